@@ -1,0 +1,129 @@
+// Package account is the one permission table: who may do what to which subject, when, and why not.
+//
+// It is pure. Every route, RTSP path and MQTT topic asks [May]; what it does not allow is refused.
+package account
+
+import "time"
+
+// Role is a duty that a person holds. A person may hold several.
+type Role string
+
+// Roles in the school, at the centre, and of machines.
+const (
+	RoleStaff          Role = "staff" // any employee: may apply (applicant)
+	RoleOfficer        Role = "security_officer"
+	RoleHeadOfSafety   Role = "head_of_safety"
+	RoleLeader         Role = "school_leader"
+	RoleClassTeacher   Role = "class_teacher"
+	RoleSubjectTeacher Role = "subject_teacher"
+	RoleGradeHead      Role = "grade_head"
+	RoleDoctor         Role = "school_doctor"
+	RoleCounsellor     Role = "counsellor"
+	RoleParent         Role = "parent"
+	RoleAuditor        Role = "supervision_group"
+	RoleAdmin          Role = "administrator" // runs the box, sees no records
+	RoleInstaller      Role = "installer"
+
+	RoleCentreStaff Role = "centre_staff"
+	RoleCentreAdmin Role = "centre_administrator"
+
+	RoleAppliance Role = "appliance" // a box at the centre's broker
+)
+
+// Action is something that can be asked for; the code also stands in the log.
+type Action string
+
+// Actions of the office page, the gate, and the centre.
+const (
+	ActStatusView Action = "status.view" // today page: state of clock, sync, storage, cameras
+	ActSelf       Action = "self"        // own password, own log-out, own sessions
+
+	ActRibbonView      Action = "footage.ribbon"   // what footage exists (no picture)
+	ActFootagePlayback Action = "footage.playback" // recorded footage
+	ActFootageLive     Action = "footage.live"
+	ActMediaRead       Action = "footage.media" // bytes of a viewing that was opened
+
+	ActApplicationCreate Action = "application.create"
+	ActApplicationView   Action = "application.view"
+	ActApplicationList   Action = "application.list"   // the office's list of all; own ones are ApplicationView
+	ActApplicationReview Action = "application.review" // narrow places to cameras, return for changes
+	ActApplicationDecide Action = "application.decide" // approve or refuse
+	ActHoldRelease       Action = "hold.release"
+
+	ActLogSearch Action = "log.search"
+	ActLogProof  Action = "log.proof"
+	ActLogExport Action = "log.export"
+
+	ActGateView     Action = "gate.view"
+	ActClassView    Action = "class.view"
+	ActCamerasView  Action = "cameras.view"
+	ActCamerasEdit  Action = "cameras.edit"
+	ActPeopleView   Action = "people.view"
+	ActPeopleEdit   Action = "people.edit"
+	ActSettings     Action = "settings.edit"
+	ActClockConfirm Action = "clock.confirm" // two people state the time
+
+	ActCentreSchools      Action = "centre.schools"
+	ActCentreSchool       Action = "centre.school"
+	ActCentreApplications Action = "centre.applications"
+	ActCentreAttendance   Action = "centre.attendance"
+	ActCentreEnrol        Action = "centre.enrol"
+	ActCentreAlarms       Action = "centre.alarms"
+
+	ActTopicPublish   Action = "topic.publish"
+	ActTopicSubscribe Action = "topic.subscribe"
+)
+
+// Actor is who asks, with what is known of them at that moment.
+type Actor struct {
+	ID           string // person id, appliance id
+	Roles        []Role
+	Classes      []string // class ids in scope today (dated enrolment)
+	Units        []string
+	SecondFactor bool // this session passed a second factor
+	OnShift      bool // signed in at the control room
+	Grants       []Grant
+}
+
+// Has says whether the actor holds the role.
+func (a Actor) Has(r Role) bool {
+	for _, x := range a.Roles {
+		if x == r {
+			return true
+		}
+	}
+	return false
+}
+
+// Grant is what an approved application allows one person.
+type Grant struct {
+	Application string
+	Person      string
+	Cameras     []string
+	From, To    time.Time // footage span, half-open
+	Until       time.Time // use ends
+	Ways        []string  // "view", "package"
+}
+
+// Subject is what the action is about; only the fields that matter for the action are set.
+type Subject struct {
+	Camera      string
+	From, To    time.Time // footage span
+	Application string
+	Applicant   string // person id of the applicant of Application
+	Unit        string
+	Person      string
+	Class       string
+	Appliance   string
+	Topic       string
+	Way         string
+}
+
+// Decision is the answer of May. Reason is a code of the text catalogue ("may.own_application", …) when
+// refused, and names the ground when allowed ("duty", "grant", "self", …).
+type Decision struct {
+	Allowed bool
+	Role    Role // under which it is allowed; stands in the entry
+	Reason  string
+	Grant   string // application id when the ground is a grant
+}

@@ -1,0 +1,116 @@
+package ledger
+
+// Type is the type of a field in an entry's data.
+type Type uint8
+
+// The types that data may hold. There is no free text: text is personal until shown otherwise, so it is sealed.
+const (
+	Code Type = iota // [a-z0-9._:-]{1,64}: a code or a pseudonymous id
+	Int              // JSON integer
+	Time             // RFC 3339, UTC
+	Hash             // base64 of 16 to 64 bytes
+	Bool
+	Codes // list of Code, at most 64
+	Spans // list of {from,to} instants, at most 64
+)
+
+// Field is one field of an entry's data. What stands in data travels to the centre inside the leaf.
+type Field struct {
+	Name     string
+	Type     Type
+	Required bool
+}
+
+// SealedField is one sealed part; Released says whether the centre receives it on the payload lane.
+// What is not released never leaves the appliance.
+type SealedField struct {
+	Name     string
+	Released bool
+}
+
+// Spec says what entries of one kind hold.
+type Spec struct {
+	Data   []Field
+	Sealed []SealedField
+	Urgent bool // also sent at once on the urgent topic
+}
+
+func req(name string, t Type) Field { return Field{name, t, true} }
+func opt(name string, t Type) Field { return Field{name, t, false} }
+
+// Kinds is the one table of kind → fields, sealed parts, released parts. Commit refuses a kind that is not
+// here and a field that its kind does not name.
+var Kinds = map[Kind]Spec{
+	// the appliance itself
+	"system.start":  {Data: []Field{req("version", Code), opt("clean", Bool), opt("data_format", Int)}},
+	"system.stop":   {},
+	"system.fault":  {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int)}},
+	"config.change": {Data: []Field{req("what", Code), opt("before", Hash), opt("after", Hash), opt("key", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
+
+	// the clock
+	"clock.state":      {Data: []Field{req("from", Code), req("to", Code), opt("reason", Code), opt("offset_ms", Int), opt("uncertainty_ms", Int), opt("sources", Codes)}},
+	"clock.step":       {Data: []Field{req("step_ms", Int), opt("reason", Code)}},
+	"clock.anchor":     {Data: []Field{req("boot", Code), req("mono", Int), req("utc", Time), req("uncertainty_ms", Int)}},
+	"clock.correction": {Data: []Field{req("highest_before", Time), req("highest_after", Time), req("reason", Code)}},
+
+	// people at the door of the page
+	"login.ok":         {Data: []Field{opt("factor", Code)}},
+	"login.refused":    {Data: []Field{req("reason", Code), opt("user_hash", Hash)}},
+	"login.locked":     {Data: []Field{req("until", Time), opt("user_hash", Hash)}},
+	"logout":           {Data: []Field{opt("reason", Code)}},
+	"password.changed": {},
+	"access.refused":   {Data: []Field{req("action", Code), req("reason", Code), opt("camera", Code), opt("application", Code), opt("from", Time), opt("to", Time)}},
+	"person.created":   {Data: []Field{opt("roles", Codes)}},
+	"person.changed":   {Data: []Field{opt("what", Codes), opt("roles", Codes)}},
+	"person.erased":    {Data: []Field{req("reason", Code)}},
+	"student.created":  {Data: []Field{opt("class", Code)}},
+	"student.changed":  {Data: []Field{opt("what", Codes), opt("class", Code)}},
+	"class.changed":    {Data: []Field{opt("what", Codes)}},
+	"import":           {Data: []Field{req("what", Code), req("count", Int)}},
+
+	// the footage
+	"camera.registered":    {Data: []Field{req("custody", Code), req("area", Code), req("days", Int)}, Sealed: []SealedField{{Name: "camera"}}},
+	"camera.changed":       {Data: []Field{req("what", Codes), opt("days", Int), opt("custody", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
+	"footage.recorded":     {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int)}},
+	"footage.gap":          {Data: []Field{req("from", Time), req("to", Time), req("cause", Code)}},
+	"footage.condemned":    {Data: []Field{req("watermark", Time), opt("count", Int)}},
+	"footage.deleted":      {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), req("assurance", Code)}},
+	"footage.unlinkfailed": {Data: []Field{req("count", Int), opt("reason", Code)}, Urgent: true},
+	"footage.breach":       {Data: []Field{req("reason", Code), opt("from", Time), opt("to", Time), opt("count", Int)}, Urgent: true},
+	"footage.damaged":      {Data: []Field{req("file", Code), req("reason", Code)}},
+	"key.erase.intent":     {Data: []Field{req("ring", Code), req("keys", Codes)}},
+	"key.erased":           {Data: []Field{req("ring", Code), req("keys", Codes)}},
+
+	// who saw it
+	"footage.access.open":  {Data: []Field{req("viewing", Code), req("camera", Code), req("from", Time), req("to", Time), req("mode", Code), req("ground", Code), opt("application", Code), opt("incident", Code)}, Sealed: []SealedField{{Name: "purpose", Released: true}}},
+	"footage.access.close": {Data: []Field{req("viewing", Code), req("opened", Int), req("delivered", Spans), req("bytes", Int), opt("reason", Code)}},
+	"log.search":           {Data: []Field{req("count", Int)}, Sealed: []SealedField{{Name: "query"}}},
+	"log.proof":            {Data: []Field{req("entry", Int)}},
+	"log.export":           {Data: []Field{req("first", Int), req("last", Int), opt("format", Code)}},
+
+	// the register of use
+	"application.submitted": {Data: []Field{req("places", Int), req("spans", Spans), req("way", Code), opt("unit", Code), opt("until", Time), opt("hold", Code)}, Sealed: []SealedField{{Name: "purpose", Released: true}, {Name: "form"}}},
+	"application.reviewed":  {Data: []Field{req("cameras", Codes), opt("result", Code)}, Sealed: []SealedField{{Name: "note"}}},
+	"application.returned":  {Sealed: []SealedField{{Name: "reason", Released: true}}},
+	"application.approved":  {Data: []Field{req("cameras", Codes), req("spans", Spans), req("until", Time), opt("notice", Code), opt("part", Bool)}, Sealed: []SealedField{{Name: "note"}}},
+	"application.rejected":  {Data: []Field{req("code", Code)}, Sealed: []SealedField{{Name: "reason", Released: true}}},
+	"application.withdrawn": {},
+	"application.expired":   {},
+	"application.revoked":   {Data: []Field{req("code", Code)}},
+	"application.closed":    {Data: []Field{opt("code", Code)}},
+	"hold.registered":       {Data: []Field{req("hold", Code), req("cameras", Codes), req("from", Time), req("to", Time), req("until", Time), req("reason", Code), opt("segments", Int)}},
+	"hold.released":         {Data: []Field{req("hold", Code), req("reason", Code)}},
+	"hold.ended":            {Data: []Field{req("hold", Code), req("reason", Code)}},
+
+	// the gate
+	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code)}},
+	"attendance.unknown": {Data: []Field{req("reader", Code), req("card", Hash)}},
+	"attendance.day":     {Data: []Field{req("date", Code), req("class", Code), req("status", Code), req("reasons", Codes), opt("minutes", Int)}},
+	"reader.state":       {Data: []Field{req("state", Code), opt("reason", Code)}},
+
+	// the centre
+	"sync.enrolled":  {Data: []Field{req("centre", Code), req("certificate", Hash)}},
+	"sync.witnessed": {Data: []Field{req("size", Int), req("root", Hash)}},
+	"sync.branched":  {Data: []Field{req("epoch", Int), req("fork", Int), req("reason", Code)}},
+	"sync.centre":    {Data: []Field{req("incarnation", Code), req("acknowledged", Int)}},
+}
