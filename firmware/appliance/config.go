@@ -1,0 +1,169 @@
+package appliance
+
+import (
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/shared/config"
+)
+
+// Config is what the appliance must know before its store opens. Everything people change in pages lives in
+// the store instead.
+type Config struct {
+	Appliance struct {
+		ID       string `toml:"id"`
+		School   string `toml:"school"`
+		Data     string `toml:"data"`
+		Timezone string `toml:"timezone"`
+	} `toml:"appliance"`
+	Office struct {
+		Listen string   `toml:"listen"`
+		Names  []string `toml:"names"`
+	} `toml:"office"`
+	Centre struct {
+		Enrol string `toml:"enrol"`
+		CA    string `toml:"ca"`
+	} `toml:"centre"`
+	Clock struct {
+		Sources []string `toml:"sources"`
+	} `toml:"clock"`
+	Vault struct {
+		Path string          `toml:"path"`
+		Sync config.Duration `toml:"sync"`
+	} `toml:"vault"`
+	Bus   []BusConfig `toml:"bus"`
+	Panel PanelConfig `toml:"panel"`
+}
+
+// BusConfig is one OSDP line: a serial port with its readers behind it (which readers is a record in the store).
+type BusConfig struct {
+	Port string `toml:"port"`
+	Baud int    `toml:"baud"`
+}
+
+// PanelConfig names GPIO pins by the board's names; an empty name means that nothing is connected there.
+type PanelConfig struct {
+	Reader string `toml:"reader"` // the reader whose signals the panel repeats
+	Green  string `toml:"green"`
+	Amber  string `toml:"amber"`
+	Buzzer string `toml:"buzzer"`
+}
+
+// Default is what stands where the file is silent.
+func Default() Config {
+	var c Config
+	c.Appliance.Data = "/var/lib/campuskeep"
+	c.Appliance.Timezone = "Asia/Shanghai"
+	c.Office.Listen = "0.0.0.0:8443"
+	c.Clock.Sources = []string{"rtc", "centre"}
+	c.Vault.Sync = config.Duration(2 * time.Second)
+	return c
+}
+
+var (
+	applianceID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$`)
+	fingerprint = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
+
+// clockSources are the origins of time that a configuration may declare. "host" declares the machine's own
+// clock a source of its own: right where something outside of us keeps it (chrony with its own servers).
+var clockSources = []string{"rtc", "host", "centre"}
+
+// Check implements config.Checked.
+func (c *Config) Check(r *config.Report) {
+	if !applianceID.MatchString(c.Appliance.ID) {
+		r.Reject("appliance.id", `3 to 32 of a-z, 0-9 and "-", e.g. "ck-0417"`)
+	}
+	if n := len([]rune(c.Appliance.School)); n < 2 || n > 60 {
+		r.Reject("appliance.school", "2 to 60 characters")
+	}
+	if !strings.HasPrefix(c.Appliance.Data, "/") {
+		r.Reject("appliance.data", "an absolute path of a directory")
+	}
+	if _, err := time.LoadLocation(c.Appliance.Timezone); err != nil || c.Appliance.Timezone == "" || c.Appliance.Timezone == "Local" {
+		r.Reject("appliance.timezone", `a name of the time zone database, e.g. "Asia/Shanghai"`)
+	}
+	if !hostPort(c.Office.Listen) {
+		r.Reject("office.listen", `address:port, e.g. "0.0.0.0:8443"`)
+	}
+	for _, n := range c.Office.Names {
+		if n == "" || strings.ContainsAny(n, " /:@") && net.ParseIP(n) == nil {
+			r.Reject("office.names", `host names or IP addresses without a port, e.g. ["ck-0417.local", "192.168.1.10"]`)
+			break
+		}
+	}
+	if c.Centre.Enrol != "" {
+		if u, err := url.Parse(c.Centre.Enrol); err != nil || u.Scheme != "https" || u.Host == "" {
+			r.Reject("centre.enrol", `an https:// address, e.g. "https://centre.example.edu.cn:9443"`)
+		}
+		if !fingerprint.MatchString(c.Centre.CA) {
+			r.Reject("centre.ca", `"sha256:" and 64 lower-case hex digits: the fingerprint that the centre prints`)
+		}
+	} else if c.Centre.CA != "" {
+		r.Reject("centre.enrol", "needed when centre.ca is set")
+	}
+	c.checkClock(r)
+	if c.Vault.Path != "" && !strings.HasPrefix(c.Vault.Path, "/") {
+		r.Reject("vault.path", "an absolute path of a directory, or nothing for <data>/vault")
+	}
+	if d := time.Duration(c.Vault.Sync); d < 100*time.Millisecond || d > 10*time.Second {
+		r.Reject("vault.sync", `"100ms" to "10s": what a power cut may cost`)
+	}
+	c.checkWires(r)
+}
+
+func (c *Config) checkClock(r *config.Report) {
+	seen := map[string]bool{}
+	for _, s := range c.Clock.Sources {
+		known := false
+		for _, k := range clockSources {
+			known = known || k == s
+		}
+		if !known || seen[s] {
+			r.Reject("clock.sources", `each of "rtc", "host", "centre" at most once`)
+			return
+		}
+		seen[s] = true
+	}
+	if seen["centre"] && c.Centre.Enrol == "" && len(c.Clock.Sources) < 3 {
+		r.Reject("clock.sources", `two sources besides "centre" when no centre is configured: with fewer nothing is ever deleted by itself`)
+	}
+}
+
+func (c *Config) checkWires(r *config.Report) {
+	ports := map[string]bool{}
+	for _, b := range c.Bus {
+		if !strings.HasPrefix(b.Port, "/") || ports[b.Port] {
+			r.Reject("bus.port", `the path of a serial port, each once, e.g. "/dev/ttyUSB0"`)
+		}
+		ports[b.Port] = true
+		switch b.Baud {
+		case 9600, 19200, 38400, 57600, 115200, 230400:
+		default:
+			r.Reject("bus.baud", "9600, 19200, 38400, 57600, 115200 or 230400 (OSDP 2.2)")
+		}
+	}
+	used := map[string]bool{}
+	for _, p := range []struct{ key, pin string }{{"panel.green", c.Panel.Green}, {"panel.amber", c.Panel.Amber}, {"panel.buzzer", c.Panel.Buzzer}} {
+		if p.pin != "" && used[p.pin] {
+			r.Reject(p.key, "a pin of its own: "+p.pin+" is already taken")
+		}
+		used[p.pin] = true
+	}
+	if (c.Panel.Green != "" || c.Panel.Amber != "" || c.Panel.Buzzer != "") && c.Panel.Reader == "" {
+		r.Reject("panel.reader", `the id of the reader whose signals the panel repeats, e.g. "r01"`)
+	}
+}
+
+func hostPort(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && (n > 0 || port == "0")
+}
