@@ -1,0 +1,105 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// real is a directory of the machine, fenced by os.Root: a symbolic link cannot lead out of it.
+type real struct{ root *os.Root }
+
+// Real opens a directory of the machine, creating it (0700) when it is missing.
+func Real(root string) (FS, error) {
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	r, err := os.OpenRoot(root)
+	if err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	return &real{r}, nil
+}
+
+func (d *real) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := d.root.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err // not f: a nil *os.File in an interface is not nil
+	}
+	return f, nil
+}
+
+func (d *real) Open(name string) (File, error) { return d.OpenFile(name, os.O_RDONLY, 0) }
+
+func (d *real) Stat(name string) (fs.FileInfo, error) { return d.root.Stat(name) }
+
+func (d *real) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(d.root.FS(), name) }
+
+func (d *real) MkdirAll(name string, perm fs.FileMode) error { return d.root.MkdirAll(name, perm) }
+
+func (d *real) Remove(name string) error { return d.root.Remove(name) }
+
+func (d *real) Rename(from, to string) error { return d.root.Rename(from, to) }
+
+func (d *real) SyncDir(name string) error {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// onRoot runs a system call on the root's descriptor.
+func (d *real) onRoot(what string, call func(fd int) error) error {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	err = call(int(f.Fd()))
+	if err != nil {
+		err = &fs.PathError{Op: what, Path: d.root.Name(), Err: err}
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func (d *real) SyncFS() error { return d.onRoot("syncfs", unix.Syncfs) }
+
+func (d *real) Free() (free, total uint64, err error) {
+	var st unix.Statfs_t
+	err = d.onRoot("statfs", func(fd int) error { return unix.Fstatfs(fd, &st) })
+	if err != nil {
+		return 0, 0, err
+	}
+	size := uint64(st.Bsize)
+	return st.Bavail * size, st.Blocks * size, nil
+}
+
+func (d *real) Lock(name string) (io.Closer, error) {
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	err = &fs.PathError{Op: "lock", Path: name, Err: err}
+	if cerr := f.Close(); cerr != nil {
+		err = errors.Join(err, cerr)
+	}
+	return nil, err
+}
