@@ -35,6 +35,7 @@ type Action string
 
 // Actions of the office page, the gate, and the centre.
 const (
+	ActPublic     Action = "public"      // log-in page, style sheets, root certificate: nobody is known yet
 	ActStatusView Action = "status.view" // today page: state of clock, sync, storage, cameras
 	ActSelf       Action = "self"        // own password, own log-out, own sessions
 
@@ -43,12 +44,13 @@ const (
 	ActFootageLive     Action = "footage.live"
 	ActMediaRead       Action = "footage.media" // bytes of a viewing that was opened
 
-	ActApplicationCreate Action = "application.create"
-	ActApplicationView   Action = "application.view"
-	ActApplicationList   Action = "application.list"   // the office's list of all; own ones are ApplicationView
-	ActApplicationReview Action = "application.review" // narrow places to cameras, return for changes
-	ActApplicationDecide Action = "application.decide" // approve or refuse
-	ActHoldRelease       Action = "hold.release"
+	ActApplicationCreate   Action = "application.create"
+	ActApplicationView     Action = "application.view"
+	ActApplicationList     Action = "application.list"     // the office's list of all; own ones are ApplicationView
+	ActApplicationReview   Action = "application.review"   // narrow places to cameras, return for changes
+	ActApplicationDecide   Action = "application.decide"   // approve or refuse
+	ActApplicationWithdraw Action = "application.withdraw" // the applicant takes it back
+	ActHoldRelease         Action = "hold.release"
 
 	ActLogSearch Action = "log.search"
 	ActLogProof  Action = "log.proof"
@@ -80,7 +82,7 @@ type Actor struct {
 	Roles        []Role
 	Classes      []string // class ids in scope today (dated enrolment)
 	Units        []string
-	SecondFactor bool // this session passed a second factor
+	SecondFactor bool // this session passed a second factor, or the school's setting waives it
 	OnShift      bool // signed in at the control room
 	Grants       []Grant
 }
@@ -101,8 +103,9 @@ type Grant struct {
 	Person      string
 	Cameras     []string
 	From, To    time.Time // footage span, half-open
+	Since       time.Time // use begins; zero: at once
 	Until       time.Time // use ends
-	Ways        []string  // "view", "package"
+	Ways        []string  // WayView, WayPackage
 }
 
 // Subject is what the action is about; only the fields that matter for the action are set.
@@ -111,13 +114,22 @@ type Subject struct {
 	From, To    time.Time // footage span
 	Application string
 	Applicant   string // person id of the applicant of Application
+	OfOffice    bool   // that applicant belongs to the security office
 	Unit        string
-	Person      string
+	Person      string // whose account, viewing or page it is
 	Class       string
 	Appliance   string
 	Topic       string
-	Way         string
+	Way         string // WayView, WayPackage or WayLive
+	Purpose     bool   // a purpose has been stated (once per incident)
 }
+
+// The ways of using footage.
+const (
+	WayView    = "view"    // watch on site
+	WayPackage = "package" // take a sealed copy away
+	WayLive    = "live"    // what the camera sees now
+)
 
 // Decision is the answer of May. Reason is a code of the text catalogue ("may.own_application", …) when
 // refused, and names the ground when allowed ("duty", "grant", "self", …).
