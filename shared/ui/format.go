@@ -32,7 +32,9 @@ func (p Printer) Day(t time.Time) string {
 }
 
 // Weekday is 星期三, or Wed.
-func (p Printer) Weekday(t time.Time) string { return p.T("weekday." + strconv.Itoa(int(p.at(t).Weekday()))) }
+func (p Printer) Weekday(t time.Time) string {
+	return p.T("weekday." + strconv.Itoa(int(p.at(t).Weekday())))
+}
 
 // WeekdayShort is 三, or We.
 func (p Printer) WeekdayShort(t time.Time) string {
