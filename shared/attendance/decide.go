@@ -1,0 +1,255 @@
+package attendance
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Decide says how a student's day stands at the instant now, by the rules of design §8 in their order:
+// a day without school, an approved leave, a teacher's or the office's mark, the first way in against the
+// bell, the last way out against the end of the day, and what to make of missing evidence. The first
+// rule that applies gives the outcome; later ones add reasons.
+func Decide(e Evidence, now time.Time) DayStatus {
+	d := decision{Evidence: e, now: now, moves: Resolve(e.Day, e.Hours, e.Taps)}
+	d.status = DayStatus{V: Version, Date: e.Day.Date, Student: e.Student, Class: e.Class, Taps: len(d.moves), Attended: len(d.moves) > 0}
+	d.readMoves()
+	if e.Day.Reason != "" {
+		d.why(e.Day.Reason)
+	}
+	if !e.Day.School {
+		d.status.Outcome = NoSchool
+		if d.status.Attended {
+			d.why(CameAnyway)
+		}
+		return d.status
+	}
+	due, home, onLeave := d.expected()
+	switch {
+	case onLeave:
+	case d.byMark():
+	default:
+		d.byTaps(due, home)
+	}
+	return d.status
+}
+
+type decision struct {
+	Evidence
+	now    time.Time
+	moves  []Move
+	status DayStatus
+}
+
+func (d *decision) why(r Reason) { d.status.Reasons = append(d.status.Reasons, r) }
+
+// readMoves notes the first way in and the last way out.
+func (d *decision) readMoves() {
+	for _, m := range d.moves {
+		if m.Way == In && d.status.FirstIn.IsZero() {
+			d.status.FirstIn = m.At
+		}
+	}
+	if n := len(d.moves); n > 0 && d.moves[n-1].Way == Out {
+		d.status.LastOut = d.moves[n-1].At
+	}
+}
+
+// expected is when the student must be in and until when must stay: the bell with its grace and the end
+// of the day, moved by approved leaves. onLeave says that leave covers the whole day, or that a morning's
+// leave still lasts and the student has not come; the outcome is then set. A leave of the afternoon neither
+// undoes a morning attended nor excuses one missed.
+func (d *decision) expected() (due, home time.Time, onLeave bool) {
+	bell, end := d.Day.At(d.Hours.Bell), d.Day.At(d.Hours.Home)
+	due, home = bell.Add(minutes(d.Hours.Grace)), end
+	var kind LeaveKind
+	// Leaves may join up: one to ten o'clock, the next from ten. Repeat until nothing moves.
+	for moved := true; moved; {
+		moved = false
+		for _, l := range sorted(d.Leaves) {
+			if l.covers(bell) && l.To.After(bell) {
+				bell, due, kind, moved = l.To, l.To.Add(minutes(d.Hours.Grace)), l.Kind, true
+			}
+			if l.Approved && l.From.Before(home) && !l.To.Before(home) {
+				home, moved = l.From, true
+				kind = cmp.Or(kind, l.Kind)
+			}
+		}
+	}
+	if kind == "" {
+		return due, home, false
+	}
+	now := d.leaveAt(d.now)
+	whole := !home.After(bell)
+	notYetDue := now != "" && d.now.Before(bell) && !d.status.Attended
+	if !whole && !notYetDue {
+		d.why(LeavePartial)
+		return due, home, false
+	}
+	d.status.Outcome, d.status.Leave = OnLeave, cmp.Or(now, kind)
+	d.why(LeaveApproved)
+	if d.status.Attended {
+		d.why(CameAnyway)
+	}
+	return due, home, true
+}
+
+func (d *decision) leaveAt(t time.Time) LeaveKind {
+	for _, l := range sorted(d.Leaves) {
+		if l.covers(t) {
+			return l.Kind
+		}
+	}
+	return ""
+}
+
+func sorted(l []Leave) []Leave {
+	return slices.SortedFunc(slices.Values(l), func(a, b Leave) int {
+		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// byMark takes the latest mark. Taps that say otherwise do not change it; they are named, so that a person looks.
+func (d *decision) byMark() bool {
+	var m Mark
+	for _, x := range d.Marks {
+		if x.Date != d.Day.Date || x.At.After(d.now) {
+			continue
+		}
+		later := cmp.Or(x.At.Compare(m.At), cmp.Compare(rank(x.By), rank(m.By)), cmp.Compare(x.ID, m.ID))
+		if m.Outcome == "" || later > 0 {
+			m = x
+		}
+	}
+	if m.Outcome == "" {
+		return false
+	}
+	d.status.Outcome, d.status.Minutes, d.status.Leave = m.Outcome, m.Minutes, m.Leave
+	if m.By == ByOffice {
+		d.why(MarkOffice)
+	} else {
+		d.why(MarkTeacher)
+	}
+	away := m.Outcome == AbsentUnexplained || m.Outcome == Truant || m.Outcome == OnLeave
+	inside := d.status.Attended && d.status.LastOut.IsZero()
+	if (away && inside) || (m.Outcome == Present && !d.status.LastOut.IsZero() && d.status.LastOut.After(m.At) && d.early(d.Day.At(d.Hours.Home))) {
+		d.why(Contradicted)
+	}
+	d.status.Attended = d.status.Attended || !away
+	return true
+}
+
+func rank(b By) int {
+	if b == ByOffice {
+		return 1
+	}
+	return 0
+}
+
+func (d *decision) early(home time.Time) bool {
+	return !d.status.LastOut.IsZero() && d.status.LastOut.Before(home.Add(-minutes(d.Hours.Slack)))
+}
+
+// byTaps compares the first way in with the bell and the last way out with the end of the day.
+func (d *decision) byTaps(due, home time.Time) {
+	if len(d.moves) == 0 {
+		d.withoutTaps(due)
+		return
+	}
+	d.arrival(due)
+	d.departure(home)
+}
+
+func (d *decision) arrival(due time.Time) {
+	s := &d.status
+	s.Outcome = Present
+	switch {
+	case s.FirstIn.IsZero():
+		d.why(OutOnly)
+	case d.Doubt:
+		d.why(ClockDoubt)
+	case !s.FirstIn.After(due):
+		d.why(InOnTime)
+	default:
+		d.why(InLate)
+		// A reader that failed between the deadline and this tap may have swallowed an earlier one.
+		if r := d.blind(due, s.FirstIn); r != "" {
+			s.Outcome = Unknown
+			d.why(r)
+			return
+		}
+		s.Outcome, s.Minutes = Late, minutesUp(s.FirstIn.Sub(due.Add(-minutes(d.Hours.Grace))))
+		s.LateIn = s.Minutes
+	}
+}
+
+func (d *decision) departure(home time.Time) {
+	s := &d.status
+	closes := d.Day.At(d.Hours.Closes)
+	switch {
+	case d.Doubt:
+	case d.early(home) && d.leaveAt(s.LastOut) != "" && d.leaveAt(d.now) != "":
+		d.why(LeavePartial) // out on leave, expected back
+	case d.early(home):
+		s.Outcome, s.Minutes = LeftEarly, minutesUp(home.Sub(s.LastOut))
+		d.why(OutEarly)
+		if r := d.blind(s.LastOut, earlier(d.now, home)); r != "" {
+			d.why(r)
+		}
+	case !s.LastOut.IsZero():
+		d.why(OutOnTime)
+	case d.Hours.TapOut && !d.now.Before(closes):
+		d.why(NotLeft)
+		if r := d.blind(home.Add(-minutes(d.Hours.Slack)), d.now); r != "" {
+			d.why(r)
+		}
+	}
+}
+
+// withoutTaps is rule six: silence is absence only when the gate was able to hear.
+func (d *decision) withoutTaps(due time.Time) {
+	if r := d.blind(d.Day.At(d.Hours.Opens), d.now); r != "" && !d.now.Before(due) {
+		d.status.Outcome = Unknown
+		d.why(r)
+		return
+	}
+	if d.Doubt {
+		d.status.Outcome = Unknown
+		d.why(ClockDoubt)
+		return
+	}
+	if !d.now.After(due) {
+		d.status.Outcome = Pending
+		d.why(NotDue)
+		return
+	}
+	d.status.Outcome = AbsentUnexplained
+	d.why(NoTap)
+}
+
+// blind names what could not be heard in [from, to].
+func (d *decision) blind(from, to time.Time) Reason {
+	var found Reason
+	for _, b := range d.Blind {
+		if !b.overlaps(from, to) {
+			continue
+		}
+		if b.Register {
+			return RegisterBlind
+		}
+		found = GateBlind
+	}
+	return found
+}
+
+func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
+
+// minutesUp counts begun minutes: one second late is one minute late.
+func minutesUp(d time.Duration) int { return int((d + time.Minute - 1) / time.Minute) }
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
