@@ -1,0 +1,276 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/clock"
+)
+
+// Timing of a line. Reader → beep has to stay within 30 ms, so a reader is asked every 10 ms; 200 ms and
+// three tries are what OSDP gives a reader to answer.
+const (
+	pollEvery   = 10 * time.Millisecond
+	replyWithin = 200 * time.Millisecond
+	tries       = 3
+	quiet       = 30 * time.Millisecond // longer than any pause inside a packet (20 ms)
+	probeFirst  = 500 * time.Millisecond
+	probeMost   = 5 * time.Second
+	reopenFirst = 250 * time.Millisecond
+	reopenMost  = 5 * time.Second
+	queueMost   = 64
+)
+
+// Options are what a Bus needs.
+type Options struct {
+	Name    string                             // of the line, for logs: "/dev/ttyUSB0"
+	Open    func() (io.ReadWriteCloser, error) // called again after each failure; Close must end a Read that waits
+	Devices []Device
+	Clock   clock.Clock
+	// OnCard and OnState are called by the goroutine that polls; they must not wait. The card's UID is theirs to keep.
+	OnCard  func(CardRead)
+	OnState func(Status)
+	Log     *slog.Logger
+}
+
+// Bus is one line with its readers.
+type Bus struct {
+	o       Options
+	devices []*device
+	byID    map[string]*device
+	wake    chan struct{} // a signal is queued
+
+	line *line // of Run's goroutine
+	dec  decoder
+}
+
+// device is one reader; the fields above mu belong to Run's goroutine.
+type device struct {
+	Device
+	phase  phase
+	seq    byte
+	next   time.Time     // when to talk to it again
+	probe  time.Duration // current wait between attempts to reach it
+	vendor string
+
+	mu     sync.Mutex
+	status Status
+	counts Counts
+	queue  []command
+}
+
+type phase uint8
+
+const (
+	phaseReach   phase = iota // ask who it is
+	phaseInquire              // ask what it can do
+	phasePoll                 // online
+)
+
+type command struct {
+	code byte
+	data []byte
+}
+
+// New checks the options. It opens nothing; Run does.
+func New(o Options) (*Bus, error) {
+	if err := checkDevices(o.Devices); err != nil {
+		return nil, err
+	}
+	b := &Bus{o: o, byID: map[string]*device{}, wake: make(chan struct{}, 1)}
+	for _, d := range o.Devices {
+		dev := &device{Device: d, probe: probeFirst, status: Status{Reader: d.ID, State: Offline, Reason: ReasonStart}}
+		b.devices = append(b.devices, dev)
+		b.byID[d.ID] = dev
+	}
+	return b, nil
+}
+
+// Statuses are all readers as they stand.
+func (b *Bus) Statuses() []Status {
+	out := make([]Status, len(b.devices))
+	for i, d := range b.devices {
+		d.mu.Lock()
+		out[i] = d.status
+		d.mu.Unlock()
+	}
+	return out
+}
+
+// Counts are the counters of one reader; false when it is not on this line.
+func (b *Bus) Counts(id string) (Counts, bool) {
+	d, ok := b.byID[id]
+	if !ok {
+		return Counts{}, false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.counts, true
+}
+
+// ErrNoReader says that the reader is not on this line; ErrOffline that it cannot show anything now.
+var (
+	ErrNoReader = errors.New("no such reader on this line")
+	ErrOffline  = errors.New("reader is off line")
+)
+
+// Feedback shows a signal at a reader, sound before light. It returns at once: the commands go out next on
+// the line. A light that waits is replaced by a newer one; sounds are kept in order.
+func (b *Bus) Feedback(id string, s attendance.Signal) error {
+	d, ok := b.byID[id]
+	if !ok {
+		return fmt.Errorf("signal %s at %q: %w", s, id, ErrNoReader)
+	}
+	p := s.Pattern()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.status.State != Online || len(d.queue) >= queueMost {
+		d.counts.Dropped++
+		return fmt.Errorf("signal %s at %s: %w", s, id, ErrOffline)
+	}
+	keep := d.queue[:0]
+	for _, c := range d.queue {
+		if c.code != cmdLED {
+			keep = append(keep, c)
+		}
+	}
+	d.queue = keep
+	if p.Beeps > 0 || s == attendance.SignalNone {
+		d.queue = append(d.queue, command{cmdBuzzer, buzzerData(p)})
+	}
+	d.queue = append(d.queue, command{cmdLED, ledData(p)})
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Run opens the line and serves its readers until ctx ends, opening the line again whenever it fails.
+func (b *Bus) Run(ctx context.Context) error {
+	wait := reopenFirst
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := b.serve(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		b.o.Log.Warn("card reader line failed; opening it again", "line", b.o.Name, "err", err, "wait", wait)
+		b.allOffline(ReasonLine)
+		if time.Since(began) > reopenMost {
+			wait = reopenFirst
+		}
+		if !sleep(ctx, wait) {
+			break
+		}
+		wait = min(2*wait, reopenMost)
+	}
+	b.allOffline(ReasonStop)
+	return ctx.Err()
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// serve talks on one opening of the line until it fails or ctx ends.
+func (b *Bus) serve(ctx context.Context) (err error) {
+	rwc, err := b.o.Open()
+	if err != nil {
+		return err
+	}
+	b.line, b.dec = openLine(rwc), decoder{}
+	defer func() { err = errors.Join(err, b.line.close()) }()
+	for {
+		d, wait := b.pick(time.Now())
+		if wait > 0 {
+			if err := b.pause(ctx, wait); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := b.talk(ctx, d); err != nil {
+			return err
+		}
+	}
+}
+
+// pick chooses the reader to talk to: one with a signal to show, else the one that has waited longest.
+// wait says how long nobody is due.
+func (b *Bus) pick(now time.Time) (*device, time.Duration) {
+	var due *device
+	for _, d := range b.devices {
+		if d.phase == phasePoll && d.pending() && (due == nil || !due.pending()) {
+			due = d
+			continue
+		}
+		if due == nil || !due.pending() && d.next.Before(due.next) {
+			due = d
+		}
+	}
+	if due.phase == phasePoll && due.pending() {
+		return due, 0
+	}
+	return due, due.next.Sub(now)
+}
+
+func (d *device) pending() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.queue) > 0
+}
+
+// pause waits until somebody is due or a signal wants out. Bytes that come unasked are dropped.
+func (b *Bus) pause(ctx context.Context, wait time.Duration) error {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return nil
+		case <-b.wake:
+			return nil
+		case <-b.line.in:
+		case err := <-b.line.fail:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// setState notes a reader's state and tells it on when it changed.
+func (b *Bus) setState(d *device, s State, reason string) {
+	d.mu.Lock()
+	same := d.status.State == s && d.status.Reason == reason
+	d.status = Status{Reader: d.ID, State: s, Reason: reason, Since: b.o.Clock.Now().Mono, Vendor: d.vendor}
+	st := d.status
+	if s != Online {
+		d.counts.Dropped += uint64(len(d.queue))
+		d.queue = nil
+	}
+	d.mu.Unlock()
+	if !same && b.o.OnState != nil {
+		b.o.OnState(st)
+	}
+}
+
+func (b *Bus) allOffline(reason string) {
+	for _, d := range b.devices {
+		d.phase, d.seq, d.probe, d.next = phaseReach, 0, probeFirst, time.Time{}
+		b.setState(d, Offline, reason)
+	}
+}

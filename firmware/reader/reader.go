@@ -1,0 +1,102 @@
+// Package reader is the control panel side of OSDP 2.2 card readers on a serial line: it polls them, takes
+// their card reads, and drives their light and buzzer.
+//
+// A [Bus] owns one line, the goroutines that read and write it, and the sequence numbers of its readers. It
+// must never decide what a card means, never wait for whoever receives a card read, and never let a
+// malformed frame, a silent reader or a stuck line stop the other readers.
+//
+// Limits, stated: no secure channel yet (a reader that demands it is refused with that reason), card data
+// as raw bits only (osdp_RAW), no biometrics, no file transfer. A reader that falls silent costs the others
+// on its line one reply time-out (200 ms) per attempt to reach it again.
+package reader
+
+import (
+	"fmt"
+	"time"
+
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/fielderr"
+)
+
+// CardRead is one card that one reader saw.
+type CardRead struct {
+	Reader string        // id, "r01"
+	Bits   int           // length of the number
+	UID    []byte        // the number, first bit highest; (Bits+7)/8 bytes
+	At     time.Duration // since boot, when its frame was whole
+}
+
+// Card is the number as the rules know it.
+func (c CardRead) Card() attendance.Card { return attendance.Card{Bits: c.Bits, Raw: c.UID} }
+
+// State says whether a reader can be used.
+type State string
+
+// The states of a reader.
+const (
+	Offline State = "offline" // does not answer, or its line is gone
+	Online  State = "online"
+	Refused State = "refused" // answers, but demands what we do not speak
+)
+
+// Why a reader is in its state; codes of the ledger and, behind "reader.", of the text catalogue.
+const (
+	ReasonStart    = "start"           // not reached yet since start
+	ReasonAnswers  = "answers"         // online
+	ReasonSilent   = "silent"          // no valid answer three times in a row
+	ReasonLine     = "line"            // the serial line failed
+	ReasonSecure   = "secure_required" // demands the OSDP secure channel
+	ReasonProtocol = "protocol"        // answers, but refuses what every reader must do
+	ReasonTamper   = "tamper"          // online, and reports that its case was opened
+	ReasonStop     = "stop"            // we stopped
+)
+
+// Status is a reader's state with what is known of it.
+type Status struct {
+	Reader string
+	State  State
+	Reason string
+	Since  time.Duration // since boot
+	Vendor string        // OUI, version and serial number as the reader states them; "" before the first contact
+}
+
+// Counts are what happened at one reader since the start.
+type Counts struct {
+	Polls     uint64
+	Reads     uint64 // card reads handed on
+	Malformed uint64 // frames and card data that were not whole
+	Timeouts  uint64
+	NAKs      uint64
+	Dropped   uint64 // signals that came while the reader was off line or its queue was full
+}
+
+// Device is one reader on a line.
+type Device struct {
+	ID      string // "r01"
+	Address byte   // 0 to 126
+}
+
+// maxAddress is the last address of a single device; 0x7F is everybody.
+const maxAddress = 0x7E
+
+func checkDevices(devices []Device) error {
+	var errs fielderr.Errors
+	ids, addresses := map[string]bool{}, map[byte]bool{}
+	if len(devices) == 0 {
+		errs.Add("readers", "err.required")
+	}
+	for i, d := range devices {
+		switch {
+		case d.ID == "":
+			errs.Add(fmt.Sprintf("readers.%d.id", i), "err.required")
+		case ids[d.ID]:
+			errs.Add(fmt.Sprintf("readers.%d.id", i), "err.duplicate", d.ID)
+		case d.Address > maxAddress:
+			errs.Add(fmt.Sprintf("readers.%d.address", i), "err.range", 0, maxAddress)
+		case addresses[d.Address]:
+			errs.Add(fmt.Sprintf("readers.%d.address", i), "err.duplicate", d.Address)
+		}
+		ids[d.ID], addresses[d.Address] = true, true
+	}
+	return errs.Err()
+}

@@ -1,0 +1,214 @@
+package reader
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+)
+
+// errSilent says that a reader gave no valid answer.
+var errSilent = errors.New("reader does not answer")
+
+// talk does the next step with one reader: reach it, show a signal, or poll. An error is one of the line;
+// a reader's own faults only change its state.
+func (b *Bus) talk(ctx context.Context, d *device) error {
+	cmd := b.nextCommand(d)
+	reply, err := b.exchange(ctx, d, cmd)
+	switch {
+	case errors.Is(err, errSilent):
+		b.lost(d, Offline, ReasonSilent)
+		return nil
+	case err != nil:
+		return err
+	}
+	b.took(d, cmd, reply)
+	return nil
+}
+
+func (b *Bus) nextCommand(d *device) command {
+	switch d.phase {
+	case phaseReach:
+		return command{cmdID, []byte{0}}
+	case phaseInquire:
+		return command{cmdCap, []byte{0}}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.queue) > 0 {
+		c := d.queue[0]
+		d.queue = d.queue[1:]
+		return c
+	}
+	d.counts.Polls++
+	d.next = time.Now().Add(pollEvery)
+	return command{cmdPoll, nil}
+}
+
+// exchange sends a command and waits for its answer. No answer, or a damaged one, is asked for again under
+// the same sequence number: the reader then repeats what it said, so that no card read is lost or doubled.
+func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error) {
+	attempts := tries
+	if d.phase == phaseReach {
+		attempts = 1 // nobody may be there; do not hold up the others
+	}
+	busyUntil := time.Now().Add(2 * time.Second)
+	for attempts > 0 {
+		out := frame{address: d.Address, seq: d.seq, crc: true, code: c.code, data: c.data}.append(nil)
+		if err := b.line.send(ctx, out, replyWithin); err != nil {
+			return frame{}, err
+		}
+		f, err := b.answer(ctx, d)
+		switch {
+		case errors.Is(err, errSilent):
+			attempts--
+		case err != nil:
+			return frame{}, err
+		case f.code == replyBusy && time.Now().Before(busyUntil):
+			if err := b.pauseBusy(ctx); err != nil {
+				return frame{}, err
+			}
+		case f.code == replyBusy:
+			attempts--
+		case f.code == replyNAK && len(f.data) > 0 && f.data[0] == nakSequence && d.seq != 0:
+			// It lost count (restarted): begin anew.
+			b.count(d, func(n *Counts) { n.NAKs++ })
+			d.seq = 0
+			attempts--
+		default:
+			d.seq = d.seq%3 + 1
+			return f, nil
+		}
+	}
+	return frame{}, errSilent
+}
+
+func (b *Bus) pauseBusy(ctx context.Context) error {
+	if !sleep(ctx, pollEvery) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// answer waits for this reader's reply to what was just sent; frames of others, late ones and noise do not count.
+func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
+	t := time.NewTimer(replyWithin)
+	defer t.Stop()
+	before := b.dec.malformed
+	defer func() {
+		if n := b.dec.malformed - before; n > 0 {
+			b.count(d, func(c *Counts) { c.Malformed += n })
+		}
+	}()
+	for {
+		for f, ok := b.dec.next(); ok; f, ok = b.dec.next() {
+			busy := f.code == replyBusy && f.seq == 0
+			if f.reply && f.address == d.Address && (f.seq == d.seq || busy) {
+				return f, nil
+			}
+		}
+		if b.dec.malformed != before {
+			// A damaged answer: ask again as soon as the line is quiet, without waiting out the time.
+			t.Reset(quiet)
+		}
+		select {
+		case in := <-b.line.in:
+			b.dec.feed(in)
+		case err := <-b.line.fail:
+			return frame{}, err
+		case <-t.C:
+			b.dec.abandon()
+			if b.dec.malformed == before {
+				b.count(d, func(c *Counts) { c.Timeouts++ })
+			}
+			return frame{}, errSilent
+		case <-ctx.Done():
+			return frame{}, ctx.Err()
+		}
+	}
+}
+
+// took acts on a valid answer.
+func (b *Bus) took(d *device, c command, f frame) {
+	if f.code == replyNAK || f.secure {
+		b.refusedBy(d, c, f)
+		return
+	}
+	switch d.phase {
+	case phaseReach:
+		v, err := parseID(f.data)
+		if f.code != replyID || err != nil {
+			b.count(d, func(n *Counts) { n.Malformed++ })
+			b.lost(d, Refused, ReasonProtocol)
+			return
+		}
+		d.vendor, d.phase = v, phaseInquire
+		return
+	case phaseInquire:
+		if f.code != replyCap {
+			b.lost(d, Refused, ReasonProtocol)
+			return
+		}
+		d.phase, d.probe = phasePoll, probeFirst
+		b.setState(d, Online, ReasonAnswers)
+		return
+	}
+	switch f.code {
+	case replyRaw:
+		b.card(d, f.data)
+	case replyLocal:
+		if len(f.data) > 0 && f.data[0] != 0 {
+			b.setState(d, Online, ReasonTamper)
+		} else {
+			b.setState(d, Online, ReasonAnswers)
+		}
+	}
+}
+
+func (b *Bus) card(d *device, data []byte) {
+	d.next = time.Now() // it may have more; ask again at once
+	bits, uid, err := parseRaw(data)
+	if err != nil {
+		b.count(d, func(n *Counts) { n.Malformed++ })
+		b.o.Log.Warn("card reader sent card data that is not whole", "reader", d.ID, "err", err)
+		return
+	}
+	b.count(d, func(n *Counts) { n.Reads++ })
+	b.o.OnCard(CardRead{Reader: d.ID, Bits: bits, UID: bytes.Clone(uid), At: b.o.Clock.Now().Mono})
+}
+
+// refusedBy acts on a NAK, or on an answer inside a secure channel that nobody opened.
+func (b *Bus) refusedBy(d *device, c command, f frame) {
+	b.count(d, func(n *Counts) { n.NAKs++ })
+	code := byte(0)
+	if f.code == replyNAK && len(f.data) > 0 {
+		code = f.data[0]
+	}
+	switch {
+	case f.secure || code == nakCondition || code == nakSecurity:
+		b.o.Log.Error("card reader demands the OSDP secure channel, which is not supported; set it to clear text or replace it", "reader", d.ID)
+		b.lost(d, Refused, ReasonSecure)
+	case d.phase == phaseInquire:
+		// Old readers cannot say what they can do. They can still read cards.
+		d.phase, d.probe = phasePoll, probeFirst
+		b.setState(d, Online, ReasonAnswers)
+	case d.phase == phaseReach || c.code == cmdPoll:
+		b.lost(d, Refused, ReasonProtocol)
+	default:
+		b.o.Log.Warn("card reader refused a signal", "reader", d.ID, "command", c.code, "nak", code)
+	}
+}
+
+// lost sets a reader back to being reached for, less and less often.
+func (b *Bus) lost(d *device, s State, reason string) {
+	d.phase, d.seq = phaseReach, 0
+	d.next = time.Now().Add(d.probe)
+	d.probe = min(2*d.probe, probeMost)
+	b.setState(d, s, reason)
+}
+
+func (b *Bus) count(d *device, f func(*Counts)) {
+	d.mu.Lock()
+	f(&d.counts)
+	d.mu.Unlock()
+}
