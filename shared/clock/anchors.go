@@ -72,5 +72,6 @@ func Drift(d time.Duration) time.Duration {
 	if d < 0 {
 		d = -d
 	}
-	return d/(1_000_000/DriftPPM) + 1
+	const per = 1_000_000 / DriftPPM
+	return (d + per - 1) / per
 }

@@ -1,0 +1,132 @@
+package disk_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"campuskeep/firmware/disk"
+	"campuskeep/firmware/disk/disktest"
+)
+
+var errBroken = errors.New("broken")
+
+// Every step of WriteAtomic fails once, then fails although it was performed, then the power goes: the file
+// holds the old or the new content, never anything else, and the new one when WriteAtomic said so.
+func TestWriteAtomicKeepsOldOrNew(t *testing.T) {
+	for _, what := range []string{"", "create", "write", "sync", "close", "rename", "syncdir"} {
+		for _, done := range []bool{false, true} {
+			t.Run(what, func(t *testing.T) {
+				dir := t.TempDir()
+				d := disktest.New(t, dir)
+				if err := disk.WriteAtomic(d, "a", []byte("old"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				d.Fail(disktest.Rule{Match: func(o disktest.Op) bool { return o.What == what }, Err: errBroken, Done: done})
+				err := disk.WriteAtomic(d, "a", []byte("new content"), 0o600)
+				if (err != nil) != (what != "") || err != nil && !errors.Is(err, errBroken) {
+					t.Fatalf("answer %v with a failing %q", err, what)
+				}
+				d.PowerCut(t, nil)
+				b, rerr := os.ReadFile(filepath.Join(dir, "a"))
+				if rerr != nil {
+					t.Fatal(rerr)
+				}
+				if s := string(b); s != "new content" && (err == nil || s != "old") {
+					t.Fatalf("after %v the file holds %q", err, s)
+				}
+			})
+		}
+	}
+}
+
+func TestNamesCannotLeaveTheRoot(t *testing.T) {
+	dir := t.TempDir()
+	d, err := disk.Real(filepath.Join(dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "outside"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../outside", filepath.Join(dir, "data", "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"../outside", "link", "/etc/passwd"} {
+		if f, err := d.Open(name); err == nil {
+			t.Errorf("%s opened (%v)", name, f)
+		}
+	}
+}
+
+func TestLockHasOneHolder(t *testing.T) {
+	dir := t.TempDir()
+	a, err := disk.Real(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := disk.Real(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := a.Lock("lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Lock("lock"); !errors.Is(err, disk.ErrLocked) {
+		t.Fatalf("second holder got %v", err)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.Lock("lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPowerCutLosesWhatWasNotSynced(t *testing.T) {
+	dir := t.TempDir()
+	d := disktest.New(t, dir)
+	write := func(name string, parts ...string) disk.File {
+		f, err := d.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range parts {
+			if _, err := f.Write([]byte(p)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return f
+	}
+	write("removed", "back")
+	half := write("half", "kept")
+	if err := d.SyncFS(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := half.Write([]byte(" lost")); err != nil {
+		t.Fatal(err)
+	}
+	write("never", "seen")
+	if err := d.Remove("removed"); err != nil {
+		t.Fatal(err)
+	}
+	d.PowerCut(t, nil)
+	if _, err := d.Stat("half"); !errors.Is(err, disktest.ErrPower) {
+		t.Errorf("the disk still answers: %v", err)
+	}
+	for name, want := range map[string]string{"removed": "back", "half": "kept"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
+			t.Errorf("%s holds %q, %v; want %q", name, b, err, want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "never")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("unsynced name survived: %v", err)
+	}
+}
