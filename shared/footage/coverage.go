@@ -1,0 +1,159 @@
+package footage
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Cause is why footage is missing; it stands in `footage.gap` entries and on the ribbon.
+type Cause string
+
+// The causes of a gap.
+const (
+	CauseCameraOff Cause = "camera_off"  // the camera did not answer or its stream ended
+	CauseStalled   Cause = "stalled"     // connected, but no frames came
+	CauseOverload  Cause = "overload"    // the disk did not keep up
+	CauseDisk      Cause = "disk"        // a write or sync failed; the segment was abandoned
+	CauseDamaged   Cause = "damaged"     // recorded, but the bytes no longer verify
+	CauseLost      Cause = "lost"        // recorded, but the file is gone
+	CausePowerOff  Cause = "power_off"   // the appliance was off or restarting
+	CauseSignal    Cause = "parameters"  // the stream changed its parameters
+	CauseLogin     Cause = "login"       // the camera refused our credentials
+	CauseSetup     Cause = "not_set_up"  // before the camera was registered
+	CauseBreach    Cause = "breach"      // deleted early because the disk was full (entry `footage.breach`)
+	CauseClockStep Cause = "camera_step" // the camera's own clock jumped
+	CauseUnknown   Cause = "unknown"     // no entry explains it
+)
+
+// Gap is a time for which a camera has no footage, as noted when it happened.
+type Gap struct {
+	Camera string `json:"camera"`
+	Span   Span   `json:"span"`
+	Cause  Cause  `json:"cause"`
+}
+
+// Joined is the silence between two segments that still counts as continuous: segments of a session meet
+// within a frame, and a reconnect is never this fast.
+const Joined = 2 * time.Second
+
+// Piece is a stretch of the ribbon: recorded, or missing with its cause.
+type Piece struct {
+	Span      Span
+	Recorded  bool
+	Cause     Cause // when not recorded
+	Unsure    bool  // recorded in a boot without an anchor: its place is what the wall clock claimed
+	Recovered bool  // recorded, saved after a power cut
+}
+
+// Coverage is what one camera has of a span, without holes from the span's beginning to its end.
+type Coverage struct {
+	Span     Span
+	Pieces   []Piece
+	Recorded time.Duration
+	Missing  time.Duration
+}
+
+// Completeness is the recorded part of the span, 0 to 1; an empty span is complete.
+func (c Coverage) Completeness() float64 {
+	if c.Recorded+c.Missing == 0 {
+		return 1
+	}
+	return float64(c.Recorded) / float64(c.Recorded+c.Missing)
+}
+
+// Cover lays the segments of one camera over a span and explains the holes by the gaps that were noted. The
+// caller ends the span at the present moment, otherwise the future counts as missing.
+func Cover(span Span, segments []Placed, gaps []Gap) Coverage {
+	c := Coverage{Span: span}
+	if !span.From.Before(span.To) {
+		return c
+	}
+	sorted := segments
+	byStart := func(a, b Placed) int { return a.Span.From.Compare(b.Span.From) }
+	if !slices.IsSortedFunc(sorted, byStart) {
+		sorted = slices.SortedStableFunc(slices.Values(segments), byStart)
+	}
+	at := span.From
+	for _, s := range sorted {
+		part := s.Span.Intersect(span)
+		if part.From.Before(at) { // overlap: what is covered stays covered
+			part.From = at
+		}
+		if !part.From.Before(part.To) {
+			continue
+		}
+		if part.From.Sub(at) > Joined {
+			c.missing(Span{at, part.From}, gaps)
+		} else {
+			part.From = at
+		}
+		c.recorded(Piece{Span: part, Recorded: true, Unsure: !s.Anchored, Recovered: s.Recovered})
+		at = part.To
+	}
+	if span.To.Sub(at) > Joined {
+		c.missing(Span{at, span.To}, gaps)
+	} else if n := len(c.Pieces); n > 0 && at.Before(span.To) {
+		c.Pieces[n-1].Span.To = span.To
+		c.Recorded += span.To.Sub(at)
+	}
+	return c
+}
+
+func (c *Coverage) recorded(p Piece) {
+	c.Recorded += p.Span.Duration()
+	if n := len(c.Pieces); n > 0 {
+		last := &c.Pieces[n-1]
+		if last.Recorded && last.Unsure == p.Unsure && last.Recovered == p.Recovered {
+			last.Span.To = p.Span.To
+			return
+		}
+	}
+	c.Pieces = append(c.Pieces, p)
+}
+
+// missing names for a hole the cause of the noted gap that overlaps it most.
+func (c *Coverage) missing(hole Span, gaps []Gap) {
+	cause, most := CauseUnknown, time.Duration(0)
+	for _, g := range gaps {
+		if d := g.Span.Intersect(hole).Duration(); d > most {
+			cause, most = g.Cause, d
+		}
+	}
+	c.Missing += hole.Duration()
+	c.Pieces = append(c.Pieces, Piece{Span: hole, Cause: cause})
+}
+
+// ByPart cuts a coverage into the completeness of equal parts, for the ribbon's marks.
+func (c Coverage) ByPart(part time.Duration) []float64 {
+	if part <= 0 {
+		return nil
+	}
+	n := int((c.Span.Duration() + part - 1) / part)
+	out := make([]float64, n)
+	for _, p := range c.Pieces {
+		if !p.Recorded {
+			continue
+		}
+		first := int(p.Span.From.Sub(c.Span.From) / part)
+		for i := first; i < n; i++ {
+			from := c.Span.From.Add(time.Duration(i) * part)
+			to := from.Add(part)
+			if to.After(c.Span.To) {
+				to = c.Span.To
+			}
+			if !from.Before(p.Span.To) {
+				break
+			}
+			out[i] += float64(p.Span.Intersect(Span{from, to}).Duration()) / float64(to.Sub(from))
+		}
+	}
+	return out
+}
+
+// SortGaps orders gaps by their beginning.
+func SortGaps(gaps []Gap) {
+	slices.SortFunc(gaps, func(a, b Gap) int {
+		return cmp.Or(a.Span.From.Compare(b.Span.From), cmp.Compare(a.Camera, b.Camera))
+	})
+}

@@ -1,0 +1,88 @@
+package footage
+
+import (
+	"time"
+
+	"campuskeep/shared/clock"
+)
+
+// Due is what a camera's policy asks for at one instant.
+type Due struct {
+	// Watermark: what has its last frame at or before this instant has been kept long enough. Zero while
+	// the clock may not be relied on, and then nothing is due.
+	Watermark time.Time
+	Delete    []Segment // must go, in the order given
+	Held      []Segment // would have to go, but a hold keeps them
+	Next      time.Time // the earliest possible now at which another segment will be due; zero: none known
+}
+
+// Watermark is the instant up to which footage has been kept for its whole time: now − uncertainty − N × 24 h
+// (F3, design §5). It is zero unless the clock is trusted: an untrusted or suspect clock deletes nothing.
+func Watermark(policy Policy, now clock.Reading) time.Time {
+	if now.State != clock.Trusted {
+		return time.Time{}
+	}
+	return now.Earliest().Add(-policy.Keep())
+}
+
+// Plan says which segments of one camera must go now. A segment goes when its last frame is at least
+// N × 24 h old by the most cautious reading of both clocks, then and now: never early. A hold in force keeps
+// what overlaps its span.
+func Plan(segments []Segment, places Places, holds []Hold, policy Policy, now clock.Reading) Due {
+	d := Due{Watermark: Watermark(policy, now)}
+	for _, s := range segments {
+		last, ok := places.LastFrame(s)
+		switch {
+		case !ok:
+			continue
+		case d.Watermark.IsZero() || last.After(d.Watermark):
+			if at := last.Add(policy.Keep()); d.Next.IsZero() || at.Before(d.Next) {
+				d.Next = at
+			}
+		case HeldBy(holds, places.Place(s), now) != "":
+			d.Held = append(d.Held, s)
+		default:
+			d.Delete = append(d.Delete, s)
+		}
+	}
+	return d
+}
+
+// HeldBy gives the id of a hold in force that covers the segment, "" when there is none. The segment's
+// place is taken with its uncertainty: in doubt it is held. Whether a hold has ended is judged by the
+// earliest that now can be, and by a trusted clock only: in doubt it is in force.
+func HeldBy(holds []Hold, p Placed, now clock.Reading) string {
+	wide := Span{p.Span.From.Add(-p.Uncertainty), p.Span.To.Add(p.Uncertainty)}
+	for _, h := range holds {
+		if !h.Released.IsZero() || now.State == clock.Trusted && !h.Active(now.Earliest()) {
+			continue
+		}
+		if h.Covers(p.Camera, wide) {
+			return h.ID
+		}
+	}
+	return ""
+}
+
+// PastCeiling says whether a segment must no longer be shown, because some plausible clock says that it is
+// older than its camera keeps. It answers before the sweep has caught up, for instance after weeks without
+// power. For the boot that is running, its own monotonic clock is the only plausible one, so a wall clock
+// that jumps a month hides nothing that was recorded since.
+func PastCeiling(s Segment, places Places, policy Policy, now clock.Reading) bool {
+	keep := policy.Keep()
+	if s.Boot == now.Boot {
+		age := now.Mono - s.To
+		return age+clock.Drift(age) >= keep
+	}
+	at, unc, ok := places.Anchors.UTC(s.Boot, s.To)
+	if !ok {
+		if at, ok = places.Bounds[s.Boot]; !ok {
+			return false
+		}
+	}
+	latest := now.Wall
+	if now.State == clock.Trusted { // otherwise the uncertainty has no meaningful size
+		latest = now.Latest()
+	}
+	return latest.Sub(at.Add(-unc)) >= keep
+}
