@@ -1,0 +1,50 @@
+// Package site keeps the register of what stands in the school: cameras and their credentials, readers,
+// places, the school calendar, and the settings.
+//
+// It owns the tables named in tables.go and a copy of them in memory. Every change is an entry of the log with
+// what was before and after (M5). It must never hand out camera credentials to a page, nor take a camera that
+// looks into a private area (F2).
+package site
+
+import (
+	"errors"
+	"log/slog"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/clock"
+)
+
+// ErrNotFound: no such camera, reader or place.
+var ErrNotFound = errors.New("site: not found")
+
+// Login is what a camera or NVR asks for.
+type Login struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
+// Reader is a card reader (design §8).
+type Reader struct {
+	ID        string               `json:"id"` // r01 …
+	Name      string               `json:"name"`
+	Place     string               `json:"place,omitempty"`
+	Direction attendance.Direction `json:"direction"`
+	Port      string               `json:"port"`    // serial port of the OSDP line, as in the configuration
+	Address   int                  `json:"address"` // on the line, 0 to 126
+	Retired   bool                 `json:"retired,omitempty"`
+}
+
+// Place is where applicants think things happen: they pick places, the officer narrows to cameras (design §7).
+type Place struct {
+	ID      string   `json:"id"` // bicycle-shed …
+	Name    string   `json:"name"`
+	Cameras []string `json:"cameras"` // camera ids
+}
+
+// Options is what the site needs from outside.
+type Options struct {
+	Store *store.Store
+	Clock clock.Clock
+	Log   *slog.Logger
+}
