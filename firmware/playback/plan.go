@@ -1,0 +1,192 @@
+package playback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"time"
+
+	"campuskeep/shared/footage"
+)
+
+const (
+	// partTime is how long a part of a segment is made at least, from key frame to key frame.
+	partTime = 4 * time.Second
+	// A segment of fewer bytes than this is one part: a browser fetches a light minute at once.
+	heavy = 1 << 20
+	// At most this many segments are opened to make a playlist, so that a day's is made as quickly as an hour's;
+	// what comes after goes out a minute at a time.
+	maxOpened = 240
+	// A hole longer than this between two segments is a discontinuity.
+	hole = 500 * time.Millisecond
+)
+
+// plan is the fixed content of one viewing: what its playlist lists and nothing else.
+type plan struct {
+	items []item
+	inits []footage.Segment // one for each time line
+	index map[string]int    // file id → item
+}
+
+// item is one segment's share of a viewing.
+type item struct {
+	footage.Placed
+	init  int
+	fresh bool // something is missing before it, or a new time line starts
+	parts []part
+}
+
+// part is a run of fragments [first, end); end < 0 means all there are, of a segment that was not opened.
+type part struct {
+	first, end int
+	from       time.Time
+	long       time.Duration
+}
+
+// makePlan lists what of the span can be shown. Segments that are gone or may no longer be shown are left out, like
+// any other gap; a whole segment inside the span need not be opened.
+func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
+	placed, err := p.src.Segments(ctx, v.Camera, v.Span)
+	if err != nil {
+		return nil, fmt.Errorf("playback: segments of %s: %w", v.Camera, err)
+	}
+	pl := &plan{index: map[string]int{}}
+	opened := 0
+	for n, s := range placed {
+		if s.Camera != v.Camera || !s.Span.Overlaps(v.Span) {
+			continue
+		}
+		it := item{Placed: s, fresh: pl.fresh(s)}
+		inside := !s.Span.From.Before(v.Span.From) && !s.Span.To.After(v.Span.To)
+		if inside && !it.fresh && n < len(placed)-1 && (s.Bytes < heavy || opened >= maxOpened) {
+			it.parts = []part{{0, -1, s.Span.From, s.Span.Duration()}}
+		} else {
+			opened++
+			if it.parts, err = p.cut(ctx, s, v.Span, it.fresh); skip(err) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		if len(it.parts) > 0 {
+			pl.add(it)
+		}
+	}
+	if len(pl.items) == 0 {
+		return nil, ErrNothing
+	}
+	return pl, nil
+}
+
+// skip says whether an error of the source means that this segment is a gap now.
+func skip(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, footage.ErrPastCeiling) || errors.Is(err, footage.ErrCondemned)
+}
+
+// fresh says whether the segment does not continue the last item.
+func (pl *plan) fresh(s footage.Placed) bool {
+	if len(pl.items) == 0 {
+		return true
+	}
+	last := pl.items[len(pl.items)-1]
+	return last.Boot != s.Boot || last.Session != s.Session || s.From-last.To > hole || s.From < last.From
+}
+
+func (pl *plan) add(it item) {
+	if it.fresh {
+		pl.inits = append(pl.inits, it.Segment)
+	}
+	it.init = len(pl.inits) - 1
+	pl.index[it.File.String()] = len(pl.items)
+	pl.items = append(pl.items, it)
+}
+
+// cut groups the fragments that lie within the span, from key frame to key frame. A fresh item starts with a key
+// frame or not at all.
+func (p *Player) cut(ctx context.Context, s footage.Placed, span footage.Span, fresh bool) (parts []part, err error) {
+	r, err := p.src.OpenSegment(ctx, s.Segment)
+	if err != nil {
+		return nil, fmt.Errorf("playback: open segment %s: %w", s.File, err)
+	}
+	frags := r.Fragments()
+	if err := r.Close(); err != nil {
+		return nil, fmt.Errorf("playback: close segment %s: %w", s.File, err)
+	}
+	light := s.Bytes < heavy
+	for i, f := range frags {
+		at := fragSpan(s, f)
+		if at.From.Before(span.From) || at.To.After(span.To) {
+			continue
+		}
+		n := len(parts)
+		switch {
+		case n == 0 && fresh && !f.Key:
+		case n == 0, parts[n-1].end != i, f.Key && !light && parts[n-1].long >= partTime:
+			parts = append(parts, part{i, i + 1, at.From, f.To - f.From})
+		default:
+			parts[n-1].end = i + 1
+			parts[n-1].long = at.To.Sub(parts[n-1].from)
+		}
+	}
+	return parts, nil
+}
+
+// fragSpan places a fragment in UTC.
+func fragSpan(s footage.Placed, f footage.FragmentInfo) footage.Span {
+	from := s.Span.From.Add(f.From - s.From)
+	return footage.Span{From: from, To: from.Add(f.To - f.From)}
+}
+
+// playlist writes the plan as HLS.
+func (pl *plan) playlist() []byte {
+	longest := time.Second
+	size := 0
+	for _, it := range pl.items {
+		size += 80
+		for _, pt := range it.parts {
+			longest = max(longest, pt.long)
+			size += 72
+		}
+	}
+	b := make([]byte, 0, size+200)
+	b = append(b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-TARGETDURATION:"...)
+	b = strconv.AppendInt(b, int64((longest+time.Second-1)/time.Second), 10)
+	b = append(b, "\n#EXT-X-MEDIA-SEQUENCE:0\n"...)
+	for n, it := range pl.items {
+		if it.fresh {
+			if n > 0 {
+				b = append(b, "#EXT-X-DISCONTINUITY\n"...)
+			}
+			b = appendMap(b, it.init)
+		}
+		b = appendDate(b, it.parts[0].from)
+		for i, pt := range it.parts {
+			b = appendPart(b, pt.long, it.File.String(), i)
+		}
+	}
+	return append(b, "#EXT-X-ENDLIST\n"...)
+}
+
+func appendMap(b []byte, n int) []byte {
+	b = append(b, `#EXT-X-MAP:URI="init/`...)
+	b = strconv.AppendInt(b, int64(n), 10)
+	return append(b, ".mp4\"\n"...)
+}
+
+func appendDate(b []byte, at time.Time) []byte {
+	b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
+	b = at.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	return append(b, '\n')
+}
+
+func appendPart(b []byte, long time.Duration, segment string, i int) []byte {
+	b = append(b, "#EXTINF:"...)
+	b = strconv.AppendFloat(b, long.Seconds(), 'f', 3, 64)
+	b = append(b, ",\n"...)
+	b = append(b, segment...)
+	b = append(b, '/')
+	b = strconv.AppendInt(b, int64(i), 10)
+	return append(b, ".m4s\n"...)
+}
