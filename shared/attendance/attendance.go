@@ -33,6 +33,9 @@ type Tap struct {
 	Direction Direction `json:"direction"` // of the reader: in, out, auto
 	At        time.Time `json:"at"`        // UTC
 	Card      []byte    `json:"card"`      // HMAC(site key, card); never the number itself
+	Boot      string    `json:"boot"`
+	Mono      int64     `json:"mono"`            // ns since that boot, when the card was read
+	Doubt     bool      `json:"doubt,omitempty"` // the clock was not trusted then: At is a claim
 }
 
 // Outcome is how a student's day stands.
@@ -142,13 +145,15 @@ type Mark struct {
 
 // Blind is a time in which taps may have been lost, and what failed.
 type Blind struct {
-	From     time.Time `json:"from"`
-	To       time.Time `json:"to"`                 // zero: it still lasts
-	Register bool      `json:"register,omitempty"` // the store failed, not a reader
+	From time.Time `json:"from"`
+	To   time.Time `json:"to,omitzero"` // zero: it still lasts
+	// Direction is that of the reader that failed; Auto when everything did.
+	Direction Direction `json:"direction"`
+	Register  bool      `json:"register,omitempty"` // the store failed, not a reader
 }
 
-func (b Blind) overlaps(from, to time.Time) bool {
-	return b.From.Before(to) && (b.To.IsZero() || b.To.After(from))
+func (b Blind) hides(way Direction, from, to time.Time) bool {
+	return (b.Direction == Auto || b.Direction == way) && b.From.Before(to) && (b.To.IsZero() || b.To.After(from))
 }
 
 // Evidence is all that is known about one student's day. The order within the lists does not matter.
@@ -161,7 +166,7 @@ type Evidence struct {
 	Leaves  []Leave
 	Marks   []Mark
 	Blind   []Blind
-	// Doubt says that the clock could not be trusted while taps were made, so minutes mean nothing.
+	// Doubt says that the clock cannot be trusted now: nobody is called absent by it.
 	Doubt bool
 }
 

@@ -2,6 +2,7 @@ package attendance
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"campuskeep/shared/fielderr"
@@ -84,12 +85,19 @@ func (c Calendar) Location() (*time.Location, error) {
 	if c.Zone == "" {
 		return nil, fmt.Errorf("the school calendar has no time zone")
 	}
+	if loc, ok := zones.Load(c.Zone); ok {
+		return loc.(*time.Location), nil
+	}
 	loc, err := time.LoadLocation(c.Zone)
 	if err != nil {
 		return nil, fmt.Errorf("load the time zone of the school calendar: %w", err)
 	}
+	zones.Store(c.Zone, loc)
 	return loc, nil
 }
+
+// zones remembers loaded time zones: each card tap asks for the school's.
+var zones sync.Map
 
 // Date is the local date of an instant.
 func (c Calendar) Date(t time.Time) (string, error) {

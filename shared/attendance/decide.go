@@ -166,72 +166,74 @@ func (d *decision) arrival(due time.Time) {
 	switch {
 	case s.FirstIn.IsZero():
 		d.why(OutOnly)
-	case d.Doubt:
+	case d.doubtful():
 		d.why(ClockDoubt)
 	case !s.FirstIn.After(due):
 		d.why(InOnTime)
 	default:
 		d.why(InLate)
 		// A reader that failed between the deadline and this tap may have swallowed an earlier one.
-		if r := d.blind(due, s.FirstIn); r != "" {
+		if r := d.blind(In, due, s.FirstIn); r != "" {
 			s.Outcome = Unknown
 			d.why(r)
 			return
 		}
-		s.Outcome, s.Minutes = Late, minutesUp(s.FirstIn.Sub(due.Add(-minutes(d.Hours.Grace))))
-		s.LateIn = s.Minutes
+		s.LateIn = minutesUp(s.FirstIn.Sub(due.Add(-minutes(d.Hours.Grace))))
+		s.Outcome, s.Minutes = Late, s.LateIn
 	}
 }
 
 func (d *decision) departure(home time.Time) {
 	s := &d.status
-	closes := d.Day.At(d.Hours.Closes)
 	switch {
-	case d.Doubt:
+	case d.doubtful():
 	case d.early(home) && d.leaveAt(s.LastOut) != "" && d.leaveAt(d.now) != "":
 		d.why(LeavePartial) // out on leave, expected back
 	case d.early(home):
 		s.Outcome, s.Minutes = LeftEarly, minutesUp(home.Sub(s.LastOut))
 		d.why(OutEarly)
-		if r := d.blind(s.LastOut, earlier(d.now, home)); r != "" {
-			d.why(r)
-		}
+		d.whyBlind(In, s.LastOut, earlier(d.now, home)) // may have come back unheard
 	case !s.LastOut.IsZero():
 		d.why(OutOnTime)
-	case d.Hours.TapOut && !d.now.Before(closes):
+	case d.Hours.TapOut && !d.now.Before(d.Day.At(d.Hours.Closes)):
 		d.why(NotLeft)
-		if r := d.blind(home.Add(-minutes(d.Hours.Slack)), d.now); r != "" {
-			d.why(r)
-		}
+		d.whyBlind(Out, home.Add(-minutes(d.Hours.Slack)), d.now)
 	}
 }
 
-// withoutTaps is rule six: silence is absence only when the gate was able to hear.
+// withoutTaps is the sixth rule: silence is absence only when the gate was able to hear. What fails after
+// the parents were to be told does not undo it: who comes later than that is entered by a mark.
 func (d *decision) withoutTaps(due time.Time) {
-	if r := d.blind(d.Day.At(d.Hours.Opens), d.now); r != "" && !d.now.Before(due) {
-		d.status.Outcome = Unknown
-		d.why(r)
-		return
-	}
-	if d.Doubt {
-		d.status.Outcome = Unknown
-		d.why(ClockDoubt)
-		return
-	}
+	s := &d.status
+	s.Outcome = Pending
 	if !d.now.After(due) {
-		d.status.Outcome = Pending
 		d.why(NotDue)
 		return
 	}
-	d.status.Outcome = AbsentUnexplained
-	d.why(NoTap)
+	decided := earlier(d.now, due.Add(minutes(d.Hours.TellParents)))
+	switch r := d.blind(In, d.Day.At(d.Hours.Opens), decided); {
+	case r != "":
+		s.Outcome = Unknown
+		d.why(r)
+	case d.Doubt:
+		s.Outcome = Unknown
+		d.why(ClockDoubt)
+	default:
+		s.Outcome = AbsentUnexplained
+		d.why(NoTap)
+	}
 }
 
-// blind names what could not be heard in [from, to].
-func (d *decision) blind(from, to time.Time) Reason {
+// doubtful says that the clock was not trusted at one of the taps, so that minutes mean nothing.
+func (d *decision) doubtful() bool {
+	return slices.ContainsFunc(d.moves, func(m Move) bool { return m.Doubt })
+}
+
+// blind names what could not be heard of a way in [from, to].
+func (d *decision) blind(way Direction, from, to time.Time) Reason {
 	var found Reason
 	for _, b := range d.Blind {
-		if !b.overlaps(from, to) {
+		if !b.hides(way, from, to) {
 			continue
 		}
 		if b.Register {
@@ -240,6 +242,12 @@ func (d *decision) blind(from, to time.Time) Reason {
 		found = GateBlind
 	}
 	return found
+}
+
+func (d *decision) whyBlind(way Direction, from, to time.Time) {
+	if r := d.blind(way, from, to); r != "" {
+		d.why(r)
+	}
 }
 
 func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }

@@ -1,0 +1,186 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"campuskeep/firmware/reader"
+	"campuskeep/firmware/store"
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/clock"
+)
+
+// Tally counts students by how their day stands.
+type Tally struct {
+	Expected int                        `json:"expected"`
+	Attended int                        `json:"attended"` // in school at some time of the day
+	Missing  int                        `json:"missing"`  // expected, and neither come nor on leave
+	By       map[attendance.Outcome]int `json:"by"`
+}
+
+func (t *Tally) add(s attendance.DayStatus) {
+	if t.By == nil {
+		t.By = map[attendance.Outcome]int{}
+	}
+	t.By[s.Outcome]++
+	if s.Attended {
+		t.Attended++
+	}
+	if s.Outcome == attendance.NoSchool {
+		return
+	}
+	t.Expected++
+	if !s.Attended && s.Outcome != attendance.OnLeave {
+		t.Missing++
+	}
+}
+
+// ClassTally is one class on the board.
+type ClassTally struct {
+	Class string `json:"class"`
+	Tally
+}
+
+// ReaderToday is one reader on the board.
+type ReaderToday struct {
+	Reader
+	State  reader.State `json:"state"`
+	Reason string       `json:"reason"`
+	Taps   int          `json:"taps"`
+}
+
+// Board is the gate page: how the day stands, class by class.
+type Board struct {
+	Date     string
+	Day      attendance.Day
+	Hours    attendance.Hours
+	Now      clock.Reading
+	Total    Tally
+	Classes  []ClassTally
+	Arrivals []int   // first arrivals in each minute from Hours.Opens on
+	Recent   []Event // newest first
+	Readers  []ReaderToday
+}
+
+// Board reads how a date stands now.
+func (g *Gate) Board(date string) (Board, error) {
+	now := g.o.Clock.Now()
+	day, hours, err := g.o.Site.Calendar().Day(date)
+	if err != nil {
+		return Board{}, err
+	}
+	b := Board{Date: date, Day: day, Hours: hours, Now: now, Recent: g.Recent()}
+	all, err := g.decideAll(date, now)
+	if err != nil {
+		return Board{}, err
+	}
+	perReader := map[string]int{}
+	b.Arrivals = make([]int, max(0, hours.Closes-hours.Opens)+1)
+	for _, d := range all {
+		if n := len(b.Classes); n == 0 || b.Classes[n-1].Class != d.status.Class {
+			b.Classes = append(b.Classes, ClassTally{Class: d.status.Class})
+		}
+		b.Classes[len(b.Classes)-1].add(d.status)
+		b.Total.add(d.status)
+		for _, t := range d.taps {
+			perReader[t.Reader]++
+		}
+		if !d.status.FirstIn.IsZero() {
+			m := int(d.status.FirstIn.Sub(day.At(hours.Opens)) / time.Minute)
+			b.Arrivals[min(max(m, 0), len(b.Arrivals)-1)]++
+		}
+	}
+	b.Readers = g.readersToday(perReader)
+	return b, nil
+}
+
+func (g *Gate) readersToday(taps map[string]int) []ReaderToday {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []ReaderToday
+	for _, r := range g.o.Site.Readers() {
+		t := ReaderToday{Reader: r, State: reader.Offline, Reason: reader.ReasonStart, Taps: taps[r.ID]}
+		if s, ok := g.readers[r.ID]; ok {
+			t.State, t.Reason = s.State, s.Reason
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// Roll is how a date stands for the students of one class, in the order of the class.
+func (g *Gate) Roll(class, date string) ([]attendance.DayStatus, error) {
+	all, err := g.decideAll(date, g.o.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	var out []attendance.DayStatus
+	for _, d := range all {
+		if d.status.Class == class {
+			out = append(out, d.status)
+		}
+	}
+	return out, nil
+}
+
+type decided struct {
+	status attendance.DayStatus
+	before attendance.DayStatus // as stored; V is 0 when nothing is
+	taps   []attendance.Tap
+}
+
+// decideAll decides a date for every student from the evidence as it stands, without storing anything.
+func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
+	day, hours, err := g.o.Site.Calendar().Day(date)
+	if err != nil {
+		return nil, err
+	}
+	classes := g.o.Students.Classes(date)
+	byStudent := map[string]*attendance.Evidence{}
+	before := map[string]attendance.DayStatus{}
+	err = g.o.Store.View(func(tx store.Tx) error {
+		of := func(student string) *attendance.Evidence {
+			e := byStudent[student]
+			if e == nil {
+				e = &attendance.Evidence{}
+				byStudent[student] = e
+			}
+			return e
+		}
+		for _, t := range taps.Prefix(tx, date+"/") {
+			e := of(t.Student)
+			e.Taps = append(e.Taps, t)
+		}
+		for _, m := range marks.Prefix(tx, date+"/") {
+			e := of(m.Student)
+			e.Marks = append(e.Marks, m)
+		}
+		for _, l := range leaves.All(tx) {
+			if l.From.Before(day.End) && l.To.After(day.Start) {
+				e := of(l.Student)
+				e.Leaves = append(e.Leaves, l)
+			}
+		}
+		for _, d := range days.Prefix(tx, date+"/") {
+			before[d.Student] = d
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the day %s: %w", date, err)
+	}
+	blind := g.blind(day, now.Wall)
+	var out []decided
+	for _, c := range classes {
+		for _, s := range c.Students {
+			e := attendance.Evidence{}
+			if x := byStudent[s]; x != nil {
+				e = *x
+			}
+			e.Student, e.Class, e.Day, e.Hours, e.Blind, e.Doubt = s, c.ID, day, hours, blind, now.State != clock.Trusted
+			out = append(out, decided{status: attendance.Decide(e, asOf(day, now)), before: before[s], taps: e.Taps})
+		}
+	}
+	return slices.Clip(out), nil
+}

@@ -1,0 +1,105 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/ledger"
+)
+
+// news is a new piece of evidence on its way into the store together with what follows from it. The zero
+// value is no news: the day is only decided anew.
+type news struct {
+	puts  []store.Put
+	add   func(*attendance.Evidence)
+	entry func(attendance.Evidence, attendance.DayStatus) ledger.Draft
+}
+
+// derive decides a student's day from all evidence with the news added, and commits news, day and entries
+// together. When somebody else changed the day meanwhile it reads and decides again.
+func (g *Gate) derive(ctx context.Context, date, student, class string, now clock.Reading, n news) (attendance.DayStatus, []ledger.Entry, error) {
+	for {
+		ev, before, rev, err := g.evidence(date, student, class, now)
+		if err != nil {
+			return before, nil, err
+		}
+		c := store.Change{Puts: n.puts[:len(n.puts):len(n.puts)]}
+		if n.add != nil {
+			n.add(&ev)
+		}
+		day := attendance.Decide(ev, asOf(ev.Day, now))
+		if n.entry != nil {
+			c.Entries = append(c.Entries, n.entry(ev, day))
+		}
+		if !day.Same(before) {
+			c.Entries = append(c.Entries, dayEntry(day))
+		}
+		if len(c.Entries) == 0 {
+			return day, nil, nil
+		}
+		c.Puts = append(c.Puts, days.PutRev(dayKey(date, student), day, rev))
+		r, err := g.o.Store.Commit(ctx, c)
+		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
+			continue
+		}
+		return day, r.Entries, err
+	}
+}
+
+// asOf is the instant at which a day is judged: now, or its end when it is over.
+func asOf(day attendance.Day, now clock.Reading) time.Time {
+	if now.Wall.After(day.End) {
+		return day.End
+	}
+	return now.Wall
+}
+
+func dayKey(date, student string) string { return date + "/" + student }
+
+type dayData struct {
+	Date    string   `json:"date"`
+	Class   string   `json:"class"`
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons"`
+	Minutes int      `json:"minutes,omitempty"`
+}
+
+func dayEntry(d attendance.DayStatus) ledger.Draft {
+	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "attendance.day", Subject: d.Student,
+		Data: dayData{d.Date, d.Class, string(d.Outcome), d.ReasonCodes(), d.Minutes}}
+}
+
+// evidence reads all that is known of one student's day, and the day as it stands with its revision.
+func (g *Gate) evidence(date, student, class string, now clock.Reading) (ev attendance.Evidence, before attendance.DayStatus, rev uint64, err error) {
+	day, hours, err := g.o.Site.Calendar().Day(date)
+	if err != nil {
+		return ev, before, 0, err
+	}
+	ev = attendance.Evidence{Student: student, Class: class, Day: day, Hours: hours, Doubt: now.State != clock.Trusted}
+	err = g.o.Store.View(func(tx store.Tx) error {
+		var err error
+		if before, rev, _, err = days.Get(tx, dayKey(date, student)); err != nil {
+			return err
+		}
+		for _, t := range taps.Prefix(tx, date+"/"+student+"/") {
+			ev.Taps = append(ev.Taps, t)
+		}
+		for _, m := range marks.Prefix(tx, date+"/"+student+"/") {
+			ev.Marks = append(ev.Marks, m)
+		}
+		for _, l := range leaves.Prefix(tx, student+"/") {
+			ev.Leaves = append(ev.Leaves, l)
+		}
+		return nil
+	})
+	if err != nil {
+		return ev, before, 0, fmt.Errorf("read the day %s of a student: %w", date, err)
+	}
+	ev.Blind = g.blind(day, now.Wall)
+	return ev, before, rev, nil
+}
