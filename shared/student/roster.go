@@ -1,0 +1,262 @@
+package student
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/shared/fielderr"
+)
+
+// MaxRosterRows bounds one import.
+const MaxRosterRows = 3000
+
+// Column is one column of the roster sheet.
+type Column struct {
+	Field    string // as in errors
+	Title    string // heading in the sheet
+	Required bool   // the column must be there
+	Example  string // for the template
+}
+
+// Columns of the roster sheet, in the order of the template. The titles are those of the national pupil
+// register where it has them. Other columns in a sheet are ignored and listed.
+var Columns = []Column{
+	{"name", "姓名", true, "示例一"},
+	{"sex", "性别", true, "女"},
+	{"birth", "出生日期", true, "2017-09-14"},
+	{"ethnicity", "民族", false, "汉族"},
+	{"id_kind", "证件类型", false, "居民身份证"},
+	{"id_number", "身份证件号", true, "419999201709140023"},
+	{"national_no", "学籍号", false, ""},
+	{"class", "班级", true, "三年级1班"},
+	{"address", "现住址", false, ""},
+	{"phone", "联系电话", false, ""},
+	{"guardian1_name", "监护人1姓名", false, ""},
+	{"guardian1_relation", "监护人1关系", false, "母亲"},
+	{"guardian1_phone", "监护人1电话", false, ""},
+	{"guardian1_workplace", "监护人1单位", false, ""},
+	{"guardian2_name", "监护人2姓名", false, ""},
+	{"guardian2_relation", "监护人2关系", false, "父亲"},
+	{"guardian2_phone", "监护人2电话", false, ""},
+	{"guardian2_workplace", "监护人2单位", false, ""},
+	{"card", "卡号", false, "04A2B3C4"},
+}
+
+// otherTitles are headings that schools use for the same thing.
+var otherTitles = map[string]string{
+	"学生姓名": "name", "出生年月日": "birth", "出生年月": "birth", "身份证号": "id_number", "身份证号码": "id_number", "证件号码": "id_number",
+	"证件号": "id_number", "身份证件类型": "id_kind", "全国学籍号": "national_no", "所在班级": "class", "班级名称": "class", "家庭住址": "address",
+	"家庭地址": "address", "住址": "address", "手机": "phone", "电话": "phone", "校园卡号": "card", "IC卡号": "card",
+	"监护人姓名": "guardian1_name", "监护人关系": "guardian1_relation", "监护人电话": "guardian1_phone", "工作单位": "guardian1_workplace",
+	"监护人1工作单位": "guardian1_workplace", "监护人2工作单位": "guardian2_workplace",
+}
+
+var idKindWords = map[string]IDKind{
+	"": IDResident, "居民身份证": IDResident, "身份证": IDResident, "港澳台居民居住证": IDResident, "外国人永久居留身份证": IDResident,
+	"护照": IDPassport, "其他": IDOther, "港澳居民来往内地通行证": IDOther, "台湾居民来往大陆通行证": IDOther, "无": IDNone,
+}
+
+// Row is one pupil of a sheet, read but not yet stored.
+type Row struct {
+	Line    int // as the spreadsheet counts, from 1
+	Student Student
+	Class   Class  // without teachers
+	Card    string // as written
+}
+
+// RowFault is what is wrong with one line of the sheet; line 1 is the heading.
+type RowFault struct {
+	Line   int
+	Errors fielderr.Errors
+}
+
+// Roster is a sheet after reading.
+type Roster struct {
+	Rows    []Row
+	Faults  []RowFault
+	Ignored []string // headings that mean nothing to us
+}
+
+// ReadRoster reads the cells of a sheet, as text, with the headings in its first row. Each row is either in
+// Rows or has its Faults; empty rows are skipped. today decides which class 三年级1班 is.
+func ReadRoster(cells [][]string, today string) Roster {
+	var r Roster
+	if len(cells) == 0 {
+		r.Faults = append(r.Faults, RowFault{1, fielderr.Errors{{Field: "file", Rule: "err.roster_empty"}}})
+		return r
+	}
+	columns, faults := r.headings(cells[0])
+	if len(faults) > 0 {
+		r.Faults = append(r.Faults, RowFault{1, faults})
+		return r
+	}
+	seen := map[string]int{}
+	for i, line := range cells[1:] {
+		cell := cellsOf(line, columns)
+		if len(cell) == 0 {
+			continue
+		}
+		if len(r.Rows)+len(r.Faults) >= MaxRosterRows {
+			r.Faults = append(r.Faults, RowFault{i + 2, fielderr.Errors{{Field: "file", Rule: "err.roster_long", Args: []any{MaxRosterRows}}}})
+			return r
+		}
+		row, errs := readRow(cell, today)
+		row.Line = i + 2
+		for _, unique := range []struct{ field, value string }{{"id_number", row.Student.IDNumber}, {"card", row.Card}, {"national_no", row.Student.NationalNo}} {
+			if unique.value == "" {
+				continue
+			}
+			if first, twice := seen[unique.field+unique.value]; twice {
+				errs.Add(unique.field, "err.roster_twice", first)
+			} else {
+				seen[unique.field+unique.value] = row.Line
+			}
+		}
+		if len(errs) > 0 {
+			r.Faults = append(r.Faults, RowFault{row.Line, errs})
+			continue
+		}
+		r.Rows = append(r.Rows, row)
+	}
+	if len(r.Rows)+len(r.Faults) == 0 {
+		r.Faults = append(r.Faults, RowFault{1, fielderr.Errors{{Field: "file", Rule: "err.roster_empty"}}})
+	}
+	return r
+}
+
+// headings finds each column by its title.
+func (r *Roster) headings(line []string) (columns map[int]string, errs fielderr.Errors) {
+	columns = map[int]string{}
+	found := map[string]bool{}
+	for i, title := range line {
+		title = strings.TrimRight(strings.ReplaceAll(narrow(strings.TrimSpace(title)), " ", ""), "*")
+		if title == "" {
+			continue
+		}
+		field := otherTitles[title]
+		for _, c := range Columns {
+			if c.Title == title {
+				field = c.Field
+			}
+		}
+		switch {
+		case field == "":
+			r.Ignored = append(r.Ignored, title)
+		case found[field]:
+			errs.Add(field, "err.roster_column_twice", title)
+		default:
+			columns[i], found[field] = field, true
+		}
+	}
+	for _, c := range Columns {
+		if c.Required && !found[c.Field] {
+			errs.Add(c.Field, "err.roster_column", c.Title)
+		}
+	}
+	return columns, errs
+}
+
+func cellsOf(line []string, columns map[int]string) map[string]string {
+	cell := map[string]string{}
+	for i, s := range line {
+		if s = strings.TrimSpace(narrow(s)); s != "" && columns[i] != "" {
+			cell[columns[i]] = s
+		}
+	}
+	return cell
+}
+
+func readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
+	var errs fielderr.Errors
+	row := Row{Card: strings.ToUpper(cell["card"])}
+	s := &row.Student
+	s.Name = strings.ReplaceAll(cell["name"], "‧", "·")
+	s.Address, s.Phone = cell["address"], phoneText(cell["phone"])
+	s.NationalNo = strings.ToUpper(cell["national_no"])
+	s.IDNumber = strings.ToUpper(cell["id_number"])
+
+	bad := map[string]bool{}
+	refuse := func(field, rule string, args ...any) {
+		errs.Add(field, rule, args...)
+		bad[field] = true
+	}
+	var ok bool
+	if s.Sex, ok = ParseSex(cell["sex"]); !ok {
+		refuse("sex", "err.sex")
+	}
+	if s.IDKind, ok = idKindWords[cell["id_kind"]]; !ok {
+		refuse("id_kind", "err.id_kind")
+		bad["id_number"] = true
+	}
+	if s.Birth, ok = ParseDate(cell["birth"]); !ok {
+		refuse("birth", "err.date")
+	}
+	if e := cell["ethnicity"]; e != "" {
+		if s.Ethnicity, ok = ParseEthnicity(e); !ok {
+			refuse("ethnicity", "err.ethnicity")
+		}
+	}
+	if IsSpreadsheetNumber(row.Card) {
+		refuse("card", "err.spreadsheet_number")
+	}
+	switch c, rule := ParseClassName(cell["class"], today); {
+	case cell["class"] == "":
+		refuse("class", "err.required")
+	case rule != "":
+		refuse("class", rule)
+	default:
+		row.Class = c
+	}
+	readGuardians(cell, s, refuse)
+	for _, e := range s.Check(today) {
+		if !bad[e.Field] {
+			errs = append(errs, e)
+		}
+	}
+	return row, errs
+}
+
+func readGuardians(cell map[string]string, s *Student, refuse func(field, rule string, args ...any)) {
+	for n := 1; n <= 2; n++ {
+		prefix := fmt.Sprintf("guardian%d_", n)
+		g := Guardian{Name: cell[prefix+"name"], Phone: phoneText(cell[prefix+"phone"]), Workplace: cell[prefix+"workplace"]}
+		word := cell[prefix+"relation"]
+		if g == (Guardian{}) {
+			continue // an example relation left in the row is no guardian
+		}
+		at := fmt.Sprintf("guardian%d_", len(s.Guardians)+1) // where Student.Check will look for it
+		var ok bool
+		if g.Relation, ok = ParseRelation(word); !ok {
+			refuse(at+"relation", "err.relation")
+		}
+		s.Guardians = append(s.Guardians, g)
+	}
+}
+
+func phoneText(s string) string { return strings.NewReplacer(" ", "", "—", "-").Replace(s) }
+
+// ParseDate reads a date as sheets carry it: 2017-09-14, 2017/9/14, 2017.9.14, 20170914, 2017年9月14日, or the
+// day number of a spreadsheet (days since 1899-12-30) between 1950 and 2078.
+func ParseDate(s string) (date string, ok bool) {
+	s = strings.TrimSuffix(strings.NewReplacer("年", "-", "月", "-", "/", "-", ".", "-").Replace(strings.TrimSpace(s)), "日")
+	if n, err := strconv.Atoi(s); err == nil && len(s) == 5 && n > 18264 && n < 65380 {
+		return time.Date(1899, 12, 30+n, 0, 0, 0, 0, time.UTC).Format(DateLayout), true
+	}
+	if len(s) == 8 && digits(s) {
+		s = s[:4] + "-" + s[4:6] + "-" + s[6:]
+	}
+	f := strings.Split(s, "-")
+	if len(f) != 3 || len(f[0]) != 4 {
+		return "", false
+	}
+	for i := range f {
+		if !digits(f[i]) || len(f[i]) > 4 {
+			return "", false
+		}
+		f[i] = fmt.Sprintf("%02s", f[i])
+	}
+	s = strings.Join(f, "-")
+	return s, IsDate(s)
+}
