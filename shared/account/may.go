@@ -96,6 +96,14 @@ func applicant(a Actor, s Subject, _ time.Time) string {
 	return ""
 }
 
+// applicantOrNew: a new application is one's own; a returned one is mended by its applicant only.
+func applicantOrNew(a Actor, s Subject, at time.Time) string {
+	if s.Applicant == "" {
+		return ""
+	}
+	return applicant(a, s, at)
+}
+
 // notApplicant: nobody handles their own application, whatever their duty (design §7).
 func notApplicant(a Actor, s Subject, _ time.Time) string {
 	if s.Applicant == "" {

@@ -48,7 +48,7 @@ var table = map[Action][]line{
 	},
 
 	// The register of use.
-	ActApplicationCreate:   {{employees, groundSelf, nil}},
+	ActApplicationCreate:   {{employees, groundSelf, []condition{applicantOrNew}}},
 	ActApplicationWithdraw: {{employees, groundSelf, []condition{applicant}}},
 	ActApplicationView: {
 		{employees, groundSelf, []condition{applicant}},

@@ -28,10 +28,6 @@ func (a Availability) Complete() bool { return len(a.Missing) == 0 && len(a.Gone
 // Lacking is the time that is missing or gone.
 func (a Availability) Lacking() time.Duration { return covered(a.Missing) + covered(a.Gone) }
 
-// joinable is the hole between two segments that is no gap: frames end where the next segment's begin, give or
-// take a frame.
-const joinable = time.Second
-
 // Available compares a wanted span with the segments that the source lists for it. answerBy is the end of the
 // office's time to answer.
 func Available(c footage.Camera, want footage.Span, segments []footage.Placed, holds []footage.Hold, now clock.Reading, answerBy time.Time) Availability {
@@ -86,7 +82,7 @@ func join(spans []footage.Span) []footage.Span {
 	slices.SortFunc(spans, func(x, y footage.Span) int { return x.From.Compare(y.From) })
 	var out []footage.Span
 	for _, s := range spans {
-		if n := len(out); n > 0 && s.From.Sub(out[n-1].To) <= joinable {
+		if n := len(out); n > 0 && s.From.Sub(out[n-1].To) <= footage.Joined {
 			if s.To.After(out[n-1].To) {
 				out[n-1].To = s.To
 			}
@@ -101,12 +97,12 @@ func holes(want footage.Span, present []footage.Span) []footage.Span {
 	var out []footage.Span
 	at := want.From
 	for _, s := range present {
-		if s.From.Sub(at) > joinable {
+		if s.From.Sub(at) > footage.Joined {
 			out = append(out, footage.Span{From: at, To: s.From})
 		}
 		at = s.To
 	}
-	if want.To.Sub(at) > joinable {
+	if want.To.Sub(at) > footage.Joined {
 		out = append(out, footage.Span{From: at, To: want.To})
 	}
 	return out
