@@ -1,0 +1,50 @@
+package evidence
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"campuskeep/shared/footage"
+	"campuskeep/shared/register"
+)
+
+// Offer is what there is of one camera for one line of the form.
+type Offer struct {
+	Want   int // index of the line
+	Camera footage.Camera
+	register.Availability
+}
+
+// Places are where applicants can ask for footage, in the order of the camera register.
+func (e *Office) Places() []string {
+	var out []string
+	for _, c := range e.o.Cameras() {
+		if !c.Retired && c.Place != "" && !slices.Contains(out, c.Place) {
+			out = append(out, c.Place)
+		}
+	}
+	return out
+}
+
+// Available says for every wanted line and camera there what exists, what is missing, and what falls off before
+// the office has to answer. Lines with an impossible span are left out: Validate tells about them.
+func (e *Office) Available(ctx context.Context, wanted []register.Want) ([]Offer, error) {
+	now := e.o.Clock.Now()
+	answer := register.AfterSchoolDays(now.Wall, e.o.Rules.UndecidedDays, e.schoolDay)
+	held := e.Holds()
+	var out []Offer
+	for i, w := range wanted {
+		if !w.Span.From.Before(w.Span.To) || w.Span.Duration() > e.o.Rules.CameraTime {
+			continue
+		}
+		for _, c := range e.camerasAt(w.Place) {
+			segments, err := e.o.Footage.Segments(ctx, c.ID, w.Span)
+			if err != nil {
+				return nil, fmt.Errorf("look up footage of camera %s: %w", c.ID, err)
+			}
+			out = append(out, Offer{i, c, register.Available(c, w.Span, segments, held, now, answer)})
+		}
+	}
+	return out, nil
+}

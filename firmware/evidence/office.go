@@ -1,0 +1,166 @@
+// Package evidence is the register of footage use at work: applications with their holds and decisions, the
+// viewings that they or a duty allow, and the refusals.
+//
+// It owns the tables "applications" (sealed), "holds", "viewings" and "numbers", and an index of them in memory.
+// Every step is one store.Change of state, holds and entries; footage is opened only after its access entry
+// is durable. It must never change a state that register.Next does not, and never let an act pass that
+// account.May refuses.
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/register"
+)
+
+var (
+	applications = store.NewTable[register.Application]("applications",
+		store.Sealed(func(a register.Application) string { return owner(a.ID) }))
+	holds    = store.NewTable[footage.Hold]("holds")
+	viewings = store.NewTable[openViewing]("viewings")
+	numbers  = store.NewTable[counter]("numbers")
+)
+
+// counter is the last number given of a yearly series, key "application-2026" or "notice-2026".
+type counter struct {
+	Last int `json:"last"`
+}
+
+func owner(application string) string { return "application:" + application }
+
+// Errors that a page branches on.
+var (
+	// ErrNotFound: no such application or viewing.
+	ErrNotFound = errors.New("evidence: not found")
+	// ErrEnded: the viewing is over or being closed; nothing more is delivered.
+	ErrEnded = errors.New("evidence: the viewing is over")
+)
+
+// Options is what the office needs from outside.
+type Options struct {
+	Store     *store.Store
+	Clock     clock.Clock
+	Cameras   func() []footage.Camera
+	Footage   footage.Source         // what there is, for the form; its guard hides what is past the ceiling
+	SchoolDay func(date string) bool // 2006-01-02
+	Rules     register.Rules         // zero: register.DefaultRules
+	Log       *slog.Logger
+}
+
+// Office is the register at work. All methods are safe for concurrent use.
+type Office struct {
+	o     Options
+	files files      // applications and holds, in memory
+	desk  sync.Mutex // one step of the register at a time: numbers and caps are counted under it
+	watch watch      // viewings and incidents
+	no    refusals
+}
+
+// Open reads the register. It starts nothing and writes nothing: what the last run left open is closed by Run.
+func Open(o Options) (*Office, error) {
+	if o.Rules == (register.Rules{}) {
+		o.Rules = register.DefaultRules
+	}
+	e := &Office{o: o}
+	e.files.open()
+	e.watch.open()
+	e.no.open()
+	err := o.Store.View(func(tx store.Tx) error {
+		for key, row := range applications.Rows(tx, "") {
+			if errors.Is(row.Err, store.ErrErased) {
+				continue
+			}
+			if row.Err != nil {
+				return fmt.Errorf("application %s: %w", key, row.Err)
+			}
+			e.files.apps[key] = filed{row.Value, row.Rev}
+		}
+		for key, row := range holds.Rows(tx, "") {
+			if row.Err != nil {
+				return fmt.Errorf("hold %s: %w", key, row.Err)
+			}
+			e.files.holds[key] = row.Value
+		}
+		for key, row := range viewings.Rows(tx, "") {
+			if row.Err != nil {
+				return fmt.Errorf("viewing %s: %w", key, row.Err)
+			}
+			e.watch.left[key] = row.Value
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the register of footage use: %w", err)
+	}
+	return e, nil
+}
+
+// round is how often Run looks at what time alone brings; deadlines are days, refusals a minute.
+const round = 20 * time.Second
+
+// Run closes what an earlier run left open, and then lets time work: ends of holds and applications, summaries
+// of refusals. It returns when ctx ends, with the viewings of this run still open: whoever delivers closes them.
+func (e *Office) Run(ctx context.Context) error {
+	tick := time.NewTicker(round)
+	defer tick.Stop()
+	for {
+		if err := e.closeLeft(ctx); err != nil && ctx.Err() == nil {
+			e.o.Log.Error("viewings of the last run are not closed in the log yet", "error", err)
+		}
+		if err := e.passTime(ctx); err != nil && ctx.Err() == nil {
+			e.o.Log.Error("deadlines of the register of footage use were not recorded", "error", err)
+		}
+		if err := e.summarise(ctx); err != nil && ctx.Err() == nil {
+			e.o.Log.Error("summary of refused attempts was not recorded", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// schoolDay adapts the calendar to the rules.
+func (e *Office) schoolDay(d register.Date) bool { return e.o.SchoolDay(string(d)) }
+
+// camerasAt are the cameras in service at a place.
+func (e *Office) camerasAt(place string) []footage.Camera {
+	var out []footage.Camera
+	for _, c := range e.o.Cameras() {
+		if c.Place == place && !c.Retired {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (e *Office) cameraIDs(place string) []string {
+	var out []string
+	for _, c := range e.camerasAt(place) {
+		out = append(out, c.ID)
+	}
+	return out
+}
+
+// Allow asks the permission table. A refusal is entered in the log and returned as *account.Refused; every
+// route asks here, so that no failing permission goes unrecorded (F13).
+func (e *Office) Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error) {
+	now := e.o.Clock.Now().Wall
+	actor := by.Actor
+	actor.Grants = e.Grants(by.ID, now)
+	d := account.May(actor, action, subject, now)
+	if d.Allowed {
+		return d, nil
+	}
+	return d, e.refuse(ctx, by, action, subject, d.Reason)
+}

@@ -1,0 +1,71 @@
+package evidence
+
+import (
+	"context"
+
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/register"
+)
+
+// Report files the applicant's report of use (F15).
+func (e *Office) Report(ctx context.Context, by account.Who, id string, r register.Report) (register.Application, error) {
+	return e.act(ctx, by, account.ActApplicationWithdraw, id, func(f filed, s *step, at clock.Reading) error {
+		data := struct {
+			Result string `json:"result"`
+			Copies string `json:"copies"`
+		}{r.Result, r.Copies}
+		return s.take(register.Event{Kind: register.File, By: by.ID, Report: &r}, at,
+			s.draft("application.reported", id, data, note(id, "report", r.Text)...))
+	})
+}
+
+// Accept takes the report as sufficient and closes the application; its hold goes.
+func (e *Office) Accept(ctx context.Context, by account.Who, id string) (register.Application, error) {
+	return e.act(ctx, by, account.ActApplicationReview, id, func(f filed, s *step, at clock.Reading) error {
+		if err := s.next(register.Event{Kind: register.Accept, By: by.ID}, at); err != nil {
+			return err
+		}
+		s.release = "closed"
+		return s.take(register.Event{Kind: register.Close, By: by.ID}, at, s.draft("application.closed", id, codeOnly{"reported"}))
+	})
+}
+
+// passTime does what time alone brings. It waits for a trusted clock: a step of the clock must end no hold.
+func (e *Office) passTime(ctx context.Context) error {
+	now := e.o.Clock.Now()
+	if now.State != clock.Trusted {
+		return nil
+	}
+	for _, a := range e.List() {
+		if ev, due := register.OfTime(a, now.Earliest(), e.o.Rules, e.schoolDay); due {
+			if err := e.timed(ctx, a.ID, ev, now); err != nil {
+				return err
+			}
+		}
+	}
+	return e.endHolds(ctx, now)
+}
+
+func (e *Office) timed(ctx context.Context, id string, ev register.Event, now clock.Reading) error {
+	e.desk.Lock()
+	defer e.desk.Unlock()
+	f, _ := e.files.get(id)
+	if again, due := register.OfTime(f.app, now.Earliest(), e.o.Rules, e.schoolDay); !due || again.Kind != ev.Kind {
+		return nil // somebody acted meanwhile
+	}
+	s := e.step(account.System, "", f, f.app, "expired")
+	switch ev.Kind {
+	case register.Expire:
+		s.entries = append(s.entries, s.draft("application.expired", id, nil))
+	case register.Due:
+		s.entries = append(s.entries, s.draft("application.due", id, nil))
+	case register.Late:
+		s.entries = append(s.entries, s.draft("application.overdue", id, nil))
+	}
+	if err := s.next(ev, now); err != nil {
+		return err
+	}
+	_, err := e.commit(ctx, s)
+	return err
+}
