@@ -62,6 +62,7 @@ const (
 	ActCamerasEdit  Action = "cameras.edit"
 	ActPeopleView   Action = "people.view"
 	ActPeopleEdit   Action = "people.edit"
+	ActPupilsEdit   Action = "pupils.edit" // register and change pupils, import rosters (S14)
 	ActSettings     Action = "settings.edit"
 	ActClockConfirm Action = "clock.confirm" // two people state the time
 

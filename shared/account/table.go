@@ -80,6 +80,9 @@ var table = map[Action][]line{
 		{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, nil},
 	},
 
+	// The pupils' register is kept by designated staff (S14).
+	ActPupilsEdit: {{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, nil}},
+
 	// Running the box. The administrator is in no line above that shows a record.
 	ActCamerasView:  {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
 	ActCamerasEdit:  {{[]Role{RoleAdmin, RoleHeadOfSafety}, groundDuty, nil}},

@@ -61,10 +61,10 @@ var Kinds = map[Kind]Spec{
 	"password.changed": {},
 	"access.refused":   {Data: []Field{req("action", Code), req("reason", Code), opt("camera", Code), opt("application", Code), opt("from", Time), opt("to", Time), opt("count", Int)}},
 	"person.created":   {Data: []Field{opt("roles", Codes)}},
-	"person.changed":   {Data: []Field{opt("what", Codes), opt("roles", Codes)}},
+	"person.changed":   {Data: []Field{opt("what", Codes), opt("roles", Codes)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
 	"person.erased":    {Data: []Field{req("reason", Code)}},
 	"student.created":  {Data: []Field{opt("class", Code)}},
-	"student.changed":  {Data: []Field{opt("what", Codes), opt("class", Code)}},
+	"student.changed":  {Data: []Field{opt("what", Codes), opt("class", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
 	"class.changed":    {Data: []Field{opt("what", Codes)}},
 	"import":           {Data: []Field{req("what", Code), req("count", Int)}},
 
