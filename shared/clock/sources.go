@@ -1,0 +1,76 @@
+package clock
+
+import (
+	"time"
+)
+
+// Origin is where a source has its time from. Two sources of one origin are one witness.
+type Origin string
+
+// The origins (design §5).
+const (
+	OriginNTP    Origin = "ntp"
+	OriginRTC    Origin = "rtc" // as read at boot, before any sync; the kernel copies NTP into it later
+	OriginNVR    Origin = "nvr" // a recorder beside us that is not set from us
+	OriginCentre Origin = "centre"
+	OriginHost   Origin = "host"   // the machine's own clock, only where the configuration declares it
+	OriginPeople Origin = "people" // two people who confirmed it on the page: a witness that stands alone
+)
+
+// authority says whether the origin may confirm what monotonic time does not explain.
+func (o Origin) authority() bool { return o == OriginCentre || o == OriginPeople }
+
+// Observation is what one source said: at Mono of this boot it was UTC ± Uncertainty.
+type Observation struct {
+	Source      string        `json:"source"` // code, e.g. "host", "ntp.ntsc.ac.cn"
+	Origin      Origin        `json:"origin"`
+	Mono        time.Duration `json:"mono"`
+	UTC         time.Time     `json:"utc"`
+	Uncertainty time.Duration `json:"uncertainty"`
+}
+
+// at carries the observation to another instant of the same boot; uncertainty grows by DriftPPM.
+func (o Observation) at(mono time.Duration) interval {
+	away := mono - o.Mono
+	mid, u := o.UTC.Add(away), o.Uncertainty+Drift(away)
+	return interval{mid.Add(-u), mid.Add(u)}
+}
+
+// Agree says whether both can be true: their intervals overlap when brought to one instant.
+func Agree(a, b Observation) bool {
+	mono := max(a.Mono, b.Mono)
+	return a.at(mono).overlaps(b.at(mono))
+}
+
+// interval is what now can be, [from, to].
+type interval struct{ from, to time.Time }
+
+func (i interval) overlaps(j interval) bool { return !i.to.Before(j.from) && !j.to.Before(i.from) }
+
+func (i interval) hull(j interval) interval {
+	if j.from.Before(i.from) {
+		i.from = j.from
+	}
+	if j.to.After(i.to) {
+		i.to = j.to
+	}
+	return i
+}
+
+func (i interval) width() time.Duration { return i.to.Sub(i.from) }
+
+func (i interval) mid() time.Time { return i.from.Add(i.width() / 2) }
+
+// anchor ties the interval to the instant.
+func (i interval) anchor(boot string, mono time.Duration) Anchor {
+	half := i.width() / 2
+	return Anchor{Boot: boot, Mono: mono, UTC: i.from.Add(half).UTC(), Uncertainty: i.width() - half}
+}
+
+// Limit is the greatest forward correction that two sources may make which monotonic time does not explain;
+// beyond it the centre or two people must be among them.
+const Limit = 24 * time.Hour
+
+// Plausible is an instant before which this product did not exist: a source that claims an earlier time is not
+// set at all, and is no witness for or against anything.
+var Plausible = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -1,0 +1,404 @@
+package clock
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Trust is what one boot knows about the time, and why: a value that [Trust.Observe] turns into the next one.
+//
+// The best estimate is a line: an anchor in this boot, carried on by monotonic time. At most one origin is assumed
+// to lie, so the true instant lies in the hull of any two that agree. Monotonic time does not step; hence a source
+// that leaves the line is doubted first, and a line is left only for two others against it.
+type Trust struct {
+	boot    string
+	highest time.Time     // no trusted instant was later than this in earlier boots, or at the last correction
+	stepped time.Duration // forward corrections in this boot that no authority confirmed
+
+	sources []Observation            // the latest of each source, sorted by name
+	doubts  map[string]time.Duration // sources off the line: since when
+
+	line   Anchor
+	lined  bool
+	state  State
+	reason Reason
+	since  time.Duration // mono at which the state came
+}
+
+// Reason is why the clock is in its state; the catalogue has "clock.reason.<code>".
+type Reason string
+
+// The reasons.
+const (
+	ReasonNone          Reason = "agreed"         // two origins agree
+	ReasonNoSource      Reason = "no_source"      // nobody has said anything plausible
+	ReasonOneSource     Reason = "one_source"     // a second origin is awaited
+	ReasonDisagree      Reason = "disagree"       // the sources contradict each other
+	ReasonContradiction Reason = "contradiction"  // a source left the trusted line
+	ReasonForward       Reason = "forward"        // a jump over a day, which the centre or two people must confirm
+	ReasonBackward      Reason = "behind_highest" // earlier than was already trusted; likewise
+	ReasonContinued     Reason = "continued"      // trusted earlier in this boot
+)
+
+// Result is what an observation changed; the keeper writes it down.
+type Result struct {
+	From, To   State // differ when the state changed
+	Reason     Reason
+	Anchor     *Anchor       // a new one to keep
+	Replaces   bool          // earlier anchors of this boot were wrong and must go
+	Step       time.Duration // how far the line moved when it was wrong
+	Correction *Correction   // the highest trusted time was lowered
+}
+
+// Correction lowers the highest trusted time; it stands in the log under the authority's name.
+type Correction struct {
+	Before, After time.Time
+	Origin        Origin
+}
+
+// NewTrust begins a boot, or a run within one. highest is the highest trusted time on record, zero when there is
+// none. Anchors of this very boot on record give the line back, for monotonic time connects the two runs; it is
+// trusted once the sources have been asked again ([Trust.Observe], or [Trust.Settle] when all are silent).
+func NewTrust(boot string, highest time.Time, known Anchors) Trust {
+	t := Trust{boot: boot, highest: highest, reason: ReasonNoSource}
+	var last time.Duration
+	for _, a := range known {
+		if a.Boot == boot {
+			last = max(last, a.Mono)
+		}
+	}
+	for _, a := range known {
+		if a.Boot == boot && (!t.lined || a.Uncertainty+Drift(last-a.Mono) < t.line.Uncertainty+Drift(last-t.line.Mono)) {
+			t.line, t.lined = a, true
+		}
+	}
+	return t
+}
+
+// State, Reason and Since tell how things stand.
+func (t Trust) State() State { return t.state }
+
+// Reason is why.
+func (t Trust) Reason() Reason { return t.reason }
+
+// Since is the monotonic instant of the last change of state.
+func (t Trust) Since() time.Duration { return t.since }
+
+// Highest is the highest trusted time as of mono: what must be on record.
+func (t Trust) Highest(mono time.Duration) time.Time {
+	if t.state == Trusted {
+		if from := t.now(mono).from; from.After(t.highest) {
+			return from
+		}
+	}
+	return t.highest
+}
+
+func (t Trust) now(mono time.Duration) interval {
+	return Observation{Mono: t.line.Mono, UTC: t.line.UTC, Uncertainty: t.line.Uncertainty}.at(mono)
+}
+
+// Reading is the present moment. wall is what the machine's clock claims, used only while nothing better is known.
+// Unless the state is Trusted the uncertainty is what the best source claims for itself and promises nothing.
+func (t Trust) Reading(mono time.Duration, wall time.Time) Reading {
+	r := Reading{State: t.state, Boot: t.boot, Mono: mono}
+	switch {
+	case t.lined:
+		i := t.now(mono)
+		r.Wall, r.Uncertainty = i.mid(), i.width()-i.width()/2
+	default:
+		r.Wall = wall
+		if best, ok := t.best(mono); ok {
+			r.Wall, r.Uncertainty = best.mid(), best.width()-best.width()/2
+		}
+		if r.Wall.Before(t.highest) {
+			r.Wall = t.highest
+		}
+	}
+	r.Wall = r.Wall.UTC()
+	return r
+}
+
+// best is the narrowest plausible claim, for the time until two agree.
+func (t Trust) best(mono time.Duration) (interval, bool) {
+	var out interval
+	found := false
+	for _, o := range t.sources {
+		if i := o.at(mono); plausible(o) && (!found || i.width() < out.width()) {
+			out, found = i, true
+		}
+	}
+	return out, found
+}
+
+func plausible(o Observation) bool { return !o.UTC.Before(Plausible) }
+
+// Observe takes one observation of this boot. Observations must come in the order of Mono.
+func (t Trust) Observe(o Observation) (Trust, Result) {
+	t.sources = slices.Clone(t.sources)
+	i, found := slices.BinarySearchFunc(t.sources, o.Source, func(x Observation, s string) int { return strings.Compare(x.Source, s) })
+	if found {
+		t.sources[i] = o
+	} else {
+		t.sources = slices.Insert(t.sources, i, o)
+	}
+	return t.judge(o.Mono)
+}
+
+// Settle judges without a new observation: after a round in which every source was silent.
+func (t Trust) Settle(mono time.Duration) (Trust, Result) { return t.judge(mono) }
+
+func (t Trust) judge(mono time.Duration) (Trust, Result) {
+	was := t.state
+	var r Result
+	if t.lined {
+		r = t.hold(mono)
+	} else {
+		r = t.find(mono)
+	}
+	r.From, r.To, r.Reason = was, t.state, t.reason
+	if was != t.state {
+		t.since = mono
+	}
+	return t, r
+}
+
+// find looks for the first line of this boot.
+func (t *Trust) find(mono time.Duration) Result {
+	p, ok := t.pair(mono, nil)
+	if !ok {
+		t.state, t.reason = Untrusted, t.lack()
+		return Result{}
+	}
+	if reason := t.against(p, interval{t.highest, t.highest}, !t.highest.IsZero()); reason != ReasonNone {
+		t.state, t.reason = Suspect, reason
+		return Result{}
+	}
+	return t.set(p, mono, false)
+}
+
+// lack says what is missing while no two agree.
+func (t *Trust) lack() Reason {
+	origins := map[Origin]bool{}
+	for _, o := range t.sources {
+		if plausible(o) {
+			origins[o.Origin] = true
+		}
+	}
+	switch len(origins) {
+	case 0:
+		return ReasonNoSource
+	case 1:
+		return ReasonOneSource
+	}
+	return ReasonDisagree
+}
+
+// hold compares the sources with the line.
+func (t *Trust) hold(mono time.Duration) Result {
+	line := t.now(mono)
+	t.doubt(line, mono)
+	if len(t.doubts) == 0 {
+		t.state, t.reason = Trusted, ReasonNone
+		if len(t.sources) == 0 {
+			t.reason = ReasonContinued
+		}
+		return t.refine(line, mono)
+	}
+	// How many origins keep to the line, asked after the last of the others left it; how many left.
+	latest := time.Duration(0)
+	for _, since := range t.doubts {
+		latest = max(latest, since)
+	}
+	keep, left := map[Origin]bool{}, map[Origin]bool{}
+	for _, o := range t.sources {
+		switch _, off := t.doubts[o.Source]; {
+		case off:
+			left[o.Origin] = true
+		case plausible(o) && o.Mono >= latest:
+			keep[o.Origin] = true
+		}
+	}
+	for o := range left {
+		delete(keep, o) // an origin that contradicts itself confirms nothing
+	}
+	p, ok := t.pair(mono, t.doubts)
+	if ok && voices(p.origins) > voices(keep) {
+		if reason := t.against(p, line, true); reason != ReasonNone {
+			t.state, t.reason = Suspect, reason
+			return Result{}
+		}
+		return t.set(p, mono, true)
+	}
+	if len(keep) > 0 && voices(keep)+1 > voices(left) {
+		t.state, t.reason = Trusted, ReasonNone // outvoted: the line itself is one voice
+		return t.refine(line, mono)
+	}
+	t.state, t.reason = Suspect, ReasonContradiction
+	return Result{}
+}
+
+// doubt notes which plausible sources are off the line, and since when.
+func (t *Trust) doubt(line interval, mono time.Duration) {
+	doubts := map[string]time.Duration{}
+	for _, o := range t.sources {
+		if o.at(mono).overlaps(line) {
+			continue
+		}
+		doubts[o.Source] = o.Mono
+		if since, known := t.doubts[o.Source]; known {
+			doubts[o.Source] = since
+		}
+	}
+	t.doubts = doubts
+}
+
+// agreement is the narrowest hull of two origins, with every origin that supports it.
+type agreement struct {
+	span    interval
+	origins map[Origin]bool
+}
+
+func (p agreement) authority() (Origin, bool) {
+	for _, o := range []Origin{OriginPeople, OriginCentre} {
+		if p.origins[o] {
+			return o, true
+		}
+	}
+	return "", false
+}
+
+// voices counts witnesses: two people are two.
+func voices(origins map[Origin]bool) int {
+	if origins[OriginPeople] {
+		return len(origins) + 1
+	}
+	return len(origins)
+}
+
+// pair finds the best agreement among the plausible sources, only those named when only is given. More must
+// support it than contradict it.
+func (t *Trust) pair(mono time.Duration, only map[string]time.Duration) (agreement, bool) {
+	var list []Observation
+	for _, o := range t.sources {
+		if _, named := only[o.Source]; plausible(o) && (only == nil || named) {
+			list = append(list, o)
+		}
+	}
+	var best agreement
+	found := false
+	for i, a := range list {
+		for j, b := range list[i:] {
+			alone := j == 0 && a.Origin == OriginPeople
+			if !alone && (a.Origin == b.Origin || !a.at(mono).overlaps(b.at(mono))) {
+				continue
+			}
+			span := a.at(mono).hull(b.at(mono))
+			if found && span.width() >= best.span.width() {
+				continue
+			}
+			origins, against := map[Origin]bool{}, map[Origin]bool{}
+			for _, o := range list {
+				if o.at(mono).overlaps(span) {
+					origins[o.Origin] = true
+				} else {
+					against[o.Origin] = true
+				}
+			}
+			if voices(origins) > voices(against) {
+				best, found = agreement{span, origins}, true
+			}
+		}
+	}
+	return best, found
+}
+
+// against says why an agreement may not replace what was known until now.
+func (t *Trust) against(p agreement, known interval, has bool) Reason {
+	if !has {
+		return ReasonNone
+	}
+	if _, ok := p.authority(); ok {
+		return ReasonNone
+	}
+	if p.span.to.Before(known.from) {
+		return ReasonBackward
+	}
+	if jump := p.span.mid().Sub(known.mid()); jump+t.stepped > Limit {
+		return ReasonForward
+	}
+	return ReasonNone
+}
+
+// set makes the agreement the line.
+func (t *Trust) set(p agreement, mono time.Duration, step bool) Result {
+	r := Result{Replaces: step}
+	_, sure := p.authority()
+	if step {
+		r.Step = p.span.mid().Sub(t.now(mono).mid())
+		switch {
+		case sure:
+			t.stepped = 0
+		case r.Step > 0:
+			t.stepped += r.Step
+		}
+	}
+	highest := t.Highest(mono)
+	if step && t.lined {
+		if was := t.now(mono).from; was.After(highest) {
+			highest = was
+		}
+	}
+	if p.span.to.Before(highest) {
+		origin, _ := p.authority()
+		r.Correction = &Correction{Before: highest, After: p.span.from, Origin: origin}
+		highest = p.span.from
+	}
+	t.highest = highest
+	t.line, t.lined = p.span.anchor(t.boot, mono), true
+	t.state, t.reason = Trusted, ReasonNone
+	t.doubt(t.now(mono), mono)
+	a := t.line
+	r.Anchor = &a
+	return r
+}
+
+// refine takes a fresher agreement when it knows the time twice as well as the line does by now; less would only
+// make the clock twitch.
+func (t *Trust) refine(line interval, mono time.Duration) Result {
+	p, ok := t.pair(mono, nil)
+	if !ok || !p.span.overlaps(line) || 2*p.span.width() > line.width() {
+		return Result{}
+	}
+	t.highest = t.Highest(mono)
+	t.line = p.span.anchor(t.boot, mono)
+	a := t.line
+	return Result{Anchor: &a}
+}
+
+// Witness is one source as the banner shows it.
+type Witness struct {
+	Observation
+	Offset    time.Duration // from the line, when there is one
+	Plausible bool
+	Fits      bool // agrees with the line, or with another origin while there is none
+}
+
+// Witnesses lists the sources with how they stand at mono.
+func (t Trust) Witnesses(mono time.Duration) []Witness {
+	var out []Witness
+	for _, o := range t.sources {
+		w := Witness{Observation: o, Plausible: plausible(o)}
+		if t.lined {
+			w.Offset = o.at(mono).mid().Sub(t.now(mono).mid())
+			w.Fits = w.Plausible && o.at(mono).overlaps(t.now(mono))
+		} else {
+			w.Fits = w.Plausible && slices.ContainsFunc(t.sources, func(x Observation) bool {
+				return x.Origin != o.Origin && plausible(x) && Agree(o, x)
+			})
+		}
+		out = append(out, w)
+	}
+	return out
+}
