@@ -1,0 +1,226 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+
+	"campuskeep/shared/clock"
+)
+
+// feed keeps one camera recorded. One goroutine runs it; packets come in on a goroutine of the RTSP client, one
+// session after another.
+type feed struct {
+	r      *Recorder
+	id     string
+	cancel context.CancelFunc
+	ended  atomic.Bool
+	live   atomic.Bool // somebody watches: hold nothing back
+
+	mu      sync.Mutex // guards the rest
+	cam     Camera
+	restart context.CancelFunc // of the session or pause at work
+	state   State
+	since   clock.Reading
+	cause   Cause
+	mux     *muxer // nil between sessions
+	keep    keeper
+	gap     outage
+	frame   time.Duration // arrival of the last access unit
+	lost    uint64
+	steps   uint64
+	offset  *time.Duration
+}
+
+func newFeed(r *Recorder, c Camera, cancel context.CancelFunc) *feed {
+	f := &feed{r: r, id: c.ID, cancel: cancel, cam: c, state: Connecting}
+	f.gap.tell = func(from, to time.Duration, cause Cause) {
+		r.gaps.put(Gap{Camera: c.ID, From: r.reading(from), To: r.reading(to), Cause: cause})
+	}
+	f.keep = keeper{camera: c.ID, vault: r.o.Vault, reading: r.reading, zone: r.o.Zone, log: r.o.Log, gap: &f.gap}
+	return f
+}
+
+// configure takes the camera's present row; a new address or password starts a new session at once.
+func (f *feed) configure(c Camera) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	again := c.connection() != f.cam.connection()
+	f.cam = c
+	if again && f.restart != nil {
+		f.restart()
+	}
+}
+
+// fault is why a session ended.
+type fault struct {
+	cause Cause
+	err   error
+}
+
+func (e *fault) Error() string { return string(e.cause) + ": " + e.err.Error() }
+func (e *fault) Unwrap() error { return e.err }
+
+// run holds sessions, one after another, until ctx ends.
+func (f *feed) run(ctx context.Context) {
+	now := f.r.o.Clock.Now()
+	f.mu.Lock()
+	f.since = now
+	f.gap.lost(now.Mono, CauseStart)
+	f.mu.Unlock()
+	for attempt := 0; ctx.Err() == nil; attempt++ {
+		sctx, restart := context.WithCancel(ctx)
+		f.mu.Lock()
+		f.restart = restart
+		cam := f.cam
+		before := f.keep.fragments
+		f.mu.Unlock()
+
+		err := f.session(sctx, cam)
+		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
+			restart()
+			f.end(CauseNetwork)
+			attempt = -1
+			continue
+		}
+		var why *fault
+		if !errors.As(err, &why) {
+			why = &fault{CauseNetwork, err}
+		}
+		if ctx.Err() != nil { // stopped on purpose: what is missed from here on is not the camera's doing
+			f.end("")
+			restart()
+			break
+		}
+		f.end(why.cause)
+		if f.recordedSince(before) {
+			attempt = 0
+		}
+		f.rest(sctx, attempt, why)
+		restart()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gap.back(f.r.o.Clock.Now().Mono)
+}
+
+func (f *feed) recordedSince(n uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keep.fragments > n
+}
+
+// end closes what a session left open; nothing calls into the feed any more. Whatever is missed from here on is due
+// to the cause, if there is one.
+func (f *feed) end(cause Cause) {
+	now := f.r.o.Clock.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mux != nil {
+		if err := f.mux.finish(0); err != nil {
+			f.r.o.Log.Error("closing a stream", "camera", f.id, "err", err)
+		}
+		f.steps += uint64(f.mux.time.steps)
+		f.mux = nil
+	}
+	f.keep.close()
+	if cause == "" {
+		return
+	}
+	from := now.Mono
+	if f.keep.to > 0 && !f.gap.open {
+		from = min(from, f.keep.to)
+	}
+	f.gap.lost(from, cause)
+}
+
+// rest waits before the next attempt. It ends early when the camera is configured anew.
+func (f *feed) rest(ctx context.Context, attempt int, why *fault) {
+	pause := f.r.o.Pace(attempt, why.cause)
+	state := Connecting
+	switch why.cause {
+	case CauseCredentials:
+		state = Unauthorised
+	case CauseStalled:
+		state = Stalled
+	}
+	f.enter(state, why.cause)
+	f.r.o.Log.Warn("camera lost", "camera", f.id, "cause", why.cause, "err", why.err, "again_in", pause)
+	piece := time.NewTicker(time.Minute)
+	defer piece.Stop()
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-piece.C:
+			f.tick()
+		}
+	}
+}
+
+// tick keeps a long gap on record while it lasts.
+func (f *feed) tick() {
+	now := f.r.o.Clock.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gap.tick(now.Mono)
+}
+
+func (f *feed) enter(s State, cause Cause) {
+	now := f.r.o.Clock.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state != s {
+		f.since = now
+	}
+	f.state, f.cause = s, cause
+}
+
+func (f *feed) status() Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := Status{
+		Camera: f.id, State: f.state, Since: f.since, Cause: f.cause, Fragments: f.keep.fragments, Bytes: f.keep.bytes,
+		Lost: f.lost, Steps: f.steps,
+	}
+	if f.keep.params != nil {
+		s.Codec = f.keep.params.codec
+	}
+	if f.frame > 0 {
+		s.LastFrame = f.r.reading(f.frame)
+	}
+	if f.mux != nil {
+		s.Steps += uint64(f.mux.time.steps)
+	}
+	if f.offset != nil {
+		s.Offset, s.HasOffset = *f.offset, true
+	}
+	return s
+}
+
+// diagnose sorts an error of connecting or asking into a cause.
+func diagnose(err error) *fault {
+	var status liberrors.ErrClientBadStatusCode
+	switch {
+	case errors.As(err, &status) && (status.Code == base.StatusUnauthorized || status.Code == base.StatusForbidden):
+		return &fault{CauseCredentials, err}
+	case errors.As(err, &status):
+		return &fault{CauseStream, err}
+	}
+	return &fault{CauseOffline, err}
+}
+
+var _ slog.LogValuer = Camera{}
+
+// LogValue keeps passwords out of logs.
+func (c Camera) LogValue() slog.Value { return slog.StringValue(c.ID) }

@@ -1,0 +1,75 @@
+package recorder
+
+import (
+	"sync"
+	"time"
+)
+
+// gapQueue carries gaps from the feeds to Run, so that telling them never holds up a camera.
+type gapQueue struct {
+	mu   sync.Mutex
+	list []Gap
+	wake chan struct{}
+}
+
+func (q *gapQueue) put(g Gap) {
+	q.mu.Lock()
+	q.list = append(q.list, g)
+	q.mu.Unlock()
+	wake(q.wake)
+}
+
+func (q *gapQueue) take() []Gap {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.list
+	q.list = nil
+	return l
+}
+
+const (
+	// An open gap is told in pieces of this length.
+	gapPiece = time.Hour
+	// A start that takes less than this is an ordinary start.
+	slowStart = 10 * time.Second
+	// Less than this between two sessions is the rounding of frame times.
+	smallest = 50 * time.Millisecond
+)
+
+// outage follows what one camera misses.
+type outage struct {
+	open  bool
+	since time.Duration
+	cause Cause
+	tell  func(from, to time.Duration, cause Cause)
+}
+
+// lost opens a gap. One that is open keeps its beginning; its cause becomes the later one, which knows more, unless
+// that is only a broken connection.
+func (o *outage) lost(at time.Duration, cause Cause) {
+	if !o.open {
+		o.open, o.since, o.cause = true, at, cause
+	} else if cause != CauseNetwork || o.cause == CauseStart {
+		o.cause = cause
+	}
+}
+
+// back closes the gap: recording goes on at this instant.
+func (o *outage) back(at time.Duration) {
+	if !o.open {
+		return
+	}
+	o.open = false
+	if at-o.since < smallest || (o.cause == CauseStart && at-o.since < slowStart) {
+		return
+	}
+	o.tell(o.since, at, o.cause)
+}
+
+// tick tells a piece of a long gap.
+func (o *outage) tick(now time.Duration) {
+	if o.open && now-o.since >= gapPiece {
+		o.tell(o.since, now, o.cause)
+		o.since = now
+	}
+}

@@ -1,0 +1,107 @@
+package recorder
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"campuskeep/firmware/vault"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+)
+
+const (
+	segmentTime = 60 * time.Second // a segment ends at the first key frame after this …
+	segmentMax  = 70 * time.Second // … or here, whatever comes
+	early       = 500 * time.Millisecond
+)
+
+// keeper puts fragments into segments. It is used under its feed's lock.
+type keeper struct {
+	camera  string
+	vault   *vault.Vault
+	reading func(time.Duration) clock.Reading
+	zone    *time.Location
+	log     *slog.Logger
+	gap     *outage
+
+	w       *vault.Writer
+	began   time.Duration // of the open segment
+	params  *params
+	init    []byte // of params
+	session time.Duration
+	to      time.Duration // end of what was last recorded
+	waiting bool          // something was dropped: nothing can be shown before a key frame
+
+	fragments, bytes uint64
+}
+
+// fragment takes the next fragment of the stream. What the vault does not take becomes a gap up to the next key
+// frame that it takes.
+func (k *keeper) fragment(f fragment) error {
+	if k.waiting && !f.key {
+		return nil
+	}
+	if k.w != nil && (k.params != f.params || k.session != f.session ||
+		(f.key && f.from-k.began >= segmentTime-early) || f.to-k.began > segmentMax) {
+		k.close()
+	}
+	err := k.write(f)
+	if errors.Is(err, vault.ErrAbandoned) { // this segment is lost to a disk error, the next may not be
+		k.close()
+		err = k.write(f)
+	}
+	if err != nil {
+		cause := CauseDisk
+		if errors.Is(err, vault.ErrOverload) {
+			cause = CauseOverload
+		}
+		if !k.waiting {
+			k.log.Error("not recording", "camera", k.camera, "cause", cause, "err", err)
+		}
+		k.waiting = true
+		k.gap.lost(f.from, cause)
+		k.close()
+		return nil
+	}
+	k.waiting = false
+	k.gap.back(f.from)
+	k.to = f.to
+	k.fragments++
+	k.bytes += uint64(len(f.data))
+	return nil
+}
+
+func (k *keeper) write(f fragment) error {
+	if k.w == nil {
+		if k.params != f.params {
+			init, err := f.params.init()
+			if err != nil {
+				return err
+			}
+			k.params, k.init = f.params, init
+		}
+		at := k.reading(f.from)
+		w, err := k.vault.Begin(vault.Meta{
+			Camera: k.camera, Day: at.Wall.In(k.zone).Format(time.DateOnly), Boot: at.Boot, Session: uint64(f.session),
+			Codec: f.params.codec, Init: k.init, From: f.from, Wall: at.Wall,
+		})
+		if err != nil {
+			return err
+		}
+		k.w, k.began, k.session = w, f.from, f.session
+	}
+	return k.w.Fragment(vault.Fragment{
+		FragmentInfo: footage.FragmentInfo{From: f.from, To: f.to, Key: f.key, Bytes: len(f.data)}, Data: f.data,
+	})
+}
+
+func (k *keeper) close() {
+	if k.w == nil {
+		return
+	}
+	if err := k.w.Close(); err != nil {
+		k.log.Error("closing a segment", "camera", k.camera, "err", err)
+	}
+	k.w = nil
+}

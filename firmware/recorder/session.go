@@ -1,0 +1,247 @@
+package recorder
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/description"
+	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/bluenviron/gortsplib/v5/pkg/format/rtph264"
+	"github.com/bluenviron/gortsplib/v5/pkg/format/rtph265"
+	"github.com/pion/rtp"
+)
+
+// session connects once and records until the connection ends. Nothing of it is left running when it returns.
+func (f *feed) session(ctx context.Context, cam Camera) error {
+	u, err := address(cam)
+	if err != nil {
+		return &fault{CauseStream, err}
+	}
+	f.enter(Connecting, f.lastCause())
+	protocol := gortsplib.ProtocolTCP
+	if cam.UDP {
+		protocol = gortsplib.ProtocolUDP
+	}
+	var tap tap
+	client := &gortsplib.Client{
+		Scheme: u.Scheme, Host: u.Host, Protocol: &protocol, UserAgent: "campuskeep", UDPReadBufferSize: 512 << 10,
+		DialContext:   tap.dial,
+		TLSConfig:     pinned(cam.Pin),
+		OnPacketsLost: f.missed,
+		OnDecodeError: func(error) { f.missed(1) },
+	}
+	if err := client.Start(); err != nil {
+		return &fault{CauseStream, fmt.Errorf("start client: %w", err)}
+	}
+	defer client.Close()
+	stop := context.AfterFunc(ctx, client.Close)
+	defer stop()
+
+	desc, _, err := client.Describe(u)
+	if err != nil {
+		return diagnose(fmt.Errorf("describe: %w", err))
+	}
+	media, forma, p, decode, err := choose(desc)
+	if err != nil {
+		return &fault{CauseStream, err}
+	}
+	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
+		return diagnose(fmt.Errorf("setup: %w", err))
+	}
+	f.start(p)
+	packets := &packetSource{f: f, client: client, media: media, decode: decode}
+	client.OnPacketRTP(media, forma, packets.take)
+	if _, err := client.Play(nil); err != nil {
+		return diagnose(fmt.Errorf("play: %w", err))
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- client.Wait() }()
+	err = f.watch(ctx, &tap, ended)
+	client.Close()
+	if err == nil { // watch gave up first; the client has ended now
+		err = <-ended
+	}
+	return err
+}
+
+// watch waits for the end of a session: the connection's, ours, or a stall. Every second it adapts how much the
+// kernel gathers before it wakes us.
+func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
+	begun := f.r.o.Clock.Now().Mono
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-ended:
+			return &fault{CauseNetwork, err}
+		case <-tick.C:
+		}
+		now := f.r.o.Clock.Now().Mono
+		f.mu.Lock()
+		last := max(f.frame, begun)
+		f.gap.tick(now)
+		f.mu.Unlock()
+		if now-last > f.r.o.StallAfter {
+			return &fault{CauseStalled, fmt.Errorf("no picture for %v", (now - last).Round(time.Second))}
+		}
+		t.adapt(f.live.Load())
+	}
+}
+
+// start prepares for the first packet of a session.
+func (f *feed) start(p params) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mux = &muxer{now: p, emit: f.keep.fragment, frozen: func(from, to time.Duration) {
+		f.gap.lost(from, CauseStalled)
+		f.gap.back(to)
+	}}
+	f.mux.time.floor = f.keep.to
+}
+
+func (f *feed) lastCause() Cause {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cause
+}
+
+// missed counts packets that did not arrive whole.
+func (f *feed) missed(n uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lost += n
+}
+
+// packetSource turns the packets of one session into access units. Only the client's reading goroutine uses it.
+type packetSource struct {
+	f      *feed
+	client *gortsplib.Client
+	media  *description.Media
+	decode func(*rtp.Packet) ([][]byte, error)
+	before uint32        // RTP time of the packet before
+	asked  time.Duration // when the camera's clock was last compared
+}
+
+func (s *packetSource) take(pkt *rtp.Packet) {
+	stamp := pkt.Timestamp
+	if !pkt.Marker { // an access unit given now was ended by this packet and belongs to the one before
+		stamp = s.before
+	}
+	s.before = pkt.Timestamp
+	au, err := s.decode(pkt)
+	if err != nil || len(au) == 0 {
+		if err != nil && !unfinished(err) {
+			s.f.missed(1)
+		}
+		return
+	}
+	now := s.f.r.o.Clock.Now()
+	f := s.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.frame = now.Mono
+	if f.state != Recording {
+		f.state, f.cause, f.since = Recording, "", now
+		f.r.o.Log.Info("recording", "camera", f.id)
+	}
+	if err := f.mux.accessUnit(au, stamp, now.Mono); err != nil {
+		f.lost++
+		f.r.o.Log.Error("picture not recorded", "camera", f.id, "err", err)
+	}
+	if now.Mono-s.asked > 10*time.Second {
+		s.asked = now.Mono
+		if at, ok := s.client.PacketNTP(s.media, pkt); ok {
+			d := at.Sub(now.Wall)
+			f.offset = &d
+		}
+	}
+}
+
+// choose finds the first video that can be recorded.
+func choose(desc *description.Session) (*description.Media, format.Format, params, func(*rtp.Packet) ([][]byte, error), error) {
+	var a *format.H264
+	if m := desc.FindFormat(&a); m != nil {
+		d, err := a.CreateDecoder()
+		if err != nil {
+			return nil, nil, params{}, nil, fmt.Errorf("H.264 over RTP: %w", err)
+		}
+		p := params{codec: codecH264}
+		p.offer(a.SPS, a.PPS)
+		return m, a, p, d.Decode, nil
+	}
+	var b *format.H265
+	if m := desc.FindFormat(&b); m != nil {
+		d, err := b.CreateDecoder()
+		if err != nil {
+			return nil, nil, params{}, nil, fmt.Errorf("H.265 over RTP: %w", err)
+		}
+		p := params{codec: codecH265}
+		p.offer(b.VPS, b.SPS, b.PPS)
+		return m, b, p, d.Decode, nil
+	}
+	return nil, nil, params{}, nil, errors.New("the camera offers neither H.264 nor H.265")
+}
+
+// address is where to connect, with the password.
+func address(cam Camera) (*base.URL, error) {
+	u, err := base.ParseURL(cam.Main)
+	if err != nil {
+		return nil, fmt.Errorf("address of camera %s: %w", cam.ID, err)
+	}
+	if u.Scheme != "rtsp" && u.Scheme != "rtsps" {
+		return nil, fmt.Errorf("address of camera %s: scheme %q is neither rtsp nor rtsps", cam.ID, u.Scheme)
+	}
+	if cam.User != "" {
+		u.User = url.UserPassword(cam.User, cam.Password)
+	}
+	return u, nil
+}
+
+// pinned trusts exactly the certificate with this SHA-256, or what the authorities vouch for.
+func pinned(pin string) *tls.Config {
+	if pin == "" {
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // cameras sign for themselves; the pin below is stricter
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if len(raw) == 0 {
+				return errors.New("the camera shows no certificate")
+			}
+			sum := sha256.Sum256(raw[0])
+			if got := hex.EncodeToString(sum[:]); got != strings.ToLower(pin) {
+				return fmt.Errorf("the camera shows another certificate, %s", got)
+			}
+			return nil
+		},
+	}
+}
+
+// dial connects, and counts and gathers what comes in.
+func (t *tap) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return t.attach(c), nil
+}
+
+// unfinished says whether an error of a packet decoder only means that more packets are needed.
+func unfinished(err error) bool {
+	return errors.Is(err, rtph264.ErrMorePacketsNeeded) || errors.Is(err, rtph264.ErrNonStartingPacketAndNoPrevious) ||
+		errors.Is(err, rtph265.ErrMorePacketsNeeded) || errors.Is(err, rtph265.ErrNonStartingPacketAndNoPrevious)
+}

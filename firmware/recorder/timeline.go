@@ -1,0 +1,73 @@
+package recorder
+
+import "time"
+
+// Video over RTP counts 90,000 ticks a second; so do the fragments.
+const clockRate = 90000
+
+func toTicks(d time.Duration) int64 { return int64(d/time.Microsecond) * (clockRate / 1000) / 1000 }
+
+func fromTicks(t int64) time.Duration {
+	return time.Duration(t/clockRate)*time.Second + time.Duration(t%clockRate)*time.Second/clockRate
+}
+
+const (
+	// A frame this far back, or this far from the future, means that the camera's clock stepped; a camera that
+	// sends what it had buffered when we connect stays below.
+	backStep  = 1 * clockRate
+	aheadStep = 5 * clockRate
+	// Frames that all come this late mean that the camera's clock stepped back or stood still.
+	lateStep = 5 * clockRate
+	// The drift is measured over this window and made good over the next one, by at most maxRate.
+	driftWindow = 5 * clockRate
+	maxRate     = 20000 // parts in a million
+)
+
+// timeline maps the RTP time of a camera onto our monotonic time. Frame distances are the camera's, because it
+// knows when it exposed them; the place is ours, because a camera's clock steps, drifts and starts anywhere. Late
+// arrival is the network's doing and moves nothing: only the least delay of a window counts.
+type timeline struct {
+	begun bool
+	floor time.Duration // the line may not start before this: the end of the line before it
+	start time.Duration // monotonic time of tick 0
+	rtp   uint32        // of the last frame
+	at    int64         // its ticks
+	rate  int64         // correction in ppm
+	low   int64         // least delay in this window
+	end   int64         // of this window
+	steps int           // how often the camera's clock jumped
+}
+
+// place gives the presentation time of a frame in ticks since the first one.
+func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
+	if !t.begun {
+		t.begun, t.start, t.rtp = true, max(arrival, t.floor), rtp
+		t.window(0)
+		return 0
+	}
+	d := int64(int32(rtp - t.rtp))
+	t.rtp = rtp
+	d += d * t.rate / 1e6
+	now, next := toTicks(arrival-t.start), t.at+d
+	late := now - next
+	t.low = min(t.low, late)
+	switch {
+	case d < -backStep, late < -aheadStep, next >= t.end && t.low > lateStep:
+		t.steps++
+		next = max(now, t.at+1)
+		t.rate = 0
+		t.window(next)
+	case next >= t.end:
+		t.rate = min(max(t.low*1e6/driftWindow, -maxRate), maxRate)
+		t.window(next)
+	}
+	t.at = next
+	return next
+}
+
+func (t *timeline) window(from int64) {
+	t.low, t.end = 1<<62, from+driftWindow
+}
+
+// mono is the monotonic time of a tick.
+func (t *timeline) mono(ticks int64) time.Duration { return t.start + fromTicks(ticks) }
