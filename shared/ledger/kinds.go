@@ -52,6 +52,7 @@ var Kinds = map[Kind]Spec{
 	"clock.step":       {Data: []Field{req("step_ms", Int), opt("reason", Code)}},
 	"clock.anchor":     {Data: []Field{req("boot", Code), req("mono", Int), req("utc", Time), req("uncertainty_ms", Int)}},
 	"clock.correction": {Data: []Field{req("highest_before", Time), req("highest_after", Time), req("reason", Code)}},
+	"clock.confirmed":  {Data: []Field{req("utc", Time)}},
 
 	// people at the door of the page
 	"login.ok":         {Data: []Field{opt("factor", Code)}},

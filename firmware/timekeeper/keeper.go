@@ -1,0 +1,341 @@
+// Package timekeeper knows what time it is, how surely, and which instants of which boot were when.
+//
+// It owns the tables "anchors" and "clock", asks the sources of time in one goroutine (Run) and is the clock.Clock
+// of the house. It must never set or step the machine's clock, and never call a time trusted before the anchor
+// behind it is durable.
+package timekeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/ledger"
+)
+
+var (
+	anchorRows = store.NewTable[clock.Anchor]("anchors")
+	clockRows  = store.NewTable[highest]("clock")
+)
+
+// highest is the highest trusted time on record, key "highest"; only a correction entry lowers it.
+type highest struct {
+	UTC time.Time `json:"utc"`
+}
+
+const highestKey = "highest"
+
+// HostClock is what the machine offers. Wall may be wrong and may step; Boottime (CLOCK_BOOTTIME) does neither.
+type HostClock interface {
+	Wall() time.Time
+	Boottime() time.Duration // since the boot, sleep included
+	BootID() string          // of this boot, a code
+}
+
+// Source is somebody who may know the time.
+type Source interface {
+	Name() string
+	Origin() clock.Origin
+	// Observe asks once. ErrSilent: it has nothing (more) to say, which is no fault. It must obey ctx.
+	Observe(ctx context.Context) (clock.Observation, error)
+}
+
+// ErrSilent is what a source answers that has nothing to say.
+var ErrSilent = errors.New("timekeeper: the source is silent")
+
+// Options is what a keeper needs from outside.
+type Options struct {
+	Host    HostClock
+	Sources []Source
+	Every   time.Duration // between rounds; 0: a minute
+	Log     *slog.Logger
+}
+
+// Keeper is the clock of the house. All methods are safe for concurrent use.
+type Keeper struct {
+	o    Options
+	boot string
+	wake chan struct{}
+
+	mu      sync.Mutex
+	trust   clock.Trust // as the sources have it
+	shown   clock.Trust // as everybody is told: trusted only once the record of it is durable
+	anchors clock.Anchors
+	store   *store.Store
+	pending []clock.Result // not on record yet
+	silent  map[string]string
+	said    *statement // what the first of two people stated
+}
+
+// New makes a keeper that knows nothing yet. It starts nothing.
+func New(o Options) *Keeper {
+	if o.Every == 0 {
+		o.Every = time.Minute
+	}
+	k := &Keeper{o: o, boot: o.Host.BootID(), wake: make(chan struct{}, 1), silent: map[string]string{}}
+	k.trust = clock.NewTrust(k.boot, time.Time{}, nil)
+	k.shown = k.trust
+	return k
+}
+
+// Attach loads what is on record and keeps it there from now on. Call it before Run. What was observed before
+// counts again on top of the record.
+func (k *Keeper) Attach(s *store.Store) error {
+	var top highest
+	var list []clock.Anchor
+	err := s.View(func(tx store.Tx) (err error) {
+		for key, row := range anchorRows.Rows(tx, "") {
+			if row.Err != nil {
+				return fmt.Errorf("anchor %s: %w", key, row.Err)
+			}
+			list = append(list, row.Value)
+		}
+		top, _, _, err = clockRows.Get(tx, highestKey)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the boot to UTC table: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.store, k.anchors = s, clock.NewAnchors(list...)
+	early := k.trust.Witnesses(k.o.Host.Boottime())
+	slices.SortFunc(early, func(a, b clock.Witness) int { return int(a.Mono - b.Mono) })
+	k.pending = nil
+	k.trust = clock.NewTrust(k.boot, top.UTC, k.anchors)
+	k.shown = k.trust
+	for _, w := range early {
+		k.take(k.trust.Observe(w.Observation))
+	}
+	return nil
+}
+
+// Now is the present moment. It implements clock.Clock.
+func (k *Keeper) Now() clock.Reading {
+	mono, wall := k.o.Host.Boottime(), k.o.Host.Wall()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.shown.Reading(mono, wall)
+}
+
+// Anchors is the boot → UTC table as it is on record.
+func (k *Keeper) Anchors() clock.Anchors {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.anchors
+}
+
+// Observe takes what a source pushed: the centre's signed time. Mono is of this boot ([Keeper.Mono]).
+func (k *Keeper) Observe(o clock.Observation) {
+	k.mu.Lock()
+	k.take(k.trust.Observe(o))
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Mono is the monotonic time of this boot, for those who push observations.
+func (k *Keeper) Mono() time.Duration { return k.o.Host.Boottime() }
+
+// take holds a judgement until it is on record. Doubt is told at once; trust only with its record.
+func (k *Keeper) take(t clock.Trust, r clock.Result) {
+	k.trust = t
+	changed := r.From != r.To || r.Anchor != nil
+	if changed {
+		k.pending = append(k.pending, r)
+	}
+	if t.State() != clock.Trusted || len(k.pending) == 0 {
+		k.shown = t
+	}
+	if k.store == nil {
+		k.settle(k.pending)
+		k.pending = nil
+		k.shown = t
+	}
+}
+
+// settle takes recorded results into the table.
+func (k *Keeper) settle(done []clock.Result) {
+	for _, r := range done {
+		if r.Replaces {
+			k.anchors = slices.DeleteFunc(slices.Clone(k.anchors), func(a clock.Anchor) bool { return a.Boot == k.boot })
+		}
+		if r.Anchor != nil {
+			k.anchors = k.anchors.With(*r.Anchor)
+		}
+	}
+}
+
+// persistEvery is how far the recorded highest trusted time may lag.
+const persistEvery = 10 * time.Minute
+
+// Run asks the sources round by round and keeps the record. It returns when ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	tick := time.NewTicker(k.o.Every)
+	defer tick.Stop()
+	k.round(ctx)
+	k.mu.Lock()
+	k.take(k.trust.Settle(k.o.Host.Boottime()))
+	k.mu.Unlock()
+	kept := time.Duration(0)
+	for first := true; ; first = false {
+		mono := k.o.Host.Boottime()
+		due := first || mono-kept >= persistEvery
+		if err := k.record(ctx, due); err == nil {
+			if due {
+				kept = mono
+			}
+		} else if ctx.Err() == nil {
+			k.o.Log.Error("the state of the clock is not on record yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.wake:
+		case <-tick.C:
+			k.round(ctx)
+		}
+	}
+}
+
+// round asks every source once.
+func (k *Keeper) round(ctx context.Context) {
+	for _, s := range k.o.Sources {
+		asking, cancel := context.WithTimeout(ctx, k.o.Every/2)
+		o, err := s.Observe(asking)
+		cancel()
+		k.mu.Lock()
+		if err == nil {
+			delete(k.silent, s.Name())
+			k.take(k.trust.Observe(o))
+		} else {
+			fresh := k.silent[s.Name()] != err.Error()
+			k.silent[s.Name()] = err.Error()
+			if fresh && !errors.Is(err, ErrSilent) && ctx.Err() == nil {
+				k.o.Log.Warn("a source of time does not answer", "source", s.Name(), "error", err)
+			}
+		}
+		k.mu.Unlock()
+	}
+}
+
+// record commits what is pending, and with lag also the highest trusted time.
+func (k *Keeper) record(ctx context.Context, lag bool) error {
+	k.mu.Lock()
+	s, trust, pending := k.store, k.trust, k.pending
+	mono := k.o.Host.Boottime()
+	c := k.change(trust, pending, mono)
+	k.mu.Unlock()
+	top := trust.Highest(mono)
+	if s == nil || (len(pending) == 0 && (!lag || top.IsZero())) {
+		return nil
+	}
+	if !top.IsZero() {
+		c.Puts = append(c.Puts, clockRows.Put(highestKey, highest{top.UTC()}))
+	}
+	if _, err := s.Commit(ctx, c); err != nil {
+		return fmt.Errorf("record %d changes of the clock: %w", len(pending), err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.settle(pending)
+	k.pending = slices.Clone(k.pending[len(pending):])
+	switch {
+	case len(k.pending) == 0:
+		k.shown = k.trust
+	case k.trust.State() == clock.Trusted:
+		k.shown = trust
+	}
+	return nil
+}
+
+// change writes down the judgements. The caller holds k.mu.
+func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duration) store.Change {
+	var c store.Change
+	table := k.anchors
+	for _, r := range results {
+		if r.Step != 0 {
+			c.Entries = append(c.Entries, entry("clock.step", stepData{r.Step.Milliseconds(), string(r.Reason)}))
+		}
+		if x := r.Correction; x != nil {
+			c.Entries = append(c.Entries, entry("clock.correction", correctionData{x.Before.UTC(), x.After.UTC(), string(x.Origin)}))
+		}
+		if r.Replaces {
+			for _, a := range table {
+				if a.Boot == k.boot {
+					c.Deletes = append(c.Deletes, anchorRows.Delete(anchorKey(a)))
+				}
+			}
+			c.Puts = slices.DeleteFunc(c.Puts, func(p store.Put) bool { return p.Table == anchorRows.Name })
+			table = nil
+		}
+		if r.Anchor != nil {
+			put, e := recordAnchor(*r.Anchor)
+			c.Puts, c.Entries = append(c.Puts, put), append(c.Entries, e)
+		}
+		if r.From != r.To {
+			c.Entries = append(c.Entries, entry("clock.state", k.stateData(t, r, mono)))
+		}
+	}
+	return c
+}
+
+func (k *Keeper) stateData(t clock.Trust, r clock.Result, mono time.Duration) any {
+	var fit []string
+	for _, w := range t.Witnesses(mono) {
+		if w.Fits {
+			fit = append(fit, w.Source)
+		}
+	}
+	reading := t.Reading(mono, k.o.Host.Wall())
+	return struct {
+		From        string   `json:"from"`
+		To          string   `json:"to"`
+		Reason      string   `json:"reason"`
+		Offset      int64    `json:"offset_ms"` // of the machine's clock from ours
+		Uncertainty int64    `json:"uncertainty_ms"`
+		Sources     []string `json:"sources,omitempty"`
+	}{r.From.String(), r.To.String(), string(r.Reason), k.o.Host.Wall().Sub(reading.Wall).Milliseconds(), reading.Uncertainty.Milliseconds(), fit}
+}
+
+type stepData struct {
+	Step   int64  `json:"step_ms"`
+	Reason string `json:"reason,omitempty"`
+}
+
+type correctionData struct {
+	Before time.Time `json:"highest_before"`
+	After  time.Time `json:"highest_after"`
+	Reason string    `json:"reason"`
+}
+
+// RecordAnchor is the Change that puts an anchor on record. The keeper makes its own; an importer of history, whose
+// recorder knew what time it was, uses this.
+func RecordAnchor(a clock.Anchor) store.Change {
+	put, e := recordAnchor(a)
+	return store.Change{Puts: []store.Put{put}, Entries: []ledger.Draft{e}}
+}
+
+func recordAnchor(a clock.Anchor) (store.Put, ledger.Draft) {
+	data := struct {
+		Boot        string    `json:"boot"`
+		Mono        int64     `json:"mono"`
+		UTC         time.Time `json:"utc"`
+		Uncertainty int64     `json:"uncertainty_ms"`
+	}{a.Boot, int64(a.Mono), a.UTC.UTC(), a.Uncertainty.Milliseconds()}
+	return anchorRows.Put(anchorKey(a), a), entry("clock.anchor", data)
+}
+
+func anchorKey(a clock.Anchor) string { return fmt.Sprintf("%s/%020d", a.Boot, int64(a.Mono)) }
+
+func entry(kind ledger.Kind, data any) ledger.Draft {
+	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: kind, Subject: "clock", Data: data}
+}
