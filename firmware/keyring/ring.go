@@ -51,9 +51,25 @@ func (k *Ring) IDs() []string {
 // Ensure makes the missing ones of these keys. They are durable when it returns nil. Callers that come
 // while the file is being written share the next write.
 func (k *Ring) Ensure(ctx context.Context, ids ...string) error {
-	k.mu.Lock()
-	missing := false
+	missing := map[string]Key{}
+	k.mu.RLock()
 	for _, id := range ids {
+		if _, ok := k.keys[id]; !ok {
+			var key Key
+			rand.Read(key[:])
+			missing[id] = key
+		}
+	}
+	k.mu.RUnlock()
+	return k.Adopt(ctx, missing)
+}
+
+// Adopt takes keys that were made elsewhere into the ring, durably before it returns: the file keys of held
+// segments. Ids that the ring has keep their key.
+func (k *Ring) Adopt(ctx context.Context, keys map[string]Key) error {
+	missing := false
+	k.mu.Lock()
+	for id, key := range keys {
 		if id == "" || len(id) > maxID {
 			k.mu.Unlock()
 			return fmt.Errorf("keyring: key id of %d bytes, want 1 to %d", len(id), maxID)
@@ -63,8 +79,6 @@ func (k *Ring) Ensure(ctx context.Context, ids ...string) error {
 		}
 		missing = true
 		if _, ok := k.adding[id]; !ok {
-			var key Key
-			rand.Read(key[:])
 			k.adding[id] = key
 		}
 	}
@@ -75,7 +89,7 @@ func (k *Ring) Ensure(ctx context.Context, ids ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return k.write(ids, nil)
+	return k.write(keys, nil)
 }
 
 // Erase destroys keys; it is durable when it returns nil, and unknown ids are fine. After an error the
@@ -83,7 +97,7 @@ func (k *Ring) Ensure(ctx context.Context, ids ...string) error {
 func (k *Ring) Erase(ids ...string) error { return k.write(nil, ids) }
 
 // write replaces the file with the current keys, plus all that Ensure callers wait for, minus erase.
-func (k *Ring) write(want, erase []string) error {
+func (k *Ring) write(want map[string]Key, erase []string) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
 
@@ -91,12 +105,10 @@ func (k *Ring) write(want, erase []string) error {
 	adding := k.adding
 	next := maps.Clone(k.keys)
 	needed := false
-	for _, id := range want {
+	for id, key := range want {
 		if _, ok := next[id]; !ok {
 			needed = true
-			if _, ok := adding[id]; !ok { // another caller's failed write took it along: make it anew
-				var key Key
-				rand.Read(key[:])
+			if _, ok := adding[id]; !ok { // another caller's failed write took it along
 				adding[id] = key
 			}
 		}

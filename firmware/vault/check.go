@@ -1,0 +1,109 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
+)
+
+// Finding is a broken invariant (design §9).
+type Finding struct {
+	Invariant string // "I3"
+	What      string
+	Where     string // file and record, or row
+}
+
+// CheckOptions says how thorough a check is.
+type CheckOptions struct {
+	// Full decrypts every fragment; otherwise sizes, headers, init records and indexes are verified.
+	Full bool
+	// Condemned tells of rows that are being deleted: their file may be gone or still there.
+	Condemned func(footage.Segment) bool
+}
+
+// Check verifies I3: every live row has its file, whole and decryptable; every file has a row, is being
+// written, or is in quarantine. It returns an error only when it could not look.
+func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding)) error {
+	select {
+	case <-v.recovered:
+	default:
+		report(Finding{"I3", "the files of an earlier run are still being indexed", "index.db"})
+		return nil
+	}
+	err := v.allStrays(ctx, func(files []stray) error {
+		for _, f := range files {
+			file, _ := fileID(f.name)
+			what := "the file has no row"
+			v.mu.Lock()
+			if _, ok := v.orphans[file]; ok {
+				what = "the file was abandoned after a disk error and waits for the next reconcile"
+			}
+			v.mu.Unlock()
+			report(Finding{"I3", what, f.path()})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("check files: %w", err)
+	}
+	cameras, err := v.Cameras()
+	if err != nil {
+		return fmt.Errorf("check rows: %w", err)
+	}
+	for _, camera := range cameras {
+		if err := v.checkCamera(ctx, camera, o, report); err != nil {
+			return fmt.Errorf("check rows of %s: %w", camera, err)
+		}
+	}
+	return nil
+}
+
+func (v *Vault) checkCamera(ctx context.Context, camera string, o CheckOptions, report func(Finding)) error {
+	var rows []footage.Segment
+	if err := v.Rows(camera, func(s footage.Segment) bool { rows = append(rows, s); return true }); err != nil {
+		report(Finding{"I3", err.Error(), "index.db, camera " + camera})
+		return nil
+	}
+	for _, s := range rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if o.Condemned != nil && o.Condemned(s) {
+			continue
+		}
+		if err := v.checkRow(s, o.Full); err != nil {
+			where := filePath(dayID{s.Camera, s.Day}, s.File)
+			if d, ok := errors.AsType[*packet.DamageError](err); ok && d.Record >= 0 {
+				where = fmt.Sprintf("%s, record %d", where, d.Record)
+			}
+			report(Finding{"I3", err.Error(), where})
+		}
+	}
+	return nil
+}
+
+func (v *Vault) checkRow(s footage.Segment, full bool) (err error) {
+	r, err := v.openRow(s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("the row has no file")
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	info, err := r.f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != s.Bytes || len(r.Reader.Fragments()) != s.Frags {
+		return fmt.Errorf("%d bytes and %d fragments, the row has %d and %d", info.Size(), len(r.Reader.Fragments()), s.Bytes, s.Frags)
+	}
+	if full {
+		return r.Verify()
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"campuskeep/firmware/keyring"
+	"campuskeep/shared/footage"
+)
+
+// The steps of deletion. Retention takes them in this order, after its watermark has condemned the segments:
+// Unlink, its ledger entry, DropRows, and for a camera-day that is empty EraseDay. Every step may be repeated.
+
+// Failure is a segment that could not be unlinked.
+type Failure struct {
+	Segment footage.Segment
+	Err     error
+}
+
+// Unlink removes the files of segments and makes that durable per directory. A file that is not there any
+// more counts as removed. What it returns is still there, or may come back with a power cut.
+func (v *Vault) Unlink(ctx context.Context, segments []footage.Segment) (failed []Failure) {
+	byDay := map[dayID][]footage.Segment{}
+	var order []dayID
+	for _, s := range segments {
+		id := dayID{s.Camera, s.Day}
+		if byDay[id] == nil {
+			order = append(order, id)
+		}
+		byDay[id] = append(byDay[id], s)
+	}
+	for _, id := range order {
+		failed = append(failed, v.unlinkDay(ctx, id, byDay[id])...)
+	}
+	return failed
+}
+
+func (v *Vault) unlinkDay(ctx context.Context, id dayID, segments []footage.Segment) (failed []Failure) {
+	removed := segments[:0:0]
+	for _, s := range segments {
+		err := ctx.Err()
+		if err == nil {
+			err = v.o.FS.Remove(filePath(id, s.File))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, Failure{s, err})
+			continue
+		}
+		removed = append(removed, s)
+	}
+	if len(removed) == 0 {
+		return failed
+	}
+	if err := v.o.FS.SyncDir(id.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		for _, s := range removed {
+			failed = append(failed, Failure{s, err})
+		}
+	}
+	return failed
+}
+
+// dropBatch bounds one transaction, so that recorders are not kept waiting for theirs.
+const dropBatch = 4096
+
+// DropRows takes segments out of the index; those not in it are fine.
+func (v *Vault) DropRows(segments []footage.Segment) error {
+	for part := range slices.Chunk(segments, dropBatch) {
+		if err := v.index.drop(part); err != nil {
+			return fmt.Errorf("drop index rows: %w", err)
+		}
+	}
+	return nil
+}
+
+// Days lists the camera-days of a camera that have a key.
+func (v *Vault) Days(camera string) (days []string) {
+	for _, id := range v.o.Keys.IDs() {
+		if c, day, ok := strings.Cut(id, ":"); ok && c == camera {
+			days = append(days, day)
+		}
+	}
+	return days
+}
+
+// DayEmpty says whether nothing needs the key of a camera-day any more: no writer, no mark, and no file but
+// those whose own key a hold keeps.
+func (v *Vault) DayEmpty(camera, day string) (bool, error) {
+	id := dayID{camera, day}
+	v.mu.Lock()
+	busy := v.busy(id)
+	v.mu.Unlock()
+	if busy {
+		return false, nil
+	}
+	marks, err := v.index.marks()
+	if err != nil {
+		return false, fmt.Errorf("look into camera-day: %w", err)
+	}
+	if _, marked := marks[id]; marked {
+		return false, nil
+	}
+	_, free, err := v.unneeded(id)
+	if err != nil {
+		return false, fmt.Errorf("look into camera-day: %w", err)
+	}
+	return free, nil
+}
+
+// unneeded says whether no file needs the key of a camera-day, and how many files there are all the same,
+// kept by holds.
+func (v *Vault) unneeded(id dayID) (files int, free bool, err error) {
+	list, err := v.o.FS.ReadDir(id.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, true, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	for _, e := range list {
+		file, ok := fileID(e.Name())
+		if !ok {
+			return len(list), false, nil
+		}
+		if _, held, err := v.heldKey(file); err != nil || !held {
+			return len(list), false, err
+		}
+	}
+	return len(list), true, nil
+}
+
+// busy says whether this process uses a camera-day; mu is held.
+func (v *Vault) busy(id dayID) bool {
+	use := v.days[id]
+	return use != nil && (use.files > 0 || use.orphans || use.erasing)
+}
+
+// EraseDay destroys the key of a camera-day for which DayEmpty says yes, and removes what is left of its
+// directories. ErrDayInUse when it is needed after all.
+func (v *Vault) EraseDay(camera, day string) (err error) {
+	id := dayID{camera, day}
+	v.mu.Lock()
+	if v.busy(id) {
+		v.mu.Unlock()
+		return ErrDayInUse
+	}
+	use := v.days[id]
+	if use == nil {
+		use = &dayUse{}
+		v.days[id] = use
+	}
+	use.erasing = true // Begin refuses it meanwhile
+	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		use.erasing, use.ready = false, false // whoever begins there again makes a new key
+	}()
+	marks, err := v.index.marks()
+	if err != nil {
+		return fmt.Errorf("erase camera-day: %w", err)
+	}
+	if _, marked := marks[id]; marked {
+		return ErrDayInUse
+	}
+	files, free, err := v.unneeded(id)
+	if err != nil {
+		return fmt.Errorf("erase camera-day: %w", err)
+	}
+	if !free {
+		return ErrDayInUse
+	}
+	if err := v.o.Keys.Erase(id.key()); err != nil {
+		return fmt.Errorf("erase camera-day: %w", err)
+	}
+	if err := v.removeQuarantined(id); err != nil {
+		return fmt.Errorf("erase camera-day: %w", err)
+	}
+	if files > 0 {
+		return nil
+	}
+	return v.removeDir(id.path())
+}
+
+// removeQuarantined removes what was set aside of a camera-day; without the key it is noise.
+func (v *Vault) removeQuarantined(id dayID) error {
+	dir := path.Join(quarantine, id.path())
+	list, err := v.o.FS.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if err := v.o.FS.Remove(path.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return v.removeDir(dir)
+}
+
+func (v *Vault) removeDir(dir string) error {
+	err := v.o.FS.Remove(dir)
+	if err == nil {
+		err = v.o.FS.SyncDir(path.Dir(dir))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove empty directory: %w", err)
+	}
+	return nil
+}
+
+const holdPrefix = "hold-"
+
+// heldKey finds the key of a file in the rings of the holds.
+func (v *Vault) heldKey(file footage.FileID) (key [32]byte, ok bool, err error) {
+	if v.o.Holds == nil {
+		return key, false, nil
+	}
+	rings, err := v.o.Holds.Rings()
+	if err != nil {
+		return key, false, err
+	}
+	for _, name := range rings {
+		if !strings.HasPrefix(name, holdPrefix) {
+			continue
+		}
+		ring, err := v.o.Holds.Ring(name)
+		if err != nil {
+			return key, false, err
+		}
+		if key, ok = ring.Key(file.String()); ok {
+			return key, true, nil
+		}
+	}
+	return key, false, nil
+}
+
+// Keep puts the file keys of segments into the ring of a hold, durably, so that they can be read after the
+// key of their camera-day has died on time (design §5). Segments already there are fine.
+func (v *Vault) Keep(ctx context.Context, hold string, segments []footage.Segment) error {
+	ring, err := v.o.Holds.Ring(holdPrefix + hold)
+	if err != nil {
+		return fmt.Errorf("keep footage for hold %s: %w", hold, err)
+	}
+	keys := map[string]keyring.Key{}
+	for _, s := range segments {
+		if _, ok := ring.Key(s.File.String()); ok {
+			continue
+		}
+		key, err := v.fileKey(dayID{s.Camera, s.Day}, s.File)
+		if err != nil {
+			return fmt.Errorf("keep segment %s for hold %s: %w", s.File, hold, err)
+		}
+		keys[s.File.String()] = key
+	}
+	return ring.Adopt(ctx, keys)
+}
+
+// Kept lists the holds that have a ring.
+func (v *Vault) Kept() (holds []string, err error) {
+	if v.o.Holds == nil {
+		return nil, nil
+	}
+	rings, err := v.o.Holds.Rings()
+	for _, name := range rings {
+		if id, ok := strings.CutPrefix(name, holdPrefix); ok {
+			holds = append(holds, id)
+		}
+	}
+	return holds, err
+}
+
+// DropHold destroys the keys that a hold kept.
+func (v *Vault) DropHold(hold string) error { return v.o.Holds.Drop(holdPrefix + hold) }
+
+func fileID(name string) (footage.FileID, bool) {
+	base, ok := strings.CutSuffix(name, fileExt)
+	if !ok {
+		return footage.FileID{}, false
+	}
+	id, err := footage.ParseFileID(base)
+	return id, err == nil
+}

@@ -1,0 +1,390 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
+)
+
+// quarantine takes files that are not footage that can be read; nothing is thrown away because it is odd.
+const quarantine = "quarantine"
+
+// recoverBatch is how many recovered rows go into one transaction.
+const recoverBatch = 1000
+
+// markAll notes every camera-day there is, for an index that is new.
+func (v *Vault) markAll() error {
+	var days []dayID
+	err := v.walk(func(id dayID) error {
+		days = append(days, id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return v.index.markAll(days)
+}
+
+// walk visits the camera-days that have a directory.
+func (v *Vault) walk(f func(dayID) error) error {
+	cameras, err := v.o.FS.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	for _, c := range cameras {
+		if !c.IsDir() || !cameraRule.MatchString(c.Name()) || c.Name() == quarantine {
+			continue
+		}
+		days, err := v.o.FS.ReadDir(c.Name())
+		if err != nil {
+			return err
+		}
+		for _, d := range days {
+			if !d.IsDir() || !dayRule.MatchString(d.Name()) {
+				continue
+			}
+			if err := f(dayID{c.Name(), d.Name()}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// recover indexes what an earlier run left in the marked camera-days, newest first.
+func (v *Vault) recover(ctx context.Context) error {
+	marks, err := v.index.marks()
+	if err != nil {
+		return fmt.Errorf("recover footage: %w", err)
+	}
+	ids := make([]dayID, 0, len(marks))
+	for id := range marks {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b dayID) int { return strings.Compare(b.day, a.day) })
+	start := time.Now()
+	var total Report
+	for _, id := range ids {
+		r, err := v.recoverDay(ctx, id, marks[id])
+		if err != nil {
+			return fmt.Errorf("recover %s: %w", id.path(), err)
+		}
+		total.add(r)
+		v.mu.Lock()
+		if v.days[id] == nil {
+			v.days[id] = &dayUse{} // the writer goroutine takes the mark away, unless somebody begins there
+		}
+		v.days[id].orphans = v.days[id].orphans || len(r.Unreadable) > 0
+		v.mu.Unlock()
+	}
+	close(v.recovered)
+	v.o.Log.Info("footage of earlier runs is indexed", "camera_days", len(ids), "segments", len(total.Recovered),
+		"quarantined", len(total.Quarantined), "unreadable", len(total.Unreadable), "took", time.Since(start))
+	return nil
+}
+
+// recoverDay indexes the files of one camera-day that have no row.
+func (v *Vault) recoverDay(ctx context.Context, id dayID, m mark) (Report, error) {
+	files, err := v.strays([]dayID{id}, func(f func(footage.Segment) bool) error {
+		return v.index.scan(id.camera, m.ordinal, m.mono, func(_ uint32, s footage.Segment) bool { return f(s) })
+	})
+	if err != nil {
+		return Report{}, err
+	}
+	return v.adopt(ctx, files)
+}
+
+// stray is a name in a camera-day without a row.
+type stray struct {
+	id   dayID
+	name string
+}
+
+func (s stray) path() string { return s.id.path() + "/" + s.name }
+
+// strays lists the names in camera-days of one camera that have no row and are not being written by this
+// process. The order of the three looks matters: a file seen first is either still ours or has its row by
+// the time the rows are read.
+func (v *Vault) strays(ids []dayID, rows func(func(footage.Segment) bool) error) ([]stray, error) {
+	var names []stray
+	for _, id := range ids {
+		list, err := v.o.FS.ReadDir(id.path())
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			names = append(names, stray{id, e.Name()})
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	known := map[footage.FileID]struct{}{}
+	v.mu.Lock()
+	for f := range v.mine {
+		known[f] = struct{}{}
+	}
+	v.mu.Unlock()
+	if err := rows(func(s footage.Segment) bool { known[s.File] = struct{}{}; return true }); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(n stray) bool {
+		file, ok := fileID(n.name)
+		_, has := known[file]
+		return ok && has
+	}), nil
+}
+
+// allStrays lists the strays of the whole vault, camera by camera.
+func (v *Vault) allStrays(ctx context.Context, f func([]stray) error) error {
+	byCamera := map[string][]dayID{}
+	err := v.walk(func(id dayID) error {
+		byCamera[id.camera] = append(byCamera[id.camera], id)
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	for camera, ids := range byCamera {
+		list, err := v.strays(ids, func(f func(footage.Segment) bool) error { return v.Rows(camera, f) })
+		if err != nil {
+			return err
+		}
+		if err := f(list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt reads files without rows: what is whole, or has whole records in front, gets its row; the rest goes
+// to quarantine. One bad file never keeps the others from being indexed.
+func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) {
+	var batch []footage.Segment
+	commit := func() error {
+		if err := v.index.add(batch, nil); err != nil {
+			return err
+		}
+		v.mu.Lock()
+		for _, s := range batch {
+			delete(v.orphans, s.File)
+		}
+		v.mu.Unlock()
+		r.Recovered = append(r.Recovered, batch...)
+		batch = batch[:0]
+		return nil
+	}
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		s, err := v.readStray(f)
+		switch {
+		case err == nil:
+			batch = append(batch, s)
+		case errors.Is(err, fs.ErrNotExist): // unlinked meanwhile
+		case errors.Is(err, packet.ErrFormat), errors.Is(err, packet.ErrDamaged), errors.Is(err, ErrKeyErased):
+			if err := v.setAside(f, err); err != nil {
+				return r, err
+			}
+			r.Quarantined = append(r.Quarantined, f.path())
+		default: // the disk may have recovered by the next reconcile
+			v.alarm(Alarm{Code: "unreadable", Camera: f.id.camera, Err: err})
+			r.Unreadable = append(r.Unreadable, f.path())
+		}
+		if len(batch) == recoverBatch {
+			if err := commit(); err != nil {
+				return r, err
+			}
+		}
+	}
+	return r, commit()
+}
+
+// readStray makes the row of a file. Of a whole file the footer and index are proof enough; of a torn one
+// every record is verified.
+func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
+	id := in.id
+	file, ok := fileID(in.name)
+	if !ok {
+		return s, fmt.Errorf("%w: its name is not that of a segment", packet.ErrFormat)
+	}
+	f, err := v.o.FS.Open(in.path())
+	if err != nil {
+		return s, err
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return s, err
+	}
+	if !info.Mode().IsRegular() {
+		return s, fmt.Errorf("%w: not a regular file", packet.ErrFormat)
+	}
+	key := v.keyFor(id)
+	r, err := packet.Open(f, info.Size(), key)
+	if errors.Is(err, packet.ErrFormat) || errors.Is(err, packet.ErrDamaged) {
+		r, err = packet.Salvage(f, info.Size(), key)
+	}
+	if err != nil {
+		return s, err
+	}
+	frags := r.Fragments()
+	if len(frags) == 0 {
+		return s, fmt.Errorf("%w: no whole fragment", packet.ErrFormat)
+	}
+	if r.Header.File != file {
+		return s, fmt.Errorf("%w: its header names another file", packet.ErrFormat)
+	}
+	h := r.Header
+	if !nameRule.MatchString(h.Boot) || frags[0].From < 0 {
+		return s, fmt.Errorf("%w: boot %q", packet.ErrFormat, h.Boot)
+	}
+	return footage.Segment{
+		Camera: id.camera, File: file, Custody: footage.CustodyVault, Day: id.day,
+		Boot: h.Boot, From: frags[0].From, To: frags[len(frags)-1].To, Wall: r.Wall(0),
+		Session: h.Session, Bytes: info.Size(), Frags: len(frags), Codec: h.Codec, Hash: r.Hash, Recovered: r.Torn,
+	}, nil
+}
+
+// setAside moves a file to quarantine and says so.
+func (v *Vault) setAside(in stray, why error) error {
+	dir := path.Join(quarantine, in.id.path())
+	if err := v.o.FS.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := v.o.FS.Rename(in.path(), path.Join(dir, in.name)); err != nil {
+		return err
+	}
+	file, _ := fileID(in.name)
+	v.mu.Lock()
+	delete(v.orphans, file)
+	v.mu.Unlock()
+	v.alarm(Alarm{Code: "quarantined", Camera: in.id.camera, Segment: footage.Segment{Camera: in.id.camera, Day: in.id.day, File: file}, Err: why})
+	return nil
+}
+
+// Report is what a reconcile found.
+type Report struct {
+	Recovered   []footage.Segment // had no row, have one now
+	Quarantined []string          // not footage that can be read, set aside
+	Unreadable  []string          // the disk failed; tried again next time
+	Missing     []footage.Segment // had a row but no file; the row is gone now
+	Stopped     bool              // too many were missing: no row was touched
+}
+
+func (r *Report) add(o Report) {
+	r.Recovered = append(r.Recovered, o.Recovered...)
+	r.Quarantined = append(r.Quarantined, o.Quarantined...)
+	r.Unreadable = append(r.Unreadable, o.Unreadable...)
+}
+
+// Reconcile compares every file with every row. condemned tells of rows that are being deleted; they are
+// left to their deletion. Rows without a file are taken out with an alarm, unless they are more than a small
+// part: then something is wrong with the disk and not with the rows, and nothing is touched.
+func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) bool) (r Report, err error) {
+	select {
+	case <-v.recovered:
+	default:
+		return r, nil // the start's recovery is still at it
+	}
+	total := 0
+	cameras, err := v.index.cameras()
+	if err != nil {
+		return r, fmt.Errorf("reconcile: %w", err)
+	}
+	for _, camera := range cameras {
+		err := v.Rows(camera, func(footage.Segment) bool { total++; return ctx.Err() == nil })
+		if err != nil {
+			return r, fmt.Errorf("reconcile: %w", err)
+		}
+		missing, err := v.missing(ctx, camera, condemned)
+		if err != nil {
+			return r, fmt.Errorf("reconcile %s: %w", camera, err)
+		}
+		r.Missing = append(r.Missing, missing...)
+	}
+	if len(r.Missing) > max(brakeLeast, total/brakePart) {
+		r.Stopped = true
+		v.alarm(Alarm{Code: "brake", Err: fmt.Errorf("%d of %d segments have no file: is the disk mounted?", len(r.Missing), total)})
+	} else {
+		for _, s := range r.Missing {
+			v.alarm(Alarm{Code: "missing", Camera: s.Camera, Segment: s, Err: fs.ErrNotExist})
+		}
+		if err := v.DropRows(r.Missing); err != nil {
+			return r, fmt.Errorf("reconcile: %w", err)
+		}
+	}
+	err = v.allStrays(ctx, func(files []stray) error {
+		part, err := v.adopt(ctx, files)
+		r.add(part)
+		return err
+	})
+	if err != nil {
+		return r, fmt.Errorf("reconcile: %w", err)
+	}
+	return r, nil
+}
+
+// The brake of a reconcile: it takes out at most this many rows, or this part of them.
+const (
+	brakeLeast = 16
+	brakePart  = 200
+)
+
+// missing lists the rows of a camera whose file is not there.
+func (v *Vault) missing(ctx context.Context, camera string, condemned func(footage.Segment) bool) ([]footage.Segment, error) {
+	there := map[string]map[string]bool{} // day → names
+	var suspects []footage.Segment
+	var dirErr error
+	err := v.Rows(camera, func(s footage.Segment) bool {
+		names, ok := there[s.Day]
+		if !ok {
+			names = map[string]bool{}
+			list, err := v.o.FS.ReadDir(camera + "/" + s.Day)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				dirErr = err
+				return false
+			}
+			for _, e := range list {
+				names[e.Name()] = true
+			}
+			there[s.Day] = names
+		}
+		if !names[s.File.String()+fileExt] {
+			suspects = append(suspects, s)
+		}
+		return ctx.Err() == nil
+	})
+	if err = errors.Join(err, dirErr, ctx.Err()); err != nil {
+		return nil, err
+	}
+	out := suspects[:0]
+	for _, s := range suspects {
+		// Written after its directory was read, or unlinked after its row was: look again.
+		_, err := v.o.FS.Stat(filePath(dayID{camera, s.Day}, s.File))
+		if err == nil || condemned(s) {
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}

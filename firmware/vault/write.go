@@ -1,0 +1,394 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"time"
+
+	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
+)
+
+// The life of a segment, in the order in which things become durable:
+//
+//	1. key of the camera-day in the ring        (keyring, durable)
+//	2. mark of the camera-day in index.db       (durable: the next start looks here)
+//	3. file, O_EXCL, with header and init
+//	4. fragments, each whole or not there
+//	5. index and footer, file closed
+//	6. syncfs: bytes, file name, directory
+//	7. row in index.db, one transaction for all segments closed since the last sync
+
+// flushAt is how much sealed data gathers per file within one batch of the queue.
+const flushAt = 256 << 10
+
+// disker is the state of the writer goroutine.
+type disker struct {
+	v       *Vault
+	open    map[*Writer]struct{}
+	dirty   map[*Writer]struct{} // have sealed bytes that are not written
+	closed  []*Writer            // whole, waiting for the sync and the row
+	written bool                 // something was written since the last sync
+	latest  map[string]dayID     // per camera: where it writes now
+}
+
+// write is the one goroutine that writes footage.
+func (v *Vault) write(ctx context.Context) error {
+	d := &disker{v: v, open: map[*Writer]struct{}{}, dirty: map[*Writer]struct{}{}, latest: map[string]dayID{}}
+	tick := time.NewTicker(v.o.SyncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-v.wake:
+			d.batch(v.take(false))
+		case <-tick.C:
+			// An error is an alarm, and what it concerns is abandoned or tried again: recording goes on.
+			_ = d.sync()
+		case <-ctx.Done():
+			d.batch(v.take(true))
+			for w := range maps.Clone(d.open) {
+				d.finish(w)
+			}
+			d.writeDirty()
+			clear(d.latest) // nobody writes anywhere any more: the next start has nothing to look for
+			return d.sync()
+		}
+	}
+}
+
+// take empties the queue; last closes it for good.
+func (v *Vault) take(last bool) []op {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	ops := v.queue
+	v.queue, v.waiting = nil, 0
+	v.stopped = v.stopped || last
+	return ops
+}
+
+// Flush writes and syncs everything handed over so far and gives every closed segment its row. Run must run.
+func (v *Vault) Flush(ctx context.Context) error {
+	done := make(chan error, 1)
+	v.mu.Lock()
+	err := v.enqueue(op{what: opFlush, flush: done})
+	v.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// batch does what was queued. Bytes for one file are gathered, so that a whole small segment is one write.
+func (d *disker) batch(ops []op) {
+	d.prepare(ops)
+	for _, o := range ops {
+		switch o.what {
+		case opBegin:
+			d.begin(o.w)
+		case opFragment:
+			d.fragment(o.w, o.frag)
+		case opClose:
+			d.finish(o.w)
+		case opFlush:
+			d.writeDirty()
+			o.flush <- d.sync()
+		}
+	}
+	d.writeDirty()
+}
+
+// prepare makes keys, directories and marks for the camera-days that begin in this batch: at midnight that
+// is one durable write for all cameras.
+func (d *disker) prepare(ops []op) {
+	fresh := map[dayID]Meta{}
+	d.v.mu.Lock()
+	for _, o := range ops {
+		if o.what != opBegin || d.v.days[o.w.meta.dayID()].ready {
+			continue
+		}
+		if _, ok := fresh[o.w.meta.dayID()]; !ok {
+			fresh[o.w.meta.dayID()] = o.w.meta
+		}
+	}
+	d.v.mu.Unlock()
+	if len(fresh) == 0 {
+		return
+	}
+	err := d.makeDays(fresh)
+	if err != nil {
+		// begin finds the days unready and abandons their segments.
+		d.v.alarm(Alarm{Code: "create", Err: err})
+		return
+	}
+	d.v.mu.Lock()
+	defer d.v.mu.Unlock()
+	for id := range fresh {
+		d.v.days[id].ready = true
+	}
+}
+
+func (d *disker) makeDays(fresh map[dayID]Meta) error {
+	var keys []string
+	var metas []Meta
+	for id, m := range fresh {
+		keys = append(keys, id.key())
+		metas = append(metas, m)
+		if err := d.v.o.FS.MkdirAll(id.path(), 0o700); err != nil {
+			return fmt.Errorf("make camera-day: %w", err)
+		}
+	}
+	// Not the caller's context: the camera's frames are already taken.
+	if err := d.v.o.Keys.Ensure(context.Background(), keys...); err != nil {
+		return fmt.Errorf("make camera-day key: %w", err)
+	}
+	if err := d.v.index.mark(metas); err != nil {
+		return fmt.Errorf("mark camera-day: %w", err)
+	}
+	return nil
+}
+
+var errNotReady = errors.New("key, directory or mark of the camera-day could not be made")
+
+func (d *disker) begin(w *Writer) {
+	m := w.meta
+	d.v.mu.Lock()
+	ready := d.v.days[m.dayID()].ready
+	d.v.mu.Unlock()
+	key, ok := d.v.o.Keys.Key(m.dayID().key())
+	if !ready || !ok {
+		d.abandon(w, "create", errNotReady)
+		return
+	}
+	var err error
+	if w.out, err = d.v.o.FS.OpenFile(filePath(m.dayID(), w.file), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		d.abandon(w, "create", err)
+		return
+	}
+	d.open[w] = struct{}{}
+	d.latest[m.Camera] = m.dayID()
+	w.seg = footage.Segment{Camera: m.Camera, File: w.file, Custody: footage.CustodyVault, Day: m.Day, Boot: m.Boot, Session: m.Session, Codec: m.Codec}
+	h := packet.Header{File: w.file, Session: m.Session, Camera: m.Camera, KeyID: m.dayID().key(), Boot: m.Boot, Codec: m.Codec}
+	w.enc, w.buf, err = packet.NewEncoder(w.buf, h, packet.FileKey(key, w.file), packet.Piece{From: m.From, To: m.From, Wall: m.Wall, Plain: m.Init})
+	if err != nil {
+		d.abandon(w, "write", err)
+		return
+	}
+	d.dirty[w] = struct{}{}
+}
+
+func (d *disker) fragment(w *Writer, f Fragment) {
+	if w.failed.Load() != nil {
+		return
+	}
+	var err error
+	if w.buf, err = w.enc.Append(w.buf, packet.Piece{From: f.From, To: f.To, Wall: f.Wall, Key: f.Key, Plain: f.Data}); err != nil {
+		d.abandon(w, "write", err)
+		return
+	}
+	if w.seg.Frags == 0 {
+		w.seg.From, w.seg.Wall = f.From, f.Wall
+	}
+	w.seg.Frags, w.seg.To = w.seg.Frags+1, f.To
+	d.dirty[w] = struct{}{}
+	if len(w.buf) >= flushAt {
+		d.flush(w)
+	}
+}
+
+func (d *disker) finish(w *Writer) {
+	if w.failed.Load() != nil {
+		return
+	}
+	if w.seg.Frags == 0 {
+		d.discard(w)
+		return
+	}
+	var err error
+	if w.buf, err = w.enc.Finish(w.buf); err != nil {
+		d.abandon(w, "write", err)
+		return
+	}
+	if !d.flush(w) {
+		return
+	}
+	w.seg.Bytes, w.seg.Hash = w.enc.Size(), w.enc.Root()
+	if err := w.out.Close(); err != nil {
+		d.abandon(w, "write", err)
+		return
+	}
+	w.out, w.enc, w.buf = nil, nil, nil
+	delete(d.open, w)
+	d.closed = append(d.closed, w)
+}
+
+// discard removes a segment that never got a fragment.
+func (d *disker) discard(w *Writer) {
+	delete(d.open, w)
+	delete(d.dirty, w)
+	err := w.out.Close()
+	if rerr := d.v.o.FS.Remove(filePath(w.meta.dayID(), w.file)); err == nil {
+		err = rerr
+	}
+	if err != nil {
+		d.v.alarm(Alarm{Code: "write", Camera: w.meta.Camera, Segment: w.seg, Err: err})
+	}
+	d.v.settle([]*Writer{w}, true)
+}
+
+// flush writes what gathered for one file; false when that failed and the segment was abandoned.
+func (d *disker) flush(w *Writer) bool {
+	delete(d.dirty, w)
+	if len(w.buf) == 0 {
+		return true
+	}
+	_, err := w.out.Write(w.buf)
+	w.buf = w.buf[:0]
+	w.unsynced, d.written = true, true
+	if err != nil {
+		d.abandon(w, "write", err)
+		return false
+	}
+	return true
+}
+
+func (d *disker) writeDirty() {
+	for w := range maps.Clone(d.dirty) {
+		d.flush(w)
+	}
+}
+
+// abandon gives a segment up: its writer is told, nothing more is written to the file. What whole records it
+// has are indexed by a later reconcile or start; until then the file is known as ours and without a row.
+func (d *disker) abandon(w *Writer, code string, err error) {
+	if w.failed.Load() != nil {
+		return
+	}
+	there := w.out != nil
+	if there {
+		err = errors.Join(err, w.out.Close())
+	}
+	w.out, w.enc, w.buf = nil, nil, nil
+	w.failed.Store(&err)
+	delete(d.open, w)
+	delete(d.dirty, w)
+	d.v.alarm(Alarm{Code: code, Camera: w.meta.Camera, Segment: w.seg, Err: err})
+	d.v.settle([]*Writer{w}, !there)
+}
+
+// sync makes all that was written durable with one syncfs, then commits the rows of the closed segments.
+func (d *disker) sync() error {
+	if d.written {
+		if err := d.v.o.FS.SyncFS(); err != nil {
+			err = fmt.Errorf("sync footage: %w", err)
+			d.syncFailed(err)
+			return err
+		}
+		d.written = false
+		for w := range d.open {
+			w.unsynced = false
+		}
+		for _, w := range d.closed {
+			w.unsynced = false
+		}
+	}
+	rows := make([]footage.Segment, len(d.closed))
+	for i, w := range d.closed {
+		rows[i] = w.seg
+	}
+	unmark := d.v.idleDays(d.closed, d.latest)
+	if err := d.v.index.add(rows, unmark); err != nil {
+		err = fmt.Errorf("index segments: %w", err)
+		d.v.alarm(Alarm{Code: "index", Err: err})
+		return err // the files are durable; their rows are tried again with the next sync
+	}
+	d.v.settle(d.closed, true)
+	d.v.forget(unmark)
+	clear(d.closed)
+	d.closed = d.closed[:0]
+	return nil
+}
+
+// syncFailed abandons everything that was not durable yet: after a failed sync nobody knows which pages
+// reached the disk, and reading back would only show the cache.
+func (d *disker) syncFailed(err error) {
+	d.written = false
+	for w := range maps.Clone(d.open) {
+		if w.unsynced {
+			d.abandon(w, "sync", err)
+		}
+	}
+	var lost, kept []*Writer
+	for _, w := range d.closed {
+		if !w.unsynced {
+			kept = append(kept, w)
+			continue
+		}
+		w.failed.Store(&err)
+		d.v.alarm(Alarm{Code: "sync", Camera: w.meta.Camera, Segment: w.seg, Err: err})
+		lost = append(lost, w)
+	}
+	d.v.settle(lost, false)
+	d.closed = kept
+}
+
+// settle takes segments off the books of this process: they have their row, or they are left to a reconcile.
+func (v *Vault) settle(ws []*Writer, done bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, w := range ws {
+		delete(v.mine, w.file)
+		use := v.days[w.meta.dayID()]
+		use.files--
+		if !done {
+			v.orphans[w.file] = struct{}{}
+			use.orphans = true
+		}
+	}
+}
+
+// idleDays lists the camera-days that will have no file without a row once these segments have theirs, and
+// in which nobody writes any more.
+func (v *Vault) idleDays(closing []*Writer, latest map[string]dayID) (idle []dayID) {
+	select {
+	case <-v.recovered:
+	default:
+		return nil // files of an earlier run may still lie there without a row
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	ending := map[dayID]int{}
+	for _, w := range closing {
+		ending[w.meta.dayID()]++
+	}
+	for id, use := range v.days {
+		if use.files == ending[id] && !use.orphans && !use.erasing && latest[id.camera] != id {
+			idle = append(idle, id)
+		}
+	}
+	return idle
+}
+
+// forget drops the camera-days whose mark is gone; one that is begun again meanwhile is marked again.
+func (v *Vault) forget(days []dayID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, id := range days {
+		if use := v.days[id]; use.files == 0 {
+			delete(v.days, id)
+		} else {
+			use.ready = false
+		}
+	}
+}
+
+func filePath(d dayID, file footage.FileID) string { return d.path() + "/" + file.String() + fileExt }
+
+const fileExt = ".ckf"
