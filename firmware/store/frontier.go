@@ -1,0 +1,212 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"campuskeep/shared/ledger"
+)
+
+// A tile holds 256 neighbouring hashes of tree level 8·L. It is written once, when it is full; hashes in
+// between are computed from it. What is not in a full tile is the frontier.
+const (
+	tileHeight = 8
+	tileWidth  = 1 << tileHeight
+	tileBytes  = tileWidth * tlog.HashSize
+)
+
+// frontier is the tree at one size: the hashes of the tiles that are not full. Values are shared with
+// readers: the committer appends behind what they see and starts a new slice with each tile.
+type frontier struct {
+	size   uint64
+	levels [][]tlog.Hash // levels[L]: the hashes of the unfinished tile at tile level L
+	digest digest        // of the leaves in the unfinished tile at level 0
+}
+
+// tile is a full tile, to be written.
+type tile struct {
+	level  int
+	index  uint64
+	hashes []tlog.Hash
+	digest *digest // at level 0
+}
+
+func (t tile) key() []byte { return tileKey(t.level, t.index) }
+
+func tileKey(level int, index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{byte(level)}, index)
+}
+
+func (t tile) value() []byte {
+	b := make([]byte, 0, tileBytes+digestBytes+crcSize)
+	for _, h := range t.hashes {
+		b = append(b, h[:]...)
+	}
+	if t.digest != nil {
+		b = t.digest.append(b)
+	}
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// clone gives a frontier that can grow without the readers of f noticing.
+func (f *frontier) clone() *frontier {
+	g := *f
+	g.levels = append([][]tlog.Hash(nil), f.levels...)
+	return &g
+}
+
+// add appends a leaf hash and gives the tiles that it filled.
+func (f *frontier) add(h tlog.Hash, m marks) []tile {
+	f.digest.add(m)
+	var full []tile
+	for level := 0; ; level++ {
+		if level == len(f.levels) {
+			f.levels = append(f.levels, nil)
+		}
+		if f.levels[level] == nil {
+			f.levels[level] = make([]tlog.Hash, 0, tileWidth)
+		}
+		f.levels[level] = append(f.levels[level], h)
+		if len(f.levels[level]) < tileWidth {
+			break
+		}
+		t := tile{level: level, index: f.size >> (tileHeight * (level + 1)), hashes: f.levels[level]}
+		if level == 0 {
+			d := f.digest
+			t.digest, f.digest = &d, digest{}
+		}
+		full = append(full, t)
+		h = subtree(t.hashes)
+		f.levels[level] = nil
+	}
+	f.size++
+	return full
+}
+
+// subtree is the root over 2^n neighbouring hashes.
+func subtree(hashes []tlog.Hash) tlog.Hash {
+	if len(hashes) == 1 {
+		return hashes[0]
+	}
+	half := len(hashes) / 2
+	return tlog.NodeHash(subtree(hashes[:half]), subtree(hashes[half:]))
+}
+
+// reader reads the tree's hashes: full tiles from tx, which must be at least as new as f, the rest from f.
+func (f *frontier) reader(tx *bolt.Tx) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			treeLevel, n := tlog.SplitStoredHashIndex(index)
+			level, up := treeLevel/tileHeight, treeLevel%tileHeight
+			first := uint64(n) << up
+			hashes, err := f.tile(tx, level, first/tileWidth)
+			if err != nil {
+				return nil, err
+			}
+			from := int(first % tileWidth)
+			if from+1<<up > len(hashes) {
+				return nil, errors.New("store: the tree has no such hash yet")
+			}
+			out[i] = subtree(hashes[from : from+1<<up])
+		}
+		return out, nil
+	})
+}
+
+func (f *frontier) tile(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
+	if index == f.size>>(tileHeight*(level+1)) {
+		if level < len(f.levels) {
+			return f.levels[level], nil
+		}
+		return nil, nil
+	}
+	return tileHashes(tx, level, index)
+}
+
+// tileHashes reads a full tile. A rotten one is computed again from what lies below it, so that rot in the
+// tree's cache never changes a root; Check reports it.
+func tileHashes(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
+	hashes, err := storedTile(tx.Bucket(bucketTiles).Get(tileKey(level, index)))
+	if err == nil {
+		return hashes, nil
+	}
+	return tileFromBelow(tx, level, index)
+}
+
+var errTile = fmt.Errorf("%w: the tile is missing or its checksum is wrong", ErrDamaged)
+
+func storedTile(v []byte) ([]tlog.Hash, error) {
+	if len(v) < tileBytes+crcSize || binary.BigEndian.Uint32(v[len(v)-crcSize:]) != crc32.Checksum(v[:len(v)-crcSize], castagnoli) {
+		return nil, errTile
+	}
+	hashes := make([]tlog.Hash, tileWidth)
+	for i := range hashes {
+		copy(hashes[i][:], v[i*tlog.HashSize:])
+	}
+	return hashes, nil
+}
+
+func tileFromBelow(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, tileWidth)
+	for i := range hashes {
+		n := index*tileWidth + uint64(i)
+		if level > 0 {
+			below, err := tileHashes(tx, level-1, n)
+			if err != nil {
+				return nil, err
+			}
+			hashes[i] = subtree(below)
+			continue
+		}
+		leaf, err := leafAt(tx, n)
+		if err != nil {
+			return nil, fmt.Errorf("tile %d/%d: %w", level, index, err)
+		}
+		hashes[i] = tlog.RecordHash(leaf)
+	}
+	return hashes, nil
+}
+
+// loadFrontier rebuilds the frontier: at level 0 from at most 255 leaves, above from the tiles below. A rotten
+// leaf among them is named; the tree goes on with the hash of what is there.
+func loadFrontier(tx *bolt.Tx) (f *frontier, rotten []uint64, err error) {
+	size, err := sizeOf(tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	f = &frontier{size: size}
+	leaves := tx.Bucket(bucketLeaves)
+	for level := 0; size>>(tileHeight*level) > 0; level++ {
+		count := size >> (tileHeight * level) // hashes at this tile level
+		hashes := make([]tlog.Hash, 0, tileWidth)
+		for n := count - count%tileWidth; n < count; n++ {
+			if level > 0 {
+				below, err := tileHashes(tx, level-1, n)
+				if err != nil {
+					return nil, nil, err
+				}
+				hashes = append(hashes, subtree(below))
+				continue
+			}
+			v := leaves.Get(seqKey(n))
+			if v == nil {
+				return nil, nil, fmt.Errorf("%w: entry %d is missing", ErrDamaged, n)
+			}
+			leaf, err := leafOf(v)
+			if err != nil {
+				rotten = append(rotten, n)
+			} else if e, err := ledger.ParseEntry(leaf); err == nil {
+				f.digest.add(marksOf(e))
+			}
+			hashes = append(hashes, tlog.RecordHash(leaf))
+		}
+		f.levels = append(f.levels, hashes)
+	}
+	return f, rotten, nil
+}

@@ -1,0 +1,246 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"campuskeep/shared/ledger"
+)
+
+// Query selects entries of the log. Empty fields select everything; what is given must all hold.
+type Query struct {
+	Kinds  []ledger.Kind // any of these
+	Actors []string      // any of these
+	// About names things, any of which the entry is about: its subject, the address it came from, or a camera,
+	// application, student, viewing, reader, class, hold or incident in its data.
+	About    []string
+	From, To time.Time // of Entry.At, half-open
+	Before   uint64    // only smaller sequence numbers; 0: from the newest
+	Limit    int       // entries of a page; 0: 50
+}
+
+// Page is one page of a search, newest first.
+type Page struct {
+	Entries []ledger.Entry
+	Next    uint64 // Before of the next page; 0: there is no more
+}
+
+// Search gives one page. It reads the digests of all tiles and the entries of those that may hold a match. It
+// is the log's order that counts, not the clock's: a clock that went back leaves no gap in the pages.
+func (s *Store) Search(ctx context.Context, q Query) (Page, error) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = 50
+	}
+	var p Page
+	err := s.scan(ctx, q, q.Before, func(seq uint64, leaf []byte) (more bool, err error) {
+		if len(p.Entries) == limit {
+			p.Next = p.Entries[limit-1].Seq
+			return false, nil
+		}
+		e, err := ledger.ParseEntry(leaf)
+		if err != nil {
+			return false, fmt.Errorf("entry %d: %w", seq, err)
+		}
+		p.Entries = append(p.Entries, e)
+		return true, nil
+	})
+	if err != nil {
+		return Page{}, fmt.Errorf("search the log: %w", err)
+	}
+	return p, nil
+}
+
+// Tally counts by kind what a query matches, whatever Before and Limit are.
+func (s *Store) Tally(ctx context.Context, q Query) (map[ledger.Kind]int, error) {
+	counts := map[string]*int{}
+	err := s.scan(ctx, q, 0, func(_ uint64, leaf []byte) (bool, error) {
+		kind := member(leaf, kindMember)
+		n := counts[string(kind)]
+		if n == nil {
+			n = new(int)
+			counts[string(kind)] = n
+		}
+		*n++
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count in the log: %w", err)
+	}
+	out := make(map[ledger.Kind]int, len(counts))
+	for k, n := range counts {
+		out[ledger.Kind(k)] = *n
+	}
+	return out, nil
+}
+
+// scan gives the matching leaves backwards, tile by tile; each tile is a snapshot of its own, so that a long
+// search does not hold up the file.
+func (s *Store) scan(ctx context.Context, q Query, before uint64, each func(seq uint64, leaf []byte) (bool, error)) error {
+	m := q.compile()
+	end := s.Size()
+	if before > 0 {
+		end = min(end, before)
+	}
+	for end > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		more := true
+		err := s.db.View(func(tx *bolt.Tx) (err error) {
+			for n := 0; end > 0 && more && n < tilesPerView; n++ {
+				index := (end - 1) / tileWidth
+				if m.skips(tx, index) {
+					end = index * tileWidth
+					continue
+				}
+				if more, err = scanTile(tx, index*tileWidth, end, &m, each); err != nil {
+					return err
+				}
+				end = index * tileWidth
+			}
+			return nil
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+const tilesPerView = 64
+
+func scanTile(tx *bolt.Tx, from, end uint64, m *matcher, each func(uint64, []byte) (bool, error)) (more bool, err error) {
+	c := tx.Bucket(bucketLeaves).Cursor()
+	k, v := c.Seek(seqKey(end))
+	k, v = c.Prev()
+	for seq := end; seq > from; {
+		seq--
+		if string(k) != string(seqKey(seq)) {
+			return false, fmt.Errorf("%w: entry %d is missing", ErrDamaged, seq)
+		}
+		leaf, err := leafOf(v)
+		if err == nil && m.matches(leaf) { // a rotten leaf matches nothing; Check names it
+			if more, err := each(seq, leaf); err != nil || !more {
+				return false, err
+			}
+		}
+		k, v = c.Prev()
+	}
+	return true, nil
+}
+
+// matcher is a query made ready. It reads leaves as bytes: in the stored form a member has one spelling and
+// no text holds a quote (ledger.Prepare sees to both).
+type matcher struct {
+	Query
+	kinds, actors, about []uint64 // tokens
+	quoted               [][]byte // About, in quotes
+	from, to             int64    // Unix ms, half-open
+	timed                bool
+}
+
+func (q Query) compile() matcher {
+	m := matcher{Query: q, from: minTime, to: maxTime, timed: !q.From.IsZero() || !q.To.IsZero()}
+	for _, k := range q.Kinds {
+		m.kinds = append(m.kinds, kindToken(k))
+	}
+	for _, a := range q.Actors {
+		m.actors = append(m.actors, actorToken(a))
+	}
+	for _, a := range q.About {
+		m.about = append(m.about, aboutToken(a))
+		m.quoted = append(m.quoted, []byte(`"`+a+`"`))
+	}
+	if !q.From.IsZero() {
+		m.from = ceilMilli(q.From)
+	}
+	if !q.To.IsZero() {
+		m.to = ceilMilli(q.To)
+	}
+	return m
+}
+
+const (
+	minTime = -1 << 62
+	maxTime = 1 << 62
+)
+
+// ceilMilli makes comparisons with whole milliseconds exact.
+func ceilMilli(t time.Time) int64 {
+	ms := t.UnixMilli()
+	if t.After(time.UnixMilli(ms)) {
+		ms++
+	}
+	return ms
+}
+
+// skips says that a full tile holds no match, going by its digest.
+func (m *matcher) skips(tx *bolt.Tx, index uint64) bool {
+	if !m.timed && len(m.kinds)+len(m.actors)+len(m.about) == 0 {
+		return false
+	}
+	d, ok := digestOf(tx.Bucket(bucketTiles).Get(tileKey(0, index)))
+	if !ok {
+		return false // not full yet, or damaged: look inside
+	}
+	none := func(tokens []uint64) bool { return len(tokens) > 0 && !slices.ContainsFunc(tokens, d.mayHold) }
+	return d.last < m.from || d.first >= m.to || none(m.kinds) || none(m.actors) || none(m.about)
+}
+
+var (
+	atMember    = []byte(`,"at":"`)
+	actorMember = []byte(`,"actor":{"id":"`)
+	kindMember  = []byte(`,"kind":"`)
+)
+
+// member is the text behind a member's name.
+func member(leaf, name []byte) []byte {
+	i := bytes.Index(leaf, name)
+	if i < 0 {
+		return nil
+	}
+	text := leaf[i+len(name):]
+	if i = bytes.IndexByte(text, '"'); i < 0 {
+		return nil
+	}
+	return text[:i]
+}
+
+func (m *matcher) matches(leaf []byte) bool {
+	if len(m.Kinds) > 0 {
+		kind := member(leaf, kindMember)
+		if !slices.ContainsFunc(m.Kinds, func(k ledger.Kind) bool { return string(kind) == string(k) }) {
+			return false
+		}
+	}
+	if len(m.Actors) > 0 {
+		actor := member(leaf, actorMember)
+		if !slices.ContainsFunc(m.Actors, func(a string) bool { return string(actor) == a }) {
+			return false
+		}
+	}
+	if m.timed {
+		at, err := time.Parse(time.RFC3339Nano, string(member(leaf, atMember)))
+		if ms := at.UnixMilli(); err != nil || ms < m.from || ms >= m.to {
+			return false
+		}
+	}
+	return len(m.About) == 0 || m.isAbout(leaf)
+}
+
+func (m *matcher) isAbout(leaf []byte) bool {
+	if !slices.ContainsFunc(m.quoted, func(q []byte) bool { return bytes.Contains(leaf, q) }) {
+		return false
+	}
+	e, err := ledger.ParseEntry(leaf)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(aboutOf(e), func(id string) bool { return slices.Contains(m.About, id) })
+}
