@@ -1,0 +1,184 @@
+// Package console serves the central office's pages: which schools there are, how far their logs are
+// witnessed, who asks for footage, who is at school today, and what needs a person.
+//
+// It owns the routes, the templates and the log-ins of the centre's people; all it shows comes from
+// cloud/store. It must never show what a school did not release, and never changes a school's log.
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"campuskeep/cloud/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/register"
+	"campuskeep/shared/ui"
+	"campuskeep/shared/web"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+// Enrolment hands out and withdraws the right to connect. cloud/enrol is one.
+type Enrolment interface {
+	// Token registers an appliance, or gives an existing one a new token; the token is shown once.
+	Token(ctx context.Context, id, school string) (token string, until time.Time, err error)
+	// Deny refuses an appliance from now on and closes its connection; an empty reason lifts it.
+	Deny(ctx context.Context, id, why string) error
+}
+
+// Deps is all that the console needs.
+type Deps struct {
+	Log     *slog.Logger
+	Clock   clock.Clock
+	Zone    *time.Location
+	Office  string // 云汀区教育局
+	Version string
+	Store   store.Store
+	Enrol   Enrolment
+	Key     []byte // secret of this centre, from a file; second factors derive from it
+	CAPrint string // fingerprint of the centre's authority, as appliances are configured with it
+	Address string // where appliances enrol
+}
+
+// Console is the centre's page. Its methods are safe for concurrent use.
+type Console struct {
+	d       Deps
+	pages   *ui.Pages
+	assets  *ui.Assets
+	routes  []web.Route[*call]
+	handler http.Handler
+
+	byAddress *web.Limiter
+	byLogin   *web.Limiter
+
+	mu    sync.Mutex
+	steps map[string]int64 // guarded by mu: last one-time step used, per person (RFC 6238 §5.2)
+}
+
+// New builds the console and starts nothing.
+func New(d Deps) (*Console, error) {
+	if d.Log == nil || d.Clock == nil || d.Zone == nil || d.Store == nil || d.Enrol == nil {
+		return nil, errors.New("console: log, clock, zone, store and enrolment are needed")
+	}
+	if len(d.Key) < 32 {
+		return nil, fmt.Errorf("console: the centre's key has %d bytes, want at least 32", len(d.Key))
+	}
+	assets, err := ui.LoadAssets()
+	if err != nil {
+		return nil, fmt.Errorf("starting the console: %w", err)
+	}
+	c := &Console{d: d, assets: assets, byAddress: web.NewLimiter(20, 200), byLogin: web.NewLimiter(0.5, 10), steps: map[string]int64{}}
+	if c.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, templateFuncs); err != nil {
+		return nil, fmt.Errorf("starting the console: %w", err)
+	}
+	c.routes = c.table()
+	mux, err := web.Router(c.routes, c.serve)
+	if err != nil {
+		return nil, err
+	}
+	c.handler = web.Guard(d.Log, assets, mux)
+	return c, nil
+}
+
+// Handler serves the pages; it answers only over TLS.
+func (c *Console) Handler() http.Handler { return c.handler }
+
+func (c *Console) table() []web.Route[*call] {
+	get, post := "GET ", "POST "
+	return []web.Route[*call]{
+		{Pattern: get + "/login", Action: account.ActPublic, Handle: (*call).loginPage},
+		{Pattern: post + "/login", Action: account.ActPublic, Handle: (*call).login},
+		{Pattern: post + "/language", Action: account.ActPublic, Handle: (*call).language},
+		{Pattern: get + "/healthz", Action: account.ActPublic, Handle: (*call).health},
+		{Pattern: post + "/logout", Action: account.ActSelf, Subject: self, Handle: (*call).logout},
+		{Pattern: get + "/account", Action: account.ActSelf, Subject: self, Handle: (*call).ownPage},
+
+		{Pattern: get + "/{$}", Action: account.ActCentreSchools, Subject: anything, Handle: (*call).overview},
+		{Pattern: get + "/schools/{id}", Action: account.ActCentreSchool, Subject: school, Handle: (*call).school},
+		{Pattern: get + "/schools/{id}/log", Action: account.ActCentreSchool, Subject: school, Handle: (*call).entries},
+		{Pattern: get + "/applications", Action: account.ActCentreApplications, Subject: anything, Handle: (*call).applications},
+		{Pattern: get + "/schools/{id}/applications/{app}", Action: account.ActCentreApplications, Subject: school, Handle: (*call).application},
+		{Pattern: get + "/alarms", Action: account.ActCentreAlarms, Subject: anything, Handle: (*call).alarms},
+		{Pattern: post + "/alarms/{alarm}/close", Action: account.ActCentreAlarms, Subject: anything, Handle: (*call).closeAlarm},
+		{Pattern: get + "/enrol", Action: account.ActCentreEnrol, Subject: anything, Handle: (*call).enrolPage},
+		{Pattern: post + "/enrol", Action: account.ActCentreEnrol, Subject: anything, Handle: (*call).enrol},
+		{Pattern: post + "/schools/{id}/deny", Action: account.ActCentreEnrol, Subject: school, Handle: (*call).deny},
+		{Pattern: get + "/audit", Action: account.ActCentreEnrol, Subject: anything, Handle: (*call).audit},
+
+		{Pattern: get + "/api/v1/schools", Action: account.ActCentreSchools, Subject: anything, Handle: (*call).apiSchools},
+		{Pattern: get + "/api/v1/schools/{id}", Action: account.ActCentreSchool, Subject: school, Handle: (*call).apiSchool},
+		{Pattern: get + "/api/v1/applications", Action: account.ActCentreApplications, Subject: anything, Handle: (*call).apiApplications},
+		{Pattern: get + "/api/v1/alarms", Action: account.ActCentreAlarms, Subject: anything, Handle: (*call).apiAlarms},
+	}
+}
+
+func anything(*call) (account.Subject, error) { return account.Subject{}, nil }
+func self(c *call) (account.Subject, error)   { return account.Subject{Person: c.actor.ID}, nil }
+func school(c *call) (account.Subject, error) {
+	return account.Subject{Appliance: c.r.PathValue("id"), Application: c.r.PathValue("app")}, nil
+}
+
+func templateFuncs(p ui.Printer) template.FuncMap {
+	return template.FuncMap{
+		"appNo": func(id string) string {
+			if y, n, ok := register.ParseApplicationID(id); ok {
+				return register.Application{Year: y, No: n}.Number()
+			}
+			return id
+		},
+		"tone": func(s store.Status) string {
+			switch s {
+			case store.StatusForked, store.StatusDenied:
+				return "bad"
+			case store.StatusSilent, store.StatusBehind, store.StatusAlarm:
+				return "warn"
+			case store.StatusNew:
+				return "mute"
+			}
+			return "ok"
+		},
+		"toneIcon": func(s store.Status) string {
+			switch s {
+			case store.StatusForked, store.StatusDenied:
+				return "bad"
+			case store.StatusSilent, store.StatusBehind, store.StatusAlarm:
+				return "warn"
+			case store.StatusNew:
+				return "info"
+			}
+			return "ok"
+		},
+		"appTone": func(s store.ApplicationState) string {
+			switch s {
+			case store.AppApproved:
+				return "ok"
+			case store.AppRejected, store.AppRevoked:
+				return "bad"
+			case store.AppSubmitted, store.AppReviewed, store.AppReturned:
+				return "warn"
+			}
+			return "mute"
+		},
+		"share": func(part, whole uint64) string {
+			if whole == 0 {
+				return "0%"
+			}
+			return ui.Pct(min(1, float64(part)/float64(whole)))
+		},
+		"behind": func(s store.School) uint64 {
+			if s.Claimed > s.Witnessed {
+				return s.Claimed - s.Witnessed
+			}
+			return 0
+		},
+	}
+}

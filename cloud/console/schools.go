@@ -1,0 +1,335 @@
+package console
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/cloud/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/ui"
+)
+
+type overviewView struct {
+	Now      time.Time
+	Totals   store.Totals
+	Schools  []store.School
+	Filter   string
+	Query    string
+	Counts   map[string]int
+	Alarms   []store.Alarm
+	CanOpen  bool
+	CanEnrol bool
+}
+
+// statusGroups are the chips over the list: what must be dealt with, what to watch.
+var statusGroups = map[string][]store.Status{
+	"act":   {store.StatusForked, store.StatusDenied},
+	"watch": {store.StatusSilent, store.StatusBehind, store.StatusAlarm},
+	"fine":  {store.StatusHealthy, store.StatusNew},
+}
+
+func (k *call) overview() error {
+	ctx := k.r.Context()
+	all, err := k.c.d.Store.ListSchools(ctx, k.now.Wall)
+	if err != nil {
+		return fmt.Errorf("listing schools: %w", err)
+	}
+	v := overviewView{Now: k.now.Wall, Filter: k.r.URL.Query().Get("show"), Query: strings.TrimSpace(k.r.URL.Query().Get("q")),
+		Counts: map[string]int{"": len(all)}, CanOpen: k.can(account.ActCentreSchool), CanEnrol: k.can(account.ActCentreEnrol)}
+	for _, s := range all {
+		shown := v.Filter == ""
+		for name, group := range statusGroups {
+			if slices.Contains(group, s.Status) {
+				v.Counts[name]++
+				shown = shown || name == v.Filter
+			}
+		}
+		if shown && (v.Query == "" || strings.Contains(s.Name, v.Query) || strings.Contains(s.Appliance, v.Query)) {
+			v.Schools = append(v.Schools, s)
+		}
+	}
+	if v.Totals, err = k.c.d.Store.Totals(ctx, k.now.Wall); err != nil {
+		return fmt.Errorf("counting: %w", err)
+	}
+	if k.can(account.ActCentreAlarms) {
+		if v.Alarms, err = k.c.d.Store.Alarms(ctx, "", true, 3); err != nil {
+			return fmt.Errorf("listing alarms: %w", err)
+		}
+	}
+	return k.page("overview", k.p.T("console.overview"), v)
+}
+
+type schoolView struct {
+	Now          time.Time
+	School       store.School
+	Today        store.AttendanceDay
+	ShowToday    bool
+	Applications []store.Application
+	Total        int
+	Entries      []store.Entry
+	Alarms       []store.Alarm
+	CanDeny      bool
+}
+
+func (k *call) school() error {
+	ctx, st, id := k.r.Context(), k.c.d.Store, k.r.PathValue("id")
+	s, err := st.School(ctx, id, k.now.Wall)
+	if err != nil {
+		return fmt.Errorf("reading school: %w", err)
+	}
+	v := schoolView{Now: k.now.Wall, School: s, CanDeny: k.can(account.ActCentreEnrol)}
+	if v.ShowToday = k.can(account.ActCentreAttendance); v.ShowToday {
+		if v.Today, err = st.AttendanceToday(ctx, id, k.now.Wall.In(k.c.d.Zone).Format(time.DateOnly)); err != nil {
+			return fmt.Errorf("reading attendance: %w", err)
+		}
+	}
+	page, err := st.Applications(ctx, store.ApplicationFilter{Appliance: id}, 0, 10)
+	if err != nil {
+		return fmt.Errorf("listing applications: %w", err)
+	}
+	v.Applications, v.Total = page.Items, page.Total
+	if v.Entries, err = st.Entries(ctx, id, store.EntryFilter{}, store.Page{Limit: 12}); err != nil {
+		return fmt.Errorf("listing entries: %w", err)
+	}
+	if v.Alarms, err = st.Alarms(ctx, id, false, 20); err != nil {
+		return fmt.Errorf("listing alarms: %w", err)
+	}
+	return k.page("school", s.Name, v)
+}
+
+type entriesView struct {
+	School store.School
+	Kind   string
+	Items  []store.Entry
+	Pager  ui.Pager
+}
+
+const perPage = 50
+
+func (k *call) entries() error {
+	ctx, id, q := k.r.Context(), k.r.PathValue("id"), k.r.URL.Query()
+	s, err := k.c.d.Store.School(ctx, id, k.now.Wall)
+	if err != nil {
+		return fmt.Errorf("reading school: %w", err)
+	}
+	before, err := number(q.Get("before"))
+	if err != nil {
+		return fielderr.Errors{{Field: "before", Rule: "err.number"}}
+	}
+	v := entriesView{School: s, Kind: q.Get("kind")}
+	filter := store.EntryFilter{}
+	if v.Kind != "" {
+		filter.Kinds = []string{v.Kind}
+	}
+	if v.Items, err = k.c.d.Store.Entries(ctx, id, filter, store.Page{Limit: perPage, Before: before}); err != nil {
+		return fmt.Errorf("listing entries: %w", err)
+	}
+	base := "/schools/" + url.PathEscape(id) + "/log?kind=" + url.QueryEscape(v.Kind)
+	if before > 0 {
+		v.Pager.Newer = base
+	}
+	if n := len(v.Items); n == perPage && v.Items[n-1].Seq > 0 {
+		v.Pager.Older = base + "&before=" + strconv.FormatUint(v.Items[n-1].Seq, 10)
+	}
+	return k.page("entries", k.p.T("console.log.of", s.Name), v)
+}
+
+func number(s string) (uint64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	return strconv.ParseUint(s, 10, 63)
+}
+
+type applicationsView struct {
+	Items  []store.Application
+	Total  int
+	State  string
+	Query  string
+	States []store.ApplicationState
+	Pager  ui.Pager
+}
+
+var applicationStates = []store.ApplicationState{store.AppSubmitted, store.AppReviewed, store.AppReturned, store.AppApproved, store.AppRejected,
+	store.AppWithdrawn, store.AppExpired, store.AppRevoked, store.AppClosed}
+
+func (k *call) findApplications() (applicationsView, error) {
+	q := k.r.URL.Query()
+	v := applicationsView{State: q.Get("state"), Query: strings.TrimSpace(q.Get("q")), States: applicationStates}
+	if v.State != "" && !slices.Contains(applicationStates, store.ApplicationState(v.State)) {
+		return v, fielderr.Errors{{Field: "state", Rule: "err.choice"}}
+	}
+	offset, err := number(q.Get("offset"))
+	if err != nil || offset > 1_000_000 {
+		return v, fielderr.Errors{{Field: "offset", Rule: "err.number"}}
+	}
+	at := int(offset)
+	page, err := k.c.d.Store.Applications(k.r.Context(), store.ApplicationFilter{State: store.ApplicationState(v.State), Query: v.Query}, at, perPage)
+	if err != nil {
+		return v, fmt.Errorf("listing applications: %w", err)
+	}
+	v.Items, v.Total = page.Items, page.Total
+	base := "/applications?state=" + url.QueryEscape(v.State) + "&q=" + url.QueryEscape(v.Query) + "&offset="
+	if at > 0 {
+		v.Pager.Newer = base + strconv.Itoa(max(0, at-perPage))
+	}
+	if at+len(v.Items) < v.Total {
+		v.Pager.Older = base + strconv.Itoa(at+perPage)
+	}
+	v.Pager.Text = k.p.T("console.shown", len(v.Items), v.Total)
+	return v, nil
+}
+
+func (k *call) applications() error {
+	v, err := k.findApplications()
+	if err != nil {
+		return err
+	}
+	return k.page("applications", k.p.T("console.nav.applications"), v)
+}
+
+func (k *call) application() error {
+	a, err := k.c.d.Store.Application(k.r.Context(), k.r.PathValue("id"), k.r.PathValue("app"))
+	if err != nil {
+		return fmt.Errorf("reading application: %w", err)
+	}
+	return k.page("application", a.ID, a)
+}
+
+type alarmsView struct {
+	Items []store.Alarm
+	All   bool
+}
+
+func (k *call) alarms() error {
+	v := alarmsView{All: k.r.URL.Query().Get("show") == "all"}
+	var err error
+	if v.Items, err = k.c.d.Store.Alarms(k.r.Context(), "", !v.All, 200); err != nil {
+		return fmt.Errorf("listing alarms: %w", err)
+	}
+	return k.page("alarms", k.p.T("console.nav.alarms"), v)
+}
+
+func (k *call) closeAlarm() error {
+	id, err := strconv.ParseInt(k.r.PathValue("alarm"), 10, 64)
+	if err != nil {
+		return store.ErrNotFound
+	}
+	note := strings.TrimSpace(k.r.PostFormValue("note"))
+	if n := len([]rune(note)); n < 4 || n > 500 {
+		return k.done("/alarms", "done.console.alarm_note")
+	}
+	if err := k.note("alarm.close", strconv.FormatInt(id, 10), "ok"); err != nil {
+		return err
+	}
+	if err := k.c.d.Store.CloseAlarm(k.r.Context(), id, k.now.Wall, k.actor.ID, note); err != nil {
+		return fmt.Errorf("closing alarm: %w", err)
+	}
+	return k.done("/alarms", "done.console.alarm_closed")
+}
+
+type enrolView struct {
+	Form             ui.Form
+	Token, ID        string
+	Until            time.Time
+	CAPrint, Address string
+}
+
+var applianceID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$`)
+
+func (k *call) enrolPage() error {
+	return k.page("enrol", k.p.T("console.nav.enrol"), enrolView{Form: ui.Form{Name: "console.enrol", P: k.p}, CAPrint: k.c.d.CAPrint, Address: k.c.d.Address})
+}
+
+func (k *call) enrol() error {
+	v := enrolView{Form: ui.Form{Name: "console.enrol", P: k.p, Values: k.r.PostForm}, CAPrint: k.c.d.CAPrint, Address: k.c.d.Address}
+	v.ID = strings.TrimSpace(k.r.PostFormValue("id"))
+	name := strings.TrimSpace(k.r.PostFormValue("school"))
+	if !applianceID.MatchString(v.ID) {
+		v.Form.Errors.Add("id", "err.appliance_id")
+	}
+	if n := len([]rune(name)); n < 2 || n > 60 {
+		v.Form.Errors.Add("school", "err.length", 2, 60)
+	}
+	if len(v.Form.Errors) > 0 {
+		return k.pageStatus(422, "enrol", k.p.T("console.nav.enrol"), v)
+	}
+	if err := k.note("enrol.token", v.ID, "ok"); err != nil {
+		return err
+	}
+	var err error
+	if v.Token, v.Until, err = k.c.d.Enrol.Token(k.r.Context(), v.ID, name); err != nil {
+		return fmt.Errorf("making an enrolment token: %w", err)
+	}
+	return k.page("enrol", k.p.T("console.nav.enrol"), v)
+}
+
+func (k *call) deny() error {
+	id, why := k.r.PathValue("id"), strings.TrimSpace(k.r.PostFormValue("why"))
+	if n := len([]rune(why)); k.r.PostFormValue("lift") == "" && (n < 4 || n > 200) {
+		return k.done("/schools/"+url.PathEscape(id), "done.console.deny_why")
+	}
+	if k.r.PostFormValue("lift") != "" {
+		why = ""
+	}
+	if err := k.note("appliance.deny", id, map[bool]string{true: "lifted", false: "ok"}[why == ""]); err != nil {
+		return err
+	}
+	if err := k.c.d.Enrol.Deny(k.r.Context(), id, why); err != nil {
+		return fmt.Errorf("refusing an appliance: %w", err)
+	}
+	return k.done("/schools/"+url.PathEscape(id), "done.saved")
+}
+
+func (k *call) audit() error {
+	items, err := k.c.d.Store.ListAudit(k.r.Context(), 200)
+	if err != nil {
+		return fmt.Errorf("listing the centre's log: %w", err)
+	}
+	return k.page("audit", k.p.T("console.nav.audit"), items)
+}
+
+func (k *call) apiSchools() error {
+	all, err := k.c.d.Store.ListSchools(k.r.Context(), k.now.Wall)
+	if err != nil {
+		return fmt.Errorf("listing schools: %w", err)
+	}
+	return k.json(map[string]any{"schools": all})
+}
+
+func (k *call) apiSchool() error {
+	id := k.r.PathValue("id")
+	s, err := k.c.d.Store.School(k.r.Context(), id, k.now.Wall)
+	if err != nil {
+		return fmt.Errorf("reading school: %w", err)
+	}
+	out := map[string]any{"school": s}
+	if k.can(account.ActCentreAttendance) {
+		if out["attendance"], err = k.c.d.Store.AttendanceToday(k.r.Context(), id, k.now.Wall.In(k.c.d.Zone).Format(time.DateOnly)); err != nil {
+			return fmt.Errorf("reading attendance: %w", err)
+		}
+	}
+	return k.json(out)
+}
+
+func (k *call) apiApplications() error {
+	v, err := k.findApplications()
+	if err != nil {
+		return err
+	}
+	return k.json(map[string]any{"applications": v.Items, "total": v.Total})
+}
+
+func (k *call) apiAlarms() error {
+	items, err := k.c.d.Store.Alarms(k.r.Context(), "", k.r.URL.Query().Get("show") != "all", 200)
+	if err != nil {
+		return fmt.Errorf("listing alarms: %w", err)
+	}
+	return k.json(map[string]any{"alarms": items})
+}
