@@ -34,6 +34,7 @@ type Person struct {
 	Roles    []account.Role `json:"roles"`
 	Disabled bool           `json:"disabled,omitempty"`
 	Since    time.Time      `json:"since,omitzero"`
+	Rev      uint64         `json:"-"` // revision of the row, for ChangePerson
 }
 
 // Credentials are what somebody types to log in. Code is a one-time code or a recovery code; empty at first.

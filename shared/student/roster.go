@@ -9,8 +9,8 @@ import (
 	"campuskeep/shared/fielderr"
 )
 
-// MaxRosterRows bounds one import.
-const MaxRosterRows = 3000
+// MaxRosterRows bounds one import, which is stored whole or not at all; a larger school imports grade by grade.
+const MaxRosterRows = 1200
 
 // Column is one column of the roster sheet.
 type Column struct {

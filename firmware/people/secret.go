@@ -1,0 +1,244 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/login"
+)
+
+// issuer is how a phone app names us beside the log-in name.
+const issuer = "Campuskeep"
+
+// ChangePassword is a person's own. It ends the person's other sessions. Wrong old passwords count towards the
+// lock. fielderr.Errors at "old" and "new", ErrNoSession, *Locked.
+func (p *People) ChangePassword(ctx context.Context, token, old, new string, from ledger.From) error {
+	s, hash, err := p.own(ctx, token)
+	if err != nil {
+		return err
+	}
+	if errs := login.CheckPassword("new", new, s.Person.Login); len(errs) > 0 {
+		return errs
+	}
+	if new == old {
+		return fielderr.Errors{{Field: "new", Rule: "err.password_same"}}
+	}
+	keys := p.guardKeys(s.Person.Login, from)
+	if err := p.checkOld(ctx, s.Person, old, keys, from); err != nil {
+		return err
+	}
+	d := ledger.Draft{Actor: ledger.Actor{ID: s.Person.ID}, From: &from, Via: ledger.ViaWeb, Kind: "password.changed", Subject: s.Person.ID}
+	hashed, err := p.hash(ctx, new)
+	if err != nil {
+		return err
+	}
+	return p.changeSecret(ctx, s.Person.ID, d, p.sessionsOf(s.Person.ID, hash), func(x *secret) error {
+		x.Password, x.Set, x.Must = hashed, p.now().Wall.UTC(), false
+		return nil
+	})
+}
+
+// own is the session of a token with the token's hash.
+func (p *People) own(ctx context.Context, token string) (Session, string, error) {
+	s, err := p.Session(ctx, token)
+	if err != nil {
+		return Session{}, "", err
+	}
+	hash, _ := login.HashToken(token)
+	return s, hash, nil
+}
+
+// checkOld verifies a present password with the same locks as a log-in.
+func (p *People) checkOld(ctx context.Context, who Person, old string, keys guardKeys, from ledger.From) error {
+	if err := p.locked(keys); err != nil {
+		return err
+	}
+	x, _, err := p.secretOf(who.ID)
+	if err != nil {
+		return err
+	}
+	select {
+	case p.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ok, _, err := login.Verify(old, x.Password, login.Cost)
+	<-p.hashing
+	if err != nil {
+		return fmt.Errorf("check a password: %w", err)
+	}
+	if !ok {
+		r := refusal{reason: "password", person: who.ID, name: p.pseudonym("name", who.Login), from: from, counts: p.count(keys)}
+		return p.recordRefusal(ctx, r, fielderr.Errors{{Field: "old", Rule: "err.password_wrong"}})
+	}
+	return nil
+}
+
+func (p *People) hash(ctx context.Context, password string) (string, error) {
+	select {
+	case p.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	defer func() { <-p.hashing }()
+	return login.Hash(password, login.Cost), nil
+}
+
+func (p *People) secretOf(person string) (s secret, rev uint64, err error) {
+	err = p.o.Store.View(func(tx store.Tx) (err error) {
+		s, rev, _, err = secrets.Get(tx, person)
+		return err
+	})
+	if err != nil {
+		return s, 0, fmt.Errorf("read a secret: %w", err)
+	}
+	return s, rev, nil
+}
+
+// secretTries is how often a change of a secret is tried again when a log-in changed the row meanwhile.
+const secretTries = 5
+
+// changeSecret changes one person's secret with its entry, ending the given sessions.
+func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft, ends []string, change func(*secret) error) error {
+	for try := 1; ; try++ {
+		s, rev, err := p.secretOf(person)
+		if err != nil {
+			return err
+		}
+		s.Person = person
+		if err := change(&s); err != nil {
+			return err
+		}
+		ch := store.Change{Puts: []store.Put{secrets.PutRev(person, s, rev)}}
+		if d.Kind != "" {
+			ch.Entries = []ledger.Draft{d}
+		}
+		err = p.end(ctx, ends, ch, "change a secret")
+		if errors.Is(err, store.ErrConflict) && try < secretTries {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		if rec := p.persons[person]; rec != nil {
+			rec.take(s)
+		}
+		p.mu.Unlock()
+		return nil
+	}
+}
+
+// ResetPassword sets a one-time password for somebody else, which must be changed at the next log-in, and ends
+// all their sessions. *account.Refused, ErrNotFound.
+func (p *People) ResetPassword(ctx context.Context, by account.Who, person string) (password string, err error) {
+	role, err := p.allow(by, account.ActPeopleEdit, account.Subject{Person: person})
+	if err != nil {
+		return "", err
+	}
+	if _, ok := p.Person(person); !ok {
+		return "", ErrNotFound
+	}
+	password = oneTimePassword()
+	hashed, err := p.hash(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	err = p.changeSecret(ctx, person, by.Draft("password.changed", role, person, nil), p.sessionsOf(person, ""), func(x *secret) error {
+		x.Password, x.Set, x.Must = hashed, p.now().Wall.UTC(), true
+		return nil
+	})
+	return password, err
+}
+
+// oneTimePassword is 60 random bits in three groups.
+func oneTimePassword() string {
+	code, _ := login.NewSetupCode()
+	return code[:14]
+}
+
+// BeginFactor makes the secret of a second factor. It counts once ConfirmFactor has seen a code of it; until
+// then an earlier one stays in use. ErrNoSession.
+func (p *People) BeginFactor(ctx context.Context, token string) (Factor, error) {
+	s, _, err := p.own(ctx, token)
+	if err != nil {
+		return Factor{}, err
+	}
+	fresh := login.NewSecret()
+	err = p.changeSecret(ctx, s.Person.ID, ledger.Draft{}, nil, func(x *secret) error {
+		x.Pending = fresh
+		return nil
+	})
+	if err != nil {
+		return Factor{}, err
+	}
+	return Factor{Text: login.SecretText(fresh), URI: login.SecretURI(fresh, issuer, s.Person.Login)}, nil
+}
+
+// ConfirmFactor takes the second factor into use, and gives the recovery codes, shown only this once. The
+// session it came by has passed the factor from now on; the person's others end. fielderr.Errors at "code",
+// ErrNoSession.
+func (p *People) ConfirmFactor(ctx context.Context, token, code string, from ledger.From) (recovery []string, err error) {
+	s, hash, err := p.own(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	recovery, hashes := login.NewRecoveryCodes()
+	d := ledger.Draft{Actor: ledger.Actor{ID: s.Person.ID}, From: &from, Via: ledger.ViaWeb, Kind: "person.changed", Subject: s.Person.ID,
+		Data: map[string]any{"what": []string{"factor_on"}}}
+	err = p.changeSecret(ctx, s.Person.ID, d, p.sessionsOf(s.Person.ID, hash), func(x *secret) error {
+		if len(x.Pending) == 0 {
+			return fielderr.Errors{{Field: "code", Rule: "err.factor_not_begun"}}
+		}
+		step, err := login.VerifyCode(x.Pending, code, p.now(), 0)
+		switch {
+		case errors.Is(err, login.ErrClockWorse):
+			return fielderr.Errors{{Field: "code", Rule: "err.code_clock"}}
+		case err != nil:
+			return fielderr.Errors{{Field: "code", Rule: "err.code"}}
+		}
+		x.Factor, x.Pending, x.LastStep, x.Recovery = x.Pending, nil, step, hashes
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.door.Lock()
+	if x := p.door.sessions[hash]; x != nil {
+		x.Factor = true
+		x.written = login.Stamp{} // Run writes it down
+	}
+	p.door.Unlock()
+	return recovery, nil
+}
+
+// ResetFactor removes a lost second factor of somebody else and ends their sessions; they set up a new one at
+// the next log-in. *account.Refused, ErrNotFound.
+func (p *People) ResetFactor(ctx context.Context, by account.Who, person string) error {
+	role, err := p.allow(by, account.ActPeopleEdit, account.Subject{Person: person})
+	if err != nil {
+		return err
+	}
+	if _, ok := p.Person(person); !ok {
+		return ErrNotFound
+	}
+	d := by.Draft("person.changed", role, person, map[string]any{"what": []string{"factor_off"}})
+	return p.changeSecret(ctx, person, d, p.sessionsOf(person, ""), func(x *secret) error {
+		x.Factor, x.Pending, x.LastStep, x.Recovery = nil, nil, 0, nil
+		return nil
+	})
+}
+
+// allow asks the permission table; what the appliance does by itself (installer's command, import) needs none.
+func (p *People) allow(by account.Who, action account.Action, subject account.Subject) (account.Role, error) {
+	if by.IsSystem() {
+		return "", nil
+	}
+	d := account.May(by.Actor, action, subject, p.now().Wall)
+	return d.Role, d.Err(action)
+}

@@ -1,0 +1,56 @@
+package people
+
+import (
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/login"
+	"campuskeep/shared/student"
+)
+
+// The tables of this room. What is personal is sealed under its subject's key; the rest holds codes only.
+var (
+	persons    = store.NewTable[Person]("persons", store.Sealed(func(p Person) string { return personOwner(p.ID) }))
+	secrets    = store.NewTable[secret]("secrets", store.Sealed(func(s secret) string { return personOwner(s.Person) }))
+	sessions   = store.NewTable[sessionRow]("sessions", store.Sealed(func(s sessionRow) string { return personOwner(s.Person) }))
+	attempts   = store.NewTable[login.Attempts]("attempts")
+	setUps     = store.NewTable[setUpRow]("setup")
+	students   = store.NewTable[student.Student]("students", store.Sealed(func(s student.Student) string { return studentOwner(s.ID) }))
+	classes    = store.NewTable[student.Class]("classes", store.Replayable())
+	enrolments = store.NewTable[student.Enrolment]("enrolments") // key <student>/<first day>
+	cards      = store.NewTable[cardRow]("cards")                // key: hash of the card, hex
+)
+
+func personOwner(id string) string  { return "person:" + id }
+func studentOwner(id string) string { return "student:" + id }
+
+// secret is what lets one person in.
+type secret struct {
+	Person   string    `json:"person"`
+	Password string    `json:"password"`            // PHC string
+	Set      time.Time `json:"set"`                 // when the password was set
+	Must     bool      `json:"must,omitempty"`      // it was set by somebody else
+	Factor   []byte    `json:"factor,omitempty"`    // secret of the second factor in use
+	Pending  []byte    `json:"pending,omitempty"`   // one that no code has confirmed yet
+	LastStep int64     `json:"last_step,omitempty"` // of the last code taken; none up to it works again
+	Recovery [][]byte  `json:"recovery,omitempty"`  // hashes of the codes left
+}
+
+// sessionRow is one log-in; its key is the hash of the token.
+type sessionRow struct {
+	Person string      `json:"person"`
+	Began  login.Stamp `json:"began"`
+	Used   login.Stamp `json:"used"`
+	Factor bool        `json:"factor,omitempty"` // a second factor was passed
+	From   ledger.From `json:"from"`
+}
+
+type setUpRow struct {
+	Hash []byte `json:"hash"`
+}
+
+type cardRow struct {
+	Student string    `json:"student"`
+	Since   time.Time `json:"since"`
+}

@@ -1,0 +1,243 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// PutCamera registers or changes a camera. login nil leaves its credentials as they are. A camera that looks
+// into a private area is refused with the rule (F2). Errors: fielderr.Errors, *account.Refused.
+func (s *Site) PutCamera(ctx context.Context, by account.Who, c footage.Camera, login *Login) error {
+	role, err := s.allow(by, account.ActCamerasEdit, account.Subject{Camera: c.ID})
+	if err != nil {
+		return err
+	}
+	if err := footage.Validate(c); err != nil {
+		return err
+	}
+	if login != nil {
+		if err := login.check(); err != nil {
+			return err
+		}
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old, exists := s.cameras[c.ID]
+	s.mu.RUnlock()
+	if c.Since.IsZero() {
+		c.Since = s.o.Clock.Now().Wall.UTC()
+		if exists {
+			c.Since = old.v.Since
+		}
+	}
+	ch := store.Change{Puts: []store.Put{cameras.PutRev(c.ID, c, old.rev)}}
+	if login != nil {
+		ch.Puts = append(ch.Puts, logins.Put(c.ID, cameraLogin{Camera: c.ID, Login: *login}))
+	}
+	if !exists {
+		ch.Entries = []ledger.Draft{by.Draft("camera.registered", role, c.ID,
+			map[string]any{"custody": c.Custody, "area": c.Area, "days": c.Policy.Days}, part("camera", cameraOwner(c.ID), c))}
+	} else {
+		what := differing(old.v, c)
+		if login != nil {
+			what = append(what, "login")
+		}
+		if len(what) == 0 {
+			return nil
+		}
+		ch.Entries = []ledger.Draft{by.Draft("camera.changed", role, c.ID,
+			map[string]any{"what": what, "days": c.Policy.Days, "custody": c.Custody},
+			part("before", cameraOwner(c.ID), old.v), part("after", cameraOwner(c.ID), c))}
+	}
+	return s.commit(ctx, "camera "+c.ID, ch, func(rev uint64) { s.cameras[c.ID] = row[footage.Camera]{c, rev} })
+}
+
+func (l Login) check() error {
+	var errs fielderr.Errors
+	if utf8.RuneCountInString(l.User) > 64 || strings.ContainsFunc(l.User, unicode.IsControl) {
+		errs.Add("user", "err.too_long", 64)
+	}
+	if utf8.RuneCountInString(l.Password) > 128 || strings.ContainsFunc(l.Password, unicode.IsControl) {
+		errs.Add("password", "err.too_long", 128)
+	}
+	return errs.Err()
+}
+
+var idRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// PutReader registers or changes a reader. Errors: fielderr.Errors, *account.Refused.
+func (s *Site) PutReader(ctx context.Context, by account.Who, r Reader) error {
+	var errs fielderr.Errors
+	checkID(&errs, r.ID)
+	checkName(&errs, r.Name)
+	if r.Direction != attendance.In && r.Direction != attendance.Out && r.Direction != attendance.Auto {
+		errs.Add("direction", "err.direction")
+	}
+	if !strings.HasPrefix(r.Port, "/") {
+		errs.Add("port", "err.port")
+	}
+	if r.Address < 0 || r.Address > 126 { // 127 is the broadcast address of OSDP
+		errs.Add("address", "err.range", 0, 126)
+	}
+	for _, o := range s.Readers() {
+		if o.ID != r.ID && o.Port == r.Port && o.Address == r.Address && !o.Retired && !r.Retired {
+			errs.Add("address", "err.address_taken", o.ID)
+		}
+	}
+	return put(ctx, s, by, "reader", r.ID, r, errs, readers, s.readers)
+}
+
+// PutPlace registers or changes a place. Errors: fielderr.Errors, *account.Refused.
+func (s *Site) PutPlace(ctx context.Context, by account.Who, p Place) error {
+	var errs fielderr.Errors
+	checkID(&errs, p.ID)
+	checkName(&errs, p.Name)
+	for _, id := range p.Cameras {
+		if _, ok := s.Camera(id); !ok {
+			errs.Add("cameras", "err.camera_unknown", id)
+		}
+	}
+	p.Cameras = slices.Clone(p.Cameras)
+	return put(ctx, s, by, "place", p.ID, p, errs, places, s.places)
+}
+
+func checkID(errs *fielderr.Errors, id string) {
+	if !idRule.MatchString(id) {
+		errs.Add("id", "err.id")
+	}
+}
+
+func checkName(errs *fielderr.Errors, name string) {
+	switch n := utf8.RuneCountInString(name); {
+	case strings.TrimSpace(name) == "":
+		errs.Add("name", "err.required")
+	case n > 64 || strings.ContainsFunc(name, unicode.IsControl):
+		errs.Add("name", "err.too_long", 64)
+	}
+}
+
+func put[T any](ctx context.Context, s *Site, by account.Who, what, key string, v T, errs fielderr.Errors, t store.TableOf[T], into map[string]row[T]) error {
+	role, err := s.allow(by, account.ActCamerasEdit, account.Subject{})
+	if err != nil {
+		return err
+	}
+	if err := errs.Err(); err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old, exists := into[key]
+	s.mu.RUnlock()
+	if exists && reflect.DeepEqual(old.v, v) {
+		return nil
+	}
+	ch := changeOf(by, role, what, key, old, exists, v, t)
+	return s.commit(ctx, what+" "+key, ch, func(rev uint64) { into[key] = row[T]{v, rev} })
+}
+
+// PutCalendar replaces the school calendar. Errors: fielderr.Errors, *account.Refused.
+func (s *Site) PutCalendar(ctx context.Context, by account.Who, c attendance.Calendar) error {
+	return putOne(ctx, s, by, "calendar", c, c.Check(), calendars, &s.calendar)
+}
+
+// PutSettings replaces the settings. Errors: fielderr.Errors, *account.Refused.
+func (s *Site) PutSettings(ctx context.Context, by account.Who, n Settings) error {
+	return putOne(ctx, s, by, "settings", n, n.Check().Err(), settings, &s.settings)
+}
+
+func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v T, fault error, t store.TableOf[T], into *row[T]) error {
+	role, err := s.allow(by, account.ActSettings, account.Subject{})
+	if err != nil {
+		return err
+	}
+	if fault != nil {
+		return fault
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old := *into
+	s.mu.RUnlock()
+	if old.rev > 0 && reflect.DeepEqual(old.v, v) {
+		return nil
+	}
+	ch := changeOf(by, role, what, theOne, old, old.rev > 0, v, t)
+	return s.commit(ctx, what, ch, func(rev uint64) { *into = row[T]{v, rev} })
+}
+
+// changeOf is the change of one row with its entry: what was before and what is after (M5).
+func changeOf[T any](by account.Who, role account.Role, what, key string, old row[T], exists bool, v T, t store.TableOf[T]) store.Change {
+	parts := []ledger.Part{part("after", siteOwner, v)}
+	if exists {
+		parts = append([]ledger.Part{part("before", siteOwner, old.v)}, parts...)
+	}
+	return store.Change{
+		Puts:    []store.Put{t.PutRev(key, v, old.rev)},
+		Entries: []ledger.Draft{by.Draft("config.change", role, what+":"+key, map[string]any{"what": what, "key": key}, parts...)},
+	}
+}
+
+// commit writes the change, takes it into memory with the revision of its first row, and wakes the watchers.
+// The caller holds s.writing.
+func (s *Site) commit(ctx context.Context, what string, ch store.Change, apply func(rev uint64)) error {
+	rc, err := s.o.Store.Commit(ctx, ch)
+	if err != nil {
+		return fmt.Errorf("change %s: %w", what, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	apply(rc.Revs[0])
+	for _, w := range s.watchers {
+		select {
+		case w <- struct{}{}:
+		default: // one wake-up is pending already
+		}
+	}
+	return nil
+}
+
+// allow asks the permission table; what the appliance does by itself (seed, installer's command) needs none.
+func (s *Site) allow(by account.Who, action account.Action, subject account.Subject) (account.Role, error) {
+	if by.IsSystem() {
+		return "", nil
+	}
+	d := account.May(by.Actor, action, subject, s.o.Clock.Now().Wall)
+	return d.Role, d.Err(action)
+}
+
+func part(name, owner string, v any) ledger.Part {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("site: %s does not marshal: %v", name, err)) // a fault of the type, not of the data
+	}
+	return ledger.Part{Name: name, Owner: owner, Plain: b}
+}
+
+// differing names the JSON fields in which two cameras differ.
+func differing(a, b footage.Camera) []string {
+	var out []string
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range va.NumField() {
+		if !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			name, _, _ := strings.Cut(va.Type().Field(i).Tag.Get("json"), ",")
+			out = append(out, name)
+		}
+	}
+	return out
+}
