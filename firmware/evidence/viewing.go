@@ -161,7 +161,7 @@ func (e *Office) checkViewing(v Viewing, now time.Time) error {
 	case !v.Span.From.Before(v.Span.To):
 		faults.Add("to", "err.from_after_to")
 	case v.Span.From.After(now):
-		faults.Add("from", "err.in_future")
+		faults.Add("from", "err.future")
 	case v.Span.Duration() > longestView:
 		faults.Add("to", "err.span_too_long", longestView.Hours())
 	}

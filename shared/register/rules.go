@@ -115,7 +115,7 @@ func spanFault(s footage.Span, cameras []footage.Camera, f Facts) (rule string, 
 	case !s.From.Before(s.To):
 		return "err.from_after_to", nil
 	case s.To.After(f.Now.Latest()):
-		return "err.in_future", nil
+		return "err.future", nil
 	case s.Duration() > f.Rules.CameraTime:
 		return "err.span_too_long", []any{hours(f.Rules.CameraTime)}
 	}

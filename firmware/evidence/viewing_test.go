@@ -1,0 +1,185 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+)
+
+var lastHour = footage.Span{From: begin.Add(-time.Hour), To: begin.Add(-30 * time.Minute)}
+
+// Covers F13: nothing opens unless its entry is durable.
+func TestViewingWhoseEntryFailsDoesNotOpen(t *testing.T) {
+	h := newHouse(t)
+	h.people.failWith(errors.New("disk full"))
+	v, err := h.office.OpenViewing(t.Context(), officer, "c01", lastHour, Playback, "查找书包")
+	if err == nil || v.ID != "" || len(h.office.Viewings()) != 0 {
+		t.Fatalf("opened %+v although the commit failed: %v", v, err)
+	}
+	if n := len(h.entries("footage.access.open")); n != 0 {
+		t.Fatalf("%d entries", n)
+	}
+	h.people.failWith(nil)
+	v, err = h.office.OpenViewing(t.Context(), officer, "c01", lastHour, Playback, "查找书包")
+	must(t, err)
+	must(t, h.office.CloseViewing(t.Context(), v.ID, nil, 0, "closed"))
+}
+
+// Covers F12, F13: a duty officer states a purpose once per incident, not per click.
+func TestPurposeIsStatedOncePerIncident(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	_, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "  ")
+	refusedWith(t, err, "may.no_purpose")
+	first := h.view(officer, "c01", "学生跌倒")
+	second := h.view(officer, "c02", "")
+	if second.Purpose != "学生跌倒" || second.Incident != first.Incident {
+		t.Fatalf("second click: %+v", second)
+	}
+	third := h.view(officer, "c02", "另一件事")
+	if third.Incident == first.Incident {
+		t.Fatal("another purpose is another incident")
+	}
+	h.clock.pass(31 * time.Minute)
+	_, err = h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "")
+	refusedWith(t, err, "may.no_purpose")
+	// An incident is one person's.
+	_, err = h.office.OpenViewing(ctx, head, "c01", lastHour, Playback, "")
+	refusedWith(t, err, "may.no_purpose")
+	parts, err := h.store.Parts(second.Entry)
+	must(t, err)
+	if len(parts) != 1 || string(parts[0].Plain) != "学生跌倒" {
+		t.Fatalf("the purpose of the second click: %+v", parts)
+	}
+}
+
+func (h *house) view(by account.Who, camera, purpose string) Viewing {
+	h.t.Helper()
+	v, err := h.office.OpenViewing(h.t.Context(), by, camera, lastHour, Playback, purpose)
+	must(h.t, err)
+	must(h.t, h.office.CloseViewing(h.t.Context(), v.ID, nil, 0, "closed"))
+	return v
+}
+
+// Covers F20: live pictures are for officers who signed in at the control room.
+func TestLiveOnlyOnShift(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	_, err := h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "")
+	refusedWith(t, err, "may.not_on_shift")
+	_, err = h.office.OpenViewing(ctx, leader, "c01", footage.Span{}, Live, "")
+	refusedWith(t, err, "may.role")
+	on := officer
+	on.OnShift = true
+	v, err := h.office.OpenViewing(ctx, on, "c01", footage.Span{}, Live, "")
+	must(t, err)
+	if _, err := h.office.Media(ctx, on, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.pass(2 * time.Hour)
+	if _, err := h.office.Media(ctx, on, v.ID); !errors.Is(err, ErrEnded) {
+		t.Fatalf("two hours later: %v", err)
+	}
+	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "over"))
+}
+
+// I5: what a crash left open is closed by the next run and named as such.
+func TestViewingLeftOpenIsClosedAtTheNextStart(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
+	must(t, err)
+	h.restart()
+	w, err := h.office.OpenViewing(ctx, officer, "c02", lastHour, Playback, "学生跌倒")
+	must(t, err)
+	must(t, h.office.closeLeft(ctx))
+	closed := h.entries("footage.access.close")
+	if len(closed) != 1 {
+		t.Fatalf("%d closing entries", len(closed))
+	}
+	d := data(t, closed[0])
+	if d["viewing"] != v.ID || d["opened"] != float64(v.Entry) || d["reason"] != "restart" {
+		t.Fatalf("closed as %v", d)
+	}
+	if _, err := h.office.Media(ctx, officer, w.ID); err != nil {
+		t.Fatalf("the new viewing: %v", err)
+	}
+	must(t, h.office.CloseViewing(ctx, w.ID, nil, 0, "closed"))
+}
+
+func TestClosingTwiceIsOneEntry(t *testing.T) {
+	h := newHouse(t)
+	v := h.view(officer, "c01", "学生跌倒")
+	if err := h.office.CloseViewing(t.Context(), v.ID, nil, 0, "closed"); !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	if n := len(h.entries("footage.access.close")); n != 1 {
+		t.Fatalf("%d closing entries", n)
+	}
+}
+
+// I5: the check finds an opening without an end and one without a ground.
+func TestCheckFindsWhatI5Forbids(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
+	must(t, err)
+	if f := h.findings(); len(f) != 0 {
+		t.Fatalf("an open viewing of a running box is no breach: %+v", f)
+	}
+	must(t, h.dropRow(v.ID))
+	f := h.findings()
+	if len(f) != 1 || f[0].Invariant != "I5" || f[0].What != "unclosed" {
+		t.Fatalf("findings %+v", f)
+	}
+	must(t, h.putRow(v))
+	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "closed"))
+}
+
+// Covers F13: a storm of refused attempts is counted but cannot fill the disk.
+func TestStormOfRefusalsIsCountedNotWrittenOut(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	for range 1000 {
+		_, err := h.office.OpenViewing(ctx, teacher, "c01", lastHour, Playback, "")
+		refusedWith(t, err, "may.no_grant")
+	}
+	if n := len(h.entries("access.refused")); n != 1 {
+		t.Fatalf("%d entries for 1000 alike", n)
+	}
+	h.clock.pass(2 * time.Minute)
+	must(t, h.office.summarise(ctx))
+	e := h.entries("access.refused")
+	if len(e) != 2 || data(t, e[1])["count"] != float64(999) {
+		t.Fatalf("%d entries, the last says %v", len(e), data(t, e[len(e)-1]))
+	}
+	// Different ones, too.
+	for i := range 5000 {
+		by := teacher
+		by.From.Address = time.Duration(i).String()
+		_, err := h.office.OpenViewing(ctx, by, "c01", lastHour, Playback, "")
+		refusedWith(t, err, "may.no_grant")
+	}
+	if n := len(h.entries("access.refused")); n > 2+refusalBurst {
+		t.Fatalf("%d entries", n)
+	}
+	total := 0
+	for range 200 {
+		h.clock.pass(10 * time.Minute)
+		must(t, h.office.summarise(ctx))
+	}
+	for _, e := range h.entries("access.refused") {
+		if c, ok := data(t, e)["count"].(float64); ok {
+			total += int(c)
+		} else {
+			total++
+		}
+	}
+	if total != 6000 {
+		t.Fatalf("%d of 6000 refusals are accounted for", total)
+	}
+}
