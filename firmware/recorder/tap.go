@@ -15,6 +15,8 @@ const (
 	// every packet costs more than half of all the work of recording.
 	maxGather  = 32 << 10
 	gatherTime = 250 * time.Millisecond
+	// A stream slower than this, in bytes a second, wakes us seldom enough.
+	slowStream = 48 << 10
 )
 
 // tap sits between the socket and the RTSP client: it reads in large pieces and steers how often we wake.
@@ -61,8 +63,8 @@ func (t *tap) adapt(live bool) {
 	perSecond := now - t.before
 	t.before = now
 	mark := 1
-	if !live {
-		mark = max(1, int(min(perSecond*int64(gatherTime/time.Millisecond)/1000, maxGather)))
+	if !live && perSecond >= slowStream {
+		mark = int(min(perSecond*int64(gatherTime/time.Millisecond)/1000, maxGather))
 	}
 	if near := t.set; mark > 1 && near > 1 && mark > near*3/4 && mark < near*5/4 {
 		return

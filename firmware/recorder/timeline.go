@@ -32,6 +32,7 @@ type timeline struct {
 	start time.Duration // monotonic time of tick 0
 	rtp   uint32        // of the last frame
 	at    int64         // its ticks
+	usual int64         // distance of the frames before
 	rate  int64         // correction in ppm
 	low   int64         // least delay in this window
 	end   int64         // of this window
@@ -54,12 +55,19 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	switch {
 	case d < -backStep, late < -aheadStep, next >= t.end && t.low > lateStep:
 		t.steps++
-		next = max(now, t.at+1)
+		// Whatever the camera says, this frame follows the one before as usual, or came when it came.
+		next = t.at + max(t.usual, 1)
+		if now-next > aheadStep || next-now > aheadStep {
+			next = max(now, t.at+1)
+		}
 		t.rate = 0
 		t.window(next)
 	case next >= t.end:
 		t.rate = min(max(t.low*1e6/driftWindow, -maxRate), maxRate)
 		t.window(next)
+		t.usual = d
+	case d > 0:
+		t.usual = d
 	}
 	t.at = next
 	return next

@@ -1,0 +1,187 @@
+package recorder_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"campuskeep/firmware/disk"
+	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/vault"
+	"campuskeep/scripts/sim/camera"
+	"campuskeep/scripts/sim/scene"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+)
+
+// sinceBoot is a clock of a machine that booted an hour before the test.
+type sinceBoot struct{ boot time.Time }
+
+func (c sinceBoot) Now() clock.Reading {
+	d := time.Since(c.boot)
+	return clock.Reading{Wall: c.boot.Add(d).UTC(), State: clock.Trusted, Boot: "boot1", Mono: d}
+}
+
+func (c sinceBoot) places() footage.Places {
+	return footage.Places{Anchors: clock.NewAnchors(clock.Anchor{Boot: "boot1", UTC: c.boot.UTC()})}
+}
+
+// rig is a recorder with a vault on a real disk.
+type rig struct {
+	t     *testing.T
+	clock sinceBoot
+	vault *vault.Vault
+	rec   *recorder.Recorder
+	stop  func()
+
+	garbage bool // some of what was sent cannot be decoded
+
+	mu     sync.Mutex
+	gaps   []recorder.Gap
+	change *sync.Cond
+}
+
+func newRig(t *testing.T, o recorder.Options) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	fsys, err := disk.Real(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := keyring.OpenRoot(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := root.Ring("footage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fsys.MkdirAll("vault", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	vfs, err := disk.Real(filepath.Join(dir, "vault"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	v, err := vault.Open(vault.Options{
+		FS: vfs, IndexPath: filepath.Join(dir, "index.db"), Keys: ring, Holds: root, SyncEvery: 200 * time.Millisecond, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, clock: sinceBoot{time.Now().Add(-time.Hour)}, vault: v}
+	r.change = sync.NewCond(&r.mu)
+	o.Vault, o.Clock, o.Log = v, r.clock, log
+	o.Gap = func(g recorder.Gap) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.gaps = append(r.gaps, g)
+		r.change.Broadcast()
+	}
+	if o.Pace == nil {
+		o.Pace = func(int, recorder.Cause) time.Duration { return 100 * time.Millisecond }
+	}
+	r.rec = recorder.New(o)
+	vctx, stopVault := context.WithCancel(context.Background())
+	rctx, stopRec := context.WithCancel(context.Background())
+	var vaultDone, recDone sync.WaitGroup
+	vaultDone.Go(func() {
+		if err := v.Run(vctx); err != nil {
+			t.Error(err)
+		}
+	})
+	recDone.Go(func() {
+		if err := r.rec.Run(rctx); err != nil {
+			t.Error(err)
+		}
+	})
+	r.stop = sync.OnceFunc(func() {
+		stopRec()
+		recDone.Wait()
+		stopVault()
+		vaultDone.Wait()
+	})
+	t.Cleanup(func() {
+		r.stop()
+		if err := v.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func startCamera(t *testing.T, name string, change func(*camera.Options)) *camera.Camera {
+	t.Helper()
+	o := camera.Options{
+		Name: name, Listen: "127.0.0.1:0", User: "admin", Password: "secret",
+		Coding: scene.Coding{W: 320, H: 180, GOP: 10}, FPS: 10,
+	}
+	if change != nil {
+		change(&o)
+	}
+	c, err := camera.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func row(id string, c *camera.Camera) recorder.Camera {
+	return recorder.Camera{
+		Camera: footage.Camera{ID: id, Custody: footage.CustodyVault, Main: c.URL()}, User: "admin", Password: "secret",
+	}
+}
+
+// await looks again and again until the condition holds. The recorder offers no event for what tests wait for.
+func (r *rig) await(what string, ok func() bool) {
+	r.t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			r.t.Fatalf("waited too long for: %s; status %+v", what, r.rec.Status())
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *rig) status(id string) recorder.Status {
+	for _, s := range r.rec.Status() {
+		if s.Camera == id {
+			return s
+		}
+	}
+	return recorder.Status{}
+}
+
+// awaitFragments waits until n more fragments of the camera are recorded.
+func (r *rig) awaitFragments(id string, n uint64) {
+	r.t.Helper()
+	from := r.status(id).Fragments
+	r.await("fragments of "+id, func() bool { return r.status(id).Fragments >= from+n })
+}
+
+func (r *rig) gapsOf(id string) []recorder.Gap {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []recorder.Gap
+	for _, g := range r.gaps {
+		if g.Camera == id {
+			out = append(out, g)
+		}
+	}
+	return out
+}
