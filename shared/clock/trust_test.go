@@ -1,0 +1,309 @@
+package clock
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var day = 24 * time.Hour
+
+// noon is when the tests' boot began.
+var noon = time.Date(2026, 5, 20, 4, 0, 0, 0, time.UTC)
+
+// world makes observations of a boot that began at start, read off by a source that errs.
+type world struct {
+	Trust
+	start time.Time
+}
+
+func (w *world) say(o Origin, mono, off, unc time.Duration) Result {
+	t, r := w.Observe(Observation{Source: string(o), Origin: o, Mono: mono, UTC: w.start.Add(mono + off), Uncertainty: unc})
+	w.Trust = t
+	return r
+}
+
+func boot(highest time.Time) *world { return &world{NewTrust("b1", highest, nil), noon} }
+
+func (w *world) want(t *testing.T, s State, why Reason) {
+	t.Helper()
+	if w.State() != s || w.Reason() != why {
+		t.Fatalf("clock is %s (%s), want %s (%s)", w.State(), w.Reason(), s, why)
+	}
+}
+
+func TestTwoOriginsMakeTrustAndOneDoesNot(t *testing.T) {
+	w := boot(time.Time{})
+	w.want(t, Untrusted, ReasonNoSource)
+	w.say(OriginHost, 0, 0, time.Second)
+	w.want(t, Untrusted, ReasonOneSource)
+	w.say(OriginHost, time.Minute, 0, time.Second)
+	w.want(t, Untrusted, ReasonOneSource)
+	// A second server of the same origin is the same witness.
+	tr, _ := w.Observe(Observation{"host2", OriginHost, time.Minute, noon.Add(time.Minute), time.Second})
+	if tr.State() != Untrusted {
+		t.Fatal("one origin twice is trusted")
+	}
+	w.say(OriginCentre, time.Minute, time.Hour, time.Second)
+	w.want(t, Untrusted, ReasonDisagree)
+	r := w.say(OriginCentre, 2*time.Minute, 0, time.Second)
+	w.want(t, Trusted, ReasonNone)
+	if r.Anchor == nil || r.Anchor.Boot != "b1" || r.From != Untrusted || r.To != Trusted {
+		t.Fatalf("%+v", r)
+	}
+	at := w.Reading(time.Hour, time.Time{})
+	if !contains(at, noon.Add(time.Hour)) || at.Uncertainty > 3*time.Second {
+		t.Fatalf("%+v", at)
+	}
+}
+
+// Covers F3: a step of 31 days by one source is not believed, whichever it is; deletion waits, and comes back
+// when another source has been asked.
+func TestStepOf31DaysByOneSource(t *testing.T) {
+	w := boot(time.Time{})
+	w.say(OriginHost, 0, 0, time.Second)
+	w.say(OriginCentre, time.Second, 0, time.Second)
+	w.want(t, Trusted, ReasonNone)
+	for i := range 100 {
+		w.say(OriginHost, time.Hour+time.Duration(i)*time.Minute, 31*day, time.Second)
+		w.want(t, Suspect, ReasonContradiction)
+	}
+	at := w.Reading(3*time.Hour, noon.Add(31*day))
+	if !contains(at, noon.Add(3*time.Hour)) {
+		t.Fatalf("the reading follows the liar: %v", at.Wall)
+	}
+	w.say(OriginCentre, 4*time.Hour, 0, time.Second)
+	w.want(t, Trusted, ReasonNone)
+	w.say(OriginHost, 5*time.Hour, 31*day, time.Second)
+	w.want(t, Trusted, ReasonNone) // outvoted, and still known as a liar
+	if fits := w.Witnesses(5 * time.Hour); fits[1].Source != "host" || fits[1].Fits {
+		t.Fatalf("%+v", fits)
+	}
+}
+
+// Two sources that agree on a jump over a day still need the centre or two people.
+func TestForwardJumpOverADayNeedsAuthority(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		w := boot(noon.Add(-time.Minute))
+		if running {
+			w.say(OriginHost, 0, 0, time.Second)
+			w.say(OriginRTC, 0, 0, time.Second)
+			w.want(t, Trusted, ReasonNone)
+		}
+		w.say(OriginNTP, time.Hour, 31*day, time.Second)
+		w.say(OriginNVR, time.Hour, 31*day, time.Second)
+		w.say(OriginHost, time.Hour, 31*day, time.Second)
+		w.want(t, Suspect, ReasonForward)
+		if h := w.Highest(time.Hour); h.After(noon.Add(time.Hour)) {
+			t.Fatalf("an unconfirmed jump raised the highest trusted time to %v", h)
+		}
+		r := w.say(OriginCentre, 2*time.Hour, 31*day, time.Second)
+		w.want(t, Trusted, ReasonNone)
+		if r.Replaces != running || (r.Step > 30*day) != running {
+			t.Fatalf("running %v: %+v", running, r)
+		}
+	}
+}
+
+// Small steps must not add up to what a large one may not do.
+func TestManySmallForwardStepsNeedAuthorityToo(t *testing.T) {
+	w := boot(time.Time{})
+	w.say(OriginHost, 0, 0, time.Second)
+	w.say(OriginNTP, 0, 0, time.Second)
+	off := time.Duration(0)
+	for i := range 40 {
+		off += 20 * time.Hour
+		mono := time.Duration(i+1) * time.Hour
+		w.say(OriginHost, mono, off, time.Second)
+		w.say(OriginNTP, mono, off, time.Second)
+	}
+	if moved := w.Reading(41*time.Hour, time.Time{}).Wall.Sub(noon.Add(41 * time.Hour)); moved > Limit {
+		t.Fatalf("moved by %v", moved)
+	}
+	w.want(t, Suspect, ReasonForward)
+}
+
+// Covers F3: 1970 for five hours, then right: the five hours get their true place.
+func TestBootIn1970ThenCorrected(t *testing.T) {
+	w := boot(noon.Add(-3 * time.Hour))
+	back := time.Unix(0, 0).Sub(noon)
+	for h := range 5 {
+		w.say(OriginHost, time.Duration(h)*time.Hour, back, time.Second)
+		w.say(OriginRTC, time.Duration(h)*time.Hour, back, time.Second)
+		w.want(t, Untrusted, ReasonNoSource)
+	}
+	if at := w.Reading(time.Hour, time.Unix(3600, 0)); at.Wall.Before(noon.Add(-3 * time.Hour)) {
+		t.Fatalf("the reading is before what was trusted once: %v", at.Wall)
+	}
+	w.say(OriginHost, 5*time.Hour, 0, time.Second)
+	w.want(t, Untrusted, ReasonOneSource)
+	r := w.say(OriginCentre, 5*time.Hour+time.Minute, 0, time.Second)
+	w.want(t, Trusted, ReasonNone)
+	at, _, ok := NewAnchors(*r.Anchor).UTC("b1", time.Hour)
+	if !ok || at.Sub(noon.Add(time.Hour)).Abs() > time.Minute {
+		t.Fatalf("the first hour lies at %v", at)
+	}
+}
+
+// A clock that goes back an hour is not followed by one source, nor by two; authority lowers the highest trusted time
+// and that is a correction of its own.
+func TestBackAnHour(t *testing.T) {
+	w := boot(time.Time{})
+	w.say(OriginHost, 0, 0, time.Second)
+	w.say(OriginNTP, 0, 0, time.Second)
+	w.say(OriginHost, time.Hour, -time.Hour, time.Second)
+	w.want(t, Suspect, ReasonContradiction)
+	w.say(OriginNTP, time.Hour, -time.Hour, time.Second)
+	w.want(t, Suspect, ReasonBackward)
+	high := w.Highest(time.Hour)
+	r := w.say(OriginPeople, 2*time.Hour, -time.Hour, time.Minute)
+	w.want(t, Trusted, ReasonNone)
+	if r.Correction == nil || r.Correction.Origin != OriginPeople || !r.Correction.After.Before(r.Correction.Before) || !r.Replaces {
+		t.Fatalf("%+v, highest was %v", r, high)
+	}
+	if !contains(w.Reading(3*time.Hour, time.Time{}), noon.Add(2*time.Hour)) {
+		t.Fatal("the line did not go back")
+	}
+}
+
+func TestBootBehindTheHighestTrustedTime(t *testing.T) {
+	w := boot(noon.Add(day))
+	w.say(OriginHost, 0, 0, time.Second)
+	w.say(OriginRTC, 0, 0, time.Second)
+	w.want(t, Suspect, ReasonBackward)
+	r := w.say(OriginCentre, time.Minute, 0, time.Second)
+	w.want(t, Trusted, ReasonNone)
+	if r.Correction == nil || !r.Correction.Before.Equal(noon.Add(day)) {
+		t.Fatalf("%+v", r)
+	}
+}
+
+// Covers F3: two months without internet, one battery clock read at boot and the host's: deletion stays possible and
+// says how late it may be. And with nothing but what was known when the network went.
+func TestTwoMonthsWithoutInternet(t *testing.T) {
+	w := boot(noon.Add(-time.Hour))
+	w.say(OriginRTC, time.Minute, 3*time.Second, 30*time.Second)
+	for m := 2 * time.Minute; m < 60*day; m += time.Hour {
+		w.say(OriginHost, m, 0, time.Second)
+		w.want(t, Trusted, ReasonNone)
+	}
+	at := w.Reading(60*day, time.Time{})
+	if !contains(at, noon.Add(60*day)) || at.Uncertainty > 10*time.Minute {
+		t.Fatalf("±%v after two months", at.Uncertainty)
+	}
+
+	w = boot(noon.Add(-time.Hour))
+	w.say(OriginNTP, 0, 0, time.Second)
+	w.say(OriginCentre, 0, 0, time.Second)
+	at = w.Reading(60*day, time.Time{})
+	if at.State != Trusted || !contains(at, noon.Add(60*day)) || at.Uncertainty > 5*time.Minute {
+		t.Fatalf("%+v", at)
+	}
+}
+
+// Off for the summer: the gap is nothing that monotonic time explains, so two people say that it is September.
+func TestLongPowerOffWithoutNetwork(t *testing.T) {
+	w := boot(noon.Add(-60 * day))
+	w.say(OriginRTC, 0, 0, time.Minute)
+	w.say(OriginHost, 0, 0, time.Minute)
+	w.want(t, Suspect, ReasonForward)
+	w.say(OriginPeople, time.Hour, 0, 2*time.Minute)
+	w.want(t, Trusted, ReasonNone)
+}
+
+// Another run in the same boot goes on from the anchor on record, once the sources were asked.
+func TestRestartWithinABoot(t *testing.T) {
+	a := Anchor{"b1", time.Hour, noon.Add(time.Hour), time.Second}
+	other := Anchor{"b0", time.Hour, noon.Add(-day), time.Second}
+	tr := NewTrust("b1", noon, NewAnchors(other, a))
+	if tr.State() != Untrusted {
+		t.Fatal("trusted before anybody was asked")
+	}
+	silent, _ := tr.Settle(2 * time.Hour)
+	if silent.State() != Trusted || silent.Reason() != ReasonContinued || !contains(silent.Reading(2*time.Hour, time.Time{}), noon.Add(2*time.Hour)) {
+		t.Fatalf("%s %s", silent.State(), silent.Reason())
+	}
+	w := &world{tr, noon}
+	w.say(OriginHost, 2*time.Hour, 31*day, time.Second)
+	w.want(t, Suspect, ReasonContradiction)
+}
+
+// While at most one origin lies, in whatever way, a trusted reading contains the truth; one origin alone is never
+// trusted; and no trusted instant is lost from the highest one without a correction.
+func TestTrustedReadingContainsTheTruth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		origins := []Origin{OriginNTP, OriginRTC, OriginNVR, OriginHost}
+		liar := rapid.SampledFrom(origins).Draw(t, "liar")
+		w := boot(time.Time{})
+		mono := time.Duration(0)
+		drift := rapid.Int64Range(-DriftPPM, DriftPPM).Draw(t, "ppm")
+		truth := func(m time.Duration) time.Time { return noon.Add(m + time.Duration(int64(m)/1_000_000*drift)) }
+		spoke := map[Origin]bool{}
+		var high time.Time
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			mono += time.Duration(rapid.Int64Range(1, int64(2*day)).Draw(t, "pass"))
+			o := rapid.SampledFrom(origins).Draw(t, "origin")
+			unc := time.Duration(rapid.Int64Range(int64(time.Millisecond), int64(time.Minute)).Draw(t, "unc"))
+			err := time.Duration(rapid.Int64Range(int64(-unc), int64(unc)).Draw(t, "err"))
+			if o == liar {
+				err = time.Duration(rapid.Int64Range(int64(-400*day), int64(400*day)).Draw(t, "lie"))
+			}
+			tr, r := w.Observe(Observation{Source: string(o), Origin: o, Mono: mono, UTC: truth(mono).Add(err), Uncertainty: unc})
+			w.Trust = tr
+			spoke[o] = true
+			now := w.Reading(mono, time.Time{})
+			if now.State != Trusted {
+				continue
+			}
+			if len(spoke) < 2 {
+				t.Fatal("one origin alone is trusted")
+			}
+			if !contains(now, truth(mono)) {
+				t.Fatalf("truth %v is outside %v ± %v", truth(mono), now.Wall, now.Uncertainty)
+			}
+			if r.Correction != nil {
+				t.Fatal("corrected without authority")
+			}
+			if h := w.Highest(mono); h.Before(high) {
+				t.Fatalf("highest trusted time fell from %v to %v", high, h)
+			} else {
+				high = h
+			}
+		}
+	})
+}
+
+// Whoever lies, by however much, in one sweep from trusted: nobody alone moves the line by more than it was unsure.
+func TestNoSingleOriginMovesTheLine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := boot(time.Time{})
+		w.say(OriginNTP, 0, 0, time.Second)
+		w.say(OriginCentre, 0, 0, time.Second)
+		liar := rapid.SampledFrom([]Origin{OriginNTP, OriginCentre, OriginHost, OriginRTC, OriginNVR}).Draw(t, "liar")
+		mono := time.Duration(0)
+		for range rapid.IntRange(1, 30).Draw(t, "n") {
+			mono += time.Duration(rapid.Int64Range(1, int64(day)).Draw(t, "pass"))
+			w.say(liar, mono, time.Duration(rapid.Int64Range(int64(-40*day), int64(40*day)).Draw(t, "lie")), time.Second)
+			if now := w.Reading(mono, time.Time{}); !contains(now, noon.Add(mono)) {
+				t.Fatalf("%s alone moved the clock to %v", liar, now.Wall)
+			}
+		}
+	})
+}
+
+func contains(r Reading, at time.Time) bool {
+	return !at.Before(r.Earliest().Add(-time.Microsecond)) && !at.After(r.Latest().Add(time.Microsecond))
+}
+
+func ExampleTrust() {
+	t := NewTrust("b1", time.Time{}, nil)
+	t, _ = t.Observe(Observation{"host", OriginHost, 0, noon, time.Second})
+	fmt.Println(t.State(), t.Reason())
+	t, _ = t.Observe(Observation{"centre", OriginCentre, time.Minute, noon.Add(time.Minute), time.Second})
+	fmt.Println(t.State(), t.Reason())
+	// Output:
+	// untrusted one_source
+	// trusted agreed
+}
