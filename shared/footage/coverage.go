@@ -9,21 +9,23 @@ import (
 // Cause is why footage is missing; it stands in `footage.gap` entries and on the ribbon.
 type Cause string
 
-// The causes of a gap.
+// The causes of a gap. The first group is what a recorder sees.
 const (
-	CauseCameraOff Cause = "camera_off"  // the camera did not answer or its stream ended
-	CauseStalled   Cause = "stalled"     // connected, but no frames came
+	CauseCameraOff Cause = "offline"     // the camera could not be reached
+	CauseNetwork   Cause = "network"     // the connection broke, and the camera was there again at once
+	CauseStalled   Cause = "stalled"     // connected, but no pictures
+	CauseLogin     Cause = "credentials" // the camera refused our password
+	CauseSignal    Cause = "stream"      // what the camera offers cannot be recorded
 	CauseOverload  Cause = "overload"    // the disk did not keep up
 	CauseDisk      Cause = "disk"        // a write or sync failed; the segment was abandoned
-	CauseDamaged   Cause = "damaged"     // recorded, but the bytes no longer verify
-	CauseLost      Cause = "lost"        // recorded, but the file is gone
-	CausePowerOff  Cause = "power_off"   // the appliance was off or restarting
-	CauseSignal    Cause = "parameters"  // the stream changed its parameters
-	CauseLogin     Cause = "login"       // the camera refused our credentials
-	CauseSetup     Cause = "not_set_up"  // before the camera was registered
-	CauseBreach    Cause = "breach"      // deleted early because the disk was full (entry `footage.breach`)
-	CauseClockStep Cause = "camera_step" // the camera's own clock jumped
-	CauseUnknown   Cause = "unknown"     // no entry explains it
+	CauseStart     Cause = "start"       // recording began, the first picture took long
+
+	CausePowerOff Cause = "power_off"  // the appliance was off or restarting
+	CauseDamaged  Cause = "damaged"    // recorded, but the bytes no longer verify
+	CauseLost     Cause = "lost"       // recorded, but the file is gone
+	CauseSetup    Cause = "not_set_up" // before the camera was registered
+	CauseBreach   Cause = "breach"     // deleted early because the disk was full (entry `footage.breach`)
+	CauseUnknown  Cause = "unknown"    // no entry explains it
 )
 
 // Gap is a time for which a camera has no footage, as noted when it happened.
