@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"time"
 
+	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
 )
 
 const (
@@ -54,6 +56,7 @@ func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
 	}
 	pl := &plan{index: map[string]int{}}
 	opened := 0
+	var why error // the last reason for leaving something out
 	for n, s := range placed {
 		if s.Camera != v.Camera || !s.Span.Overlaps(v.Span) {
 			continue
@@ -64,7 +67,8 @@ func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
 			it.parts = []part{{0, -1, s.Span.From, s.Span.Duration()}}
 		} else {
 			opened++
-			if it.parts, err = p.cut(ctx, s, v.Span, it.fresh); skip(err) {
+			if it.parts, err = p.cut(ctx, s, v.Span, it.fresh); gone(err) {
+				why = err
 				continue
 			} else if err != nil {
 				return nil, err
@@ -74,15 +78,25 @@ func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
 			pl.add(it)
 		}
 	}
+	if len(pl.items) == 0 && why != nil {
+		return nil, why
+	}
 	if len(pl.items) == 0 {
 		return nil, ErrNothing
 	}
 	return pl, nil
 }
 
-// skip says whether an error of the source means that this segment is a gap now.
-func skip(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, footage.ErrPastCeiling) || errors.Is(err, footage.ErrCondemned)
+// gone says whether an error of the source means that this segment is a gap now: deleted, refused or damaged.
+func gone(err error) bool {
+	for _, e := range []error{
+		fs.ErrNotExist, footage.ErrPastCeiling, footage.ErrCondemned, vault.ErrKeyErased, packet.ErrDamaged, packet.ErrFormat,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // fresh says whether the segment does not continue the last item.
