@@ -67,7 +67,7 @@ type Answer struct {
 	Agree   uint64 `json:"agree"`             // the largest probe at which both logs are the same
 	Differ  uint64 `json:"differ,omitempty"`  // the smallest probe at which they are not; 0: none
 	Granted *Nonce `json:"granted,omitempty"` // id of the branch request that made Latest
-	Time    []byte `json:"time"`              // signed statement of the time (see SignedTime)
+	Time    []byte `json:"time"`              // signed statement of the time (see SignTime)
 }
 
 // UrgentMsg carries one leaf of an urgent kind ahead of the stream.
@@ -123,6 +123,9 @@ var (
 	releaseForm     = regexp.MustCompile(`^[A-Za-z0-9.+_-]{0,64}$`)
 )
 
+// maxNumber bounds epochs and sizes, so that sums and shifts of them cannot overflow.
+const maxNumber = 1 << 48
+
 // IncarnationForm says whether s can name an incarnation of the centre.
 func IncarnationForm(s string) bool { return incarnationForm.MatchString(s) }
 
@@ -131,8 +134,8 @@ func (m *HelloMsg) check() error {
 	switch {
 	case m.V != Version:
 		return malformed("hello: version %d", m.V)
-	case m.Epoch == 0:
-		return malformed("hello: epoch 0")
+	case m.Epoch == 0 || m.Epoch > maxNumber || m.Size > maxNumber:
+		return malformed("hello: epoch %d, size %d", m.Epoch, m.Size)
 	case len(m.Checkpoint) == 0 || len(m.Checkpoint) > MaxCheckpoint || len(m.Witnessed) > MaxCheckpoint:
 		return malformed("hello: checkpoint of %d, witnessed of %d bytes", len(m.Checkpoint), len(m.Witnessed))
 	case m.Incarnation != "" && !incarnationForm.MatchString(m.Incarnation):
@@ -157,8 +160,8 @@ func (m *AckMsg) check() error {
 		return malformed("ack: version %d", m.V)
 	case !incarnationForm.MatchString(m.Incarnation):
 		return malformed("ack: incarnation")
-	case m.Epoch == 0 || m.Latest == 0:
-		return malformed("ack: epoch 0")
+	case m.Epoch == 0 || m.Latest == 0 || m.Epoch > maxNumber || m.Latest > maxNumber || m.Stored > maxNumber:
+		return malformed("ack: epoch %d, latest %d, stored %d", m.Epoch, m.Latest, m.Stored)
 	case m.Window < 1 || m.Window > 64:
 		return malformed("ack: window %d", m.Window)
 	case len(m.Witnessed) > MaxCheckpoint:
@@ -176,8 +179,8 @@ func (m *UrgentMsg) check() error {
 	switch {
 	case m.V != Version:
 		return malformed("urgent: version %d", m.V)
-	case m.Epoch == 0:
-		return malformed("urgent: epoch 0")
+	case m.Epoch == 0 || m.Epoch > maxNumber || m.Seq > maxNumber:
+		return malformed("urgent: epoch %d, seq %d", m.Epoch, m.Seq)
 	case len(m.Leaf) == 0 || len(m.Leaf) > MaxLeaf:
 		return malformed("urgent: leaf of %d bytes", len(m.Leaf))
 	case len(m.Proof) > 64:
@@ -190,7 +193,7 @@ func (m *UrgentMsg) check() error {
 
 func (m *PayloadMsg) version() int { return m.V }
 func (m *PayloadMsg) check() error {
-	if m.V != Version || m.Epoch == 0 || m.Profile == 0 || m.From >= m.To || len(m.Items) > MaxEntries {
+	if m.V != Version || m.Epoch == 0 || m.Profile == 0 || m.From >= m.To || m.To > maxNumber || m.Epoch > maxNumber || len(m.Items) > MaxEntries {
 		return malformed("payload: header")
 	}
 	for _, it := range m.Items {

@@ -59,8 +59,7 @@ type Node struct {
 const (
 	AlarmForked    = "log.forked"      // its log contradicts what we witnessed
 	AlarmShrunk    = "log.shrunk"      // its log ends before what we witnessed
-	AlarmConflict  = "log.conflict"    // a batch contradicts what is stored
-	AlarmRoot      = "log.root"        // a batch does not have the root that was signed
+	AlarmConflict  = "log.conflict"    // a batch contradicts what is stored, or does not have the root that it states
 	AlarmSignature = "log.signature"   // a checkpoint is not signed by its key
 	AlarmUrgent    = "urgent.refused"  // an urgent leaf without a valid proof, or a second one
 	AlarmPayload   = "payload.refused" // a part that does not fit its commitment, or that is not released
@@ -123,6 +122,8 @@ type Tx interface {
 	// PutUrgent keeps an urgent leaf; Urgent reads it.
 	PutUrgent(epoch, seq uint64, l Leaf, at time.Time) error
 	Urgent(epoch, seq uint64) (Leaf, bool, error)
+	// UrgentBetween gives the hashes of the urgent leaves kept in [from,to).
+	UrgentBetween(epoch, from, to uint64) (map[uint64]tlog.Hash, error)
 
 	PutPart(p PartRow) error
 	// ErasePartsOf forgets the text of every part of an owner and remembers that it was erased.
