@@ -71,7 +71,7 @@ func (c *checker) atSize() {
 func (c *checker) openTile(index uint64, memory *frontier) {
 	c.kept = nil
 	if (index+1)*tileWidth <= c.size {
-		hashes, err := storedTile(c.tx.Bucket(bucketTiles).Get(tileKey(0, index)))
+		hashes, err := storedTile(c.tx.Bucket(bucketTiles), 0, index)
 		if err != nil {
 			c.found("I1", "tile", fmt.Sprintf("tile 0/%d", index), "%v", err)
 			return
@@ -98,7 +98,7 @@ func (c *checker) leaf(seq uint64) {
 		c.lost(seq, kept)
 		return
 	}
-	leaf, err := leafOf(c.v)
+	leaf, err := cutCRC(c.v)
 	c.k, c.v = c.leaves.Next()
 	hash := tlog.RecordHash(leaf)
 	switch {
@@ -124,7 +124,7 @@ func (c *checker) leaf(seq uint64) {
 	}
 	c.parts(e)
 	c.refs.entry(c, e)
-	c.grow(hash, marksOf(e), seq)
+	c.grow(hash, marksOf(&e), seq)
 }
 
 // lost goes on behind an entry whose bytes are lost, with the hash that the tree has for it.
@@ -137,14 +137,14 @@ func (c *checker) grow(hash tlog.Hash, m marks, seq uint64) {
 	whole := true
 	for _, t := range c.front.add(hash, m) {
 		where := fmt.Sprintf("tile %d/%d", t.level, t.index)
-		v := c.tx.Bucket(bucketTiles).Get(t.key())
-		hashes, err := storedTile(v)
+		tiles := c.tx.Bucket(bucketTiles)
+		hashes, err := storedTile(tiles, t.level, t.index)
 		switch {
 		case t.level == 0:
 			for n := seq + 1 - tileWidth; n <= seq; n++ {
 				whole = whole && !c.rotten[n]
 			}
-			d, ok := digestOf(v)
+			d, ok := digestOf(tiles, t.index)
 			if err == nil && whole && (!ok || d != *t.digest) {
 				c.found("I1", "tile", where, "its digest is not that of its entries: searches would miss some")
 			}
@@ -186,7 +186,7 @@ func (c *checker) parts(e ledger.Entry) {
 // surplus looks for tiles and parts that no entry explains.
 func (c *checker) surplus() {
 	for k := range all(c.tx.Bucket(bucketTiles)) {
-		if len(k) != 9 || c.size>>(tileHeight*(uint(k[0])+1)) <= binary.BigEndian.Uint64(k[1:]) {
+		if len(k) != 10 || c.size>>(tileHeight*(uint(k[0])+1)) <= binary.BigEndian.Uint64(k[1:]) {
 			c.found("I1", "tile", fmt.Sprintf("key %x", k), "is beyond the end of the log")
 		}
 	}

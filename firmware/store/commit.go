@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 
 	"campuskeep/shared/ledger"
@@ -43,9 +42,7 @@ type request struct {
 	deletes []write
 	require []Require
 	bound   int // puts and deletes in replayable tables
-	entries []*ledger.Prepared
-	marks   [][]uint64 // tokens of each entry
-	parts   [][][]byte // sealed parts of each entry
+	entries []prepared
 	check   func(Tx) error
 
 	receipt Receipt // written by the committer before done is closed
@@ -54,10 +51,16 @@ type request struct {
 }
 
 type write struct {
-	table  Table
+	table  *Table
 	key    string
-	body   []byte // nil: delete
+	stored []byte // with room for the revision
 	expect *uint64
+}
+
+type prepared struct {
+	*ledger.Prepared
+	tokens []uint64
+	parts  [][]byte // sealed
 }
 
 func (r *request) answer(err error) {
@@ -66,7 +69,10 @@ func (r *request) answer(err error) {
 }
 
 func (s *Store) prepare(ctx context.Context, c Change) (*request, error) {
-	r := &request{require: c.Require, check: c.Check, done: make(chan struct{})}
+	r := &request{
+		puts: make([]write, 0, len(c.Puts)), deletes: make([]write, 0, len(c.Deletes)), require: c.Require,
+		entries: make([]prepared, 0, len(c.Entries)), check: c.Check, done: make(chan struct{}),
+	}
 	if len(c.Puts)+len(c.Deletes) > MaxRows {
 		return nil, invalidf("%d rows, at most %d are allowed", len(c.Puts)+len(c.Deletes), MaxRows)
 	}
@@ -117,21 +123,25 @@ func ownersOf(c Change) ([]string, error) {
 }
 
 func (s *Store) prepareRows(r *request, c Change) error {
-	seen := map[[2]string]bool{}
+	if err := onceEach(c); err != nil {
+		return err
+	}
 	for _, p := range c.Puts {
-		w, err := newWrite(p.Table, p.Key, p.Expect, seen)
+		w, err := newWrite(p.Table, p.Key, p.Expect)
 		if err != nil {
 			return err
 		}
 		if len(p.Value) > MaxValue || !json.Valid(p.Value) {
 			return invalidf("row %s/%s: the value is JSON of at most %d bytes", p.Table, p.Key, MaxValue)
 		}
-		if w.body = plainBody(p.Value); w.table.Sealed {
+		if !w.table.Sealed {
+			w.stored = plainRow(p.Value)
+		} else {
 			sealed, err := s.o.People.Seal(p.Owner, rowAAD(p.Table, p.Key), p.Value)
 			if err != nil {
 				return fmt.Errorf("commit: row %s/%s: %w", p.Table, p.Key, err)
 			}
-			w.body = sealedBody(p.Owner, sealed)
+			w.stored = sealedRow(p.Owner, sealed)
 		}
 		r.puts = append(r.puts, w)
 		if w.table.Replayable {
@@ -139,7 +149,7 @@ func (s *Store) prepareRows(r *request, c Change) error {
 		}
 	}
 	for _, d := range c.Deletes {
-		w, err := newWrite(d.Table, d.Key, d.Expect, seen)
+		w, err := newWrite(d.Table, d.Key, d.Expect)
 		if err != nil {
 			return err
 		}
@@ -149,26 +159,57 @@ func (s *Store) prepareRows(r *request, c Change) error {
 		}
 	}
 	for _, q := range c.Require {
-		if _, err := newWrite(q.Table, q.Key, nil, map[[2]string]bool{}); err != nil {
+		if _, err := newWrite(q.Table, q.Key, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func newWrite(table, key string, expect *uint64, seen map[[2]string]bool) (write, error) {
+// onceEach refuses a Change that writes a row twice: which of the two would be the row?
+func onceEach(c Change) error {
+	if len(c.Puts)+len(c.Deletes) < 2 {
+		return nil
+	}
+	seen := make(map[[2]string]bool, len(c.Puts)+len(c.Deletes))
+	note := func(table, key string) error {
+		if seen[[2]string{table, key}] {
+			return invalidf("row %s/%s is written twice in one change", table, key)
+		}
+		seen[[2]string{table, key}] = true
+		return nil
+	}
+	for _, p := range c.Puts {
+		if err := note(p.Table, p.Key); err != nil {
+			return err
+		}
+	}
+	for _, d := range c.Deletes {
+		if err := note(d.Table, d.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newWrite(table, key string, expect *uint64) (write, error) {
 	t, err := tableByName(table)
 	if err != nil {
 		return write{}, err
 	}
-	if key == "" || len(key) > MaxKey || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
+	if key == "" || len(key) > MaxKey || !printable(key) {
 		return write{}, invalidf("table %s: a key is 1 to %d printable ASCII characters: codes and ids, no names", table, MaxKey)
 	}
-	if seen[[2]string{table, key}] {
-		return write{}, invalidf("row %s/%s is written twice in one change", table, key)
-	}
-	seen[[2]string{table, key}] = true
 	return write{table: t, key: key, expect: expect}, nil
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Store) prepareEntries(r *request, drafts []ledger.Draft) error {
@@ -177,17 +218,15 @@ func (s *Store) prepareEntries(r *request, drafts []ledger.Draft) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
-		var parts [][]byte
+		e := prepared{Prepared: p, tokens: marksOf(p.Draft()).tokens}
 		for i, part := range p.Open {
 			sealed, err := s.o.People.Seal(part.Owner, partAAD(p.Draft().Sealed[i]), append(part.Salt[:len(part.Salt):len(part.Salt)], part.Plain...))
 			if err != nil {
 				return fmt.Errorf("commit: part %s: %w", part.Name, err)
 			}
-			parts = append(parts, sealed)
+			e.parts = append(e.parts, sealed)
 		}
-		r.entries = append(r.entries, p)
-		r.parts = append(r.parts, parts)
-		r.marks = append(r.marks, marksOf(p.Draft()).tokens)
+		r.entries = append(r.entries, e)
 	}
 	return nil
 }

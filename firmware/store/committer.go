@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
@@ -107,6 +108,8 @@ type batchTx struct {
 	tx      *bolt.Tx
 	txid    int
 	leaves  *bolt.Bucket
+	tables  map[*Table]*bolt.Bucket // opened in this transaction
+	key     []byte                  // scratch; bbolt copies keys
 	entries int
 	heads   map[string][]byte
 }
@@ -118,20 +121,20 @@ func (b *batchTx) write(batch []*request) (failed []error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.tx, b.txid = tx, tx.ID()
+	b.tx, b.txid, b.tables = tx, tx.ID(), map[*Table]*bolt.Bucket{}
 	b.leaves = tx.Bucket(bucketLeaves)
 	b.leaves.FillPercent = fillAppend
+
 	good := 0
 	for i, r := range batch {
-		leaves, refused, err := b.place(r)
-		if refused == nil && err == nil {
-			good++
-			err = b.apply(r, leaves)
+		leaves, refused := b.place(r)
+		if failed[i] = refused; refused != nil {
+			continue
 		}
-		if err != nil {
+		good++
+		if err := b.apply(r, leaves); err != nil {
 			return nil, errors.Join(err, tx.Rollback())
 		}
-		failed[i] = refused
 	}
 	b.heads = b.store.heads.dirty()
 	if good == 0 && len(b.heads) == 0 {
@@ -145,58 +148,78 @@ func (b *batchTx) write(batch []*request) (failed []error, err error) {
 	return failed, tx.Commit()
 }
 
-// placed is an entry ready to be written.
-type placed struct {
-	entry ledger.Entry
-	bytes []byte
-}
-
 // place checks what a request expects and gives its entries their places and its rows their revisions. It
-// writes nothing. refused concerns this request alone; err the whole transaction.
-func (b *batchTx) place(r *request) (out []placed, refused, err error) {
-	if refused := b.expectations(r); refused != nil {
-		return nil, refused, nil
+// writes nothing. refused concerns this request alone.
+func (b *batchTx) place(r *request) (leaves [][]byte, refused error) {
+	if err := b.expectations(r); err != nil {
+		return nil, err
 	}
 	if r.check != nil {
 		tx := Tx{&txState{store: b.store, tx: b.tx}}
 		if err := r.check(tx); err != nil {
-			return nil, err, nil
+			return nil, err
 		}
 		if tx.faults != nil {
-			return nil, tx.faults, nil
+			return nil, tx.faults
 		}
 	}
 	first := b.front.size
-	r.receipt = Receipt{First: first, Reading: b.reading, Revs: make([]uint64, len(r.puts))}
-	rows, err := b.bind(r, first)
-	if err != nil {
-		return nil, nil, err
-	}
+	rows := b.bind(r, first)
+	r.receipt = Receipt{First: first, Last: first, Reading: b.reading, Entries: make([]ledger.Entry, len(r.entries)), Revs: make([]uint64, len(r.puts))}
+	leaves = make([][]byte, len(r.entries))
 	for i, p := range r.entries {
-		e, leaf, err := p.Encode(ledger.Place{
-			Seq: first + uint64(i), At: b.reading.Wall, Rows: rows[i],
+		at := ledger.Place{
+			Seq: first + uint64(i), At: b.reading.Wall,
 			Clock: ledger.ClockRef{State: b.reading.State, Boot: b.reading.Boot, Mono: b.reading.Mono},
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%w: entry %s with %d rows: %w", ErrInvalid, p.Draft().Kind, len(rows[i]), err), nil
 		}
-		out = append(out, placed{e, leaf})
-		r.receipt.Last = e.Seq
+		if rows != nil {
+			at.Rows = rows[i]
+		}
+		leaf, err := p.Encode(&r.receipt.Entries[i], at)
+		if err != nil {
+			return nil, fmt.Errorf("%w: entry %s with %d rows: %w", ErrInvalid, p.Draft().Kind, len(at.Rows), err)
+		}
+		leaves[i], r.receipt.Last = leaf, at.Seq
 	}
-	return out, nil, nil
+	return leaves, nil
 }
 
-func (b *batchTx) table(name string) *bolt.Bucket { return b.tx.Bucket([]byte(tablePrefix + name)) }
+// table opens a table's bucket; nil when it was never written.
+func (b *batchTx) table(t *Table) *bolt.Bucket {
+	bucket, known := b.tables[t]
+	if !known {
+		bucket = b.tx.Bucket(t.bucket)
+		b.tables[t] = bucket
+	}
+	return bucket
+}
+
+// makeTable is table for writing.
+func (b *batchTx) makeTable(t *Table) (*bolt.Bucket, error) {
+	if bucket := b.table(t); bucket != nil {
+		return bucket, nil
+	}
+	bucket, err := b.tx.CreateBucket(t.bucket)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", t.Name, err)
+	}
+	b.tables[t] = bucket
+	return bucket, nil
+}
 
 func (b *batchTx) expectations(r *request) error {
 	for _, q := range r.require {
-		if revOf(b.table(q.Table), q.Key) != q.Rev {
+		t, err := tableByName(q.Table)
+		if err != nil {
+			return err
+		}
+		if revOf(b.table(t), q.Key) != q.Rev {
 			return fmt.Errorf("%w: %s/%s", ErrConflict, q.Table, q.Key)
 		}
 	}
 	for _, list := range [2][]write{r.puts, r.deletes} {
 		for _, w := range list {
-			if w.expect != nil && revOf(b.table(w.table.Name), w.key) != *w.expect {
+			if w.expect != nil && revOf(b.table(w.table), w.key) != *w.expect {
 				return fmt.Errorf("%w: %s/%s", ErrConflict, w.table.Name, w.key)
 			}
 		}
@@ -204,91 +227,95 @@ func (b *batchTx) expectations(r *request) error {
 	return nil
 }
 
-// bind spreads the rows of replayable tables evenly over the entries and gives them their revisions.
-func (b *batchTx) bind(r *request, first uint64) (rows [][]ledger.RowRef, err error) {
-	rows = make([][]ledger.RowRef, len(r.entries))
-	each, n := 0, 0
-	if r.bound > 0 {
-		each = (r.bound + len(r.entries) - 1) / len(r.entries)
+// bind spreads the rows of replayable tables evenly over the entries and gives them their revisions: the number
+// of the entry that names them, plus one. It gives nil when there are none.
+func (b *batchTx) bind(r *request, first uint64) [][]ledger.RowRef {
+	if r.bound == 0 {
+		return nil
 	}
-	next := func() (entry int, rev uint64) {
-		entry = n / each
-		n++
-		return entry, first + uint64(entry) + 1
-	}
-	for i, w := range r.puts {
-		if !w.table.Replayable {
-			continue
+	rows := make([][]ledger.RowRef, len(r.entries))
+	each, n := (r.bound+len(r.entries)-1)/len(r.entries), 0
+	add := func(w write) {
+		rev := first + uint64(n/each) + 1
+		ref := ledger.RowRef{Table: w.table.Name, Key: w.key, Rev: rev}
+		if w.stored != nil {
+			setRev(w.stored, rev)
+			ref.Sum = rowSum(w.stored)
 		}
-		entry, rev := next()
-		r.receipt.Revs[i] = rev
-		rows[entry] = append(rows[entry], ledger.RowRef{Table: w.table.Name, Key: w.key, Rev: rev, Sum: rowSum(rowValue(rev, w.body))})
+		rows[n/each] = append(rows[n/each], ref)
+		n++
+	}
+	for _, w := range r.puts {
+		if w.table.Replayable {
+			add(w)
+		}
 	}
 	for _, w := range r.deletes {
-		if w.table.Replayable && revOf(b.table(w.table.Name), w.key) > 0 {
-			entry, rev := next()
-			rows[entry] = append(rows[entry], ledger.RowRef{Table: w.table.Name, Key: w.key, Rev: rev})
+		if w.table.Replayable && revOf(b.table(w.table), w.key) > 0 {
+			add(w)
 		}
 	}
-	return rows, nil
+	return rows
 }
 
 // apply writes a placed request into the transaction; an error spoils the whole of it.
-func (b *batchTx) apply(r *request, entries []placed) error {
+func (b *batchTx) apply(r *request, leaves [][]byte) error {
 	for i, w := range r.puts {
-		bucket := b.table(w.table.Name)
-		if bucket == nil {
-			var err error
-			if bucket, err = b.tx.CreateBucket([]byte(tablePrefix + w.table.Name)); err != nil {
-				return fmt.Errorf("table %s: %w", w.table.Name, err)
-			}
-		}
-		if !w.table.Replayable {
-			rev, err := bucket.NextSequence()
-			if err != nil {
-				return fmt.Errorf("table %s: %w", w.table.Name, err)
-			}
-			r.receipt.Revs[i] = rev
-		}
-		if err := bucket.Put([]byte(w.key), rowValue(r.receipt.Revs[i], w.body)); err != nil {
+		if err := b.put(w); err != nil {
 			return fmt.Errorf("row %s/%s: %w", w.table.Name, w.key, err)
 		}
+		r.receipt.Revs[i] = revIn(w.stored)
 	}
 	for _, w := range r.deletes {
-		if bucket := b.table(w.table.Name); bucket != nil {
+		if bucket := b.table(w.table); bucket != nil {
 			if err := bucket.Delete([]byte(w.key)); err != nil {
 				return fmt.Errorf("row %s/%s: %w", w.table.Name, w.key, err)
 			}
 		}
 	}
-	for i, p := range entries {
-		if err := b.append(p, r.marks[i], r.parts[i]); err != nil {
-			return fmt.Errorf("entry %d: %w", p.entry.Seq, err)
+	for i, leaf := range leaves {
+		if err := b.append(&r.receipt.Entries[i], leaf, r.entries[i]); err != nil {
+			return fmt.Errorf("entry %d: %w", r.receipt.Entries[i].Seq, err)
 		}
-		r.receipt.Entries = append(r.receipt.Entries, p.entry)
 	}
 	return nil
 }
 
-func (b *batchTx) append(p placed, tokens []uint64, parts [][]byte) error {
-	key := seqKey(p.entry.Seq)
-	hash := tlog.RecordHash(p.bytes)
-	if err := b.leaves.Put(key, leafValue(p.bytes)); err != nil {
+func (b *batchTx) put(w write) error {
+	bucket, err := b.makeTable(w.table)
+	if err != nil {
 		return err
 	}
-	if len(parts) > 0 {
+	if !w.table.Replayable {
+		rev, err := bucket.NextSequence()
+		if err != nil {
+			return err
+		}
+		setRev(w.stored, rev)
+	}
+	b.key = append(b.key[:0], w.key...)
+	return bucket.Put(b.key, w.stored)
+}
+
+func (b *batchTx) append(e *ledger.Entry, leaf []byte, p prepared) error {
+	b.key = binary.BigEndian.AppendUint64(b.key[:0], e.Seq)
+	hash := tlog.RecordHash(leaf)
+	if err := b.leaves.Put(b.key, appendCRC(leaf)); err != nil {
+		return err
+	}
+	if len(p.parts) > 0 {
 		bucket := b.tx.Bucket(bucketParts)
 		bucket.FillPercent = fillAppend
-		for i, sealed := range parts {
-			if err := bucket.Put(append(key[:8:8], byte(i)), sealed); err != nil {
+		for i, sealed := range p.parts {
+			if err := bucket.Put(append(b.key, byte(i)), sealed); err != nil {
 				return err
 			}
 		}
 	}
-	for _, t := range b.front.add(hash, marks{p.entry.At.UnixMilli(), tokens}) {
+	for _, t := range b.front.add(hash, marks{e.At.UnixMilli(), p.tokens}) {
 		bucket := b.tx.Bucket(bucketTiles)
 		bucket.FillPercent = fillAppend
-		if err := bucket.Put(t.key(), t.value()); err != nil {
+		if err := t.put(bucket); err != nil {
 			return err
 		}
 	}

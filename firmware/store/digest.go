@@ -1,17 +1,18 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
-	"encoding/json"
-	"hash/fnv"
+	"iter"
 	"math"
+	"slices"
 
 	"campuskeep/shared/ledger"
 )
 
 // A digest says what the 256 entries of a tile may be about, so that a search skips the tiles that hold nothing
 // for it: the span of their instants, and a Bloom filter of kinds, actors and what they name. It is stored with
-// the tile, where it fills bytes that the page would waste.
+// the tile.
 type digest struct {
 	first, last int64 // Unix ms of the earliest and the latest instant; first > last when empty
 	any         bool
@@ -30,52 +31,83 @@ type marks struct {
 	tokens []uint64
 }
 
-// Tokens of the three things one can search for.
-func kindToken(k ledger.Kind) uint64 { return token("k:", string(k)) }
-func actorToken(id string) uint64    { return token("a:", id) }
-func aboutToken(id string) uint64    { return token("o:", id) }
+// Tokens of the three things one can search for. They are FNV-1a over class and text and stand in stored
+// digests: they must not change.
+func kindToken(k ledger.Kind) uint64                  { return token(kindClass, string(k)) }
+func actorToken(id string) uint64                     { return token(actorClass, id) }
+func aboutToken[text string | []byte](id text) uint64 { return token(aboutClass, id) }
 
-func token(class, s string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(class))
-	h.Write([]byte(s))
-	return h.Sum64()
+const (
+	kindClass  = 'k'
+	actorClass = 'a'
+	aboutClass = 'o'
+)
+
+func token[text string | []byte](class byte, s text) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := (offset ^ uint64(class)) * prime
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * prime
+	}
+	return h
 }
 
-func marksOf(e ledger.Entry) marks {
-	m := marks{at: e.At.UnixMilli(), tokens: []uint64{kindToken(e.Kind), actorToken(e.Actor.ID)}}
-	for _, id := range aboutOf(e) {
+func marksOf(e *ledger.Entry) marks {
+	m := marks{at: e.At.UnixMilli(), tokens: append(make([]uint64, 0, 6), kindToken(e.Kind), actorToken(e.Actor.ID))}
+	if e.Subject != "" {
+		m.tokens = append(m.tokens, aboutToken(e.Subject))
+	}
+	if e.From != nil && e.From.Address != "" {
+		m.tokens = append(m.tokens, aboutToken(e.From.Address))
+	}
+	for id := range named(e.Data) {
 		m.tokens = append(m.tokens, aboutToken(id))
 	}
 	return m
 }
 
-// aboutOf lists the ids that an entry is about: its subject, the address it came from, and what its data name.
-func aboutOf(e ledger.Entry) []string {
-	var ids []string
-	if e.Subject != "" {
-		ids = append(ids, e.Subject)
+// isAbout says whether an entry is about an id: its subject, the address it came from, or what its data name.
+func isAbout(e *ledger.Entry, ids []string) bool {
+	if slices.Contains(ids, e.Subject) || e.From != nil && slices.Contains(ids, e.From.Address) {
+		return true
 	}
-	if e.From != nil && e.From.Address != "" {
-		ids = append(ids, e.From.Address)
-	}
-	if len(e.Data) == 0 {
-		return ids
-	}
-	var named struct {
-		Camera, Application, Student, Viewing, Reader, Class, Hold, Incident string
-		Cameras                                                              []string
-	}
-	if json.Unmarshal(e.Data, &named) != nil {
-		return ids // another type under these names: then it names nothing
-	}
-	for _, id := range []string{named.Camera, named.Application, named.Student, named.Viewing, named.Reader, named.Class, named.Hold, named.Incident} {
-		if id != "" {
-			ids = append(ids, id)
+	for id := range named(e.Data) {
+		if slices.Contains(ids, string(id)) {
+			return true
 		}
 	}
-	return append(ids, named.Cameras...)
+	return false
 }
+
+// named lists the ids in an entry's data.
+func named(data []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, name := range aboutMembers {
+			if id := member(data, name); len(id) > 0 && !yield(id) {
+				return
+			}
+		}
+		i := bytes.Index(data, camerasMember)
+		if i < 0 {
+			return
+		}
+		list, _, _ := bytes.Cut(data[i+len(camerasMember):], []byte{']'})
+		for id := range bytes.SplitSeq(list, []byte{','}) {
+			if len(id) > 2 && !yield(id[1:len(id)-1]) {
+				return
+			}
+		}
+	}
+}
+
+// In the stored form a member has one spelling, and no code holds a quote.
+var (
+	aboutMembers = [][]byte{
+		[]byte(`"camera":"`), []byte(`"application":"`), []byte(`"student":"`), []byte(`"viewing":"`),
+		[]byte(`"reader":"`), []byte(`"class":"`), []byte(`"hold":"`), []byte(`"incident":"`),
+	}
+	camerasMember = []byte(`"cameras":[`)
+)
 
 func (d *digest) add(m marks) {
 	if !d.any {
@@ -117,15 +149,11 @@ func (d *digest) append(b []byte) []byte {
 	return append(b, d.bloom[:]...)
 }
 
-// digestOf reads the digest in a stored level-0 tile; ok is false when there is none.
-func digestOf(tileValue []byte) (d digest, ok bool) {
-	if len(tileValue) != tileBytes+digestBytes+crcSize {
-		return d, false
-	}
-	b := tileValue[tileBytes:]
+// parseDigest reads what append writes.
+func parseDigest(b []byte) (d digest) {
 	d.first = int64(binary.BigEndian.Uint64(b))
 	d.last = int64(binary.BigEndian.Uint64(b[8:]))
 	d.any = true
 	copy(d.bloom[:], b[16:])
-	return d, true
+	return d
 }

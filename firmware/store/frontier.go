@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
@@ -14,10 +13,15 @@ import (
 
 // A tile holds 256 neighbouring hashes of tree level 8·L. It is written once, when it is full; hashes in
 // between are computed from it. What is not in a full tile is the frontier.
+//
+// A tile is stored as 16 rows of 16 hashes, at level 0 with a row more for the digest: one value of 8 KiB
+// would make bbolt write the tiles before it again.
 const (
 	tileHeight = 8
 	tileWidth  = 1 << tileHeight
-	tileBytes  = tileWidth * tlog.HashSize
+	tileRow    = 16 // hashes in a row
+	tileRows   = tileWidth / tileRow
+	digestRow  = tileRows
 )
 
 // frontier is the tree at one size: the hashes of the tiles that are not full. Values are shared with
@@ -36,21 +40,25 @@ type tile struct {
 	digest *digest // at level 0
 }
 
-func (t tile) key() []byte { return tileKey(t.level, t.index) }
-
-func tileKey(level int, index uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{byte(level)}, index)
+func tileKey(level int, index uint64, row int) []byte {
+	return append(binary.BigEndian.AppendUint64([]byte{byte(level)}, index), byte(row))
 }
 
-func (t tile) value() []byte {
-	b := make([]byte, 0, tileBytes+digestBytes+crcSize)
-	for _, h := range t.hashes {
-		b = append(b, h[:]...)
+// put writes a full tile.
+func (t tile) put(tiles *bolt.Bucket) error {
+	for row := range tileRows {
+		b := make([]byte, 0, tileRow*tlog.HashSize+crcSize)
+		for _, h := range t.hashes[row*tileRow : (row+1)*tileRow] {
+			b = append(b, h[:]...)
+		}
+		if err := tiles.Put(tileKey(t.level, t.index, row), appendCRC(b)); err != nil {
+			return err
+		}
 	}
-	if t.digest != nil {
-		b = t.digest.append(b)
+	if t.digest == nil {
+		return nil
 	}
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return tiles.Put(tileKey(t.level, t.index, digestRow), appendCRC(t.digest.append(make([]byte, 0, digestBytes+crcSize))))
 }
 
 // clone gives a frontier that can grow without the readers of f noticing.
@@ -132,7 +140,7 @@ func (f *frontier) tile(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, erro
 // tileHashes reads a full tile. A rotten one is computed again from what lies below it, so that rot in the
 // tree's cache never changes a root; Check reports it.
 func tileHashes(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
-	hashes, err := storedTile(tx.Bucket(bucketTiles).Get(tileKey(level, index)))
+	hashes, err := storedTile(tx.Bucket(bucketTiles), level, index)
 	if err == nil {
 		return hashes, nil
 	}
@@ -141,15 +149,30 @@ func tileHashes(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
 
 var errTile = fmt.Errorf("%w: the tile is missing or its checksum is wrong", ErrDamaged)
 
-func storedTile(v []byte) ([]tlog.Hash, error) {
-	if len(v) < tileBytes+crcSize || binary.BigEndian.Uint32(v[len(v)-crcSize:]) != crc32.Checksum(v[:len(v)-crcSize], castagnoli) {
-		return nil, errTile
-	}
-	hashes := make([]tlog.Hash, tileWidth)
-	for i := range hashes {
-		copy(hashes[i][:], v[i*tlog.HashSize:])
+func storedTile(tiles *bolt.Bucket, level int, index uint64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, 0, tileWidth)
+	c := tiles.Cursor()
+	k, v := c.Seek(tileKey(level, index, 0))
+	for row := range tileRows {
+		b, err := cutCRC(v)
+		if err != nil || len(b) != tileRow*tlog.HashSize || string(k) != string(tileKey(level, index, row)) {
+			return nil, errTile
+		}
+		for ; len(b) > 0; b = b[tlog.HashSize:] {
+			hashes = append(hashes, tlog.Hash(b[:tlog.HashSize]))
+		}
+		k, v = c.Next()
 	}
 	return hashes, nil
+}
+
+// digestOf reads the digest of a full level-0 tile; ok is false when there is none.
+func digestOf(tiles *bolt.Bucket, index uint64) (d digest, ok bool) {
+	b, err := cutCRC(tiles.Get(tileKey(0, index, digestRow)))
+	if err != nil || len(b) != digestBytes {
+		return d, false
+	}
+	return parseDigest(b), true
 }
 
 func tileFromBelow(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
@@ -198,11 +221,11 @@ func loadFrontier(tx *bolt.Tx) (f *frontier, rotten []uint64, err error) {
 			if v == nil {
 				return nil, nil, fmt.Errorf("%w: entry %d is missing", ErrDamaged, n)
 			}
-			leaf, err := leafOf(v)
+			leaf, err := cutCRC(v)
 			if err != nil {
 				rotten = append(rotten, n)
 			} else if e, err := ledger.ParseEntry(leaf); err == nil {
-				f.digest.add(marksOf(e))
+				f.digest.add(marksOf(&e))
 			}
 			hashes = append(hashes, tlog.RecordHash(leaf))
 		}

@@ -9,31 +9,31 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A leaf is stored with a CRC-32C behind it: it tells a rotten leaf from a rotten tile, and covers the newest
-// entries, whose hashes stand in no tile yet. It proves nothing; the tree does.
+// Leaves and tiles are stored with a CRC-32C behind them: it tells a rotten leaf from a rotten tile, and covers
+// the newest entries, whose hashes stand in no tile yet. It proves nothing; the tree does.
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const crcSize = 4
 
-var errRotten = fmt.Errorf("%w: the leaf's checksum is wrong", ErrDamaged)
+var errRotten = fmt.Errorf("%w: the checksum is wrong", ErrDamaged)
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-func leafValue(leaf []byte) []byte {
-	return binary.BigEndian.AppendUint32(leaf, crc32.Checksum(leaf, castagnoli))
+func appendCRC(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// leafOf gives the leaf in a stored value, also when its checksum is wrong (errRotten).
-func leafOf(value []byte) ([]byte, error) {
+// cutCRC gives what is in front of the checksum, also when that is wrong (errRotten).
+func cutCRC(value []byte) ([]byte, error) {
 	if len(value) < crcSize {
 		return nil, errRotten
 	}
-	leaf := value[: len(value)-crcSize : len(value)-crcSize]
-	if binary.BigEndian.Uint32(value[len(leaf):]) != crc32.Checksum(leaf, castagnoli) {
-		return leaf, errRotten
+	b := value[: len(value)-crcSize : len(value)-crcSize]
+	if binary.BigEndian.Uint32(value[len(b):]) != crc32.Checksum(b, castagnoli) {
+		return b, errRotten
 	}
-	return leaf, nil
+	return b, nil
 }
 
 // leafAt reads a leaf; the bytes are valid during tx.
@@ -42,7 +42,7 @@ func leafAt(tx *bolt.Tx, seq uint64) ([]byte, error) {
 	if v == nil {
 		return nil, fmt.Errorf("%w: entry %d is missing", ErrDamaged, seq)
 	}
-	leaf, err := leafOf(v)
+	leaf, err := cutCRC(v)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", seq, err)
 	}

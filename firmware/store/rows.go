@@ -23,20 +23,22 @@ const (
 // next number of its table. Neither ever comes back, so an expectation cannot be met by a row that was deleted
 // and made again.
 
-func rowValue(rev uint64, body []byte) []byte {
-	b := make([]byte, 8, 8+len(body))
-	binary.BigEndian.PutUint64(b, rev)
-	return append(b, body...)
+// plainRow and sealedRow make the stored bytes with room for the revision, which setRev fills in.
+
+func plainRow(value []byte) []byte {
+	b := make([]byte, rowHead, rowHead+len(value))
+	b[rowHead-1] = formPlain
+	return append(b, value...)
 }
 
-// body is what follows the revision.
-func plainBody(value []byte) []byte { return append([]byte{formPlain}, value...) }
-
-func sealedBody(owner string, sealed []byte) []byte {
-	b := make([]byte, 0, 2+len(owner)+len(sealed))
-	b = append(b, formSealed, byte(len(owner)))
+func sealedRow(owner string, sealed []byte) []byte {
+	b := make([]byte, rowHead, rowHead+1+len(owner)+len(sealed))
+	b[rowHead-1] = formSealed
+	b = append(b, byte(len(owner)))
 	return append(append(b, owner...), sealed...)
 }
+
+func setRev(stored []byte, rev uint64) { binary.BigEndian.PutUint64(stored, rev) }
 
 // rowAAD binds a sealed value to its place.
 func rowAAD(table, key string) []byte { return []byte("row " + table + "/" + key) }
@@ -93,10 +95,8 @@ type rawRow struct {
 	err   error
 }
 
-func (tx Tx) bucket(table string) *bolt.Bucket { return tx.tx.Bucket([]byte(tablePrefix + table)) }
-
 func (tx Tx) row(t Table, key string) (value []byte, rev uint64, ok bool, err error) {
-	b := tx.bucket(t.Name)
+	b := tx.tx.Bucket([]byte(tablePrefix + t.Name))
 	if b == nil {
 		return nil, 0, false, nil
 	}
@@ -113,7 +113,7 @@ func (tx Tx) row(t Table, key string) (value []byte, rev uint64, ok bool, err er
 
 func (tx Tx) rows(t Table, prefix string) iter.Seq2[string, rawRow] {
 	return func(yield func(string, rawRow) bool) {
-		b := tx.bucket(t.Name)
+		b := tx.tx.Bucket([]byte(tablePrefix + t.Name))
 		if b == nil {
 			return
 		}
@@ -130,6 +130,8 @@ func (tx Tx) rows(t Table, prefix string) iter.Seq2[string, rawRow] {
 		}
 	}
 }
+
+func revIn(stored []byte) uint64 { return binary.BigEndian.Uint64(stored) }
 
 // revOf is the revision of a row in a transaction, 0 when there is none.
 func revOf(b *bolt.Bucket, key string) uint64 {

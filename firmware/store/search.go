@@ -124,7 +124,7 @@ func scanTile(tx *bolt.Tx, from, end uint64, m *matcher, each func(uint64, []byt
 		if string(k) != string(seqKey(seq)) {
 			return false, fmt.Errorf("%w: entry %d is missing", ErrDamaged, seq)
 		}
-		leaf, err := leafOf(v)
+		leaf, err := cutCRC(v)
 		if err == nil && m.matches(leaf) { // a rotten leaf matches nothing; Check names it
 			if more, err := each(seq, leaf); err != nil || !more {
 				return false, err
@@ -185,7 +185,7 @@ func (m *matcher) skips(tx *bolt.Tx, index uint64) bool {
 	if !m.timed && len(m.kinds)+len(m.actors)+len(m.about) == 0 {
 		return false
 	}
-	d, ok := digestOf(tx.Bucket(bucketTiles).Get(tileKey(0, index)))
+	d, ok := digestOf(tx.Bucket(bucketTiles), index)
 	if !ok {
 		return false // not full yet, or damaged: look inside
 	}
@@ -239,8 +239,5 @@ func (m *matcher) isAbout(leaf []byte) bool {
 		return false
 	}
 	e, err := ledger.ParseEntry(leaf)
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(aboutOf(e), func(id string) bool { return slices.Contains(m.About, id) })
+	return err == nil && isAbout(&e, m.About)
 }

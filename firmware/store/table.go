@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"sync"
+	"sync/atomic"
 )
 
 // Table is what the store knows of a table.
@@ -13,12 +15,16 @@ type Table struct {
 	Name       string // [a-z0-9_]{1,32}
 	Replayable bool   // rows are bound by the entries that wrote them (I2); every write needs an entry
 	Sealed     bool   // values are encrypted under the key of their owner
+
+	bucket []byte // name in the file
 }
 
-var registry = struct {
-	sync.RWMutex
-	tables map[string]Table
-}{tables: map[string]Table{}}
+// registry holds the tables of all rooms. Lookups are on the way of every commit, so they take no lock:
+// registering replaces the map.
+var registry struct {
+	sync.Mutex
+	tables atomic.Pointer[map[string]*Table]
+}
 
 func register(t Table) {
 	if !nameOK(t.Name) {
@@ -26,20 +32,23 @@ func register(t Table) {
 	}
 	registry.Lock()
 	defer registry.Unlock()
-	if _, twice := registry.tables[t.Name]; twice {
+	next := map[string]*Table{}
+	if now := registry.tables.Load(); now != nil {
+		maps.Copy(next, *now)
+	}
+	if next[t.Name] != nil {
 		panic("store: table " + t.Name + " registered twice")
 	}
-	registry.tables[t.Name] = t
+	t.bucket = []byte(tablePrefix + t.Name)
+	next[t.Name] = &t
+	registry.tables.Store(&next)
 }
 
-func tableByName(name string) (Table, error) {
-	registry.RLock()
-	defer registry.RUnlock()
-	t, ok := registry.tables[name]
-	if !ok {
-		return Table{}, invalidf("unknown table %q", name)
+func tableByName(name string) (*Table, error) {
+	if t := (*registry.tables.Load())[name]; t != nil {
+		return t, nil
 	}
-	return t, nil
+	return nil, invalidf("unknown table %q", name)
 }
 
 func nameOK(s string) bool {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"campuskeep/shared/clock"
 )
 
 // SaltSize is the size of the salt in front of a sealed part when it is hashed.
@@ -41,22 +43,24 @@ type Prepared struct {
 
 // Prepare checks a draft and makes its commitments with salts from random. The error is an *InvalidError.
 func Prepare(d Draft, random io.Reader) (*Prepared, error) {
-	data, err := canonicalData(d.Kind, d.Data)
+	buf, err := appendData(make([]byte, 0, 512), d.Kind, d.Data) // one allocation for data and tail
 	if err != nil {
 		return nil, err
 	}
 	p := &Prepared{entry: Entry{
-		V: Version, Alg: AlgSHA256, Actor: d.Actor, From: cleanFrom(d.From), Via: d.Via, Kind: d.Kind, Subject: d.Subject, Data: data,
+		V: Version, Alg: AlgSHA256, Actor: d.Actor, From: cleanFrom(d.From), Via: d.Via, Kind: d.Kind, Subject: d.Subject,
 	}}
-	if err := checkHead(p.entry); err != nil {
+	if len(buf) > 0 {
+		p.entry.Data = buf[:len(buf):len(buf)]
+	}
+	if err := p.entry.checkHead(); err != nil {
 		return nil, err
 	}
 	if err := p.seal(d, random); err != nil {
 		return nil, err
 	}
-	p.tail = appendTail(nil, p.entry)
-	// 20 digits of seq, an instant with nanoseconds and the clock fit in 256 bytes: refuse here what can never fit.
-	if len(p.tail)+256 > MaxLeaf {
+	p.tail = appendTail(buf[len(buf):], &p.entry)
+	if len(p.tail)+headRoom > MaxLeaf { // refuse here what can never fit
 		return nil, &InvalidError{Kind: d.Kind, Fault: fmt.Sprintf("larger than a leaf may be (%d bytes)", MaxLeaf)}
 	}
 	return p, nil
@@ -105,7 +109,7 @@ func checkPart(kind Kind, name, owner string) error {
 	return nil
 }
 
-func checkHead(e Entry) error {
+func (e *Entry) checkHead() error {
 	switch {
 	case !isID(e.Actor.ID):
 		return &InvalidError{e.Kind, "actor", "is not an id"}
@@ -128,6 +132,9 @@ func cleanFrom(f *From) *From {
 		return nil
 	}
 	clean := func(s string, limit int) string {
+		if isID(s) { // plain addresses and terminals
+			return s
+		}
 		s = strings.Map(func(r rune) rune {
 			if r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) {
 				return '?'
@@ -150,29 +157,32 @@ type Place struct {
 // ErrLeafSize: the entry with its rows is larger than a leaf may be.
 var ErrLeafSize = fmt.Errorf("ledger: larger than a leaf may be (%d bytes)", MaxLeaf)
 
+// headRoom is what seq, instant and clock take at most in the stored bytes.
+const headRoom = 240
+
 // Encode gives the entry its place and writes its stored bytes: what is hashed, for ever.
-func (p *Prepared) Encode(at Place) (Entry, []byte, error) {
-	e := p.entry
+func (p *Prepared) Encode(e *Entry, at Place) ([]byte, error) {
+	*e = p.entry
 	e.Seq, e.At, e.Clock, e.Rows = at.Seq, at.At.UTC().Truncate(time.Millisecond), at.Clock, at.Rows
-	b := make([]byte, 0, len(p.tail)+256+96*len(at.Rows))
+	b := make([]byte, 0, len(p.tail)+headRoom+96*len(at.Rows))
 	b, err := appendHead(b, e)
 	if err != nil {
-		return Entry{}, nil, err
+		return nil, err
 	}
 	b = append(b, p.tail...)
 	if b = append(appendRows(b, e.Rows), '}'); len(b) > MaxLeaf {
-		return Entry{}, nil, ErrLeafSize
+		return nil, ErrLeafSize
 	}
-	return e, b, nil
+	return b, nil
 }
 
 // Draft is the entry as far as it is known before it has its place.
-func (p *Prepared) Draft() Entry { return p.entry }
+func (p *Prepared) Draft() *Entry { return &p.entry }
 
 // The stored form is byte for byte what encoding/json makes of an Entry, written by hand because every commit
 // waits for it.
 
-func appendHead(b []byte, e Entry) ([]byte, error) {
+func appendHead(b []byte, e *Entry) ([]byte, error) {
 	b = append(b, `{"v":`...)
 	b = strconv.AppendInt(b, int64(e.V), 10)
 	b = append(b, `,"alg":"`...)
@@ -184,15 +194,11 @@ func appendHead(b []byte, e Entry) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: at %w", err)
 	}
-	state, err := e.Clock.State.MarshalText()
-	if err != nil {
-		return nil, err
-	}
-	if !isID(e.Clock.Boot) {
-		return nil, errors.New("ledger: the boot id is not an id")
+	if !isID(e.Clock.Boot) || e.Clock.State > clock.Trusted {
+		return nil, errors.New("ledger: the clock gave no boot id, or a state that does not exist")
 	}
 	b = append(b, `,"clock":{"state":"`...)
-	b = append(b, state...)
+	b = append(b, e.Clock.State.String()...)
 	b = append(b, `","boot":"`...)
 	b = append(b, e.Clock.Boot...)
 	b = append(b, `","mono":`...)
@@ -200,7 +206,7 @@ func appendHead(b []byte, e Entry) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-func appendTail(b []byte, e Entry) []byte {
+func appendTail(b []byte, e *Entry) []byte {
 	b = append(b, `,"actor":{"id":"`...)
 	b = append(b, e.Actor.ID...)
 	if e.Actor.Role != "" {
@@ -325,7 +331,7 @@ func ParseEntry(leaf []byte) (Entry, error) {
 
 // Check says whether an entry fits the table of kinds of this build: the centre marks what does not.
 func (e Entry) Check() error {
-	data, err := canonicalData(e.Kind, e.Data)
+	data, err := appendData(nil, e.Kind, e.Data)
 	if err != nil {
 		return err
 	}
@@ -340,5 +346,5 @@ func (e Entry) Check() error {
 			return &InvalidError{e.Kind, c.Name, "commitment is not 32 bytes"}
 		}
 	}
-	return checkHead(e)
+	return e.checkHead()
 }
