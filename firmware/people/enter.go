@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"campuskeep/firmware/store"
@@ -16,10 +15,6 @@ import (
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
 )
-
-// decoy is a hash that no password matches: verifying against it takes as long as against a real one, so that
-// the time of the answer does not say whether a log-in name exists.
-var decoy = sync.OnceValue(func() string { return login.Hash("no password", login.Cost) })
 
 // entrant is somebody whose credentials were found right.
 type entrant struct {
@@ -190,9 +185,9 @@ func (p *People) checkInSlot(name string, c Credentials, keys guardKeys) (entran
 	}
 	stored := s.Password
 	if stored == "" {
-		stored = decoy()
+		stored = p.decoy
 	}
-	ok, rehash, err := login.Verify(c.Password, stored, login.Cost)
+	ok, rehash, err := login.Verify(c.Password, stored, p.o.Cost)
 	switch {
 	case err != nil:
 		return entrant{}, nil, fmt.Errorf("check a password: %w", err)
@@ -204,7 +199,7 @@ func (p *People) checkInSlot(name string, c Credentials, keys guardKeys) (entran
 		return fail("disabled", ErrRefused)
 	}
 	if rehash {
-		s.Password = login.Hash(c.Password, login.Cost)
+		s.Password = login.Hash(c.Password, p.o.Cost)
 	}
 	factor, err := useFactor(&s, c.Code, p.now())
 	switch {

@@ -19,6 +19,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/login"
 )
 
 // testClock stands still until it is moved.
@@ -94,7 +95,7 @@ func (h *house) open() {
 	})
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	h.must(err)
-	h.People, err = people.Open(ctx, people.Options{Store: h.store, Data: fsys, Clock: h.clock, Zone: zone})
+	h.People, err = people.Open(ctx, people.Options{Store: h.store, Data: fsys, Clock: h.clock, Zone: zone, Cost: login.Params{Memory: 64, Time: 1, Threads: 1}})
 	h.must(err)
 }
 

@@ -355,7 +355,7 @@ func TestPersonsAreChecked(t *testing.T) {
 		"unit:err.required":           func(n *people.Person) { n.Unit = "" },
 		"phone:err.phone":             func(n *people.Person) { n.Phone = "12" },
 		"roles:err.required":          func(n *people.Person) { n.Roles = nil },
-		"roles:err.role":              func(n *people.Person) { n.Roles = []account.Role{account.RoleCentreStaff} },
+		"roles:err.role_unknown":      func(n *people.Person) { n.Roles = []account.Role{account.RoleCentreStaff} },
 		"roles:conflict.technical":    func(n *people.Person) { n.Roles = []account.Role{account.RoleAdmin, account.RoleOfficer} },
 	} {
 		n := good

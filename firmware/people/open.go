@@ -24,7 +24,10 @@ import (
 type People struct {
 	o       Options
 	siteKey [32]byte
-	hashing chan struct{} // a slot for each password being hashed: each takes the memory of login.Cost
+	hashing chan struct{} // a slot for each password being hashed: each takes the memory of its cost
+	// decoy is a hash that nobody's password matches: verifying against it takes as long as against a real
+	// one, so that the time of the answer does not say whether a log-in name exists.
+	decoy string
 
 	// writing serialises changes of persons, pupils, classes and cards, so that ids and uniqueness can be
 	// decided on the index. It is taken before mu, never inside it, and held over the commit.
@@ -88,6 +91,9 @@ func Open(_ context.Context, o Options) (*People, error) {
 	if o.Policy == nil {
 		o.Policy = func() Policy { return DefaultPolicy }
 	}
+	if o.Cost == (login.Params{}) {
+		o.Cost = login.Cost
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -95,6 +101,7 @@ func Open(_ context.Context, o Options) (*People, error) {
 		persons: map[string]*personRec{}, byLogin: map[string]string{}, students: map[string]pupil{},
 		enrolled: map[string][]enrolment{}, members: map[string]map[string]bool{}, classes: map[string]classRec{}, cards: map[string]string{},
 		erased: map[string]int{}}
+	p.decoy = login.Hash("no password", o.Cost)
 	p.door.sessions, p.door.attempts = map[string]*session{}, map[string]login.Attempts{}
 	var err error
 	if p.siteKey, err = openSiteKey(o.Data); err != nil {

@@ -95,6 +95,7 @@ type Options struct {
 	Clock  clock.Clock
 	Zone   *time.Location
 	Policy func() Policy // asked at every use; nil: DefaultPolicy
+	Cost   login.Params  // of new password hashes; zero: login.Cost
 	Log    *slog.Logger
 }
 

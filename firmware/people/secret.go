@@ -67,7 +67,7 @@ func (p *People) checkOld(ctx context.Context, who Person, old string, keys guar
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	ok, _, err := login.Verify(old, x.Password, login.Cost)
+	ok, _, err := login.Verify(old, x.Password, p.o.Cost)
 	<-p.hashing
 	if err != nil {
 		return fmt.Errorf("check a password: %w", err)
@@ -86,7 +86,7 @@ func (p *People) hash(ctx context.Context, password string) (string, error) {
 		return "", ctx.Err()
 	}
 	defer func() { <-p.hashing }()
-	return login.Hash(password, login.Cost), nil
+	return login.Hash(password, p.o.Cost), nil
 }
 
 func (p *People) secretOf(person string) (s secret, rev uint64, err error) {

@@ -256,7 +256,7 @@ func (p *People) checkPerson(n Person, with []Person) fielderr.Errors {
 	}
 	for _, r := range n.Roles {
 		if !slices.Contains(StaffRoles, r) {
-			errs.Add("roles", "err.role")
+			errs.Add("roles", "err.role_unknown")
 			break
 		}
 	}
