@@ -64,6 +64,12 @@ func (v *Vault) unlinkDay(ctx context.Context, id dayID, segments []footage.Segm
 	return failed
 }
 
+// HasFile says whether a segment's file is there; in doubt it is.
+func (v *Vault) HasFile(s footage.Segment) bool {
+	_, err := v.o.FS.Stat(filePath(dayID{s.Camera, s.Day}, s.File))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // dropBatch bounds one transaction, so that recorders are not kept waiting for theirs.
 const dropBatch = 4096
 

@@ -72,7 +72,7 @@ func (s source) Segments(ctx context.Context, camera string, span footage.Span) 
 		if anchored {
 			start = span.From.Sub(at)
 			near, unc, _ := places.Anchors.UTC(b.id, start)
-			start += span.From.Sub(near) - unc - margin - MaxSpan
+			start += span.From.Sub(near) - unc - margin - footage.MaxSegment
 		}
 		err := s.index.scan(camera, b.ordinal, start, func(ordinal uint32, seg footage.Segment) bool {
 			if ordinal != b.ordinal {

@@ -39,9 +39,6 @@ var (
 	ErrKeyErased = errors.New("vault: the key of this footage was erased")
 )
 
-// MaxSpan is the longest that one segment may last. Look-ups by time rely on it.
-const MaxSpan = 10 * time.Minute
-
 // Options is what a vault needs from outside.
 type Options struct {
 	FS        disk.FS       // rooted at the vault directory

@@ -384,7 +384,7 @@ func TestBadMetaIsRefused(t *testing.T) {
 		t.Error("a fragment before the last one was taken")
 	}
 	if err := put(w, 11, 1); err == nil {
-		t.Error("a segment became longer than MaxSpan")
+		t.Error("a segment became longer than MaxSegment")
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

@@ -136,8 +136,8 @@ func (w *Writer) Fragment(f Fragment) error {
 		return errors.New("write fragment: the segment is closed")
 	case f.From < w.last || f.To < f.From:
 		return fmt.Errorf("write fragment: %v to %v after %v", f.From, f.To, w.last)
-	case f.To-w.from > MaxSpan:
-		return fmt.Errorf("write fragment: a segment lasts %v at most", MaxSpan)
+	case f.To-w.from > footage.MaxSegment:
+		return fmt.Errorf("write fragment: a segment lasts %v at most", footage.MaxSegment)
 	case w.count == packet.MaxFragments:
 		return fmt.Errorf("write fragment: a segment has %d at most", packet.MaxFragments)
 	case len(f.Data) > packet.MaxRecord:

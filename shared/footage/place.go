@@ -15,6 +15,9 @@ var (
 	ErrCondemned = errors.New("footage: condemned to deletion")
 )
 
+// MaxSegment is the longest that one segment may last. Look-ups by time and the closing of hours rely on it.
+const MaxSegment = 10 * time.Minute
+
 // Places turns (boot, monotonic) pairs into UTC.
 type Places struct {
 	Anchors clock.Anchors

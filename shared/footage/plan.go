@@ -25,23 +25,49 @@ func Watermark(policy Policy, now clock.Reading) time.Time {
 	return now.Earliest().Add(-policy.Keep())
 }
 
+// Verdict is what is to become of one segment.
+type Verdict uint8
+
+const (
+	// Unplaced: nothing is known about when its boot was; it stays.
+	Unplaced Verdict = iota
+	// Live: it has not been kept for its whole time.
+	Live
+	// HeldBack: it would have to go, but a hold in force keeps it.
+	HeldBack
+	// Expired: it must go.
+	Expired
+)
+
+// Judge is the rule of Plan for one segment, with the watermark of its camera. last bounds its last frame from
+// above; it is zero for Unplaced.
+func Judge(s Segment, places Places, holds []Hold, watermark time.Time, now clock.Reading) (v Verdict, last time.Time) {
+	last, ok := places.LastFrame(s)
+	switch {
+	case !ok:
+		return Unplaced, time.Time{}
+	case watermark.IsZero() || last.After(watermark):
+		return Live, last
+	case len(holds) > 0 && HeldBy(holds, places.Place(s), now) != "":
+		return HeldBack, last
+	}
+	return Expired, last
+}
+
 // Plan says which segments of one camera must go now. A segment goes when its last frame is at least
 // N × 24 h old by the most cautious reading of both clocks, then and now: never early. A hold in force keeps
 // what overlaps its span.
 func Plan(segments []Segment, places Places, holds []Hold, policy Policy, now clock.Reading) Due {
 	d := Due{Watermark: Watermark(policy, now)}
 	for _, s := range segments {
-		last, ok := places.LastFrame(s)
-		switch {
-		case !ok:
-			continue
-		case d.Watermark.IsZero() || last.After(d.Watermark):
+		switch v, last := Judge(s, places, holds, d.Watermark, now); v {
+		case Live:
 			if at := last.Add(policy.Keep()); d.Next.IsZero() || at.Before(d.Next) {
 				d.Next = at
 			}
-		case HeldBy(holds, places.Place(s), now) != "":
+		case HeldBack:
 			d.Held = append(d.Held, s)
-		default:
+		case Expired:
 			d.Delete = append(d.Delete, s)
 		}
 	}

@@ -180,3 +180,16 @@ func leaf(r recordHeader, plain []byte) [32]byte {
 	h.Sum(out[:0])
 	return out
 }
+
+// SegmentLeaf is the leaf of a segment in the tree of its camera-hour, as `footage.recorded` and
+// `footage.deleted` entries bind it: file id, content hash, and its first and last frame on the clock of its
+// boot.
+func SegmentLeaf(s footage.Segment) Hash {
+	b := append([]byte("campuskeep segment 1\n"), s.File[:]...)
+	b = append(b, s.Hash[:]...)
+	b = append(b, byte(len(s.Boot)))
+	b = append(b, s.Boot...)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.From))
+	b = binary.BigEndian.AppendUint64(b, uint64(s.To))
+	return LeafHash(b)
+}

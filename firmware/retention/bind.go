@@ -1,0 +1,196 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// perBind is how many camera-hours of one camera, and how many entries in all, go into one Change.
+const perBind = 64
+
+// bind writes a `footage.recorded` entry for every camera-hour that is complete, so that footage is bound
+// before anybody asks for it. An hour is complete when a later one has begun, or its boot has ended.
+func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) {
+	cameras, err := r.o.Vault.Cameras()
+	if err != nil {
+		return 0, err
+	}
+	marks := map[string]bound{}
+	err = r.o.Store.View(func(tx store.Tx) error {
+		for camera, b := range bindings.All(tx) {
+			marks[camera] = b
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read what is bound: %w", err)
+	}
+	for more := true; more; {
+		more = false
+		var c store.Change
+		for _, camera := range cameras {
+			groups, next, rest, err := r.hoursToBind(camera, marks[camera], s)
+			if err != nil {
+				return entries, err
+			}
+			more = more || rest
+			if len(groups) == 0 {
+				continue
+			}
+			for _, g := range groups {
+				c.Entries = append(c.Entries, draft("footage.recorded", camera, g.data()))
+			}
+			c.Puts = append(c.Puts, bindings.Put(camera, next))
+			marks[camera] = next
+			if len(c.Entries) >= perBind {
+				more = true
+				break
+			}
+		}
+		if len(c.Entries) == 0 {
+			break
+		}
+		if _, err := r.o.Store.Commit(ctx, c); err != nil {
+			return entries, fmt.Errorf("bind recorded footage: %w", err)
+		}
+		entries += len(c.Entries)
+	}
+	return entries, nil
+}
+
+// hoursToBind gathers up to perBind complete hours of a camera behind its mark.
+func (r *Retention) hoursToBind(camera string, have bound, s state) (groups []*hourGroup, next bound, more bool, err error) {
+	boots, err := r.o.Vault.Boots(camera)
+	if err != nil {
+		return nil, have, false, err
+	}
+	next = bound{Boots: map[string]time.Duration{}}
+	for _, boot := range boots { // boots without rows are forgotten
+		if from, ok := have.Boots[boot]; ok {
+			next.Boots[boot] = from
+		}
+	}
+	for _, boot := range boots {
+		var open *hourGroup
+		start := time.Duration(0)
+		if from, ok := next.Boots[boot]; ok {
+			start = from + 1
+		}
+		err := r.o.Vault.RowsFrom(camera, boot, start, func(seg footage.Segment) bool {
+			if seg.Boot != boot {
+				return false
+			}
+			p := s.places.Place(seg)
+			if h := hourOf(p); open == nil || !open.hour.Equal(h) {
+				if open != nil {
+					groups = append(groups, open)
+				}
+				if open = nil; len(groups) == perBind {
+					more = true
+					return false
+				}
+				open = &hourGroup{hour: h}
+			}
+			open.add(seg, p.Span.From, p.Span.To)
+			return true
+		})
+		if err != nil {
+			return nil, have, false, err
+		}
+		if open != nil && s.over(boot, open) {
+			groups = append(groups, open)
+		}
+		for _, g := range groups {
+			last := g.rows[len(g.rows)-1]
+			next.Boots[last.Boot] = last.From
+		}
+		if more {
+			break
+		}
+	}
+	return groups, next, more, nil
+}
+
+// over says whether the newest hour of a boot can get no more segments: the boot has ended, or by its own
+// clock the hour has, with time for the last segment to be closed and indexed.
+func (s state) over(boot string, g *hourGroup) bool {
+	if boot != s.now.Boot {
+		return true
+	}
+	last := g.rows[len(g.rows)-1]
+	left := time.Hour - s.places.Place(last).Span.From.Sub(g.hour)
+	return s.now.Mono-last.From > left+footage.MaxSegment+time.Minute
+}
+
+// Reconcile compares files and index, and tells the ledger what it found: footage that is gone without a
+// deletion, and footage that got its row only now, behind the hours already bound.
+func (r *Retention) Reconcile(ctx context.Context) error {
+	report, err := r.o.Vault.Reconcile(ctx, func(seg footage.Segment) bool {
+		s, err := r.look() // anew, because sweeps go on meanwhile
+		return err != nil || errors.Is(s.refuses(seg), footage.ErrCondemned)
+	})
+	if err != nil {
+		return err
+	}
+	var c store.Change
+	if !report.Stopped {
+		for _, seg := range report.Missing {
+			c.Entries = append(c.Entries, draft("footage.damaged", seg.Camera, map[string]any{"file": seg.File.String(), "reason": "missing"}))
+		}
+	}
+	s, err := r.look()
+	if err != nil {
+		return err
+	}
+	late, err := r.behind(report.Recovered, s)
+	if err != nil {
+		return err
+	}
+	c.Entries = append(c.Entries, late...)
+	for part := range slices.Chunk(c.Entries, 4*perBind) {
+		if _, err := r.o.Store.Commit(ctx, store.Change{Entries: part}); err != nil {
+			return fmt.Errorf("report a reconcile: %w", err)
+		}
+	}
+	return nil
+}
+
+// behind makes `footage.recorded` entries for segments that came into the index behind the mark of their boot.
+func (r *Retention) behind(segments []footage.Segment, s state) (entries []ledger.Draft, err error) {
+	type hour struct {
+		camera string
+		at     time.Time
+	}
+	groups := map[hour]*hourGroup{}
+	err = r.o.Store.View(func(tx store.Tx) error {
+		for _, seg := range segments {
+			b, _, _, err := bindings.Get(tx, seg.Camera)
+			if err != nil {
+				return err
+			}
+			if from, ok := b.Boots[seg.Boot]; !ok || seg.From > from {
+				continue
+			}
+			p := s.places.Place(seg)
+			k := hour{seg.Camera, hourOf(p)}
+			if groups[k] == nil {
+				groups[k] = &hourGroup{hour: k.at}
+			}
+			groups[k].add(seg, p.Span.From, p.Span.To)
+		}
+		return nil
+	})
+	keys := slices.SortedFunc(maps.Keys(groups), func(a, b hour) int { return a.at.Compare(b.at) })
+	for _, k := range keys {
+		entries = append(entries, draft("footage.recorded", k.camera, groups[k].data()))
+	}
+	return entries, err
+}

@@ -1,0 +1,449 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"reflect"
+	"slices"
+	"syscall"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/firmware/vault"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
+)
+
+// The way of a segment out of the house, in the order in which things become durable:
+//
+//	1. watermark of its camera in ledger.db, holds looked at again inside that commit: it is condemned,
+//	   nobody is shown it any more
+//	2. unlink, directory synced; what cannot be unlinked stays condemned, with a row, an entry and an alarm
+//	3. `footage.deleted` entry of its camera-hour, with the files it accounts for
+//	4. its row leaves index.db
+//	5. when nothing needs the camera-day's key any more: `key.erase.intent` entry, ring, `key.erased` entry
+//
+// Every step may be repeated; after a crash the sweep goes on from the watermark.
+
+// Result says what a sweep did.
+type Result struct {
+	Settled  bool      // the vault has indexed everything of earlier runs, nothing of a crash is left
+	Bound    int       // `footage.recorded` entries
+	Deleted  int       // segments accounted for in `footage.deleted` entries
+	Unlinked int       // segments whose file went in this sweep
+	Failed   int       // segments that could not be unlinked
+	Held     int       // segments past their time that holds keep
+	Keys     int       // keys destroyed
+	Next     time.Time // when the next segment falls due; zero when none is known
+}
+
+// perRound is how many segments go in one round: what they need in rows must fit one store.Change.
+const perRound = 3500
+
+// perRetry is how many condemned segments of a camera are tried again in one sweep.
+const perRetry = 200
+
+// Sweep makes one pass: binds what was recorded, deletes what is due, destroys keys that nothing needs. It
+// deletes nothing while the clock is not trusted.
+func (r *Retention) Sweep(ctx context.Context) (res Result, err error) {
+	r.sweeping.Lock()
+	defer r.sweeping.Unlock()
+	if !r.settled {
+		if err := r.settle(ctx); err != nil {
+			return res, err
+		}
+		r.settled = true
+	}
+	select {
+	case <-r.o.Vault.Recovered():
+		res.Settled = true
+	default:
+	}
+	s, err := r.look()
+	if err != nil {
+		return res, err
+	}
+	if res.Settled { // before that, an hour may still get segments that a power cut left without a row
+		if res.Bound, err = r.bind(ctx, s); err != nil {
+			return res, err
+		}
+	}
+	if s.now.State != clock.Trusted {
+		return res, nil
+	}
+	if err := r.boundBoots(ctx, &s); err != nil {
+		return res, err
+	}
+	for more := true; more; {
+		if more, err = r.round(ctx, &res); err != nil {
+			return res, err
+		}
+	}
+	return res, nil
+}
+
+// due is what a camera has to give up, as far as one round goes.
+type due struct {
+	camera    string
+	rows      []footage.Segment // must go; some may be unlinked already
+	retries   int               // how many of them could not be unlinked before
+	fresh     bool              // some are not yet condemned
+	held      []footage.Segment
+	openHours map[time.Time]bool // hours with segments that are not due
+	liveDays  map[string]bool    // camera-days with such
+	more      bool
+	next      time.Time
+}
+
+// round deletes up to perRound segments.
+func (r *Retention) round(ctx context.Context, res *Result) (more bool, err error) {
+	s, err := r.look()
+	if err != nil {
+		return false, err
+	}
+	cameras, err := r.cameras(s)
+	if err != nil {
+		return false, err
+	}
+	var list []due
+	total, before := 0, res.Unlinked
+	res.Held, res.Next = 0, time.Time{}
+	for _, camera := range cameras {
+		if total >= perRound {
+			more = true
+			break
+		}
+		d, err := r.collect(camera, s, perRound-total)
+		if err != nil {
+			return false, err
+		}
+		total += len(d.rows) - d.retries
+		more = more || d.more
+		res.Held += len(d.held)
+		if !d.next.IsZero() && (res.Next.IsZero() || d.next.Before(res.Next)) {
+			res.Next = d.next
+		}
+		list = append(list, d)
+	}
+	if err := r.condemn(ctx, list, s); err != nil {
+		if errors.Is(err, errHoldsChanged) {
+			return true, ctx.Err() // look again
+		}
+		return false, err
+	}
+	gone, err := r.unlink(ctx, list, s, res)
+	if err != nil {
+		return false, err
+	}
+	days, accounted, err := r.account(ctx, list, gone, s)
+	if err != nil {
+		return false, err
+	}
+	res.Deleted += accounted
+	progress := accounted > 0 || res.Unlinked > before // without any the disk refuses; the next sweep tries again
+	return more && progress, r.keys(ctx, list, days, s, res)
+}
+
+// cameras lists those of the index and those of the register, which may have keys and no rows.
+func (r *Retention) cameras(s state) ([]string, error) {
+	ids, err := r.o.Vault.Cameras()
+	if err != nil {
+		return nil, err
+	}
+	ids = slices.AppendSeq(ids, maps.Keys(s.policies))
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// collect finds the segments of a camera that are due. Within a boot the rows lie in order, so it reads
+// little more than what is due.
+func (r *Retention) collect(camera string, s state, most int) (due, error) {
+	d := due{camera: camera, openHours: map[time.Time]bool{}, liveDays: map[string]bool{}}
+	policy := policyOf(s.policies, camera)
+	watermark := footage.Watermark(policy, s.now)
+	boots, err := r.o.Vault.Boots(camera)
+	if err != nil {
+		return d, err
+	}
+	gone := r.unlinked[camera]
+	for _, boot := range boots {
+		if s.places.Unplaced(boot) {
+			continue
+		}
+		err := r.o.Vault.RowsFrom(camera, boot, 0, func(seg footage.Segment) bool {
+			if seg.Boot != boot {
+				return false
+			}
+			verdict, last := footage.Judge(seg, s.places, s.holds, watermark, s.now)
+			_, known := s.condemned[seg.File]
+			_, done := gone[seg.File]
+			switch {
+			case verdict == footage.Live:
+				d.openHours[hourOf(s.places.Place(seg))] = true
+				d.liveDays[seg.Day] = true
+				if at := last.Add(policy.Keep()); d.next.IsZero() || at.Before(d.next) {
+					d.next = at
+				}
+				return false
+			case known && !done:
+				if d.retries < perRetry {
+					d.retries++
+					d.rows = append(d.rows, seg)
+				}
+			case verdict == footage.HeldBack && !done:
+				d.held = append(d.held, seg)
+			case len(d.rows)-d.retries >= most:
+				d.more = true
+				h := hourOf(s.places.Place(seg))
+				// An hour with more segments than fit one round is accounted for in parts.
+				d.openHours[h] = !h.Equal(hourOf(s.places.Place(d.rows[0])))
+				d.liveDays[seg.Day] = true
+				return false
+			default:
+				d.rows = append(d.rows, seg)
+				d.fresh = d.fresh || !done
+			}
+			return true
+		})
+		if err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+func hourOf(p footage.Placed) time.Time { return p.Span.From.UTC().Truncate(time.Hour) }
+
+// condemn raises the watermarks of the cameras that have something to delete. The holds are read again in
+// the same transaction: one that was registered since the look makes the round start over.
+func (r *Retention) condemn(ctx context.Context, list []due, s state) error {
+	var c store.Change
+	for _, d := range list {
+		at := footage.Watermark(policyOf(s.policies, d.camera), s.now)
+		if d.fresh && at.After(s.marks[d.camera]) {
+			c.Puts = append(c.Puts, watermarks.Put(d.camera, Watermark{at}))
+		}
+	}
+	if len(c.Puts) == 0 {
+		return nil
+	}
+	c.Check = func(tx store.Tx) error {
+		holds, err := r.o.Holds(tx)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(holds, s.holds) {
+			return errHoldsChanged
+		}
+		return nil
+	}
+	if _, err := r.o.Store.Commit(ctx, c); err != nil {
+		return fmt.Errorf("raise watermarks: %w", err)
+	}
+	return nil
+}
+
+// unlink removes the files of condemned segments and says which are gone. What fails stays condemned: it
+// gets a row, and an entry when it is new.
+func (r *Retention) unlink(ctx context.Context, list []due, s state, res *Result) (gone map[footage.FileID]bool, err error) {
+	gone = map[footage.FileID]bool{}
+	for _, d := range list {
+		var todo []footage.Segment
+		for _, seg := range d.rows {
+			if _, done := r.unlinked[d.camera][seg.File]; done {
+				gone[seg.File] = true
+			} else {
+				todo = append(todo, seg)
+			}
+		}
+		if len(todo) == 0 {
+			continue
+		}
+		failures := r.o.Vault.Unlink(ctx, todo)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		failed := map[footage.FileID]bool{}
+		for _, f := range failures {
+			failed[f.Segment.File] = true
+		}
+		if r.unlinked[d.camera] == nil {
+			r.unlinked[d.camera] = map[footage.FileID]struct{}{}
+		}
+		for _, seg := range todo {
+			if !failed[seg.File] {
+				gone[seg.File] = true
+				r.unlinked[d.camera][seg.File] = struct{}{}
+				res.Unlinked++
+			}
+		}
+		res.Failed += len(failures)
+		if err := r.stay(ctx, d.camera, failures, s); err != nil {
+			return nil, err
+		}
+	}
+	return gone, nil
+}
+
+// stay notes segments that could not be unlinked.
+func (r *Retention) stay(ctx context.Context, camera string, failures []vault.Failure, s state) error {
+	failures = slices.DeleteFunc(failures, func(f vault.Failure) bool { _, known := s.condemned[f.Segment.File]; return known })
+	for part := range slices.Chunk(failures, 1000) {
+		var c store.Change
+		reasons := map[string]int{}
+		for _, f := range part {
+			reason := reasonOf(f.Err)
+			reasons[reason]++
+			c.Puts = append(c.Puts, condemned.Put(camera+"/"+f.Segment.File.String(), Condemned{f.Segment, s.now.Wall, reason}))
+			r.o.Log.Error("condemned footage cannot be unlinked", "camera", camera, "file", f.Segment.File, "err", f.Err)
+		}
+		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+			c.Entries = append(c.Entries, draft("footage.unlinkfailed", camera, map[string]any{"count": reasons[reason], "reason": reason}))
+		}
+		if _, err := r.o.Store.Commit(ctx, c); err != nil {
+			return fmt.Errorf("note what cannot be unlinked: %w", err)
+		}
+	}
+	return nil
+}
+
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "permission"
+	case errors.Is(err, syscall.EROFS):
+		return "read_only"
+	case errors.Is(err, syscall.EIO):
+		return "io"
+	case errors.Is(err, syscall.EBUSY):
+		return "busy"
+	}
+	return "other"
+}
+
+// account writes the `footage.deleted` entries of the camera-hours that are complete, and then drops their
+// rows. It returns the camera-days that lost segments.
+func (r *Retention) account(ctx context.Context, list []due, gone map[footage.FileID]bool, s state) (days map[string]map[string]bool, n int, err error) {
+	days = map[string]map[string]bool{}
+	var c store.Change
+	var drop []footage.Segment
+	for _, d := range list {
+		var hours []time.Time
+		groups := map[time.Time]*hourGroup{}
+		for _, seg := range d.rows {
+			p := s.places.Place(seg)
+			h := hourOf(p)
+			if !gone[seg.File] || d.openHours[h] {
+				continue
+			}
+			if groups[h] == nil {
+				groups[h] = &hourGroup{hour: h}
+				hours = append(hours, h)
+			}
+			last, _ := s.places.LastFrame(seg)
+			groups[h].add(seg, p.Span.From, last)
+		}
+		var files []footage.FileID
+		for _, h := range hours {
+			g := groups[h]
+			data := g.data()
+			data["assurance"] = r.o.Assurance
+			c.Entries = append(c.Entries, draft("footage.deleted", d.camera, data))
+			for _, seg := range g.rows {
+				files = append(files, seg.File)
+				if _, known := s.condemned[seg.File]; known {
+					c.Deletes = append(c.Deletes, condemned.Delete(d.camera+"/"+seg.File.String()))
+				}
+				if days[d.camera] == nil {
+					days[d.camera] = map[string]bool{}
+				}
+				days[d.camera][seg.Day] = true
+			}
+			drop = append(drop, g.rows...)
+		}
+		if len(files) > 0 {
+			c.Puts = append(c.Puts, accounts.Put(d.camera, accounted{files}))
+		}
+	}
+	if len(drop) == 0 {
+		return days, 0, nil
+	}
+	if _, err := r.o.Store.Commit(ctx, c); err != nil {
+		return nil, 0, fmt.Errorf("account for deletions: %w", err)
+	}
+	if err := r.o.Vault.DropRows(drop); err != nil {
+		r.settled = false // the next sweep drops what is accounted for before it counts again
+		return nil, 0, err
+	}
+	for _, seg := range drop {
+		delete(r.unlinked[seg.Camera], seg.File)
+	}
+	return days, len(drop), nil
+}
+
+// hourGroup gathers the segments of one camera-hour for an entry.
+type hourGroup struct {
+	hour        time.Time
+	rows        []footage.Segment
+	leaves      []packet.Hash
+	first, last time.Time
+	bytes       int64
+}
+
+func (g *hourGroup) add(seg footage.Segment, first, last time.Time) {
+	g.rows = append(g.rows, seg)
+	g.leaves = append(g.leaves, packet.SegmentLeaf(seg))
+	if g.first.IsZero() || first.Before(g.first) {
+		g.first = first
+	}
+	if last.After(g.last) {
+		g.last = last
+	}
+	g.bytes += seg.Bytes
+}
+
+// data of the entry: the root binds file id, content hash, first and last frame of every segment, in the
+// order of recording.
+func (g *hourGroup) data() map[string]any {
+	root := packet.TreeRoot(g.leaves)
+	return map[string]any{"hour": g.hour, "count": len(g.rows), "root": root[:], "first": g.first.UTC(), "last": g.last.UTC(), "bytes": g.bytes}
+}
+
+// boundBoots gives every boot of which there is footage and no anchor its upper bound: this instant, the
+// first trusted one that we know to lie after it.
+func (r *Retention) boundBoots(ctx context.Context, s *state) error {
+	cameras, err := r.o.Vault.Cameras()
+	if err != nil {
+		return err
+	}
+	var c store.Change
+	used := map[string]bool{}
+	for _, camera := range cameras {
+		boots, err := r.o.Vault.Boots(camera)
+		if err != nil {
+			return err
+		}
+		for _, boot := range boots {
+			if !used[boot] && boot != s.now.Boot && s.places.Unplaced(boot) {
+				c.Puts = append(c.Puts, bounds.Put(boot, bootBound{s.now.Latest().UTC()}))
+			}
+			used[boot] = true
+		}
+	}
+	for boot := range s.places.Bounds {
+		if !used[boot] {
+			c.Deletes = append(c.Deletes, bounds.Delete(boot))
+		}
+	}
+	if len(c.Puts)+len(c.Deletes) == 0 {
+		return nil
+	}
+	if _, err := r.o.Store.Commit(ctx, c); err != nil {
+		return fmt.Errorf("bound the boots without an anchor: %w", err)
+	}
+	return nil
+}
