@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 
 	"github.com/xuri/excelize/v2"
 
@@ -154,11 +155,46 @@ func rosterCells(b []byte) (cells [][]string, rule string) {
 	if err != nil {
 		return nil, "err.xlsx"
 	}
-	rows, err := f.GetRows(f.GetSheetName(0))
+	sheet := f.GetSheetName(0)
+	rows, err := f.GetRows(sheet)
+	if err == nil {
+		err = markLongNumbers(f, sheet, rows)
+	}
 	if cerr := f.Close(); err != nil || cerr != nil {
 		return nil, "err.xlsx"
 	}
 	return rows, ""
+}
+
+// exactDigits is how many digits a spreadsheet keeps of a number; the rest of a longer one is made up.
+const exactDigits = 15
+
+// markLongNumbers writes numbers that must have lost digits as 4.2E+17, whatever the sheet stored for them, so
+// that the reader refuses them with the reason and not with a check digit that does not match.
+func markLongNumbers(f *excelize.File, sheet string, rows [][]string) error {
+	for i, row := range rows {
+		for j, s := range row {
+			if len(s) <= exactDigits {
+				continue
+			}
+			n, err := strconv.ParseFloat(s, 64)
+			if err != nil {
+				continue
+			}
+			cell, err := excelize.CoordinatesToCellName(j+1, i+1)
+			if err != nil {
+				return err
+			}
+			kind, err := f.GetCellType(sheet, cell)
+			if err != nil {
+				return err
+			}
+			if (kind == excelize.CellTypeUnset || kind == excelize.CellTypeNumber) && n >= 1e15 {
+				row[j] = strconv.FormatFloat(n, 'E', -1, 64)
+			}
+		}
+	}
+	return nil
 }
 
 // ImportRoster stores a roster without faults, all of it or nothing, beginning the enrolments on a date. The

@@ -28,7 +28,7 @@ var Columns = []Column{
 	{"birth", "出生日期", true, "2017-09-14"},
 	{"ethnicity", "民族", false, "汉族"},
 	{"id_kind", "证件类型", false, "居民身份证"},
-	{"id_number", "身份证件号", true, "419999201709140023"},
+	{"id_number", "身份证件号", true, "419999201709140024"},
 	{"national_no", "学籍号", false, ""},
 	{"class", "班级", true, "三年级1班"},
 	{"address", "现住址", false, ""},
