@@ -32,7 +32,10 @@ func (s *Store) Commit(ctx context.Context, c Change) (Receipt, error) {
 		}
 		<-r.done
 	}
-	return r.receipt, r.err
+	if r.err != nil {
+		return Receipt{}, r.err
+	}
+	return r.receipt, nil
 }
 
 // request is a Change on its way through the committer, with everything done that does not need the
@@ -58,7 +61,7 @@ type write struct {
 }
 
 type prepared struct {
-	*ledger.Prepared
+	ledger.Prepared
 	tokens []uint64
 	parts  [][]byte // sealed
 }
@@ -213,14 +216,15 @@ func printable(s string) bool {
 }
 
 func (s *Store) prepareEntries(r *request, drafts []ledger.Draft) error {
-	for _, d := range drafts {
-		p, err := ledger.Prepare(d, rand.Reader)
+	r.receipt.Entries = make([]ledger.Entry, len(drafts))
+	for i, d := range drafts {
+		p, err := ledger.Prepare(&r.receipt.Entries[i], d, rand.Reader)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
-		e := prepared{Prepared: p, tokens: marksOf(p.Draft()).tokens}
+		e := prepared{Prepared: p, tokens: marksOf(p.Entry).tokens}
 		for i, part := range p.Open {
-			sealed, err := s.o.People.Seal(part.Owner, partAAD(p.Draft().Sealed[i]), append(part.Salt[:len(part.Salt):len(part.Salt)], part.Plain...))
+			sealed, err := s.o.People.Seal(part.Owner, partAAD(p.Entry.Sealed[i]), append(part.Salt[:len(part.Salt):len(part.Salt)], part.Plain...))
 			if err != nil {
 				return fmt.Errorf("commit: part %s: %w", part.Name, err)
 			}

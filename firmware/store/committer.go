@@ -165,7 +165,7 @@ func (b *batchTx) place(r *request) (leaves [][]byte, refused error) {
 	}
 	first := b.front.size
 	rows := b.bind(r, first)
-	r.receipt = Receipt{First: first, Last: first, Reading: b.reading, Entries: make([]ledger.Entry, len(r.entries)), Revs: make([]uint64, len(r.puts))}
+	r.receipt.First, r.receipt.Last, r.receipt.Reading, r.receipt.Revs = first, first, b.reading, make([]uint64, len(r.puts))
 	leaves = make([][]byte, len(r.entries))
 	for i, p := range r.entries {
 		at := ledger.Place{
@@ -175,9 +175,9 @@ func (b *batchTx) place(r *request) (leaves [][]byte, refused error) {
 		if rows != nil {
 			at.Rows = rows[i]
 		}
-		leaf, err := p.Encode(&r.receipt.Entries[i], at)
+		leaf, err := p.Encode(at, crcSize)
 		if err != nil {
-			return nil, fmt.Errorf("%w: entry %s with %d rows: %w", ErrInvalid, p.Draft().Kind, len(at.Rows), err)
+			return nil, fmt.Errorf("%w: entry %s with %d rows: %w", ErrInvalid, p.Entry.Kind, len(at.Rows), err)
 		}
 		leaves[i], r.receipt.Last = leaf, at.Seq
 	}

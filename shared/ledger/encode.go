@@ -36,32 +36,32 @@ func (c Commitment) Opens(salt, plain []byte) bool {
 // Prepared is a draft that fits the table of kinds, with everything done that does not depend on its place
 // in the log.
 type Prepared struct {
-	entry Entry
-	tail  []byte     // the stored bytes after the clock, without rows and the closing brace
+	Entry *Entry     // complete but for its place
 	Open  []OpenPart // the sealed parts with the salts of their commitments, in order
+	tail  []byte     // the stored bytes after the clock, without rows and the closing brace
 }
 
-// Prepare checks a draft and makes its commitments with salts from random. The error is an *InvalidError.
-func Prepare(d Draft, random io.Reader) (*Prepared, error) {
-	buf, err := appendData(make([]byte, 0, 512), d.Kind, d.Data) // one allocation for data and tail
+// Prepare checks a draft and makes its commitments with salts from random. It writes into e. The error is an
+// *InvalidError.
+func Prepare(e *Entry, d Draft, random io.Reader) (Prepared, error) {
+	buf, err := appendData(make([]byte, 0, 320), d.Kind, d.Data) // mostly the one allocation for data and tail
 	if err != nil {
-		return nil, err
+		return Prepared{}, err
 	}
-	p := &Prepared{entry: Entry{
-		V: Version, Alg: AlgSHA256, Actor: d.Actor, From: cleanFrom(d.From), Via: d.Via, Kind: d.Kind, Subject: d.Subject,
-	}}
+	*e = Entry{V: Version, Alg: AlgSHA256, Actor: d.Actor, From: cleanFrom(d.From), Via: d.Via, Kind: d.Kind, Subject: d.Subject}
 	if len(buf) > 0 {
-		p.entry.Data = buf[:len(buf):len(buf)]
+		e.Data = buf[:len(buf):len(buf)]
 	}
-	if err := p.entry.checkHead(); err != nil {
-		return nil, err
+	if err := e.checkHead(); err != nil {
+		return Prepared{}, err
 	}
+	p := Prepared{Entry: e}
 	if err := p.seal(d, random); err != nil {
-		return nil, err
+		return Prepared{}, err
 	}
-	p.tail = appendTail(buf[len(buf):], &p.entry)
-	if len(p.tail)+headRoom > MaxLeaf { // refuse here what can never fit
-		return nil, &InvalidError{Kind: d.Kind, Fault: fmt.Sprintf("larger than a leaf may be (%d bytes)", MaxLeaf)}
+	p.tail = appendTail(buf[len(buf):], e)
+	if len(p.tail)+headRoom+maxID > MaxLeaf { // refuse here what can never fit
+		return Prepared{}, &InvalidError{Kind: d.Kind, Fault: fmt.Sprintf("larger than a leaf may be (%d bytes)", MaxLeaf)}
 	}
 	return p, nil
 }
@@ -87,7 +87,7 @@ func (p *Prepared) seal(d Draft, random io.Reader) error {
 			return fmt.Errorf("ledger: salt: %w", err)
 		}
 		p.Open = append(p.Open, OpenPart{Name: part.Name, Owner: part.Owner, Salt: salt, Plain: part.Plain})
-		p.entry.Sealed = append(p.entry.Sealed, Commitment{Name: part.Name, Owner: part.Owner, Sum: commit(salt, part.Plain)})
+		p.Entry.Sealed = append(p.Entry.Sealed, Commitment{Name: part.Name, Owner: part.Owner, Sum: commit(salt, part.Plain)})
 	}
 	return nil
 }
@@ -157,14 +157,15 @@ type Place struct {
 // ErrLeafSize: the entry with its rows is larger than a leaf may be.
 var ErrLeafSize = fmt.Errorf("ledger: larger than a leaf may be (%d bytes)", MaxLeaf)
 
-// headRoom is what seq, instant and clock take at most in the stored bytes.
-const headRoom = 240
+// headRoom is what seq, instant and clock take at most in the stored bytes, without the boot id.
+const headRoom = 160
 
-// Encode gives the entry its place and writes its stored bytes: what is hashed, for ever.
-func (p *Prepared) Encode(e *Entry, at Place) ([]byte, error) {
-	*e = p.entry
+// Encode gives the entry its place and writes its stored bytes, hashed like that for ever. They have room for
+// extra bytes behind them.
+func (p Prepared) Encode(at Place, extra int) ([]byte, error) {
+	e := p.Entry
 	e.Seq, e.At, e.Clock, e.Rows = at.Seq, at.At.UTC().Truncate(time.Millisecond), at.Clock, at.Rows
-	b := make([]byte, 0, len(p.tail)+headRoom+96*len(at.Rows))
+	b := make([]byte, 0, headRoom+len(at.Clock.Boot)+len(p.tail)+96*len(at.Rows)+extra)
 	b, err := appendHead(b, e)
 	if err != nil {
 		return nil, err
@@ -175,9 +176,6 @@ func (p *Prepared) Encode(e *Entry, at Place) ([]byte, error) {
 	}
 	return b, nil
 }
-
-// Draft is the entry as far as it is known before it has its place.
-func (p *Prepared) Draft() *Entry { return &p.entry }
 
 // The stored form is byte for byte what encoding/json makes of an Entry, written by hand because every commit
 // waits for it.
