@@ -80,7 +80,7 @@ func (e *Office) form(by account.Who, was, a register.Application) register.Appl
 	out.Undertakings, out.Attachments = slices.Clone(a.Undertakings), slices.Clone(a.Attachments)
 	out.Wanted = nil
 	for _, w := range a.Wanted {
-		out.Wanted = append(out.Wanted, register.Want{Place: w.Place, Span: utc(w.Span)})
+		out.Wanted = append(out.Wanted, register.Want{Place: w.Place, Span: utc(w.Span), Cameras: e.cameraIDs(w.Place)})
 	}
 	return out
 }
@@ -106,7 +106,7 @@ func submitted(a register.Application, hold string, draft drafter) (ledger.Draft
 }
 
 func (e *Office) firstHold(a register.Application) string {
-	for _, h := range register.Holds(a, e.cameraIDs, e.o.Rules, e.schoolDay) {
+	for _, h := range register.Holds(a, e.o.Rules, e.schoolDay) {
 		return h.ID
 	}
 	return ""
@@ -128,7 +128,7 @@ func (e *Office) Review(ctx context.Context, by account.Who, id string, cameras 
 }
 
 func (e *Office) review(by account.Who, s *step, cameras []string, note string, at clock.Reading) error {
-	if err := e.reviewable(s.after, cameras); err != nil {
+	if err := reviewable(s.after, cameras); err != nil {
 		return err
 	}
 	if err := s.next(register.Event{Kind: register.Review, By: by.ID, Cameras: cameras}, at); err != nil {
@@ -139,10 +139,10 @@ func (e *Office) review(by account.Who, s *step, cameras []string, note string, 
 }
 
 // reviewable checks that every camera stands at a wanted place.
-func (e *Office) reviewable(a register.Application, cameras []string) error {
+func reviewable(a register.Application, cameras []string) error {
 	var faults fielderr.Errors
 	for _, c := range cameras {
-		if !slices.ContainsFunc(a.Places(), func(p string) bool { return slices.Contains(e.cameraIDs(p), c) }) {
+		if !slices.ContainsFunc(a.Wanted, func(w register.Want) bool { return slices.Contains(w.Cameras, c) }) {
 			faults.Add("cameras", "err.not_asked")
 			break
 		}
@@ -155,7 +155,7 @@ func (e *Office) reviewable(a register.Application, cameras []string) error {
 // dates that d leaves empty are what was asked for.
 func (e *Office) Decide(ctx context.Context, by account.Who, id string, d register.Decision) (register.Application, error) {
 	return e.act(ctx, by, account.ActApplicationDecide, id, func(f filed, s *step, at clock.Reading) error {
-		e.fill(&d, f.app)
+		fill(&d, f.app)
 		if f.app.State == register.Submitted {
 			if err := e.review(by, s, d.Cameras, "", at); err != nil {
 				return err
@@ -177,18 +177,19 @@ func (e *Office) Decide(ctx context.Context, by account.Who, id string, d regist
 }
 
 // fill completes a decision with what was asked for.
-func (e *Office) fill(d *register.Decision, a register.Application) {
+func fill(d *register.Decision, a register.Application) {
 	if len(d.Cameras) == 0 {
 		d.Cameras = slices.Clone(a.Cameras)
 	}
 	if len(d.Cameras) == 0 {
-		for _, p := range a.Places() {
-			d.Cameras = append(d.Cameras, e.cameraIDs(p)...)
+		for _, w := range a.Wanted {
+			d.Cameras = append(d.Cameras, w.Cameras...)
 		}
 	}
 	if len(d.Spans) == 0 {
 		d.Spans = a.Spans()
 	}
+	d.Spans = slices.Clone(d.Spans)
 	for i := range d.Spans {
 		d.Spans[i] = utc(d.Spans[i])
 	}

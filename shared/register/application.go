@@ -52,8 +52,9 @@ type Application struct {
 
 // Want is one place for one span, as the applicant thinks of it.
 type Want struct {
-	Place string       `json:"place"`
-	Span  footage.Span `json:"span"`
+	Place   string       `json:"place"`
+	Span    footage.Span `json:"span"`
+	Cameras []string     `json:"cameras,omitempty"` // in service there at submission; what is held and may be approved
 }
 
 // Recipient is one named person who will see the footage (F9).
@@ -151,6 +152,23 @@ func (a Application) NeedsSecond() bool {
 	return a.Publication || a.Identified || slices.ContainsFunc(a.Recipients, func(r Recipient) bool { return r.Outside })
 }
 
+// approved are the decision's cameras that stand where this span was wanted: two places at two times are not two
+// places at both times.
+func (a Application) approved(s footage.Span) []string {
+	var out []string
+	for _, w := range a.Wanted {
+		if s.From.Before(w.Span.From) || s.To.After(w.Span.To) {
+			continue
+		}
+		for _, c := range w.Cameras {
+			if slices.Contains(a.Decision.Cameras, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	return normal(out)
+}
+
 // Grants are what the application allows its applicant: nothing unless it stands approved.
 func (a Application) Grants() []account.Grant {
 	d := a.Decision
@@ -159,7 +177,7 @@ func (a Application) Grants() []account.Grant {
 	}
 	var out []account.Grant
 	for _, s := range d.Spans {
-		g := account.Grant{Application: a.ID, Person: a.Applicant, Cameras: slices.Clone(d.Cameras),
+		g := account.Grant{Application: a.ID, Person: a.Applicant, Cameras: a.approved(s),
 			From: s.From, To: s.To, Since: d.From.Begin(), Until: d.Until.End()}
 		for _, w := range d.Ways {
 			g.Ways = append(g.Ways, string(w))

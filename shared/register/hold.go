@@ -17,13 +17,13 @@ const (
 )
 
 // Holds is what the application holds in its present state: a function of the application alone, so that a
-// change of state and the change of its holds can never disagree. cameras gives the ids at a place.
-func Holds(a Application, cameras func(place string) []string, r Rules, is SchoolDays) []footage.Hold {
+// change of state and the change of its holds can never disagree.
+func Holds(a Application, r Rules, is SchoolDays) []footage.Hold {
 	switch {
 	case a.State.Undecided():
-		return wantedHolds(a, cameras, AfterSchoolDays(a.Submitted, r.UndecidedDays, is), HoldUndecided)
+		return wantedHolds(a, AfterSchoolDays(a.Submitted, r.UndecidedDays, is), HoldUndecided)
 	case a.State == Rejected:
-		return wantedHolds(a, cameras, AfterSchoolDays(a.Ended, r.ComplaintDays, is), HoldComplaint)
+		return wantedHolds(a, AfterSchoolDays(a.Ended, r.ComplaintDays, is), HoldComplaint)
 	case a.Decision == nil || !a.Decision.Approved:
 		return nil
 	case a.State == Revoked:
@@ -34,11 +34,11 @@ func Holds(a Application, cameras func(place string) []string, r Rules, is Schoo
 	return nil
 }
 
-func wantedHolds(a Application, cameras func(string) []string, until time.Time, reason string) []footage.Hold {
+func wantedHolds(a Application, until time.Time, reason string) []footage.Hold {
 	var out []footage.Hold
 	for i, w := range a.Wanted {
-		if ids := normal(cameras(w.Place)); len(ids) > 0 {
-			out = append(out, hold(a, i, ids, w.Span, until, reason))
+		if len(w.Cameras) > 0 {
+			out = append(out, hold(a, i, normal(w.Cameras), w.Span, until, reason))
 		}
 	}
 	return out
@@ -47,7 +47,7 @@ func wantedHolds(a Application, cameras func(string) []string, until time.Time, 
 func decidedHolds(a Application, until time.Time, reason string) []footage.Hold {
 	var out []footage.Hold
 	for i, s := range a.Decision.Spans {
-		out = append(out, hold(a, i, slices.Clone(a.Decision.Cameras), s, until, reason))
+		out = append(out, hold(a, i, a.approved(s), s, until, reason))
 	}
 	return out
 }

@@ -111,8 +111,13 @@ func approve(a Application, e Event, at time.Time) (Application, fielderr.Errors
 	d.By, d.At, d.Approved, d.Code = e.By, at, true, ""
 	d.Cameras = normal(d.Cameras)
 	faults := within(a, d, at)
-	d.Part = partial(a, d)
 	b.Decision, b.State = &d, Approved
+	// A span at places none of whose cameras were approved is not approved either.
+	d.Spans = slices.DeleteFunc(slices.Clone(d.Spans), func(s footage.Span) bool { return len(b.approved(s)) == 0 })
+	if len(faults) == 0 && len(d.Spans) == 0 {
+		faults.Add("spans", "err.required")
+	}
+	d.Part = partial(a, d)
 	if a.NeedsSecond() {
 		b.State = AwaitSecond
 	}

@@ -81,7 +81,7 @@ func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
 		"use ends first":      {func(a *Application) { a.UseFrom = "2026-05-28" }, "use_until: err.from_after_to"},
 		"no such day":         {func(a *Application) { a.UseUntil = "2026-02-30" }, "use_until: err.date"},
 		"two cameras a night": {func(a *Application) {
-			a.Wanted = []Want{{"自行车棚", footage.Span{From: day.Add(-13 * h), To: day.Add(-30 * time.Minute)}}}
+			a.Wanted = []Want{{"自行车棚", footage.Span{From: day.Add(-13 * h), To: day.Add(-30 * time.Minute)}, nil}}
 		}, "wanted: err.hold_cap [25 0 24]"},
 		"everything": {func(a *Application) { *a = Application{} },
 			"unit: err.required; contact: err.required; purpose: err.choice; reason: err.required; ways: err.required; wanted: err.required; use_from: err.date; recipients: err.required"},
@@ -201,5 +201,35 @@ func TestAvailability(t *testing.T) {
 	}
 	if a = Available(c, want, nil, nil, now, day); len(a.Present) != 0 || a.Lacking() != 7*time.Minute {
 		t.Errorf("nothing there: %+v", a)
+	}
+}
+
+// Covers F4, F12: two places at two times are not two places at both times.
+func TestGrantKeepsPlacesAndTimesTogether(t *testing.T) {
+	a := sample()
+	a.Ways = []Way{WayView}
+	tuesday := a.Wanted[0].Span
+	monday := footage.Span{From: tuesday.From.Add(-24 * time.Hour), To: tuesday.To.Add(-24 * time.Hour)}
+	a.Wanted = []Want{{"东大门外", tuesday, []string{"c01"}}, {"自行车棚", monday, []string{"c02", "c03"}}}
+	for _, e := range []Event{{Kind: Submit, By: applicant}, {Kind: Review, By: "p002", Cameras: []string{"c01", "c02"}},
+		{Kind: Approve, By: "p002", Decision: &Decision{Cameras: []string{"c01", "c02"}, Spans: []footage.Span{monday, tuesday}, Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}}} {
+		b, err := Next(a, e, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a = b
+	}
+	grants, holds := a.Grants(), Holds(a, DefaultRules, weekdays)
+	if len(grants) != 2 || fmt.Sprint(grants[0].Cameras, grants[1].Cameras) != "[c02] [c01]" || !grants[0].From.Equal(monday.From) {
+		t.Errorf("%+v", grants)
+	}
+	if len(holds) != 2 || fmt.Sprint(holds[0].Cameras, holds[1].Cameras) != "[c02] [c01]" {
+		t.Errorf("%+v", holds)
+	}
+	// Approving one place only drops the other one's time.
+	a.State, a.Decision = UnderReview, nil
+	b, err := Next(a, Event{Kind: Approve, By: "p002", Decision: &Decision{Cameras: []string{"c01"}, Spans: a.Spans(), Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}}, day)
+	if err != nil || len(b.Decision.Spans) != 1 || !b.Decision.Part || !b.Decision.Spans[0].From.Equal(tuesday.From) {
+		t.Errorf("%v %+v", err, b.Decision)
 	}
 }

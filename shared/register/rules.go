@@ -31,6 +31,7 @@ const (
 	maxReason      = 500
 	maxLine        = 60
 	maxWanted      = 16
+	maxCameras     = 64 // of a list in the log
 	maxRecipients  = 20
 	maxAttachments = 10
 )
@@ -86,7 +87,7 @@ func wanted(e *fielderr.Errors, a Application, f Facts) {
 		e.Add("wanted", "err.required")
 	}
 	tooMany(e, "wanted", len(a.Wanted), maxWanted)
-	sum := f.Held
+	sum, distinct := f.Held, map[string]bool{}
 	for i, w := range a.Wanted {
 		field := fmt.Sprintf("wanted.%d.", i)
 		cameras := f.Cameras(w.Place)
@@ -102,7 +103,11 @@ func wanted(e *fielderr.Errors, a Application, f Facts) {
 			continue
 		}
 		sum += time.Duration(len(cameras)) * w.Span.Duration()
+		for _, c := range cameras {
+			distinct[c.ID] = true
+		}
 	}
+	tooMany(e, "wanted", len(distinct), maxCameras)
 	if len(*e) == 0 && sum > f.Rules.CameraTime {
 		e.Add("wanted", "err.hold_cap", hours(sum), hours(f.Held), hours(f.Rules.CameraTime))
 	}
