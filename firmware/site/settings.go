@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"campuskeep/shared/fielderr"
+	"campuskeep/shared/login"
 	"campuskeep/shared/register"
 )
 
@@ -40,4 +41,9 @@ func (s Settings) Check() fielderr.Errors {
 	in("report_days", r.ReportDays, 1, 7) // F15: one week at most
 	in("filing_days", r.FilingDays, 0, 30)
 	return errs
+}
+
+// SessionRules are the settings of a log-in as the rules take them.
+func (s Settings) SessionRules() login.SessionRules {
+	return login.SessionRules{Idle: time.Duration(s.SessionIdle) * time.Minute, Absolute: time.Duration(s.SessionHours) * time.Hour}
 }
