@@ -94,6 +94,7 @@ func (b *Bus) pauseBusy(ctx context.Context) error {
 func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
 	t := time.NewTimer(replyWithin)
 	defer t.Stop()
+	behind := time.Now().Add(10 * replyWithin)
 	before := b.dec.malformed
 	defer func() {
 		if n := b.dec.malformed - before; n > 0 {
@@ -103,8 +104,13 @@ func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
 	for {
 		for f, ok := b.dec.next(); ok; f, ok = b.dec.next() {
 			busy := f.code == replyBusy && f.seq == 0
-			if f.reply && f.address == d.Address && (f.seq == d.seq || busy) {
+			switch {
+			case !f.reply || f.address != d.Address:
+			case f.seq == d.seq || busy:
 				return f, nil
+			case time.Now().Before(behind):
+				// A repeat of an earlier answer: it is there, and behind. Giving up would lose what it has to say.
+				t.Reset(replyWithin)
 			}
 		}
 		if b.dec.malformed != before {
