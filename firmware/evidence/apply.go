@@ -41,8 +41,12 @@ func (e *Office) Submit(ctx context.Context, by account.Who, a register.Applicat
 	}
 	now := e.o.Clock.Now()
 	form := e.form(by, before.app, a)
+	disk, err := e.disk(ctx, form)
+	if err != nil {
+		return a, err
+	}
 	if err := register.Validate(form, register.Facts{Now: now, Cameras: e.camerasAt,
-		Held: e.heldBy(by.ID, a.ID, now.Wall), Rules: e.o.Rules}); err != nil {
+		Held: e.heldBy(by.ID, a.ID, now.Wall), Disk: disk, Rules: e.o.Rules}); err != nil {
 		return a, err
 	}
 	after, err := register.Next(form, register.Event{Kind: register.Submit, By: by.ID}, now.Wall.UTC())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -69,12 +70,19 @@ func (s *switchable) failWith(err error) {
 	s.fail = err
 }
 
-type noFootage struct{}
+// minutes is a source that has every minute of every camera, of one size.
+type minutes struct{ bytes int64 }
 
-func (noFootage) Segments(context.Context, string, footage.Span) ([]footage.Placed, error) {
-	return nil, nil
+func (m *minutes) Segments(_ context.Context, camera string, span footage.Span) (out []footage.Placed, _ error) {
+	for at := span.From.Truncate(time.Minute); at.Before(span.To); at = at.Add(time.Minute) {
+		id := footage.FileID{camera[len(camera)-1]}
+		binary.BigEndian.PutUint64(id[8:], uint64(at.Unix()))
+		out = append(out, footage.Placed{Segment: footage.Segment{Camera: camera, File: id, Bytes: m.bytes},
+			Span: footage.Span{From: at, To: at.Add(time.Minute)}, Anchored: true})
+	}
+	return out, nil
 }
-func (noFootage) OpenSegment(context.Context, footage.Segment) (footage.SegmentReader, error) {
+func (*minutes) OpenSegment(context.Context, footage.Segment) (footage.SegmentReader, error) {
 	return nil, errors.New("none")
 }
 
@@ -87,6 +95,7 @@ type house struct {
 	people  *switchable
 	store   *store.Store
 	office  *Office
+	footage *minutes
 	cameras []footage.Camera
 	stop    func()
 }
@@ -103,6 +112,7 @@ func newHouse(t testing.TB) *house {
 		clock: &watchClock{r: clock.Reading{Wall: begin, Uncertainty: time.Second, State: clock.Trusted, Boot: "b1", Mono: time.Hour}},
 		cameras: []footage.Camera{{ID: "c01", Place: "东大门外", Policy: policy}, {ID: "c02", Place: "自行车棚", Policy: policy},
 			{ID: "c03", Place: "自行车棚", Policy: policy}}}
+	h.footage = &minutes{bytes: 1 << 20}
 	h.open()
 	t.Cleanup(func() { h.close() })
 	return h
@@ -129,7 +139,7 @@ func (h *house) open() {
 		must(h.t, h.store.Close())
 	}
 	h.office, err = Open(Options{Store: h.store, Clock: h.clock, Cameras: func() []footage.Camera { return h.cameras },
-		Footage: noFootage{}, SchoolDay: weekday, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Footage: h.footage, Capacity: func() (uint64, error) { return 100 << 30, nil }, SchoolDay: weekday, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	must(h.t, err)
 }
 

@@ -50,9 +50,10 @@ type Options struct {
 	Store     *store.Store
 	Clock     clock.Clock
 	Cameras   func() []footage.Camera
-	Footage   footage.Source         // what there is, for the form; its guard hides what is past the ceiling
-	SchoolDay func(date string) bool // 2006-01-02
-	Rules     register.Rules         // zero: register.DefaultRules
+	Footage   footage.Source                   // what there is, for the form; its guard hides what is past the ceiling
+	Capacity  func() (bytes uint64, err error) // of the footage disk, for the cap on holds; nil: not counted
+	SchoolDay func(date string) bool           // 2006-01-02
+	Rules     register.Rules                   // zero: register.DefaultRules
 	Log       *slog.Logger
 }
 

@@ -244,3 +244,32 @@ func refusedWith(t *testing.T, err error, reason string) {
 		t.Fatalf("want refusal %s, got %v", reason, err)
 	}
 }
+
+// Covers F3, F4: all holds together take at most a tenth of the disk, a file that two hold counted once.
+func TestHoldsOfAllApplicationsStayUnderATenthOfTheDisk(t *testing.T) {
+	h := newHouse(t)
+	h.footage.bytes = 100 << 20 // 90 minutes: 9,000 MB of the 10,240 there are for holds
+	_, err := h.office.Submit(t.Context(), teacher, form())
+	must(t, err)
+	_, err = h.office.Submit(t.Context(), leader, form()) // the same footage costs nothing more
+	must(t, err)
+	other := form()
+	other.Wanted[0].Place = "自行车棚"
+	_, err = h.office.Submit(t.Context(), leader, other)
+	if faults, ok := errors.AsType[fielderr.Errors](err); !ok || faults[0].Rule != "err.hold_disk" {
+		t.Fatalf("27,000 MB of holds: %v", err)
+	}
+}
+
+// The form learns what there is while it is filled in.
+func TestAvailabilityFromTheSource(t *testing.T) {
+	h := newHouse(t)
+	w := form().Wanted
+	w = append(w, register.Want{Place: "自行车棚", Span: footage.Span{From: begin.Add(-time.Hour), To: begin.Add(time.Hour)}},
+		register.Want{Place: "月球", Span: w[0].Span}, register.Want{Place: "东大门外", Span: footage.Span{From: begin, To: begin}})
+	offers, err := h.office.Available(t.Context(), w)
+	must(t, err)
+	if len(offers) != 3 || offers[0].Camera.ID != "c01" || !offers[0].Complete() || offers[2].Want != 1 || offers[2].Camera.ID != "c03" {
+		t.Fatalf("%+v", offers)
+	}
+}

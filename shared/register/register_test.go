@@ -107,6 +107,23 @@ func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
 	}
 }
 
+// Covers F3, F4: all holds together take at most a tenth of the disk; the form says how much.
+func TestHoldsTakeAtMostATenthOfTheDisk(t *testing.T) {
+	f := facts()
+	f.Disk = Disk{Total: 1000 << 30, Held: 90 << 30, Asked: 10 << 30}
+	if err := Validate(sample(), f); err != nil {
+		t.Error(err)
+	}
+	f.Disk.Asked++
+	if err := Validate(sample(), f); err == nil || err.Error() != "wanted: err.hold_disk [10240 102400 10]" {
+		t.Error(err)
+	}
+	f.Disk.Total = 0 // not known
+	if err := Validate(sample(), f); err != nil {
+		t.Error(err)
+	}
+}
+
 // Covers F6: numbers as documents print them, and ids that sort.
 func TestNumbers(t *testing.T) {
 	a := Application{Year: 2026, No: 47, Decision: &Decision{Year: 2026, No: 32}}

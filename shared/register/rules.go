@@ -16,6 +16,7 @@ import (
 // Rules are the settings where the regulation is silent; [DefaultRules] is safe.
 type Rules struct {
 	CameraTime    time.Duration `json:"camera_time"`    // held at most per applicant, cameras × time
+	DiskPercent   int           `json:"disk_percent"`   // of the footage disk, held at most by all applications together
 	UseDays       int           `json:"use_days"`       // longest period of use
 	UndecidedDays int           `json:"undecided_days"` // school days until an undecided application and its hold end
 	ComplaintDays int           `json:"complaint_days"` // school days that the hold stays after a refusal or revocation
@@ -24,7 +25,7 @@ type Rules struct {
 }
 
 // DefaultRules are design §5 and §7.
-var DefaultRules = Rules{CameraTime: 24 * time.Hour, UseDays: 14, UndecidedDays: 10, ComplaintDays: 5, ReportDays: 7, FilingDays: 7}
+var DefaultRules = Rules{CameraTime: 24 * time.Hour, DiskPercent: 10, UseDays: 14, UndecidedDays: 10, ComplaintDays: 5, ReportDays: 7, FilingDays: 7}
 
 // Limits of the form. They keep an application readable by a person and its row small.
 const (
@@ -41,7 +42,15 @@ type Facts struct {
 	Now     clock.Reading
 	Cameras func(place string) []footage.Camera
 	Held    time.Duration // camera time that the applicant's other applications hold
+	Disk    Disk          // zero: not known, not counted
 	Rules   Rules
+}
+
+// Disk is what holds cost, in bytes.
+type Disk struct {
+	Total uint64 // of the footage disk
+	Held  uint64 // by all other applications
+	Asked uint64 // by this one
 }
 
 // Validate checks an application before submission and names every field at fault; nil when all is well.
@@ -110,6 +119,9 @@ func wanted(e *fielderr.Errors, a Application, f Facts) {
 	tooMany(e, "wanted", len(distinct), maxCameras)
 	if len(*e) == 0 && sum > f.Rules.CameraTime {
 		e.Add("wanted", "err.hold_cap", hours(sum), hours(f.Held), hours(f.Rules.CameraTime))
+	}
+	if d := f.Disk; len(*e) == 0 && d.Total > 0 && d.Asked > 0 && d.Held+d.Asked > d.Total/100*uint64(f.Rules.DiskPercent) {
+		e.Add("wanted", "err.hold_disk", d.Asked>>20, (d.Held+d.Asked)>>20, f.Rules.DiskPercent)
 	}
 }
 
