@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,6 +42,9 @@ func VerifyHead(checkpoint []byte, keys []string, trusted []Verifier) (Head, err
 	}
 	h := Head{Checkpoint: c}
 	for i, v := range all {
+		if _, err := base64.StdEncoding.Strict().DecodeString(n.Sigs[i].Base64); err != nil {
+			return Head{}, errors.New("ledger: a signature is not in canonical form")
+		}
 		if n.Sigs[i].Name != v.Name() || n.Sigs[i].Hash != v.KeyHash() {
 			return Head{}, errors.New("ledger: the signatures and the keys given along do not match")
 		}
