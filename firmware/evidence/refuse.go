@@ -55,6 +55,8 @@ func (e *Office) refuse(ctx context.Context, by account.Who, action account.Acti
 	if !e.no.first(k, draft, e.o.Clock.Now().Mono) {
 		return refused
 	}
+	// Whoever is refused must not escape the log by hanging up.
+	ctx = context.WithoutCancel(ctx)
 	if _, err := e.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{draft(1)}}); err != nil {
 		e.no.missed(k)
 		e.o.Log.Error("a refused attempt is not in the log yet", "action", string(action), "reason", reason, "error", err)

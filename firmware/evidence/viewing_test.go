@@ -183,3 +183,15 @@ func TestStormOfRefusalsIsCountedNotWrittenOut(t *testing.T) {
 		t.Fatalf("%d of 6000 refusals are accounted for", total)
 	}
 }
+
+// Covers F13: hanging up does not keep a refusal out of the log.
+func TestRefusalIsEnteredAlsoForWhoHangsUp(t *testing.T) {
+	h := newHouse(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	_, err := h.office.OpenViewing(ctx, teacher, "c01", lastHour, Playback, "")
+	refusedWith(t, err, "may.no_grant")
+	if n := len(h.entries("access.refused")); n != 1 {
+		t.Fatalf("%d entries", n)
+	}
+}

@@ -32,6 +32,7 @@ func (a Availability) Lacking() time.Duration { return covered(a.Missing) + cove
 // office's time to answer.
 func Available(c footage.Camera, want footage.Span, segments []footage.Placed, holds []footage.Hold, now clock.Reading, answerBy time.Time) Availability {
 	a := Availability{Camera: c.ID}
+	want.To = earlier(want.To, now.Wall) // what is yet to come is not missing
 	ceiling := now.Latest().Add(-c.Policy.Keep())
 	for _, s := range segments {
 		span := s.Span.Intersect(want)
