@@ -89,6 +89,22 @@ type Retention struct {
 	unlinked  map[string]map[footage.FileID]struct{} // guarded by sweeping; by camera: gone, not yet accounted
 	settled   bool                                   // guarded by sweeping; what a crash left is finished
 	lookedAll bool                                   // guarded by sweeping; every day key was considered once
+
+	telling sync.Mutex
+	last    Status // guarded by telling
+}
+
+// Status is how the last sweep of Run ended, for pages.
+type Status struct {
+	Result
+	At time.Time // by the wall clock; zero before the first
+}
+
+// Last is the last sweep that Run finished.
+func (r *Retention) Last() Status {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	return r.last
 }
 
 // New prepares retention; it starts nothing.
@@ -121,6 +137,11 @@ func (r *Retention) Run(ctx context.Context) error {
 		res, err := r.Sweep(ctx)
 		if err != nil && ctx.Err() == nil {
 			r.o.Log.Error("sweep failed", "err", err)
+		}
+		if err == nil {
+			r.telling.Lock()
+			r.last = Status{res, r.o.Clock.Now().Wall}
+			r.telling.Unlock()
 		}
 		if err == nil && res.Settled && (reconciled.IsZero() || time.Since(reconciled) > reconcileEvery) {
 			reconciled = time.Now()

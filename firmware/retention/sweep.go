@@ -165,6 +165,9 @@ func (r *Retention) collect(camera string, s state, most int) (due, error) {
 	d := due{camera: camera, openHours: map[time.Time]bool{}, liveDays: map[string]bool{}}
 	policy := policyOf(s.policies, camera)
 	watermark := footage.Watermark(policy, s.now)
+	if s.marks[camera].After(watermark) { // a policy was raised since: what was condemned stays so
+		watermark = s.marks[camera]
+	}
 	boots, err := r.o.Vault.Boots(camera)
 	if err != nil {
 		return d, err

@@ -93,21 +93,14 @@ func (v *Vault) Days(camera string) (days []string) {
 	return days
 }
 
-// DayEmpty says whether nothing needs the key of a camera-day any more: no writer, no mark, and no file but
-// those whose own key a hold keeps.
+// DayEmpty says whether nothing needs the key of a camera-day any more: no writer, and no file, with a row
+// or without, but those whose own key a hold keeps.
 func (v *Vault) DayEmpty(camera, day string) (bool, error) {
 	id := dayID{camera, day}
 	v.mu.Lock()
 	busy := v.busy(id)
 	v.mu.Unlock()
 	if busy {
-		return false, nil
-	}
-	marks, err := v.index.marks()
-	if err != nil {
-		return false, fmt.Errorf("look into camera-day: %w", err)
-	}
-	if _, marked := marks[id]; marked {
 		return false, nil
 	}
 	_, free, err := v.unneeded(id)
@@ -166,13 +159,6 @@ func (v *Vault) EraseDay(camera, day string) (err error) {
 		defer v.mu.Unlock()
 		use.erasing, use.ready = false, false // whoever begins there again makes a new key
 	}()
-	marks, err := v.index.marks()
-	if err != nil {
-		return fmt.Errorf("erase camera-day: %w", err)
-	}
-	if _, marked := marks[id]; marked {
-		return ErrDayInUse
-	}
 	files, free, err := v.unneeded(id)
 	if err != nil {
 		return fmt.Errorf("erase camera-day: %w", err)
