@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 	"math/big"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -158,6 +161,12 @@ func (c *certificates) create(d disk.FS, id string) error {
 
 // Root is the authority's certificate in PEM, for people to install.
 func (c *certificates) Root() []byte { return c.pem }
+
+// Fingerprint is the root's SHA-256 as people compare it.
+func (c *certificates) Fingerprint() string {
+	sum := sha256.Sum256(c.root.Raw)
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
 
 // TLS is the configuration of the office listener.
 func (c *certificates) TLS() *tls.Config {

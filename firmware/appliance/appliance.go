@@ -1,0 +1,271 @@
+// Package appliance puts the rooms of the box together: it opens them in floor order, hands each the few
+// things it needs of the others, runs them as one, and stops them in the opposite order.
+//
+// It owns the data directory's lock, the listeners and the order of start and stop. It must never hold a
+// rule or a table of its own: what it does between rooms is translation.
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"campuskeep/firmware/disk"
+	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/gate"
+	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/office"
+	"campuskeep/firmware/people"
+	"campuskeep/firmware/playback"
+	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/retention"
+	"campuskeep/firmware/site"
+	"campuskeep/firmware/store"
+	"campuskeep/firmware/timekeeper"
+	"campuskeep/firmware/vault"
+	"campuskeep/shared/footage"
+)
+
+// Version of this build.
+var Version = func() string {
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
+		return b.Main.Version
+	}
+	return "0.1.0"
+}()
+
+// Deps are what a test or a tool replaces; zero values are the real machine.
+type Deps struct {
+	Host    timekeeper.HostClock // the machine's clocks
+	Sources []timekeeper.Source  // in place of those that the configuration declares
+	Disk    disk.FS              // the data directory
+	Footage disk.FS              // the vault directory
+	Log     *slog.Logger
+}
+
+// Appliance is the box, opened. The rooms are there for tools that work on a stopped box.
+type Appliance struct {
+	Config   Config
+	Keeper   *timekeeper.Keeper
+	Store    *store.Store
+	Vault    *vault.Vault
+	Site     *site.Site
+	People   *people.People
+	Keeping  *retention.Retention
+	Evidence *evidence.Office
+	Gate     *gate.Gate
+
+	log       *slog.Logger
+	zone      *time.Location
+	data      disk.FS
+	lock      io.Closer
+	certs     *certificates
+	source    footage.Source
+	recorder  *recorder.Recorder
+	player    *playback.Player
+	office    *office.Office
+	line      *line // to the centre; nil when the box works alone
+	doors     doors
+	rigs      map[string]*rig // OSDP lines by port
+	lamps     *lamps          // nil: no panel
+	listen    net.Listener
+	control   net.Listener
+	notes     notes
+	usage     usage
+	assurance string // of an erasure: what the root key's place is worth
+}
+
+// Open opens every room. It starts nothing: [Appliance.Run] does. Opening the same data directory twice is
+// refused.
+func Open(ctx context.Context, cfg Config, d Deps) (*Appliance, error) {
+	a := &Appliance{Config: cfg, log: d.Log, rigs: map[string]*rig{}, notes: newNotes()}
+	for _, b := range cfg.Bus {
+		a.rigs[b.Port] = &rig{}
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if err := a.open(ctx, d); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *Appliance) open(ctx context.Context, d Deps) (err error) {
+	if a.zone, err = time.LoadLocation(a.Config.Appliance.Timezone); err != nil {
+		return fmt.Errorf("appliance.timezone: %w", err)
+	}
+	host, err := a.openGround(d)
+	if err != nil {
+		return err
+	}
+	keys, err := a.openLedger(d, host)
+	if err != nil {
+		return err
+	}
+	if err := a.openVault(d, keys); err != nil {
+		return err
+	}
+	if err := a.openRooms(ctx); err != nil {
+		return err
+	}
+	return a.openEdges()
+}
+
+// openGround opens what everything stands on: the directory, its lock, the machine's clocks.
+func (a *Appliance) openGround(d Deps) (timekeeper.HostClock, error) {
+	a.data = d.Disk
+	if a.data == nil {
+		var err error
+		if a.data, err = disk.Real(a.Config.Appliance.Data); err != nil {
+			return nil, fmt.Errorf("open the data directory: %w", err)
+		}
+	}
+	var err error
+	if a.lock, err = a.data.Lock("campuskeepd.lock"); err != nil {
+		return nil, fmt.Errorf("the data directory %s is in use by another campuskeepd: %w", a.Config.Appliance.Data, err)
+	}
+	if d.Host != nil {
+		return d.Host, nil
+	}
+	return timekeeper.NewMachine()
+}
+
+func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) (*keyring.Root, error) {
+	root, err := keyring.OpenRoot(a.data)
+	if err != nil {
+		return nil, fmt.Errorf("open the keys: %w", err)
+	}
+	a.assurance, _ = root.Label()
+	ring, err := root.Ring("people")
+	if err != nil {
+		return nil, fmt.Errorf("open the people ring: %w", err)
+	}
+	signer, err := openSigner(a.data)
+	if err != nil {
+		return nil, err
+	}
+	sources := d.Sources
+	if sources == nil {
+		sources = a.sources(host)
+	}
+	a.Keeper = timekeeper.New(timekeeper.Options{Host: host, Sources: sources, Log: a.log})
+	a.Store, err = store.Open(store.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring, Signer: signer, Log: a.log})
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	if err := a.Keeper.Attach(a.Store); err != nil {
+		return nil, fmt.Errorf("open the clock's record: %w", err)
+	}
+	return root, nil
+}
+
+func (a *Appliance) openVault(d Deps, root *keyring.Root) error {
+	fsys := d.Footage
+	if fsys == nil {
+		path := a.Config.Vault.Path
+		if path == "" {
+			path = filepath.Join(a.Config.Appliance.Data, "vault")
+		}
+		var err error
+		if fsys, err = disk.Real(path); err != nil {
+			return fmt.Errorf("open the vault directory: %w", err)
+		}
+	}
+	keys, err := root.Ring("footage")
+	if err != nil {
+		return fmt.Errorf("open the footage ring: %w", err)
+	}
+	a.Vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: root,
+		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.notes.vault, Log: a.log})
+	if err != nil {
+		return fmt.Errorf("open the vault: %w", err)
+	}
+	return nil
+}
+
+// openRooms opens the rooms that know the school.
+func (a *Appliance) openRooms(ctx context.Context) (err error) {
+	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Log: a.log}); err != nil {
+		return err
+	}
+	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Log: a.log}); err != nil {
+		return err
+	}
+	if err = a.openKeeping(); err != nil {
+		return err
+	}
+	a.Evidence, err = evidence.Open(evidence.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.doors = doors{a}
+	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.doors, Site: a.doors, Clock: a.Keeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
+	return err
+}
+
+// schoolDay says whether the calendar has school on a date (2006-01-02).
+func (a *Appliance) schoolDay(date string) bool {
+	day, _, err := a.Site.Calendar().Day(date)
+	if err != nil {
+		a.log.Error("the calendar does not know the day", "date", date, "err", err)
+		return true // a deadline in school days then comes early rather than never
+	}
+	return day.School
+}
+
+// openEdges opens what talks to the outside.
+func (a *Appliance) openEdges() (err error) {
+	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Keeper, Zone: a.zone, Gap: a.notes.gap, Log: a.log})
+	a.player = playback.New(a.source, a.recorder, a.Keeper, a.log)
+	if a.lamps, err = openLamps(a.Config.Panel, a.log); err != nil {
+		return err
+	}
+	if err = a.openLine(); err != nil {
+		return err
+	}
+	if a.certs, err = openCertificates(a.data, a.Keeper, a.Config.Appliance.ID, a.Config.Office.Names); err != nil {
+		return err
+	}
+	a.office, err = office.New(office.Deps{
+		Log: a.log, Clock: a.Keeper, Zone: a.zone,
+		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw},
+		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Player: a.player, Gate: a.Gate, Time: a.Keeper,
+		Status: status{a}, Metrics: a.metrics(),
+	})
+	return err
+}
+
+// Close releases everything. A running appliance is stopped by ending Run's context first.
+func (a *Appliance) Close() error {
+	var errs []error
+	if a.listen != nil {
+		errs = append(errs, ignoreClosed(a.listen.Close()))
+	}
+	if a.control != nil {
+		errs = append(errs, ignoreClosed(a.control.Close()))
+	}
+	if a.Vault != nil {
+		errs = append(errs, a.Vault.Close())
+	}
+	if a.Store != nil {
+		errs = append(errs, a.Store.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

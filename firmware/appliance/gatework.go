@@ -1,0 +1,169 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"campuskeep/firmware/gate"
+	"campuskeep/firmware/panel"
+	"campuskeep/firmware/reader"
+	"campuskeep/shared/attendance"
+)
+
+// doors is the school as the gate sees it: who carries which card, which way a reader serves.
+type doors struct{ a *Appliance }
+
+func (d doors) ByCard(hash []byte) (student, class string, ok bool) { return d.a.People.ByCard(hash) }
+
+func (d doors) Classes(date string) []gate.Class {
+	var out []gate.Class
+	for _, c := range d.a.People.Classes(date) {
+		g := gate.Class{ID: c.ID}
+		for _, s := range d.a.People.Roster(c.ID, date) {
+			g.Students = append(g.Students, s.ID)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func (d doors) Calendar() attendance.Calendar { return d.a.Site.Calendar() }
+
+func (d doors) Readers() []gate.Reader {
+	var out []gate.Reader
+	for _, r := range d.a.Site.Readers() {
+		if !r.Retired {
+			out = append(out, gate.Reader{ID: r.ID, Direction: r.Direction})
+		}
+	}
+	return out
+}
+
+// rig is one OSDP line at work.
+type rig struct {
+	mu  sync.Mutex
+	bus *reader.Bus // guarded by mu; nil while no reader is registered on the line
+}
+
+// serveLine runs one OSDP line, anew whenever the readers registered on it change.
+func (a *Appliance) serveLine(ctx context.Context, b BusConfig) error {
+	r := a.rigs[b.Port]
+	changed, cancel := a.Site.Subscribe()
+	defer cancel()
+	for ctx.Err() == nil {
+		devices := a.devices(b.Port)
+		lap, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		if len(devices) == 0 {
+			a.log.Warn("no reader is registered on this line", "port", b.Port)
+			done = nil
+		} else {
+			bus, err := reader.New(reader.Options{Name: b.Port, Devices: devices, Clock: a.Keeper, OnCard: a.Gate.Handle, OnState: a.notes.reader, Log: a.log,
+				Open: func() (io.ReadWriteCloser, error) { return reader.OpenSerial(b.Port, b.Baud) }})
+			if err != nil {
+				stop()
+				return err
+			}
+			r.set(bus)
+			go func() { done <- bus.Run(lap) }()
+		}
+		err := a.untilReadersChange(ctx, b.Port, devices, changed, done)
+		stop()
+		r.set(nil)
+		if err != nil {
+			return err
+		}
+		if done != nil {
+			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// untilReadersChange returns nil when the line must be served anew or the context ends. What Run answers is put
+// back for the caller.
+func (a *Appliance) untilReadersChange(ctx context.Context, port string, now []reader.Device, changed <-chan struct{}, done chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-done:
+			done <- err
+			if err != nil {
+				return err
+			}
+			return nil
+		case <-changed:
+			if !slices.Equal(now, a.devices(port)) {
+				return nil
+			}
+		}
+	}
+}
+
+func (a *Appliance) devices(port string) []reader.Device {
+	var out []reader.Device
+	for _, r := range a.Site.Readers() {
+		if r.Port == port && !r.Retired {
+			out = append(out, reader.Device{ID: r.ID, Address: byte(r.Address)})
+		}
+	}
+	return out
+}
+
+func (r *rig) set(b *reader.Bus) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bus = b
+}
+
+func (r *rig) current() *reader.Bus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bus
+}
+
+// show gives a signal at a reader and, where one is wired beside it, at the panel.
+func (a *Appliance) show(id string, s attendance.Signal) {
+	if a.lamps != nil && a.lamps.reader == id {
+		a.lamps.Show(s)
+	}
+	for _, r := range a.rigs {
+		bus := r.current()
+		if bus == nil {
+			continue
+		}
+		switch err := bus.Feedback(id, s); {
+		case err == nil:
+			return
+		case !errors.Is(err, reader.ErrNoReader):
+			a.log.Warn("the reader cannot show the signal", "reader", id, "err", err)
+			return
+		}
+	}
+}
+
+// lamps is the panel beside one reader.
+type lamps struct {
+	*panel.Panel
+	reader string
+}
+
+func openLamps(c PanelConfig, log *slog.Logger) (*lamps, error) {
+	if c.Green == "" && c.Amber == "" && c.Buzzer == "" {
+		return nil, nil
+	}
+	out, err := panel.Open(panel.Names{Green: c.Green, Amber: c.Amber, Buzzer: c.Buzzer})
+	if err != nil {
+		return nil, err
+	}
+	return &lamps{panel.New(out, log), c.Reader}, nil
+}
+
+var _ gate.Students = doors{}

@@ -1,0 +1,131 @@
+package appliance
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"campuskeep/firmware/reader"
+	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/store"
+	"campuskeep/firmware/vault"
+	"campuskeep/shared/ledger"
+)
+
+// notes carries what the devices report into the log. Devices must not wait and nothing may be missed, so
+// reports queue here in order. The same alarm again within a minute is counted instead of written, so that a
+// failing disk cannot bury the log.
+type notes struct {
+	queue chan report
+	mu    sync.Mutex
+	seen  map[alarmKey]*repeated // guarded by mu
+}
+
+// report is one thing to write; what it needs of the house is given when it is written.
+type report func(context.Context, *Appliance) error
+
+type alarmKey struct{ code, camera string }
+
+type repeated struct {
+	last  time.Time // written; the process's monotonic clock
+	count int64     // since then
+}
+
+const (
+	sameAlarm  = time.Minute
+	queueNotes = 1024
+)
+
+func newNotes() notes {
+	return notes{queue: make(chan report, queueNotes), seen: map[alarmKey]*repeated{}}
+}
+
+func (n *notes) gap(g recorder.Gap) {
+	n.queue <- func(ctx context.Context, a *Appliance) error { // the recorder's own queue waits, not its cameras
+		return a.enter(ctx, "footage.gap", g.Camera, map[string]any{"from": g.From.Wall.UTC(), "to": g.To.Wall.UTC(), "cause": string(g.Cause)})
+	}
+}
+
+func (n *notes) reader(s reader.Status) {
+	write := func(ctx context.Context, a *Appliance) error { return a.Gate.ReaderState(ctx, s) }
+	select {
+	case n.queue <- write:
+	default: // thousands of changes in one commit: the next state tells the truth again
+	}
+}
+
+func (n *notes) vault(x vault.Alarm) {
+	key := alarmKey{x.Code, x.Camera}
+	n.mu.Lock()
+	r := n.seen[key]
+	if r != nil && time.Since(r.last) < sameAlarm {
+		r.count++
+		n.mu.Unlock()
+		return
+	}
+	count := int64(1)
+	if r != nil {
+		count += r.count
+	}
+	n.seen[key] = &repeated{last: time.Now()}
+	n.mu.Unlock()
+	write := func(ctx context.Context, a *Appliance) error {
+		if x.Code == "damaged" {
+			return a.enter(ctx, "footage.damaged", x.Camera, map[string]any{"file": x.Segment.File.String(), "reason": "record"})
+		}
+		data := map[string]any{"code": "vault." + x.Code, "count": count}
+		if x.Camera != "" {
+			data["camera"] = x.Camera
+		}
+		return a.enter(ctx, "system.fault", x.Camera, data)
+	}
+	select {
+	case n.queue <- write:
+	default: // the log itself does not keep up: the vault has logged the alarm, and its next one comes
+	}
+}
+
+// run writes what is told until ctx ends, then what is still queued.
+func (n *notes) run(ctx context.Context, a *Appliance) error {
+	for {
+		select {
+		case r := <-n.queue:
+			n.write(ctx, a, r)
+		case <-ctx.Done():
+			rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			for {
+				select {
+				case r := <-n.queue:
+					n.write(rest, a, r)
+				default:
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// write tries until it is written: a full disk is mended by people, and the report must not be lost meanwhile.
+func (n *notes) write(ctx context.Context, a *Appliance, r report) {
+	pause := 250 * time.Millisecond
+	for {
+		err := r(context.WithoutCancel(ctx), a)
+		if err == nil {
+			return
+		}
+		a.log.Error("a report is not in the log yet", "err", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+			pause = min(2*pause, 10*time.Second)
+		}
+	}
+}
+
+// enter commits one entry of what the appliance does or notices by itself.
+func (a *Appliance) enter(ctx context.Context, kind ledger.Kind, subject string, data any) error {
+	_, err := a.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaSystem, Kind: kind, Subject: subject, Data: data}}})
+	return err
+}

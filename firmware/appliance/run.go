@@ -1,0 +1,167 @@
+package appliance
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"campuskeep/firmware/recorder"
+	"campuskeep/shared/footage"
+)
+
+// Listen opens the office listener and the control socket. Run does it when nobody did.
+func (a *Appliance) Listen() (err error) {
+	if a.listen == nil {
+		if a.listen, err = net.Listen("tcp", a.Config.Office.Listen); err != nil {
+			return fmt.Errorf("office.listen: %w", err)
+		}
+	}
+	if a.control == nil {
+		a.control, err = listenControl(a.Config)
+	}
+	return err
+}
+
+// Address is where the office page listens.
+func (a *Appliance) Address() net.Addr { return a.listen.Addr() }
+
+// Run runs the box until ctx ends or a room fails. The ledger and the vault outlive everyone who writes to
+// them, so that the last entries and fragments are kept.
+func (a *Appliance) Run(ctx context.Context) error {
+	if err := a.Listen(); err != nil {
+		return err
+	}
+	ground, stopGround := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopGround()
+	upper, stopUpper := context.WithCancel(ctx)
+	defer stopUpper()
+	var base errgroup.Group
+	for _, run := range []func(context.Context) error{a.Store.Run, a.Vault.Run} {
+		base.Go(func() error {
+			defer stopUpper() // without its ground nothing above may go on
+			return run(ground)
+		})
+	}
+	err := a.enter(ctx, "system.start", "", map[string]any{"version": Version, "clean": a.endedCleanly()})
+	if err == nil {
+		err = a.runRooms(upper)
+	}
+	stopUpper()
+	if e := a.enter(ground, "system.stop", "", nil); e != nil {
+		err = errors.Join(err, fmt.Errorf("enter the stop: %w", e))
+	}
+	stopGround()
+	return errors.Join(err, base.Wait())
+}
+
+// endedCleanly says whether the last entry is that of a stop.
+func (a *Appliance) endedCleanly() bool {
+	size := a.Store.Size()
+	if size == 0 {
+		return true
+	}
+	e, err := a.Store.Entry(size - 1)
+	return err == nil && e.Kind == "system.stop"
+}
+
+func (a *Appliance) runRooms(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	start := func(name string, run func(context.Context) error) {
+		g.Go(func() error {
+			if err := run(gctx); err != nil && !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	start("clock", a.Keeper.Run)
+	start("reports", func(ctx context.Context) error { return a.notes.run(ctx, a) })
+	start("people", a.People.Run)
+	start("evidence", a.Evidence.Run)
+	start("retention", a.Keeping.Run)
+	start("gate", a.Gate.Run)
+	start("cameras", a.followCameras)
+	start("storage", a.measure)
+	start("recorder", a.recorder.Run)
+	start("office", a.office.Run)
+	start("office page", func(ctx context.Context) error { return a.serveOffice(ctx) })
+	start("control", a.serveControl)
+	for _, b := range a.Config.Bus {
+		start("line "+b.Port, func(ctx context.Context) error { return a.serveLine(ctx, b) })
+	}
+	if a.lamps != nil {
+		start("panel", a.lamps.Run)
+	}
+	if a.line != nil {
+		start("centre", a.line.Run)
+	}
+	return g.Wait()
+}
+
+// followCameras gives the recorder the cameras of the register, again after every change.
+func (a *Appliance) followCameras(ctx context.Context) error {
+	changed, cancel := a.Site.Subscribe()
+	defer cancel()
+	for {
+		var cams []recorder.Camera
+		for _, c := range a.Site.Cameras() {
+			if c.Retired || c.Custody != footage.CustodyVault {
+				continue
+			}
+			login, err := a.Site.Credentials(c.ID)
+			if err != nil {
+				return err
+			}
+			cams = append(cams, recorder.Camera{Camera: c, User: login.User, Password: login.Password})
+		}
+		a.recorder.SetCameras(cams)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// serveOffice answers the office page until ctx ends; requests under way get a moment.
+func (a *Appliance) serveOffice(ctx context.Context) error {
+	srv := &http.Server{
+		Handler:           a.office.Handler(),
+		TLSConfig:         a.certs.TLS(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	return serve(ctx, srv, tls.NewListener(a.listen, withHTTP2(srv.TLSConfig)))
+}
+
+func withHTTP2(c *tls.Config) *tls.Config {
+	c.NextProtos = []string{"h2", "http/1.1"}
+	return c
+}
+
+func serve(ctx context.Context, srv *http.Server, l net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(end); err != nil {
+		return srv.Close() // live pages stay open until they are cut
+	}
+	return nil
+}

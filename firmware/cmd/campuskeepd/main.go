@@ -1,0 +1,137 @@
+// Command campuskeepd is the appliance: one process that records, deletes on time, answers the office page,
+// reads cards and ships its ledger. This file reads flags, environment and the configuration file; everything
+// else is firmware/appliance.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // boards are often without a time zone database
+
+	"campuskeep/firmware/appliance"
+	"campuskeep/shared/config"
+)
+
+//go:embed campuskeep.example.toml
+var example string
+
+const usage = `campuskeepd keeps a school's camera footage exactly thirty days and proves who saw it.
+
+  campuskeepd run -c campuskeep.toml            start; stops cleanly on SIGTERM
+  campuskeepd init -c campuskeep.toml           make the data directory and print the set-up code
+  campuskeepd enrol -c campuskeep.toml -token T  enrol at the centre with a one-time token
+  campuskeepd check -c campuskeep.toml [-full]   verify the invariants, running or stopped
+  campuskeepd export-log -c campuskeep.toml [-o file]   the whole log, for any RFC 6962 implementation
+  campuskeepd example                           print a commented configuration
+  campuskeepd version
+`
+
+// Exit statuses: 0 done, 1 failed, 2 wrong use or configuration, 3 check found something.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitFound  = 3
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(errOut, usage)
+		return exitUsage
+	}
+	flags := flag.NewFlagSet("campuskeepd "+args[0], flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	file := flags.String("c", "/etc/campuskeep/campuskeep.toml", "configuration file")
+	token := flags.String("token", "", "enrol: one-time token that the centre printed")
+	full := flags.Bool("full", false, "check: decrypt every fragment, not only headers, indexes and ends")
+	to := flags.String("o", "-", "export-log: file to write, - for standard output")
+	verbose := flags.Bool("v", false, "log more")
+	if err := flags.Parse(args[1:]); err != nil {
+		return exitUsage
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(errOut, "campuskeepd %s: %q is not understood\n\n%s", args[0], flags.Arg(0), usage)
+		return exitUsage
+	}
+	switch args[0] {
+	case "version":
+		fmt.Fprintln(out, "campuskeepd", appliance.Version)
+		return 0
+	case "example":
+		fmt.Fprint(out, example)
+		return 0
+	case "run", "init", "enrol", "check", "export-log":
+	default:
+		fmt.Fprintf(errOut, "campuskeepd: there is no command %q\n\n%s", args[0], usage)
+		return exitUsage
+	}
+	cfg, err := read(*file)
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		return exitUsage
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
+	switch args[0] {
+	case "run":
+		err = appliance.Serve(ctx, cfg, log)
+	case "init":
+		err = appliance.Init(ctx, cfg, log, out)
+	case "enrol":
+		if *token == "" {
+			fmt.Fprintln(errOut, "campuskeepd enrol: -token is missing: the centre prints it (campuskeep-cloud token)")
+			return exitUsage
+		}
+		err = appliance.Enrol(ctx, cfg, *token, log)
+	case "check":
+		var found int
+		found, err = appliance.Check(ctx, cfg, *full, out)
+		if err == nil && found > 0 {
+			return exitFound
+		}
+	case "export-log":
+		err = export(ctx, cfg, *to, out)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(errOut, "campuskeepd %s: %v\n", args[0], err)
+		return exitFailed
+	}
+	return 0
+}
+
+func read(file string) (appliance.Config, error) {
+	cfg := appliance.Default()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return cfg, fmt.Errorf("read the configuration: %w (campuskeepd example prints one)", err)
+	}
+	return cfg, config.Decode(file, text, &cfg)
+}
+
+func export(ctx context.Context, cfg appliance.Config, to string, out io.Writer) (err error) {
+	if to == "-" {
+		return appliance.ExportLog(ctx, cfg, out)
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return appliance.ExportLog(ctx, cfg, f)
+}
