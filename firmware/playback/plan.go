@@ -28,14 +28,21 @@ const (
 // plan is the fixed content of one viewing: what its playlist lists and nothing else.
 type plan struct {
 	items []item
-	inits []footage.Segment // one for each time line
-	index map[string]int    // file id → item
+	lines []line
+	index map[string]int // file id → item
+}
+
+// line is one time line: the segments of one recorder session between two gaps.
+type line struct {
+	init  footage.Segment // has the initialisation section of them all
+	scale map[uint32]uint32
+	by    time.Duration // to be added to its times, so that the viewing is one time line from its first picture on
 }
 
 // item is one segment's share of a viewing.
 type item struct {
 	footage.Placed
-	init  int
+	line  int
 	fresh bool // something is missing before it, or a new time line starts
 	parts []part
 }
@@ -67,7 +74,7 @@ func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
 			it.parts = []part{{0, -1, s.Span.From, s.Span.Duration()}}
 		} else {
 			opened++
-			if it.parts, err = p.cut(ctx, s, v.Span, it.fresh); gone(err) {
+			if it.parts, err = p.cut(ctx, pl, s, v.Span, it.fresh); gone(err) {
 				why = err
 				continue
 			} else if err != nil {
@@ -91,6 +98,7 @@ func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
 func gone(err error) bool {
 	for _, e := range []error{
 		fs.ErrNotExist, footage.ErrPastCeiling, footage.ErrCondemned, vault.ErrKeyErased, packet.ErrDamaged, packet.ErrFormat,
+		errBoxes,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -109,25 +117,58 @@ func (pl *plan) fresh(s footage.Placed) bool {
 }
 
 func (pl *plan) add(it item) {
-	if it.fresh {
-		pl.inits = append(pl.inits, it.Segment)
-	}
-	it.init = len(pl.inits) - 1
+	it.line = len(pl.lines) - 1
 	pl.index[it.File.String()] = len(pl.items)
 	pl.items = append(pl.items, it)
 }
 
-// cut groups the fragments that lie within the span, from key frame to key frame. A fresh item starts with a key
-// frame or not at all.
-func (p *Player) cut(ctx context.Context, s footage.Placed, span footage.Span, fresh bool) (parts []part, err error) {
+// cut opens a segment and groups its fragments that lie within the span. A fresh one starts with a key frame or not
+// at all, and begins a line.
+func (p *Player) cut(ctx context.Context, pl *plan, s footage.Placed, span footage.Span, fresh bool) (parts []part, err error) {
 	r, err := p.src.OpenSegment(ctx, s.Segment)
 	if err != nil {
 		return nil, fmt.Errorf("playback: open segment %s: %w", s.File, err)
 	}
-	frags := r.Fragments()
-	if err := r.Close(); err != nil {
-		return nil, fmt.Errorf("playback: close segment %s: %w", s.File, err)
+	defer func() {
+		if closeErr := r.Close(); closeErr != nil {
+			err = errors.Join(err, fmt.Errorf("playback: close segment %s: %w", s.File, closeErr))
+		}
+	}()
+	parts = group(s, r.Fragments(), span, fresh)
+	if fresh && len(parts) > 0 {
+		err = pl.begin(s.Segment, r, parts[0])
 	}
+	return parts, err
+}
+
+// begin starts a line with the first part of a segment.
+func (pl *plan) begin(s footage.Segment, r footage.SegmentReader, first part) error {
+	b, err := r.Fragment(first.first)
+	if err != nil {
+		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, err)
+	}
+	l := line{init: s}
+	if l.scale, err = scales(r.Init()); err != nil {
+		return fmt.Errorf("playback: initialisation section of segment %s: %w", s.File, err)
+	}
+	times, err := decodeTimes(b)
+	if err != nil {
+		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, err)
+	}
+	t := times[0]
+	if l.scale[t.track] == 0 {
+		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, errBoxes)
+	}
+	if len(pl.items) > 0 {
+		l.by = first.from.Sub(pl.items[0].parts[0].from)
+	}
+	l.by -= fromTicks(t.ticks, l.scale[t.track])
+	pl.lines = append(pl.lines, l)
+	return nil
+}
+
+// group makes parts, from key frame to key frame, of the fragments that lie within the span.
+func group(s footage.Placed, frags []footage.FragmentInfo, span footage.Span, fresh bool) (parts []part) {
 	light := s.Bytes < heavy
 	for i, f := range frags {
 		at := fragSpan(s, f)
@@ -144,7 +185,7 @@ func (p *Player) cut(ctx context.Context, s footage.Placed, span footage.Span, f
 			parts[n-1].long = at.To.Sub(parts[n-1].from)
 		}
 	}
-	return parts, nil
+	return parts
 }
 
 // fragSpan places a fragment in UTC.
@@ -173,7 +214,7 @@ func (pl *plan) playlist() []byte {
 			if n > 0 {
 				b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 			}
-			b = appendMap(b, it.init)
+			b = appendMap(b, it.line)
 		}
 		b = appendDate(b, it.parts[0].from)
 		for i, pt := range it.parts {

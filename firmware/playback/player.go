@@ -172,16 +172,17 @@ func (p *Player) Init(ctx context.Context, id string, n int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n < 0 || n >= len(pl.inits) {
+	if n < 0 || n >= len(pl.lines) {
 		return nil, ErrNoPart
 	}
-	r, err := p.src.OpenSegment(ctx, pl.inits[n])
+	s := pl.lines[n].init
+	r, err := p.src.OpenSegment(ctx, s)
 	if err != nil {
-		return nil, fmt.Errorf("playback: open segment %s: %w", pl.inits[n].File, err)
+		return nil, fmt.Errorf("playback: open segment %s: %w", s.File, err)
 	}
 	init := r.Init()
 	if err := r.Close(); err != nil {
-		return nil, fmt.Errorf("playback: close segment %s: %w", pl.inits[n].File, err)
+		return nil, fmt.Errorf("playback: close segment %s: %w", s.File, err)
 	}
 	return init, nil
 }

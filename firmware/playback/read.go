@@ -46,7 +46,12 @@ func (p *Player) read(ctx context.Context, v *viewing, pl *plan, segment string,
 		if err != nil {
 			return nil, span, fmt.Errorf("playback: fragment %d of segment %s: %w", k, it.File, err)
 		}
+		n := len(media)
 		media = append(media, b...)
+		l := pl.lines[it.line]
+		if err := shift(media[n:], l.by, l.scale); err != nil {
+			return nil, span, fmt.Errorf("playback: fragment %d of segment %s: %w", k, it.File, err)
+		}
 		if span.From.IsZero() {
 			span = at
 		}

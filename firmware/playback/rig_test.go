@@ -1,0 +1,154 @@
+package playback_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"campuskeep/firmware/disk"
+	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/playback"
+	"campuskeep/firmware/vault"
+	"campuskeep/scripts/sim/history"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+)
+
+// now is when the tests think they happen: an hour's history ends here.
+var now = time.Date(2026, 3, 9, 14, 0, 0, 0, time.UTC)
+
+var anchor = clock.Anchor{Boot: "b1", Mono: 90 * 24 * time.Hour, UTC: now}
+
+func places() footage.Places { return footage.Places{Anchors: clock.NewAnchors(anchor)} }
+
+// hand is a clock set by hand.
+type hand struct {
+	mu sync.Mutex
+	r  clock.Reading
+}
+
+func newHand() *hand {
+	return &hand{r: clock.Reading{Wall: now, State: clock.Trusted, Boot: "b1", Mono: anchor.Mono}}
+}
+
+func (h *hand) Now() clock.Reading {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.r
+}
+
+func (h *hand) advance(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.r.Wall, h.r.Mono = h.r.Wall.Add(d), h.r.Mono+d
+}
+
+// openVault opens a vault on a real disk and runs it.
+func openVault(t testing.TB) *vault.Vault {
+	t.Helper()
+	dir := t.TempDir()
+	fsys, err := disk.Real(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := keyring.OpenRoot(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := root.Ring("footage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fsys.MkdirAll("vault", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	vfs, err := disk.Real(filepath.Join(dir, "vault"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(vault.Options{FS: vfs, IndexPath: filepath.Join(dir, "index.db"), Keys: ring, Holds: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := v.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		done.Wait()
+		if err := v.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+// past fills a vault with history of camera c01 up to now.
+func past(t testing.TB, long time.Duration) (footage.Source, []history.Gap) {
+	t.Helper()
+	v := openVault(t)
+	gaps, err := history.Fill(t.Context(), v, []footage.Camera{{ID: "c01"}}, footage.Span{From: now.Add(-long), To: now}, anchor, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Source(places), gaps
+}
+
+func newPlayer(src footage.Source, live playback.LiveSource) (*playback.Player, *hand) {
+	h := newHand()
+	return playback.New(src, live, h, slog.New(slog.DiscardHandler)), h
+}
+
+// serve puts a player behind HTTP the way the office does.
+func serve(t *testing.T, p *playback.Player) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, kind string, b []byte, err error) {
+		switch {
+		case errors.Is(err, playback.ErrExpired):
+			http.Error(w, err.Error(), http.StatusForbidden)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusNotFound)
+		default:
+			w.Header().Set("Content-Type", kind)
+			if _, err := w.Write(b); err != nil {
+				t.Log(err)
+			}
+		}
+	}
+	mux.HandleFunc("GET /{id}/index.m3u8", func(w http.ResponseWriter, r *http.Request) {
+		b, err := p.Playlist(r.Context(), r.PathValue("id"))
+		answer(w, "application/vnd.apple.mpegurl", b, err)
+	})
+	mux.HandleFunc("GET /{id}/init/{n}", func(w http.ResponseWriter, r *http.Request) {
+		n, err := strconv.Atoi(strings.TrimSuffix(r.PathValue("n"), ".mp4"))
+		if err != nil {
+			n = -1
+		}
+		b, err := p.Init(r.Context(), r.PathValue("id"), n)
+		answer(w, "video/mp4", b, err)
+	})
+	mux.HandleFunc("GET /{id}/{segment}/{i}", func(w http.ResponseWriter, r *http.Request) {
+		i, err := strconv.Atoi(strings.TrimSuffix(r.PathValue("i"), ".m4s"))
+		if err != nil {
+			i = -1
+		}
+		b, err := p.Fragment(r.Context(), r.PathValue("id"), r.PathValue("segment"), i)
+		answer(w, "video/mp4", b, err)
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL
+}
