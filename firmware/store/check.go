@@ -60,13 +60,25 @@ func (c *checker) found(invariant, what, where, detail string, args ...any) {
 	c.report(Finding{invariant, what, where, fmt.Sprintf(detail, args...)})
 }
 
-// guarded turns what bbolt does about a broken page (a panic, a fault in the map) into a finding.
-func (c *checker) guarded(step func() error) (err error) {
+// guarded makes a broken file a finding.
+func (c *checker) guarded(step func() error) error {
+	err := guarded(step)
+	if errors.Is(err, errBroken) {
+		c.broken = true
+		c.found("I1", "file", fileName, "%v", err)
+		return nil
+	}
+	return err
+}
+
+var errBroken = fmt.Errorf("%w: the structure of the file is broken", ErrDamaged)
+
+// guarded turns what bbolt does about a broken page (a panic, a fault in the map) into an error.
+func guarded(step func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			c.broken = true
-			c.found("I1", "file", fileName, "the structure is broken: %v", r)
+			err = fmt.Errorf("%w: %v", errBroken, r)
 		}
 	}()
 	return step()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
@@ -16,6 +17,7 @@ import (
 type logCheck struct {
 	front  frontier             // grown again, leaf by leaf
 	rotten map[uint64]bool      // entries whose bytes are lost: what they say is unknown
+	dark   *uint64              // the first entry of which even the hash is lost: no root behind it can be told
 	roots  map[uint64]tlog.Hash // of the sizes that something signed or remembered
 	kept   []tlog.Hash          // hashes of the current tile, from its row or from memory; nil: none
 	leaves *bolt.Cursor
@@ -78,7 +80,12 @@ func (c *checker) openTile(index uint64, memory *frontier) {
 		}
 		c.kept = hashes
 	} else if memory.size/tileWidth == index && len(memory.levels) > 0 {
-		c.kept = memory.levels[0]
+		c.kept = slices.Clone(memory.levels[0])
+		for _, seq := range c.store.doubts {
+			if seq/tileWidth == index {
+				c.kept = c.kept[:min(len(c.kept), int(seq%tileWidth))] // from here on memory knows no more than the file
+			}
+		}
 	}
 }
 
@@ -95,6 +102,9 @@ func (c *checker) leaf(seq uint64) {
 	kept, known := c.keptHash(seq)
 	if !bytes.Equal(c.k, seqKey(seq)) {
 		c.found("I1", "hole", where, "is missing")
+		if !known {
+			c.darkFrom(seq)
+		}
 		c.lost(seq, kept)
 		return
 	}
@@ -108,6 +118,7 @@ func (c *checker) leaf(seq uint64) {
 		c.found("I1", "leaf", where, "%v", err)
 		if !known {
 			kept = hash
+			c.darkFrom(seq)
 		}
 		c.lost(seq, kept)
 		return
@@ -125,6 +136,12 @@ func (c *checker) leaf(seq uint64) {
 	c.parts(e)
 	c.refs.entry(c, e)
 	c.grow(hash, marksOf(&e), seq)
+}
+
+func (c *checker) darkFrom(seq uint64) {
+	if c.dark == nil {
+		c.dark = &seq
+	}
 }
 
 // lost goes on behind an entry whose bytes are lost, with the hash that the tree has for it.
@@ -231,7 +248,7 @@ func (c *checker) heads() error {
 		if err == nil && epoch > c.store.Epoch() {
 			err = errors.New("names an epoch that was not granted")
 		}
-		if err == nil && c.roots[n.Size] != n.Root {
+		if err == nil && c.roots[n.Size] != n.Root && (c.dark == nil || n.Size <= *c.dark) {
 			err = fmt.Errorf("the root of %d entries is another", n.Size)
 		}
 		if err != nil {

@@ -47,6 +47,9 @@ func mapSize() int {
 	return 16 << 30
 }
 
+// allocSize is how much the file grows at a time.
+const allocSize = 4 << 20
+
 func (o Options) path() string { return filepath.Join(o.Dir, fileName) }
 
 // identity says whose log this is and how it is laid out.
@@ -59,8 +62,10 @@ func openFile(path string, readOnly bool) (*bolt.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err // bbolt would create it
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		ReadOnly: readOnly, Timeout: lockWait, InitialMmapSize: mapSize(), FreelistType: bolt.FreelistMapType, NoStatistics: true,
+	var db *bolt.DB
+	err := guarded(func() (err error) {
+		db, err = openBolt(path, readOnly)
+		return err
 	})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s is in use by another process", path)
@@ -68,7 +73,14 @@ func openFile(path string, readOnly bool) (*bolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	db.AllocSize = allocSize
 	return db, nil
+}
+
+func openBolt(path string, readOnly bool) (*bolt.DB, error) {
+	return bolt.Open(path, 0o600, &bolt.Options{
+		ReadOnly: readOnly, Timeout: lockWait, InitialMmapSize: mapSize(), FreelistType: bolt.FreelistMapType, NoStatistics: true,
+	})
 }
 
 // create makes ledger.db under another name, checks it, and only then gives it its name: a power cut during

@@ -55,8 +55,9 @@ type Store struct {
 	signer   note.Signer     // nil: nothing new is signed
 	log      ledger.Verifier // the log's own key
 
-	front atomic.Pointer[frontier] // what is committed; replaced by the committer only
-	queue queue
+	front  atomic.Pointer[frontier] // what is committed; replaced by the committer only
+	doubts []uint64                 // newest entries that were rotten at Open: their hashes in front may be wrong
+	queue  queue
 
 	heads headState
 
@@ -105,7 +106,7 @@ func open(o Options, readOnly bool) (*Store, error) {
 	s := &Store{o: o, db: db, readOnly: readOnly}
 	s.queue.wake = make(chan struct{}, 1)
 	s.subs.all = map[int]chan uint64{}
-	if err := s.load(); err != nil {
+	if err := guarded(s.load); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -133,6 +134,7 @@ func (s *Store) load() error {
 		if err != nil {
 			return err
 		}
+		s.doubts = rotten
 		for _, seq := range rotten {
 			s.o.Log.Error("an entry has rotted on the disk; run check", "seq", seq)
 		}

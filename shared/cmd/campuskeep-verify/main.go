@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -74,6 +75,10 @@ func run(args []string, out, errOut io.Writer) int {
 func refuse(w io.Writer, err error) {
 	if errors.Is(err, ledger.ErrUntrusted) {
 		fmt.Fprint(w, "拒绝：文件没有由给定的密钥签名。\nREFUSED: the given key has not signed this file.\n")
+		return
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		fmt.Fprintf(w, "拒绝：无法读取文件。\nREFUSED: the file cannot be read.\n%s\n", printable(err.Error()))
 		return
 	}
 	fmt.Fprintf(w, "拒绝：文件不完整或已被改动。\nREFUSED: the file is not whole, or was changed.\n%s\n", printable(err.Error()))
