@@ -3,7 +3,10 @@
 // It is pure. Every route, RTSP path and MQTT topic asks [May]; what it does not allow is refused.
 package account
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Role is a duty that a person holds. A person may hold several.
 type Role string
@@ -90,12 +93,7 @@ type Actor struct {
 
 // Has says whether the actor holds the role.
 func (a Actor) Has(r Role) bool {
-	for _, x := range a.Roles {
-		if x == r {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(a.Roles, r)
 }
 
 // Grant is what an approved application allows one person.

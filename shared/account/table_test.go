@@ -113,13 +113,13 @@ func cell(role Role, action Action) string {
 		if set == 0 {
 			return "yes"
 		}
-		w := ""
+		var w strings.Builder
 		for i, c := range circumstances {
 			if set&(1<<i) != 0 {
-				w += c.letter
+				w.WriteString(c.letter)
 			}
 		}
-		ways = append(ways, w)
+		ways = append(ways, w.String())
 	}
 	return strings.Join(ways, " | ")
 }

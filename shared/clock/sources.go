@@ -17,9 +17,6 @@ const (
 	OriginPeople Origin = "people" // two people who confirmed it on the page: a witness that stands alone
 )
 
-// authority says whether the origin may confirm what monotonic time does not explain.
-func (o Origin) authority() bool { return o == OriginCentre || o == OriginPeople }
-
 // Observation is what one source said: at Mono of this boot it was UTC ± Uncertainty.
 type Observation struct {
 	Source      string        `json:"source"` // code, e.g. "host", "ntp.ntsc.ac.cn"

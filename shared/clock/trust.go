@@ -260,6 +260,7 @@ type agreement struct {
 	origins map[Origin]bool
 }
 
+// authority is who among them may confirm what monotonic time does not explain.
 func (p agreement) authority() (Origin, bool) {
 	for _, o := range []Origin{OriginPeople, OriginCentre} {
 		if p.origins[o] {

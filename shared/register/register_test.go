@@ -198,11 +198,11 @@ func TestAvailability(t *testing.T) {
 	}
 	a := Available(c, want, segs, nil, now, day.Add(14*24*time.Hour))
 	show := func(s []footage.Span) string {
-		out := ""
+		var out strings.Builder
 		for _, x := range s {
-			out += fmt.Sprintf("[%v %v)", x.From.Sub(edge).Minutes(), x.To.Sub(edge).Minutes())
+			out.WriteString(fmt.Sprintf("[%v %v)", x.From.Sub(edge).Minutes(), x.To.Sub(edge).Minutes()))
 		}
-		return out
+		return out.String()
 	}
 	if show(a.Present) != "[0 2)[3 5)" || show(a.Missing) != "[2 3)" || show(a.Gone) != "[-2 0)" || a.Bytes != 400 {
 		t.Errorf("present %s missing %s gone %s, %d bytes", show(a.Present), show(a.Missing), show(a.Gone), a.Bytes)
