@@ -15,7 +15,7 @@ import (
 // Cameras lists the cameras that have rows, in order.
 func (v *Vault) Cameras() ([]string, error) { return v.index.cameras() }
 
-// Rows gives the rows of a camera, boot by boot in the order of recording, until f says stop. It holds a
+// Rows gives the rows of a camera, boot by boot, within a boot in the order of recording, until f says stop. It holds a
 // read transaction: f must be quick and must not write to the vault.
 func (v *Vault) Rows(camera string, f func(footage.Segment) bool) error {
 	return v.index.scan(camera, 0, 0, func(_ uint32, s footage.Segment) bool { return f(s) })
