@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -253,9 +254,18 @@ type guardKeys struct{ name, address string }
 func (p *People) guardKeys(name string, from ledger.From) guardKeys {
 	k := guardKeys{name: "n-" + hex.EncodeToString(p.pseudonym("name", name))}
 	if from.Address != "" {
-		k.address = "a-" + hex.EncodeToString(p.pseudonym("address", from.Address))
+		k.address = "a-" + hex.EncodeToString(p.pseudonym("address", network(from.Address)))
 	}
 	return k
+}
+
+// network is whom the failures of an address count for: an IPv6 host has a whole /64 to send from.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Unmap().Is4() {
+		return address
+	}
+	return netip.PrefixFrom(a, 64).Masked().String()
 }
 
 func (p *People) locked(k guardKeys) error {

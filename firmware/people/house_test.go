@@ -54,6 +54,7 @@ type house struct {
 	t     *testing.T
 	dir   string
 	clock *testClock
+	rules people.Policy
 	store *store.Store
 	ring  *keyring.Ring
 	stop  func()
@@ -62,7 +63,7 @@ type house struct {
 var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
 
 func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: t.TempDir(), clock: newClock()}
+	h := &house{t: t, dir: t.TempDir(), clock: newClock(), rules: people.DefaultPolicy}
 	h.open()
 	t.Cleanup(func() {
 		h.check()
@@ -95,7 +96,7 @@ func (h *house) open() {
 	})
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	h.must(err)
-	h.People, err = people.Open(ctx, people.Options{Store: h.store, Data: fsys, Clock: h.clock, Zone: zone, Cost: login.Params{Memory: 64, Time: 1, Threads: 1}})
+	h.People, err = people.Open(ctx, people.Options{Store: h.store, Data: fsys, Clock: h.clock, Zone: zone, Policy: func() people.Policy { return h.rules }, Cost: login.Params{Memory: 64, Time: 1, Threads: 1}})
 	h.must(err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"testing"
@@ -103,6 +104,21 @@ func count(kinds []ledger.Kind, k ledger.Kind) (n int) {
 	return n
 }
 
+// A host has a whole /64 of IPv6 addresses: changing among them does not help.
+func TestGuessingFromManyAddressesOfOneHost(t *testing.T) {
+	h := newHouse(t)
+	for i := range 21 {
+		from := ledger.From{Address: fmt.Sprintf("2001:db8:1:2::%x", i+1)}
+		_, err := h.Login(t.Context(), people.Credentials{User: fmt.Sprintf("guess%d", i), Password: "wrong wrong"}, from)
+		if _, locked := errors.AsType[*people.Locked](err); locked != (i == 20) {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	if _, err := h.Login(t.Context(), people.Credentials{User: "x", Password: "wrong wrong"}, ledger.From{Address: "2001:db8:1:3::1"}); !errors.Is(err, people.ErrRefused) {
+		t.Errorf("the neighbours are locked out too: %v", err)
+	}
+}
+
 // A second guess that is sent while the first is being checked must not slip past the lock.
 func TestParallelGuessesDoNotSlipPastTheLock(t *testing.T) {
 	h := newHouse(t)
@@ -140,7 +156,13 @@ func TestSessionsEnd(t *testing.T) {
 		t.Errorf("idle for 31 minutes: %v", err)
 	}
 	s = h.in("zhou")
+	h.clock.add(25 * time.Minute)
+	if _, err := h.Session(t.Context(), s.Token); err != nil {
+		t.Fatal(err)
+	}
+	h.must(h.Tidy(t.Context()))
 	h.restart()
+	h.clock.add(25 * time.Minute)
 	if _, err := h.Session(t.Context(), s.Token); err != nil {
 		t.Errorf("a restart ended a session in use: %v", err)
 	}
@@ -276,7 +298,16 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("%q → %q: %v, want %s", c.old, c.new, err, c.want)
 		}
 	}
+	h.rules.PasswordDays = 90
+	h.clock.add(91 * 24 * time.Hour)
+	s, other = h.in("zhou"), h.in("zhou")
+	if !s.MustPassword {
+		t.Error("a password of 91 days need not be changed where 90 are the limit")
+	}
 	h.must(h.ChangePassword(t.Context(), s.Token, password+"一", password+"三", from))
+	if s, err := h.Session(t.Context(), s.Token); err != nil || s.MustPassword {
+		t.Errorf("after the change it must be changed again: %v", err)
+	}
 	if _, err := h.Session(t.Context(), other.Token); !errors.Is(err, people.ErrNoSession) {
 		t.Errorf("the other session lives on after a change of password: %v", err)
 	}

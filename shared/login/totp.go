@@ -25,9 +25,10 @@ const (
 	secretSize = 20 // bytes: the output of the hash, RFC 4226 §4
 )
 
-// MaxCodeUncertainty is how unsure the clock may be for a one-time code to say anything: beyond it a code
-// out of very many would be accepted. Recovery codes still work then.
-const MaxCodeUncertainty = 2 * time.Minute
+// MaxCodeUncertainty is how unsure the clock may be for a one-time code to say anything. Two months without any
+// source of time (50 ppm) are less. At this limit 23 codes of a million are accepted, and the lock-out leaves
+// about a hundred guesses a day to somebody who has the password. Beyond it only recovery codes work.
+const MaxCodeUncertainty = 5 * time.Minute
 
 // Faults of a one-time code.
 var (
