@@ -100,6 +100,14 @@ func (p Printer) Span(from, to time.Time) string {
 	return p.Day(a) + " " + p.Clock(a) + "–" + p.Day(last) + " " + end
 }
 
+// FullSpan is Span with the year, for documents: 2026年5月8日 17:00–18:30.
+func (p Printer) FullSpan(from, to time.Time) string {
+	if p.Lang == English {
+		return p.Span(from, to) + " " + strconv.Itoa(p.at(from).Year())
+	}
+	return strconv.Itoa(p.at(from).Year()) + "年" + p.Span(from, to)
+}
+
 // Words is a duration in words, two units at most: 8 小时 5 分, 3 天, 40 秒.
 func (p Printer) Words(d time.Duration) string {
 	if d < 0 {

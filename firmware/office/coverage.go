@@ -1,0 +1,150 @@
+package office
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"campuskeep/shared/footage"
+)
+
+// runGap is the pause between two segments that is still one run.
+const runGap = footage.Joined
+
+// coverage answers where footage lies, from the index. A day that is over changes only by deletion, so
+// its runs are kept for a while: thirty days of sixty-four cameras are millions of segments, and a page
+// has a tenth of a second.
+type coverage struct {
+	src footage.Source
+
+	mu   sync.Mutex
+	days map[string]map[int64]dayRuns // camera → start of the 24 h block → runs; guarded by mu
+}
+
+type dayRuns struct {
+	runs []footage.Span
+	read time.Duration // monotonic
+}
+
+const (
+	block     = 24 * time.Hour
+	freshDays = 10 * time.Minute // how long the runs of a past block are believed
+	freshNow  = 2 * time.Second  // and those of a block that is still being written
+)
+
+func newCoverage(src footage.Source) *coverage {
+	return &coverage{src: src, days: map[string]map[int64]dayRuns{}}
+}
+
+// runs lists the spans that are covered without a pause, oldest first, inside the span asked for.
+func (c *coverage) runs(ctx context.Context, camera string, span footage.Span, now time.Time, mono time.Duration) ([]footage.Span, error) {
+	var out []footage.Span
+	for b := span.From.Truncate(block); b.Before(span.To); b = b.Add(block) {
+		day, err := c.block(ctx, camera, b, now, mono)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range day {
+			r = r.Intersect(span)
+			if r.Duration() <= 0 {
+				continue
+			}
+			if n := len(out); n > 0 && r.From.Sub(out[n-1].To) <= runGap {
+				if r.To.After(out[n-1].To) {
+					out[n-1].To = r.To
+				}
+				continue
+			}
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (c *coverage) block(ctx context.Context, camera string, from, now time.Time, mono time.Duration) ([]footage.Span, error) {
+	fresh := freshDays
+	if now.Sub(from) < block+time.Hour {
+		fresh = freshNow
+	}
+	key := from.Unix()
+	c.mu.Lock()
+	d, ok := c.days[camera][key]
+	c.mu.Unlock()
+	if ok && mono-d.read < fresh {
+		return d.runs, nil
+	}
+	segs, err := c.src.Segments(ctx, camera, footage.Span{From: from, To: from.Add(block)})
+	if err != nil {
+		return nil, fmt.Errorf("reading where footage of %s lies: %w", camera, err)
+	}
+	runs := merge(segs)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.days[camera] == nil {
+		c.days[camera] = map[int64]dayRuns{}
+	}
+	c.days[camera][key] = dayRuns{runs, mono}
+	for k := range c.days[camera] { // held footage of a year ago is asked for now and then, not kept
+		if k < now.Add(-100*block).Unix() {
+			delete(c.days[camera], k)
+		}
+	}
+	return runs, nil
+}
+
+// forget drops what is remembered of a camera: something was deleted, or found again.
+func (c *coverage) forget(camera string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.days, camera)
+}
+
+func merge(segs []footage.Placed) []footage.Span {
+	spans := make([]footage.Span, 0, len(segs))
+	for _, s := range segs {
+		spans = append(spans, s.Span)
+	}
+	slices.SortFunc(spans, func(a, b footage.Span) int { return a.From.Compare(b.From) })
+	var out []footage.Span
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.From.Sub(out[n-1].To) <= runGap {
+			if s.To.After(out[n-1].To) {
+				out[n-1].To = s.To
+			}
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// holes lists what is missing between the runs inside the span.
+func holes(runs []footage.Span, span footage.Span) []footage.Span {
+	var out []footage.Span
+	at := span.From
+	for _, r := range runs {
+		r = r.Intersect(span)
+		if r.Duration() <= 0 {
+			continue
+		}
+		if r.From.Sub(at) > runGap {
+			out = append(out, footage.Span{From: at, To: r.From})
+		}
+		if r.To.After(at) {
+			at = r.To
+		}
+	}
+	if span.To.Sub(at) > runGap {
+		out = append(out, footage.Span{From: at, To: span.To})
+	}
+	return out
+}
+
+func total(spans []footage.Span) (d time.Duration) {
+	for _, s := range spans {
+		d += s.Duration()
+	}
+	return d
+}

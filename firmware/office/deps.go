@@ -1,0 +1,193 @@
+package office
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/gate"
+	"campuskeep/firmware/people"
+	"campuskeep/firmware/playback"
+	"campuskeep/firmware/site"
+	"campuskeep/firmware/store"
+	"campuskeep/firmware/timekeeper"
+	"campuskeep/shared/account"
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/register"
+	"campuskeep/shared/student"
+)
+
+// Deps is all that the office page needs of the house.
+type Deps struct {
+	Log   *slog.Logger
+	Clock clock.Clock
+	Zone  *time.Location // of the school
+	Info  Info
+
+	Ledger   Ledger
+	People   People
+	Site     Site
+	Register Register
+	Footage  footage.Source // guarded: refuses what is past the ceiling
+	Player   Player
+	Gate     Gate
+	Time     Timekeeper
+	Status   Status
+	Metrics  http.Handler // answers /metrics to this machine alone; nil: there is none
+}
+
+// Info is what does not change while the program runs.
+type Info struct {
+	School    string
+	Appliance string // ck-0417
+	Version   string
+	Root      []byte // certificate to install, DER; nil: none of our own
+}
+
+// Ledger is the log and its one way in. *store.Store is one.
+type Ledger interface {
+	Commit(context.Context, store.Change) (store.Receipt, error)
+	Search(context.Context, store.Query) (store.Page, error)
+	Tally(context.Context, store.Query) (map[ledger.Kind]int, error)
+	Entry(seq uint64) (ledger.Entry, error)
+	Parts(seq uint64) ([]ledger.OpenPart, error)
+	Proof(seq uint64) (ledger.Proof, error)
+	Checkpoint(size uint64) ([]byte, error)
+	VerifierKey() string
+	Size() uint64
+	Witnessed() (size uint64, at time.Time)
+	Subscribe() (<-chan uint64, func())
+}
+
+// People knows who is who and who is logged in. *people.People is one.
+type People interface {
+	Login(context.Context, people.Credentials, ledger.From) (people.Session, error)
+	Session(ctx context.Context, token string) (people.Session, error)
+	Logout(ctx context.Context, token string, from ledger.From) error
+	NeedsSetUp() bool
+	SetUp(ctx context.Context, code string, first people.Person, password string, from ledger.From) (people.Person, error)
+
+	ChangePassword(ctx context.Context, token, old, new string, from ledger.From) error
+	BeginFactor(ctx context.Context, token string) (people.Factor, error)
+	ConfirmFactor(ctx context.Context, token, code string, from ledger.From) (recovery []string, err error)
+	HasFactor(person string) bool
+	Sessions(person string) []people.Session
+	EndSessions(ctx context.Context, by account.Who, person string) error
+
+	Name(id string) string
+	People() []people.Person
+	Person(id string) (people.Person, bool)
+	FindPeople(text string, max int) []people.Person
+	AddPerson(ctx context.Context, by account.Who, n people.Person, password string) (people.Person, string, error)
+	ChangePerson(ctx context.Context, by account.Who, n people.Person) error
+	ResetPassword(ctx context.Context, by account.Who, person string) (password string, err error)
+	ResetFactor(ctx context.Context, by account.Who, person string) error
+
+	Class(id string) (student.Class, bool)
+	Classes(date string) []student.Class
+	ClassesOf(person, date string) []string
+	Roster(class, date string) []student.Student
+	Student(id string) (student.Student, bool)
+	FindStudents(text string, max int) []student.Student
+}
+
+// Site is the register of cameras and the school's settings. *site.Site is one.
+type Site interface {
+	Cameras() []footage.Camera
+	Camera(id string) (footage.Camera, bool)
+	PutCamera(ctx context.Context, by account.Who, c footage.Camera, login *site.Login) error
+	Readers() []site.Reader
+	Calendar() attendance.Calendar
+	Settings() site.Settings
+	PutSettings(ctx context.Context, by account.Who, n site.Settings) error
+}
+
+// Register is the register of footage use at work. *evidence.Office is one.
+type Register interface {
+	// Allow asks the permission table and enters a refusal in the log before it returns it.
+	Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error)
+	Grants(person string, at time.Time) []account.Grant
+
+	Submit(ctx context.Context, by account.Who, a register.Application) (register.Application, error)
+	Review(ctx context.Context, by account.Who, id string, cameras []string, note string) (register.Application, error)
+	Return(ctx context.Context, by account.Who, id, reason string) (register.Application, error)
+	Decide(ctx context.Context, by account.Who, id string, d register.Decision) (register.Application, error)
+	Withdraw(ctx context.Context, by account.Who, id string) (register.Application, error)
+	Revoke(ctx context.Context, by account.Who, id, reason string) (register.Application, error)
+	List() []register.Application
+	Get(id string) (register.Application, error)
+	Report(ctx context.Context, by account.Who, id string, r register.Report) (register.Application, error)
+	Accept(ctx context.Context, by account.Who, id string) (register.Application, error)
+	Holds() []footage.Hold
+	Places() []string
+	Available(ctx context.Context, wanted []register.Want) ([]evidence.Offer, error)
+
+	// Incident is the purpose that a duty officer stated and that still counts.
+	Incident(person string) (evidence.Incident, bool)
+	// OpenViewing returns only after the access entry is committed.
+	OpenViewing(ctx context.Context, by account.Who, camera string, span footage.Span, mode, purpose string) (evidence.Viewing, error)
+	CloseViewing(ctx context.Context, id string, delivered []footage.Span, bytes int64, reason string) error
+}
+
+// Player gives the bytes of an opened viewing. *playback.Player is one.
+type Player interface {
+	Open(v playback.Viewing) error
+	Playlist(ctx context.Context, id string) ([]byte, error)
+	Init(ctx context.Context, id string, n int) ([]byte, error)
+	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)
+	Close(id string) (playback.Delivered, bool)
+	Idle(d time.Duration) []string // asked for nothing for so long, or over
+}
+
+// Gate is attendance as it stands. *gate.Gate is one.
+type Gate interface {
+	Board(date string) (gate.Board, error)
+	Roll(class, date string) ([]attendance.DayStatus, error)
+	Subscribe() (<-chan gate.Event, func())
+}
+
+// Timekeeper explains the clock and takes what two people state. *timekeeper.Keeper is one.
+type Timekeeper interface {
+	Explain() timekeeper.Explanation
+	Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time) (done bool, err error)
+}
+
+// Status gathers how the rooms stand that the today page tells of.
+type Status interface {
+	Keeping() Keeping
+	Sync() Sync
+	Cameras() map[string]CameraState // by camera id
+}
+
+// Keeping is how retention stands.
+type Keeping struct {
+	Swept     time.Time // last finished sweep
+	NextDue   time.Time // next deletion; zero: none known
+	Suspended string    // catalogue key: why nothing is deleted now; empty: it runs
+	Condemned int       // files that ought to be gone and are still there
+	Watermark map[string]time.Time
+
+	Free, Total uint64 // bytes of the disk; Total 0: not known
+	DailyBytes  int64  // written a day, of late
+	Days        float64
+}
+
+// Sync is how the link to the centre stands.
+type Sync struct {
+	Centre    string // its name; empty: not enrolled
+	Connected bool
+	Acked     uint64 // entries that the centre's database holds
+	Since     time.Time
+}
+
+// CameraState is how the recording of one camera stands.
+type CameraState struct {
+	State string // online, offline, connecting
+	Since time.Time
+	Cause footage.Cause
+}

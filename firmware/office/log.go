@@ -1,0 +1,364 @@
+package office
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/register"
+	"campuskeep/shared/ui"
+)
+
+// logGroups are the kinds of entries as people ask for them; the catalogue has "log.group.<name>".
+var logGroups = []struct {
+	name  string
+	kinds []ledger.Kind
+}{
+	{"footage", []ledger.Kind{"footage.access.open", "footage.access.close"}},
+	{"refused", []ledger.Kind{"access.refused", "login.refused", "login.locked"}},
+	{"application", []ledger.Kind{"application.submitted", "application.reviewed", "application.returned", "application.approved", "application.rejected",
+		"application.withdrawn", "application.expired", "application.revoked", "application.due", "application.overdue", "application.reported", "application.closed",
+		"hold.registered", "hold.released", "hold.ended"}},
+	{"login", []ledger.Kind{"login.ok", "logout", "password.changed"}},
+	{"search", []ledger.Kind{"log.search", "log.proof", "log.export"}},
+	{"deletion", []ledger.Kind{"footage.condemned", "footage.deleted", "footage.unlinkfailed", "footage.breach", "key.erase.intent", "key.erased"}},
+	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.damaged", "system.fault"}},
+	{"gate", []ledger.Kind{"attendance.tap", "attendance.unknown", "attendance.day", "reader.state"}},
+	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "person.created", "person.changed", "person.erased", "student.created", "student.changed", "class.changed", "import"}},
+	{"clock", []ledger.Kind{"clock.state", "clock.step", "clock.anchor", "clock.correction", "system.start", "system.stop"}},
+	{"sync", []ledger.Kind{"sync.enrolled", "sync.witnessed", "sync.branched", "sync.centre"}},
+}
+
+// logView is the access log: whether it can be trusted, and the search.
+type logView struct {
+	Size, Witnessed uint64
+	WitnessedAt     string
+	WitnessX        string
+	Waiting         uint64
+	Checkpoint      []string
+	Key             string
+
+	Form      ui.Form
+	Cameras   []ui.Option
+	Chips     []chip
+	Rows      []logRow
+	Pager     ui.Pager
+	CanExport bool
+	Query     string // of the form, for export
+	Nothing   bool
+}
+
+// logRow is one entry in words.
+type logRow struct {
+	E              ledger.Entry
+	Who, Role      string
+	Where          string
+	What           string
+	Object, Detail string
+	Ground         string
+	Tone, Icon     string
+	Result         string
+	Seen           bool // witnessed
+	Edge           string
+	Near           string // when, seen from today
+}
+
+// logQuery turns what was typed into a query. Names become ids here: the log holds no names.
+func (c *call) logQuery(f url.Values) (store.Query, error) {
+	q := store.Query{Limit: 50}
+	var errs fielderr.Errors
+	day := func(field string) time.Time {
+		s := f.Get(field)
+		if s == "" {
+			return time.Time{}
+		}
+		t, err := time.ParseInLocation(time.DateOnly, s, c.o.d.Zone)
+		if err != nil {
+			errs.Add(field, "err.date")
+		}
+		return t
+	}
+	q.From, q.To = day("from"), day("to")
+	if !q.To.IsZero() {
+		q.To = q.To.AddDate(0, 0, 1)
+	}
+	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
+		errs.Add("to", "err.from_after_to")
+	}
+	for _, g := range logGroups {
+		if g.name == f.Get("group") {
+			q.Kinds = g.kinds
+		}
+	}
+	if cam := f.Get("camera"); cam != "" {
+		if _, ok := c.o.d.Site.Camera(cam); !ok {
+			errs.Add("camera", "err.unknown_camera")
+		}
+		q.About = append(q.About, cam)
+	}
+	if s := f.Get("before"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			errs.Add("before", "err.number")
+		}
+		q.Before = n
+	}
+	if text := strings.TrimSpace(f.Get("q")); text != "" {
+		c.resolve(text, &q)
+	}
+	return q, errs.Err()
+}
+
+// nobody stands for a name that nobody has: the search then finds nothing, rather than everything.
+const nobody = "nobody-of-that-name"
+
+func (c *call) resolve(text string, q *store.Query) {
+	for _, p := range c.o.d.People.FindPeople(text, 50) {
+		q.Actors = append(q.Actors, p.ID)
+	}
+	if len(q.Actors) > 0 {
+		return
+	}
+	var about []string
+	for _, cam := range c.o.d.Site.Cameras() {
+		if strings.Contains(cam.Name, text) || strings.Contains(cam.Place, text) || cam.ID == text {
+			about = append(about, cam.ID)
+		}
+	}
+	for _, a := range c.o.d.Register.List() {
+		if strings.Contains(a.Number(), text) || strings.Contains(a.NoticeNumber(), text) || a.ID == text {
+			about = append(about, a.ID)
+		}
+	}
+	if c.can(account.ActClassView, account.Subject{}) { // pupils only for those whose duty it is
+		for _, s := range c.o.d.People.FindStudents(text, 50) {
+			about = append(about, s.ID)
+		}
+	}
+	if _, err := netip.ParseAddr(text); err == nil || len(about) == 0 && isCode(text) {
+		about = append(about, text)
+	}
+	if len(about) == 0 {
+		about = []string{nobody}
+	}
+	q.About = append(q.About, about...)
+}
+
+func isCode(s string) bool {
+	return s != "" && len(s) <= 64 && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._:-", r))
+	}) < 0
+}
+
+func (o *Office) logPage(c *call) error {
+	f := c.r.URL.Query()
+	v := logView{Size: o.d.Ledger.Size(), Form: ui.Form{Name: "log", P: c.p, Values: f}, Key: o.d.Ledger.VerifierKey(),
+		CanExport: c.can(account.ActLogExport, account.Subject{})}
+	o.trust(c, &v)
+	v.Cameras = append(v.Cameras, ui.Option{Text: c.p.T("log.all_cameras")})
+	for _, cam := range o.d.Site.Cameras() {
+		v.Cameras = append(v.Cameras, ui.Option{Value: cam.ID, Text: cam.Name})
+	}
+	q, err := c.logQuery(f)
+	if errs, ok := err.(fielderr.Errors); ok {
+		v.Form.Errors = errs
+		return c.pageStatus(422, "log", c.p.T("log.title"), v)
+	}
+	page, err := o.d.Ledger.Search(c.r.Context(), q)
+	if err != nil {
+		return fmt.Errorf("searching the log: %w", err)
+	}
+	for _, e := range page.Entries {
+		v.Rows = append(v.Rows, c.logRow(e))
+	}
+	if err := o.logSearched(c, f, len(page.Entries)); err != nil {
+		return err
+	}
+	o.chips(c, &v, q)
+	v.Nothing = len(v.Rows) == 0
+	link := func(before uint64) string {
+		x := cloneValues(f)
+		x.Set("before", strconv.FormatUint(before, 10))
+		return "/log?" + x.Encode()
+	}
+	v.Pager.Text = c.p.T("log.shown", len(v.Rows))
+	if page.Next > 0 {
+		v.Pager.Older = link(page.Next)
+	}
+	if q.Before > 0 {
+		x := cloneValues(f)
+		x.Del("before")
+		v.Pager.Newer = "/log?" + x.Encode()
+	}
+	x := cloneValues(f)
+	x.Del("before")
+	v.Query = x.Encode()
+	return c.page("log", c.p.T("log.title"), v)
+}
+
+// logSearched enters the search itself (F13). Turning pages is the same search; the plain list is none.
+func (o *Office) logSearched(c *call, f url.Values, found int) error {
+	text := url.Values{}
+	for _, k := range []string{"q", "camera", "from", "to", "group"} {
+		if f.Get(k) != "" {
+			text.Set(k, f.Get(k))
+		}
+	}
+	if len(text) == 0 || f.Get("before") != "" {
+		return nil
+	}
+	d := c.who().Draft("log.search", c.decision.Role, c.actor.ID, struct {
+		Count int `json:"count"`
+	}{found}, ledger.Part{Name: "query", Owner: "person:" + c.actor.ID, Plain: []byte(text.Encode())})
+	if _, err := o.d.Ledger.Commit(c.r.Context(), store.Change{Entries: []ledger.Draft{d}}); err != nil {
+		c.unlogged = true
+		return fmt.Errorf("entering a search of the log: %w", err)
+	}
+	return nil
+}
+
+func (o *Office) trust(c *call, v *logView) {
+	seen, at := o.d.Ledger.Witnessed()
+	v.Witnessed, v.Waiting = seen, v.Size-min(seen, v.Size)
+	if seen > 0 {
+		v.WitnessedAt = c.p.When(at, c.now.Wall)
+		v.WitnessX = ui.Pct(float64(seen) / float64(max(1, v.Size)))
+	}
+	if b, err := o.d.Ledger.Checkpoint(v.Size); err == nil {
+		v.Checkpoint = strings.Split(strings.TrimSpace(string(b)), "\n")
+	}
+}
+
+func (o *Office) chips(c *call, v *logView, q store.Query) {
+	f := v.Form.Values
+	with := func(group string) string {
+		x := cloneValues(f)
+		x.Del("before")
+		x.Del("group")
+		if group != "" {
+			x.Set("group", group)
+		}
+		return "/log?" + x.Encode()
+	}
+	v.Chips = append(v.Chips, chip{c.p.T("app.all"), with(""), f.Get("group") == ""})
+	for _, g := range logGroups {
+		v.Chips = append(v.Chips, chip{c.p.T("log.group." + g.name), with(g.name), f.Get("group") == g.name})
+	}
+}
+
+func cloneValues(v url.Values) url.Values {
+	out := url.Values{}
+	for k, x := range v {
+		out[k] = slices.Clone(x)
+	}
+	return out
+}
+
+func decode(data json.RawMessage, into any) bool {
+	return len(data) > 0 && json.Unmarshal(data, into) == nil
+}
+
+// logRow says an entry in words.
+func (c *call) logRow(e ledger.Entry) logRow {
+	seen, _ := c.o.d.Ledger.Witnessed()
+	r := logRow{E: e, Who: c.actorName(e.Actor), What: c.p.K("kind.", e.Kind), Seen: e.Seq < seen, Near: c.p.When(e.At, c.now.Wall)}
+	if e.Actor.Role != "" {
+		r.Role = c.p.K("role.", e.Actor.Role)
+	}
+	if e.From != nil {
+		r.Where = e.From.Address
+	}
+	var d struct {
+		Camera, Application, Ground, Reason, Cause, Action, Code, Result string
+		Mode, Student, Outcome, Direction, State, Notice, Class          string
+		From, To, Hour                                                   time.Time
+		Count, Size                                                      int64
+		Entry                                                            *uint64
+		Delivered                                                        []footage.Span
+	}
+	decode(e.Data, &d)
+	switch {
+	case d.Camera != "":
+		r.Object = c.o.cameraName(d.Camera)
+	case d.Application != "":
+		r.Object = appNumber(d.Application)
+	case strings.HasPrefix(e.Subject, "a") && appNumber(e.Subject) != e.Subject:
+		r.Object = appNumber(e.Subject)
+	default:
+		r.Object = c.subjectName(e.Subject)
+	}
+	switch {
+	case d.Mode == evidence.Live:
+		r.Detail = c.p.T("live.now")
+	case !d.From.IsZero() && d.From.Before(d.To):
+		r.Detail = c.p.Span(d.From, d.To)
+	case len(d.Delivered) > 0:
+		r.Detail = c.p.Span(d.Delivered[0].From, d.Delivered[len(d.Delivered)-1].To)
+	case !d.Hour.IsZero():
+		r.Detail = c.p.Span(d.Hour, d.Hour.Add(time.Hour))
+	case d.Outcome != "":
+		r.Detail = c.p.K("att.", d.Outcome)
+	case d.State != "":
+		r.Detail = c.p.K("state.", d.State)
+	case d.Entry != nil:
+		r.Detail = c.p.T("entry.no", *d.Entry)
+	case d.Size > 0:
+		r.Detail = c.p.T("entry.no", uint64(d.Size))
+	case d.Count > 0:
+		r.Detail = c.p.T("log.count", d.Count)
+	}
+	switch {
+	case d.Application != "":
+		r.Ground = appNumber(d.Application)
+	case d.Ground != "":
+		r.Ground = c.p.K("ground.", d.Ground)
+	}
+	r.Tone, r.Icon, r.Result = "ok", "ok", c.p.T("log.ok")
+	switch e.Kind {
+	case "access.refused", "login.refused", "login.locked":
+		r.Tone, r.Icon, r.Edge = "bad", "bad", "bad"
+		r.Result = c.p.T("log.refused", c.p.K("", d.Reason))
+		if d.Action != "" {
+			r.What = c.p.K("action.", d.Action)
+		}
+	case "footage.unlinkfailed", "footage.breach", "footage.damaged", "system.fault":
+		r.Tone, r.Icon, r.Edge, r.Result = "bad", "bad", "bad", c.p.T("log.fault")
+	case "footage.gap", "clock.step", "attendance.unknown", "application.overdue":
+		r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")
+	}
+	if d.Cause != "" {
+		r.Result = gapName(c.p, footage.Cause(d.Cause))
+	}
+	return r
+}
+
+// subjectName is what a pseudonymous id stands for, as far as this person may know.
+func (c *call) subjectName(id string) string {
+	switch {
+	case id == "":
+		return "–"
+	case strings.HasPrefix(id, "s") && len(id) > 1 && id[1] >= '0' && id[1] <= '9':
+		if c.can(account.ActClassView, account.Subject{}) {
+			return ui.Hide(c.o.d.People.Name(id))
+		}
+		return id
+	}
+	if _, _, ok := register.ParseApplicationID(id); ok {
+		return appNumber(id)
+	}
+	if _, ok := c.o.d.Site.Camera(id); ok {
+		return c.o.cameraName(id)
+	}
+	return c.o.d.People.Name(id)
+}

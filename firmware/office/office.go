@@ -1,0 +1,109 @@
+// Package office serves the local web pages of every role, and the same things as JSON.
+//
+// It owns the routes, the page templates and the viewings that browsers hold open, and no other state: what
+// a page shows comes from the rooms below, what a form changes goes through them. It must never give out
+// anything that account.May did not allow for this person at this moment, nor a byte of footage whose entry
+// is not committed.
+package office
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ui"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+// Office is the office page. All methods are safe for concurrent use.
+type Office struct {
+	d        Deps
+	pages    *ui.Pages
+	assets   *ui.Assets
+	routes   *router
+	handler  http.Handler
+	coverage *coverage
+	viewings *viewings
+	api      []byte // the OpenAPI document
+
+	pending  *pending
+	stopping chan struct{} // closed when Run ends: live pages let go
+
+	byAddress *limiter // everything but footage
+	byMedia   *limiter
+	byLogin   *limiter
+}
+
+// New builds the office page: it parses the templates, checks that every route has its permission, and
+// starts nothing.
+func New(d Deps) (*Office, error) {
+	if d.Log == nil || d.Clock == nil || d.Zone == nil {
+		return nil, errors.New("office: log, clock and zone are needed")
+	}
+	assets, err := ui.LoadAssets()
+	if err != nil {
+		return nil, fmt.Errorf("starting the office page: %w", err)
+	}
+	o := &Office{
+		d: d, assets: assets,
+		coverage: newCoverage(d.Footage), viewings: newViewings(), pending: newPending(), stopping: make(chan struct{}),
+		byAddress: newLimiter(40, 400), byMedia: newLimiter(60, 600), byLogin: newLimiter(0.5, 10),
+	}
+	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {
+		return nil, fmt.Errorf("starting the office page: %w", err)
+	}
+	if o.routes, err = newRouter(o.table(), o.serve); err != nil {
+		return nil, err
+	}
+	if o.api, err = describe(o.routes.routes); err != nil {
+		return nil, err
+	}
+	o.handler = o.guard(o.routes)
+	return o, nil
+}
+
+// Handler serves the pages; it answers only over TLS.
+func (o *Office) Handler() http.Handler { return o.handler }
+
+// idleAfter is how long a viewing may fetch nothing before it is closed: a player that is paused keeps
+// its buffer, so this is a person who went away.
+const idleAfter = 5 * time.Minute
+
+// Run keeps the viewings honest: it closes those that nobody watches any more. It returns when ctx ends,
+// after closing what is open. It runs once.
+func (o *Office) Run(ctx context.Context) error {
+	defer close(o.stopping)
+	tick := time.NewTicker(15 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			// The entries that close the viewings must still be written, so they get their own time.
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			return o.closeAll(end, "stop")
+		case <-tick.C:
+			o.closeIdle(ctx)
+		}
+	}
+}
+
+// templateFuncs are the functions of page templates that need the house.
+func (o *Office) templateFuncs(p ui.Printer) template.FuncMap {
+	return template.FuncMap{
+		"personName": o.name,
+		"cameraName": o.cameraName,
+		"appNo":      appNumber,
+		"gapName":    func(c footage.Cause) string { return gapName(p, c) },
+		"gapChar":    func(c footage.Cause) string { return gapChar(p, c) },
+		"gapTone":    gapTone,
+		"causes":     func() []footage.Cause { return legend },
+	}
+}

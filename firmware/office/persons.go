@@ -1,0 +1,157 @@
+package office
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"campuskeep/firmware/people"
+	"campuskeep/shared/account"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/ui"
+)
+
+type peopleView struct {
+	Rows    []personRow
+	Query   string
+	CanEdit bool
+	Count   int
+}
+
+type personRow struct {
+	P      people.Person
+	Roles  string
+	Factor bool
+}
+
+func (o *Office) peoplePage(c *call) error {
+	v := peopleView{Query: strings.TrimSpace(c.r.URL.Query().Get("q")), CanEdit: c.can(account.ActPeopleEdit, account.Subject{Person: "anybody else"})}
+	list := o.d.People.People()
+	v.Count = len(list)
+	if v.Query != "" {
+		list = o.d.People.FindPeople(v.Query, 200)
+	}
+	for _, p := range list {
+		var roles []string
+		for _, r := range p.Roles {
+			roles = append(roles, c.p.K("role.", r))
+		}
+		v.Rows = append(v.Rows, personRow{p, strings.Join(roles, c.p.T("sep.list")), o.d.People.HasFactor(p.ID)})
+	}
+	return c.page("people", c.p.T("nav.people"), v)
+}
+
+// personView is the form of one person, new or known.
+type personView struct {
+	Form     ui.Form
+	ID       string
+	Name     string
+	Roles    []ui.Option
+	Factor   bool
+	Self     bool
+	Password string // shown once
+	Login    string
+}
+
+// personSubject: editing is about that person, so that nobody changes their own rights (M3).
+func personSubject(c *call) (account.Subject, error) {
+	return account.Subject{Person: c.r.PathValue("id")}, nil
+}
+
+func somebodyNew(*call) (account.Subject, error) { return account.Subject{Person: "new"}, nil }
+
+func (o *Office) newPersonPage(c *call) error {
+	return o.showPerson(c, http.StatusOK, people.Person{}, map[string][]string{"roles": {string(account.RoleStaff)}}, nil)
+}
+
+func (o *Office) personPage(c *call) error {
+	p, ok := o.d.People.Person(c.r.PathValue("id"))
+	if !ok {
+		return errNotFound
+	}
+	return o.showPerson(c, http.StatusOK, p, personValues(p), nil)
+}
+
+func personValues(p people.Person) map[string][]string {
+	v := map[string][]string{"login": {p.Login}, "name": {p.Name}, "staff_no": {p.StaffNo}, "unit": {p.Unit}, "title": {p.Title}, "phone": {p.Phone}}
+	for _, r := range p.Roles {
+		v["roles"] = append(v["roles"], string(r))
+	}
+	if p.Disabled {
+		v["disabled"] = []string{"yes"}
+	}
+	return v
+}
+
+func (o *Office) showPerson(c *call, status int, p people.Person, values map[string][]string, errs fielderr.Errors) error {
+	v := personView{Form: ui.Form{Name: "person", P: c.p, Values: values, Errors: errs}, ID: p.ID, Name: p.Name, Self: p.ID == c.actor.ID}
+	if p.ID != "" {
+		v.Factor = o.d.People.HasFactor(p.ID)
+	}
+	for _, r := range slices.Backward(roleOrder) {
+		v.Roles = append(v.Roles, ui.Option{Value: string(r), Text: c.p.K("role.", r), Hint: c.p.K("role.hint.", r)})
+	}
+	title := c.p.T("person.new")
+	if p.ID != "" {
+		title = p.Name
+	}
+	return c.pageStatus(status, "person", title, v)
+}
+
+func (o *Office) putPerson(c *call) error {
+	f := c.r.PostForm
+	id := c.r.PathValue("id")
+	p, known := o.d.People.Person(id)
+	if id != "" && !known {
+		return errNotFound
+	}
+	p.Login, p.Name, p.StaffNo = strings.TrimSpace(f.Get("login")), strings.TrimSpace(f.Get("name")), strings.TrimSpace(f.Get("staff_no"))
+	p.Unit, p.Title, p.Phone, p.Disabled = strings.TrimSpace(f.Get("unit")), strings.TrimSpace(f.Get("title")), strings.TrimSpace(f.Get("phone")), f.Get("disabled") != ""
+	p.Roles = nil
+	for _, r := range f["roles"] {
+		p.Roles = append(p.Roles, account.Role(r))
+	}
+	var err error
+	password := ""
+	if known {
+		err = o.d.People.ChangePerson(c.r.Context(), c.who(), p)
+	} else {
+		p, password, err = o.d.People.AddPerson(c.r.Context(), c.who(), p, "")
+	}
+	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
+		return o.showPerson(c, http.StatusUnprocessableEntity, people.Person{ID: id, Name: p.Name}, f, errs)
+	}
+	if err != nil {
+		return err
+	}
+	if password != "" {
+		return o.showPassword(c, p, password)
+	}
+	return c.done("/people", "done.person")
+}
+
+// showPassword shows a one-time password, once: it is stored nowhere, and the page is not kept.
+func (o *Office) showPassword(c *call, p people.Person, password string) error {
+	return c.page("password", c.p.T("person.password"), personView{ID: p.ID, Name: p.Name, Login: p.Login, Password: password})
+}
+
+func (o *Office) resetPassword(c *call) error {
+	p, ok := o.d.People.Person(c.r.PathValue("id"))
+	if !ok {
+		return errNotFound
+	}
+	password, err := o.d.People.ResetPassword(c.r.Context(), c.who(), p.ID)
+	if err != nil {
+		return err
+	}
+	o.closeOf(c.r.Context(), p.ID, "revoked")
+	return o.showPassword(c, p, password)
+}
+
+func (o *Office) resetFactor(c *call) error {
+	if err := o.d.People.ResetFactor(c.r.Context(), c.who(), c.r.PathValue("id")); err != nil {
+		return err
+	}
+	return c.done("/people/"+c.r.PathValue("id"), "done.factor_reset")
+}

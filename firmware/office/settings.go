@@ -1,0 +1,150 @@
+package office
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/site"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/ui"
+)
+
+// settingsView is the school's own choices.
+type settingsView struct {
+	Form     ui.Form
+	Calendar calendarView
+}
+
+type calendarView struct {
+	Terms, Holidays []string
+	MakeUps         []string
+	Hours           string
+}
+
+// settingFields are the numbers of the form, in its order.
+var settingFields = []struct {
+	name string
+	of   func(*site.Settings) *int
+}{
+	{"session_idle", func(s *site.Settings) *int { return &s.SessionIdle }},
+	{"session_hours", func(s *site.Settings) *int { return &s.SessionHours }},
+	{"password_days", func(s *site.Settings) *int { return &s.PasswordDays }},
+	{"use_days", func(s *site.Settings) *int { return &s.Register.UseDays }},
+	{"undecided_days", func(s *site.Settings) *int { return &s.Register.UndecidedDays }},
+	{"complaint_days", func(s *site.Settings) *int { return &s.Register.ComplaintDays }},
+	{"report_days", func(s *site.Settings) *int { return &s.Register.ReportDays }},
+	{"filing_days", func(s *site.Settings) *int { return &s.Register.FilingDays }},
+}
+
+func (o *Office) settingsPage(c *call) error {
+	s := o.d.Site.Settings()
+	values := map[string][]string{"camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}}
+	for _, f := range settingFields {
+		values[f.name] = []string{strconv.Itoa(*f.of(&s))}
+	}
+	return o.showSettings(c, http.StatusOK, values, nil)
+}
+
+// Numbers are the number fields of the form.
+func (v settingsView) Numbers() []ui.Field {
+	out := []ui.Field{v.Form.In("camera_time", "number").Req().Range("1", "240")}
+	for _, f := range settingFields {
+		out = append(out, v.Form.In(f.name, "number").Req().Range("0", "730"))
+	}
+	return out
+}
+
+func (o *Office) showSettings(c *call, status int, values map[string][]string, errs fielderr.Errors) error {
+	v := settingsView{Form: ui.Form{Name: "settings", P: c.p, Values: values, Errors: errs}}
+	cal := o.d.Site.Calendar()
+	for _, t := range cal.Terms {
+		v.Calendar.Terms = append(v.Calendar.Terms, t.Name+" "+t.From+" – "+t.To)
+	}
+	for _, t := range cal.Holidays {
+		v.Calendar.Holidays = append(v.Calendar.Holidays, t.Name+" "+t.From+" – "+t.To)
+	}
+	for _, m := range cal.MakeUps {
+		v.Calendar.MakeUps = append(v.Calendar.MakeUps, m.Date)
+	}
+	if d, h, err := cal.Day(c.today()); err == nil {
+		v.Calendar.Hours = c.p.T("settings.hours", c.p.Clock(d.At(h.Bell)), c.p.Clock(d.At(h.Home)))
+	}
+	return c.pageStatus(status, "settings", c.p.T("nav.settings"), v)
+}
+
+func (o *Office) putSettings(c *call) error {
+	s := o.d.Site.Settings()
+	var errs fielderr.Errors
+	for _, f := range settingFields {
+		n, err := strconv.Atoi(strings.TrimSpace(c.r.PostForm.Get(f.name)))
+		if err != nil {
+			errs.Add(f.name, "err.number")
+		}
+		*f.of(&s) = n
+	}
+	hours, err := strconv.Atoi(strings.TrimSpace(c.r.PostForm.Get("camera_time")))
+	if err != nil {
+		errs.Add("camera_time", "err.number")
+	}
+	s.Register.CameraTime = time.Duration(hours) * time.Hour
+	if len(errs) == 0 {
+		err := o.d.Site.PutSettings(c.r.Context(), c.who(), s)
+		if err == nil {
+			return c.done("/settings", "done.settings")
+		}
+		var ok bool
+		if errs, ok = errors.AsType[fielderr.Errors](err); !ok {
+			return err
+		}
+	}
+	return o.showSettings(c, http.StatusUnprocessableEntity, c.r.PostForm, errs)
+}
+
+// trustView is the page that helps to install the root certificate.
+type trustView struct {
+	Print   string
+	HasRoot bool
+}
+
+func (o *Office) trustPage(c *call) error {
+	v := trustView{HasRoot: len(o.d.Info.Root) > 0}
+	if v.HasRoot {
+		sum := sha256.Sum256(o.d.Info.Root)
+		v.Print = grouped(hex.EncodeToString(sum[:]))
+	}
+	return c.page("trust", c.p.T("trust.title"), v)
+}
+
+// grouped writes a fingerprint as people compare it: in fours.
+func grouped(s string) string {
+	var b strings.Builder
+	for i, r := range strings.ToUpper(s) {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// root gives the certificate: DER for Windows and phones, PEM for the rest.
+func (o *Office) root(c *call) error {
+	if len(o.d.Info.Root) == 0 {
+		return errNotFound
+	}
+	if c.r.URL.Query().Get("form") == "pem" {
+		c.file("campuskeep-root.pem", "application/x-pem-file", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: o.d.Info.Root}))
+		return nil
+	}
+	c.file("campuskeep-root.crt", "application/x-x509-ca-cert", o.d.Info.Root)
+	return nil
+}
+
+// rulesPage is the text of the rules in force, for everybody.
+func (o *Office) rulesPage(c *call) error { return c.page("rules", c.p.T("rules.title"), nil) }

@@ -1,0 +1,365 @@
+package office
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"campuskeep/firmware/gate"
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/register"
+	"campuskeep/shared/ui"
+)
+
+// todayView answers in this order: is it in order, what needs me, what can be proved.
+type todayView struct {
+	Date     string
+	Updated  string
+	State    []stateCell
+	Needs    []need
+	Urgent   int
+	Recent   []logRow
+	Accesses int
+	Refused  int
+	Arrival  *arrival
+	Deletion []fact
+	CanApply bool
+	CanLog   bool
+}
+
+// stateCell is one of the five of the state line.
+type stateCell struct {
+	Icon, Name       string
+	Tone, Mark, Word string
+	Value, Unit      string
+	Text             string
+	Ticks            []bar  // one per camera
+	Bad              []bool // of the ticks
+	Fill             string // part of the bar
+	FillTone         string
+	LineX            string // where thirty days end
+	Needle           string
+	Label            string
+}
+
+type need struct {
+	Tone, Icon, Badge string
+	Kind, Title, Text string
+	Due               string
+	Href, Do          string
+	Primary           bool
+}
+
+type fact struct {
+	Tone, Icon, Title, Text string
+	Due                     string
+}
+
+func (o *Office) todayPage(c *call) error {
+	v := todayView{Date: c.p.FullDate(c.now.Wall) + " " + c.p.Weekday(c.now.Wall), Updated: c.p.Clock(c.now.Wall),
+		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogSearch, account.Subject{})}
+	k, cams := o.d.Status.Keeping(), o.d.Status.Cameras()
+	v.State = []stateCell{c.clockCell(), c.syncCell(), c.storageCell(k), c.cameraCell(cams), c.deletionCell(k)}
+	v.Needs = c.needs(cams, k)
+	for _, n := range v.Needs {
+		if n.Tone == "bad" {
+			v.Urgent++
+		}
+	}
+	slices.SortStableFunc(v.Needs, func(a, b need) int { return toneRank(a.Tone) - toneRank(b.Tone) })
+	if v.CanLog {
+		if err := o.recent(c, &v); err != nil {
+			return err
+		}
+	}
+	if c.can(account.ActGateView, account.Subject{}) {
+		b, err := o.d.Gate.Board(c.today())
+		if err != nil {
+			return fmt.Errorf("reading the gate's board: %w", err)
+		}
+		v.Arrival = drawArrival(b, c.p)
+	}
+	v.Deletion = c.deletionFacts(k)
+	return c.page("today", c.p.T("nav.today"), v)
+}
+
+func (c *call) today() string { return c.now.Wall.In(c.o.d.Zone).Format(time.DateOnly) }
+
+func toneRank(t string) int { return slices.Index([]string{"bad", "warn", "acc"}, t) }
+
+func (c *call) clockCell() stateCell {
+	s := c.o.d.Time.Explain()
+	cell := stateCell{Icon: "clock", Name: c.p.T("today.clock"), Value: c.p.T("clock.state." + s.Reading.State.String()), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok")}
+	agree := 0
+	for _, w := range s.Witnesses {
+		if w.Fits {
+			agree++
+		}
+	}
+	cell.Text = c.p.T("today.clock.sources", uncertain(c.p, s.Reading.Uncertainty), agree)
+	cell.Needle = ui.Pct(0.5)
+	cell.Label = cell.Text
+	if s.Reading.State != clock.Trusted {
+		cell.Tone, cell.Mark, cell.Word = "warn", "warn", c.p.T("today.clock.waits")
+		cell.Needle = ""
+	}
+	return cell
+}
+
+func (c *call) syncCell() stateCell {
+	s, size := c.o.d.Status.Sync(), c.o.d.Ledger.Size()
+	cell := stateCell{Icon: "sync", Name: c.p.T("today.sync"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok")}
+	behind := size - min(s.Acked, size)
+	cell.Value = c.p.T("today.sync.behind", behind)
+	if behind == 0 {
+		cell.Value = c.p.T("today.sync.even")
+	}
+	cell.Fill, cell.FillTone = ui.Pct(float64(s.Acked)/float64(max(1, size))), "line"
+	switch {
+	case s.Centre == "":
+		cell.Tone, cell.Mark, cell.Word = "warn", "warn", c.p.T("today.sync.none")
+	case !s.Connected:
+		cell.Tone, cell.Mark, cell.Word = "warn", "warn", c.p.T("today.sync.off")
+	}
+	if seen, at := c.o.d.Ledger.Witnessed(); seen > 0 {
+		cell.Text = c.p.T("proof.witnessed", seen, c.p.When(at, c.now.Wall))
+	} else {
+		cell.Text = c.p.T("proof.never")
+	}
+	cell.Label = c.p.T("today.sync.label", size, s.Acked)
+	return cell
+}
+
+func (c *call) storageCell(k Keeping) stateCell {
+	cell := stateCell{Icon: "disk", Name: c.p.T("today.storage"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok")}
+	if k.Days <= 0 {
+		cell.Tone, cell.Mark, cell.Word, cell.Value = "mute", "clock", c.p.T("state.unknown"), "–"
+		cell.Text = c.p.T("today.storage.unknown")
+		if k.Total > 0 {
+			cell.Text = c.p.T("today.storage.free", c.p.Bytes(int64(k.Free)), c.p.Bytes(int64(k.Total)))
+		}
+		cell.Label = cell.Text
+		return cell
+	}
+	cell.Value = c.p.T("today.storage.days", fmt.Sprintf("%.1f", k.Days))
+	if k.Days > 999 {
+		cell.Value = c.p.T("today.storage.days", "999+")
+	}
+	most := max(lineDays*1.2, min(k.Days, 90))
+	cell.Fill, cell.FillTone, cell.LineX = ui.Pct(min(1, k.Days/most)), "line", ui.Pct(lineDays/most)
+	cell.Text = c.p.T("today.storage.free", c.p.Bytes(int64(k.Free)), c.p.Bytes(int64(k.Total)))
+	cell.Label = cell.Value + " · " + cell.Text
+	switch {
+	case k.Days < lineDays:
+		cell.Tone, cell.Mark, cell.Word, cell.FillTone = "bad", "bad", c.p.T("today.storage.short"), "bad"
+	case k.Days < lineDays+2:
+		cell.Tone, cell.Mark, cell.Word = "warn", "warn", c.p.T("today.storage.tight")
+	}
+	return cell
+}
+
+func (c *call) cameraCell(states map[string]CameraState) stateCell {
+	cell := stateCell{Icon: "cam", Name: c.p.T("today.cameras"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok")}
+	on, all := 0, 0
+	var worst *CameraState
+	worstName := ""
+	var list []footage.Camera
+	for _, cam := range c.o.d.Site.Cameras() {
+		if !cam.Retired {
+			list = append(list, cam)
+		}
+	}
+	for i, cam := range list {
+		s, n := states[cam.ID], float64(len(list))
+		all++
+		cell.Ticks = append(cell.Ticks, scaleTick(float64(i)/n, 0.72/n))
+		cell.Bad = append(cell.Bad, s.State != "online")
+		if s.State == "online" {
+			on++
+		} else if worst == nil || s.Since.Before(worst.Since) {
+			worst, worstName = &s, cam.Name
+		}
+	}
+	cell.Value, cell.Unit = fmt.Sprintf("%d / %d", on, all), c.p.T("cam.online")
+	cell.Label = c.p.T("today.cameras.label", all, on)
+	cell.Text = c.p.T("today.cameras.all")
+	if worst != nil {
+		cell.Tone, cell.Mark, cell.Word = "bad", "bad", c.p.T("today.cameras.off", all-on)
+		cell.Text = worstName
+		if !worst.Since.IsZero() {
+			cell.Text = c.p.T("today.cameras.since", worstName, c.p.When(worst.Since, c.now.Wall))
+		}
+	}
+	return cell
+}
+
+func scaleTick(x, w float64) bar { return bar{X: ui.Pct(x), W: ui.Pct(w)} }
+
+func (c *call) deletionCell(k Keeping) stateCell {
+	cell := stateCell{Icon: "cut", Name: c.p.T("today.deletion"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok"), Value: c.p.T("today.deletion.ontime"), Fill: "100%", FillTone: "line"}
+	switch {
+	case k.Condemned > 0:
+		cell.Tone, cell.Mark, cell.Word, cell.Value = "bad", "bad", c.p.T("today.deletion.failed"), c.p.T("today.deletion.left", k.Condemned)
+		cell.FillTone = "bad"
+	case k.Suspended != "":
+		cell.Tone, cell.Mark, cell.Word, cell.Value = "warn", "clock", c.p.T("today.deletion.waits"), c.p.T("today.deletion.paused")
+		cell.Text, cell.FillTone = c.p.T(k.Suspended), "none"
+	}
+	if cell.Text == "" && !k.NextDue.IsZero() {
+		cell.Text = c.p.T("today.deletion.next", c.p.When(k.NextDue, c.now.Wall))
+	}
+	if cell.Text == "" {
+		cell.Text = c.p.T("today.deletion.none")
+	}
+	cell.Label = cell.Value
+	return cell
+}
+
+// needs is what this person has to do, gathered from the rooms.
+func (c *call) needs(states map[string]CameraState, k Keeping) []need {
+	var out []need
+	for _, a := range c.o.d.Register.List() {
+		if n, ok := c.needOf(a); ok {
+			out = append(out, n)
+		}
+	}
+	if c.can(account.ActCamerasView, account.Subject{}) {
+		for _, cam := range c.o.d.Site.Cameras() {
+			s := states[cam.ID]
+			if cam.Retired || s.State != "offline" {
+				continue
+			}
+			n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("cam.offline"), Kind: c.p.T("need.device"), Title: c.p.T("need.camera", cam.Name), Text: cam.Place, Href: "/footage?camera=" + cam.ID + "#day", Do: c.p.T("see")}
+			if !s.Since.IsZero() {
+				n.Title, n.Due = c.p.T("need.camera.for", cam.Name, c.now.Wall.Sub(s.Since)), c.p.When(s.Since, c.now.Wall)
+			}
+			out = append(out, n)
+		}
+	}
+	if c.now.State != clock.Trusted && c.can(account.ActClockConfirm, account.Subject{}) {
+		out = append(out, need{Tone: "warn", Icon: "clock", Badge: c.p.T("clock.state." + c.now.State.String()), Kind: c.p.T("today.clock"), Title: c.p.T("need.clock"), Text: c.p.T("need.clock.text"), Href: "/clock", Do: c.p.T("see")})
+	}
+	return out
+}
+
+func (c *call) needOf(a register.Application) (need, bool) {
+	row := c.row(a)
+	if !row.Mine {
+		return need{}, false
+	}
+	n := need{Tone: row.Tone, Icon: row.Icon, Badge: row.State, Kind: c.p.T("need.application"), Title: a.Number() + " · " + c.p.K("purpose.", a.Purpose),
+		Text: a.Unit + " " + row.Applicant + " · " + row.Places + " " + row.Span, Href: "/applications/" + a.ID, Do: c.p.T("app.handle"), Due: row.Due}
+	if n.Tone == "mute" || n.Tone == "ok" {
+		n.Tone, n.Icon = "acc", "info"
+	}
+	for _, f := range c.firstLoss(a) {
+		n.Text += " · " + f
+	}
+	n.Primary = a.State == register.Overdue
+	return n, true
+}
+
+// firstLoss says for an undecided application until when its hold keeps the footage.
+func (c *call) firstLoss(a register.Application) []string {
+	if !a.State.Undecided() {
+		return nil
+	}
+	for _, h := range c.o.d.Register.Holds() {
+		if h.Application == a.ID && h.Active(c.now.Wall) {
+			return []string{c.p.T("need.held", c.p.Day(h.Until))}
+		}
+	}
+	return nil
+}
+
+func (o *Office) recent(c *call, v *todayView) error {
+	kinds := []ledger.Kind{"footage.access.open", "access.refused"}
+	page, err := o.d.Ledger.Search(c.r.Context(), store.Query{Kinds: kinds, Limit: 8})
+	if err != nil {
+		return fmt.Errorf("reading the latest accesses: %w", err)
+	}
+	for _, e := range page.Entries {
+		v.Recent = append(v.Recent, c.logRow(e))
+	}
+	midnight, err := time.ParseInLocation(time.DateOnly, c.today(), o.d.Zone)
+	if err != nil {
+		return fmt.Errorf("finding the beginning of the day: %w", err)
+	}
+	n, err := o.d.Ledger.Tally(c.r.Context(), store.Query{Kinds: kinds, From: midnight})
+	if err != nil {
+		return fmt.Errorf("counting today's accesses: %w", err)
+	}
+	v.Accesses, v.Refused = n["footage.access.open"], n["access.refused"]
+	return nil
+}
+
+func (c *call) deletionFacts(k Keeping) []fact {
+	var out []fact
+	if !k.NextDue.IsZero() && k.Suspended == "" {
+		out = append(out, fact{Tone: "bad", Icon: "cut", Title: c.p.T("today.deletion.next", c.p.When(k.NextDue, c.now.Wall)), Text: c.p.T("today.deletion.rule"), Due: c.p.Words(max(time.Second, k.NextDue.Sub(c.now.Wall)))})
+	}
+	var holds []footage.Hold
+	for _, h := range c.o.d.Register.Holds() {
+		if h.Active(c.now.Wall) {
+			holds = append(holds, h)
+		}
+	}
+	if len(holds) > 0 {
+		first := slices.MinFunc(holds, func(a, b footage.Hold) int { return a.Until.Compare(b.Until) })
+		out = append(out, fact{Tone: "hold", Icon: "lock", Title: c.p.T("today.holds", len(holds)), Text: c.p.T("today.holds.first", holdName(first), c.p.Day(first.Until))})
+	}
+	if !k.Swept.IsZero() {
+		out = append(out, fact{Tone: "ok", Icon: "ok", Title: c.p.T("today.swept", c.p.When(k.Swept, c.now.Wall)), Text: c.p.T("today.swept.text")})
+	}
+	return out
+}
+
+// arrival is the curve of today's first taps.
+type arrival struct {
+	In, Expected, Missing, Leave, Late int
+	Points                             string
+	From, Mid, To                      string
+	Top                                int
+	Bell                               string
+	BellX                              int
+	NowX                               int
+	Bars                               []arrivalBar
+	School                             bool
+}
+
+type arrivalBar struct{ X, Y, H int }
+
+// drawArrival draws on 300 × 88 units with 8 above.
+func drawArrival(b gate.Board, p ui.Printer) *arrival {
+	a := &arrival{In: b.Total.Attended, Expected: b.Total.Expected, Missing: b.Total.Missing, Leave: b.Total.By["leave"], Late: b.Total.By["late"], School: b.Day.School, Top: b.Total.Expected}
+	open, bell := b.Hours.Opens, b.Hours.Bell
+	from := max(open, bell-60)
+	to := bell + 30
+	if from >= to || len(b.Arrivals) == 0 {
+		return a
+	}
+	clockAt := func(m int) string { return p.Clock(b.Day.At(m)) }
+	a.From, a.Mid, a.To, a.Bell = clockAt(from), clockAt((from+to)/2), clockAt(to), clockAt(bell)
+	x := func(m int) int { return (m - from) * 300 / (to - from) }
+	a.BellX = x(bell)
+	now := int(b.Now.Wall.Sub(b.Day.At(0)) / time.Minute)
+	sum, top := 0, max(1, a.Top)
+	a.NowX = x(min(max(now, from), to))
+	for i, n := range b.Arrivals {
+		m := open + i
+		sum += n
+		if m < from || m > to || m > now {
+			continue
+		}
+		a.Points += fmt.Sprintf("%d,%d ", x(m), 96-sum*88/top)
+		if n > 0 {
+			h := min(88, n*880/top)
+			a.Bars = append(a.Bars, arrivalBar{x(m), 96 - h, h})
+		}
+	}
+	return a
+}

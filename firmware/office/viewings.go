@@ -1,0 +1,158 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/playback"
+	"campuskeep/shared/account"
+)
+
+// opened is one viewing that a browser holds: its access entry is committed, its end is not yet.
+type opened struct {
+	evidence.Viewing
+	Until time.Time // the viewing's, or the session's when that ends before
+
+	given *playback.Delivered // what it got in the end, while the entry that says so is not written yet
+}
+
+func (v opened) live() bool { return v.Mode == evidence.Live }
+
+// subject is what every request for its bytes is about.
+func (v opened) subject() account.Subject {
+	s := account.Subject{Person: v.Person, Camera: v.Camera, From: v.Span.From, To: v.Span.To, Application: v.Application, Way: account.WayView, Purpose: true}
+	if v.live() {
+		s.Way = account.WayLive
+	}
+	return s
+}
+
+// viewings are the open ones, in memory: after a restart none is open, and evidence closes what was.
+type viewings struct {
+	mu   sync.Mutex
+	open map[string]opened // guarded by mu
+}
+
+func newViewings() *viewings { return &viewings{open: map[string]opened{}} }
+
+func (v *viewings) put(o opened) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.open[o.ID] = o
+}
+
+func (v *viewings) get(id string) (opened, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	o, ok := v.open[id]
+	return o, ok && o.given == nil
+}
+
+func (v *viewings) take(id string) (opened, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	o, ok := v.open[id]
+	delete(v.open, id)
+	return o, ok
+}
+
+func (v *viewings) ids() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Collect(maps.Keys(v.open))
+}
+
+// unwritten lists the viewings that are over and whose closing entry is still to be written.
+func (v *viewings) unwritten() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var out []string
+	for id, o := range v.open {
+		if o.given != nil {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// of lists the open viewings of one person.
+func (v *viewings) of(person string) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var out []string
+	for id, o := range v.open {
+		if o.Person == person {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// end closes a viewing: first no more bytes, then the entry that says what was really delivered. When the
+// entry cannot be written the viewing stays on the list, and Run tries again.
+func (o *Office) end(ctx context.Context, id, reason string) error {
+	v, ok := o.viewings.take(id)
+	if !ok {
+		return nil
+	}
+	if v.given == nil {
+		got, _ := o.d.Player.Close(id)
+		v.given = &got
+	}
+	if err := o.d.Register.CloseViewing(ctx, id, v.given.Spans, v.given.Bytes, reason); err != nil {
+		o.viewings.put(v)
+		return fmt.Errorf("closing viewing %s: %w", id, err)
+	}
+	return nil
+}
+
+func (o *Office) closeIdle(ctx context.Context) {
+	for _, id := range o.d.Player.Idle(idleAfter) {
+		reason := "idle"
+		if v, ok := o.viewings.get(id); ok && !o.d.Clock.Now().Wall.Before(v.Until) {
+			reason = "over"
+		}
+		if err := o.end(ctx, id, reason); err != nil && ctx.Err() == nil {
+			o.d.Log.Error("a viewing could not be closed in the log", "viewing", id, "error", err)
+		}
+	}
+	for _, id := range o.viewings.unwritten() {
+		if err := o.end(ctx, id, "idle"); err != nil && ctx.Err() == nil {
+			o.d.Log.Error("a viewing could not be closed in the log", "viewing", id, "error", err)
+		}
+	}
+}
+
+func (o *Office) closeAll(ctx context.Context, reason string) error {
+	var faults []error
+	for _, id := range o.viewings.ids() {
+		faults = append(faults, o.end(ctx, id, reason))
+	}
+	return errors.Join(faults...)
+}
+
+// closeOf ends the viewings of a person who logs out.
+func (o *Office) closeOf(ctx context.Context, person, reason string) {
+	for _, id := range o.viewings.of(person) {
+		if err := o.end(ctx, id, reason); err != nil {
+			o.d.Log.Error("a viewing could not be closed in the log", "viewing", id, "error", err)
+		}
+	}
+}
+
+// closeUnder ends the viewings that an application allowed and allows no more.
+func (o *Office) closeUnder(ctx context.Context, application string) {
+	for _, id := range o.viewings.ids() {
+		if v, ok := o.viewings.get(id); ok && v.Application == application {
+			if err := o.end(ctx, id, "revoked"); err != nil {
+				o.d.Log.Error("a viewing could not be closed in the log", "viewing", id, "error", err)
+			}
+		}
+	}
+}
