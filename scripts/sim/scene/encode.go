@@ -43,6 +43,8 @@ func (c Coding) args() []string {
 	params := fmt.Sprintf("aud=1:keyint=%d:min-keyint=%d:scenecut=0:repeat-headers=1:bframes=%d", gop, gop, c.BFrames)
 	if c.BFrames == 0 {
 		a = append(a, "-tune", "zerolatency")
+	} else {
+		params += ":b-adapt=0:b-pyramid=0" // the same order in every group
 	}
 	if c.Kbps > 0 {
 		a = append(a, "-b:v", strconv.Itoa(c.Kbps)+"k", "-maxrate", strconv.Itoa(c.Kbps)+"k", "-bufsize", strconv.Itoa(c.Kbps)+"k")
@@ -52,7 +54,7 @@ func (c Coding) args() []string {
 	}
 	if c.Codec == "h265" {
 		params = strings.ReplaceAll(params, ":nal-hrd=cbr:filler=1", "")
-		return append(a, "-c:v", "libx265", "-x265-params", params+":log-level=error:pools=1", "-f", "hevc", "-")
+		return append(a, "-c:v", "libx265", "-x265-params", params+":open-gop=0:log-level=error:pools=1", "-f", "hevc", "-")
 	}
 	return append(a, "-c:v", "libx264", "-x264-params", params+":sliced-threads=0", "-f", "h264", "-")
 }
