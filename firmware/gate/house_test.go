@@ -71,7 +71,7 @@ func (c *schoolClock) doubt(s clock.State) {
 	c.state = s
 }
 
-const pupils = 120
+const pupils = 300 // more than tap within the time of a repeat
 
 // school has pupils s0001 … in four classes; card number n is held by pupil n.
 type school struct {
@@ -127,6 +127,7 @@ type faulty struct {
 	mu   sync.Mutex
 	hold chan struct{} // commits wait until it is closed
 	err  error
+	took []time.Duration // of the commits that went through
 }
 
 func (f *faulty) Commit(ctx context.Context, c store.Change) (store.Receipt, error) {
@@ -143,7 +144,12 @@ func (f *faulty) Commit(ctx context.Context, c store.Change) (store.Receipt, err
 	if err != nil {
 		return store.Receipt{}, err
 	}
-	return f.Store.Commit(ctx, c)
+	began := time.Now()
+	r, err := f.Store.Commit(ctx, c)
+	f.mu.Lock()
+	f.took = append(f.took, time.Since(began))
+	f.mu.Unlock()
+	return r, err
 }
 
 func (f *faulty) set(hold chan struct{}, err error) {

@@ -13,10 +13,10 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// Timing of a line. Reader → beep has to stay within 30 ms, so a reader is asked every 10 ms; 200 ms and
+// Timing of a line. Reader → beep has to stay within 30 ms, so a reader is asked every 5 ms; 200 ms and
 // three tries are what OSDP gives a reader to answer.
 const (
-	pollEvery   = 10 * time.Millisecond
+	pollEvery   = 5 * time.Millisecond
 	replyWithin = 200 * time.Millisecond
 	tries       = 3
 	quiet       = 30 * time.Millisecond // longer than any pause inside a packet (20 ms)
