@@ -156,6 +156,9 @@ const (
 	AppWithdrawn ApplicationState = "withdrawn"
 	AppExpired   ApplicationState = "expired"
 	AppRevoked   ApplicationState = "revoked"
+	AppDue       ApplicationState = "due"     // its usage report is due
+	AppOverdue   ApplicationState = "overdue" // … and late
+	AppReported  ApplicationState = "reported"
 	AppClosed    ApplicationState = "closed"
 )
 
@@ -235,6 +238,7 @@ type Alarm struct {
 	Ours       []byte    // checkpoint that we witnessed, when the alarm is about a log
 	Theirs     []byte    // checkpoint that contradicts it
 	Detail     string    // codes and numbers, no personal data
+	Times      int       // how often it came while it was open
 	ClosedAt   time.Time // zero: open
 	ClosedBy   string
 	ClosedNote string

@@ -229,7 +229,7 @@ func (v *visit) batch(b wire.Batch) (*reply, error) {
 	if err := v.drain(); err != nil {
 		return nil, err
 	}
-	if err := v.tx.PutCursor(v.cursor); err != nil {
+	if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 		return nil, err
 	}
 	return v.state(false)

@@ -18,7 +18,7 @@ func (v *visit) hello(m wire.HelloMsg) (*reply, error) {
 	}
 	if v.latest == 0 {
 		v.latest, v.cursor = m.Epoch, Cursor{Epoch: m.Epoch}
-		if err := v.tx.PutCursor(v.cursor); err != nil {
+		if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 			return nil, err
 		}
 	}
@@ -37,7 +37,7 @@ func (v *visit) hello(m wire.HelloMsg) (*reply, error) {
 	}
 	if m.Epoch == v.latest && v.cursor.Claimed != m.Size {
 		v.cursor.Claimed = m.Size
-		if err := v.tx.PutCursor(v.cursor); err != nil {
+		if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +145,7 @@ func (v *visit) branch(m wire.HelloMsg, base Cursor, r *reply) error {
 		Epoch: v.latest, Base: base.Epoch, Fork: b.Fork, Grant: b.ID, Tree: tree, Claimed: m.Size,
 		Parts: wire.PartCursor{Profile: base.Parts.Profile, Through: min(base.Parts.Through, b.Fork)},
 	}
-	if err := v.tx.PutCursor(v.cursor); err != nil {
+	if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 		return err
 	}
 	if err := v.tx.Unpark(v.latest, 0); err != nil {

@@ -100,7 +100,7 @@ func (t *memTx) Latest() (uint64, error) {
 }
 
 func (t *memTx) Cursor(e uint64) (Cursor, bool, error) { c, ok := t.r.cursors[e]; return c, ok, nil }
-func (t *memTx) PutCursor(c Cursor) error {
+func (t *memTx) PutCursor(c Cursor, _ time.Time) error {
 	t.r.cursors[c.Epoch] = c
 	if _, ok := t.r.epochs[c.Epoch]; !ok {
 		t.r.epochs[c.Epoch] = epochRows{fork: c.Fork, nodes: map[[2]uint64]tlog.Hash{}}

@@ -49,7 +49,7 @@ func (v *visit) payload(m wire.PayloadMsg) (*reply, error) {
 	}
 	at.Through = m.To
 	v.cursor.Parts = at
-	if err := v.tx.PutCursor(v.cursor); err != nil {
+	if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 		return nil, err
 	}
 	return v.state(false)

@@ -128,12 +128,13 @@ func (s *sim) write(n int) {
 			continue
 		}
 		plain := fmt.Appendf(nil, "text %d", s.entries)
-		p, err := ledger.Prepare(ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "application.returned", Subject: "application:a1",
+		var e ledger.Entry
+		p, err := ledger.Prepare(&e, ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "application.returned", Subject: "application:a1",
 			Sealed: []ledger.Part{{Name: "reason", Owner: "application:a1", Plain: plain}}}, chacha{s.r})
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		_, leaf, err := p.Encode(ledger.Place{Seq: s.disk.Size(), At: s.wall(), Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}})
+		leaf, err := p.Encode(ledger.Place{Seq: s.disk.Size(), At: s.wall(), Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}}, 0)
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -99,7 +99,8 @@ type Tx interface {
 
 	Latest() (uint64, error) // newest epoch; 0: none yet
 	Cursor(epoch uint64) (Cursor, bool, error)
-	PutCursor(Cursor) error
+	// PutCursor writes a cursor; at is the instant of this message.
+	PutCursor(c Cursor, at time.Time) error
 
 	// Insert writes leaves that are not there yet; one that is there is an error.
 	Insert(epoch, first uint64, leaves []Leaf, nodes []Node, at time.Time) error
