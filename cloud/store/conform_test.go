@@ -1,0 +1,548 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"campuskeep/cloud/store"
+	"campuskeep/cloud/store/storetest"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/login"
+	"campuskeep/shared/wire"
+	"campuskeep/shared/wire/protocol"
+)
+
+// Both engines pass the same suite. Covers M26.
+func TestSQLiteConforms(t *testing.T) {
+	conform(t, func(t *testing.T) *store.DB { return storetest.SQLite(t) })
+}
+
+func TestPostgresConforms(t *testing.T) {
+	conform(t, func(t *testing.T) *store.DB { return storetest.Postgres(t) })
+}
+
+var t0 = time.Date(2026, 5, 20, 1, 0, 0, 0, time.UTC)
+
+// logKey is the key of appliance ck-0001's log.
+var logKey = ledger.VerifierKey("campuskeep/ck-0001", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)).Public().(ed25519.PublicKey))
+
+func enrolled(t *testing.T, db *store.DB) {
+	t.Helper()
+	ctx := t.Context()
+	if err := db.PutToken(ctx, "ck-0001", "云汀第一小学", []byte("hash"), t0.Add(24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Enrol(ctx, "ck-0001", []byte("hash"), t0, logKey, []byte("spki"), "0a"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// maker makes leaves as an appliance does.
+type maker struct {
+	t    *testing.T
+	next uint64
+	at   time.Time
+}
+
+func (m *maker) leaf(d ledger.Draft) (protocol.Leaf, []ledger.OpenPart) {
+	m.t.Helper()
+	if d.Actor.ID == "" {
+		d.Actor = ledger.System
+	}
+	d.Via = ledger.ViaSystem
+	var e ledger.Entry
+	p, err := ledger.Prepare(&e, d, zeros{})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	b, err := p.Encode(ledger.Place{Seq: m.next, At: m.at, Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}}, 0)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.next++
+	m.at = m.at.Add(time.Second)
+	return protocol.LeafOf(b), p.Open
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func (m *maker) some(n int) (out []protocol.Leaf) {
+	for range n {
+		l, _ := m.leaf(ledger.Draft{Kind: "system.stop"})
+		out = append(out, l)
+	}
+	return out
+}
+
+// insert stores leaves as the protocol does.
+func insert(t *testing.T, db *store.DB, epoch uint64, leaves []protocol.Leaf) error {
+	t.Helper()
+	return db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error {
+		c, ok, err := tx.Cursor(epoch)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			c = protocol.Cursor{Epoch: epoch}
+		}
+		if err := tx.Insert(epoch, c.Stored(), leaves, nil, t0); err != nil {
+			return err
+		}
+		for _, l := range leaves {
+			c.Tree.AddHash(l.Hash)
+		}
+		c.Claimed = c.Stored()
+		return tx.PutCursor(c, t0)
+	})
+}
+
+func conform(t *testing.T, open func(*testing.T) *store.DB) {
+	for name, test := range map[string]func(*testing.T, *store.DB){
+		"registry": conformRegistry, "cursor": conformCursor, "leaves": conformLeaves, "parts": conformParts, "queries": conformQueries,
+		"branches": conformBranches, "people": conformPeople, "alarms": conformAlarms, "serial": conformSerial, "incarnation": conformIncarnation,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func conformRegistry(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	if _, err := db.Appliance(ctx, "ck-0001"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("unknown appliance: %v", err)
+	}
+	if err := db.PutToken(ctx, "ck-0001", "一小", []byte("h1"), t0.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for what, try := range map[string]struct {
+		hash string
+		at   time.Time
+	}{"wrong token": {"h2", t0}, "expired token": {"h1", t0.Add(time.Hour)}} {
+		if err := db.Enrol(ctx, "ck-0001", []byte(try.hash), try.at, logKey, nil, "01"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := db.Enrol(ctx, "ck-0001", []byte("h1"), t0, logKey, []byte("spki"), "01"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Enrol(ctx, "ck-0001", []byte("h1"), t0, logKey, []byte("spki"), "02"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a token works once: %v", err)
+	}
+	a, err := db.Appliance(ctx, "ck-0001")
+	if err != nil || a.School != "一小" || a.Key != logKey || a.Serial != "01" || !a.EnrolledAt.Equal(t0) || a.TokenHash != nil {
+		t.Errorf("enrolled: %+v %v", a, err)
+	}
+	if err := db.Deny(ctx, "ck-0001", t0, "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := db.Denied(ctx); err != nil || len(ids) != 1 {
+		t.Errorf("denied: %v %v", ids, err)
+	}
+	if err := db.Deny(ctx, "ck-0001", t0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := db.Denied(ctx); err != nil || len(ids) != 0 {
+		t.Errorf("denied after lifting: %v %v", ids, err)
+	}
+	// Another log key once leaves are stored would be another log.
+	m := &maker{t: t, at: t0}
+	if err := insert(t, db, 1, m.some(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.PutToken(ctx, "ck-0001", "一小", []byte("h3"), t0.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	other := ledger.VerifierKey("campuskeep/ck-0001", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32)).Public().(ed25519.PublicKey))
+	if err := db.Enrol(ctx, "ck-0001", []byte("h3"), t0, other, nil, "03"); !errors.Is(err, store.ErrExists) {
+		t.Errorf("another log key: %v", err)
+	}
+}
+
+func conformCursor(t *testing.T, db *store.DB) {
+	if err := db.Update(t.Context(), "ck-0001", func(protocol.Tx) error { return nil }); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("unknown appliance: %v", err)
+	}
+	enrolled(t, db)
+	m := &maker{t: t, at: t0}
+	leaves := m.some(300)
+	if err := insert(t, db, 1, leaves); err != nil {
+		t.Fatal(err)
+	}
+	want := protocol.Cursor{Epoch: 1, Checkpoint: []byte("cp"), Parts: wire.PartCursor{Profile: 1, Through: 7}, Claimed: 400, Grant: wire.Nonce{1, 2}}
+	for _, l := range leaves {
+		want.Tree.AddHash(l.Hash)
+	}
+	boom := errors.New("boom")
+	err := db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error {
+		c := want
+		c.Claimed = 999
+		return errors.Join(tx.PutCursor(c, t0), boom)
+	})
+	if !errors.Is(err, boom) {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error {
+		c, ok, err := tx.Cursor(1)
+		if err != nil || !ok || c.Claimed != 300 || c.Stored() != 300 || c.Tree.Root() != want.Tree.Root() {
+			t.Errorf("a failed transaction left something behind: %+v %v", c, err)
+		}
+		return tx.PutCursor(want, t0)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.View(t.Context(), "ck-0001", func(tx protocol.Tx) error {
+		c, _, err := tx.Cursor(1)
+		if c.Claimed != 400 || string(c.Checkpoint) != "cp" || c.Parts != want.Parts {
+			t.Errorf("cursor: %+v", c)
+		}
+		if key, err := tx.Key(); err != nil || key.Key != logKey {
+			t.Errorf("key: %v %v", key, err)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func conformLeaves(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	m := &maker{t: t, at: t0}
+	leaves := m.some(120)
+	leaves[3] = protocol.Leaf{Hash: leaves[3].Hash}             // rotten on the appliance
+	leaves[4] = protocol.LeafOf([]byte("\x00\xffnot an entry")) // nonsense that was signed
+	if err := insert(t, db, 1, leaves); err != nil {
+		t.Fatal(err)
+	}
+	// One copy: what is there is never written again, and the attempt leaves nothing behind.
+	err := db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error { return tx.Insert(1, 119, m.some(2), nil, t0) })
+	if !errors.Is(err, store.ErrExists) {
+		t.Errorf("second copy of a leaf: %v", err)
+	}
+	err = db.View(t.Context(), "ck-0001", func(tx protocol.Tx) error {
+		hs, err := tx.Hashes(1, 0, 500)
+		if err != nil || len(hs) != 120 {
+			t.Fatalf("%d hashes: %v", len(hs), err)
+		}
+		for i := range hs {
+			if hs[i] != leaves[i].Hash {
+				t.Errorf("hash %d differs", i)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := db.Entry(t.Context(), "ck-0001", 3)
+	if err != nil || e.Mark != store.MarkHashOnly {
+		t.Errorf("hash-only leaf: %+v %v", e, err)
+	}
+	e, err = db.Entry(t.Context(), "ck-0001", 4)
+	if err != nil || e.Mark != store.MarkUnreadable || !bytes.Equal(e.Leaf, leaves[4].Bytes) {
+		t.Errorf("nonsense: %+v %v", e, err)
+	}
+	if _, err = db.Entry(t.Context(), "ck-0001", 120); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("beyond the end: %v", err)
+	}
+	n := uint64(0)
+	if err := db.Leaves(t.Context(), "ck-0001", 0, 120, func(seq uint64, l protocol.Leaf) error {
+		if seq != n || l.Hash != leaves[seq].Hash {
+			t.Errorf("leaf %d at %d", seq, n)
+		}
+		n++
+		return nil
+	}); err != nil || n != 120 {
+		t.Errorf("%d leaves: %v", n, err)
+	}
+}
+
+func conformParts(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	m := &maker{t: t, at: t0}
+	l, _ := m.leaf(ledger.Draft{Kind: "system.stop"})
+	if err := insert(t, db, 1, []protocol.Leaf{l}); err != nil {
+		t.Fatal(err)
+	}
+	put := func(p protocol.PartRow) func(protocol.Tx) error {
+		return func(tx protocol.Tx) error { return tx.PutPart(p) }
+	}
+	row := protocol.PartRow{Epoch: 1, Seq: 0, Name: "purpose", Owner: "application:a1", Salt: make([]byte, 32), Plain: []byte("自行车丢失")}
+	for range 2 { // the same part twice is one part
+		if err := db.Update(t.Context(), "ck-0001", put(row)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := db.Entry(t.Context(), "ck-0001", 0)
+	if err != nil || len(e.Parts) != 1 || string(e.Parts[0].Plain) != "自行车丢失" {
+		t.Errorf("part: %+v %v", e.Parts, err)
+	}
+	if err := db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error { return tx.ErasePartsOf("application:a1") }); err != nil {
+		t.Fatal(err)
+	}
+	e, err = db.Entry(t.Context(), "ck-0001", 0)
+	if err != nil || len(e.Parts) != 1 || !e.Parts[0].Erased || e.Parts[0].Plain != nil {
+		t.Errorf("erased part: %+v %v", e.Parts, err)
+	}
+	if err := db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error { return tx.WithdrawParts() }); err != nil {
+		t.Fatal(err)
+	}
+	if e, err = db.Entry(t.Context(), "ck-0001", 0); err != nil || len(e.Parts) != 0 {
+		t.Errorf("withdrawn part: %+v %v", e.Parts, err)
+	}
+}
+
+func conformQueries(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	ctx := t.Context()
+	m := &maker{t: t, at: t0}
+	var leaves []protocol.Leaf
+	add := func(d ledger.Draft) uint64 {
+		l, _ := m.leaf(d)
+		leaves = append(leaves, l)
+		return m.next - 1
+	}
+	tap := func(student, class, way, outcome string) {
+		add(ledger.Draft{Kind: "attendance.tap", Subject: student, Actor: ledger.Actor{ID: "r01"}, Data: map[string]any{
+			"reader": "r01", "card": make([]byte, 32), "student": student, "class": class, "direction": way, "outcome": outcome, "date": "2026-05-20"}})
+	}
+	tap("s0001", "2024-03", "in", "present")
+	tap("s0002", "2024-03", "in", "late")
+	tap("s0003", "2024-04", "in", "present")
+	tap("s0003", "2024-04", "out", "left_early")
+	add(ledger.Draft{Kind: "attendance.day", Subject: "s0004", Data: map[string]any{"date": "2026-05-20", "class": "2024-04", "status": "leave", "reasons": []string{"leave"}}})
+	spans := []map[string]any{{"from": t0, "to": t0.Add(time.Hour)}}
+	sub := add(ledger.Draft{Kind: "application.submitted", Subject: "a2026-0001", Actor: ledger.Actor{ID: "p007", Role: "staff"},
+		Data: map[string]any{"places": 2, "spans": spans, "way": "view"}, Sealed: []ledger.Part{{Name: "purpose", Owner: "application:a2026-0001", Plain: []byte("x")}}})
+	add(ledger.Draft{Kind: "application.submitted", Subject: "a2026-0002", Actor: ledger.Actor{ID: "p008"}, Data: map[string]any{"places": 1, "spans": spans, "way": "view"}})
+	add(ledger.Draft{Kind: "application.approved", Subject: "a2026-0001", Actor: ledger.Actor{ID: "p001"}, Data: map[string]any{"cameras": []string{"c01"}, "spans": spans, "until": t0.Add(48 * time.Hour)}})
+	if err := insert(t, db, 1, leaves); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(ctx, "ck-0001", func(tx protocol.Tx) error {
+		return tx.PutPart(protocol.PartRow{Epoch: 1, Seq: sub, Name: "purpose", Owner: "application:a2026-0001", Salt: make([]byte, 32), Plain: []byte("寻找自行车")})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	day, err := db.AttendanceToday(ctx, "ck-0001", "2026-05-20")
+	if err != nil || day.Students != 3 || day.Present != 2 || day.Late != 1 || day.Leave != 1 || day.Taps != 4 || len(day.Classes) != 2 || day.Classes[1].Left != 1 {
+		t.Errorf("attendance: %+v %v", day, err)
+	}
+	if day, err := db.AttendanceToday(ctx, "ck-0001", "2026-05-19"); err != nil || day.Taps != 0 {
+		t.Errorf("the day before: %+v %v", day, err)
+	}
+	page, err := db.Applications(ctx, store.ApplicationFilter{}, 0, 10)
+	if err != nil || page.Total != 2 || page.Items[0].ID != "a2026-0002" {
+		t.Fatalf("applications: %+v %v", page, err)
+	}
+	page, err = db.Applications(ctx, store.ApplicationFilter{Query: "自行车"}, 0, 10)
+	if err != nil || page.Total != 1 || page.Items[0].State != store.AppApproved || page.Items[0].Purpose != "寻找自行车" || page.Items[0].Decider != "p001" {
+		t.Errorf("by purpose: %+v %v", page, err)
+	}
+	if page, err = db.Applications(ctx, store.ApplicationFilter{State: store.AppSubmitted}, 1, 10); err != nil || page.Total != 1 || len(page.Items) != 0 {
+		t.Errorf("second page: %+v %v", page, err)
+	}
+	a, err := db.Application(ctx, "ck-0001", "a2026-0001")
+	if err != nil || len(a.Steps) != 2 || a.Steps[0].Entry.Kind != "application.submitted" || a.Places != 2 || len(a.Cameras) != 1 || a.Applicant != "p007" {
+		t.Errorf("application: %+v %v", a, err)
+	}
+	for what, c := range map[string]struct {
+		f    store.EntryFilter
+		p    store.Page
+		want int
+	}{
+		"all": {want: 8}, "prefix": {f: store.EntryFilter{Kinds: []string{"application."}}, want: 3}, "subject": {f: store.EntryFilter{Subject: "s0003"}, want: 2},
+		"actor": {f: store.EntryFilter{Actor: "r01"}, want: 4}, "time": {f: store.EntryFilter{From: t0.Add(2 * time.Second), To: t0.Add(4 * time.Second)}, want: 2},
+		"page": {p: store.Page{Limit: 3}, want: 3}, "before": {p: store.Page{Before: 2}, want: 2}, "unknown kind": {f: store.EntryFilter{Kinds: []string{"x' OR 1=1 --"}}, want: 0},
+		"marked": {f: store.EntryFilter{Marked: true}, want: 0},
+	} {
+		got, err := db.Entries(ctx, "ck-0001", c.f, c.p)
+		if err != nil || len(got) != c.want {
+			t.Errorf("entries, %s: %d, want %d (%v)", what, len(got), c.want, err)
+		}
+		for i := 1; i < len(got); i++ {
+			if got[i].Seq >= got[i-1].Seq {
+				t.Errorf("entries, %s: not newest first", what)
+			}
+		}
+	}
+	s, err := db.School(ctx, "ck-0001", t0)
+	if err != nil || s.Witnessed != 8 || s.Name != "云汀第一小学" {
+		t.Errorf("school: %+v %v", s, err)
+	}
+	tot, err := db.Totals(ctx, t0)
+	if err != nil || tot.Schools != 1 || tot.Leaves != 8 || tot.OpenApplications != 1 {
+		t.Errorf("totals: %+v %v", tot, err)
+	}
+}
+
+func conformBranches(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	m := &maker{t: t, at: t0}
+	old := m.some(20)
+	if err := insert(t, db, 1, old); err != nil {
+		t.Fatal(err)
+	}
+	m.next = 12
+	fresh := m.some(5)
+	err := db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error {
+		c := protocol.Cursor{Epoch: 2, Base: 1, Fork: 12}
+		for _, l := range append(old[:12:12], fresh...) {
+			c.Tree.AddHash(l.Hash)
+		}
+		return errors.Join(tx.Insert(2, 12, fresh, nil, t0), tx.PutCursor(c, t0))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := db.Entries(t.Context(), "ck-0001", store.EntryFilter{}, store.Page{})
+	if err != nil || len(got) != 17 || got[0].Seq != 16 || got[0].Epoch != 2 || got[5].Epoch != 1 {
+		t.Errorf("newest chain: %d entries (%v)", len(got), err)
+	}
+	got, err = db.Entries(t.Context(), "ck-0001", store.EntryFilter{Epoch: 1}, store.Page{})
+	if err != nil || len(got) != 20 {
+		t.Errorf("the old tail is kept: %d entries (%v)", len(got), err)
+	}
+}
+
+func conformPeople(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	p := store.Person{ID: "c001", User: "chang", Name: "常远舟", Roles: []account.Role{account.RoleCentreStaff}, Password: "hash"}
+	if err := db.PutPerson(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.PutPerson(ctx, store.Person{ID: "c002", User: "chang", Name: "x"}); !errors.Is(err, store.ErrExists) {
+		t.Errorf("taken user name: %v", err)
+	}
+	got, err := db.PersonByUser(ctx, "chang")
+	if err != nil || got.Name != p.Name || len(got.Roles) != 1 {
+		t.Errorf("person: %+v %v", got, err)
+	}
+	s := store.Session{TokenHash: "th", Person: "c001", Began: login.Stamp{Wall: t0, Boot: "b"}, Used: login.Stamp{Wall: t0, Boot: "b"}, Address: "10.0.0.1"}
+	if err := db.PutSession(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.TouchSession(ctx, "th", login.Stamp{Wall: t0.Add(time.Minute), Boot: "b", Mono: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Session(ctx, "th"); err != nil || got.Used.Mono != 5 || !got.Began.Wall.Equal(t0) {
+		t.Errorf("session: %+v %v", got, err)
+	}
+	if err := db.DeleteSessionsOf(ctx, "c001"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Session(ctx, "th"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("ended session: %v", err)
+	}
+	a := login.Attempts{Failures: 3, Lock: time.Minute, Last: login.Stamp{Wall: t0}}
+	if err := db.SetAttempts(ctx, "k", a); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Attempts(ctx, "k"); err != nil || got != a {
+		t.Errorf("attempts: %+v %v", got, err)
+	}
+	for i := range 3 {
+		if err := db.AddAudit(ctx, store.Audit{At: t0, Actor: "c001", Action: fmt.Sprintf("a%d", i), Result: "ok"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l, err := db.ListAudit(ctx, 2); err != nil || len(l) != 2 || l[0].Action != "a2" {
+		t.Errorf("audit: %+v %v", l, err)
+	}
+}
+
+func conformAlarms(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	ctx := t.Context()
+	for range 3 {
+		if err := db.Update(ctx, "ck-0001", func(tx protocol.Tx) error {
+			return tx.Alarm(protocol.Alarm{Kind: protocol.AlarmForked, Epoch: 1, Ours: []byte("a"), Theirs: []byte("b"), Detail: "fork=7"}, t0)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := db.Alarms(ctx, "", true, 10)
+	if err != nil || len(l) != 1 || l[0].Times != 3 || string(l[0].Ours) != "a" || string(l[0].Theirs) != "b" {
+		t.Fatalf("alarms: %+v %v", l, err)
+	}
+	if s, err := db.School(ctx, "ck-0001", t0); err != nil || s.Status != store.StatusForked {
+		t.Errorf("status: %v %v", s.Status, err)
+	}
+	if err := db.CloseAlarm(ctx, l[0].ID, t0, "c001", "checked on site"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CloseAlarm(ctx, l[0].ID, t0, "c001", "again"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("closed twice: %v", err)
+	}
+	if l, err := db.Alarms(ctx, "ck-0001", false, 10); err != nil || len(l) != 1 || l[0].ClosedNote != "checked on site" {
+		t.Errorf("closed alarm: %+v %v", l, err)
+	}
+	// Refused messages are kept, the newest hundred.
+	for i := range 103 {
+		if err := db.Update(ctx, "ck-0001", func(tx protocol.Tx) error {
+			return tx.SetAside(wire.Up, []byte(strings.Repeat("x", i)), "why", t0)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Writers for one appliance wait for each other, whoever they are: none loses the other's work.
+func conformSerial(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	ctx, n := t.Context(), 20
+	done := make(chan error, n)
+	for range n {
+		go func() {
+			done <- db.Update(ctx, "ck-0001", func(tx protocol.Tx) error {
+				c, ok, err := tx.Cursor(1)
+				if err != nil {
+					return err
+				}
+				if !ok {
+					c = protocol.Cursor{Epoch: 1}
+				}
+				c.Claimed++
+				return tx.PutCursor(c, t0)
+			})
+		}()
+	}
+	for range n {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.View(ctx, "ck-0001", func(tx protocol.Tx) error {
+		c, _, err := tx.Cursor(1)
+		if c.Claimed != uint64(n) {
+			t.Errorf("%d of %d increments survived", c.Claimed, n)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func conformIncarnation(t *testing.T, db *store.DB) {
+	ctx := context.Background()
+	a, err := db.Incarnation(ctx)
+	if err != nil || !wire.IncarnationForm(a.ID) {
+		t.Fatalf("%+v %v", a, err)
+	}
+	b, err := db.Renew(ctx, t0)
+	if err != nil || b.ID == a.ID || !b.Since.Equal(t0) {
+		t.Fatalf("%+v %v", b, err)
+	}
+	if c, err := db.Incarnation(ctx); err != nil || c != b {
+		t.Errorf("%+v %v", c, err)
+	}
+}
