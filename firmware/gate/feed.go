@@ -42,7 +42,7 @@ type Event struct {
 }
 
 const (
-	feedBuffer = 256
+	feedBuffer = 1024
 	recentMost = 60
 )
 
