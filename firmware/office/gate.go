@@ -24,6 +24,8 @@ type gateView struct {
 	Readers  []readerRow
 	Offline  int
 	All      bool // the whole school, not only some classes
+	Leave    int
+	Late     int
 	BellText string
 	Percent  string
 }
@@ -90,7 +92,7 @@ func (o *Office) board(c *call) (gateView, error) {
 			}
 		}
 	}
-	v := gateView{Date: c.p.Date(c.now.Wall), Time: c.p.ClockSec(c.now.Wall), School: b.Day.School, Total: b.Total, All: all}
+	v := gateView{Date: c.p.Date(c.now.Wall), Time: c.p.ClockSec(c.now.Wall), School: b.Day.School, Total: b.Total, All: all, Leave: b.Total.By[attendance.OnLeave], Late: b.Total.By[attendance.Late]}
 	if b.Day.Reason != "" {
 		v.Why = c.p.K("att.r.", b.Day.Reason)
 	}

@@ -90,6 +90,9 @@ func (o *Office) showPerson(c *call, status int, p people.Person, values map[str
 		v.Factor = o.d.People.HasFactor(p.ID)
 	}
 	for _, r := range slices.Backward(roleOrder) {
+		if !slices.Contains(people.StaffRoles, r) {
+			continue
+		}
 		v.Roles = append(v.Roles, ui.Option{Value: string(r), Text: c.p.K("role.", r), Hint: c.p.K("role.hint.", r)})
 	}
 	title := c.p.T("person.new")

@@ -82,7 +82,7 @@ func explain(noted []footage.Gap, camera string, hole footage.Span) footage.Caus
 }
 
 // legend lists the causes that the page explains; the rest are named where they appear.
-var legend = []footage.Cause{footage.CausePowerOff, footage.CauseStalled, footage.CauseDisk, footage.CauseOverload, footage.CauseCameraOff, footage.CauseUnknown}
+var legend = []footage.Cause{footage.CausePowerOff, footage.CauseNetwork, footage.CauseDisk, footage.CauseStalled, footage.CauseCameraOff, footage.CauseUnknown}
 
 type ribGap struct {
 	Bar   bar
