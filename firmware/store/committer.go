@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -86,10 +87,12 @@ func (s *Store) commit(batch []*request) error {
 	return err
 }
 
-// recoverable says whether the file surely is as it was before: the disk was full before the page that makes a
-// transaction count was written.
+// recoverable says whether the file surely is as it was before: there was no room for it to grow, and the page
+// that makes a transaction count was not written.
 func (s *Store) recoverable(err error, txid int) bool {
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	// bbolt keeps only the text of some causes.
+	full := func(cause syscall.Errno) bool { return strings.HasSuffix(err.Error(), cause.Error()) }
+	if !full(syscall.ENOSPC) && !full(syscall.EDQUOT) && !full(syscall.EFBIG) {
 		return false
 	}
 	tx, err := s.db.Begin(false)
