@@ -43,12 +43,23 @@ type FS interface {
 	// SyncDir makes the names in a directory durable: created, renamed and removed ones.
 	SyncDir(name string) error
 	// SyncFS makes everything written so far on the file system of the root durable, files and names: syncfs(2).
+	// A write that failed since the last call is an error of this one; so of one FS only its owner calls it.
 	SyncFS() error
+	// Dir opens a directory for work on many files in it.
+	Dir(name string) (Dir, error)
 	// Free says how many bytes the file system has left for us and how many it has in all.
 	Free() (free, total uint64, err error)
 	// Lock takes an exclusive lock on a file, creating it; ErrLocked when somebody has it. It ends with
 	// Close or with the process.
 	Lock(name string) (io.Closer, error)
+}
+
+// Dir is an open directory: its files are reached without walking down to it. Names are single components.
+type Dir interface {
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	Remove(name string) error
+	Sync() error // as FS.SyncDir
+	Close() error
 }
 
 // tempSuffix ends the name of the file that WriteAtomic prepares beside its target.

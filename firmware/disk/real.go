@@ -11,7 +11,12 @@ import (
 )
 
 // real is a directory of the machine, fenced by os.Root: a symbolic link cannot lead out of it.
-type real struct{ root *os.Root }
+type real struct {
+	root *os.Root
+	// self stays open: the kernel reports a failed write to each descriptor once, and one that was opened
+	// later would miss it.
+	self *os.File
+}
 
 // Real opens a directory of the machine, creating it (0700) when it is missing.
 func Real(root string) (FS, error) {
@@ -22,7 +27,11 @@ func Real(root string) (FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data directory: %w", err)
 	}
-	return &real{r}, nil
+	self, err := r.Open(".")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open data directory: %w", err), r.Close())
+	}
+	return &real{r, self}, nil
 }
 
 func (d *real) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
@@ -57,33 +66,68 @@ func (d *real) SyncDir(name string) error {
 	return err
 }
 
-// onRoot runs a system call on the root's descriptor.
-func (d *real) onRoot(what string, call func(fd int) error) error {
-	f, err := d.root.Open(".")
+// onSelf runs a system call on the root's descriptor.
+func (d *real) onSelf(what string, call func(fd int) error) error {
+	conn, err := d.self.SyscallConn()
 	if err != nil {
 		return err
 	}
-	err = call(int(f.Fd()))
-	if err != nil {
-		err = &fs.PathError{Op: what, Path: d.root.Name(), Err: err}
+	var result error
+	if err := conn.Control(func(fd uintptr) { result = call(int(fd)) }); err != nil {
+		return err
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	if result != nil {
+		return &fs.PathError{Op: what, Path: d.root.Name(), Err: result}
 	}
-	return err
+	return nil
 }
 
-func (d *real) SyncFS() error { return d.onRoot("syncfs", unix.Syncfs) }
+func (d *real) SyncFS() error { return d.onSelf("syncfs", unix.Syncfs) }
 
 func (d *real) Free() (free, total uint64, err error) {
 	var st unix.Statfs_t
-	err = d.onRoot("statfs", func(fd int) error { return unix.Fstatfs(fd, &st) })
+	err = d.onSelf("statfs", func(fd int) error { return unix.Fstatfs(fd, &st) })
 	if err != nil {
 		return 0, 0, err
 	}
 	size := uint64(st.Bsize)
 	return st.Bavail * size, st.Blocks * size, nil
 }
+
+// realDir is an open directory: a root of its own, so that a name cannot lead out of it either.
+type realDir struct{ root *os.Root }
+
+func (d *real) Dir(name string) (Dir, error) {
+	r, err := d.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return realDir{r}, nil
+}
+
+func (d realDir) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := d.root.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (d realDir) Remove(name string) error { return d.root.Remove(name) }
+
+func (d realDir) Sync() error {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func (d realDir) Close() error { return d.root.Close() }
 
 func (d *real) Lock(name string) (io.Closer, error) {
 	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)

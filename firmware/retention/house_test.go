@@ -94,7 +94,7 @@ type house struct {
 	vault   *vault.Vault
 	r       *Retention
 	cameras []footage.Camera
-	session uint64
+	plain   bool // the plain disk, for benchmarks
 	stop    context.CancelFunc
 	ended   sync.WaitGroup
 }
@@ -128,7 +128,12 @@ func (h *house) open() {
 		Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))})
 	h.must(err)
 	h.disk = disktest.New(h.t, filepath.Join(h.dir, "vault"))
-	h.vault, err = vault.Open(vault.Options{FS: h.disk, IndexPath: filepath.Join(h.dir, "index.db"), Keys: h.keys, Holds: h.root, SyncEvery: time.Hour})
+	var fsys disk.FS = h.disk
+	if h.plain {
+		fsys, err = disk.Real(filepath.Join(h.dir, "vault"))
+		h.must(err)
+	}
+	h.vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(h.dir, "index.db"), Keys: h.keys, Holds: h.root, SyncEvery: time.Hour})
 	h.must(err)
 	assurance, _ := h.root.Label()
 	h.r = New(Options{Store: h.store, Vault: h.vault, Cameras: func() []footage.Camera { return h.cameras }, Holds: holdsIn,
@@ -163,6 +168,14 @@ func (h *house) close(clean bool) {
 		h.t.Errorf("close: %v", err)
 	}
 	h.vault = nil
+}
+
+// realDisk starts again on the plain disk.
+func (h *house) realDisk() {
+	h.t.Helper()
+	h.close(true)
+	h.plain = true
+	h.open()
 }
 
 // restart as after a clean stop.

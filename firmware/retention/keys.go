@@ -25,10 +25,20 @@ const (
 // settle finishes what a crash left between a durable step and the next: rows of files that an entry already
 // accounts for, and keys whose erasure was announced.
 func (r *Retention) settle(ctx context.Context) error {
-	var last map[string]accounted
+	last := map[string]map[footage.FileID]bool{}
 	var announced []dyingKey
+	clear(r.accounts)
 	err := r.o.Store.View(func(tx store.Tx) error {
-		last = maps.Collect(accounts.All(tx))
+		for key, a := range accounts.All(tx) {
+			camera, _, _ := strings.Cut(key, "/")
+			if last[camera] == nil {
+				last[camera] = map[footage.FileID]bool{}
+			}
+			for _, f := range a.Files {
+				last[camera][f] = true
+			}
+			r.accounts[camera]++
+		}
 		for _, k := range dying.All(tx) {
 			announced = append(announced, k)
 		}
@@ -37,11 +47,7 @@ func (r *Retention) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	for camera, a := range last {
-		files := map[footage.FileID]bool{}
-		for _, f := range a.Files {
-			files[f] = true
-		}
+	for camera, files := range last {
 		var drop []footage.Segment
 		err := r.o.Vault.Rows(camera, func(seg footage.Segment) bool {
 			if files[seg.File] {

@@ -77,7 +77,7 @@ var (
 	condemned  = store.NewTable[Condemned]("condemned") // key <camera>/<file id>
 	bounds     = store.NewTable[bootBound]("boot_bounds")
 	bindings   = store.NewTable[bound]("bound")
-	accounts   = store.NewTable[accounted]("accounted")
+	accounts   = store.NewTable[accounted]("accounted") // key <camera>/<n>
 	dying      = store.NewTable[dyingKey]("dying_keys") // key <ring>/<key id>
 )
 
@@ -87,6 +87,7 @@ type Retention struct {
 
 	sweeping  sync.Mutex                             // one sweep at a time
 	unlinked  map[string]map[footage.FileID]struct{} // guarded by sweeping; by camera: gone, not yet accounted
+	accounts  map[string]int                         // guarded by sweeping; rows of the table by camera
 	settled   bool                                   // guarded by sweeping; what a crash left is finished
 	lookedAll bool                                   // guarded by sweeping; every day key was considered once
 
@@ -112,7 +113,7 @@ func New(o Options) *Retention {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Retention{o: o, unlinked: map[string]map[footage.FileID]struct{}{}}
+	return &Retention{o: o, unlinked: map[string]map[footage.FileID]struct{}{}, accounts: map[string]int{}}
 }
 
 // The pace of Run. A deadline waits at most sweepEvery, so that what falls due within half a minute goes in

@@ -41,11 +41,14 @@ type Result struct {
 	Next     time.Time // when the next segment falls due; zero when none is known
 }
 
-// perRound is how many segments go in one round: what they need in rows must fit one store.Change.
-const perRound = 3500
-
-// perRetry is how many condemned segments of a camera are tried again in one sweep.
-const perRetry = 200
+const (
+	// perRound is how many segments go in one round: bounded by the memory for their rows.
+	perRound = 30_000
+	// perRetry is how many condemned segments are tried again in one round.
+	perRetry = 1000
+	// perAccount is how many file ids fit one row of what is accounted for.
+	perAccount = 6000
+)
 
 // Sweep makes one pass: binds what was recorded, deletes what is due, destroys keys that nothing needs. It
 // deletes nothing while the clock is not trusted.
@@ -110,18 +113,18 @@ func (r *Retention) round(ctx context.Context, res *Result) (more bool, err erro
 		return false, err
 	}
 	var list []due
-	total, before := 0, res.Unlinked
+	total, retries, before := 0, 0, res.Unlinked
 	res.Held, res.Next = 0, time.Time{}
 	for _, camera := range cameras {
 		if total >= perRound {
 			more = true
 			break
 		}
-		d, err := r.collect(camera, s, perRound-total)
+		d, err := r.collect(camera, s, perRound-total, perRetry-retries)
 		if err != nil {
 			return false, err
 		}
-		total += len(d.rows) - d.retries
+		total, retries = total+len(d.rows)-d.retries, retries+d.retries
 		more = more || d.more
 		res.Held += len(d.held)
 		if !d.next.IsZero() && (res.Next.IsZero() || d.next.Before(res.Next)) {
@@ -160,8 +163,8 @@ func (r *Retention) cameras(s state) ([]string, error) {
 }
 
 // collect finds the segments of a camera that are due. Within a boot the rows lie in order, so it reads
-// little more than what is due.
-func (r *Retention) collect(camera string, s state, most int) (due, error) {
+// little more than what is due: up to most new ones, and some that failed before.
+func (r *Retention) collect(camera string, s state, most, retries int) (due, error) {
 	d := due{camera: camera, openHours: map[time.Time]bool{}, liveDays: map[string]bool{}}
 	policy := policyOf(s.policies, camera)
 	watermark := footage.Watermark(policy, s.now)
@@ -193,7 +196,7 @@ func (r *Retention) collect(camera string, s state, most int) (due, error) {
 				}
 				return false
 			case known && !done:
-				if d.retries < perRetry {
+				if d.retries < retries {
 					d.retries++
 					d.rows = append(d.rows, seg)
 				}
@@ -369,7 +372,7 @@ func (r *Retention) account(ctx context.Context, list []due, gone map[footage.Fi
 			drop = append(drop, g.rows...)
 		}
 		if len(files) > 0 {
-			c.Puts = append(c.Puts, accounts.Put(d.camera, accounted{files}))
+			r.accountRows(&c, d.camera, files)
 		}
 	}
 	if len(drop) == 0 {
@@ -387,6 +390,21 @@ func (r *Retention) account(ctx context.Context, list []due, gone map[footage.Fi
 	}
 	return days, len(drop), nil
 }
+
+// accountRows replaces the rows of what a camera's last entries account for.
+func (r *Retention) accountRows(c *store.Change, camera string, files []footage.FileID) {
+	n := 0
+	for part := range slices.Chunk(files, perAccount) {
+		c.Puts = append(c.Puts, accounts.Put(accountKey(camera, n), accounted{part}))
+		n++
+	}
+	for i := n; i < r.accounts[camera]; i++ {
+		c.Deletes = append(c.Deletes, accounts.Delete(accountKey(camera, i)))
+	}
+	r.accounts[camera] = n // if the commit fails, a row too many is deleted again or overwritten
+}
+
+func accountKey(camera string, n int) string { return fmt.Sprintf("%s/%d", camera, n) }
 
 // hourGroup gathers the segments of one camera-hour for an entry.
 type hourGroup struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
 	"campuskeep/shared/footage"
 )
@@ -22,6 +23,9 @@ type Failure struct {
 	Err     error
 }
 
+// perUnlink is how many camera-days are open at a time.
+const perUnlink = 128
+
 // Unlink removes the files of segments and makes that durable per directory. A file that is not there any
 // more counts as removed. What it returns is still there, or may come back with a power cut.
 func (v *Vault) Unlink(ctx context.Context, segments []footage.Segment) (failed []Failure) {
@@ -34,18 +38,43 @@ func (v *Vault) Unlink(ctx context.Context, segments []footage.Segment) (failed 
 		}
 		byDay[id] = append(byDay[id], s)
 	}
-	for _, id := range order {
-		failed = append(failed, v.unlinkDay(ctx, id, byDay[id])...)
+	for part := range slices.Chunk(order, perUnlink) {
+		// All are unlinked before the first is synced: one commit of the file system's journal serves them all.
+		var open []unlinking
+		for _, id := range part {
+			u := unlinking{segments: byDay[id]}
+			failed = append(failed, u.start(ctx, v.o.FS, id)...)
+			if u.dir != nil {
+				open = append(open, u)
+			}
+		}
+		for _, u := range open {
+			failed = append(failed, u.finish()...)
+		}
 	}
 	return failed
 }
 
-func (v *Vault) unlinkDay(ctx context.Context, id dayID, segments []footage.Segment) (failed []Failure) {
-	removed := segments[:0:0]
-	for _, s := range segments {
+// unlinking is a camera-day that loses files.
+type unlinking struct {
+	dir      disk.Dir
+	segments []footage.Segment // after start: those whose name is gone, not yet durably
+}
+
+func (u *unlinking) start(ctx context.Context, fsys disk.FS, id dayID) (failed []Failure) {
+	var err error
+	if u.dir, err = fsys.Dir(id.path()); err != nil {
+		u.dir = nil
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return failures(u.segments, err)
+	}
+	removed := u.segments[:0:0]
+	for _, s := range u.segments {
 		err := ctx.Err()
 		if err == nil {
-			err = v.o.FS.Remove(filePath(id, s.File))
+			err = u.dir.Remove(s.File.String() + fileExt)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = append(failed, Failure{s, err})
@@ -53,15 +82,26 @@ func (v *Vault) unlinkDay(ctx context.Context, id dayID, segments []footage.Segm
 		}
 		removed = append(removed, s)
 	}
-	if len(removed) == 0 {
-		return failed
-	}
-	if err := v.o.FS.SyncDir(id.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		for _, s := range removed {
-			failed = append(failed, Failure{s, err})
-		}
-	}
+	u.segments = removed
 	return failed
+}
+
+func (u *unlinking) finish() []Failure {
+	var err error
+	if len(u.segments) > 0 {
+		err = u.dir.Sync()
+	}
+	if err = errors.Join(err, u.dir.Close()); err != nil {
+		return failures(u.segments, err)
+	}
+	return nil
+}
+
+func failures(segments []footage.Segment, err error) (out []Failure) {
+	for _, s := range segments {
+		out = append(out, Failure{s, err})
+	}
+	return out
 }
 
 // HasFile says whether a segment's file is there; in doubt it is.
@@ -71,7 +111,7 @@ func (v *Vault) HasFile(s footage.Segment) bool {
 }
 
 // dropBatch bounds one transaction, so that recorders are not kept waiting for theirs.
-const dropBatch = 4096
+const dropBatch = 16384
 
 // DropRows takes segments out of the index; those not in it are fine.
 func (v *Vault) DropRows(segments []footage.Segment) error {

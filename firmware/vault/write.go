@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"campuskeep/firmware/disk"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/packet"
 )
@@ -33,11 +34,12 @@ type disker struct {
 	closed  []*Writer            // whole, waiting for the sync and the row
 	written bool                 // something was written since the last sync
 	latest  map[string]dayID     // per camera: where it writes now
+	dirs    map[dayID]disk.Dir   // of the latest camera-days, open
 }
 
 // write is the one goroutine that writes footage.
 func (v *Vault) write(ctx context.Context) error {
-	d := &disker{v: v, open: map[*Writer]struct{}{}, dirty: map[*Writer]struct{}{}, latest: map[string]dayID{}}
+	d := &disker{v: v, open: map[*Writer]struct{}{}, dirty: map[*Writer]struct{}{}, latest: map[string]dayID{}, dirs: map[dayID]disk.Dir{}}
 	tick := time.NewTicker(v.o.SyncEvery)
 	defer tick.Stop()
 	for {
@@ -54,7 +56,11 @@ func (v *Vault) write(ctx context.Context) error {
 			}
 			d.writeDirty()
 			clear(d.latest) // nobody writes anywhere any more: the next start has nothing to look for
-			return d.sync()
+			err := d.sync()
+			for id := range d.dirs {
+				err = errors.Join(err, d.closeDir(id))
+			}
+			return err
 		}
 	}
 }
@@ -141,6 +147,9 @@ func (d *disker) makeDays(fresh map[dayID]Meta) error {
 	for id, m := range fresh {
 		keys = append(keys, id.key())
 		metas = append(metas, m)
+		if err := d.closeDir(id); err != nil { // it may have been removed since
+			return fmt.Errorf("make camera-day: %w", err)
+		}
 		if err := d.v.o.FS.MkdirAll(id.path(), 0o700); err != nil {
 			return fmt.Errorf("make camera-day: %w", err)
 		}
@@ -167,13 +176,15 @@ func (d *disker) begin(w *Writer) {
 		d.abandon(w, "create", errNotReady)
 		return
 	}
-	var err error
-	if w.out, err = d.v.o.FS.OpenFile(filePath(m.dayID(), w.file), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+	dir, err := d.dir(m.dayID())
+	if err == nil {
+		w.out, err = dir.OpenFile(w.file.String()+fileExt, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if err != nil {
 		d.abandon(w, "create", err)
 		return
 	}
 	d.open[w] = struct{}{}
-	d.latest[m.Camera] = m.dayID()
 	w.seg = footage.Segment{Camera: m.Camera, File: w.file, Custody: footage.CustodyVault, Day: m.Day, Boot: m.Boot, Session: m.Session, Codec: m.Codec}
 	h := packet.Header{File: w.file, Session: m.Session, Camera: m.Camera, KeyID: m.dayID().key(), Boot: m.Boot, Codec: m.Codec}
 	w.enc, w.buf, err = packet.NewEncoder(w.buf, h, packet.FileKey(key, w.file), packet.Piece{From: m.From, To: m.From, Wall: m.Wall, Plain: m.Init})
@@ -182,6 +193,33 @@ func (d *disker) begin(w *Writer) {
 		return
 	}
 	d.dirty[w] = struct{}{}
+}
+
+// dir is the open directory of a camera-day. The one that its camera wrote in before is closed.
+func (d *disker) dir(id dayID) (disk.Dir, error) {
+	if dir := d.dirs[id]; dir != nil {
+		return dir, nil
+	}
+	if old, ok := d.latest[id.camera]; ok && old != id {
+		if err := d.closeDir(old); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := d.v.o.FS.Dir(id.path())
+	if err != nil {
+		return nil, err
+	}
+	d.dirs[id], d.latest[id.camera] = dir, id
+	return dir, nil
+}
+
+func (d *disker) closeDir(id dayID) error {
+	dir := d.dirs[id]
+	if dir == nil {
+		return nil
+	}
+	delete(d.dirs, id)
+	return dir.Close()
 }
 
 func (d *disker) fragment(w *Writer, f Fragment) {

@@ -302,6 +302,33 @@ func (d *Disk) SyncFS() error {
 	})
 }
 
+// dir is an open directory; what happens in it happens on the disk.
+type dir struct {
+	d    *Disk
+	name string
+}
+
+func (d *Disk) Dir(name string) (disk.Dir, error) {
+	info, err := d.Stat(name)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "dir", Path: name, Err: errors.New("not a directory")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return dir{d, name}, nil
+}
+
+func (d dir) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
+	return d.d.OpenFile(path.Join(d.name, name), flag, perm)
+}
+
+func (d dir) Remove(name string) error { return d.d.Remove(path.Join(d.name, name)) }
+
+func (d dir) Sync() error { return d.d.SyncDir(d.name) }
+
+func (d dir) Close() error { return nil }
+
 func (d *Disk) Free() (free, total uint64, err error) {
 	err = d.do("free", ".", func() (err error) { free, total, err = d.fs.Free(); return err })
 	return free, total, err
