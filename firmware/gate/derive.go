@@ -15,9 +15,10 @@ import (
 // news is a new piece of evidence on its way into the store together with what follows from it. The zero
 // value is no news: the day is only decided anew.
 type news struct {
-	puts  []store.Put
-	add   func(*attendance.Evidence)
-	entry func(attendance.Evidence, attendance.DayStatus) ledger.Draft
+	puts    []store.Put
+	deletes []store.Delete
+	add     func(*attendance.Evidence)
+	entry   func(attendance.Evidence, attendance.DayStatus) ledger.Draft
 }
 
 // derive decides a student's day from all evidence with the news added, and commits news, day and entries
@@ -28,7 +29,7 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 		if err != nil {
 			return before, nil, err
 		}
-		c := store.Change{Puts: n.puts[:len(n.puts):len(n.puts)]}
+		c := store.Change{Puts: n.puts[:len(n.puts):len(n.puts)], Deletes: n.deletes}
 		if n.add != nil {
 			n.add(&ev)
 		}

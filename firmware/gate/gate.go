@@ -81,6 +81,7 @@ var (
 	leaves  = store.NewTable[attendance.Leave]("leaves", store.Replayable())
 	outages = store.NewTable[Outage]("outages", store.Replayable())
 	alive   = store.NewTable[time.Time]("gate_alive")
+	doubted = store.NewTable[doubtedTap]("taps_doubted") // key: id of the tap
 )
 
 // Gate is the room at work. Tap and the readings may be called while Run does not run; what comes in by

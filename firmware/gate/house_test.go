@@ -65,6 +65,14 @@ func (c *schoolClock) set(wall time.Time) {
 	c.began = c.began.Add(-wall.Sub(now.Wall))
 }
 
+// correct sets the wall clock right and trusted, so long after the last readings as ago says.
+func (c *schoolClock) correct(wall time.Time, ago time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.began = c.began.Add(ago)
+	c.wall, c.state = wall.Add(-time.Since(c.began)), clock.Trusted
+}
+
 func (c *schoolClock) doubt(s clock.State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

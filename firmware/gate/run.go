@@ -71,6 +71,9 @@ func (g *Gate) watch(ctx context.Context) error {
 		if err := g.writeDown(ctx); err != nil && ctx.Err() == nil {
 			g.o.Log.Error("gate: outage of the register not written", "err", err)
 		}
+		if err := g.settle(ctx); err != nil && ctx.Err() == nil {
+			g.o.Log.Error("gate: taps made while the clock was in doubt keep their claimed time", "err", err)
+		}
 		if g.sweepDue(swept, now) {
 			swept = now.Mono
 			if _, err := g.Sweep(ctx); err != nil && ctx.Err() == nil {

@@ -116,9 +116,13 @@ func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Read
 	if err != nil {
 		return Result{}, err
 	}
+	puts := []store.Put{taps.PutRev(tapKey(date, tap), tap, 0)}
+	if tap.Doubt {
+		puts = append(puts, doubted.Put(tap.ID, doubtedTap{Key: tapKey(date, tap), Boot: tap.Boot}))
+	}
 	res := Result{Tap: tap}
 	res.Day, res.Entries, err = g.derive(ctx, date, tap.Student, tap.Class, now, news{
-		puts: []store.Put{taps.PutRev(tapKey(date, tap), tap, 0)},
+		puts: puts,
 		add:  func(ev *attendance.Evidence) { ev.Taps = append(ev.Taps, tap) },
 		entry: func(ev attendance.Evidence, day attendance.DayStatus) ledger.Draft {
 			res.Way = wayOf(tap, ev)
