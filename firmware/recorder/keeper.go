@@ -14,6 +14,7 @@ const (
 	segmentTime = 60 * time.Second // a segment ends at the first key frame after this …
 	segmentMax  = 70 * time.Second // … or here, whatever comes
 	early       = 500 * time.Millisecond
+	probation   = 5 * time.Second
 )
 
 // keeper puts fragments into segments. It is used under its feed's lock.
@@ -32,6 +33,8 @@ type keeper struct {
 	session time.Duration
 	to      time.Duration // end of what was last recorded
 	waiting bool          // something was dropped: nothing can be shown before a key frame
+	probing bool          // the disk failed and has to prove itself …
+	again   time.Duration // … since here
 
 	fragments, bytes uint64
 }
@@ -47,29 +50,51 @@ func (k *keeper) fragment(f fragment) error {
 		k.close()
 	}
 	err := k.write(f)
-	if errors.Is(err, vault.ErrAbandoned) { // this segment is lost to a disk error, the next may not be
-		k.close()
+	if errors.Is(err, vault.ErrAbandoned) {
+		// Nothing that was handed over since this segment began is certain to be there.
+		k.failed(k.began, CauseDisk, err)
+		if !f.key {
+			return nil
+		}
 		err = k.write(f)
 	}
-	if err != nil {
-		cause := CauseDisk
-		if errors.Is(err, vault.ErrOverload) {
-			cause = CauseOverload
-		}
-		if !k.waiting {
-			k.log.Error("not recording", "camera", k.camera, "cause", cause, "err", err)
-		}
-		k.waiting = true
-		k.gap.lost(f.from, cause)
-		k.close()
+	if errors.Is(err, vault.ErrOverload) {
+		k.failed(f.from, CauseOverload, err)
+		return nil
+	} else if err != nil {
+		k.failed(f.from, CauseDisk, err)
 		return nil
 	}
-	k.waiting = false
-	k.gap.back(f.from)
+	k.taken(f)
+	return nil
+}
+
+// failed ends the segment: what is missed from here on is due to the cause.
+func (k *keeper) failed(from time.Duration, cause Cause, err error) {
+	if !k.gap.open {
+		k.log.Error("not recording", "camera", k.camera, "cause", cause, "err", err)
+	}
+	k.waiting, k.probing = true, cause == CauseDisk
+	k.gap.lost(from, cause)
+	k.close()
+}
+
+// taken notes what the vault took. After a disk error it has to hold for a while before the gap counts as over:
+// a failing disk takes fragments and loses them a moment later.
+func (k *keeper) taken(f fragment) {
+	if k.waiting {
+		k.waiting, k.again = false, f.from
+	}
+	switch {
+	case !k.probing:
+		k.gap.back(f.from)
+	case f.to-k.again >= probation:
+		k.probing = false
+		k.gap.back(k.again)
+	}
 	k.to = f.to
 	k.fragments++
 	k.bytes += uint64(len(f.data))
-	return nil
 }
 
 func (k *keeper) write(f fragment) error {

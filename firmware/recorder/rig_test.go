@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
+	"campuskeep/firmware/disk/disktest"
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/vault"
@@ -34,6 +35,7 @@ func (c sinceBoot) places() footage.Places {
 type rig struct {
 	t     *testing.T
 	clock sinceBoot
+	disk  *disktest.Disk
 	vault *vault.Vault
 	rec   *recorder.Recorder
 	stop  func()
@@ -45,7 +47,10 @@ type rig struct {
 	change *sync.Cond
 }
 
-func newRig(t *testing.T, o recorder.Options) *rig {
+func newRig(t *testing.T, o recorder.Options) *rig { return newRigOn(t, o, 0) }
+
+// newRigOn makes a rig whose vault keeps at most queue bytes waiting for the disk; 0 is the vault's own limit.
+func newRigOn(t *testing.T, o recorder.Options, queue int64) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	fsys, err := disk.Real(dir)
@@ -63,18 +68,16 @@ func newRig(t *testing.T, o recorder.Options) *rig {
 	if err := fsys.MkdirAll("vault", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	vfs, err := disk.Real(filepath.Join(dir, "vault"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	vfs := disktest.New(t, filepath.Join(dir, "vault"))
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	v, err := vault.Open(vault.Options{
-		FS: vfs, IndexPath: filepath.Join(dir, "index.db"), Keys: ring, Holds: root, SyncEvery: 200 * time.Millisecond, Log: log,
+		FS: vfs, IndexPath: filepath.Join(dir, "index.db"), Keys: ring, Holds: root, SyncEvery: 200 * time.Millisecond,
+		Queue: queue, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, clock: sinceBoot{time.Now().Add(-time.Hour)}, vault: v}
+	r := &rig{t: t, disk: vfs, clock: sinceBoot{time.Now().Add(-time.Hour)}, vault: v}
 	r.change = sync.NewCond(&r.mu)
 	o.Vault, o.Clock, o.Log = v, r.clock, log
 	o.Gap = func(g recorder.Gap) {
