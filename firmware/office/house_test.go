@@ -347,7 +347,9 @@ func newHouse(t *testing.T) *house {
 	h.must(err)
 	h.site, err = site.Open(ctx, site.Options{Store: h.store, Clock: h.clock, Log: log})
 	h.must(err)
+	h.clock.change(func(r *clock.Reading) { r.Wall = at(1, 8, 0).AddDate(0, -1, 0).UTC() }) // the school was set up seven weeks ago
 	h.fill(ctx)
+	h.clock.change(func(r *clock.Reading) { r.Wall = present.UTC() })
 	h.desk, err = evidence.Open(evidence.Options{Store: h.store, Clock: h.clock, Cameras: h.site.Cameras, Footage: h.film, SchoolDay: func(string) bool { return true }, Log: log})
 	h.must(err)
 	d := doors{h.people, h.site}
