@@ -320,6 +320,7 @@ func (x *index) scan(camera string, ordinal uint32, from time.Duration, f func(o
 		}
 		c := b.Cursor()
 		last, boot := uint32(0), ""
+		var days dayLabels
 		for k, val := c.Seek(rowKey(ordinal, max(from, 0), footage.FileID{})); k != nil; k, val = c.Next() {
 			if len(k) != rowKeySize {
 				return errRow
@@ -332,7 +333,7 @@ func (x *index) scan(camera string, ordinal uint32, from time.Duration, f func(o
 				}
 				last = n
 			}
-			s, err := parseRow(camera, boot, k, val)
+			s, err := parseRow(camera, boot, &days, k, val)
 			if err != nil {
 				return fmt.Errorf("camera %s: %w", camera, err)
 			}

@@ -41,7 +41,18 @@ func dayNumber(label string) (uint16, error) {
 	return uint16(n), nil
 }
 
-func dayLabel(n uint16) string { return time.Unix(int64(n)*86400, 0).UTC().Format(time.DateOnly) }
+// dayLabels turns day numbers into labels; neighbouring rows share theirs.
+type dayLabels struct {
+	n     uint16
+	label string
+}
+
+func (d *dayLabels) of(n uint16) string {
+	if d.label == "" || d.n != n {
+		d.n, d.label = n, time.Unix(int64(n)*86400, 0).UTC().Format(time.DateOnly)
+	}
+	return d.label
+}
 
 func rowValue(s footage.Segment) ([]byte, error) {
 	day, err := dayNumber(s.Day)
@@ -65,7 +76,7 @@ func rowValue(s footage.Segment) ([]byte, error) {
 }
 
 // parseRow reads a row; camera and boot are known from where it lies.
-func parseRow(camera, boot string, k, val []byte) (footage.Segment, error) {
+func parseRow(camera, boot string, days *dayLabels, k, val []byte) (footage.Segment, error) {
 	const fixed = 1 + 2 + 8 + 8 + 32 + 1
 	if len(k) != rowKeySize || len(val) < fixed || len(val) < fixed+int(val[fixed-1]) {
 		return footage.Segment{}, errRow
@@ -74,7 +85,7 @@ func parseRow(camera, boot string, k, val []byte) (footage.Segment, error) {
 		Camera:    camera,
 		File:      footage.FileID(k[12:]),
 		Custody:   footage.CustodyVault,
-		Day:       dayLabel(binary.BigEndian.Uint16(val[1:])),
+		Day:       days.of(binary.BigEndian.Uint16(val[1:])),
 		Boot:      boot,
 		From:      time.Duration(binary.BigEndian.Uint64(k[4:])),
 		Wall:      time.Unix(0, int64(binary.BigEndian.Uint64(val[3:]))).UTC(),
