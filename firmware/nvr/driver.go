@@ -1,0 +1,181 @@
+// Package nvr supervises the recorders that keep cameras' footage themselves: what they hold, for how long, what is
+// missing, who looked past us, and whether their clocks are right.
+//
+// It owns the tables named in tables.go, the queue of fetches, and one connection at a time to each NVR. It must never
+// guess what an answer means, never try a refused password twice, and never let footage of a fetch lie anywhere but in
+// the vault.
+package nvr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"campuskeep/firmware/site"
+)
+
+// What a driver answers; everything else is a passing fault of network or device.
+var (
+	// ErrRefused: the NVR refused the password. The driver asks nothing more until it is made anew with another one:
+	// NVRs lock the address after a few attempts.
+	ErrRefused = errors.New("nvr: the password was refused")
+	// ErrBusy: the NVR has no place for another request or playback now (503, 453). Try later.
+	ErrBusy = errors.New("nvr: the NVR is busy")
+	// ErrNotOffered: the NVR does not have this function.
+	ErrNotOffered = errors.New("nvr: the NVR does not offer this")
+	// ErrEnough is what a caller's function returns to end a listing or playback early; the driver returns nil then.
+	ErrEnough = errors.New("nvr: enough")
+)
+
+// AnswerError is an answer that is not understood. It is refused, never guessed at; what came is kept for whoever has to
+// look into it.
+type AnswerError struct {
+	What string // the request, without host
+	Why  string
+	Got  string // the beginning of what was received, printable
+}
+
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("nvr: answer to %s not understood: %s; received %q", e.What, e.Why, e.Got)
+}
+
+// Device is one NVR of the register (F1). Credentials are not part of it: they are sealed.
+type Device struct {
+	ID         string         `json:"id"` // n01 …
+	Name       string         `json:"name"`
+	Place      string         `json:"place,omitempty"`
+	Driver     string         `json:"driver"`            // "hikvision"
+	Address    string         `json:"address"`           // http:// or https:// and host, port when it is not the usual one
+	RTSP       string         `json:"rtsp,omitempty"`    // host:port; empty: the host of Address, port 554
+	Pin        string         `json:"pin,omitempty"`     // SHA-256 of the certificate, hex; empty: what the authorities vouch for
+	Cameras    map[int]string `json:"cameras,omitempty"` // channel → camera id
+	Installer  string         `json:"installer,omitempty"`
+	Technician string         `json:"technician,omitempty"` // person id
+	Installed  string         `json:"installed,omitempty"`  // date, 2006-01-02
+	Retired    bool           `json:"retired,omitempty"`
+	Since      time.Time      `json:"since,omitzero"` // registered
+}
+
+// Target is what a driver needs to reach an NVR.
+type Target struct {
+	Device
+	site.Login
+}
+
+// Opener makes a driver; it does not connect.
+type Opener func(Target) (Driver, error)
+
+// Driver speaks to one NVR. A caller makes one call at a time. It interprets no time: what an NVR's digits mean is
+// calibrated per device by the room. Every call ends with ctx, and by its own time-outs without it.
+type Driver interface {
+	Info(ctx context.Context) (Info, error)
+	Clock(ctx context.Context) (DeviceClock, error)
+	// Channels lists the cameras behind the NVR with the properties of their streams.
+	Channels(ctx context.Context) ([]Channel, error)
+	// Tracks lists the recording tracks with how long each is kept.
+	Tracks(ctx context.Context) ([]Track, error)
+	// SetExpiry makes a track expire after that many days.
+	SetExpiry(ctx context.Context, track, days int) error
+	// Search gives what is recorded on a track and overlaps [from, to), page by page, in the NVR's order. An answer
+	// that breaks off is an error after what came before it.
+	Search(ctx context.Context, track int, from, to Stamp, each func(Record) error) error
+	// Log gives the NVR's own log from to to. ErrNotOffered when it cannot be searched.
+	Log(ctx context.Context, from, to Stamp, each func(LogLine) error) error
+	// Play plays a track from from to to. It returns nil when the NVR ended the playback, whether or not everything
+	// came: the caller sees by the times. ErrBusy when there is no place for another playback.
+	Play(ctx context.Context, track int, from, to Stamp, each func(AccessUnit) error) error
+	// Local is the address of ours that the NVR last saw, empty before the first request.
+	Local() string
+	Close() error
+}
+
+// Info is what an NVR says of itself.
+type Info struct {
+	Name     string `json:"name"`
+	Model    string `json:"model"`
+	Serial   string `json:"serial"`
+	Firmware string `json:"firmware"`
+}
+
+// Stamp is an instant in the NVR's digits. Digits holds year to second in the fields of a UTC time, whatever they
+// mean; how they were marked is no proof of it.
+type Stamp struct {
+	Digits time.Time
+	Mark   Mark
+	Offset time.Duration // with MarkOffset: what was written, east positive
+}
+
+// Mark is what stood behind the digits.
+type Mark uint8
+
+// The marks.
+const (
+	MarkNone   Mark = iota // nothing
+	MarkZ                  // a Z, which by ISO 8601 means UTC and on many NVRs does not
+	MarkOffset             // +08:00: unmistakable
+)
+
+// DeviceClock is the NVR's clock at one instant.
+type DeviceClock struct {
+	Now   Stamp
+	Zone  string // as the NVR writes it, "CST-8:00:00"; see [ParseZone]
+	Mode  string // "NTP", "manual" …
+	Delay time.Duration
+}
+
+// Channel is one camera behind an NVR.
+type Channel struct {
+	ID      int      `json:"id"`
+	Name    string   `json:"name"`
+	Address string   `json:"address,omitempty"` // of the camera
+	Online  *bool    `json:"online,omitempty"`  // nil: the NVR does not say
+	Streams []Stream `json:"streams,omitempty"`
+}
+
+// Stream is one encoding of a channel. Zero fields were not told.
+type Stream struct {
+	ID    int    `json:"id"`    // 101: channel 1, main stream
+	Codec string `json:"codec"` // as the NVR writes it, "H.264"
+	W     int    `json:"w,omitempty"`
+	H     int    `json:"h,omitempty"`
+	MilFr int    `json:"mfps,omitempty"` // frames in 1000 s
+	Kbps  int    `json:"kbps,omitempty"` // constant, or upper bound
+	GOP   int    `json:"gop,omitempty"`  // frames from key frame to key frame
+}
+
+// Track is a recording track: the recorded side of a channel's stream.
+type Track struct {
+	ID      int // 101
+	Channel int
+	Enabled bool
+	Days    int  // kept; 0 with Expires false: until overwritten
+	Expires bool // deletion by age is switched on
+}
+
+// Record is one recorded piece of a track.
+type Record struct {
+	Track    int
+	From, To Stamp
+	PlayFrom Stamp // as the NVR itself would ask for it in playback; zero Digits when it did not say
+	Codec    string
+	Locked   bool // kept by somebody on the NVR beyond its time
+}
+
+// LogLine is one line of the NVR's log.
+type LogLine struct {
+	At      Stamp
+	Code    string // as the NVR names it, "Operation/remotePlayByTime"
+	User    string
+	Address string // where from, empty at the device itself
+	Channel int    // 0: none
+}
+
+// AccessUnit is one picture of a playback.
+type AccessUnit struct {
+	Codec string    // "h264", "h265"
+	Sets  [][]byte  // parameter sets known from the description; only with the first
+	NALs  [][]byte  //
+	Ticks uint32    // RTP time, 90 kHz
+	Clock time.Time // absolute time that the NVR states for the picture; zero when it states none
+}
