@@ -2,7 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"campuskeep/firmware/reader"
@@ -126,7 +125,6 @@ func (g *Gate) Roll(class, date string) ([]attendance.DayStatus, error) {
 
 type decided struct {
 	status attendance.DayStatus
-	before attendance.DayStatus // as stored; V is 0 when nothing is
 	taps   []attendance.Tap
 }
 
@@ -136,51 +134,59 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 	if err != nil {
 		return nil, err
 	}
-	classes := g.o.Students.Classes(date)
-	byStudent := map[string]*attendance.Evidence{}
-	before := map[string]attendance.DayStatus{}
-	err = g.o.Store.View(func(tx store.Tx) error {
-		of := func(student string) *attendance.Evidence {
-			e := byStudent[student]
-			if e == nil {
-				e = &attendance.Evidence{}
-				byStudent[student] = e
-			}
-			return e
-		}
-		for _, t := range taps.Prefix(tx, date+"/") {
-			e := of(t.Student)
-			e.Taps = append(e.Taps, t)
-		}
-		for _, m := range marks.Prefix(tx, date+"/") {
-			e := of(m.Student)
-			e.Marks = append(e.Marks, m)
-		}
-		for _, l := range leaves.All(tx) {
-			if l.From.Before(day.End) && l.To.After(day.Start) {
-				e := of(l.Student)
-				e.Leaves = append(e.Leaves, l)
-			}
-		}
-		for _, d := range days.Prefix(tx, date+"/") {
-			before[d.Student] = d
-		}
-		return nil
-	})
+	known, err := g.known(day)
 	if err != nil {
 		return nil, fmt.Errorf("read the day %s: %w", date, err)
 	}
 	blind := g.blind(day, now.Wall)
 	var out []decided
-	for _, c := range classes {
+	for _, c := range g.o.Students.Classes(date) {
 		for _, s := range c.Students {
-			e := attendance.Evidence{}
-			if x := byStudent[s]; x != nil {
-				e = *x
-			}
+			e := known[s]
 			e.Student, e.Class, e.Day, e.Hours, e.Blind, e.Doubt = s, c.ID, day, hours, blind, now.State != clock.Trusted
-			out = append(out, decided{status: attendance.Decide(e, asOf(day, now)), before: before[s], taps: e.Taps})
+			out = append(out, decided{status: attendance.Decide(e, asOf(day, now)), taps: e.Taps})
 		}
 	}
-	return slices.Clip(out), nil
+	return out, nil
+}
+
+// dayRows is the evidence of one date, kept because every open gate page asks for it anew with each tap.
+type dayRows struct {
+	date    string
+	version uint64
+	of      map[string]attendance.Evidence // by student; only read
+}
+
+// known gives taps, marks and leaves of a date by student.
+func (g *Gate) known(day attendance.Day) (map[string]attendance.Evidence, error) {
+	version := g.version.Load() // before reading: what is committed meanwhile makes the rows old, never the reverse
+	if r := g.rows.Load(); r != nil && r.date == day.Date && r.version == version {
+		return r.of, nil
+	}
+	of := map[string]attendance.Evidence{}
+	err := g.o.Store.View(func(tx store.Tx) error {
+		for _, t := range taps.Prefix(tx, day.Date+"/") {
+			e := of[t.Student]
+			e.Taps = append(e.Taps, t)
+			of[t.Student] = e
+		}
+		for _, m := range marks.Prefix(tx, day.Date+"/") {
+			e := of[m.Student]
+			e.Marks = append(e.Marks, m)
+			of[m.Student] = e
+		}
+		for _, l := range leaves.All(tx) {
+			if l.From.Before(day.End) && l.To.After(day.Start) {
+				e := of[l.Student]
+				e.Leaves = append(e.Leaves, l)
+				of[l.Student] = e
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.rows.Store(&dayRows{day.Date, version, of})
+	return of, nil
 }

@@ -266,3 +266,18 @@ func TestHandleNeverWaits(t *testing.T) {
 		t.Errorf("shown %v", got)
 	}
 }
+
+func BenchmarkBoard(b *testing.B) {
+	h := newHouse(b, at(7, 30, 0))
+	for n := 1; n <= pupils; n++ {
+		if _, err := h.gate.Tap(b.Context(), h.read(uid(n), "r01")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		if _, err := h.gate.Board(today); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -45,6 +45,7 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 		}
 		c.Puts = append(c.Puts, days.PutRev(dayKey(date, student), day, rev))
 		r, err := g.o.Store.Commit(ctx, c)
+		g.version.Add(1) // also after an error: the commit may have come through
 		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
 			continue
 		}

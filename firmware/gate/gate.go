@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"campuskeep/firmware/reader"
@@ -90,6 +91,8 @@ type Gate struct {
 	o       Options
 	queue   [workers]chan reader.CardRead
 	feed    feed
+	version atomic.Uint64 // counts commits of evidence; see dayRows
+	rows    atomic.Pointer[dayRows]
 	mu      sync.Mutex // guards what follows
 	stored  map[string]stored
 	readers map[string]reader.Status

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -301,9 +302,7 @@ func (h *house) tapRows(date string) map[string]attendance.Tap {
 	h.t.Helper()
 	out := map[string]attendance.Tap{}
 	err := h.store.View(func(tx store.Tx) error {
-		for k, v := range taps.Prefix(tx, date+"/") {
-			out[k] = v
-		}
+		maps.Insert(out, taps.Prefix(tx, date+"/"))
 		return nil
 	})
 	if err != nil {

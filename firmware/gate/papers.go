@@ -119,6 +119,7 @@ func (g *Gate) PutLeave(ctx context.Context, by account.Who, role account.Role, 
 		Puts:    []store.Put{leaves.Put(l.Student+"/"+l.ID, l)},
 		Entries: []ledger.Draft{by.Draft("attendance.leave", role, l.Student, data, sealedReason(l.Student, reason)...)},
 	})
+	g.version.Add(1)
 	if err != nil {
 		return l, fmt.Errorf("record a leave: %w", err)
 	}

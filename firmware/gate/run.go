@@ -2,12 +2,14 @@ package gate
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"campuskeep/firmware/reader"
+	"campuskeep/firmware/store"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 )
@@ -133,11 +135,22 @@ func (g *Gate) SweepDate(ctx context.Context, date string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	before := map[string]attendance.DayStatus{}
+	err = g.o.Store.View(func(tx store.Tx) error {
+		for _, d := range days.Prefix(tx, date+"/") {
+			before[d.Student] = d
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the days of %s: %w", date, err)
+	}
 	var eg errgroup.Group
 	eg.SetLimit(64)
 	changed := 0
 	for _, d := range current {
-		if d.status.Same(d.before) || (d.before.V == 0 && quietOutcome(d.status.Outcome)) {
+		was, stored := before[d.status.Student]
+		if d.status.Same(was) || (!stored && quietOutcome(d.status.Outcome)) {
 			continue
 		}
 		changed++

@@ -252,20 +252,23 @@ func (b *Bus) pause(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// setState notes a reader's state and tells it on when it changed.
-func (b *Bus) setState(d *device, s State, reason string) {
+// setState notes a reader's state, tells it on when it changed, and says whether it did.
+func (b *Bus) setState(d *device, s State, reason string) (changed bool) {
 	d.mu.Lock()
-	same := d.status.State == s && d.status.Reason == reason
-	d.status = Status{Reader: d.ID, State: s, Reason: reason, Since: b.o.Clock.Now().Mono, Vendor: d.vendor}
+	if changed = d.status.State != s || d.status.Reason != reason; changed {
+		d.status.Since = b.o.Clock.Now().Mono
+	}
+	d.status = Status{Reader: d.ID, State: s, Reason: reason, Since: d.status.Since, Vendor: d.vendor}
 	st := d.status
 	if s != Online {
 		d.counts.Dropped += uint64(len(d.queue))
 		d.queue = nil
 	}
 	d.mu.Unlock()
-	if !same && b.o.OnState != nil {
+	if changed && b.o.OnState != nil {
 		b.o.OnState(st)
 	}
+	return changed
 }
 
 func (b *Bus) allOffline(reason string) {

@@ -192,8 +192,9 @@ func (b *Bus) refusedBy(d *device, c command, f frame) {
 	}
 	switch {
 	case f.secure || code == nakCondition || code == nakSecurity:
-		b.o.Log.Error("card reader demands the OSDP secure channel, which is not supported; set it to clear text or replace it", "reader", d.ID)
-		b.lost(d, Refused, ReasonSecure)
+		if b.lost(d, Refused, ReasonSecure) {
+			b.o.Log.Error("card reader demands the OSDP secure channel, which is not supported; set it to clear text or replace it", "reader", d.ID)
+		}
 	case d.phase == phaseInquire:
 		// Old readers cannot say what they can do. They can still read cards.
 		d.phase, d.probe = phasePoll, probeFirst
@@ -205,12 +206,12 @@ func (b *Bus) refusedBy(d *device, c command, f frame) {
 	}
 }
 
-// lost sets a reader back to being reached for, less and less often.
-func (b *Bus) lost(d *device, s State, reason string) {
+// lost sets a reader back to being reached for, less and less often, and says whether that is news.
+func (b *Bus) lost(d *device, s State, reason string) bool {
 	d.phase, d.seq = phaseReach, 0
 	d.next = time.Now().Add(d.probe)
 	d.probe = min(2*d.probe, probeMost)
-	b.setState(d, s, reason)
+	return b.setState(d, s, reason)
 }
 
 func (b *Bus) count(d *device, f func(*Counts)) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -189,15 +190,15 @@ func TestTwoWayReader(t *testing.T) {
 			taps = append(taps, tap(Auto, at))
 		}
 		slices.Reverse(taps)
-		got := ""
+		var got strings.Builder
 		for i, m := range Resolve(e.Day, e.Hours, taps) {
 			if i > 0 {
-				got += " "
+				got.WriteString(" ")
 			}
-			got += string(m.Way)
+			got.WriteString(string(m.Way))
 		}
-		if got != c.want {
-			t.Errorf("%v: %s, want %s", c.taps, got, c.want)
+		if got.String() != c.want {
+			t.Errorf("%v: %s, want %s", c.taps, got.String(), c.want)
 		}
 	}
 	if n := len(Resolve(e.Day, e.Hours, []Tap{{At: clockAt("7:40").AddDate(0, 0, 1), Direction: In}})); n != 0 {
