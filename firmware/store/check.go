@@ -27,11 +27,12 @@ func (f Finding) String() string {
 // of replayable tables are those that the entries name; sealed parts are what the entries bind, erased ones
 // excepted) on one snapshot, running or stopped. It reports every breach; its error is only about Check itself.
 func (s *Store) Check(ctx context.Context, report func(Finding)) error {
+	memory := s.front.Load() // before the snapshot, so that it is not newer
 	tx, err := s.db.Begin(false)
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
-	c := &checker{ctx: ctx, store: s, tx: tx, report: report}
+	c := &checker{ctx: ctx, store: s, tx: tx, report: report, memory: memory}
 	// Each step stands on the one before: what lies in a broken file cannot be judged.
 	for _, step := range []func() error{c.file, c.log, c.heads, c.rows} {
 		if err = c.guarded(step); err != nil || c.broken {
@@ -51,7 +52,8 @@ type checker struct {
 	report func(Finding)
 	broken bool // the file's structure is not sound
 
-	size uint64
+	size   uint64
+	memory *frontier // the tree as the committer knows it
 	logCheck
 	refs refs
 }

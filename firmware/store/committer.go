@@ -144,7 +144,12 @@ func (b *batchTx) write(batch []*request) (failed []error, err error) {
 		return failed, tx.Rollback()
 	}
 	for name, note := range b.heads {
-		if err := tx.Bucket(bucketHeads).Put([]byte(name), note); err != nil {
+		heads := tx.Bucket(bucketHeads)
+		err := heads.Delete([]byte(name))
+		if err == nil && note != nil {
+			err = heads.Put([]byte(name), note)
+		}
+		if err != nil {
 			return nil, errors.Join(err, tx.Rollback())
 		}
 	}

@@ -3,9 +3,11 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
+	"time"
 
 	"campuskeep/shared/ledger"
 )
@@ -66,6 +68,25 @@ func marksOf(e *ledger.Entry) marks {
 	return m
 }
 
+// marksOfLeaf is marksOf for stored bytes, many times faster than reading the entry.
+func marksOfLeaf(leaf []byte) (marks, error) {
+	at, err := time.Parse(time.RFC3339Nano, string(member(leaf, atMember)))
+	if err != nil {
+		return marks{}, fmt.Errorf("%w: the entry's instant: %w", ErrDamaged, err)
+	}
+	m := marks{at: at.UnixMilli(), tokens: make([]uint64, 0, 6)}
+	m.tokens = append(m.tokens, token(kindClass, member(leaf, kindMember)), token(actorClass, member(leaf, actorMember)))
+	for _, name := range [][]byte{subjectMember, addressMember} {
+		if id := member(leaf, name); len(id) > 0 {
+			m.tokens = append(m.tokens, aboutToken(id))
+		}
+	}
+	for id := range named(leaf) {
+		m.tokens = append(m.tokens, aboutToken(id))
+	}
+	return m, nil
+}
+
 // isAbout says whether an entry is about an id: its subject, the address it came from, or what its data name.
 func isAbout(e *ledger.Entry, ids []string) bool {
 	if slices.Contains(ids, e.Subject) || e.From != nil && slices.Contains(ids, e.From.Address) {
@@ -100,14 +121,36 @@ func named(data []byte) iter.Seq[[]byte] {
 	}
 }
 
-// In the stored form a member has one spelling, and no code holds a quote.
+// In the stored form a member has one spelling, and no text of ours holds a quote (ledger.Prepare sees to
+// both): so what an entry says can be read off its bytes.
 var (
+	atMember      = []byte(`,"at":"`)
+	actorMember   = []byte(`,"actor":{"id":"`)
+	kindMember    = []byte(`,"kind":"`)
+	subjectMember = []byte(`,"subject":"`)
+	addressMember = []byte(`"from":{"address":"`)
+	rowsMember    = []byte(`,"rows":[`)
+	sealedMember  = []byte(`,"sealed":[`)
+
 	aboutMembers = [][]byte{
 		[]byte(`"camera":"`), []byte(`"application":"`), []byte(`"student":"`), []byte(`"viewing":"`),
 		[]byte(`"reader":"`), []byte(`"class":"`), []byte(`"hold":"`), []byte(`"incident":"`),
 	}
 	camerasMember = []byte(`"cameras":[`)
 )
+
+// member is the text behind a member's name.
+func member(leaf, name []byte) []byte {
+	i := bytes.Index(leaf, name)
+	if i < 0 {
+		return nil
+	}
+	text := leaf[i+len(name):]
+	if i = bytes.IndexByte(text, '"'); i < 0 {
+		return nil
+	}
+	return text[:i]
+}
 
 func (d *digest) add(m marks) {
 	if !d.any {

@@ -7,8 +7,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
-
-	"campuskeep/shared/ledger"
 )
 
 // A tile holds 256 neighbouring hashes of tree level 8·L. It is written once, when it is full; hashes in
@@ -224,8 +222,8 @@ func loadFrontier(tx *bolt.Tx) (f *frontier, rotten []uint64, err error) {
 			leaf, err := cutCRC(v)
 			if err != nil {
 				rotten = append(rotten, n)
-			} else if e, err := ledger.ParseEntry(leaf); err == nil {
-				f.digest.add(marksOf(&e))
+			} else if m, err := marksOfLeaf(leaf); err == nil {
+				f.digest.add(m)
 			}
 			hashes = append(hashes, tlog.RecordHash(leaf))
 		}

@@ -114,7 +114,7 @@ func openHead(msg []byte, keys []ledger.Verifier) (c ledger.Checkpoint, at time.
 	return head.Checkpoint, head.Witnessed, err
 }
 
-// dirty is what is not on disk yet.
+// dirty is what is not on disk yet; nil is to be deleted.
 func (h *headState) dirty() map[string][]byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -180,6 +180,13 @@ func (s *Store) SetWitness(ctx context.Context, verifierKey string) error {
 	if !v.Witness {
 		return errors.New("store: the witness' key is not one for cosignatures")
 	}
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	if s.WitnessKey() == verifierKey {
+		return nil
+	}
+	s.heads.forgetCosigned() // another key: what it has not signed is not witnessed by it
 	if _, err := s.Commit(ctx, Change{Puts: []Put{witnessTable.Put(onlyRow, witnessRow{verifierKey})}}); err != nil {
 		return fmt.Errorf("keep the witness' key: %w", err)
 	}
@@ -187,6 +194,16 @@ func (s *Store) SetWitness(ctx context.Context, verifierKey string) error {
 	defer s.heads.mu.Unlock()
 	s.heads.witness = v
 	return nil
+}
+
+// forgetCosigned drops the cosigned checkpoint; the next commit drops it from the file.
+func (h *headState) forgetCosigned() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.notes[headCosigned] != nil {
+		delete(h.notes, headCosigned)
+		h.cosigned, h.at, h.changed[headCosigned] = ledger.Checkpoint{}, time.Time{}, true
+	}
 }
 
 // WitnessKey is the centre's verifier key, empty before enrolment.

@@ -135,8 +135,7 @@ func scanTile(tx *bolt.Tx, from, end uint64, m *matcher, each func(uint64, []byt
 	return true, nil
 }
 
-// matcher is a query made ready. It reads leaves as bytes: in the stored form a member has one spelling and
-// no text holds a quote (ledger.Prepare sees to both).
+// matcher is a query made ready.
 type matcher struct {
 	Query
 	kinds, actors, about []uint64 // tokens
@@ -191,25 +190,6 @@ func (m *matcher) skips(tx *bolt.Tx, index uint64) bool {
 	}
 	none := func(tokens []uint64) bool { return len(tokens) > 0 && !slices.ContainsFunc(tokens, d.mayHold) }
 	return d.last < m.from || d.first >= m.to || none(m.kinds) || none(m.actors) || none(m.about)
-}
-
-var (
-	atMember    = []byte(`,"at":"`)
-	actorMember = []byte(`,"actor":{"id":"`)
-	kindMember  = []byte(`,"kind":"`)
-)
-
-// member is the text behind a member's name.
-func member(leaf, name []byte) []byte {
-	i := bytes.Index(leaf, name)
-	if i < 0 {
-		return nil
-	}
-	text := leaf[i+len(name):]
-	if i = bytes.IndexByte(text, '"'); i < 0 {
-		return nil
-	}
-	return text[:i]
 }
 
 func (m *matcher) matches(leaf []byte) bool {

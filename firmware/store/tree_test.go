@@ -3,12 +3,14 @@ package store
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -317,6 +319,81 @@ func TestAConfirmationOfAnotherHistoryIsRefused(t *testing.T) {
 	if size, at := s.Witnessed(); size != 2 || !at.Equal(witnessedAt.Add(time.Hour)) {
 		t.Errorf("witnessed %d at %v", size, at)
 	}
+}
+
+func TestAnotherCentreBeginsToWitnessAnew(t *testing.T) {
+	dir := t.TempDir()
+	s, stop := start(t, testOptions(t, dir))
+	furnish(t, s)
+	other := ledger.WitnessKey("campuskeep-centre/other", testKey.Public().(ed25519.PublicKey))
+	if err := s.SetWitness(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if size, at := s.Witnessed(); size != 0 || !at.IsZero() {
+		t.Errorf("witnessed %d at %v by a centre that has signed nothing", size, at)
+	}
+	if p, err := s.Proof(3); err != nil || second(p.Verify()) != nil {
+		t.Errorf("proof: %v", err)
+	}
+	stop()
+	s, _ = start(t, testOptions(t, dir))
+	wantClean(t, s)
+	if size, _ := s.Witnessed(); size != 0 || s.WitnessKey() != other {
+		t.Errorf("after a start: witnessed %d", size)
+	}
+}
+
+// A page that reads for long must not hold up the gate: the file grows while a snapshot is open.
+func TestALongReadDoesNotStopCommits(t *testing.T) {
+	s, _ := start(t, testOptions(t, t.TempDir()))
+	err := s.View(func(Tx) error {
+		for range 20 {
+			var c Change
+			for i := range 1000 {
+				c.Entries = append(c.Entries, searched(i))
+			}
+			done := make(chan error, 1)
+			go func() { done <- second(s.Commit(t.Context(), c)) }()
+			if err := <-done; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantClean(t, s)
+}
+
+func TestCheckOfARunningBoxIsClean(t *testing.T) {
+	s, _ := start(t, testOptions(t, t.TempDir()))
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for caller := range 4 {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				c := Change{Puts: []Put{boundTable.Put(key(n%7), n)}, Entries: []ledger.Draft{viewed("c01", "x"), searched(n)}}
+				if n%5 == caller {
+					c = Change{Deletes: []Delete{boundTable.Delete(key(n % 7))}, Entries: []ledger.Draft{searched(n)}}
+				}
+				if _, err := s.Commit(context.Background(), c); err != nil {
+					t.Error(err)
+				}
+				if n%8 == 0 && s.Size() > 0 {
+					if _, err := s.Checkpoint(s.Size()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	for range 25 {
+		wantClean(t, s)
+	}
+	cancel()
+	wg.Wait()
+	wantClean(t, s)
 }
 
 func TestABranchKeepsItsTreeUnderTheGrantedEpoch(t *testing.T) {
