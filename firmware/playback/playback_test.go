@@ -284,3 +284,52 @@ func TestAViewingNeedsACameraAndASpan(t *testing.T) {
 		}
 	}
 }
+
+// slow is a source whose opening waits.
+type slow struct {
+	footage.Source
+	opening chan struct{}
+	let     chan struct{}
+}
+
+func (s slow) OpenSegment(ctx context.Context, seg footage.Segment) (footage.SegmentReader, error) {
+	s.opening <- struct{}{}
+	<-s.let
+	return s.Source.OpenSegment(ctx, seg)
+}
+
+// Covers F13: the closing entry tells of every byte, so none may leave after it.
+func TestNothingLeavesAfterTheEnd(t *testing.T) {
+	src, _ := past(t, 10*time.Minute)
+	s := slow{src, make(chan struct{}, 100), make(chan struct{}, 100)}
+	p, _ := newPlayer(s, nil)
+	if err := p.Open(view("v1", footage.Span{From: now.Add(-5 * time.Minute), To: now})); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first and the last segment are opened for the playlist
+		s.let <- struct{}{}
+	}
+	if _, err := p.Playlist(t.Context(), "v1"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		<-s.opening
+	}
+	all, err := src.Segments(t.Context(), "c01", footage.Span{From: now.Add(-5 * time.Minute), To: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error)
+	go func() {
+		_, err := p.Fragment(t.Context(), "v1", all[0].File.String(), 0)
+		got <- err
+	}()
+	<-s.opening
+	if d, ok := p.Close("v1"); !ok || d.Bytes != 0 {
+		t.Errorf("delivered %+v", d)
+	}
+	s.let <- struct{}{}
+	if err := <-got; !errors.Is(err, playback.ErrUnknown) {
+		t.Errorf("a fragment under way at the end: %v", err)
+	}
+}

@@ -60,10 +60,11 @@ type viewing struct {
 	planned sync.Mutex // held while the plan is made, so that it is made once
 	plan    *plan
 
-	mu    sync.Mutex // guards the rest
-	given []footage.Span
-	bytes int64
-	last  time.Duration // monotonic time of the last request
+	mu     sync.Mutex // guards the rest
+	given  []footage.Span
+	bytes  int64
+	last   time.Duration // monotonic time of the last request
+	closed bool
 }
 
 // New makes a player over the source. live may be nil where nothing is recorded by ourselves.
@@ -106,6 +107,7 @@ func (p *Player) Close(id string) (Delivered, bool) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.closed = true
 	return Delivered{v.given, v.bytes}, true
 }
 
@@ -208,16 +210,23 @@ func (p *Player) Fragment(ctx context.Context, id, segment string, i int) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	v.count(span, len(media))
+	if !v.count(span, len(media)) {
+		return nil, ErrUnknown
+	}
 	return media, nil
 }
 
-// count notes what was delivered; spans that touch become one.
-func (v *viewing) count(s footage.Span, bytes int) {
+// count notes what is delivered; spans that touch become one. After the end nothing is delivered any more, because
+// the entry that says what was is written then.
+func (v *viewing) count(s footage.Span, bytes int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.closed {
+		return false
+	}
 	v.bytes += int64(bytes)
 	v.given = merge(v.given, s)
+	return true
 }
 
 // touching is how near two delivered spans must be to be told as one: the rounding of frame times.

@@ -21,7 +21,8 @@ type feed struct {
 	id     string
 	cancel context.CancelFunc
 	ended  atomic.Bool
-	live   atomic.Bool // somebody watches: hold nothing back
+	live   atomic.Bool        // somebody watches: hold nothing back
+	first  chan time.Duration // one slot: where the first recorded fragment begins
 
 	mu      sync.Mutex // guards the rest
 	cam     Camera
@@ -39,11 +40,11 @@ type feed struct {
 }
 
 func newFeed(r *Recorder, c Camera, cancel context.CancelFunc) *feed {
-	f := &feed{r: r, id: c.ID, cancel: cancel, cam: c, state: Connecting}
+	f := &feed{r: r, id: c.ID, cancel: cancel, cam: c, state: Connecting, first: make(chan time.Duration, 1)}
 	f.gap.tell = func(from, to time.Duration, cause Cause) {
 		r.gaps.put(Gap{Camera: c.ID, From: r.reading(from), To: r.reading(to), Cause: cause})
 	}
-	f.keep = keeper{camera: c.ID, vault: r.o.Vault, reading: r.reading, zone: r.o.Zone, log: r.o.Log, gap: &f.gap}
+	f.keep = keeper{camera: c.ID, vault: r.o.Vault, reading: r.reading, zone: r.o.Zone, log: r.o.Log, gap: &f.gap, first: f.first}
 	return f
 }
 
@@ -74,6 +75,9 @@ func (f *feed) run(ctx context.Context) {
 	f.since = now
 	f.gap.lost(now.Mono, CauseStart)
 	f.mu.Unlock()
+	var past sync.WaitGroup
+	past.Go(func() { f.before(ctx, now) })
+	defer past.Wait()
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		sctx, restart := context.WithCancel(ctx)
 		f.mu.Lock()

@@ -9,7 +9,7 @@ import (
 
 func TestWhatCountsAsAGap(t *testing.T) {
 	var told []string
-	o := outage{tell: func(from, to time.Duration, c Cause) { told = append(told, fmt.Sprint(from, to, c)) }}
+	o := outage{tell: func(from, to time.Duration, c Cause) { told = append(told, fmt.Sprintf("%v %v %s", from, to, c)) }}
 
 	o.lost(0, CauseStart)
 	o.back(3 * time.Second) // an ordinary start

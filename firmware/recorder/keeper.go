@@ -25,6 +25,7 @@ type keeper struct {
 	zone    *time.Location
 	log     *slog.Logger
 	gap     *outage
+	first   chan<- time.Duration // told once where the first fragment begins
 
 	w       *vault.Writer
 	began   time.Duration // of the open segment
@@ -93,6 +94,9 @@ func (k *keeper) taken(f fragment) {
 		k.gap.back(k.again)
 	}
 	k.to = f.to
+	if k.fragments == 0 {
+		k.first <- f.from
+	}
 	k.fragments++
 	k.bytes += uint64(len(f.data))
 }

@@ -50,6 +50,8 @@ const (
 	CauseOverload    Cause = "overload"    // the disk did not keep up
 	CauseDisk        Cause = "disk"        // the disk failed
 	CauseStart       Cause = "start"       // recording began, the first picture took long
+	CauseRestart     Cause = "restart"     // the camera was not being recorded: the program or the setting was off
+	CausePower       Cause = "power"       // the machine was off
 )
 
 // Gap is a stretch that was not recorded. An open-ended gap is told in pieces of an hour, so that a long one is on
