@@ -33,13 +33,16 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 	if err != nil {
 		return 0, fmt.Errorf("read what is bound: %w", err)
 	}
+	var skipped []error
 	for more := true; more; {
 		more = false
+		skipped = nil
 		var c store.Change
 		for _, camera := range cameras {
 			groups, next, rest, err := r.hoursToBind(camera, marks[camera], s)
 			if err != nil {
-				return entries, err
+				skipped = append(skipped, fmt.Errorf("bind %s: %w", camera, err))
+				continue
 			}
 			more = more || rest
 			if len(groups) == 0 {
@@ -63,7 +66,7 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 		}
 		entries += len(c.Entries)
 	}
-	return entries, nil
+	return entries, errors.Join(skipped...)
 }
 
 // hoursToBind gathers up to perBind complete hours of a camera behind its mark.

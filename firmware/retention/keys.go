@@ -66,34 +66,32 @@ func (r *Retention) settle(ctx context.Context) error {
 }
 
 // keys destroys the keys that nothing needs any more: those of empty camera-days, after the file keys of held
-// segments were kept, and those of holds that have ended.
-func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[string]bool, s state, res *Result) error {
+// segments were kept, and those of holds that have ended. In the last round after a start it looks at every
+// camera-day that has a key.
+func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[string]bool, s state, last bool, res *Result) error {
 	if s.now.State != clock.Trusted {
 		return nil
 	}
+	all := last && res.Settled && !r.lookedAll
 	kept, err := r.keepHeld(ctx, list, s)
 	if err != nil {
 		return err
 	}
 	var doomed []dyingKey
+	var skipped []error
 	for _, d := range list {
-		days := map[string]bool{}
-		maps.Copy(days, lost[d.camera])
-		maps.Copy(days, kept[d.camera])
-		if !r.lookedAll {
-			for _, day := range r.o.Vault.Days(d.camera) {
-				days[day] = true
-			}
+		if !all && len(lost[d.camera])+len(kept[d.camera]) == 0 {
+			continue
 		}
-		for _, day := range slices.Sorted(maps.Keys(days)) {
-			if d.liveDays[day] {
+		for _, day := range r.o.Vault.Days(d.camera) {
+			if d.liveDays[day] || !all && !lost[d.camera][day] && !kept[d.camera][day] {
 				continue
 			}
 			empty, err := r.o.Vault.DayEmpty(d.camera, day)
 			if err != nil {
-				return err
+				skipped = append(skipped, err)
 			}
-			if empty && slices.Contains(r.o.Vault.Days(d.camera), day) {
+			if empty {
 				doomed = append(doomed, dyingKey{footageRing, packet.KeyID(d.camera, day)})
 			}
 		}
@@ -105,12 +103,12 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 	for _, id := range ended {
 		doomed = append(doomed, dyingKey{holdRing + id, wholeRing})
 	}
-	r.lookedAll = res.Settled
+	r.lookedAll = r.lookedAll || all
 	if err := r.announce(ctx, doomed); err != nil {
 		return err
 	}
 	res.Keys += len(doomed)
-	return r.erase(ctx, doomed)
+	return errors.Join(append(skipped, r.erase(ctx, doomed))...)
 }
 
 // keepHeld puts the file keys of held segments under the keys of all holds that cover them, once their

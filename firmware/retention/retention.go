@@ -116,15 +116,17 @@ func New(o Options) *Retention {
 	return &Retention{o: o, unlinked: map[string]map[footage.FileID]struct{}{}, accounts: map[string]int{}}
 }
 
-// The pace of Run. A deadline waits at most sweepEvery, so that what falls due within half a minute goes in
-// one sweep: late by less than 60 s (design §5).
+// The pace of Run: at the next deadline, but not more often than sweepLeast, so that cameras share a commit,
+// and at least every sweepMost, because holds, policies and the state of the clock change in between. Late is
+// then less than 60 s, however many cameras (design §5).
 const (
-	sweepEvery     = 30 * time.Second
+	sweepLeast     = 5 * time.Second
+	sweepMost      = 30 * time.Second
 	reconcileEvery = 24 * time.Hour
 )
 
-// Run sweeps when something is due, at least every half minute, and reconciles files and index once a day.
-// A sweep that fails is logged and tried again.
+// Run sweeps when something falls due, and reconciles files and index once a day. A sweep that fails is
+// logged and tried again.
 func (r *Retention) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -150,7 +152,11 @@ func (r *Retention) Run(ctx context.Context) error {
 				r.o.Log.Error("reconcile failed", "err", err)
 			}
 		}
-		timer.Reset(sweepEvery)
+		pause := sweepMost
+		if err == nil && !res.Next.IsZero() {
+			pause = min(max(res.Next.Sub(r.o.Clock.Now().Earliest()), sweepLeast), sweepMost)
+		}
+		timer.Reset(pause)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -482,5 +484,49 @@ func TestCheckFindsEarlyDeletion(t *testing.T) {
 	_, err = h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.breach", "c01",
 		map[string]any{"reason": "disk_full", "from": morning, "to": morning.Add(2 * time.Hour)}))})
 	h.must(err)
+	h.check()
+}
+
+// A camera whose directory cannot be read keeps nothing of the others from going.
+func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
+	h := newHouse(t)
+	h.cameras[1].Policy.Days = 30
+	h.record("c01", 3)
+	h.record("c02", 3)
+	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("readdir", "c01/"), Err: syscall.EIO})
+	h.clock.advance(31 * day)
+	if _, err := h.r.Sweep(t.Context()); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("the fault is not told: %v", err)
+	}
+	if keys := h.keys.IDs(); len(keys) != 1 || keys[0] != "c01:2026-03-02" || h.deleted() != 6 {
+		t.Fatalf("keys %v, %d deleted", keys, h.deleted())
+	}
+	restore()
+	h.restart()
+	h.sweep()
+	if keys := h.keys.IDs(); len(keys) != 0 {
+		t.Fatalf("keys %v", keys)
+	}
+	h.check()
+}
+
+// A lost index is rebuilt while the sweep goes on: nothing is bound twice, nothing is kept, no key dies early.
+func TestLostIndexChangesNothing(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 130)
+	h.sweep()
+	bound := len(h.entries("footage.recorded"))
+	h.close(true)
+	h.must(os.Remove(filepath.Join(h.dir, "index.db")))
+	h.open()
+	if res := h.sweep(); res.Bound != 0 || res.Keys != 0 || h.files("c01") != 130 {
+		t.Fatalf("%+v, %d files", res, h.files("c01"))
+	}
+	h.check()
+	h.clock.advance(31 * day)
+	h.sweep()
+	if h.deleted() != 130 || len(h.keys.IDs()) != 0 || len(h.entries("footage.recorded")) != bound+1 {
+		t.Fatalf("%d deleted, keys %v, %d bound", h.deleted(), h.keys.IDs(), len(h.entries("footage.recorded")))
+	}
 	h.check()
 }

@@ -70,23 +70,22 @@ func (r *Retention) Sweep(ctx context.Context) (res Result, err error) {
 	if err != nil {
 		return res, err
 	}
+	var unbound error
 	if res.Settled { // before that, an hour may still get segments that a power cut left without a row
-		if res.Bound, err = r.bind(ctx, s); err != nil {
-			return res, err
-		}
+		res.Bound, unbound = r.bind(ctx, s)
 	}
 	if s.now.State != clock.Trusted {
-		return res, nil
+		return res, unbound
 	}
 	if err := r.boundBoots(ctx, &s); err != nil {
-		return res, err
+		return res, errors.Join(unbound, err)
 	}
 	for more := true; more; {
 		if more, err = r.round(ctx, &res); err != nil {
-			return res, err
+			break
 		}
 	}
-	return res, nil
+	return res, errors.Join(unbound, err)
 }
 
 // due is what a camera has to give up, as far as one round goes.
@@ -113,6 +112,7 @@ func (r *Retention) round(ctx context.Context, res *Result) (more bool, err erro
 		return false, err
 	}
 	var list []due
+	var skipped []error // a camera whose rows or directories cannot be read must not keep the others' footage
 	total, retries, before := 0, 0, res.Unlinked
 	res.Held, res.Next = 0, time.Time{}
 	for _, camera := range cameras {
@@ -122,7 +122,8 @@ func (r *Retention) round(ctx context.Context, res *Result) (more bool, err erro
 		}
 		d, err := r.collect(camera, s, perRound-total, perRetry-retries)
 		if err != nil {
-			return false, err
+			skipped = append(skipped, fmt.Errorf("camera %s: %w", camera, err))
+			continue
 		}
 		total, retries = total+len(d.rows)-d.retries, retries+d.retries
 		more = more || d.more
@@ -148,7 +149,12 @@ func (r *Retention) round(ctx context.Context, res *Result) (more bool, err erro
 	}
 	res.Deleted += accounted
 	progress := accounted > 0 || res.Unlinked > before // without any the disk refuses; the next sweep tries again
-	return more && progress, r.keys(ctx, list, days, s, res)
+	more = more && progress
+	err = r.keys(ctx, list, days, s, !more, res)
+	if !more {
+		err = errors.Join(append(skipped, err)...)
+	}
+	return more, err
 }
 
 // cameras lists those of the index and those of the register, which may have keys and no rows.

@@ -63,10 +63,16 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 }
 
 func (v *Vault) checkCamera(ctx context.Context, camera string, o CheckOptions, report func(Finding)) error {
+	bad, err := v.index.malformed(camera)
+	if err != nil {
+		return err
+	}
+	for _, k := range bad {
+		report(Finding{"I3", "the row is malformed", fmt.Sprintf("index.db, camera %s, key %x", camera, k)})
+	}
 	var rows []footage.Segment
 	if err := v.Rows(camera, func(s footage.Segment) bool { rows = append(rows, s); return true }); err != nil {
-		report(Finding{"I3", err.Error(), "index.db, camera " + camera})
-		return nil
+		return err
 	}
 	for _, s := range rows {
 		if err := ctx.Err(); err != nil {

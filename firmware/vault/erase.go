@@ -274,7 +274,8 @@ func (v *Vault) heldKey(file footage.FileID) (key [32]byte, ok bool, err error) 
 }
 
 // Keep puts the file keys of segments into the ring of a hold, durably, so that they can be read after the
-// key of their camera-day has died on time (design §5). Segments already there are fine.
+// key of their camera-day has died on time (design §5). Segments already there are fine; one that has no key
+// any more cannot be kept and is only logged.
 func (v *Vault) Keep(ctx context.Context, hold string, segments []footage.Segment) error {
 	ring, err := v.o.Holds.Ring(holdPrefix + hold)
 	if err != nil {
@@ -286,6 +287,10 @@ func (v *Vault) Keep(ctx context.Context, hold string, segments []footage.Segmen
 			continue
 		}
 		key, err := v.fileKey(dayID{s.Camera, s.Day}, s.File)
+		if errors.Is(err, ErrKeyErased) {
+			v.o.Log.Error("a held segment has no key", "hold", hold, "camera", s.Camera, "file", s.File)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("keep segment %s for hold %s: %w", s.File, hold, err)
 		}

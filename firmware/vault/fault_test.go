@@ -8,6 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"campuskeep/firmware/disk/disktest"
 	"campuskeep/shared/footage"
@@ -301,5 +304,61 @@ func TestDayKeyDiesWithItsLastFile(t *testing.T) {
 	if err := b.v.DropRows(held); err != nil {
 		t.Fatal(err)
 	}
+	b.check()
+}
+
+// A row that cannot be read hides its own segment only, is found by the check, and is made anew.
+func TestMalformedRowIsMadeAnew(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.record("c01", "boot-a", 0, 4)
+	b.flush()
+	want := b.rows("c01")
+	n, _ := b.v.index.ordinal("boot-a")
+	err := b.v.index.db.Update(func(tx *bolt.Tx) error {
+		rows := tx.Bucket(bucketCameras).Bucket([]byte("c01"))
+		if err := rows.Put([]byte("short key"), []byte("x")); err != nil {
+			return err
+		}
+		return rows.Put(rowKey(n, want[1].From, want[1].File), []byte("noise"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.rows("c01"); len(got) != 3 || got[1] != want[2] {
+		t.Fatalf("%d rows are left", len(got))
+	}
+	if f := b.findings(); len(f) != 3 { // two rows, and the file that has none
+		t.Fatalf("findings %+v", f)
+	}
+	if _, err := b.v.Reconcile(t.Context(), func(footage.Segment) bool { return false }); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.rows("c01"); !slices.Equal(got, want) {
+		t.Fatalf("rows %+v", got)
+	}
+	b.check()
+}
+
+// The writer syncs by itself: what was closed has its row after the second sync at the latest.
+func TestSyncCadence(t *testing.T) {
+	b := &box{t: t, dir: t.TempDir()}
+	b.disk = disktest.New(t, filepath.Join(b.dir, "vault"))
+	synced := make(chan struct{}, 100)
+	b.disk.Fail(disktest.Rule{Match: func(o disktest.Op) bool {
+		if o.What == "syncfs" {
+			synced <- struct{}{}
+		}
+		return false
+	}})
+	b.every = time.Millisecond
+	b.open(b.disk)
+	b.record("c01", "boot-a", 0, 1)
+	<-synced
+	for n := 1; len(b.rows("c01")) == 0; n++ { // the sync just seen may have been in the middle of the first
+		b.record("c02", "boot-a", n, n+1)
+		<-synced
+	}
+	b.end()
+	b = start(t, b.dir)
 	b.check()
 }

@@ -311,7 +311,8 @@ func (x *index) cameras() (ids []string, err error) {
 	return ids, err
 }
 
-// scan gives the rows of a camera from a place on, in order of boot and recording, until f says stop.
+// scan gives the rows of a camera from a place on, in order of boot and recording, until f says stop. A
+// malformed row is passed over: its file is then one without a row, which a reconcile indexes anew.
 func (x *index) scan(camera string, ordinal uint32, from time.Duration, f func(ordinal uint32, s footage.Segment) bool) error {
 	return x.db.View(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))
@@ -323,22 +324,61 @@ func (x *index) scan(camera string, ordinal uint32, from time.Duration, f func(o
 		var days dayLabels
 		for k, val := c.Seek(rowKey(ordinal, max(from, 0), footage.FileID{})); k != nil; k, val = c.Next() {
 			if len(k) != rowKeySize {
-				return errRow
+				continue
 			}
 			n := binary.BigEndian.Uint32(k)
 			if n != last || boot == "" {
+				last = n
 				var err error
-				if boot, err = x.boot(tx, n); err != nil {
+				if boot, err = x.boot(tx, n); errors.Is(err, errRow) {
+					continue
+				} else if err != nil {
 					return err
 				}
-				last = n
 			}
 			s, err := parseRow(camera, boot, &days, k, val)
 			if err != nil {
-				return fmt.Errorf("camera %s: %w", camera, err)
+				continue
 			}
 			if !f(n, s) {
 				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// malformed lists the keys of a camera's rows that scan passes over.
+func (x *index) malformed(camera string) (keys [][]byte, err error) {
+	err = x.db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(k, val []byte) error {
+			_, err := parseRow(camera, "", &dayLabels{}, k, val)
+			if err == nil {
+				_, err = x.boot(tx, binary.BigEndian.Uint32(k))
+			}
+			if err != nil {
+				keys = append(keys, append([]byte(nil), k...))
+			}
+			return nil
+		})
+	})
+	return keys, err
+}
+
+// remove takes rows out by their keys.
+func (x *index) remove(camera string, keys [][]byte) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return x.db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))
+		for _, k := range keys {
+			if err := b.Delete(k); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -360,14 +400,16 @@ func (x *index) bootsOf(camera string) (list []bootRef, err error) {
 		c := b.Cursor()
 		for k, _ := c.First(); k != nil; {
 			if len(k) != rowKeySize {
-				return errRow
+				k, _ = c.Next()
+				continue
 			}
 			n := binary.BigEndian.Uint32(k)
 			name, err := x.boot(tx, n)
-			if err != nil {
+			if err == nil {
+				list = append(list, bootRef{n, name})
+			} else if !errors.Is(err, errRow) {
 				return err
 			}
-			list = append(list, bootRef{n, name})
 			if n == ^uint32(0) {
 				break
 			}

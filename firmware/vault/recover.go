@@ -296,7 +296,8 @@ func (r *Report) add(o Report) {
 
 // Reconcile compares every file with every row. condemned tells of rows that are being deleted; they are
 // left to their deletion. Rows without a file are taken out with an alarm, unless they are more than a small
-// part: then something is wrong with the disk and not with the rows, and nothing is touched.
+// part: then something is wrong with the disk and not with the rows, and nothing is touched. Malformed rows
+// go; their files get new ones.
 func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) bool) (r Report, err error) {
 	select {
 	case <-v.recovered:
@@ -309,7 +310,13 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) b
 		return r, fmt.Errorf("reconcile: %w", err)
 	}
 	for _, camera := range cameras {
-		err := v.Rows(camera, func(footage.Segment) bool { total++; return ctx.Err() == nil })
+		bad, err := v.index.malformed(camera)
+		if err == nil {
+			err = v.index.remove(camera, bad)
+		}
+		if err == nil {
+			err = v.Rows(camera, func(footage.Segment) bool { total++; return ctx.Err() == nil })
+		}
 		if err != nil {
 			return r, fmt.Errorf("reconcile: %w", err)
 		}

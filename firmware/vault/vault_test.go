@@ -27,6 +27,7 @@ type box struct {
 	dir   string
 	disk  *disktest.Disk // under the vault
 	v     *Vault
+	every time.Duration // sync cadence
 	ended chan error
 	stop  context.CancelFunc
 
@@ -36,7 +37,7 @@ type box struct {
 
 func start(t testing.TB, dir string) *box {
 	t.Helper()
-	b := &box{t: t, dir: dir, disk: disktest.New(t, filepath.Join(dir, "vault"))}
+	b := &box{t: t, dir: dir, disk: disktest.New(t, filepath.Join(dir, "vault")), every: time.Hour} // the tests sync by Flush
 	b.open(b.disk)
 	return b
 }
@@ -56,7 +57,7 @@ func (b *box) open(fsys disk.FS) {
 		b.t.Fatal(err)
 	}
 	b.v, err = Open(Options{FS: fsys, IndexPath: filepath.Join(b.dir, "index.db"), Keys: keys, Holds: root,
-		SyncEvery: time.Hour, Alarm: func(a Alarm) { // the tests sync by Flush
+		SyncEvery: b.every, Alarm: func(a Alarm) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.alarms = append(b.alarms, a)
