@@ -28,7 +28,8 @@ type Options struct {
 	Password string
 	Coding   scene.Coding // W and H are required; FPS is set from FPS below
 	FPS      int
-	Loop     [][][]byte // ready-made access units, served for ever instead of live pictures
+	Zone     *time.Location // of the clock in the picture; China's when nil
+	Loop     [][][]byte     // ready-made access units, served for ever instead of live pictures
 }
 
 // Camera is one running camera. All methods may be called from any goroutine.
@@ -58,6 +59,9 @@ func Start(ctx context.Context, o Options) (*Camera, error) {
 		return nil, errors.New("sim camera: frame rate and picture size are required")
 	}
 	o.Coding.FPS = fmt.Sprint(o.FPS)
+	if o.Zone == nil {
+		o.Zone = time.FixedZone("CST", 8*60*60)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	c := &Camera{
 		o: o, cancel: cancel, ended: make(chan struct{}),

@@ -94,7 +94,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 		}
 		c.mu.Lock()
 		c.counter = n
-		stalled, recode, coding := c.stalled, c.recode, c.coding
+		stalled, recode, coding, step := c.stalled, c.recode, c.coding, c.step
 		c.recode = false
 		c.mu.Unlock()
 		if recode {
@@ -122,7 +122,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 			}
 		}
 		shots <- shot{n, time.Now()}
-		if err := enc.Frame(view.Draw(time.Now(), n)); err != nil {
+		if err := enc.Frame(view.Draw(time.Now().Add(step).In(c.o.Zone), n)); err != nil {
 			if ctx.Err() != nil {
 				continue // ffmpeg was stopped with us
 			}
