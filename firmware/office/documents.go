@@ -102,11 +102,12 @@ func (o *Office) documentProof(c *call, v *documentView, kind string) error {
 	if err != nil {
 		return fmt.Errorf("making the proof of a document: %w", err)
 	}
-	v.Hash = leafHash(p.Leaf)
+	hash := leafHash(p.Leaf)
+	v.Hash = inWords(hash)
 	if size, at := o.d.Ledger.Witnessed(); v.Entry.Seq < size {
 		v.Witnessed = c.p.Stamp(at)[:16]
 	}
-	if v.QR, err = drawQR(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry.Seq, v.Hash)); err != nil {
+	if v.QR, err = drawQR(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry.Seq, hash)); err != nil {
 		return err
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
 )
 
@@ -164,6 +165,14 @@ func (o *Office) noted(c *call, span footage.Span) ([]footage.Gap, error) {
 func holdName(h footage.Hold) string {
 	if h.Application != "" {
 		return appNumber(h.Application)
+	}
+	return h.ID
+}
+
+// holdShort is the name of a hold where there is little room: 视申047.
+func holdShort(h footage.Hold) string {
+	if _, n, ok := register.ParseApplicationID(h.Application); ok {
+		return fmt.Sprintf("视申%03d", n)
 	}
 	return h.ID
 }

@@ -147,7 +147,10 @@ func (c *call) clockText() string {
 
 // uncertain writes a small span with as many digits as it deserves.
 func uncertain(p ui.Printer, d time.Duration) string {
-	if d < 10*time.Second {
+	switch {
+	case d < 100*time.Millisecond:
+		return p.T("dur.exact", fmt.Sprintf("%.3f", d.Seconds()))
+	case d < 10*time.Second:
 		return p.T("dur.exact", fmt.Sprintf("%.2f", d.Seconds()))
 	}
 	return p.Words(d)

@@ -97,7 +97,7 @@ func (o *Office) board(c *call) (gateView, error) {
 		v.Why = c.p.K("att.r.", b.Day.Reason)
 	}
 	if all {
-		v.Arrival = drawArrival(b, c.p)
+		v.Arrival = drawArrival(b, 720, 160, c.p)
 	}
 	v.BellText = c.p.T("gate.bell", c.p.Clock(b.Day.At(b.Hours.Bell)))
 	if b.Total.Expected > 0 {

@@ -52,7 +52,10 @@ var shanghai = func() *time.Location {
 // The tests' present: Wednesday 20 May 2026, 9:42 at the school.
 var present = time.Date(2026, 5, 20, 9, 42, 0, 0, shanghai)
 
-const password = "a sentence nobody guesses"
+const (
+	firstPassword = "the password of the first day"
+	password      = "a sentence nobody guesses"
+)
 
 // stillClock stands until it is moved.
 type stillClock struct {
@@ -84,7 +87,7 @@ type film struct {
 
 func (f film) Segments(_ context.Context, camera string, span footage.Span) (out []footage.Placed, _ error) {
 	now := f.clock.Now().Wall
-	first := now.Add(-30 * 24 * time.Hour)
+	first := now.Add(-30*24*time.Hour - time.Hour)
 	for at := span.From.Truncate(time.Minute); at.Before(span.To) && at.Before(now); at = at.Add(time.Minute) {
 		s := footage.Span{From: at, To: at.Add(time.Minute)}
 		if s.To.After(now) {
@@ -244,21 +247,22 @@ func (d doors) Readers() (out []gate.Reader) {
 // house is the office page over real rooms, with footage and clock that tests choose.
 type house struct {
 	*Office
-	t      *testing.T
-	clock  *stillClock
-	store  *store.Store
-	people *people.People
-	site   *site.Site
-	desk   *evidence.Office
-	gate   *gate.Gate
-	screen *screen
-	rooms  *rooms
-	film   film
-	ring   *failing
-	server *httptest.Server
-	ids    map[string]string // by log-in name
-	secret map[string][]byte // of second factors
-	pupils []string
+	t       *testing.T
+	clock   *stillClock
+	store   *store.Store
+	people  *people.People
+	site    *site.Site
+	desk    *evidence.Office
+	gate    *gate.Gate
+	screen  *screen
+	rooms   *rooms
+	film    film
+	ring    *failing
+	server  *httptest.Server
+	ids     map[string]string // by log-in name
+	secret  map[string][]byte // of second factors
+	changed map[string]bool   // first password changed
+	pupils  []string
 }
 
 // failing is a ring of keys that can be made to fail: a commit with sealed parts fails with it.
@@ -302,7 +306,7 @@ var staff = []struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, clock: &stillClock{r: clock.Reading{Wall: present.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: 100 * time.Hour, Uncertainty: 20 * time.Millisecond}},
-		ids: map[string]string{}, secret: map[string][]byte{}, screen: newScreen()}
+		ids: map[string]string{}, secret: map[string][]byte{}, changed: map[string]bool{}, screen: newScreen()}
 	h.film = film{h.clock, map[string][]footage.Span{
 		"c01": {{From: at(8, 15, 12), To: at(8, 15, 32)}},
 		"c02": {{From: at(16, 22, 5), To: at(17, 6, 10)}, {From: at(12, 1, 0), To: at(12, 14, 0)}},
@@ -375,7 +379,7 @@ func (h *house) fill(ctx context.Context) {
 	h.t.Helper()
 	sys := account.System
 	for i, s := range staff {
-		p, _, err := h.people.AddPerson(ctx, sys, people.Person{Login: s.login, Name: s.name, StaffNo: fmt.Sprintf("2016-%03d", i+1), Unit: s.unit, Phone: "13800000000", Roles: s.roles}, password)
+		p, _, err := h.people.AddPerson(ctx, sys, people.Person{Login: s.login, Name: s.name, StaffNo: fmt.Sprintf("2016-%03d", i+1), Unit: s.unit, Phone: "13800000000", Roles: s.roles}, firstPassword)
 		h.must(err)
 		h.ids[s.login] = p.ID
 	}
@@ -441,6 +445,16 @@ func (h *house) visit() *visitor {
 func (h *house) as(name string) *visitor {
 	h.t.Helper()
 	v := h.visit()
+	if !h.changed[name] {
+		h.changed[name] = true
+		if r := v.post("/login", url.Values{"user": {name}, "password": {firstPassword}}); r.header.Get("Location") != "/account" {
+			h.t.Fatalf("first log-in of %s leads to %q (%d), want the own account", name, r.header.Get("Location"), r.status)
+		}
+		if r := v.post("/account/password", url.Values{"old": {firstPassword}, "new": {password}, "again": {password}}); r.status != http.StatusSeeOther {
+			h.t.Fatalf("first password of %s: %d\n%s", name, r.status, r.text())
+		}
+		v = h.visit()
+	}
 	for _, s := range staff {
 		if s.login == name && s.factor && h.secret[name] == nil {
 			v.login(name, "")

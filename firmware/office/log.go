@@ -272,7 +272,7 @@ func decode(data json.RawMessage, into any) bool {
 // logRow says an entry in words.
 func (c *call) logRow(e ledger.Entry) logRow {
 	seen, _ := c.o.d.Ledger.Witnessed()
-	r := logRow{E: e, Who: c.actorName(e.Actor), What: c.p.K("kind.", e.Kind), Seen: e.Seq < seen, Near: c.p.When(e.At, c.now.Wall)}
+	r := logRow{E: e, Who: c.actorName(e.Actor), What: c.p.K("kind.", e.Kind), Seen: e.Seq < seen, Near: c.near(e.At)}
 	if e.Actor.Role != "" {
 		r.Role = c.p.K("role.", e.Actor.Role)
 	}
@@ -343,6 +343,14 @@ func (c *call) logRow(e ledger.Entry) logRow {
 	return r
 }
 
+// near is a time in the log: to the second today, else with its day.
+func (c *call) near(t time.Time) string {
+	if sameDay(t, c.now.Wall, c.o.d.Zone) {
+		return c.p.ClockSec(t)
+	}
+	return c.p.When(t, c.now.Wall)
+}
+
 // subjectName is what a pseudonymous id stands for, as far as this person may know.
 func (c *call) subjectName(id string) string {
 	switch {
@@ -356,6 +364,11 @@ func (c *call) subjectName(id string) string {
 	}
 	if _, _, ok := register.ParseApplicationID(id); ok {
 		return appNumber(id)
+	}
+	for _, h := range c.o.d.Register.Holds() {
+		if h.ID == id {
+			return c.p.T("ribbon.hold", holdName(h))
+		}
 	}
 	if _, ok := c.o.d.Site.Camera(id); ok {
 		return c.o.cameraName(id)

@@ -93,11 +93,10 @@ type ribGap struct {
 }
 
 type ribHold struct {
-	Bar    bar
-	Right  string
-	Label  string
-	LabelX string // beside the outline, on the side that has room
-	Left   bool
+	Bar   bar
+	Label string // beside the outline, on the side that has room; empty when neither has
+	X     string
+	Left  bool
 }
 
 type ribDay struct {
@@ -254,14 +253,9 @@ func drawRow(in ribInput, cam footage.Camera, sc scale, line time.Time, days []f
 		if !h.Active(in.Now) || !slices.Contains(h.Cameras, cam.ID) || !h.Span.Overlaps(footage.Span{From: sc.from, To: in.Now}) {
 			continue
 		}
-		b := sc.bar(h.Span).atLeast(0.004)
-		hold := ribHold{Bar: b, Right: ui.Pct(b.b), Label: p.T("ribbon.hold", in.HoldName(h))}
-		if b.b > 0.85 {
-			hold.Left = true
-			hold.Right = b.X
-		}
-		row.Holds = append(row.Holds, hold)
+		row.Holds = append(row.Holds, ribHold{Bar: sc.bar(h.Span).atLeast(0.004), Label: p.T("ribbon.hold", holdShort(h))})
 	}
+	placeLabels(row.Holds, row.Gaps)
 	for _, d := range days {
 		row.Days = append(row.Days, dayCell(in, cam, d, gaps, sc, p))
 	}
@@ -276,6 +270,35 @@ func drawRow(in ribInput, cam footage.Camera, sc scale, line time.Time, days []f
 		row.Tone = "warn"
 	}
 	return row, gaps
+}
+
+// placeLabels finds room for the names of holds beside the characters of gaps and one another. A name that
+// finds none is left out: the day's own name tells it.
+func placeLabels(holds []ribHold, gaps []ribGap) {
+	const wide, char = 0.115, 0.014 // of "lock, held, number", and of one character, in a ribbon of some 930 px
+	var taken [][2]float64
+	for _, g := range gaps {
+		if g.Char != "" {
+			mid := (g.Bar.a + g.Bar.b) / 2
+			taken = append(taken, [2]float64{mid - char/2, mid + char/2})
+		}
+	}
+	free := func(a, b float64) bool {
+		return a > 0 && b < 1 && !slices.ContainsFunc(taken, func(t [2]float64) bool { return a < t[1] && t[0] < b })
+	}
+	for i := range holds {
+		h := &holds[i]
+		switch {
+		case free(h.Bar.b, h.Bar.b+wide):
+			h.X = ui.Pct(h.Bar.b)
+			taken = append(taken, [2]float64{h.Bar.b, h.Bar.b + wide})
+		case free(h.Bar.a-wide, h.Bar.a):
+			h.X, h.Left = h.Bar.X, true
+			taken = append(taken, [2]float64{h.Bar.a - wide, h.Bar.a})
+		default:
+			h.Label = ""
+		}
+	}
 }
 
 // drawGaps joins gaps that would lie on top of one another and gives each joint one character.

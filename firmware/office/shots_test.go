@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,6 +17,8 @@ import (
 )
 
 var shots = flag.String("shots", "", "folder for pictures of every page: go test ./firmware/office -run Shots -shots /tmp/shots")
+
+var only = flag.String("only", "", "with -shots: only pages whose name matches this expression")
 
 // Pictures of every page, wide and on a phone, light and dark, for a person to look at beside shared/ui-mock.
 func TestShots(t *testing.T) {
@@ -30,6 +33,9 @@ func TestShots(t *testing.T) {
 	ctx := browser(t)
 	tokens := map[string]string{}
 	for _, p := range h.pagesOf(ids) {
+		if !regexp.MustCompile(*only).MatchString(p.name) {
+			continue
+		}
 		if p.who != "" && tokens[p.who] == "" {
 			tokens[p.who] = h.as(p.who).token()
 		}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/gate"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
@@ -81,7 +80,7 @@ func (o *Office) todayPage(c *call) error {
 		if err != nil {
 			return fmt.Errorf("reading the gate's board: %w", err)
 		}
-		v.Arrival = drawArrival(b, c.p)
+		v.Arrival = drawArrival(b, 300, 88, c.p)
 	}
 	v.Deletion = c.deletionFacts(k)
 	return c.page("today", c.p.T("nav.today"), v)
@@ -316,50 +315,4 @@ func (c *call) deletionFacts(k Keeping) []fact {
 		out = append(out, fact{Tone: "ok", Icon: "ok", Title: c.p.T("today.swept", c.p.When(k.Swept, c.now.Wall)), Text: c.p.T("today.swept.text")})
 	}
 	return out
-}
-
-// arrival is the curve of today's first taps.
-type arrival struct {
-	In, Expected, Missing, Leave, Late int
-	Points                             string
-	From, Mid, To                      string
-	Top                                int
-	Bell                               string
-	BellX                              int
-	NowX                               int
-	Bars                               []arrivalBar
-	School                             bool
-}
-
-type arrivalBar struct{ X, Y, H int }
-
-// drawArrival draws on 300 × 88 units with 8 above.
-func drawArrival(b gate.Board, p ui.Printer) *arrival {
-	a := &arrival{In: b.Total.Attended, Expected: b.Total.Expected, Missing: b.Total.Missing, Leave: b.Total.By["leave"], Late: b.Total.By["late"], School: b.Day.School, Top: b.Total.Expected}
-	open, bell := b.Hours.Opens, b.Hours.Bell
-	from := max(open, bell-60)
-	to := bell + 30
-	if from >= to || len(b.Arrivals) == 0 {
-		return a
-	}
-	clockAt := func(m int) string { return p.Clock(b.Day.At(m)) }
-	a.From, a.Mid, a.To, a.Bell = clockAt(from), clockAt((from+to)/2), clockAt(to), clockAt(bell)
-	x := func(m int) int { return (m - from) * 300 / (to - from) }
-	a.BellX = x(bell)
-	now := int(b.Now.Wall.Sub(b.Day.At(0)) / time.Minute)
-	sum, top := 0, max(1, a.Top)
-	a.NowX = x(min(max(now, from), to))
-	for i, n := range b.Arrivals {
-		m := open + i
-		sum += n
-		if m < from || m > to || m > now {
-			continue
-		}
-		a.Points += fmt.Sprintf("%d,%d ", x(m), 96-sum*88/top)
-		if n > 0 {
-			h := min(88, n*880/top)
-			a.Bars = append(a.Bars, arrivalBar{x(m), 96 - h, h})
-		}
-	}
-	return a
 }

@@ -101,6 +101,16 @@ all('[data-fullscreen]').forEach((b) => b.addEventListener('click', () => {
   const el = document.getElementById(b.getAttribute('data-fullscreen')) || root;
   if (document.fullscreenElement) document.exitFullscreen(); else if (el.requestFullscreen) el.requestFullscreen();
 }));
+// On a phone the ribbon scrolls in its frame: begin at the chosen day, else at now.
+all('.rib-wrap').forEach((w) => {
+  const cur = w.querySelector('.day[aria-current] rect');
+  const x = cur ? cur.getBoundingClientRect().left - w.getBoundingClientRect().left - w.clientWidth / 2 : w.scrollWidth;
+  w.scrollLeft = Math.max(0, x);
+});
+all('.strip').forEach((w) => {
+  const mark = w.querySelector('.s-now');
+  if (mark) w.scrollLeft = Math.max(0, mark.getBoundingClientRect().left - w.getBoundingClientRect().left - w.clientWidth / 2);
+});
 theme();
 ribbon(document);
 strip(document);
