@@ -282,6 +282,33 @@ func TestGarbageAmongThePackets(t *testing.T) {
 	t.Fatalf("after the garbage, from %d on, the pictures are not whole again: %v", after, runs)
 }
 
+func TestPacketsLostOnTheWayAreCounted(t *testing.T) {
+	t.Parallel()
+	cam := startCamera(t, "c01", func(o *camera.Options) { o.UDP = true })
+	r := newRig(t, recorder.Options{})
+	c := row("c01", cam)
+	c.UDP = true
+	r.rec.SetCameras([]recorder.Camera{c})
+	r.awaitFragments("c01", 2)
+	cam.Lose(10)
+	r.await("losses", func() bool { return r.status("c01").Lost >= 3 })
+	cam.Lose(0)
+	r.awaitFragments("c01", 3)
+	after := cam.Counter()
+	r.awaitFragments("c01", 2)
+	r.garbage = true // what refers to a lost picture cannot be decoded properly
+	runs, _, segs := r.allCounters("c01")
+	last := runs[len(runs)-1]
+	if last.First > after || last.Last < after+10 || len(runs) < 2 {
+		t.Errorf("after the losses, from %d on, the pictures are not whole again: %v", after, runs)
+	}
+	for _, s := range segs {
+		if s.Session != segs[0].Session {
+			t.Error("the time line broke")
+		}
+	}
+}
+
 func TestAWrongPasswordIsToldAndTheRightOneTriedAtOnce(t *testing.T) {
 	t.Parallel()
 	cam := startCamera(t, "c01", nil)
