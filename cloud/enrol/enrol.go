@@ -42,8 +42,8 @@ type Deps struct {
 type Enrol struct {
 	d Deps
 
-	mu     sync.Mutex
-	server *tls.Certificate // guarded by mu
+	mu     sync.Mutex // guards server and d.Broker
+	server *tls.Certificate
 	names  []string
 }
 
@@ -56,6 +56,13 @@ func New(d Deps, names []string) (*Enrol, error) {
 		return nil, errors.New("enrolment: the centre needs a name for its certificate")
 	}
 	return &Enrol{d: d, names: names}, nil
+}
+
+// SetBroker says where appliances connect to, once that is known.
+func (e *Enrol) SetBroker(addr string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.d.Broker = addr
 }
 
 // hashToken binds a token to its appliance: stored in its place.
@@ -267,6 +274,8 @@ func (e *Enrol) renew(r *http.Request) (wire.EnrolReply, string, error) {
 }
 
 func (e *Enrol) reply(cert *x509.Certificate) wire.EnrolReply {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	return wire.EnrolReply{V: wire.Version, Certificate: cert.Raw, Authority: e.d.Authority.Root().Raw, Broker: e.d.Broker,
 		Centre: e.d.Witness.Key(), Cosigner: e.d.Witness.CosignerKey()}
 }

@@ -95,7 +95,7 @@ var floor = map[string]int{
 // devices are the rooms at the edge: each talks to something that can hang, so none may lean on another.
 var devices = map[string]bool{"recorder": true, "reader": true, "panel": true, "messenger": true, "nvr": true, "uplink": true, "office": true}
 
-var cloudFloor = map[string]int{"store": 1, "witness": 2, "ingest": 3, "enrol": 3, "broker": 3, "console": 4, "centre": 5, "cmd": 6}
+var cloudFloor = map[string]int{"store": 1, "keyfile": 1, "witness": 2, "ingest": 3, "enrol": 3, "broker": 3, "console": 4, "centre": 5, "cmd": 6}
 
 func roomOf(path, top string) string {
 	rest, ok := strings.CutPrefix(path, top+"/")
