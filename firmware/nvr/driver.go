@@ -149,8 +149,8 @@ type Track struct {
 	ID      int // 101
 	Channel int
 	Enabled bool
-	Days    int  // kept; 0 with Expires false: until overwritten
-	Expires bool // deletion by age is switched on
+	Keep    time.Duration // 0: until overwritten
+	Expires bool          // deletion by age is switched on
 }
 
 // Record is one recorded piece of a track.

@@ -45,7 +45,7 @@ func (a Attestation) Ceiling() bool { return a.Over.From.Before(a.Over.To) }
 func (a Attestation) Floor() bool { return a.Short.From.Before(a.Short.To) }
 
 // Attest judges what an NVR lists of a camera. since is when the camera is known to have existed there; known explains
-// holes. In doubt about the clocks nothing is called a breach: only what is too old by the youngest reading of both,
+// holes, and holes that were there before they grew old are no early deletion, whatever their cause. In doubt about the clocks nothing is called a breach: only what is too old by the youngest reading of both,
 // or too young by the oldest, counts.
 func Attest(camera Camera, pieces []Placed, known []Gap, since time.Time, now clock.Reading) Attestation {
 	keep := camera.Policy.Keep()
@@ -75,7 +75,7 @@ func Attest(camera Camera, pieces []Placed, known []Gap, since time.Time, now cl
 		return a
 	}
 	a.ceiling(pieces, now.Earliest().Add(-keep))
-	a.floor(from, now, end)
+	a.floor(from, known, FloorSlack+a.Unsure+now.Uncertainty)
 	return a
 }
 
@@ -118,15 +118,20 @@ func (a *Attestation) ceiling(pieces []Placed, watermark time.Time) {
 	}
 }
 
-// floor finds what is gone too early: the beginning of the kept time, unless a cause is known.
-func (a *Attestation) floor(from time.Time, now clock.Reading, end time.Time) {
-	if len(a.Gaps) == 0 {
+// floor finds what is gone too early: the beginning of the kept time, as far as no hole was known there before.
+func (a *Attestation) floor(from time.Time, known []Gap, slack time.Duration) {
+	if len(a.Gaps) == 0 || a.Gaps[0].Span.From.After(from) {
 		return
 	}
-	first := a.Gaps[0]
-	slack := FloorSlack + a.Unsure + now.Uncertainty
-	if first.Span.From.After(from) || first.Span.Duration() <= slack || first.Cause != CauseUnknown || !first.Span.From.Before(end) {
-		return
+	hole := a.Gaps[0].Span
+	known = slices.Clone(known)
+	SortGaps(known)
+	for _, g := range known {
+		if !g.Span.From.After(hole.From.Add(NVRJoined)) && g.Span.To.After(hole.From) {
+			hole.From = g.Span.To
+		}
 	}
-	a.Short = first.Span
+	if hole.To.Sub(hole.From) > slack {
+		a.Short = hole
+	}
 }

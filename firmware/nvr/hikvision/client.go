@@ -1,0 +1,261 @@
+// Package hikvision drives NVRs that speak ISAPI over HTTP and RTSP.
+//
+// It owns the connections to one NVR. It must never ask anything more once a password was refused, never follow an
+// address that an answer names, and never take an answer that it does not fully understand.
+package hikvision
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"campuskeep/firmware/nvr"
+)
+
+const (
+	maxAnswer = 4 << 20 // bytes of one answer
+	// An answer to a request takes at most this: an NVR searches its disks slowly.
+	answerTime = 30 * time.Second
+	// A nonce is used for at most this long: some NVRs let it expire without saying so, and that would look like a
+	// refused password.
+	nonceTime = 30 * time.Second
+)
+
+// Driver speaks to one NVR; see [nvr.Driver].
+type Driver struct {
+	t    nvr.Target
+	base *url.URL
+	http *http.Client
+	form form // of searches that this NVR takes; found out at the first
+
+	mu      sync.Mutex // guards the rest
+	refused string     // why nothing is asked any more
+	local   string
+	ch      challenge
+	since   time.Time // when ch was given
+	count   uint32    // uses of ch
+}
+
+var _ nvr.Driver = (*Driver)(nil)
+
+// Open makes a driver. It does not connect.
+func Open(t nvr.Target) (nvr.Driver, error) {
+	u, err := url.Parse(t.Address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return nil, fmt.Errorf("hikvision: the address of NVR %s is not http:// or https:// with a host alone", t.ID)
+	}
+	transport := &http.Transport{
+		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, TLSClientConfig: pinned(t.Pin), TLSHandshakeTimeout: 10 * time.Second,
+		MaxConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10, ResponseHeaderTimeout: answerTime, IdleConnTimeout: 30 * time.Second,
+	}
+	return &Driver{t: t, base: u, http: &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // an NVR has no reason to send us elsewhere
+	}}}, nil
+}
+
+// Close ends what is left of connections.
+func (d *Driver) Close() error {
+	d.http.CloseIdleConnections()
+	return nil
+}
+
+// Local is the address of ours that the NVR last saw.
+func (d *Driver) Local() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.local
+}
+
+// statusError is a refusal in the NVR's own words.
+type statusError struct {
+	what      string
+	http      int
+	code      int
+	text, sub string
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("hikvision: %s refused: HTTP %d, status %d %q %q", e.what, e.http, e.code, e.text, e.sub)
+}
+
+// do asks once, with the password, and gives the whole answer.
+func (d *Driver) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	what := method + " " + path
+	if err := d.latched(); err != nil {
+		return nil, err
+	}
+	auth, err := d.authorization(method, path)
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 0; ; attempt++ {
+		status, header, got, err := d.send(ctx, method, path, body, auth)
+		if err != nil {
+			return nil, fmt.Errorf("hikvision: %s: %w", what, err)
+		}
+		if status != http.StatusUnauthorized {
+			return got, d.verdict(what, status, got)
+		}
+		ch, err := parseChallenge(header.Values("WWW-Authenticate"))
+		if err != nil {
+			return nil, &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(strings.Join(header.Values("WWW-Authenticate"), "; ")))}
+		}
+		// Without a password it was only the question for one. With one, a 401 is a failed log-in, unless the NVR
+		// says that only the nonce was too old; and that it may say once.
+		if auth != "" && (!ch.stale || attempt > 1) {
+			return nil, d.refuse(what, got)
+		}
+		d.take(ch)
+		if auth, err = d.authorization(method, path); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (d *Driver) latched() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refused != "" {
+		return fmt.Errorf("%w: %s", nvr.ErrRefused, d.refused)
+	}
+	return nil
+}
+
+func (d *Driver) refuse(what string, got []byte) error {
+	d.mu.Lock()
+	d.refused = what + ": " + lockWords(got)
+	d.mu.Unlock()
+	return d.latched()
+}
+
+func (d *Driver) take(ch challenge) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ch, d.since, d.count = ch, time.Now(), 0
+}
+
+// authorization is empty when a new challenge has to be asked for first.
+func (d *Driver) authorization(method, uri string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.t.User == "" {
+		return "", fmt.Errorf("%w: there is none", nvr.ErrRefused)
+	}
+	if d.ch.nonce == "" || time.Since(d.since) > nonceTime {
+		d.ch = challenge{}
+		return "", nil
+	}
+	d.count++
+	return d.ch.answer(d.t.User, d.t.Password, method, uri, newNonce(), d.count), nil
+}
+
+func (d *Driver) send(ctx context.Context, method, path string, body []byte, auth string) (int, http.Header, []byte, error) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		host, _, err := net.SplitHostPort(i.Conn.LocalAddr().String())
+		if err == nil {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.local = host
+		}
+	}})
+	u := *d.base
+	u.Path = path
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/xml")
+	}
+	if auth != "" {
+		req.Header.Set("Authorization", auth)
+	}
+	resp, err := d.http.Do(req)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	got, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if cerr := resp.Body.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return 0, nil, nil, fmt.Errorf("the answer broke off after %d bytes: %w", len(got), err)
+	}
+	if len(got) > maxAnswer {
+		return 0, nil, nil, &nvr.AnswerError{What: method + " " + path, Why: fmt.Sprintf("longer than %d bytes", maxAnswer), Got: excerpt(got)}
+	}
+	return resp.StatusCode, resp.Header, got, nil
+}
+
+// verdict turns a status into an error; the NVR's own words come along.
+func (d *Driver) verdict(what string, status int, got []byte) error {
+	switch {
+	case status == http.StatusOK:
+		return nil
+	case status == http.StatusServiceUnavailable:
+		return fmt.Errorf("hikvision: %s: %w", what, nvr.ErrBusy)
+	}
+	e := &statusError{what: what, http: status}
+	var s responseStatus
+	if err := parse(what, got, "ResponseStatus", &s); err == nil {
+		e.code, e.text, e.sub = s.Code, s.Text, s.Sub
+	} else if status/100 == 2 || status/100 == 3 {
+		return err
+	}
+	if e.code == 2 { // "Device Busy"
+		return fmt.Errorf("%w: %w", nvr.ErrBusy, e)
+	}
+	if status == http.StatusNotFound || e.sub == "notSupport" || e.sub == "methodNotAllowed" {
+		return fmt.Errorf("%w: %w", nvr.ErrNotOffered, e)
+	}
+	return e
+}
+
+// lockWords reads what an NVR says beside a 401: whether it has locked our address, and for how long.
+func lockWords(got []byte) string {
+	var u struct {
+		Lock    string `xml:"lockStatus"`
+		Unlock  string `xml:"unlockTime"`
+		Retries string `xml:"retryLoginTime"`
+	}
+	if err := parse("401", got, "userCheck", &u); err != nil || u.Lock == "" {
+		return "401"
+	}
+	if u.Lock == "lock" {
+		return "401, the NVR has locked our address for " + u.Unlock + " s"
+	}
+	return "401, attempts left: " + u.Retries
+}
+
+func pinned(pin string) *tls.Config {
+	if pin == "" {
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // NVRs sign for themselves; the pin below is stricter
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if len(raw) == 0 {
+				return errors.New("the NVR shows no certificate")
+			}
+			sum := sha256.Sum256(raw[0])
+			if got := hex.EncodeToString(sum[:]); got != strings.ToLower(pin) {
+				return fmt.Errorf("the NVR shows another certificate, %s", got)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,292 @@
+package hikvision
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/nvr"
+)
+
+const (
+	pathInfo     = "/ISAPI/System/deviceInfo"
+	pathTime     = "/ISAPI/System/time"
+	pathChannels = "/ISAPI/ContentMgmt/InputProxy/channels"
+	pathStatus   = "/ISAPI/ContentMgmt/InputProxy/channels/status"
+	pathStreams  = "/ISAPI/Streaming/channels"
+	pathTracks   = "/ISAPI/ContentMgmt/record/tracks"
+	pathSearch   = "/ISAPI/ContentMgmt/search"
+	pathLog      = "/ISAPI/ContentMgmt/logSearch"
+)
+
+// get asks for one document and hands it over when its content passes check.
+func get[T any](ctx context.Context, d *Driver, path, root string, check func(*T) error) (v T, err error) {
+	b, err := d.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return v, err
+	}
+	return v, decode("GET "+path, b, root, &v, check)
+}
+
+func decode[T any](what string, b []byte, root string, v *T, check func(*T) error) error {
+	if err := parse(what, b, root, v); err != nil {
+		return err
+	}
+	if err := check(v); err != nil {
+		return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
+	}
+	return nil
+}
+
+type deviceInfo struct {
+	Name     string `xml:"deviceName"`
+	Model    string `xml:"model"`
+	Serial   string `xml:"serialNumber"`
+	Firmware string `xml:"firmwareVersion"`
+	Build    string `xml:"firmwareReleasedDate"`
+}
+
+func (i *deviceInfo) check() error {
+	if i.Model == "" || i.Serial == "" || i.Firmware == "" {
+		return errors.New("model, serial number or firmware version is missing")
+	}
+	return nil
+}
+
+// Info asks what the NVR is.
+func (d *Driver) Info(ctx context.Context) (nvr.Info, error) {
+	i, err := get(ctx, d, pathInfo, "DeviceInfo", (*deviceInfo).check)
+	if err != nil {
+		return nvr.Info{}, err
+	}
+	return nvr.Info{Name: i.Name, Model: i.Model, Serial: i.Serial, Firmware: strings.TrimSpace(i.Firmware + " " + i.Build)}, nil
+}
+
+type deviceTime struct {
+	Mode  string `xml:"timeMode"`
+	Local string `xml:"localTime"`
+	Zone  string `xml:"timeZone"`
+	at    nvr.Stamp
+}
+
+func (t *deviceTime) check() (err error) {
+	if t.at, err = parseStamp(t.Local); err != nil {
+		return err
+	}
+	t.Zone = strings.TrimSpace(t.Zone)
+	_, err = nvr.ParseZone(t.Zone)
+	return err
+}
+
+// Clock reads the NVR's clock.
+func (d *Driver) Clock(ctx context.Context) (nvr.DeviceClock, error) {
+	if _, err := d.Info(ctx); err != nil { // so that the question for the password is not part of the delay
+		return nvr.DeviceClock{}, err
+	}
+	asked := time.Now()
+	t, err := get(ctx, d, pathTime, "Time", (*deviceTime).check)
+	return nvr.DeviceClock{Now: t.at, Zone: t.Zone, Mode: t.Mode, Delay: time.Since(asked)}, err
+}
+
+type channelList struct {
+	Channels []struct {
+		ID     int    `xml:"id"`
+		Name   string `xml:"name"`
+		Source struct {
+			Address string `xml:"ipAddress"`
+		} `xml:"sourceInputPortDescriptor"`
+	} `xml:"InputProxyChannel"`
+}
+
+func (l *channelList) check() error {
+	seen := map[int]bool{}
+	for _, c := range l.Channels {
+		if c.ID < 1 || c.ID > 1024 || seen[c.ID] {
+			return fmt.Errorf("channel %d: no such number, or twice", c.ID)
+		}
+		seen[c.ID] = true
+	}
+	return nil
+}
+
+type statusList struct {
+	Channels []struct {
+		ID     int   `xml:"id"`
+		Online *bool `xml:"online"`
+	} `xml:"InputProxyChannelStatus"`
+}
+
+type streamList struct {
+	Streams []struct {
+		ID    int `xml:"id"`
+		Video struct {
+			Codec    string `xml:"videoCodecType"`
+			W        int    `xml:"videoResolutionWidth"`
+			H        int    `xml:"videoResolutionHeight"`
+			Rate     int    `xml:"maxFrameRate"` // hundredths
+			Constant int    `xml:"constantBitRate"`
+			Upper    int    `xml:"vbrUpperCap"`
+			GOP      int    `xml:"GovLength"`
+		} `xml:"Video"`
+	} `xml:"StreamingChannel"`
+}
+
+func fine[T any](*T) error { return nil }
+
+// Channels lists the channels. What an NVR does not offer beside the list itself stays empty.
+func (d *Driver) Channels(ctx context.Context) ([]nvr.Channel, error) {
+	list, err := get(ctx, d, pathChannels, "InputProxyChannelList", (*channelList).check)
+	if err != nil {
+		return nil, err
+	}
+	status, err := get(ctx, d, pathStatus, "InputProxyChannelStatusList", fine[statusList])
+	if err != nil && !errors.Is(err, nvr.ErrNotOffered) {
+		return nil, err
+	}
+	streams, err := get(ctx, d, pathStreams, "StreamingChannelList", fine[streamList])
+	if err != nil && !errors.Is(err, nvr.ErrNotOffered) {
+		return nil, err
+	}
+	out := make([]nvr.Channel, 0, len(list.Channels))
+	for _, c := range list.Channels {
+		ch := nvr.Channel{ID: c.ID, Name: strings.TrimSpace(c.Name), Address: c.Source.Address}
+		for _, s := range status.Channels {
+			if s.ID == c.ID {
+				ch.Online = s.Online
+			}
+		}
+		for _, s := range streams.Streams {
+			if s.ID/100 == c.ID {
+				v := s.Video
+				ch.Streams = append(ch.Streams, nvr.Stream{
+					ID: s.ID, Codec: v.Codec, W: v.W, H: v.H, MilFr: v.Rate * 10, Kbps: max(v.Constant, v.Upper), GOP: v.GOP,
+				})
+			}
+		}
+		out = append(out, ch)
+	}
+	return out, nil
+}
+
+type track struct {
+	ID       int    `xml:"id"`
+	Enable   bool   `xml:"Enable"`
+	Duration string `xml:"Duration"`
+	Expires  *bool  `xml:"durationEnabled"` // older firmware has no switch: a duration above zero is in force
+	Source   struct {
+		Channel int `xml:"SrcChannel"`
+	} `xml:"SrcDescriptor"`
+	keep time.Duration
+}
+
+func (t *track) check() (err error) {
+	if t.ID < 101 {
+		return fmt.Errorf("track %d: no such number", t.ID)
+	}
+	if t.Duration != "" {
+		t.keep, err = parseKeep(t.Duration)
+	}
+	return err
+}
+
+type trackList struct {
+	Tracks []track `xml:"Track"`
+}
+
+func (l *trackList) check() error {
+	for i := range l.Tracks {
+		if err := l.Tracks[i].check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tracks lists the recording tracks.
+func (d *Driver) Tracks(ctx context.Context) ([]nvr.Track, error) {
+	list, err := get(ctx, d, pathTracks, "TrackList", (*trackList).check)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]nvr.Track, len(list.Tracks))
+	for i, t := range list.Tracks {
+		out[i] = nvr.Track{ID: t.ID, Channel: t.Source.Channel, Enabled: t.Enable, Keep: t.keep, Expires: t.keep > 0 && (t.Expires == nil || *t.Expires)}
+		if out[i].Channel == 0 {
+			out[i].Channel = t.ID / 100
+		}
+	}
+	return out, nil
+}
+
+// SetExpiry sets how long a track is kept. Everything else in the track's document goes back as it came.
+func (d *Driver) SetExpiry(ctx context.Context, id, days int) error {
+	path := pathTracks + "/" + strconv.Itoa(id)
+	b, err := d.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	var t track
+	if err := decode("GET "+path, b, "Track", &t, (*track).check); err != nil {
+		return err
+	}
+	if t.ID != id {
+		return &nvr.AnswerError{What: "GET " + path, Why: "another track", Got: excerpt(b)}
+	}
+	if t.Duration == "" {
+		return fmt.Errorf("hikvision: track %d has no duration: %w", id, nvr.ErrNotOffered)
+	}
+	b, err = replaceText(b, map[string]string{"Duration": fmt.Sprintf("P%dDT0H", days), "durationEnabled": "true"})
+	if err != nil {
+		return &nvr.AnswerError{What: "GET " + path, Why: err.Error(), Got: excerpt(b)}
+	}
+	got, err := d.do(ctx, http.MethodPut, path, b)
+	if err != nil {
+		return err
+	}
+	var s responseStatus
+	return decode("PUT "+path, got, "ResponseStatus", &s, func(s *responseStatus) error {
+		if s.Code != 1 {
+			return fmt.Errorf("the change was not taken: status %d", s.Code)
+		}
+		return nil
+	})
+}
+
+// replaceText replaces the text of elements directly below the root, and nothing else.
+func replaceText(b []byte, text map[string]string) ([]byte, error) {
+	d := xml.NewDecoder(bytes.NewReader(b))
+	var out bytes.Buffer
+	depth, copied, inside := 0, int64(0), ""
+	for {
+		before := d.InputOffset()
+		t, err := d.RawToken()
+		if err != nil {
+			if out.Len() == 0 {
+				return b, errors.New("nothing to replace")
+			}
+			out.Write(b[copied:])
+			return out.Bytes(), nil
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			depth++
+			if _, wanted := text[t.Name.Local]; depth == 2 && wanted {
+				inside = t.Name.Local
+				out.Write(b[copied:d.InputOffset()])
+				copied = d.InputOffset()
+			}
+		case xml.EndElement:
+			if depth == 2 && inside != "" && d.InputOffset() > before {
+				out.WriteString(text[inside])
+				copied, inside = before, ""
+			}
+			depth--
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package hikvision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/description"
+	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+	"github.com/pion/rtp"
+
+	"campuskeep/firmware/nvr"
+)
+
+// silence is how long a playback may say nothing before it counts as ended: many NVRs end one without a word.
+const silence = 6 * time.Second
+
+// Play plays a track by time over RTSP.
+func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each func(nvr.AccessUnit) error) error {
+	if err := d.latched(); err != nil {
+		return err
+	}
+	u, err := d.playAddress(track, from, to)
+	if err != nil {
+		return err
+	}
+	tcp := gortsplib.ProtocolTCP
+	client := &gortsplib.Client{
+		Scheme: u.Scheme, Host: u.Host, Protocol: &tcp, UserAgent: "campuskeep", ReadTimeout: answerTime, TLSConfig: pinned(d.t.Pin),
+		OnDecodeError: func(error) {}, OnPacketsLost: func(uint64) {}, // what is missing shows in the times
+	}
+	if err := client.Start(); err != nil {
+		return fmt.Errorf("hikvision: start playback: %w", err)
+	}
+	defer client.Close()
+	stop := context.AfterFunc(ctx, client.Close)
+	defer stop()
+	desc, _, err := client.Describe(u)
+	if err != nil {
+		return d.diagnose("describe playback", err)
+	}
+	p, media, forma, err := newPlayback(client, desc, each)
+	if err != nil {
+		return err
+	}
+	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
+		return d.diagnose("set up playback", err)
+	}
+	client.OnPacketRTP(media, forma, p.packet)
+	if _, err := client.Play(nil); err != nil {
+		return d.diagnose("start playback", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = client.Wait() // however it ended: what came is judged by its times
+	}()
+	p.watch(ctx, ended)
+	client.Close()
+	<-ended
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return p.result()
+}
+
+func (d *Driver) playAddress(track int, from, to nvr.Stamp) (*base.URL, error) {
+	host := d.t.RTSP
+	if host == "" {
+		host = net.JoinHostPort(d.base.Hostname(), "554")
+	}
+	u, err := base.ParseURL(fmt.Sprintf("rtsp://%s/Streaming/tracks/%d?starttime=%s&endtime=%s",
+		host, track, from.Digits.Format(playForm), to.Digits.Format(playForm)))
+	if err != nil {
+		return nil, fmt.Errorf("hikvision: address of playback: %w", err)
+	}
+	u.User = url.UserPassword(d.t.User, d.t.Password)
+	return u, nil
+}
+
+// diagnose sorts an error of the RTSP side. The client answers one challenge by itself; a 401 that is left is a
+// refused password.
+func (d *Driver) diagnose(what string, err error) error {
+	var s liberrors.ErrClientBadStatusCode
+	if !errors.As(err, &s) {
+		return fmt.Errorf("hikvision: %s: %w", what, err)
+	}
+	switch s.Code {
+	case base.StatusUnauthorized:
+		return d.refuse(what, nil)
+	case base.StatusNotEnoughBandwidth, base.StatusServiceUnavailable:
+		return fmt.Errorf("hikvision: %s: %w: %w", what, nvr.ErrBusy, err)
+	case base.StatusNotFound:
+		return fmt.Errorf("hikvision: %s: %w: %w", what, fs.ErrNotExist, err)
+	}
+	return fmt.Errorf("hikvision: %s: %w", what, err)
+}
+
+// playback turns the packets of one session into access units.
+type playback struct {
+	client *gortsplib.Client
+	media  *description.Media
+	codec  string
+	sets   [][]byte
+	decode func(*rtp.Packet) ([][]byte, error)
+	each   func(nvr.AccessUnit) error
+	before uint32
+	came   chan struct{} // something came
+
+	mu   sync.Mutex
+	done bool
+	err  error
+	end  chan struct{} // closed with done
+}
+
+func newPlayback(client *gortsplib.Client, desc *description.Session, each func(nvr.AccessUnit) error) (*playback, *description.Media, format.Format, error) {
+	p := &playback{client: client, each: each, came: make(chan struct{}, 1), end: make(chan struct{})}
+	var a *format.H264
+	if p.media = desc.FindFormat(&a); p.media != nil {
+		dec, err := a.CreateDecoder()
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("hikvision: H.264 over RTP: %w", err)
+		}
+		p.codec, p.sets, p.decode = "h264", sets(a.SPS, a.PPS), dec.Decode
+		return p, p.media, a, nil
+	}
+	var b *format.H265
+	if p.media = desc.FindFormat(&b); p.media != nil {
+		dec, err := b.CreateDecoder()
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("hikvision: H.265 over RTP: %w", err)
+		}
+		p.codec, p.sets, p.decode = "h265", sets(b.VPS, b.SPS, b.PPS), dec.Decode
+		return p, p.media, b, nil
+	}
+	return nil, nil, nil, &nvr.AnswerError{What: "DESCRIBE", Why: "neither H.264 nor H.265 is offered"}
+}
+
+func sets(list ...[]byte) (out [][]byte) {
+	for _, s := range list {
+		if len(s) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// packet runs on the client's reading goroutine.
+func (p *playback) packet(pkt *rtp.Packet) {
+	select {
+	case p.came <- struct{}{}:
+	default:
+	}
+	stamp := pkt.Timestamp
+	if !pkt.Marker { // an access unit given now was ended by this packet and belongs to the one before
+		stamp = p.before
+	}
+	p.before = pkt.Timestamp
+	au, err := p.decode(pkt)
+	if err != nil || len(au) == 0 {
+		return // more packets are needed, or some were damaged: what is missing shows in the times
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done {
+		return
+	}
+	at, _ := p.client.PacketNTP(p.media, pkt)
+	err = p.each(nvr.AccessUnit{Codec: p.codec, Sets: p.sets, NALs: au, Ticks: stamp, Clock: at})
+	p.sets = nil
+	if err != nil {
+		p.done, p.err = true, err
+		close(p.end)
+	}
+}
+
+// watch waits for the end: the NVR's, the caller's, or silence.
+func (p *playback) watch(ctx context.Context, ended <-chan struct{}) {
+	t := time.NewTimer(silence)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ended:
+			return
+		case <-p.end:
+			return
+		case <-p.came:
+			t.Reset(silence)
+		case <-t.C:
+			return
+		}
+	}
+}
+
+func (p *playback) result() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = true
+	if errors.Is(p.err, nvr.ErrEnough) {
+		return nil
+	}
+	return p.err
+}
