@@ -25,9 +25,7 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 	}
 	marks := map[string]bound{}
 	err = r.o.Store.View(func(tx store.Tx) error {
-		for camera, b := range bindings.All(tx) {
-			marks[camera] = b
-		}
+		maps.Insert(marks, bindings.All(tx))
 		return nil
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package footage
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,7 +18,7 @@ var Areas = []Area{AreaGate, AreaPerimeter, AreaPublic, AreaCorridor, AreaClassr
 var PrivateAreas = []Area{AreaDormitoryRoom, AreaOffice, AreaToilet, AreaChangingRoom}
 
 // Private says whether a camera in this area is forbidden (F2).
-func (a Area) Private() bool { return has(PrivateAreas, a) }
+func (a Area) Private() bool { return slices.Contains(PrivateAreas, a) }
 
 // MinDays is the floor of every policy (F3); MaxDays keeps a slip of the hand from keeping footage for ever.
 const (
@@ -44,7 +45,7 @@ func Validate(c Camera) error {
 	switch {
 	case c.Area.Private():
 		e.Add("area", "err.area_private", string(c.Area))
-	case !has(Areas, c.Area):
+	case !slices.Contains(Areas, c.Area):
 		e.Add("area", "err.area_unknown")
 	}
 	switch c.Custody {
@@ -101,13 +102,4 @@ func address(e *fielderr.Errors, field, s string) {
 	case u.User != nil:
 		e.Add(field, "err.rtsp_credentials")
 	}
-}
-
-func has(list []Area, a Area) bool {
-	for _, x := range list {
-		if x == a {
-			return true
-		}
-	}
-	return false
 }

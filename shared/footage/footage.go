@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -205,10 +206,5 @@ func (h Hold) Covers(camera string, s Span) bool {
 	if !h.Span.Overlaps(s) {
 		return false
 	}
-	for _, c := range h.Cameras {
-		if c == camera {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(h.Cameras, camera)
 }

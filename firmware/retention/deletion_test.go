@@ -1,0 +1,311 @@
+package retention
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"campuskeep/firmware/disk/disktest"
+	"campuskeep/firmware/store"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
+)
+
+// Covers F3: what cannot be unlinked stays condemned: refused, alarmed, without a deletion entry; it goes later.
+func TestFailingUnlinkStaysCondemned(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 10)
+	stuck := h.rows("c01")[4]
+	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("remove", stuck.File.String()), Err: syscall.EIO})
+	h.clock.advance(31 * day)
+	res := h.sweep()
+	if res.Failed != 1 || h.files("c01") != 1 {
+		t.Fatalf("%+v, %d files", res, h.files("c01"))
+	}
+	h.sweep()
+	failed := h.entries("footage.unlinkfailed")
+	if len(failed) != 1 || failed[0].Count != 1 || failed[0].Reason != "io" || failed[0].Subject != "c01" {
+		t.Fatalf("entries %+v", failed)
+	}
+	if h.deleted() != 9 || len(h.entries("key.erased")) != 0 {
+		t.Fatalf("%d deleted, keys %+v", h.deleted(), h.entries("key.erased"))
+	}
+	// Not even a hold that comes now brings it back.
+	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: footage.Span{From: morning, To: morning.Add(day)}, Until: morning.Add(90 * day)})
+	if _, err := h.source().OpenSegment(t.Context(), stuck); !errors.Is(err, footage.ErrCondemned) {
+		t.Fatalf("a condemned segment opens: %v", err)
+	}
+	if f := h.findings(); len(f) != 1 || f[0].Invariant != "I4" {
+		t.Fatalf("findings %+v", f)
+	}
+	h.restart() // the real disk again
+	restore()
+	h.sweep()
+	if h.files("c01") != 0 || h.deleted() != 10 || len(h.entries("footage.deleted")) != 2 || len(h.entries("key.erased")) != 1 {
+		t.Fatalf("%d files, %d deleted", h.files("c01"), h.deleted())
+	}
+	h.check()
+}
+
+// A directory that cannot be synced may bring its names back: not deleted until it can.
+func TestUnsyncedDirectoryIsNotDeleted(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 3)
+	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("syncdir", "c01/"), Err: syscall.EIO})
+	h.clock.advance(31 * day)
+	if res := h.sweep(); res.Failed != 3 || h.deleted() != 0 {
+		t.Fatalf("%+v, %d deleted", res, h.deleted())
+	}
+	restore()
+	h.sweep()
+	if h.deleted() != 3 {
+		t.Fatalf("%d deleted", h.deleted())
+	}
+	h.check()
+}
+
+// Covers F4, F14: a hold keeps footage readable past its time, its day key dies on time, and it goes with its end.
+func TestHoldKeepsAndEnds(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 120)
+	span := footage.Span{From: morning.Add(30 * time.Minute), To: morning.Add(40 * time.Minute)}
+	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: span, Until: morning.Add(45 * day)})
+	h.hold(footage.Hold{ID: "h2", Cameras: []string{"c01"}, Span: footage.Span{From: span.From, To: span.From.Add(2 * time.Minute)}, Until: morning.Add(60 * day)})
+	h.clock.advance(31 * day)
+	res := h.sweep()
+	if res.Held == 0 || h.files("c01") != res.Held {
+		t.Fatalf("%+v, %d files", res, h.files("c01"))
+	}
+	if res.Held < 10 || res.Held > 14 { // the span, and what overlaps it within the drift of 31 days
+		t.Fatalf("%d held", res.Held)
+	}
+	if len(h.keys.IDs()) != 0 {
+		t.Fatalf("the day key lives on: %v", h.keys.IDs())
+	}
+	list, err := h.source().Segments(t.Context(), "c01", span)
+	h.must(err)
+	if len(list) != 10 {
+		t.Fatalf("%d segments of the held span are shown", len(list))
+	}
+	for _, p := range list {
+		r, err := h.source().OpenSegment(t.Context(), p.Segment)
+		h.must(err)
+		if b, err := r.Fragment(0); err != nil || string(b) != "moof mdat of c01" {
+			t.Fatalf("held fragment %q, %v", b, err)
+		}
+		h.must(r.Close())
+	}
+	h.check()
+	h.restart()
+	h.sweep()
+	h.clock.advance(20 * day) // the first hold has ended
+	h.sweep()
+	left := h.files("c01")
+	if left < 2 || left > 6 {
+		t.Fatalf("%d files under the second hold", left)
+	}
+	if kept, err := h.vault.Kept(); err != nil || len(kept) != 1 || kept[0] != "h2" {
+		t.Fatalf("hold rings %v, %v", kept, err)
+	}
+	h.check()
+	h.release("h2")
+	h.sweep()
+	if kept, err := h.vault.Kept(); err != nil || len(kept) != 0 || h.files("c01") != 0 || h.deleted() != 120 {
+		t.Fatalf("rings %v, %v, %d files, %d deleted", kept, err, h.files("c01"), h.deleted())
+	}
+	h.check()
+}
+
+// A hold that is registered between the look and the commit of the watermark still counts.
+func TestHoldBeforeTheWatermarkCommitCounts(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 3)
+	h.clock.advance(31 * day)
+	calls := 0
+	inner := h.r.o.Holds
+	h.r.o.Holds = func(tx store.Tx) ([]footage.Hold, error) {
+		calls++
+		list, err := inner(tx)
+		if calls >= 3 { // the look of the sweep, the look of the round, then the commit
+			list = append(list, footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: footage.Span{From: morning, To: morning.Add(day)}, Until: morning.Add(90 * day)})
+		}
+		return list, err
+	}
+	res := h.sweep()
+	if res.Unlinked != 0 || res.Held != 3 || calls < 4 {
+		t.Fatalf("%+v after %d looks", res, calls)
+	}
+	h.check()
+}
+
+// What a crash cuts short is finished once, whatever step it hit: every segment is accounted for exactly once.
+func TestDeletionSurvivesPowerCutsAtEveryStep(t *testing.T) {
+	for n := range 40 {
+		h := newHouse(t)
+		h.record("c01", 8)
+		h.clock.advance(31 * day)
+		var ops int
+		done := errors.New("the power goes here")
+		restore := h.disk.Fail(disktest.Rule{Match: func(o disktest.Op) bool {
+			ops++
+			return ops > n && o.What != "close"
+		}, Err: done, Done: n%2 == 0})
+		_, err := h.r.Sweep(t.Context())
+		if err == nil && ops <= n {
+			restore()
+			h.check()
+			return
+		}
+		var rnd = newRand(uint64(n))
+		if n%3 == 0 {
+			rnd = nil
+		}
+		h.powerCut(rnd)
+		h.sweep()
+		h.sweep()
+		if h.files("c01") != 0 || h.deleted() != 8 || len(h.rows("c01")) != 0 {
+			t.Fatalf("cut after %d operations: %d files, %d deleted, %d rows", n, h.files("c01"), h.deleted(), len(h.rows("c01")))
+		}
+		if intents, erased := h.entries("key.erase.intent"), h.entries("key.erased"); len(erased) != 1 || len(intents) < 1 {
+			t.Fatalf("cut after %d operations: %d intents, %d erased", n, len(intents), len(erased))
+		}
+		h.check()
+	}
+	t.Error("a sweep has more operations than were tried")
+}
+
+// Covers F3: every hour is bound before anybody asks, also over restarts and with an index that was lost.
+func TestHoursAreBoundOnce(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 150)
+	h.sweep()
+	h.sweep()
+	if n := len(h.entries("footage.recorded")); n != 2 {
+		t.Fatalf("%d entries for two complete hours", n)
+	}
+	h.restart()
+	h.record("c01", 60)
+	h.sweep()
+	if n := len(h.entries("footage.recorded")); n != 3 {
+		t.Fatalf("%d entries for three complete hours", n)
+	}
+	h.clock.reboot("boot-2", h.clock.Now().Wall)
+	h.sweep()
+	list := h.entries("footage.recorded")
+	total := 0
+	for i, d := range list {
+		total += d.Count
+		if i > 0 && !d.First.After(list[i-1].First) {
+			t.Errorf("entries out of order: %+v", list)
+		}
+	}
+	if len(list) != 4 || total != 210 {
+		t.Fatalf("%d entries, %d segments", len(list), total)
+	}
+	var leaves []packet.Hash
+	for _, s := range h.rows("c01")[:60] {
+		leaves = append(leaves, packet.SegmentLeaf(s))
+	}
+	if root := packet.TreeRoot(leaves); !bytes.Equal(root[:], list[0].Root) {
+		t.Error("the root does not bind the segments of the hour")
+	}
+	h.check()
+}
+
+// Files that vanish are told; too many of them are a matter of the disk, and no row is touched.
+func TestReconcileTellsWhatIsMissing(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 40)
+	rows := h.rows("c01")
+	remove := func(s footage.Segment) {
+		h.must(h.disk.Remove(s.Camera + "/" + s.Day + "/" + s.File.String() + ".ckf"))
+	}
+	remove(rows[3])
+	h.must(h.r.Reconcile(t.Context()))
+	list := h.entries("footage.damaged")
+	if len(list) != 1 || list[0].File != rows[3].File.String() || list[0].Reason != "missing" || len(h.rows("c01")) != 39 {
+		t.Fatalf("entries %+v, %d rows", list, len(h.rows("c01")))
+	}
+	h.check()
+	for _, s := range rows[10:30] {
+		remove(s)
+	}
+	h.must(h.r.Reconcile(t.Context()))
+	if len(h.rows("c01")) != 39 || len(h.entries("footage.damaged")) != 1 {
+		t.Fatalf("a reconcile took %d rows", 39-len(h.rows("c01")))
+	}
+	if f := h.findings(); len(f) != 20 || f[0].Invariant != "I3" {
+		t.Fatalf("%d findings", len(f))
+	}
+	if _, err := h.source().OpenSegment(t.Context(), rows[12]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file opens: %v", err)
+	}
+}
+
+// I4: a deletion before its floor is found in the ledger, unless a breach explains it.
+func TestCheckFindsEarlyDeletion(t *testing.T) {
+	h := newHouse(t)
+	g := &hourGroup{hour: morning}
+	g.add(footage.Segment{Camera: "c01"}, morning, morning.Add(time.Hour))
+	early := g.data()
+	early["assurance"] = "best_effort"
+	h.clock.advance(29 * day)
+	_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.deleted", "c01", early))})
+	h.must(err)
+	if f := h.findings(); len(f) != 1 || f[0].Invariant != "I4" {
+		t.Fatalf("findings %+v", f)
+	}
+	_, err = h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.breach", "c01",
+		map[string]any{"reason": "disk_full", "from": morning, "to": morning.Add(2 * time.Hour)}))})
+	h.must(err)
+	h.check()
+}
+
+// A camera whose directory cannot be read keeps nothing of the others from going.
+func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
+	h := newHouse(t)
+	h.cameras[1].Policy.Days = 30
+	h.record("c01", 3)
+	h.record("c02", 3)
+	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("readdir", "c01/"), Err: syscall.EIO})
+	h.clock.advance(31 * day)
+	if _, err := h.r.Sweep(t.Context()); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("the fault is not told: %v", err)
+	}
+	if keys := h.keys.IDs(); len(keys) != 1 || keys[0] != "c01:2026-03-02" || h.deleted() != 6 {
+		t.Fatalf("keys %v, %d deleted", keys, h.deleted())
+	}
+	restore()
+	h.restart()
+	h.sweep()
+	if keys := h.keys.IDs(); len(keys) != 0 {
+		t.Fatalf("keys %v", keys)
+	}
+	h.check()
+}
+
+// A lost index is rebuilt while the sweep goes on: nothing is bound twice, nothing is kept, no key dies early.
+func TestLostIndexChangesNothing(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 130)
+	h.sweep()
+	bound := len(h.entries("footage.recorded"))
+	h.close(true)
+	h.must(os.Remove(filepath.Join(h.dir, "index.db")))
+	h.open()
+	if res := h.sweep(); res.Bound != 0 || res.Keys != 0 || h.files("c01") != 130 {
+		t.Fatalf("%+v, %d files", res, h.files("c01"))
+	}
+	h.check()
+	h.clock.advance(31 * day)
+	h.sweep()
+	if h.deleted() != 130 || len(h.keys.IDs()) != 0 || len(h.entries("footage.recorded")) != bound+1 {
+		t.Fatalf("%d deleted, keys %v, %d bound", h.deleted(), h.keys.IDs(), len(h.entries("footage.recorded")))
+	}
+	h.check()
+}
