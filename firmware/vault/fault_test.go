@@ -362,3 +362,34 @@ func TestSyncCadence(t *testing.T) {
 	b = start(t, b.dir)
 	b.check()
 }
+
+// A directory that cannot be read at the start does not keep the box from recording; a reconcile finds its files later.
+func TestUnreadableDirectoryDoesNotStopTheStart(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.record("c01", "boot-a", 0, 2)
+	b.flush()
+	w := b.begin(meta("c01", "boot-a", 2))
+	if err := put(w, 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	b.flush()
+	b.disk.PowerCut(t, nil)
+	b.kill()
+
+	b = &box{t: t, dir: b.dir, disk: disktest.New(t, filepath.Join(b.dir, "vault")), every: time.Hour}
+	restore := b.disk.Fail(disktest.Rule{Match: disktest.Match("readdir", "c01/"), Err: syscall.EIO})
+	b.open(b.disk)
+	if !slices.Contains(b.codes(), "unreadable") {
+		t.Errorf("alarms %v", b.codes())
+	}
+	b.record("c02", "boot-b", 0, 1)
+	b.flush()
+	if len(b.rows("c02")) != 1 || len(b.rows("c01")) != 2 {
+		t.Fatalf("%d and %d rows", len(b.rows("c02")), len(b.rows("c01")))
+	}
+	restore()
+	if r, err := b.v.Reconcile(t.Context(), func(footage.Segment) bool { return false }); err != nil || len(r.Recovered) != 1 {
+		t.Fatalf("reconcile %+v, %v", r, err)
+	}
+	b.check()
+}

@@ -74,8 +74,12 @@ func (v *Vault) recover(ctx context.Context) error {
 	var total Report
 	for _, id := range ids {
 		r, err := v.recoverDay(ctx, id, marks[id])
-		if err != nil {
-			return fmt.Errorf("recover %s: %w", id.path(), err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil { // recording does not wait for it; the mark stays for the next start
+			v.alarm(Alarm{Code: "unreadable", Camera: id.camera, Err: fmt.Errorf("recover %s: %w", id.path(), err)})
+			r.Unreadable = append(r.Unreadable, id.path())
 		}
 		total.add(r)
 		v.mu.Lock()
