@@ -51,6 +51,13 @@ type request struct {
 	receipt Receipt // written by the committer before done is closed
 	err     error
 	done    chan struct{}
+
+	one struct { // room for the most frequent Change, in one piece with the request
+		put      [1]write
+		rev      [1]uint64
+		prepared [1]prepared
+		entry    [1]ledger.Entry
+	}
 }
 
 type write struct {
@@ -62,8 +69,9 @@ type write struct {
 
 type prepared struct {
 	ledger.Prepared
-	tokens []uint64
-	parts  [][]byte // sealed
+	marks tokens
+	parts [][]byte // sealed
+	leaf  []byte   // the stored bytes, once the entry has its place
 }
 
 func (r *request) answer(err error) {
@@ -72,9 +80,13 @@ func (r *request) answer(err error) {
 }
 
 func (s *Store) prepare(ctx context.Context, c Change) (*request, error) {
-	r := &request{
-		puts: make([]write, 0, len(c.Puts)), deletes: make([]write, 0, len(c.Deletes)), require: c.Require,
-		entries: make([]prepared, 0, len(c.Entries)), check: c.Check, done: make(chan struct{}),
+	r := &request{require: c.Require, check: c.Check, done: make(chan struct{})}
+	if len(c.Entries) <= 1 && len(c.Puts) <= 1 { // a card tap: one row, one entry
+		r.puts, r.receipt.Revs = r.one.put[:0], r.one.rev[:len(c.Puts)]
+		r.entries, r.receipt.Entries = r.one.prepared[:0], r.one.entry[:len(c.Entries)]
+	} else {
+		r.puts, r.receipt.Revs = make([]write, 0, len(c.Puts)), make([]uint64, len(c.Puts))
+		r.entries, r.receipt.Entries = make([]prepared, 0, len(c.Entries)), make([]ledger.Entry, len(c.Entries))
 	}
 	if len(c.Puts)+len(c.Deletes) > MaxRows {
 		return nil, invalidf("%d rows, at most %d are allowed", len(c.Puts)+len(c.Deletes), MaxRows)
@@ -216,13 +228,12 @@ func printable(s string) bool {
 }
 
 func (s *Store) prepareEntries(r *request, drafts []ledger.Draft) error {
-	r.receipt.Entries = make([]ledger.Entry, len(drafts))
 	for i, d := range drafts {
 		p, err := ledger.Prepare(&r.receipt.Entries[i], d, rand.Reader)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
-		e := prepared{Prepared: p, tokens: marksOf(p.Entry).tokens}
+		e := prepared{Prepared: p, marks: tokensOf(p.Entry)}
 		for i, part := range p.Open {
 			sealed, err := s.o.People.Seal(part.Owner, partAAD(p.Entry.Sealed[i]), append(part.Salt[:len(part.Salt):len(part.Salt)], part.Plain...))
 			if err != nil {

@@ -130,12 +130,11 @@ func (b *batchTx) write(batch []*request) (failed []error, err error) {
 
 	good := 0
 	for i, r := range batch {
-		leaves, refused := b.place(r)
-		if failed[i] = refused; refused != nil {
+		if failed[i] = b.place(r); failed[i] != nil {
 			continue
 		}
 		good++
-		if err := b.apply(r, leaves); err != nil {
+		if err := b.apply(r); err != nil {
 			return nil, errors.Join(err, tx.Rollback())
 		}
 	}
@@ -157,25 +156,25 @@ func (b *batchTx) write(batch []*request) (failed []error, err error) {
 }
 
 // place checks what a request expects and gives its entries their places and its rows their revisions. It
-// writes nothing. refused concerns this request alone.
-func (b *batchTx) place(r *request) (leaves [][]byte, refused error) {
+// writes nothing. Its error concerns this request alone.
+func (b *batchTx) place(r *request) error {
 	if err := b.expectations(r); err != nil {
-		return nil, err
+		return err
 	}
 	if r.check != nil {
 		tx := Tx{&txState{store: b.store, tx: b.tx}}
 		if err := r.check(tx); err != nil {
-			return nil, err
+			return err
 		}
 		if tx.faults != nil {
-			return nil, tx.faults
+			return tx.faults
 		}
 	}
 	first := b.front.size
 	rows := b.bind(r, first)
-	r.receipt.First, r.receipt.Last, r.receipt.Reading, r.receipt.Revs = first, first, b.reading, make([]uint64, len(r.puts))
-	leaves = make([][]byte, len(r.entries))
-	for i, p := range r.entries {
+	r.receipt.First, r.receipt.Last, r.receipt.Reading = first, first, b.reading
+	for i := range r.entries {
+		p := &r.entries[i]
 		at := ledger.Place{
 			Seq: first + uint64(i), At: b.reading.Wall,
 			Clock: ledger.ClockRef{State: b.reading.State, Boot: b.reading.Boot, Mono: b.reading.Mono},
@@ -183,13 +182,13 @@ func (b *batchTx) place(r *request) (leaves [][]byte, refused error) {
 		if rows != nil {
 			at.Rows = rows[i]
 		}
-		leaf, err := p.Encode(at, crcSize)
-		if err != nil {
-			return nil, fmt.Errorf("%w: entry %s with %d rows: %w", ErrInvalid, p.Entry.Kind, len(at.Rows), err)
+		var err error
+		if p.leaf, err = p.Encode(at); err != nil {
+			return fmt.Errorf("%w: entry %s with %d rows: %w", ErrInvalid, p.Entry.Kind, len(at.Rows), err)
 		}
-		leaves[i], r.receipt.Last = leaf, at.Seq
+		r.receipt.Last = at.Seq
 	}
-	return leaves, nil
+	return nil
 }
 
 // table opens a table's bucket; nil when it was never written.
@@ -267,7 +266,7 @@ func (b *batchTx) bind(r *request, first uint64) [][]ledger.RowRef {
 }
 
 // apply writes a placed request into the transaction; an error spoils the whole of it.
-func (b *batchTx) apply(r *request, leaves [][]byte) error {
+func (b *batchTx) apply(r *request) error {
 	for i, w := range r.puts {
 		if err := b.put(w); err != nil {
 			return fmt.Errorf("row %s/%s: %w", w.table.Name, w.key, err)
@@ -281,9 +280,9 @@ func (b *batchTx) apply(r *request, leaves [][]byte) error {
 			}
 		}
 	}
-	for i, leaf := range leaves {
-		if err := b.append(&r.receipt.Entries[i], leaf, r.entries[i]); err != nil {
-			return fmt.Errorf("entry %d: %w", r.receipt.Entries[i].Seq, err)
+	for i := range r.entries {
+		if err := b.append(&r.entries[i]); err != nil {
+			return fmt.Errorf("entry %d: %w", r.entries[i].Entry.Seq, err)
 		}
 	}
 	return nil
@@ -305,10 +304,10 @@ func (b *batchTx) put(w write) error {
 	return bucket.Put(b.key, w.stored)
 }
 
-func (b *batchTx) append(e *ledger.Entry, leaf []byte, p prepared) error {
-	b.key = binary.BigEndian.AppendUint64(b.key[:0], e.Seq)
-	hash := tlog.RecordHash(leaf)
-	if err := b.leaves.Put(b.key, appendCRC(leaf)); err != nil {
+func (b *batchTx) append(p *prepared) error {
+	b.key = binary.BigEndian.AppendUint64(b.key[:0], p.Entry.Seq)
+	hash := tlog.RecordHash(p.leaf)
+	if err := b.leaves.Put(b.key, appendCRC(p.leaf)); err != nil {
 		return err
 	}
 	if len(p.parts) > 0 {
@@ -320,7 +319,7 @@ func (b *batchTx) append(e *ledger.Entry, leaf []byte, p prepared) error {
 			}
 		}
 	}
-	for _, t := range b.front.add(hash, marks{e.At.UnixMilli(), p.tokens}) {
+	for _, t := range b.front.add(hash, marks{p.Entry.At.UnixMilli(), p.marks}) {
 		bucket := b.tx.Bucket(bucketTiles)
 		bucket.FillPercent = fillAppend
 		if err := t.put(bucket); err != nil {

@@ -29,8 +29,37 @@ const (
 
 // marks is what a digest keeps of one entry.
 type marks struct {
-	at     int64 // Unix ms
-	tokens []uint64
+	at int64 // Unix ms
+	tokens
+}
+
+// tokens are what an entry can be searched by. The first lie in place: most entries have no more.
+type tokens struct {
+	n     int
+	first [6]uint64
+	more  []uint64
+}
+
+func (t *tokens) add(token uint64) {
+	if t.n < len(t.first) {
+		t.first[t.n] = token
+		t.n++
+		return
+	}
+	t.more = append(t.more, token)
+}
+
+func (t *tokens) all(yield func(uint64) bool) {
+	for _, token := range t.first[:t.n] {
+		if !yield(token) {
+			return
+		}
+	}
+	for _, token := range t.more {
+		if !yield(token) {
+			return
+		}
+	}
 }
 
 // Tokens of the three things one can search for. They are FNV-1a over class and text and stand in stored
@@ -54,35 +83,37 @@ func token[text string | []byte](class byte, s text) uint64 {
 	return h
 }
 
-func marksOf(e *ledger.Entry) marks {
-	m := marks{at: e.At.UnixMilli(), tokens: append(make([]uint64, 0, 6), kindToken(e.Kind), actorToken(e.Actor.ID))}
+func tokensOf(e *ledger.Entry) (t tokens) {
+	t.add(kindToken(e.Kind))
+	t.add(actorToken(e.Actor.ID))
 	if e.Subject != "" {
-		m.tokens = append(m.tokens, aboutToken(e.Subject))
+		t.add(aboutToken(e.Subject))
 	}
 	if e.From != nil && e.From.Address != "" {
-		m.tokens = append(m.tokens, aboutToken(e.From.Address))
+		t.add(aboutToken(e.From.Address))
 	}
 	for id := range named(e.Data) {
-		m.tokens = append(m.tokens, aboutToken(id))
+		t.add(aboutToken(id))
 	}
-	return m
+	return t
 }
 
-// marksOfLeaf is marksOf for stored bytes, many times faster than reading the entry.
+// marksOfLeaf reads the marks off the stored bytes, many times faster than reading the entry.
 func marksOfLeaf(leaf []byte) (marks, error) {
 	at, err := time.Parse(time.RFC3339Nano, string(member(leaf, atMember)))
 	if err != nil {
 		return marks{}, fmt.Errorf("%w: the entry's instant: %w", ErrDamaged, err)
 	}
-	m := marks{at: at.UnixMilli(), tokens: make([]uint64, 0, 6)}
-	m.tokens = append(m.tokens, token(kindClass, member(leaf, kindMember)), token(actorClass, member(leaf, actorMember)))
+	m := marks{at: at.UnixMilli()}
+	m.add(token(kindClass, member(leaf, kindMember)))
+	m.add(token(actorClass, member(leaf, actorMember)))
 	for _, name := range [][]byte{subjectMember, addressMember} {
 		if id := member(leaf, name); len(id) > 0 {
-			m.tokens = append(m.tokens, aboutToken(id))
+			m.add(aboutToken(id))
 		}
 	}
 	for id := range named(leaf) {
-		m.tokens = append(m.tokens, aboutToken(id))
+		m.add(aboutToken(id))
 	}
 	return m, nil
 }
@@ -157,7 +188,7 @@ func (d *digest) add(m marks) {
 		d.first, d.last, d.any = math.MaxInt64, math.MinInt64, true
 	}
 	d.first, d.last = min(d.first, m.at), max(d.last, m.at)
-	for _, t := range m.tokens {
+	for t := range m.all {
 		for bit := range probes(t) {
 			d.bloom[bit/8] |= 1 << (bit % 8)
 		}

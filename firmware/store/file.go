@@ -36,7 +36,7 @@ var (
 
 // fillAppend is for buckets that only grow at the end: bbolt's default leaves pages half empty. It is not
 // stored; every transaction that writes sets it.
-const fillAppend = 0.95
+const fillAppend = 1.0
 
 // mapSize is mapped at once: a map that has to grow waits for every reader, and all commits wait with it.
 // On 32-bit boards the whole map ends at 2 GB.

@@ -38,20 +38,19 @@ func (c Commitment) Opens(salt, plain []byte) bool {
 type Prepared struct {
 	Entry *Entry     // complete but for its place
 	Open  []OpenPart // the sealed parts with the salts of their commitments, in order
-	tail  []byte     // the stored bytes after the clock, without rows and the closing brace
+	buf   []byte     // headRoom bytes for what comes with the place, then the stored bytes up to the rows
 }
+
+// headRoom is what version, seq, instant and clock take at most in the stored bytes.
+const headRoom = 160 + maxID
 
 // Prepare checks a draft and makes its commitments with salts from random. It writes into e. The error is an
 // *InvalidError.
 func Prepare(e *Entry, d Draft, random io.Reader) (Prepared, error) {
-	buf, err := appendData(make([]byte, 0, 320), d.Kind, d.Data) // mostly the one allocation for data and tail
-	if err != nil {
-		return Prepared{}, err
+	if _, ok := Kinds[d.Kind]; !ok {
+		return Prepared{}, &InvalidError{Kind: d.Kind, Fault: "no such kind"}
 	}
 	*e = Entry{V: Version, Alg: AlgSHA256, Actor: d.Actor, From: cleanFrom(d.From), Via: d.Via, Kind: d.Kind, Subject: d.Subject}
-	if len(buf) > 0 {
-		e.Data = buf[:len(buf):len(buf)]
-	}
 	if err := e.checkHead(); err != nil {
 		return Prepared{}, err
 	}
@@ -59,8 +58,20 @@ func Prepare(e *Entry, d Draft, random io.Reader) (Prepared, error) {
 	if err := p.seal(d, random); err != nil {
 		return Prepared{}, err
 	}
-	p.tail = appendTail(buf[len(buf):], e)
-	if len(p.tail)+headRoom+maxID > MaxLeaf { // refuse here what can never fit
+	b := appendActs(make([]byte, headRoom, 2*headRoom), e)
+	before := len(b)
+	b = append(b, dataMember...)
+	begin := len(b)
+	b, err := appendData(b, d.Kind, d.Data)
+	if err != nil {
+		return Prepared{}, err
+	}
+	if len(b) > begin {
+		e.Data = b[begin:len(b):len(b)]
+	} else {
+		b = b[:before]
+	}
+	if p.buf = appendSealed(b, e.Sealed); len(p.buf) > MaxLeaf { // refuse here what can never fit
 		return Prepared{}, &InvalidError{Kind: d.Kind, Fault: fmt.Sprintf("larger than a leaf may be (%d bytes)", MaxLeaf)}
 	}
 	return p, nil
@@ -157,20 +168,20 @@ type Place struct {
 // ErrLeafSize: the entry with its rows is larger than a leaf may be.
 var ErrLeafSize = fmt.Errorf("ledger: larger than a leaf may be (%d bytes)", MaxLeaf)
 
-// headRoom is what seq, instant and clock take at most in the stored bytes, without the boot id.
-const headRoom = 160
-
-// Encode gives the entry its place and writes its stored bytes, hashed like that for ever. They have room for
-// extra bytes behind them.
-func (p Prepared) Encode(at Place, extra int) ([]byte, error) {
+// Encode gives the entry its place and writes its stored bytes, hashed like that for ever. The caller may append
+// to them. An entry is encoded once.
+func (p Prepared) Encode(at Place) ([]byte, error) {
 	e := p.Entry
 	e.Seq, e.At, e.Clock, e.Rows = at.Seq, at.At.UTC().Truncate(time.Millisecond), at.Clock, at.Rows
-	b := make([]byte, 0, headRoom+len(at.Clock.Boot)+len(p.tail)+96*len(at.Rows)+extra)
-	b, err := appendHead(b, e)
+	head, err := appendHead(make([]byte, 0, headRoom), e)
 	if err != nil {
 		return nil, err
 	}
-	b = append(b, p.tail...)
+	if len(head) > headRoom {
+		return nil, ErrLeafSize
+	}
+	b := p.buf[headRoom-len(head):]
+	copy(b, head)
 	if b = append(appendRows(b, e.Rows), '}'); len(b) > MaxLeaf {
 		return nil, ErrLeafSize
 	}
@@ -204,7 +215,10 @@ func appendHead(b []byte, e *Entry) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-func appendTail(b []byte, e *Entry) []byte {
+const dataMember = `,"data":`
+
+// appendActs appends who did what to whom.
+func appendActs(b []byte, e *Entry) []byte {
 	b = append(b, `,"actor":{"id":"`...)
 	b = append(b, e.Actor.ID...)
 	if e.Actor.Role != "" {
@@ -228,11 +242,11 @@ func appendTail(b []byte, e *Entry) []byte {
 		b = append(b, e.Subject...)
 		b = append(b, '"')
 	}
-	if len(e.Data) > 0 {
-		b = append(b, `,"data":`...)
-		b = append(b, e.Data...)
-	}
-	for i, c := range e.Sealed {
+	return b
+}
+
+func appendSealed(b []byte, sealed []Commitment) []byte {
+	for i, c := range sealed {
 		sep := `,{"name":"`
 		if i == 0 {
 			sep = `,"sealed":[{"name":"`
@@ -245,7 +259,7 @@ func appendTail(b []byte, e *Entry) []byte {
 		b = base64.StdEncoding.AppendEncode(b, c.Sum)
 		b = append(b, `"}`...)
 	}
-	if len(e.Sealed) > 0 {
+	if len(sealed) > 0 {
 		b = append(b, ']')
 	}
 	return b

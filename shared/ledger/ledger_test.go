@@ -42,7 +42,7 @@ func encode(t testing.TB, d Draft, at Place) (Entry, Prepared, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := p.Encode(at, 0)
+	leaf, err := p.Encode(at)
 	if err != nil {
 		t.Fatal(err)
 	}

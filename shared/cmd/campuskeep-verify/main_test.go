@@ -32,7 +32,7 @@ func files(t *testing.T) (proof, export []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := p.Encode(ledger.Place{At: time.Date(2026, 5, 20, 1, 0, 0, 0, time.UTC), Clock: ledger.ClockRef{Boot: "b1"}}, 0)
+	leaf, err := p.Encode(ledger.Place{At: time.Date(2026, 5, 20, 1, 0, 0, 0, time.UTC), Clock: ledger.ClockRef{Boot: "b1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
