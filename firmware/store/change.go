@@ -70,9 +70,6 @@ type Receipt struct {
 	Revs        []uint64       // new revision of each Put, in order
 }
 
-// Rev is a helper for Put.Expect and Delete.Expect.
-func Rev(r uint64) *uint64 { return &r }
-
 func invalidf(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
 }

@@ -139,11 +139,11 @@ func named(data []byte) iter.Seq[[]byte] {
 				return
 			}
 		}
-		i := bytes.Index(data, camerasMember)
-		if i < 0 {
+		_, after, ok := bytes.Cut(data, camerasMember)
+		if !ok {
 			return
 		}
-		list, _, _ := bytes.Cut(data[i+len(camerasMember):], []byte{']'})
+		list, _, _ := bytes.Cut(after, []byte{']'})
 		for id := range bytes.SplitSeq(list, []byte{','}) {
 			if len(id) > 2 && !yield(id[1:len(id)-1]) {
 				return

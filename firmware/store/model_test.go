@@ -55,11 +55,11 @@ func (o op) change(before map[[2]int]cell) Change {
 	var expect *uint64
 	switch o.expect {
 	case 1:
-		expect = Rev(0)
+		expect = new(uint64(0))
 	case 2:
-		expect = Rev(before[[2]int{o.table, o.key}].rev)
+		expect = new(before[[2]int{o.table, o.key}].rev)
 	case 3:
-		expect = Rev(1 << 60)
+		expect = new(uint64(1 << 60))
 	}
 	var c Change
 	if o.del {

@@ -117,8 +117,8 @@ const tilesPerView = 64
 
 func scanTile(tx *bolt.Tx, from, end uint64, m *matcher, each func(uint64, []byte) (bool, error)) (more bool, err error) {
 	c := tx.Bucket(bucketLeaves).Cursor()
-	k, v := c.Seek(seqKey(end))
-	k, v = c.Prev()
+	c.Seek(seqKey(end)) // the end keys stand behind the newest entry, so there is always one to step back from
+	k, v := c.Prev()
 	for seq := end; seq > from; {
 		seq--
 		if string(k) != string(seqKey(seq)) {
