@@ -1,14 +1,6 @@
 package recorder
 
-import (
-	"bytes"
-	"fmt"
-	"time"
-
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
-)
+import "time"
 
 const (
 	videoTrack = 1
@@ -32,7 +24,8 @@ type fragment struct {
 type frame struct {
 	dts, pts, dur int64
 	key           bool
-	data          []byte
+	nals          [][]byte
+	size          int // of the nals, each with its length before it
 }
 
 // muxer turns access units into fragments. It is used by one goroutine at a time.
@@ -49,7 +42,6 @@ type muxer struct {
 	frames  []frame // of the fragment in the making
 	lastDur int64
 	seq     uint32
-	buf     seekablebuffer.Buffer
 
 	emit   func(fragment) error
 	frozen func(from, to time.Duration) // nothing was seen between two frames
@@ -89,10 +81,6 @@ func (m *muxer) accessUnit(au [][]byte, rtp uint32, arrival time.Duration) error
 		}
 	}
 	dts := m.decodeTime(kept, key, pts)
-	data, err := h264.AVCC(kept).Marshal() // H.265 uses the same form
-	if err != nil {
-		return fmt.Errorf("recorder: access unit: %w", err)
-	}
 	if err := m.settle(dts); err != nil {
 		return err
 	}
@@ -101,7 +89,10 @@ func (m *muxer) accessUnit(au [][]byte, rtp uint32, arrival time.Duration) error
 			return err
 		}
 	}
-	m.pending = &frame{dts: dts, pts: pts, key: key, data: data}
+	m.pending = &frame{dts: dts, pts: pts, key: key, nals: kept}
+	for _, nal := range kept {
+		m.pending.size += 4 + len(nal)
+	}
 	return nil
 }
 
@@ -185,19 +176,11 @@ func (m *muxer) flush() error {
 	}
 	first, last := m.frames[0], m.frames[len(m.frames)-1]
 	m.seq++
-	track := &fmp4.PartTrack{ID: videoTrack, BaseTime: uint64(first.dts - m.session)}
-	for _, f := range m.frames {
-		track.Samples = append(track.Samples, &fmp4.Sample{
-			Duration: uint32(f.dur), PTSOffset: int32(f.pts - f.dts), IsNonSyncSample: !f.key, Payload: f.data,
-		})
-	}
+	data := marshalFragment(m.seq, uint64(first.dts-m.session), m.frames)
+	clear(m.frames) // they hold on to the packets
 	m.frames = m.frames[:0]
-	m.buf.Reset()
-	if err := (fmp4.Part{SequenceNumber: m.seq, Tracks: []*fmp4.PartTrack{track}}).Marshal(&m.buf); err != nil {
-		return fmt.Errorf("recorder: fragment: %w", err)
-	}
 	return m.emit(fragment{
 		params: m.used, session: m.time.mono(m.session), from: m.time.mono(first.dts), to: m.time.mono(last.dts + last.dur),
-		key: first.key, data: bytes.Clone(m.buf.Bytes()),
+		key: first.key, data: data,
 	})
 }

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
 
 	"campuskeep/scripts/sim/scene"
 )
@@ -100,6 +102,34 @@ func TestReorderedPictures(t *testing.T) {
 		}
 		if runs, bad := scene.Runs(seen); len(shown) != n || bad != 0 || len(runs) != 1 || len(seen) != n {
 			t.Errorf("%s: %d frames kept, runs %v, %d unreadable", codec, len(shown), runs, bad)
+		}
+	}
+}
+
+// The bytes are those that the library for this format makes.
+func TestFragmentsAreWhatTheLibraryMakes(t *testing.T) {
+	for _, frames := range [][]frame{
+		{{dts: 0, pts: 0, dur: 3600, key: true, nals: [][]byte{{0x65, 1, 2, 3}}}},
+		{{dts: 0, pts: 0, dur: 3600, key: true, nals: [][]byte{{0x67, 1}, {0x68, 2}, {0x65, 1, 2, 3}}}, {dts: 3600, pts: 3600, dur: 3599, nals: [][]byte{{0x41}}}},
+		{{dts: 0, pts: 7200, dur: 3600, key: true, nals: [][]byte{{0x65}}}, {dts: 3600, pts: 18000, dur: 1, nals: [][]byte{{0x41, 9}}}, {dts: 3601, pts: 3000, dur: 4000, nals: [][]byte{{1, 2}}}},
+	} {
+		track := &fmp4.PartTrack{ID: videoTrack, BaseTime: 1 << 40}
+		for i, f := range frames {
+			payload, err := h264.AVCC(f.nals).Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			frames[i].size = len(payload)
+			track.Samples = append(track.Samples, &fmp4.Sample{
+				Duration: uint32(f.dur), PTSOffset: int32(f.pts - f.dts), IsNonSyncSample: !f.key, Payload: payload,
+			})
+		}
+		var buf seekablebuffer.Buffer
+		if err := (fmp4.Part{SequenceNumber: 7, Tracks: []*fmp4.PartTrack{track}}).Marshal(&buf); err != nil {
+			t.Fatal(err)
+		}
+		if got := marshalFragment(7, 1<<40, frames); !bytes.Equal(got, buf.Bytes()) {
+			t.Errorf("got  %x\nwant %x", got, buf.Bytes())
 		}
 	}
 }
