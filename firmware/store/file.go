@@ -41,10 +41,11 @@ const fillAppend = 1.0
 // mapSize is mapped at once: a map that has to grow waits for every reader, and all commits wait with it.
 // On 32-bit boards the whole map ends at 2 GB.
 func mapSize() int {
+	size := int64(16 << 30) // a variable: as a constant it would not fit an int of 32 bits
 	if bits.UintSize == 32 {
-		return 512 << 20
+		size = 512 << 20
 	}
-	return 16 << 30
+	return int(size)
 }
 
 // allocSize is how much the file grows at a time.

@@ -5,7 +5,7 @@ type Type uint8
 
 // The types that data may hold. There is no free text: text is personal until shown otherwise, so it is sealed.
 const (
-	Code Type = iota // [a-z0-9._:-]{1,64}: a code or a pseudonymous id
+	Code Type = iota // [a-z0-9._:+_-]{1,64}: a code or a pseudonymous id
 	Int              // JSON integer
 	Time             // RFC 3339, UTC
 	Hash             // base64 of 16 to 64 bytes
