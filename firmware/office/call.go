@@ -274,8 +274,13 @@ func (c *call) media() bool { return strings.HasPrefix(c.r.URL.Path, "/media/") 
 // local is the path a redirect may lead to: one of ours, nothing else.
 func local(path string) string {
 	u, err := url.Parse(path)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(path, "//") || strings.Contains(path, `\`) {
+	if err != nil || u.IsAbs() || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.HasPrefix(u.Path, "//") || strings.ContainsAny(path+u.Path, "\\\r\n") {
 		return "/"
 	}
-	return u.RequestURI()
+	out := u.EscapedPath()
+	if u.RawQuery != "" {
+		out += "?" + u.RawQuery
+	}
+	return out
 }
