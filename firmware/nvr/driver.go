@@ -177,5 +177,5 @@ type AccessUnit struct {
 	Sets  [][]byte  // parameter sets known from the description; only with the first
 	NALs  [][]byte  //
 	Ticks uint32    // RTP time, 90 kHz
-	Clock time.Time // absolute time that the NVR states for the picture; zero when it states none
+	Clock time.Time // absolute time that the NVR states for the picture; zero when it states none, or not yet
 }

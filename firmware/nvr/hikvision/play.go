@@ -15,6 +15,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"campuskeep/firmware/nvr"
@@ -55,6 +56,7 @@ func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each f
 		return d.diagnose("set up playback", err)
 	}
 	client.OnPacketRTP(media, forma, p.packet)
+	client.OnPacketRTCP(media, p.control)
 	if _, err := client.Play(nil); err != nil {
 		return d.diagnose("start playback", err)
 	}
@@ -177,6 +179,22 @@ func (p *playback) packet(pkt *rtp.Packet) {
 	err = p.each(nvr.AccessUnit{Codec: p.codec, Sets: p.sets, NALs: au, Ticks: stamp, Clock: at})
 	p.sets = nil
 	if err != nil {
+		p.done, p.err = true, err
+		close(p.end)
+	}
+}
+
+// control takes the NVR's good-bye at the end of a playback.
+func (p *playback) control(pkt rtcp.Packet) {
+	if _, bye := pkt.(*rtcp.Goodbye); bye {
+		p.finish(nil)
+	}
+}
+
+func (p *playback) finish(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.done {
 		p.done, p.err = true, err
 		close(p.end)
 	}

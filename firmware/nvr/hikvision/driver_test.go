@@ -1,0 +1,316 @@
+package hikvision_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/hikvision"
+	"campuskeep/firmware/site"
+	sim "campuskeep/scripts/sim/nvr"
+)
+
+// noon is the true present of the simulated world.
+var noon = time.Date(2026, 5, 20, 4, 0, 0, 0, time.UTC)
+
+const fps = 10
+
+var clip = sync.OnceValues(func() ([][][]byte, error) { return sim.Clip(context.Background(), "gate", 10, fps) })
+
+func start(t *testing.T, change func(*sim.Options)) (*sim.NVR, nvr.Driver) {
+	t.Helper()
+	c, err := clip()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := sim.Options{
+		Listen: "127.0.0.1", User: "keeper", Password: "right horse", Model: "DS-7732NI-K4", Now: func() time.Time { return noon },
+		Habits: sim.Habits{Zone: "CST-8:00:00"}, Clip: c, FPS: fps, Speed: 100,
+		Channels: []sim.Channel{
+			{ID: 1, Name: "校门 & <北>", Online: true, Days: 30, Keep: true, Pieces: sim.Hours(noon.Add(-100*time.Hour), noon)},
+			{ID: 2, Name: "车棚", Days: 7},
+		},
+	}
+	if change != nil {
+		change(&o)
+	}
+	n, err := sim.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, n, o.User, o.Password)
+	t.Cleanup(func() {
+		if err := errors.Join(d.Close(), n.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return n, d
+}
+
+func open(t *testing.T, n *sim.NVR, user, password string) nvr.Driver {
+	t.Helper()
+	d, err := hikvision.Open(nvr.Target{
+		Device: nvr.Device{ID: "n01", Driver: "hikvision", Address: n.Address(), RTSP: n.RTSPAddress()},
+		Login:  site.Login{User: user, Password: password},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func digits(at time.Time) nvr.Stamp { return nvr.Stamp{Digits: at, Mark: nvr.MarkZ} }
+
+func search(t *testing.T, d nvr.Driver, from, to time.Time) ([]nvr.Record, error) {
+	t.Helper()
+	var out []nvr.Record
+	err := d.Search(t.Context(), 101, digits(from), digits(to), func(r nvr.Record) error { out = append(out, r); return nil })
+	return out, err
+}
+
+// Covers F1: an NVR tells its cameras with names and streams, and how long it keeps them.
+func TestWhatAnNVRTellsOfItself(t *testing.T) {
+	_, d := start(t, nil)
+	i, err := d.Info(t.Context())
+	if err != nil || i.Model != "DS-7732NI-K4" || i.Firmware != "V4.61.025 build 220906" || i.Serial == "" {
+		t.Errorf("%+v, %v", i, err)
+	}
+	list, err := d.Channels(t.Context())
+	if err != nil || len(list) != 2 || list[0].Name != "校门 & <北>" || !*list[0].Online || *list[1].Online || list[1].Address != "192.168.1.102" {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if s := list[0].Streams; len(s) != 1 || s[0] != (nvr.Stream{ID: 101, Codec: "H.264", W: 2560, H: 1440, MilFr: 25000, Kbps: 4096, GOP: 50}) {
+		t.Errorf("%+v", s)
+	}
+	tracks, err := d.Tracks(t.Context())
+	if err != nil || len(tracks) != 2 || tracks[0] != (nvr.Track{ID: 101, Channel: 1, Enabled: true, Keep: 720 * time.Hour, Expires: true}) || tracks[1].Expires {
+		t.Errorf("%+v, %v", tracks, err)
+	}
+	c, err := d.Clock(t.Context())
+	if err != nil || c.Zone != "CST-8:00:00" || !c.Now.Digits.Equal(noon.Add(8*time.Hour)) || c.Now.Mark != nvr.MarkOffset || c.Now.Offset != 8*time.Hour {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if d.Local() != "127.0.0.1" {
+		t.Errorf("we came from %q", d.Local())
+	}
+}
+
+func TestASearchGoesThroughAllPages(t *testing.T) {
+	for name, f := range map[string]func(*sim.Faults){
+		"long form": func(*sim.Faults) {}, "short form": func(f *sim.Faults) { f.ShortForm = true },
+		"pages cut short": func(f *sim.Faults) { f.CutPages = true }, "nonces that end after three uses": func(f *sim.Faults) { f.NonceUses = 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, d := start(t, func(o *sim.Options) { o.PageSize = 7 })
+			n.Set(func(_ *sim.Habits, ff *sim.Faults) { f(ff) })
+			got, err := search(t, d, noon.Add(-200*time.Hour), noon.Add(time.Hour))
+			if err != nil || len(got) != 100 {
+				t.Fatalf("%d records, %v", len(got), err)
+			}
+			for i, r := range got {
+				if want := noon.Add(time.Duration(i-100) * time.Hour); !r.From.Digits.Equal(want) || !r.PlayFrom.Digits.Equal(want) || r.Track != 101 {
+					t.Fatalf("record %d: %+v", i, r)
+				}
+			}
+			if n.Counts().Refused != 0 {
+				t.Error("the NVR counted failed log-ins")
+			}
+		})
+	}
+	_, d := start(t, nil)
+	if got, err := search(t, d, noon.Add(-time.Minute), noon.Add(-time.Second)); err != nil || len(got) != 1 {
+		t.Errorf("one record: %v, %v", got, err)
+	}
+	if got, err := search(t, d, noon.Add(time.Hour), noon.Add(2*time.Hour)); err != nil || len(got) != 0 {
+		t.Errorf("nothing: %v, %v", got, err)
+	}
+	seen := 0
+	err := d.Search(t.Context(), 101, digits(noon.Add(-99*time.Hour)), digits(noon), func(nvr.Record) error { seen++; return nvr.ErrEnough })
+	if err != nil || seen != 1 {
+		t.Errorf("stopped after %d: %v", seen, err)
+	}
+}
+
+// An NVR locks our address after a few attempts: one is all it gets.
+func TestARefusedPasswordIsTriedOnce(t *testing.T) {
+	n, _ := start(t, nil)
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.LockAfter = 3 })
+	d := open(t, n, "keeper", "wrong horse")
+	for range 5 {
+		_, err := d.Info(t.Context())
+		if !errors.Is(err, nvr.ErrRefused) || !strings.Contains(err.Error(), "attempts left: 2") {
+			t.Errorf("%v", err)
+		}
+		if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil }); !errors.Is(err, nvr.ErrRefused) {
+			t.Errorf("playback: %v", err)
+		}
+	}
+	if got := n.Counts().Refused; got != 1 {
+		t.Errorf("%d log-ins failed", got)
+	}
+	if _, err := open(t, n, "keeper", "right horse").Info(t.Context()); err != nil {
+		t.Errorf("with the right password: %v", err)
+	}
+	n.SetPassword("another")
+	d = open(t, n, "keeper", "right horse")
+	if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil }); !errors.Is(err, nvr.ErrRefused) {
+		t.Errorf("playback with a wrong password: %v", err)
+	}
+	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrRefused) {
+		t.Errorf("after a refused playback: %v", err)
+	}
+	if got := n.Counts().Refused; got != 2 {
+		t.Errorf("%d log-ins failed", got)
+	}
+}
+
+// A 401 that nothing explains stops us, even where it may have been the nonce: a locked NVR costs more than a missed check.
+func TestANonceThatEndsInSilenceStops(t *testing.T) {
+	n, d := start(t, nil)
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.NonceUses, f.SilentStale = 2, true })
+	for range 2 {
+		if _, err := d.Info(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrRefused) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPasswordsNeverTravelInClear(t *testing.T) {
+	n, d := start(t, nil)
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.BasicOnly = true })
+	var a *nvr.AnswerError
+	if _, err := d.Info(t.Context()); !errors.As(err, &a) || !strings.Contains(a.Got, "Basic") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnswersThatAreNotUnderstoodAreRefusedWithWhatCame(t *testing.T) {
+	n, d := start(t, nil)
+	const result = `<CMSearchResult><responseStatus>true</responseStatus><responseStatusStrg>%</responseStatusStrg><numOfMatches>1</numOfMatches><matchList>`
+	item := `<searchMatchItem><trackID>101</trackID><timeSpan><startTime>2026-05-20T01:00:00Z</startTime><endTime>2026-05-20T02:00:00Z</endTime></timeSpan></searchMatchItem>`
+	end := `</matchList></CMSearchResult>`
+	for name, body := range map[string]string{
+		"a page of a router":   `<html><body>Login</body></html>`,
+		"nothing":              ``,
+		"words":                `OK`,
+		"another document":     `<ResponseStatus><statusCode>1</statusCode></ResponseStatus>`,
+		"an entity bomb":       `<!DOCTYPE x [<!ENTITY a "b">]><CMSearchResult>&a;</CMSearchResult>`,
+		"two documents":        `<CMSearchResult/><CMSearchResult/>`,
+		"not UTF-8":            "<CMSearchResult>\xb5\xe7</CMSearchResult>",
+		"an unknown status":    strings.Replace(result, "%", "PARTIAL", 1) + item + end,
+		"more, but empty":      strings.Replace(result, "%", "MORE", 1) + end,
+		"counted, not there":   strings.Replace(result, "%", "OK", 1) + end,
+		"none, and yet one":    strings.Replace(result, "%", "NO MATCHES", 1) + item + end,
+		"an impossible time":   strings.Replace(result, "%", "OK", 1) + strings.Replace(item, "01:00:00Z", "25:00:00Z", 1) + end,
+		"a time in words":      strings.Replace(result, "%", "OK", 1) + strings.Replace(item, "2026-05-20T01:00:00Z", "yesterday", 1) + end,
+		"another track":        strings.Replace(result, "%", "OK", 1) + strings.Replace(item, "101", "201", 1) + end,
+		"it ends, then begins": strings.Replace(result, "%", "OK", 1) + strings.Replace(item, "T02:", "T00:", 1) + end,
+		"deep":                 strings.Repeat("<CMSearchResult>", 100) + strings.Repeat("</CMSearchResult>", 100),
+	} {
+		n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Garbage = map[string]string{"/ISAPI/ContentMgmt/search": body} })
+		var a *nvr.AnswerError
+		if got, err := search(t, d, noon.Add(-time.Hour), noon); !errors.As(err, &a) || len(got) > 1 {
+			t.Errorf("%s: %v, %v", name, got, err)
+		} else if !strings.HasPrefix(body, a.Got[:min(len(a.Got), 10)]) {
+			t.Errorf("%s: received was %q", name, a.Got)
+		}
+	}
+}
+
+func TestPassingFaultsAreTold(t *testing.T) {
+	n, d := start(t, nil)
+	if _, err := d.Info(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Busy503 = 1 })
+	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrBusy) {
+		t.Errorf("503: %v", err)
+	}
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.HalfAnswer = 1 })
+	if _, err := d.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "broke off") {
+		t.Errorf("half an answer: %v", err)
+	}
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Busy453 = 1 })
+	err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil })
+	if !errors.Is(err, nvr.ErrBusy) {
+		t.Errorf("453: %v", err)
+	}
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.LogMissing = true })
+	if err := d.Log(t.Context(), digits(noon.Add(-time.Hour)), digits(noon), func(nvr.LogLine) error { return nil }); !errors.Is(err, nvr.ErrNotOffered) {
+		t.Errorf("no log: %v", err)
+	}
+}
+
+// Covers F3: the expiry is set, and nothing else of the track is touched.
+func TestExpiryIsSetAndNothingElse(t *testing.T) {
+	n, d := start(t, nil)
+	if err := d.SetExpiry(t.Context(), 201, 30); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := n.Channel(2); c.Days != 30 || !c.Keep {
+		t.Errorf("%+v", c)
+	}
+	if err := d.SetExpiry(t.Context(), 901, 30); !errors.Is(err, nvr.ErrNotOffered) {
+		t.Errorf("a track that is not there: %v", err)
+	}
+}
+
+func TestTheLogIsRead(t *testing.T) {
+	n, d := start(t, nil)
+	n.AddLog(sim.LogLine{At: noon.Add(-time.Hour), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1})
+	var got []nvr.LogLine
+	err := d.Log(t.Context(), digits(noon.Add(-2*time.Hour)), digits(noon.Add(time.Minute)), func(l nvr.LogLine) error { got = append(got, l); return nil })
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if got[0] != (nvr.LogLine{At: digits(noon.Add(-time.Hour)), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1}) {
+		t.Errorf("%+v", got[0])
+	}
+	if got[1].Code != "Operation/remoteLogin" || got[1].User != "keeper" {
+		t.Errorf("ours: %+v", got[1])
+	}
+}
+
+// A playback gives exactly the frames of its span, each with the time that the NVR states.
+func TestPlayback(t *testing.T) {
+	_, d := start(t, nil)
+	from := noon.Add(-90 * time.Minute)
+	var got []nvr.AccessUnit
+	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(5*time.Second)), func(a nvr.AccessUnit) error { got = append(got, a); return nil })
+	if err != nil || len(got) != 5*fps {
+		t.Fatalf("%d pictures, %v", len(got), err)
+	}
+	for i, a := range got {
+		if want := from.Add(time.Duration(i) * time.Second / fps); i > 0 && a.Clock.Sub(want).Abs() > time.Millisecond || a.Codec != "h264" {
+			t.Fatalf("picture %d is of %v, not %v", i, a.Clock, want)
+		}
+		if d := a.Ticks - got[0].Ticks; d != uint32(i*90000/fps) {
+			t.Fatalf("picture %d: %d ticks", i, d)
+		}
+	}
+	if len(got[0].Sets) != 2 || got[1].Sets != nil {
+		t.Error("parameter sets come with the first picture")
+	}
+	n := 0
+	err = d.Play(t.Context(), 101, digits(from), digits(from.Add(time.Minute)), func(nvr.AccessUnit) error {
+		if n++; n == 3 {
+			return nvr.ErrEnough
+		}
+		return nil
+	})
+	if err != nil || n != 3 {
+		t.Errorf("stopped after %d: %v", n, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = d.Play(ctx, 101, digits(from), digits(from.Add(time.Minute)), func(nvr.AccessUnit) error { cancel(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}

@@ -1,0 +1,304 @@
+package nvr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/auth"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/description"
+	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"campuskeep/scripts/sim/scene"
+	"campuskeep/shared/footage"
+)
+
+// rtspSide plays back.
+type rtspSide struct {
+	n      *NVR
+	server *gortsplib.Server
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu    sync.Mutex
+	plays map[*gortsplib.ServerConn]*play
+}
+
+// play is one playback, from DESCRIBE on.
+type play struct {
+	track    int
+	from, to time.Time // true time
+	stream   *gortsplib.ServerStream
+	media    *description.Media
+	format   *format.H264
+	stop     context.CancelFunc
+}
+
+func openRTSP(n *NVR, host string) (*rtspSide, error) {
+	s := &rtspSide{n: n, plays: map[*gortsplib.ServerConn]*play{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.server = &gortsplib.Server{
+		Handler: s, RTSPAddress: host + ":0", WriteQueueSize: 4096, DisableRTCPSenderReports: true,
+		AuthMethods: []auth.VerifyMethod{auth.VerifyMethodDigestMD5},
+	}
+	if err := s.server.Start(); err != nil {
+		return nil, fmt.Errorf("sim nvr: %w", err)
+	}
+	return s, nil
+}
+
+func (s *rtspSide) close() {
+	s.cancel()
+	s.server.Close()
+	s.work.Wait()
+}
+
+func code(c base.StatusCode) *base.Response { return &base.Response{StatusCode: c} }
+
+// OnDescribe implements gortsplib.ServerHandlerOnDescribe.
+func (s *rtspSide) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	if res, err := s.allowed(ctx.Conn, ctx.Request); err != nil {
+		return res, nil, err
+	}
+	s.n.mu.Lock()
+	busy, h := s.n.faults.Busy453 > 0, s.n.habits
+	if busy {
+		s.n.faults.Busy453--
+	}
+	s.n.mu.Unlock()
+	if busy {
+		return code(base.StatusNotEnoughBandwidth), nil, errors.New("no place for another playback")
+	}
+	p, err := s.read(ctx.Path, ctx.Query, h)
+	if err != nil {
+		return code(base.StatusNotFound), nil, err
+	}
+	if _, ok := s.n.at(p.track, p.from); !ok {
+		return code(base.StatusNotFound), nil, errors.New("nothing is recorded there")
+	}
+	p.format = &format.H264{PayloadTyp: 96, PacketizationMode: 1}
+	for _, nal := range s.n.o.Clip[0] {
+		switch nal[0] & 0x1f {
+		case 7:
+			p.format.SPS = nal
+		case 8:
+			p.format.PPS = nal
+		}
+	}
+	p.media = &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{p.format}}
+	p.stream = &gortsplib.ServerStream{Server: s.server, Desc: &description.Session{Medias: []*description.Media{p.media}}}
+	if err := p.stream.Initialize(); err != nil {
+		return code(base.StatusInternalServerError), nil, err
+	}
+	s.mu.Lock()
+	s.plays[ctx.Conn] = p
+	s.mu.Unlock()
+	return code(base.StatusOK), p.stream, nil
+}
+
+func (s *rtspSide) allowed(conn *gortsplib.ServerConn, req *base.Request) (*base.Response, error) {
+	s.n.mu.Lock()
+	defer s.n.mu.Unlock()
+	if s.n.locked || !conn.VerifyCredentials(req, s.n.o.User, s.n.password) {
+		if len(req.Header["Authorization"]) > 0 {
+			s.n.counts.Refused++
+			s.n.failed++
+			s.n.locked = s.n.locked || s.n.faults.LockAfter > 0 && s.n.failed >= s.n.faults.LockAfter
+		}
+		return code(base.StatusUnauthorized), liberrors.ErrServerAuth{}
+	}
+	return nil, nil
+}
+
+func (s *rtspSide) read(path, query string, h Habits) (*play, error) {
+	p := &play{}
+	if _, err := fmt.Sscanf(strings.Trim(path, "/"), "Streaming/tracks/%d", &p.track); err != nil {
+		return nil, fmt.Errorf("path %q", path)
+	}
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	from, err1 := time.Parse("20060102T150405Z", q.Get("starttime"))
+	to, err2 := time.Parse("20060102T150405Z", strings.TrimSuffix(q.Get("endtime"), "/"))
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	p.from, p.to = h.truth(from, h.PlayLocal).Add(h.PlayWrong), h.truth(to, h.PlayLocal).Add(h.PlayWrong)
+	return p, nil
+}
+
+// at finds the piece of a track that holds an instant, or the next one of that day.
+func (n *NVR) at(track int, at time.Time) (footage.Span, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.channels {
+		if c.ID != track/100 {
+			continue
+		}
+		for _, p := range c.Pieces {
+			if p.To.After(at) && p.From.Before(at.Add(time.Hour)) {
+				return p, true
+			}
+		}
+	}
+	return footage.Span{}, false
+}
+
+// OnSetup implements gortsplib.ServerHandlerOnSetup.
+func (s *rtspSide) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	if res, err := s.allowed(ctx.Conn, ctx.Request); err != nil {
+		return res, nil, err
+	}
+	s.mu.Lock()
+	p := s.plays[ctx.Conn]
+	s.mu.Unlock()
+	if p == nil {
+		return code(base.StatusNotFound), nil, errors.New("nothing was described")
+	}
+	return code(base.StatusOK), p.stream, nil
+}
+
+// OnPlay implements gortsplib.ServerHandlerOnPlay.
+func (s *rtspSide) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	s.mu.Lock()
+	p := s.plays[ctx.Conn]
+	playing := 1
+	for _, o := range s.plays {
+		if o.stop != nil {
+			playing++
+		}
+	}
+	run, stop := context.WithCancel(s.ctx)
+	p.stop = stop
+	s.mu.Unlock()
+	s.n.mu.Lock()
+	s.n.counts.Playbacks++
+	s.n.counts.Parallel = max(s.n.counts.Parallel, playing)
+	host := ctx.Conn.NetConn().RemoteAddr().String()
+	s.n.log = append(s.n.log, LogLine{At: s.n.o.Now(), Code: "Operation/remotePlayByTime", User: s.n.o.User, Address: host[:strings.LastIndex(host, ":")], Channel: p.track / 100})
+	s.n.mu.Unlock()
+	s.work.Go(func() { s.run(run, p) })
+	return code(base.StatusOK), nil
+}
+
+// OnConnClose implements gortsplib.ServerHandlerOnConnClose.
+func (s *rtspSide) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
+	s.mu.Lock()
+	p := s.plays[ctx.Conn]
+	delete(s.plays, ctx.Conn)
+	s.mu.Unlock()
+	if p == nil {
+		return
+	}
+	if p.stop != nil {
+		p.stop()
+	}
+	p.stream.Close()
+}
+
+// run sends the frames of what was asked for, as far as it is recorded, from the key frame at or before it.
+func (s *rtspSide) run(ctx context.Context, p *play) {
+	n := s.n
+	h, f, _, _ := n.look()
+	enc, err := p.format.CreateEncoder()
+	if err != nil {
+		return
+	}
+	frame := time.Second / time.Duration(n.o.FPS)
+	tick := time.NewTicker(max(time.Microsecond, time.Duration(float64(frame)/n.o.Speed)))
+	defer tick.Stop()
+	start := rand.Uint32()
+	piece, ok := n.at(p.track, p.from)
+	first := p.from.UnixNano() / int64(frame)
+	for key := int64(len(n.o.Clip)); first%key != 0 && !time.Unix(0, (first-1)*int64(frame)).Before(piece.From); {
+		first--
+	}
+	told := false
+	for k := first; ok; k++ {
+		at := time.Unix(0, k*int64(frame)).UTC()
+		if !at.Before(p.to) || f.EndAfter > 0 && at.Sub(p.from) >= f.EndAfter {
+			break
+		}
+		if !at.Before(piece.To) {
+			if piece, ok = n.at(p.track, at); !ok {
+				break
+			}
+		}
+		if at.Before(piece.From) { // a hole: playback goes on behind it, in the recorded time
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		pkts, err := enc.Encode(n.o.Clip[int(k%int64(len(n.o.Clip)))])
+		if err != nil {
+			return
+		}
+		stamp := start + uint32((k-first)*int64(90000/n.o.FPS))
+		for _, pkt := range pkts {
+			pkt.Timestamp = stamp
+			s.write(p, pkt)
+		}
+		if !told { // a report counts for a source that was heard already
+			told = true
+			s.tell(p, h, at, stamp)
+		}
+	}
+	if !f.EndSilently {
+		_ = p.stream.WritePacketRTCP(p.media, &rtcp.Goodbye{}) // whoever has gone needs no good-bye
+	}
+}
+
+// tell states the absolute time of the first frame, if this recorder does that.
+func (s *rtspSide) tell(p *play, h Habits, at time.Time, stamp uint32) {
+	switch h.PlayClock {
+	case "none":
+		return
+	case "present":
+		at = s.n.o.Now()
+	}
+	t := h.digits(at, false)
+	sec := uint64(t.Unix() + 2208988800)
+	ntp := sec<<32 | uint64(t.Nanosecond())<<32/1e9
+	_ = p.stream.WritePacketRTCP(p.media, &rtcp.SenderReport{SSRC: p.stream.Stats().Medias[p.media].Formats[p.format].LocalSSRC, NTPTime: ntp, RTPTime: stamp})
+}
+
+// write sends one packet; a reader that has gone is its own affair.
+func (s *rtspSide) write(p *play, pkt *rtp.Packet) { _ = p.stream.WritePacketRTP(p.media, pkt) }
+
+// Clip draws and encodes the pictures that a recorder repeats: one group of pictures.
+func Clip(ctx context.Context, name string, frames, fps int) ([][][]byte, error) {
+	var out [][][]byte
+	enc, err := scene.NewEncoder(ctx, scene.Coding{W: 320, H: 180, FPS: fmt.Sprint(fps), GOP: frames}, func(au [][]byte) { out = append(out, au) })
+	if err != nil {
+		return nil, err
+	}
+	view := scene.New(name, 320, 180, false)
+	at := time.Date(2026, 5, 20, 9, 42, 0, 0, time.UTC)
+	for i := range frames {
+		if err := enc.Frame(view.Draw(at.Add(time.Duration(i)*time.Second/time.Duration(fps)), uint32(i))); err != nil {
+			return nil, errors.Join(err, enc.Close())
+		}
+	}
+	if err := enc.Close(); err != nil {
+		return nil, err
+	}
+	if len(out) != frames {
+		return nil, fmt.Errorf("sim nvr: %d pictures went in, %d came out", frames, len(out))
+	}
+	return out, nil
+}
