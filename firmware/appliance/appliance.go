@@ -28,6 +28,7 @@ import (
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
+	"campuskeep/firmware/uplink"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
 )
@@ -70,7 +71,7 @@ type Appliance struct {
 	recorder  *recorder.Recorder
 	player    *playback.Player
 	office    *office.Office
-	line      *line // to the centre; nil when the box works alone
+	line      *uplink.Uplink // to the centre; nil when the box works alone
 	doors     doors
 	rigs      map[string]*rig // OSDP lines by port
 	lamps     *lamps          // nil: no panel
@@ -195,13 +196,14 @@ func (a *Appliance) openRooms(ctx context.Context) (err error) {
 	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Log: a.log}); err != nil {
 		return err
 	}
-	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Log: a.log}); err != nil {
+	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Policy: a.policy, Log: a.log}); err != nil {
 		return err
 	}
 	if err = a.openKeeping(); err != nil {
 		return err
 	}
-	a.Evidence, err = evidence.Open(evidence.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay, Log: a.log})
+	a.Evidence, err = evidence.Open(evidence.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay,
+		Rules: a.Site.Settings().Register, Capacity: a.capacity, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -218,6 +220,18 @@ func (a *Appliance) schoolDay(date string) bool {
 		return true // a deadline in school days then comes early rather than never
 	}
 	return day.School
+}
+
+// policy is what the school's settings say about log-ins.
+func (a *Appliance) policy() people.Policy {
+	s := a.Site.Settings()
+	return people.Policy{Session: s.SessionRules(), PasswordDays: s.PasswordDays}
+}
+
+// capacity is the size of the vault's disk: holds are capped to a part of it.
+func (a *Appliance) capacity() (uint64, error) {
+	_, total, err := a.Vault.Free()
+	return total, err
 }
 
 // openEdges opens what talks to the outside.

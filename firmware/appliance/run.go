@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
 )
 
 // Listen opens the office listener and the control socket. Run does it when nobody did.
@@ -49,11 +51,20 @@ func (a *Appliance) Run(ctx context.Context) error {
 			return run(ground)
 		})
 	}
-	err := a.enter(ctx, "system.start", "", map[string]any{"version": Version, "clean": a.endedCleanly()})
+	telling, stopNotes := context.WithCancel(ground)
+	defer stopNotes()
+	noted := make(chan error, 1)
+	go func() { noted <- a.notes.run(telling, a) }()
+	clean, err := a.endedCleanly(ctx)
+	if err == nil {
+		err = a.enter(ctx, "system.start", "", map[string]any{"version": Version, "clean": clean})
+	}
 	if err == nil {
 		err = a.runRooms(upper)
 	}
 	stopUpper()
+	stopNotes() // after the recorder, which reports its last gaps when it stops
+	err = errors.Join(err, <-noted)
 	if e := a.enter(ground, "system.stop", "", nil); e != nil {
 		err = errors.Join(err, fmt.Errorf("enter the stop: %w", e))
 	}
@@ -61,14 +72,13 @@ func (a *Appliance) Run(ctx context.Context) error {
 	return errors.Join(err, base.Wait())
 }
 
-// endedCleanly says whether the last entry is that of a stop.
-func (a *Appliance) endedCleanly() bool {
-	size := a.Store.Size()
-	if size == 0 {
-		return true
+// endedCleanly says whether the last run, if there was one, came to its stop.
+func (a *Appliance) endedCleanly(ctx context.Context) (bool, error) {
+	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"system.start", "system.stop"}, Limit: 1})
+	if err != nil {
+		return false, fmt.Errorf("look for the end of the last run: %w", err)
 	}
-	e, err := a.Store.Entry(size - 1)
-	return err == nil && e.Kind == "system.stop"
+	return len(page.Entries) == 0 || page.Entries[0].Kind == "system.stop", nil
 }
 
 func (a *Appliance) runRooms(ctx context.Context) error {
@@ -82,7 +92,6 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 		})
 	}
 	start("clock", a.Keeper.Run)
-	start("reports", func(ctx context.Context) error { return a.notes.run(ctx, a) })
 	start("people", a.People.Run)
 	start("evidence", a.Evidence.Run)
 	start("retention", a.Keeping.Run)

@@ -339,3 +339,10 @@ func anchorKey(a clock.Anchor) string { return fmt.Sprintf("%s/%020d", a.Boot, i
 func entry(kind ledger.Kind, data any) ledger.Draft {
 	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: kind, Subject: "clock", Data: data}
 }
+
+// Highest is the latest time that was ever trusted; zero when none was.
+func (k *Keeper) Highest() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.trust.Highest(k.o.Host.Boottime())
+}

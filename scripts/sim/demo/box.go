@@ -18,6 +18,7 @@ import (
 	readersim "campuskeep/scripts/sim/reader"
 	"campuskeep/scripts/sim/scene"
 	"campuskeep/scripts/sim/school"
+	"campuskeep/scripts/sim/town"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/config"
 )
@@ -42,9 +43,9 @@ type demo struct {
 	reader   *readersim.Device
 	reading  chan error // ends when the reader's simulation does
 	stopRead context.CancelFunc
-	centre   *process.Process
+	centre   *town.Centre
+	dirFlag  string
 	box      *process.Process
-	beeps    int
 }
 
 func (d *demo) path(name ...string) string { return filepath.Join(append([]string{d.dir}, name...)...) }
@@ -52,6 +53,11 @@ func (d *demo) path(name ...string) string { return filepath.Join(append([]strin
 func (d *demo) start(ctx context.Context) error {
 	for _, sub := range []string{"sim", "box", "centre"} {
 		if err := os.MkdirAll(d.path(sub), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, address := range []string{officeAddress, fmt.Sprintf("127.0.0.1:%d", centrePorts.Console), fmt.Sprintf("127.0.0.1:%d", centrePorts.Enrol), fmt.Sprintf("127.0.0.1:%d", centrePorts.MQTT)} {
+		if err := free(address); err != nil {
 			return err
 		}
 	}
@@ -91,11 +97,7 @@ func (d *demo) startDevices(ctx context.Context) error {
 		d.cameras = append(d.cameras, c)
 	}
 	var err error
-	d.reader, err = readersim.New(readersim.Options{OnEvent: func(e readersim.Event) {
-		if e.Kind == "beep" {
-			d.beeps++
-		}
-	}})
+	d.reader, err = readersim.New(readersim.Options{})
 	if err != nil {
 		return err
 	}
@@ -170,12 +172,12 @@ listen = %q
 
 %s
 [clock]
-sources = ["host", "rtc"]
+sources = ["host", "centre"]
 
 [[bus]]
 port = %q
 baud = 115200
-`, applianceID, school.Name, d.path("box", "data"), officeAddress, d.centreConfig(), d.path("sim", "reader"))
+`, applianceID, school.Name, d.path("box", "data"), officeAddress, d.centre.BoxConfig(), d.path("sim", "reader"))
 	cfg := appliance.Default()
 	if err := config.Decode("campuskeep.toml", []byte(text), &cfg); err != nil {
 		return cfg, err
@@ -243,7 +245,7 @@ func (d *demo) stop() error {
 	for _, c := range d.cameras {
 		errs = append(errs, c.Close())
 	}
-	if d.centre != nil {
+	if d.centre != nil && d.centre.Process != nil {
 		say("stopping the centre")
 		errs = append(errs, d.centre.Stop(30*time.Second))
 	}

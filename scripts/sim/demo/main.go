@@ -42,6 +42,7 @@ func main() {
 }
 
 func run(ctx context.Context, dir string, fresh bool, taps int) (err error) {
+	given := dir
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -50,7 +51,7 @@ func run(ctx context.Context, dir string, fresh bool, taps int) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &demo{dir: dir, bin: filepath.Dir(exe)}
+	d := &demo{dir: dir, dirFlag: given, bin: filepath.Dir(exe)}
 	if fresh {
 		if err := os.RemoveAll(dir); err != nil {
 			return err
