@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -247,22 +248,23 @@ func (d doors) Readers() (out []gate.Reader) {
 // house is the office page over real rooms, with footage and clock that tests choose.
 type house struct {
 	*Office
-	t       *testing.T
-	clock   *stillClock
-	store   *store.Store
-	people  *people.People
-	site    *site.Site
-	desk    *evidence.Office
-	gate    *gate.Gate
-	screen  *screen
-	rooms   *rooms
-	film    film
-	ring    *failing
-	server  *httptest.Server
-	ids     map[string]string // by log-in name
-	secret  map[string][]byte // of second factors
-	changed map[string]bool   // first password changed
-	pupils  []string
+	t         *testing.T
+	clock     *stillClock
+	store     *store.Store
+	people    *people.People
+	site      *site.Site
+	desk      *evidence.Office
+	gate      *gate.Gate
+	screen    *screen
+	rooms     *rooms
+	film      film
+	ring      *failing
+	server    *httptest.Server
+	ids       map[string]string // by log-in name
+	secret    map[string][]byte // of second factors
+	changed   map[string]bool   // first password changed
+	pupils    []string
+	listening atomic.Int32 // pages that ever listened to the gate
 }
 
 // failing is a ring of keys that can be made to fail: a commit with sealed parts fails with it.
@@ -304,6 +306,12 @@ var staff = []struct {
 }
 
 func newHouse(t *testing.T) *house {
+	t.Helper()
+	return newHouseWith(t, nil)
+}
+
+// newHouseWith lets a test put other rooms in place before the page is built.
+func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 	t.Helper()
 	h := &house{t: t, clock: &stillClock{r: clock.Reading{Wall: present.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: 100 * time.Hour, Uncertainty: 20 * time.Millisecond}},
 		ids: map[string]string{}, secret: map[string][]byte{}, changed: map[string]bool{}, screen: newScreen()}
@@ -359,11 +367,27 @@ func newHouse(t *testing.T) *house {
 	d := doors{h.people, h.site}
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
-	h.Office, err = New(Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
-		Ledger: h.store, People: h.people, Site: h.site, Register: h.desk, Footage: h.film, Player: h.screen, Gate: h.gate, Time: h.rooms, Status: h.rooms})
+	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
+		Ledger: h.store, People: h.people, Site: h.site, Register: h.desk, Footage: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.rooms, Status: h.rooms}
+	if change != nil {
+		change(h, &deps)
+	}
+	h.Office, err = New(deps)
 	h.must(err)
 	h.server = httptest.NewTLSServer(h.Handler())
 	return h
+}
+
+// listened is the gate with a count of the pages that listen.
+type listened struct {
+	*gate.Gate
+	n *atomic.Int32
+}
+
+func (l listened) Subscribe() (<-chan gate.Event, func()) {
+	events, cancel := l.Gate.Subscribe()
+	l.n.Add(1)
+	return events, cancel
 }
 
 // gateSite shows the gate its readers; people have classes, the site has the calendar.

@@ -116,3 +116,7 @@ func mustURL(s string) *url.URL {
 	}
 	return u
 }
+
+func writeShot(name string, png []byte) error {
+	return os.WriteFile(filepath.Join(*shots, name+".png"), png, 0o644)
+}
