@@ -193,6 +193,7 @@ type faultView struct {
 	Title, Text, Way string // way: what to do now
 	Href, Link       string
 	Fields           []string
+	Shift            bool // what is missing is the sign-in at the control room
 }
 
 func (c *call) fault(status int, key string, fields fielderr.Errors) {
@@ -236,6 +237,8 @@ func (c *call) refuse(err *account.Refused) {
 	switch {
 	case err.Reason == "may.second_factor":
 		v.Way, v.Href, v.Link = c.p.T("fault.refused.second"), "/account", c.p.T("account.title")
+	case err.Reason == "may.not_on_shift" && c.can(account.ActShift, account.Subject{Person: c.actor.ID}):
+		v.Shift = true
 	case footageAction(err.Action) && c.can(account.ActApplicationCreate, account.Subject{}):
 		v.Way, v.Href, v.Link = c.p.T("fault.refused.apply"), "/applications/new", c.p.T("app.new")
 	default:

@@ -30,7 +30,7 @@ var logGroups = []struct {
 	{"application", []ledger.Kind{"application.submitted", "application.reviewed", "application.returned", "application.approved", "application.rejected",
 		"application.withdrawn", "application.expired", "application.revoked", "application.due", "application.overdue", "application.reported", "application.closed",
 		"hold.registered", "hold.released", "hold.ended"}},
-	{"login", []ledger.Kind{"login.ok", "logout", "password.changed"}},
+	{"login", []ledger.Kind{"login.ok", "logout", "password.changed", "shift.began", "shift.ended"}},
 	{"search", []ledger.Kind{"log.search", "log.proof", "log.export"}},
 	{"deletion", []ledger.Kind{"footage.condemned", "footage.deleted", "footage.unlinkfailed", "footage.breach", "key.erase.intent", "key.erased"}},
 	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.damaged", "system.fault"}},

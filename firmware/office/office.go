@@ -34,6 +34,7 @@ type Office struct {
 	api      []byte // the OpenAPI document
 
 	pending  *pending
+	shifts   *shifts
 	stopping chan struct{} // closed when Run ends: live pages let go
 
 	byAddress *limiter // everything but footage
@@ -53,7 +54,7 @@ func New(d Deps) (*Office, error) {
 	}
 	o := &Office{
 		d: d, assets: assets,
-		coverage: newCoverage(d.Footage), viewings: newViewings(), pending: newPending(), stopping: make(chan struct{}),
+		coverage: newCoverage(d.Footage), viewings: newViewings(), pending: newPending(), shifts: newShifts(), stopping: make(chan struct{}),
 		byAddress: newLimiter(40, 400), byMedia: newLimiter(60, 600), byLogin: newLimiter(0.5, 10),
 	}
 	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {

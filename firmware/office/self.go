@@ -123,6 +123,9 @@ func (o *Office) endSessions(c *call) error {
 		return err
 	}
 	o.closeOf(c.r.Context(), c.actor.ID, "closed")
+	if err := o.overShift(c.r.Context(), c.who(), "logged_out"); err != nil {
+		return err
+	}
 	c.cookie("")
 	return c.seeOther("/login")
 }

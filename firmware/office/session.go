@@ -114,6 +114,9 @@ func (c *call) cookie(token string) {
 
 func (o *Office) logout(c *call) error {
 	o.closeOf(c.r.Context(), c.actor.ID, "closed")
+	if err := o.overShift(c.r.Context(), c.who(), "logged_out"); err != nil {
+		return err
+	}
 	k, err := c.r.Cookie(cookieName)
 	if err == nil {
 		if err := o.d.People.Logout(c.r.Context(), k.Value, c.from()); err != nil {

@@ -36,6 +36,8 @@ func (o *Office) table() []route {
 		{pattern: "POST /footage/view", action: account.ActFootagePlayback, subject: wantedSubject, handle: o.openView},
 		{pattern: "GET /live", action: account.ActFootageLive, subject: liveSubject, handle: o.livePage},
 		{pattern: "POST /live/view", action: account.ActFootageLive, subject: liveSubject, handle: o.openLive},
+		{pattern: "POST /shift/begin", action: account.ActShift, subject: self, handle: o.beginShift},
+		{pattern: "POST /shift/end", action: account.ActShift, subject: self, handle: o.endShift},
 		{pattern: "GET /view/{id}", action: account.ActMediaRead, subject: viewing, handle: o.viewPage},
 		{pattern: "POST /view/{id}/close", action: account.ActSelf, subject: viewer, handle: o.closeView},
 		{pattern: "GET /media/{id}/playlist.m3u8", action: account.ActMediaRead, subject: viewing, handle: o.playlist, media: true},

@@ -28,6 +28,8 @@ type todayView struct {
 	Deletion []fact
 	CanApply bool
 	CanLog   bool
+	CanSign  bool // may begin a control-room shift
+	OnShift  bool
 }
 
 // stateCell is one of the five of the state line.
@@ -60,7 +62,8 @@ type fact struct {
 
 func (o *Office) todayPage(c *call) error {
 	v := todayView{Date: c.p.FullDate(c.now.Wall) + " " + c.p.Weekday(c.now.Wall), Updated: c.p.Clock(c.now.Wall),
-		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogSearch, account.Subject{})}
+		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogSearch, account.Subject{}),
+		CanSign: c.can(account.ActShift, account.Subject{Person: c.actor.ID}), OnShift: c.actor.OnShift}
 	k, cams := o.d.Status.Keeping(), o.d.Status.Cameras()
 	v.State = []stateCell{c.clockCell(), c.syncCell(), c.storageCell(k), c.cameraCell(cams), c.deletionCell(k)}
 	v.Needs = c.needs(cams, k)

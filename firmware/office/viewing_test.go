@@ -244,3 +244,40 @@ func TestNobodyDecidesOnTheirOwn(t *testing.T) {
 		t.Error("it was decided")
 	}
 }
+
+// Live pictures are for the officer who is signed in at the control room, and end with the shift. Covers F20.
+func TestLiveIsForWhoIsOnShift(t *testing.T) {
+	h := newHouse(t)
+	v := h.as("zhou")
+	r := v.get("/live")
+	if r.status != http.StatusForbidden || !strings.Contains(r.body, `action="/shift/begin"`) {
+		t.Fatalf("before signing in: %d\n%s", r.status, r.text())
+	}
+	if r := h.as("zheng").post("/shift/begin", nil); r.status != http.StatusForbidden {
+		t.Errorf("the head signs in: %d", r.status)
+	}
+	if r := v.post("/shift/begin", nil); r.status != http.StatusSeeOther || h.newest(1)[0].Kind != "shift.began" {
+		t.Fatalf("signing in: %d", r.status)
+	}
+	if r := v.get("/live"); r.status != http.StatusOK || !strings.Contains(r.body, "东大门外") {
+		t.Fatalf("on shift: %d\n%s", r.status, r.text())
+	}
+	r = v.post("/live/view", url.Values{"camera": {"c01"}})
+	if r.status != http.StatusSeeOther {
+		t.Fatalf("watching: %d\n%s", r.status, r.text())
+	}
+	page := v.get(r.header.Get("Location"))
+	if e := h.newest(1)[0]; e.Kind != "footage.access.open" || !strings.Contains(string(e.Data), `"live"`) || !strings.Contains(page.body, "data-live-view") {
+		t.Fatalf("%s %s\n%s", e.Kind, e.Data, page.text())
+	}
+	media := "/media/" + strings.TrimPrefix(r.header.Get("Location"), "/view/") + "/ab/0.m4s"
+	if r := v.get(media); r.body != string(frames) {
+		t.Fatalf("live: %d", r.status)
+	}
+	if r := v.post("/shift/end", nil); r.status != http.StatusSeeOther || h.newest(1)[0].Kind != "shift.ended" {
+		t.Fatalf("signing off: %d", r.status)
+	}
+	if r := v.get(media); r.status == http.StatusOK {
+		t.Error("live pictures after the shift")
+	}
+}

@@ -45,6 +45,7 @@ const (
 	ActRibbonView      Action = "footage.ribbon"   // what footage exists (no picture)
 	ActFootagePlayback Action = "footage.playback" // recorded footage
 	ActFootageLive     Action = "footage.live"
+	ActShift           Action = "shift.sign"    // begin and end the own control-room shift (F20)
 	ActMediaRead       Action = "footage.media" // bytes of a viewing that was opened
 
 	ActApplicationCreate   Action = "application.create"

@@ -41,6 +41,7 @@ var table = map[Action][]line{
 		{deciders, groundDuty, []condition{viewOnly, purpose}},
 	},
 	ActFootageLive: {{[]Role{RoleOfficer}, groundDuty, []condition{onShift}}},
+	ActShift:       {{[]Role{RoleOfficer}, groundDuty, []condition{ownPage}}},
 	ActMediaRead: {
 		{employees, groundGrant, []condition{ownPage, recorded, inGrant}},
 		{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, []condition{ownPage, recorded, viewOnly}},

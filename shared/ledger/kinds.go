@@ -79,22 +79,24 @@ var Kinds = map[Kind]Spec{
 	"footage.unlinkfailed": {Data: []Field{req("count", Int), opt("reason", Code)}, Urgent: true},
 	"footage.breach":       {Data: []Field{req("reason", Code), opt("from", Time), opt("to", Time), opt("count", Int)}, Urgent: true},
 	"footage.damaged":      {Data: []Field{req("file", Code), req("reason", Code)}},
-	// the NVRs beside us: what they attest, and what happened past us
-	"nvr.checked":      {Data: []Field{req("nvr", Code), req("pieces", Int), req("recorded_s", Int), req("missing_s", Int), req("gaps", Int), opt("oldest", Time), opt("newest", Time), opt("days", Int), opt("expiry_days", Int), opt("locked", Int), opt("offset_ms", Int), opt("judged", Bool), opt("floor", Bool), opt("ceiling", Bool)}},
-	"nvr.breach":       {Data: []Field{req("nvr", Code), req("kind", Code), req("from", Time), req("to", Time), req("days", Int)}, Urgent: true},
-	"nvr.expiry":       {Data: []Field{req("nvr", Code), req("result", Code), req("days", Int), opt("before", Int)}},
-	"nvr.access":       {Data: []Field{req("act", Code), req("first", Time), req("last", Time), req("count", Int), opt("camera", Code), opt("channel", Int)}, Sealed: []SealedField{{Name: "account"}}},
-	"nvr.fault":        {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int), opt("offset_ms", Int)}, Sealed: []SealedField{{Name: "received"}}},
-	"nvr.calibrated":   {Data: []Field{req("zone_min", Int), req("search", Code), req("playback", Code), opt("log", Code), opt("offset_ms", Int), opt("false_z", Bool), opt("bad_zone", Bool)}},
-	"nvr.fetch":        {Data: []Field{req("fetch", Code), req("camera", Code), req("from", Time), req("to", Time), req("ground", Code)}},
-	"nvr.fetched":      {Data: []Field{req("fetch", Code), req("camera", Code), req("result", Code), req("spans", Spans), req("bytes", Int), opt("reason", Code)}},
-
 	"key.erase.intent":     {Data: []Field{req("ring", Code), req("keys", Codes)}},
 	"key.erased":           {Data: []Field{req("ring", Code), req("keys", Codes)}},
+
+	// the NVRs beside us: what they attest, and what happened past us
+	"nvr.checked":    {Data: []Field{req("nvr", Code), req("pieces", Int), req("recorded_s", Int), req("missing_s", Int), req("gaps", Int), opt("oldest", Time), opt("newest", Time), opt("days", Int), opt("expiry_days", Int), opt("locked", Int), opt("offset_ms", Int), opt("judged", Bool), opt("floor", Bool), opt("ceiling", Bool)}},
+	"nvr.breach":     {Data: []Field{req("nvr", Code), req("kind", Code), req("from", Time), req("to", Time), req("days", Int)}, Urgent: true},
+	"nvr.expiry":     {Data: []Field{req("nvr", Code), req("result", Code), req("days", Int), opt("before", Int)}},
+	"nvr.access":     {Data: []Field{req("act", Code), req("first", Time), req("last", Time), req("count", Int), opt("camera", Code), opt("channel", Int)}, Sealed: []SealedField{{Name: "account"}}},
+	"nvr.fault":      {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int), opt("offset_ms", Int)}, Sealed: []SealedField{{Name: "received"}}},
+	"nvr.calibrated": {Data: []Field{req("zone_min", Int), req("search", Code), req("playback", Code), opt("log", Code), opt("offset_ms", Int), opt("false_z", Bool), opt("bad_zone", Bool)}},
+	"nvr.fetch":      {Data: []Field{req("fetch", Code), req("camera", Code), req("from", Time), req("to", Time), req("ground", Code)}},
+	"nvr.fetched":    {Data: []Field{req("fetch", Code), req("camera", Code), req("result", Code), req("spans", Spans), req("bytes", Int), opt("reason", Code)}},
 
 	// who saw it
 	"footage.access.open":  {Data: []Field{req("viewing", Code), req("camera", Code), req("from", Time), req("to", Time), req("mode", Code), req("ground", Code), opt("application", Code), opt("incident", Code)}, Sealed: []SealedField{{Name: "purpose", Released: true}}},
 	"footage.access.close": {Data: []Field{req("viewing", Code), req("opened", Int), req("delivered", Spans), req("bytes", Int), opt("reason", Code)}},
+	"shift.began":          {},
+	"shift.ended":          {Data: []Field{opt("reason", Code)}},
 	"log.search":           {Data: []Field{req("count", Int)}, Sealed: []SealedField{{Name: "query"}}},
 	"log.proof":            {Data: []Field{req("entry", Int)}},
 	"log.export":           {Data: []Field{req("first", Int), req("last", Int), opt("format", Code)}},

@@ -52,17 +52,6 @@ func run(src, dst string) error {
 	if len(res.Errors) > 0 {
 		return errors.New(strings.Join(api.FormatMessages(res.Errors, api.FormatMessagesOptions{}), ""))
 	}
-	old, err := os.ReadDir(dst)
-	if err != nil {
-		return fmt.Errorf("reading the output folder: %w", err)
-	}
-	for _, o := range old {
-		if o.Name() != ".gitkeep" {
-			if err := os.Remove(filepath.Join(dst, o.Name())); err != nil {
-				return fmt.Errorf("clearing the output folder: %w", err)
-			}
-		}
-	}
 	names := map[string]string{}
 	for _, f := range res.OutputFiles {
 		sum := sha256.Sum256(f.Contents)
@@ -89,12 +78,37 @@ func run(src, dst string) error {
 		}
 		fmt.Printf("%-32s %7d B, compressed %6d B\n", name, len(f.Contents), z.Len())
 	}
+	// The list comes last and whole, and only then the old files go: a build at the same time finds either set.
 	b, err := json.MarshalIndent(names, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dst, "manifest.json"), append(b, '\n'), 0o644); err != nil {
+	list := filepath.Join(dst, "manifest.json")
+	if err := os.WriteFile(list+".new", append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
+	}
+	if err := os.Rename(list+".new", list); err != nil {
+		return fmt.Errorf("writing the manifest: %w", err)
+	}
+	return tidy(dst, names)
+}
+
+// tidy removes what earlier runs left behind.
+func tidy(dst string, names map[string]string) error {
+	keep := map[string]bool{".gitkeep": true, ".stamp": true, "manifest.json": true}
+	for _, n := range names {
+		keep[n], keep[n+".gz"] = true, true
+	}
+	old, err := os.ReadDir(dst)
+	if err != nil {
+		return fmt.Errorf("reading the output folder: %w", err)
+	}
+	for _, o := range old {
+		if !keep[o.Name()] {
+			if err := os.Remove(filepath.Join(dst, o.Name())); err != nil {
+				return fmt.Errorf("clearing the output folder: %w", err)
+			}
+		}
 	}
 	return nil
 }
