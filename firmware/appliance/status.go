@@ -27,7 +27,7 @@ func (s status) Cameras() map[string]office.CameraState {
 				state = "connecting"
 			}
 		}
-		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: footage.Cause(c.Cause)}
+		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause}
 	}
 	return out
 }

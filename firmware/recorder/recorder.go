@@ -38,20 +38,20 @@ const (
 )
 
 // Cause is why nothing was recorded: a code of the ledger's footage.gap entry.
-type Cause string
+type Cause = footage.Cause
 
 // The causes of gaps that a recorder can see.
 const (
-	CauseNetwork     Cause = "network"     // the connection broke, and the camera was there again at once
-	CauseOffline     Cause = "offline"     // the camera could not be reached
-	CauseStalled     Cause = "stalled"     // connected, but no pictures
-	CauseCredentials Cause = "credentials" // wrong password
-	CauseStream      Cause = "stream"      // what the camera offers cannot be recorded
-	CauseOverload    Cause = "overload"    // the disk did not keep up
-	CauseDisk        Cause = "disk"        // the disk failed
-	CauseStart       Cause = "start"       // recording began, the first picture took long
-	CauseRestart     Cause = "restart"     // the camera was not being recorded: the program or the setting was off
-	CausePower       Cause = "power"       // the machine was off
+	CauseNetwork     = footage.CauseNetwork
+	CauseOffline     = footage.CauseCameraOff
+	CauseStalled     = footage.CauseStalled
+	CauseCredentials = footage.CauseLogin
+	CauseStream      = footage.CauseSignal
+	CauseOverload    = footage.CauseOverload
+	CauseDisk        = footage.CauseDisk
+	CauseStart       = footage.CauseStart
+	CauseRestart     = footage.CauseRestart
+	CausePower       = footage.CausePowerOff
 )
 
 // Gap is a stretch that was not recorded. An open-ended gap is told in pieces of an hour, so that a long one is on

@@ -38,12 +38,13 @@ func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
 			beeped = append(beeped, left)
 		}
 		left = -1
-		alive := time.Duration(300+rand.IntN(1500)) * time.Millisecond
+		alive := time.Duration(300+rand.IntN(3000)) * time.Millisecond
 		if n%10 == 9 {
-			alive += 4 * time.Second // now and then long enough for a whole sync
+			alive += 4 * time.Second // now and then long enough for a whole segment of work
 		}
 		end := time.Now().Add(alive)
-		for time.Now().Before(end) && card < len(h.cards) {
+		for most := (n + 1) * len(h.cards) / *kills; time.Now().Before(end) && card < most; {
+			waitUntil(time.Now().Add(time.Duration(rand.Int64N(int64(alive) / 8))))
 			if h.tap(card, end) {
 				beeped = append(beeped, card)
 			} else {

@@ -58,7 +58,7 @@ func newHouse(t *testing.T) *house {
 	t.Cleanup(func() { cancel(); sims.Wait() })
 	for i := range cameras {
 		c, err := camera.Start(ctx, camera.Options{Name: fmt.Sprintf("c%02d", i+1), Listen: "127.0.0.1:0", User: "admin", Password: "crash-test",
-			FPS: frameRate, Coding: scene.Coding{W: 320, H: 180, GOP: 2 * frameRate}})
+			FPS: frameRate, Coding: scene.Coding{W: 320, H: 180, GOP: frameRate}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,8 @@ const (
 	CauseDisk      Cause = "disk"        // a write or sync failed; the segment was abandoned
 	CauseStart     Cause = "start"       // recording began, the first picture took long
 
-	CausePowerOff Cause = "power_off"  // the appliance was off or restarting
+	CauseRestart  Cause = "restart"    // the program was down, the machine was up
+	CausePowerOff Cause = "power"      // the machine was off
 	CauseDamaged  Cause = "damaged"    // recorded, but the bytes no longer verify
 	CauseLost     Cause = "lost"       // recorded, but the file is gone
 	CauseSetup    Cause = "not_set_up" // before the camera was registered
