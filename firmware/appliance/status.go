@@ -9,7 +9,6 @@ import (
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/recorder"
 	"campuskeep/shared/clock"
-	"campuskeep/shared/footage"
 )
 
 // status is how the rooms stand, as the office page tells it.

@@ -96,6 +96,24 @@ func (c *call) chosenDay() (camera string, day time.Time, err error) {
 	return camera, day, nil
 }
 
+// beingWritten is how much of a camera that records may lie in the segment that is still being written: it has no
+// row in the index yet, and is not missing.
+const beingWritten = 2 * time.Minute
+
+// untilNow carries the runs of a camera that has been recording since an instant up to the present.
+func untilNow(runs []footage.Span, since, now time.Time) []footage.Span {
+	from := now.Add(-beingWritten)
+	if since.After(from) {
+		from = since
+	}
+	if n := len(runs); n > 0 && !from.After(runs[n-1].To.Add(runGap)) {
+		runs = slices.Clone(runs)
+		runs[n-1].To = now
+		return runs
+	}
+	return append(slices.Clip(runs), footage.Span{From: from, To: now})
+}
+
 // ribbon gathers what the picture is made from.
 func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
 	now := c.now.Wall
@@ -119,6 +137,9 @@ func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
 	}
 	for id, st := range o.d.Status.Cameras() {
 		in.Online[id] = st.State
+		if st.State == "online" {
+			in.Runs[id] = untilNow(in.Runs[id], st.Since, now)
+		}
 	}
 	var err error
 	if in.Noted, err = o.noted(c, span); err != nil {
