@@ -28,7 +28,6 @@ type Calibration struct {
 	Offset   time.Duration `json:"offset"`    // the NVR's clock is ahead by this
 	Error    time.Duration `json:"error"`     // of Offset
 	Known    bool          `json:"known"`     // Offset was measured against a trusted clock
-	Ask      Meaning       `json:"ask"`       // digits in a search that we send
 	Search   Meaning       `json:"search"`    // digits in what it finds
 	Play     Meaning       `json:"play"`      // digits in the address of a playback
 	Log      Meaning       `json:"log"`       // digits in its log

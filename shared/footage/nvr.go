@@ -131,7 +131,15 @@ func (a *Attestation) floor(from time.Time, known []Gap, slack time.Duration) {
 			hole.From = g.Span.To
 		}
 	}
-	if hole.To.Sub(hole.From) > slack {
-		a.Short = hole
+	if hole.To.Sub(hole.From) <= slack {
+		return
+	}
+	a.Short = hole
+	lost := Gap{Camera: a.Gaps[0].Camera, Span: hole, Cause: CauseBreach}
+	if hole.From.After(a.Gaps[0].Span.From) { // what was never there stands apart from what was taken away
+		a.Gaps[0].Span.To = hole.From
+		a.Gaps = slices.Insert(a.Gaps, 1, lost)
+	} else {
+		a.Gaps[0] = lost
 	}
 }

@@ -1,0 +1,174 @@
+package nvr
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// line is a log line at its true instant.
+type line struct {
+	LogLine
+	at time.Time
+}
+
+const (
+	// The first time the log is read so far back, for the causes of holes; accesses count from firstAccess on.
+	firstLog    = 30 * 24 * time.Hour
+	firstAccess = 24 * time.Hour
+	maxLines    = 100_000
+	// maxAccess are the entries of one check; what is more is counted in a fault.
+	maxAccess = 200
+)
+
+// readLog reads what is new in the NVR's log and finds out what its digits mean: the newest line is never in the
+// future, and our own log-in has just been written. ours says who we are there.
+func (r *Room) readLog(ctx context.Context, l *link, c *Calibration, at instant, s *State) (lines []line, ours LogLine, err error) {
+	ours = LogLine{User: l.target.User, Address: l.driver.Local()}
+	now := r.o.Clock.Now().Wall
+	from := s.LogTo
+	if from.IsZero() {
+		from = now.Add(-firstLog)
+	}
+	back := now.Sub(from) + time.Hour
+	lo, hi := at.utc, at.local
+	if hi.Before(lo) {
+		lo, hi = hi, lo
+	}
+	var raw []LogLine
+	err = l.driver.Log(ctx, Stamp{Digits: lo.Add(-back).Truncate(time.Second), Mark: MarkZ}, Stamp{Digits: hi.Add(time.Hour).Truncate(time.Second), Mark: MarkZ}, func(x LogLine) error {
+		if len(raw) == maxLines {
+			return ErrEnough
+		}
+		raw = append(raw, x)
+		return nil
+	})
+	if errors.Is(err, ErrNotOffered) {
+		s.NoLog = true
+		return nil, ours, nil
+	}
+	if err != nil || len(raw) == 0 {
+		return nil, ours, err
+	}
+	s.NoLog = false
+	newest := slices.MaxFunc(raw, func(a, b LogLine) int { return a.At.Digits.Compare(b.At.Digits) })
+	if newest.At.Mark != MarkOffset {
+		c.Log = c.judge(newest.At.Digits, at)
+		c.FalseZ = c.FalseZ || c.Log == Local && newest.At.Mark == MarkZ
+	}
+	if c.Log == Unknown && newest.At.Mark != MarkOffset {
+		return nil, ours, nil // read again at the next check: the cursor stays
+	}
+	until := now.Add(-time.Second) // a second may still get more lines
+	for _, x := range raw {
+		t, _, ok := c.UTC(x.At, c.Log)
+		if ok && !t.Before(from) && t.Before(until) {
+			lines = append(lines, line{x, t})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return a.at.Compare(b.at) })
+	s.LogTo = until
+	return lines, ours, nil
+}
+
+// act says what a line tells that somebody did; empty: nothing that opens footage.
+func act(code string) string {
+	major, minor, _ := strings.Cut(strings.ToLower(code), "/")
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(minor, w) })
+	}
+	switch {
+	case has("logout"):
+		return ""
+	case has("illegallogin", "illlegalaccess", "illegalaccess", "loginfail", "loginlock") || major == "exception" && has("login"):
+		return "refused"
+	case has("login"):
+		return "login"
+	case has("playby", "playback", "remoteplay", "localplay"):
+		return "playback"
+	case has("download", "backup", "exportrec", "copyrec"):
+		return "export"
+	}
+	return ""
+}
+
+// accesses makes entries of what others did at the NVR: the register of use has to know of footage that was seen past
+// us (F13). The same by the same within an hour is one entry with a count.
+func (r *Room) accesses(l *link, lines []line, ours LogLine, from time.Time) (out []ledger.Draft) {
+	type key struct {
+		act, user, address string
+		channel            int
+		hour               time.Time
+	}
+	type group struct {
+		first, last time.Time
+		count       int
+	}
+	if from.IsZero() {
+		from = r.o.Clock.Now().Wall.Add(-firstAccess)
+	}
+	groups, order := map[key]*group{}, []key{}
+	for _, x := range lines {
+		a := act(x.Code)
+		if a == "" || x.at.Before(from) || x.User == ours.User && x.Address == ours.Address {
+			continue
+		}
+		k := key{a, x.User, x.Address, x.Channel, x.at.Truncate(time.Hour)}
+		g := groups[k]
+		if g == nil {
+			g = &group{first: x.at}
+			groups[k] = g
+			order = append(order, k)
+		}
+		g.last = x.at
+		g.count++
+	}
+	for i, k := range order {
+		if i == maxAccess {
+			return append(out, r.draft("nvr.fault", l.target.ID, map[string]any{"code": "log_flood", "count": len(order) - i}))
+		}
+		g := groups[k]
+		data := map[string]any{"act": k.act, "first": g.first, "last": g.last, "count": g.count}
+		if k.channel > 0 {
+			data["channel"] = k.channel
+			if camera := l.target.Cameras[k.channel]; camera != "" {
+				data["camera"] = camera
+			}
+		}
+		d := r.draft("nvr.access", l.target.ID, data, ledger.Part{Name: "account", Owner: owner(l.target.ID), Plain: []byte(k.user)})
+		d.Actor = ledger.Actor{ID: "outside"}
+		d.From = &ledger.From{Address: k.address, Device: l.target.ID}
+		out = append(out, d)
+	}
+	return out
+}
+
+// explain names the cause of a hole by what the NVR logged at its edges.
+func explain(hole footage.Span, channel int, lines []line) footage.Cause {
+	const near = 2 * time.Minute
+	for _, x := range lines {
+		if x.at.Before(hole.From.Add(-near)) || x.at.After(hole.To.Add(near)) || x.Channel != 0 && x.Channel != channel {
+			continue
+		}
+		minor := strings.ToLower(x.Code)
+		has := func(words ...string) bool {
+			return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(minor, w) })
+		}
+		switch {
+		case has("videolost", "videoloss", "ipcdisconnect", "ipcmdisconnect", "ipchannelabnormal"):
+			return footage.CauseCameraOff
+		case has("poweroff", "poweron", "shutdown", "reboot", "startup"):
+			return footage.CausePowerOff
+		case has("hderror", "hdfull", "hdbadblock", "diskerror", "diskfull", "severehdfailure", "recexception", "recordexception"):
+			return footage.CauseDisk
+		case has("netbroken", "netdisconnect", "networkdisconn"):
+			return footage.CauseNetwork
+		}
+	}
+	return ""
+}

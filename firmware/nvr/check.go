@@ -1,0 +1,353 @@
+package nvr
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+const (
+	// wrongClock is how far an NVR's clock may be off.
+	wrongClock = time.Minute
+	// maxGapEntries of one camera and check; a camera that records by movement has thousands.
+	maxGapEntries = 32
+	// maxGaps are kept in a report.
+	maxGaps = 500
+	// expiryTime is how long after setting an expiry what is too old may still be found.
+	expiryTime = 48 * time.Hour
+)
+
+// Check looks at an NVR: its clock, what it holds of every camera, for how long, what is missing, and who was there
+// past us. It runs daily by itself, and on demand.
+func (r *Room) Check(ctx context.Context, id string) (State, error) {
+	var out State
+	err := r.with(ctx, id, func(l *link) error {
+		var err error
+		out, err = r.check(ctx, l, id)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return out, err
+		}
+		return out, errors.Join(err, r.fail(ctx, id, err))
+	}
+	return out, nil
+}
+
+func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
+	prev, _, err := r.State(id)
+	if err != nil {
+		return prev, err
+	}
+	s := prev
+	s.NVR, s.Tried = id, r.o.Clock.Now().Wall
+	if s.Info, err = l.driver.Info(ctx); err != nil {
+		return prev, err
+	}
+	if s.Channels, err = l.driver.Channels(ctx); err != nil {
+		return prev, err
+	}
+	c, at, err := r.calibrate(ctx, l, prev.Calibration, s.Info.Firmware)
+	if err != nil {
+		return prev, err
+	}
+	tracks, err := l.driver.Tracks(ctx)
+	if err != nil {
+		return prev, err
+	}
+	lines, ours, err := r.readLog(ctx, l, &c, at, &s)
+	if err != nil {
+		return prev, err
+	}
+	for channel, camera := range l.target.Cameras {
+		if err := r.checkCamera(ctx, l, c, at, camera, channel, tracks, lines); err != nil {
+			return prev, fmt.Errorf("camera %s: %w", camera, err)
+		}
+	}
+	s.Calibration, s.Checked = c, s.Tried
+	entries := r.accesses(l, lines, ours, prev.LogTo)
+	return r.conclude(ctx, prev, s, entries)
+}
+
+// conclude writes the state with what belongs to the NVR as a whole.
+func (r *Room) conclude(ctx context.Context, prev, s State, entries []ledger.Draft) (State, error) {
+	c := s.Calibration
+	fault := FaultNone
+	switch {
+	case c.BadZone:
+		fault = FaultZone
+	case c.Known && c.Offset.Abs() > wrongClock+c.Error:
+		fault = FaultClock
+	case c.Search != Unknown && c.Play == Unknown:
+		fault = FaultUncalibrated
+	}
+	if fault != prev.Fault {
+		s.Since = s.Tried
+		if fault != FaultNone {
+			entries = append(entries, r.draft("nvr.fault", s.NVR, map[string]any{"code": fault, "offset_ms": c.Offset.Milliseconds()}))
+		}
+	}
+	s.Fault = fault
+	if c.At != prev.Calibration.At && c.Search != Unknown {
+		data := map[string]any{"zone_min": int(c.Zone.East / time.Minute), "search": meaning(c.Search), "playback": meaning(c.Play), "log": meaning(c.Log), "false_z": c.FalseZ, "bad_zone": c.BadZone}
+		if c.Known {
+			data["offset_ms"] = c.Offset.Milliseconds()
+		}
+		entries = append(entries, r.draft("nvr.calibrated", s.NVR, data))
+	}
+	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{states.Put(s.NVR, s)}, Entries: entries}); err != nil {
+		return prev, fmt.Errorf("state of NVR %s: %w", s.NVR, err)
+	}
+	return s, nil
+}
+
+func meaning(m Meaning) string {
+	if m == Unknown {
+		return "unknown"
+	}
+	return string(m)
+}
+
+// fail writes down why a check did not come through; an entry only when it is news.
+func (r *Room) fail(ctx context.Context, id string, cause error) error {
+	s, _, err := r.State(id)
+	if err != nil {
+		return err
+	}
+	fault := FaultOffline
+	var parts []ledger.Part
+	var a *AnswerError
+	switch {
+	case errors.Is(cause, errRetired):
+		return nil
+	case errors.Is(cause, ErrRefused):
+		fault = FaultCredentials
+	case errors.Is(cause, ErrBusy):
+		fault = FaultBusy
+	case errors.As(cause, &a):
+		fault = FaultAnswer
+		parts = append(parts, sealed("received", id, a))
+	case errors.Is(cause, errUncalibrated), errors.Is(cause, errZone), errors.Is(cause, errPlayTime):
+		fault = FaultUncalibrated
+	}
+	s.NVR, s.Tried = id, r.o.Clock.Now().Wall
+	var entries []ledger.Draft
+	if s.Fault != fault {
+		s.Fault, s.Since = fault, s.Tried
+		entries = append(entries, r.draft("nvr.fault", id, map[string]any{"code": fault}, parts...))
+	}
+	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{states.Put(id, s)}, Entries: entries}); err != nil {
+		return fmt.Errorf("state of NVR %s: %w", id, err)
+	}
+	return nil
+}
+
+func (r *Room) draft(kind ledger.Kind, subject string, data any, sealed ...ledger.Part) ledger.Draft {
+	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaNVR, Kind: kind, Subject: subject, Data: data, Sealed: sealed}
+}
+
+// checkCamera lists what the NVR holds of a camera and writes down what that attests.
+func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at instant, id string, channel int, tracks []Track, lines []line) error {
+	i := slices.IndexFunc(r.o.Cameras(), func(f footage.Camera) bool { return f.ID == id })
+	if i < 0 {
+		return errors.New("not registered")
+	}
+	cam := r.o.Cameras()[i]
+	track := mainTrack(channel)
+	pieces, locked, err := r.listing(ctx, l, c, at, l.target.ID, id, track)
+	if err != nil {
+		return err
+	}
+	prev, _, err := r.Report(id)
+	if err != nil {
+		return err
+	}
+	now := r.o.Clock.Now()
+	rep := prev
+	rep.Camera, rep.NVR, rep.Channel, rep.Track, rep.Offset = id, l.target.ID, channel, track, c.Offset
+	rep.Since = since(cam, prev, pieces)
+	rep.Attestation = attest(cam, pieces, prev.Attestation.Gaps, rep.Since, now, id, channel, lines)
+	rep.Attestation.Locked = locked
+	entries := r.judge(prev, &rep, c)
+	if t := slices.IndexFunc(tracks, func(t Track) bool { return t.ID == track }); t >= 0 {
+		entries = append(entries, r.expiry(&rep, cam, tracks[t], now)...)
+	} else {
+		rep.Expiry = Expiry{}
+	}
+	entries = append(entries, r.draft("nvr.checked", id, checked(rep)))
+	puts, deletes, err := r.dayRows(l.target.ID, id, track, pieces)
+	if err != nil {
+		return err
+	}
+	puts = append(puts, reports.Put(id, rep))
+	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: puts, Deletes: deletes, Entries: entries}); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// since is when the camera is known to have existed behind the NVR: what is older cannot be asked for.
+func since(cam footage.Camera, prev Report, pieces []footage.Placed) time.Time {
+	at := cam.Since
+	if day, err := time.Parse(time.DateOnly, cam.Installed); err == nil {
+		at = day
+	}
+	if !prev.Since.IsZero() && prev.Since.Before(at) {
+		at = prev.Since
+	}
+	for _, p := range pieces {
+		if p.Span.From.Before(at) {
+			at = p.Span.From
+		}
+	}
+	return at
+}
+
+// attest judges the listing, after it has explained the holes by the NVR's own log where that says something.
+func attest(cam footage.Camera, pieces []footage.Placed, before []footage.Gap, since time.Time, now clock.Reading, id string, channel int, lines []line) footage.Attestation {
+	var known []footage.Gap
+	for _, g := range before {
+		if g.Cause != footage.CauseBreach { // a breach stays one for as long as the hole can be seen
+			known = append(known, g)
+		}
+	}
+	a := footage.Attest(cam, pieces, known, since, now)
+	for _, g := range a.Gaps {
+		if cause := explain(g.Span, channel, lines); g.Cause == footage.CauseUnknown && cause != "" {
+			known = slices.DeleteFunc(known, func(k footage.Gap) bool { return k.Cause == footage.CauseUnknown && k.Span.Overlaps(g.Span) })
+			known = append(known, footage.Gap{Camera: id, Span: g.Span, Cause: cause})
+		}
+	}
+	a = footage.Attest(cam, pieces, known, since, now)
+	if len(a.Gaps) > maxGaps {
+		a.Gaps = a.Gaps[len(a.Gaps)-maxGaps:]
+	}
+	return a
+}
+
+// judge makes entries of what is new: breaches, and holes that have closed.
+func (r *Room) judge(prev Report, rep *Report, c Calibration) (out []ledger.Draft) {
+	a, b := rep.Attestation, prev.Attestation
+	breach := func(kind string, s footage.Span) {
+		out = append(out, r.draft("nvr.breach", rep.Camera, map[string]any{"nvr": rep.NVR, "kind": kind, "from": s.From, "to": s.To, "days": a.Days}))
+	}
+	if a.Ceiling() && !b.Ceiling() {
+		breach("ceiling", a.Over)
+	}
+	if a.Floor() && a.Short.To.Sub(b.Short.To) > footage.FloorSlack {
+		breach("floor", a.Short)
+	}
+	n := 0
+	for _, g := range a.Gaps {
+		if g.Cause == footage.CauseBreach || !g.Span.To.Before(a.Newest) || n == maxGapEntries {
+			continue
+		}
+		if slices.ContainsFunc(b.Gaps, func(o footage.Gap) bool { return o.Span.To.Equal(g.Span.To) && o.Span.To.Before(b.Newest) }) {
+			continue
+		}
+		n++
+		out = append(out, r.draft("footage.gap", rep.Camera, map[string]any{"from": g.Span.From, "to": g.Span.To, "cause": g.Cause}))
+	}
+	return out
+}
+
+// expiry follows what the NVR is set to, and whether what we set is honoured: that only a later search shows.
+func (r *Room) expiry(rep *Report, cam footage.Camera, t Track, now clock.Reading) (out []ledger.Draft) {
+	e := &rep.Expiry
+	e.Keep, e.On = t.Keep, t.Expires
+	if e.At.IsZero() || e.Found != "" || now.State != clock.Trusted {
+		return nil
+	}
+	tell := func(result string) {
+		e.Found = result
+		out = append(out, r.draft("nvr.expiry", rep.Camera, map[string]any{"nvr": rep.NVR, "result": result, "days": e.Asked}))
+	}
+	age := now.Wall.Sub(e.At)
+	switch {
+	case !t.Expires || t.Keep != time.Duration(e.Asked)*24*time.Hour:
+		tell("ignored")
+	case rep.Attestation.Ceiling() && age > expiryTime:
+		tell("ignored")
+	case !rep.Attestation.Ceiling() && rep.Attestation.Judged && age > 24*time.Hour:
+		tell("confirmed")
+	}
+	return out
+}
+
+func checked(rep Report) map[string]any {
+	a := rep.Attestation
+	data := map[string]any{
+		"nvr": rep.NVR, "pieces": a.Pieces, "recorded_s": int(a.Recorded / time.Second), "missing_s": int(a.Missing / time.Second), "gaps": len(a.Gaps),
+		"days": a.Days, "locked": a.Locked, "offset_ms": rep.Offset.Milliseconds(), "judged": a.Judged, "floor": a.Floor(), "ceiling": a.Ceiling(),
+	}
+	if !a.Oldest.IsZero() {
+		data["oldest"], data["newest"] = a.Oldest, a.Newest
+	}
+	if rep.Expiry.On {
+		data["expiry_days"] = int(rep.Expiry.Keep / (24 * time.Hour))
+	}
+	return data
+}
+
+// dayRows are the changes that make the stored listing the present one.
+func (r *Room) dayRows(nvr, camera string, track int, pieces []footage.Placed) (puts []store.Put, deletes []store.Delete, err error) {
+	next := map[string]dayRow{}
+	for _, p := range pieces {
+		key := camera + "/" + p.Span.From.UTC().Format(time.DateOnly)
+		d := next[key]
+		d.NVR, d.Track, d.Codec, d.Unsure = nvr, track, p.Codec, max(d.Unsure, int64(p.Uncertainty))
+		d.Pieces = append(d.Pieces, [2]int64{p.Span.From.Unix(), p.Span.To.Unix()})
+		next[key] = d
+	}
+	err = r.o.Store.View(func(tx store.Tx) error {
+		for key, old := range days.Prefix(tx, camera+"/") {
+			d, ok := next[key]
+			if !ok {
+				deletes = append(deletes, days.Delete(key))
+			} else if d.NVR == old.NVR && d.Track == old.Track && d.Unsure == old.Unsure && slices.Equal(d.Pieces, old.Pieces) {
+				delete(next, key)
+			}
+		}
+		return nil
+	})
+	for key, d := range next {
+		puts = append(puts, days.Put(key, d))
+	}
+	return puts, deletes, err
+}
+
+// piece is a record as everybody else sees it. Its file id is made of what identifies it on the NVR.
+func piece(nvr, camera string, track int, codec string, s footage.Span, doubt time.Duration) footage.Placed {
+	var n [16]byte
+	binary.BigEndian.PutUint64(n[:8], uint64(track))
+	binary.BigEndian.PutUint64(n[8:], uint64(s.From.Unix()))
+	sum := sha256.Sum256(append([]byte("nvr "+nvr+" "), n[:]...))
+	return footage.Placed{
+		Segment: footage.Segment{
+			Camera: camera, File: footage.FileID(sum[:16]), Custody: footage.CustodyNVR, Day: s.From.UTC().Format(time.DateOnly), Boot: owner(nvr),
+			From: time.Duration(s.From.UnixNano()), To: time.Duration(s.To.UnixNano()), Wall: s.From, Codec: codec,
+		},
+		Span: s, Uncertainty: doubt, Anchored: true,
+	}
+}
+
+func codecName(s string) string {
+	switch s = strings.ToUpper(s); {
+	case strings.HasPrefix(s, "H.264"):
+		return "h264"
+	case strings.HasPrefix(s, "H.265"):
+		return "h265"
+	}
+	return ""
+}

@@ -1,0 +1,295 @@
+package nvr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+const (
+	// maxFetch is the longest span of one fetch: a playback takes as long as what it plays.
+	maxFetch = 24 * time.Hour
+	// maxTurn is how long a fetch keeps its turn; then a check may come between.
+	maxTurn = 10 * time.Minute
+	// maxBarren is how many attempts in a row may bring nothing before a fetch gives up.
+	maxBarren = 8
+)
+
+// ErrNothing: the NVR lists nothing of the span.
+var ErrNothing = errors.New("nvr: the NVR has nothing of that time")
+
+var groundForm = regexp.MustCompile(`^[a-z0-9._:-]{1,64}$`)
+
+// Fetch asks for a span to be brought into the vault. ground is what allows it, an application id as a rule; whether
+// it does is the caller's to decide. The entry is committed before the NVR is asked for a picture. A fetch of the same
+// span that is still under way is given back instead of a second one.
+func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span footage.Span, ground string) (Fetch, error) {
+	if !span.From.Before(span.To) || span.Duration() > maxFetch {
+		return Fetch{}, fmt.Errorf("nvr: a fetch is of some time, and of at most %v", maxFetch)
+	}
+	if !groundForm.MatchString(ground) {
+		return Fetch{}, fmt.Errorf("nvr: %q is no ground", ground)
+	}
+	rep, ok, err := r.Report(camera)
+	if err != nil {
+		return Fetch{}, err
+	}
+	if !ok {
+		return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
+	}
+	listed, err := r.listed(camera, span)
+	if err != nil {
+		return Fetch{}, err
+	}
+	if len(listed) == 0 {
+		return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
+	}
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	all, err := r.Fetches()
+	if err != nil {
+		return Fetch{}, err
+	}
+	for _, f := range all {
+		if f.Camera == camera && f.Span == span && f.Ground == ground && !f.State.Over() {
+			return f, nil
+		}
+	}
+	r.mu.Lock()
+	r.number++
+	id := fmt.Sprintf("f%06d", r.number)
+	r.mu.Unlock()
+	f := Fetch{ID: id, NVR: rep.NVR, Camera: camera, Track: rep.Track, Span: span, Ground: ground, State: FetchWaiting, Asked: r.o.Clock.Now().Wall.UTC()}
+	ch := store.Change{Puts: []store.Put{fetches.PutRev(id, f, 0)}, Entries: []ledger.Draft{by.Draft("nvr.fetch", "", rep.NVR, map[string]any{
+		"fetch": id, "camera": camera, "from": span.From.UTC(), "to": span.To.UTC(), "ground": ground,
+	})}}
+	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
+		return Fetch{}, fmt.Errorf("fetch of camera %s: %w", camera, err)
+	}
+	r.wake()
+	return f, nil
+}
+
+// Fetches lists all that were asked for, oldest first.
+func (r *Room) Fetches() (out []Fetch, err error) {
+	err = r.o.Store.View(func(tx store.Tx) error {
+		for _, f := range fetches.All(tx) {
+			out = append(out, f)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// FetchOf gives one by its id.
+func (r *Room) FetchOf(id string) (f Fetch, ok bool, err error) {
+	err = r.o.Store.View(func(tx store.Tx) error {
+		f, _, ok, err = fetches.Get(tx, id)
+		return err
+	})
+	return f, ok, err
+}
+
+// bring takes the next fetch of an NVR that is due a step further. It gives the time at which another will be due.
+func (r *Room) bring(ctx context.Context, id string) (next time.Time, err error) {
+	all, err := r.Fetches()
+	if err != nil {
+		return next, err
+	}
+	now := r.o.Clock.Now().Wall
+	for _, f := range all {
+		if f.NVR != id || f.State.Over() {
+			continue
+		}
+		if f.Next.After(now) {
+			if next.IsZero() || f.Next.Before(next) {
+				next = f.Next
+			}
+			continue
+		}
+		if err := r.advance(ctx, id, f); err != nil {
+			return now, err
+		}
+		return now, nil
+	}
+	return next, nil
+}
+
+// advance plays what is still missing of a fetch, for one turn, and writes down how far it came.
+func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
+	missing, err := r.missing(f)
+	if err != nil {
+		return err
+	}
+	var why error
+	if len(missing) > 0 {
+		before := len(f.Done)
+		err := r.with(ctx, id, func(l *link) error {
+			s, _, err := r.State(id)
+			if err != nil {
+				return err
+			}
+			c, _, err := r.calibrate(ctx, l, s.Calibration, s.Info.Firmware)
+			if err != nil {
+				return err
+			}
+			if c.Play == Unknown {
+				return errUncalibrated
+			}
+			part := missing[0]
+			part.To = minTime(part.To, part.From.Add(maxTurn))
+			done, bytes, err := r.pull(ctx, l, c, f, part)
+			f.Done, f.Bytes = append(f.Done, done...), f.Bytes+bytes
+			return err
+		})
+		if ctx.Err() != nil && len(f.Done) == before {
+			return ctx.Err()
+		}
+		why = err
+		if len(f.Done) > before {
+			f.Attempts = 0
+		} else {
+			f.Attempts++
+		}
+		f.Done = mergeSpans(f.Done)
+		if missing, err = r.missing(f); err != nil {
+			return err
+		}
+	}
+	return r.settle(context.WithoutCancel(ctx), f, missing, why)
+}
+
+// settle writes down how a fetch stands. What is in the vault is in Done, whatever happened behind it.
+func (r *Room) settle(ctx context.Context, f Fetch, missing []footage.Span, why error) error {
+	now := r.o.Clock.Now().Wall.UTC()
+	f.Next, f.Reason = time.Time{}, reason(why)
+	switch {
+	case len(missing) == 0:
+		f.State, f.Reason = FetchDone, ""
+	case errors.Is(why, errPlayTime), errors.Is(why, errStream):
+		f.State = FetchFailed
+	case f.Attempts >= maxBarren:
+		f.State = FetchFailed
+	case f.Attempts > 0:
+		f.Next = now.Add(r.o.Pause(f.Attempts - 1))
+	}
+	if f.State == FetchFailed && len(f.Done) > 0 {
+		f.State = FetchPartial
+	}
+	ch := store.Change{Puts: []store.Put{fetches.Put(f.ID, f)}}
+	if f.State.Over() {
+		f.Ended = now
+		spans := f.Done[:min(len(f.Done), 64)]
+		data := map[string]any{"fetch": f.ID, "camera": f.Camera, "result": f.State, "spans": nonNil(spans), "bytes": f.Bytes}
+		if f.Reason != "" {
+			data["reason"] = f.Reason
+		}
+		ch = store.Change{Puts: []store.Put{fetches.Put(f.ID, f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
+	}
+	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
+		return fmt.Errorf("fetch %s: %w", f.ID, err)
+	}
+	if why != nil && !f.State.Over() {
+		r.o.Log.Warn("fetch interrupted", "fetch", f.ID, "nvr", f.NVR, "err", why, "attempts", f.Attempts)
+	}
+	return nil
+}
+
+func nonNil(s []footage.Span) []footage.Span { return append([]footage.Span{}, s...) }
+
+// reason is a code for why a fetch waits or failed.
+func reason(err error) string {
+	switch {
+	case err == nil:
+		return "broke_off"
+	case errors.Is(err, ErrBusy):
+		return "busy"
+	case errors.Is(err, ErrRefused):
+		return "credentials"
+	case errors.Is(err, fs.ErrNotExist):
+		return "gone"
+	case errors.Is(err, errPlayTime), errors.Is(err, errUncalibrated):
+		return "uncalibrated"
+	case errors.Is(err, errStream):
+		return "stream"
+	}
+	return "offline"
+}
+
+// missing is what the NVR lists of a fetch's span and is not in the vault yet.
+func (r *Room) missing(f Fetch) ([]footage.Span, error) {
+	listed, err := r.listed(f.Camera, f.Span)
+	if err != nil {
+		return nil, err
+	}
+	var out []footage.Span
+	for _, s := range listed {
+		// Seconds are all that an NVR tells; a rest of one is none.
+		out = append(out, subtract(s, f.Done, 2*time.Second)...)
+	}
+	return out, nil
+}
+
+// listed is what the last check listed of a camera within a span, joined.
+func (r *Room) listed(camera string, span footage.Span) ([]footage.Span, error) {
+	pieces, err := r.pieces(camera, span)
+	var out []footage.Span
+	for _, p := range pieces {
+		if s := p.Span.Intersect(span); s.From.Before(s.To) {
+			out = append(out, s)
+		}
+	}
+	return joinSpans(out, footage.NVRJoined), err
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, 100*time.Millisecond) }
+
+// joinSpans sorts spans and joins those with at most so much between them.
+func joinSpans(s []footage.Span, gap time.Duration) []footage.Span {
+	s = slices.SortedFunc(slices.Values(s), func(a, b footage.Span) int { return a.From.Compare(b.From) })
+	var out []footage.Span
+	for _, x := range s {
+		if n := len(out); n > 0 && x.From.Sub(out[n-1].To) <= gap {
+			if x.To.After(out[n-1].To) {
+				out[n-1].To = x.To
+			}
+			continue
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// subtract gives what is left of a span, in parts longer than least.
+func subtract(s footage.Span, taken []footage.Span, least time.Duration) (out []footage.Span) {
+	at := s.From
+	for _, t := range joinSpans(taken, 0) {
+		if !t.To.After(at) || !t.From.Before(s.To) {
+			continue
+		}
+		if t.From.Sub(at) > least {
+			out = append(out, footage.Span{From: at, To: t.From})
+		}
+		at = t.To
+	}
+	if s.To.Sub(at) > least {
+		out = append(out, footage.Span{From: at, To: s.To})
+	}
+	return out
+}

@@ -1,0 +1,339 @@
+package nvr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/firmware/vault"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+)
+
+// Options is what the room needs from outside.
+type Options struct {
+	Store   *store.Store
+	Vault   *vault.Vault // fetched footage goes there
+	Clock   clock.Clock
+	Cameras func() []footage.Camera
+	Drivers map[string]Opener
+	// Anchor makes an anchor durable and known to everybody who places footage, before the first picture that it
+	// places is written.
+	Anchor func(context.Context, clock.Anchor) error
+	Zone   *time.Location                  // of the day labels in the vault
+	Every  time.Duration                   // between checks; 0: a day
+	Pause  func(attempt int) time.Duration // before the next try; nil: from 30 s up to an hour
+	Log    *slog.Logger
+}
+
+// Room is the room at work. All methods are safe for concurrent use.
+type Room struct {
+	o       Options
+	writing sync.Mutex // one change of the register at a time: taken before mu
+
+	mu      sync.Mutex // guards the rest
+	devices map[string]row[Device]
+	links   map[string]*link
+	changed chan struct{} // closed and replaced when there may be something to do
+	number  uint64        // of the last fetch
+}
+
+// row is a value with its revision in the store.
+type row[T any] struct {
+	v   T
+	rev uint64
+}
+
+// link is the way to one NVR. Whoever holds the turn may use the driver: NVRs take one of us at a time.
+type link struct {
+	turn   chan struct{}
+	stale  atomic.Bool // the register has changed: the driver is of yesterday
+	driver Driver
+	target Target
+	login  uint64 // revision of the password that the driver uses
+}
+
+// Open loads the register. The store's Run need not run yet.
+func Open(o Options) (*Room, error) {
+	if o.Every == 0 {
+		o.Every = 24 * time.Hour
+	}
+	if o.Pause == nil {
+		o.Pause = func(attempt int) time.Duration { return min(30*time.Second<<min(attempt, 10), time.Hour) }
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	r := &Room{o: o, devices: map[string]row[Device]{}, links: map[string]*link{}, changed: make(chan struct{})}
+	err := o.Store.View(func(tx store.Tx) error {
+		for key, d := range devices.Rows(tx, "") {
+			if d.Err != nil {
+				return d.Err
+			}
+			r.devices[key] = row[Device]{d.Value, d.Rev}
+		}
+		for _, f := range fetches.All(tx) {
+			var n uint64
+			if _, err := fmt.Sscanf(f.ID, "f%d", &n); err == nil {
+				r.number = max(r.number, n)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open NVRs: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Room) device(id string) (row[Device], bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, ok := r.devices[id]
+	return d, ok
+}
+
+// Devices lists the register by id.
+func (r *Room) Devices() []Device {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]Device, 0, len(r.devices))
+	for _, id := range slices.Sorted(maps.Keys(r.devices)) {
+		out = append(out, r.devices[id].v)
+	}
+	return out
+}
+
+// State is what is known of an NVR; ok is false before the first try.
+func (r *Room) State(id string) (s State, ok bool, err error) {
+	err = r.o.Store.View(func(tx store.Tx) error {
+		s, _, ok, err = states.Get(tx, id)
+		return err
+	})
+	return s, ok, err
+}
+
+// Report is what the last check showed of a camera; ok is false when there was none.
+func (r *Room) Report(camera string) (p Report, ok bool, err error) {
+	err = r.o.Store.View(func(tx store.Tx) error {
+		p, _, ok, err = reports.Get(tx, camera)
+		return err
+	})
+	return p, ok, err
+}
+
+// Reports lists what the last checks showed, by camera.
+func (r *Room) Reports() (out []Report, err error) {
+	err = r.o.Store.View(func(tx store.Tx) error {
+		for _, p := range reports.All(tx) {
+			out = append(out, p)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// stir wakes the workers; the caller holds mu.
+func (r *Room) stir() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *Room) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stir()
+}
+
+func (r *Room) waker() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed
+}
+
+// errRetired is an NVR that is not (any more) in service.
+var errRetired = errors.New("nvr: no such NVR in service")
+
+// with gives f the only turn at an NVR, with a driver of the present register. A password that was refused is not
+// tried again, not even after a restart.
+func (r *Room) with(ctx context.Context, id string, f func(*link) error) error {
+	r.mu.Lock()
+	l := r.links[id]
+	if l == nil {
+		l = &link{turn: make(chan struct{}, 1)}
+		r.links[id] = l
+	}
+	r.mu.Unlock()
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.turn }()
+	if err := r.ready(l, id); err != nil {
+		return err
+	}
+	err := f(l)
+	if errors.Is(err, ErrRefused) {
+		err = errors.Join(err, r.remember(ctx, id, func(s *State) { s.Refused = l.login }))
+	}
+	return err
+}
+
+// ready makes the driver if there is none of the present register. The caller holds the turn.
+func (r *Room) ready(l *link, id string) error {
+	d, ok := r.device(id)
+	if !ok || d.v.Retired {
+		return errRetired
+	}
+	if l.driver != nil && !l.stale.Load() {
+		return nil
+	}
+	l.stale.Store(false)
+	var login deviceLogin
+	var rev uint64
+	var s State
+	err := r.o.Store.View(func(tx store.Tx) (err error) {
+		if login, rev, _, err = logins.Get(tx, id); err == nil {
+			s, _, _, err = states.Get(tx, id)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("password of NVR %s: %w", id, err)
+	}
+	if l.driver != nil {
+		old := l.driver
+		l.driver = nil
+		if err := old.Close(); err != nil {
+			return fmt.Errorf("leave NVR %s: %w", id, err)
+		}
+	}
+	if s.Refused != 0 && s.Refused == rev {
+		l.stale.Store(true)
+		return fmt.Errorf("%w before; it has not been changed since", ErrRefused)
+	}
+	target := Target{Device: d.v, Login: login.Login}
+	driver, err := r.o.Drivers[d.v.Driver](target)
+	if err != nil {
+		l.stale.Store(true)
+		return err
+	}
+	l.driver, l.target, l.login = driver, target, rev
+	return nil
+}
+
+// remember changes the state of an NVR, which has one writer: whoever has the turn.
+func (r *Room) remember(ctx context.Context, id string, change func(*State)) error {
+	s, _, err := r.State(id)
+	if err != nil {
+		return err
+	}
+	s.NVR = id
+	change(&s)
+	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{states.Put(id, s)}}); err != nil {
+		return fmt.Errorf("state of NVR %s: %w", id, err)
+	}
+	return nil
+}
+
+// Run checks every NVR daily and brings what was asked for, until ctx ends.
+func (r *Room) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	running := map[string]bool{}
+	for {
+		changed := r.waker()
+		for _, d := range r.Devices() {
+			if !d.Retired && !running[d.ID] {
+				running[d.ID] = true
+				work.Go(func() { r.serve(ctx, d.ID) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return r.leave()
+		case <-changed:
+		}
+	}
+}
+
+// leave closes the drivers; nobody has a turn any more once the workers have ended, but callers on demand may.
+func (r *Room) leave() error {
+	r.mu.Lock()
+	links := maps.Clone(r.links)
+	r.mu.Unlock()
+	var errs []error
+	for _, l := range links {
+		l.turn <- struct{}{}
+		if l.driver != nil {
+			errs = append(errs, l.driver.Close())
+			l.driver = nil
+		}
+		<-l.turn
+	}
+	return errors.Join(errs...)
+}
+
+// serve is the worker of one NVR.
+func (r *Room) serve(ctx context.Context, id string) {
+	failed := 0
+	for ctx.Err() == nil {
+		changed := r.waker()
+		wait := r.o.Every
+		if d, ok := r.device(id); ok && !d.v.Retired {
+			var err error
+			wait, err = r.step(ctx, id)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err == nil:
+				if failed = 0; wait <= 0 {
+					continue
+				}
+			default:
+				r.o.Log.Warn("NVR", "nvr", id, "err", err)
+				wait = r.o.Pause(failed)
+				failed++
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// step does what is due at an NVR and says how long nothing else is.
+func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
+	s, _, err := r.State(id)
+	if err != nil {
+		return 0, err
+	}
+	now := r.o.Clock.Now().Wall
+	due := s.Checked.Add(r.o.Every)
+	if !due.After(now) {
+		if _, err := r.Check(ctx, id); err != nil {
+			return 0, err
+		}
+		return 0, nil
+	}
+	next, err := r.bring(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	if next.IsZero() || due.Before(next) {
+		next = due
+	}
+	return next.Sub(now), nil
+}

@@ -1,0 +1,119 @@
+package nvr
+
+import (
+	"time"
+
+	"campuskeep/firmware/site"
+	"campuskeep/firmware/store"
+	"campuskeep/shared/footage"
+)
+
+// The tables of this room. The register is bound by the log (I2); the rest is what the NVRs last said.
+var (
+	devices = store.NewTable[Device]("nvrs", store.Replayable())
+	logins  = store.NewTable[deviceLogin]("nvr_logins", store.Sealed(func(l deviceLogin) string { return owner(l.NVR) }))
+	states  = store.NewTable[State]("nvr_states")
+	reports = store.NewTable[Report]("nvr_reports") // by camera
+	days    = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)
+	fetches = store.NewTable[Fetch]("nvr_fetches")
+)
+
+type deviceLogin struct {
+	NVR string `json:"nvr"`
+	site.Login
+}
+
+// owner is the subject under whose key everything personal about an NVR is sealed: accounts, answers.
+func owner(nvr string) string { return "nvr:" + nvr }
+
+// State is what is known of an NVR as a whole.
+type State struct {
+	NVR         string      `json:"nvr"`
+	Info        Info        `json:"info"`
+	Channels    []Channel   `json:"channels,omitempty"`
+	Calibration Calibration `json:"calibration"`
+	Checked     time.Time   `json:"checked,omitzero"` // the last check that came through
+	Tried       time.Time   `json:"tried,omitzero"`
+	Fault       Fault       `json:"fault,omitempty"`   // of the last try; empty: none
+	Since       time.Time   `json:"since,omitzero"`    // of the fault
+	Refused     uint64      `json:"refused,omitempty"` // revision of the password that was refused: it is not tried again
+	LogTo       time.Time   `json:"log_to,omitzero"`   // the NVR's log was read up to here
+	NoLog       bool        `json:"no_log,omitempty"`
+}
+
+// Fault is why an NVR cannot be supervised, or what is wrong with it; the catalogue has "nvr.fault.<code>".
+type Fault string
+
+// The faults.
+const (
+	FaultNone         Fault = ""
+	FaultOffline      Fault = "offline"      // cannot be reached, or breaks off
+	FaultCredentials  Fault = "credentials"  // our password is refused; nothing more is tried
+	FaultAnswer       Fault = "answer"       // an answer is not understood
+	FaultBusy         Fault = "busy"         // no place for us, again and again
+	FaultClock        Fault = "clock"        // its clock is off by more than a minute
+	FaultZone         Fault = "zone"         // its clock is off by whole zones
+	FaultUncalibrated Fault = "uncalibrated" // what its times mean is not certain: nothing is judged by them
+)
+
+// Report is what the last check showed of one camera.
+type Report struct {
+	Camera      string              `json:"camera"`
+	NVR         string              `json:"nvr"`
+	Channel     int                 `json:"channel"`
+	Track       int                 `json:"track"`
+	Since       time.Time           `json:"since"` // the camera is known to have existed there since
+	Attestation footage.Attestation `json:"attestation"`
+	Expiry      Expiry              `json:"expiry"`
+	Offset      time.Duration       `json:"offset"` // of the NVR's clock
+}
+
+// Expiry is how long the NVR itself keeps the track.
+type Expiry struct {
+	Keep  time.Duration `json:"keep"`            // 0: until overwritten
+	On    bool          `json:"on"`              //
+	Asked int           `json:"asked,omitempty"` // days that we set
+	At    time.Time     `json:"at,omitzero"`     // when we set them
+	Found string        `json:"found,omitempty"` // by later searches: "confirmed", "ignored"; empty: not yet
+}
+
+// dayRow is what an NVR lists of a camera for one day: pieces that begin in it.
+type dayRow struct {
+	NVR    string     `json:"nvr"`
+	Track  int        `json:"track"`
+	Codec  string     `json:"codec"`
+	Unsure int64      `json:"unsure"` // ns
+	Pieces [][2]int64 `json:"pieces"` // Unix seconds
+}
+
+// Fetch is a span that is to be brought from an NVR into the vault.
+type Fetch struct {
+	ID       string         `json:"id"`
+	NVR      string         `json:"nvr"`
+	Camera   string         `json:"camera"`
+	Track    int            `json:"track"`
+	Span     footage.Span   `json:"span"`
+	Ground   string         `json:"ground"` // application id or another code
+	State    FetchState     `json:"state"`
+	Done     []footage.Span `json:"done,omitempty"` // in the vault
+	Bytes    int64          `json:"bytes"`
+	Attempts int            `json:"attempts,omitempty"` // in a row that brought nothing
+	Next     time.Time      `json:"next,omitzero"`      // not before
+	Reason   string         `json:"reason,omitempty"`   // why it failed or waits
+	Asked    time.Time      `json:"asked"`
+	Ended    time.Time      `json:"ended,omitzero"`
+}
+
+// FetchState is how far a fetch is.
+type FetchState string
+
+// The states of a fetch.
+const (
+	FetchWaiting FetchState = "waiting"
+	FetchDone    FetchState = "done"    // everything that the NVR lists is in the vault
+	FetchPartial FetchState = "partial" // some of what it lists could not be had
+	FetchFailed  FetchState = "failed"
+)
+
+// Over says whether nothing more comes.
+func (s FetchState) Over() bool { return s != FetchWaiting }
