@@ -7,6 +7,8 @@ package centre
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -259,4 +261,31 @@ func (c *Centre) Restored(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return inc.ID, nil
+}
+
+// BrokerCertificate writes broker.pem, broker.key and ca.pem for an external broker into a directory, and says until
+// when they are good. Appliances believe no other authority.
+func (c *Centre) BrokerCertificate(names []string, dir string) (until time.Time, err error) {
+	cert, err := c.authority.Server(names, c.clock.Now().Wall)
+	if err != nil {
+		return until, err
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		return until, err
+	}
+	encode := func(kind string, b ...[]byte) (out []byte) {
+		for _, x := range b {
+			out = append(out, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: x})...)
+		}
+		return out
+	}
+	err = errors.Join(
+		keyfile.Write(filepath.Join(dir, "broker.key"), encode("PRIVATE KEY", key), 0o600),
+		keyfile.Write(filepath.Join(dir, "broker.pem"), encode("CERTIFICATE", cert.Certificate...), 0o644),
+		keyfile.Write(filepath.Join(dir, "ca.pem"), encode("CERTIFICATE", c.authority.Root().Raw), 0o644))
+	if err != nil {
+		return until, fmt.Errorf("write the broker's certificate: %w", err)
+	}
+	return cert.Leaf.NotAfter, nil
 }

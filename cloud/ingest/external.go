@@ -40,13 +40,13 @@ const (
 func (e External) Run(ctx context.Context, g *Ingest) error {
 	pause := firstPause
 	for ctx.Err() == nil {
-		began := time.Now()
+		began, before := time.Now(), g.messages.Load()
 		err := e.session(ctx, g)
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(began) > longestPause {
-			pause = firstPause
+		if time.Since(began) > longestPause || g.messages.Load() != before {
+			pause = firstPause // it was of use: come back soon
 		}
 		g.log.Warn("connection to the broker lost", "broker", e.URL, "error", err)
 		select { // full jitter: a thousand consumers do not come back at once

@@ -63,7 +63,7 @@ func (m *maker) leaf(d ledger.Draft) (protocol.Leaf, []ledger.OpenPart) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	b, err := p.Encode(ledger.Place{Seq: m.next, At: m.at, Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}}, 0)
+	b, err := p.Encode(ledger.Place{Seq: m.next, At: m.at, Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -151,7 +151,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 	box := protocol.NewBox("campuskeep/"+u.o.ID, &ledgerLog{s: u.o.Store, log: u.o.Log}, memory{u: u, ctx: ctx}, protocol.Remembered{Incarnation: u.remembered.Incarnation, Witnessed: u.remembered.Witnessed}, id.trust, nonce)
 	pause := firstPause
 	for {
-		began := u.mono()
+		began, before := u.mono(), box.Acknowledged()
 		err := u.session(ctx, box)
 		box.Disconnected()
 		u.update(func(s *Status) { s.Connected, s.InStep, s.Fault = false, false, faultOf(err) })
@@ -159,8 +159,8 @@ func (u *Uplink) Run(ctx context.Context) error {
 			break
 		}
 		u.o.Log.Warn("no connection to the centre", "error", err)
-		if u.mono()-began >= steady {
-			pause = firstPause
+		if u.mono()-began >= steady || box.Acknowledged() != before {
+			pause = firstPause // it was of use: come back soon
 		}
 		u.renewIfDue(ctx, faultOf(err) == FaultRefused)
 		select {

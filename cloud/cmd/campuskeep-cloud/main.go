@@ -37,6 +37,7 @@ const usage = `campuskeep-cloud witnesses the ledgers of many schools.
   campuskeep-cloud check -c … -appliance ck-0417 [-export FILE] verify I8 against what "campuskeepd export-log" wrote;
                                                      without -export, what the centre holds by itself
   campuskeep-cloud restored -c …                     say that the database was restored from a copy
+  campuskeep-cloud certificate -c … -names HOST,… -o DIR   certificate of our authority for an external broker, 90 days
   campuskeep-cloud example                           print a commented configuration
   campuskeep-cloud version
 `
@@ -58,6 +59,7 @@ func main() {
 type options struct {
 	file, appliance, school, export string
 	id, user, name, roles           string
+	names, dir                      string
 	verbose                         bool
 }
 
@@ -77,6 +79,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	flags.StringVar(&o.user, "user", "", "init, person: log-in name")
 	flags.StringVar(&o.name, "name", "", "init, person: name")
 	flags.StringVar(&o.roles, "roles", string(account.RoleCentreStaff), "person: centre_staff, centre_administrator, or both with a comma")
+	flags.StringVar(&o.names, "names", "", "certificate: host names and addresses of the broker, with commas")
+	flags.StringVar(&o.dir, "o", "", "certificate: directory for broker.pem, broker.key and ca.pem")
 	flags.BoolVar(&o.verbose, "v", false, "log more")
 	if err := flags.Parse(args[1:]); err != nil {
 		return exitUsage
@@ -134,6 +138,8 @@ func (o options) missing(command string) string {
 		return "-appliance is needed, e.g. -appliance ck-0417"
 	case command == "person" && (o.user == "" || o.name == ""):
 		return "-user and -name are needed; the password is read from standard input"
+	case command == "certificate" && (o.names == "" || o.dir == ""):
+		return "-names and -o are needed"
 	case command == "init" && (o.user == "") != (o.name == ""):
 		return "-user and -name go together"
 	}
@@ -151,7 +157,7 @@ func read(file string) (centre.Config, error) {
 
 type command func(ctx context.Context, c *centre.Centre, o options, in io.Reader, out io.Writer) error
 
-var commands = map[string]command{"run": serve, "init": initialise, "person": person, "token": token, "check": check, "restored": restored}
+var commands = map[string]command{"run": serve, "init": initialise, "person": person, "token": token, "check": check, "restored": restored, "certificate": certificate}
 
 // errFound: the check has printed what is wrong.
 var errFound = errors.New("the check found something")
@@ -241,5 +247,14 @@ func restored(ctx context.Context, c *centre.Centre, _ options, _ io.Reader, out
 		return err
 	}
 	fmt.Fprintf(out, "incarnation %s\n", inc)
+	return nil
+}
+
+func certificate(_ context.Context, c *centre.Centre, o options, _ io.Reader, out io.Writer) error {
+	until, err := c.BrokerCertificate(strings.Split(o.names, ","), o.dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "until %s\n", until.Format("2006-01-02T15:04:05Z07:00"))
 	return nil
 }

@@ -294,3 +294,5 @@ func TestCentreRestoredFromYesterdaysCopy(t *testing.T) {
 	stop(t, "uplink", disconnect)
 	checkI8(t, c, b)
 }
+
+func storeFilter(query string) store.ApplicationFilter { return store.ApplicationFilter{Query: query} }

@@ -134,7 +134,7 @@ func (s *sim) write(n int) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		leaf, err := p.Encode(ledger.Place{Seq: s.disk.Size(), At: s.wall(), Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}}, 0)
+		leaf, err := p.Encode(ledger.Place{Seq: s.disk.Size(), At: s.wall(), Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}})
 		if err != nil {
 			s.t.Fatal(err)
 		}
