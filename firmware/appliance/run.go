@@ -55,9 +55,9 @@ func (a *Appliance) Run(ctx context.Context) error {
 	defer stopNotes()
 	noted := make(chan error, 1)
 	go func() { noted <- a.notes.run(telling, a) }()
-	clean, err := a.endedCleanly(ctx)
+	clean, err := a.endedCleanly(ground)
 	if err == nil {
-		err = a.enter(ctx, "system.start", "", map[string]any{"version": Version, "clean": clean})
+		err = a.enter(ground, "system.start", "", map[string]any{"version": Version, "clean": clean})
 	}
 	if err == nil {
 		err = a.runRooms(upper)
