@@ -79,7 +79,7 @@ func Server(t testing.TB) string {
 	run := func(program string, args ...string) *exec.Cmd {
 		c := exec.Command(filepath.Join(bin, program), args...)
 		c.SysProcAttr, c.Dir = attr, dir
-		c.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME="+dir)
+		c.Env = []string{"LC_ALL=C.UTF-8", "HOME=" + dir, "PATH=/usr/bin:/bin"}
 		return c
 	}
 	data := filepath.Join(dir, "data")
