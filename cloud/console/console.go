@@ -135,27 +135,12 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			}
 			return id
 		},
-		"tone": func(s store.Status) string {
-			switch s {
-			case store.StatusForked, store.StatusDenied:
-				return "bad"
-			case store.StatusSilent, store.StatusBehind, store.StatusAlarm:
-				return "warn"
-			case store.StatusNew:
-				return "mute"
-			}
-			return "ok"
-		},
+		"tone": tone,
 		"toneIcon": func(s store.Status) string {
-			switch s {
-			case store.StatusForked, store.StatusDenied:
-				return "bad"
-			case store.StatusSilent, store.StatusBehind, store.StatusAlarm:
-				return "warn"
-			case store.StatusNew:
-				return "info"
+			if t := tone(s); t != "mute" {
+				return t
 			}
-			return "ok"
+			return "info"
 		},
 		"appTone": func(s store.ApplicationState) string {
 			switch s {
@@ -181,4 +166,17 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			return 0
 		},
 	}
+}
+
+// tone is how much a school's state calls for somebody.
+func tone(s store.Status) string {
+	switch s {
+	case store.StatusForked, store.StatusDenied:
+		return "bad"
+	case store.StatusSilent, store.StatusBehind, store.StatusAlarm:
+		return "warn"
+	case store.StatusNew:
+		return "mute"
+	}
+	return "ok"
 }

@@ -1,0 +1,292 @@
+package console
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"campuskeep/cloud/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/login"
+	"campuskeep/shared/web"
+)
+
+var noon = time.Date(2026, 5, 20, 4, 0, 0, 0, time.UTC)
+
+type still struct{ at *time.Duration }
+
+func (s still) Now() clock.Reading {
+	return clock.Reading{Wall: noon.Add(*s.at), Boot: "b", Mono: time.Hour + *s.at, State: clock.Trusted}
+}
+
+// filled is a real database with one school's worth of what ingest would have derived.
+type filled struct{ store.Store }
+
+var theSchool = store.School{Appliance: "ck-0417", Name: "青榆实验学校", Status: store.StatusForked, Epoch: 1, Witnessed: 90, Claimed: 100, Root: "abc=",
+	WitnessedAt: noon, LastContact: noon, Online: true, EnrolledAt: noon, OpenAlarms: 1}
+
+var theApplication = store.Application{Appliance: "ck-0417", School: "青榆实验学校", ID: "a2026-0001", State: store.AppSubmitted, Applicant: "p005", Purpose: "查看车棚<b>",
+	Spans: []store.Span{{From: noon.Add(-time.Hour), To: noon}}, SubmittedAt: noon, ChangedAt: noon, Way: "view",
+	Steps: []store.Entry{{Seq: 7, Entry: ledger.Entry{Kind: "application.submitted", At: noon, Actor: ledger.Actor{ID: "p005"}}}}}
+
+func (filled) ListSchools(context.Context, time.Time) ([]store.School, error) {
+	return []store.School{theSchool}, nil
+}
+func (filled) School(_ context.Context, id string, _ time.Time) (store.School, error) {
+	if id != theSchool.Appliance {
+		return store.School{}, store.ErrNotFound
+	}
+	return theSchool, nil
+}
+func (filled) Applications(context.Context, store.ApplicationFilter, int, int) (store.ApplicationPage, error) {
+	return store.ApplicationPage{Items: []store.Application{theApplication}, Total: 1}, nil
+}
+func (filled) Application(context.Context, string, string) (store.Application, error) {
+	return theApplication, nil
+}
+func (filled) AttendanceToday(context.Context, string, string) (store.AttendanceDay, error) {
+	return store.AttendanceDay{Date: "2026-05-20", Students: 3, Present: 2, Late: 1, Classes: []store.ClassDay{{Class: "2024-03", Present: 2, Late: 1}}}, nil
+}
+func (filled) Entries(context.Context, string, store.EntryFilter, store.Page) ([]store.Entry, error) {
+	return []store.Entry{{Seq: 8, Mark: "json", StoredAt: noon}, theApplication.Steps[0]}, nil
+}
+func (filled) Alarms(context.Context, string, bool, int) ([]store.Alarm, error) {
+	return []store.Alarm{{ID: 1, Appliance: "ck-0417", School: "青榆实验学校", Kind: "log.forked", At: noon, Epoch: 1, Ours: []byte("ours"), Theirs: []byte("theirs")}}, nil
+}
+
+type tokens struct{ asked []string }
+
+func (t *tokens) Token(_ context.Context, id, _ string) (string, time.Time, error) {
+	t.asked = append(t.asked, id)
+	return "one-time", noon.Add(24 * time.Hour), nil
+}
+func (t *tokens) Deny(context.Context, string, string) error { return nil }
+
+const password = "correct horse battery"
+
+type site struct {
+	*httptest.Server
+	c      *Console
+	at     time.Duration
+	key    []byte
+	tokens *tokens
+	store  store.Store
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "centre.db"), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &site{key: make([]byte, 32), tokens: &tokens{}, store: filled{db}}
+	for _, p := range []struct {
+		id, user string
+		role     account.Role
+	}{{"c001", "staff", account.RoleCentreStaff}, {"c002", "admin", account.RoleCentreAdmin}} {
+		if _, err := Add(t.Context(), db, s.key, p.id, p.user, "常远舟", []account.Role{p.role}, password); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.c, err = New(Deps{Log: slog.New(slog.DiscardHandler), Clock: still{&s.at}, Zone: time.FixedZone("CST", 8*3600), Office: "云汀区教育局", Version: "t", Store: s.store, Enrol: s.tokens, Key: s.key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = httptest.NewTLSServer(s.c.Handler())
+	t.Cleanup(s.Close)
+	return s
+}
+
+// browser keeps cookies and does not follow redirects.
+func (s *site) browser(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+}
+
+func (s *site) login(t *testing.T, b *http.Client, user, id, pass string) int {
+	t.Helper()
+	now := still{&s.at}.Now().Wall
+	status, _ := s.post(t, b, "/login", url.Values{"user": {user}, "password": {pass}, "code": {login.Code(Secret(s.key, id), login.Step(now))}})
+	return status
+}
+
+func (s *site) post(t *testing.T, b *http.Client, path string, form url.Values) (int, string) {
+	t.Helper()
+	return read(t)(b.PostForm(s.URL+path, form))
+}
+
+func (s *site) get(t *testing.T, b *http.Client, path string) (int, string) {
+	t.Helper()
+	return read(t)(b.Get(s.URL + path))
+}
+
+func read(t *testing.T) func(*http.Response, error) (int, string) {
+	return func(r *http.Response, err error) (int, string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode, string(body)
+	}
+}
+
+// Covers F11, M3: password and code are both needed, a code is good once, and guessing locks the name.
+func TestLogInAtTheCentre(t *testing.T) {
+	s := newSite(t)
+	b := s.browser(t)
+	if got, _ := s.get(t, b, "/"); got != http.StatusSeeOther {
+		t.Errorf("without a session / answers %d, want the way to the log-in page", got)
+	}
+	if got := s.login(t, b, "staff", "c001", "wrong password"); got != http.StatusUnauthorized {
+		t.Errorf("wrong password: %d", got)
+	}
+	if got, _ := s.post(t, b, "/login", url.Values{"user": {"staff"}, "password": {password}, "code": {"000000"}}); got != http.StatusUnauthorized {
+		t.Errorf("wrong code: %d", got)
+	}
+	if got := s.login(t, b, "staff", "c001", password); got != http.StatusSeeOther {
+		t.Fatalf("right log-in: %d", got)
+	}
+	if got, body := s.get(t, b, "/"); got != http.StatusOK || !strings.Contains(body, "青榆实验学校") {
+		t.Errorf("overview: %d", got)
+	}
+	if got := s.login(t, s.browser(t), "staff", "c001", password); got != http.StatusUnauthorized {
+		t.Errorf("the same code again: %d", got)
+	}
+	if got, _ := s.post(t, b, "/logout", nil); got != http.StatusSeeOther {
+		t.Errorf("log-out: %d", got)
+	}
+	if got, _ := s.get(t, b, "/"); got != http.StatusSeeOther {
+		t.Errorf("after the log-out / answers %d", got)
+	}
+	guesser := s.browser(t)
+	for range login.AccountLock.Free + 1 {
+		s.at += 5 * time.Second
+		s.login(t, guesser, "admin", "c002", "wrong password")
+	}
+	s.at += 5 * time.Second
+	if got := s.login(t, guesser, "admin", "c002", password); got != http.StatusUnauthorized {
+		t.Errorf("a locked name got in: %d", got)
+	}
+	audit, err := s.store.ListAudit(t.Context(), 100)
+	if err != nil || len(audit) < 4 {
+		t.Errorf("the centre's log has %d lines, %v", len(audit), err)
+	}
+}
+
+// Covers F12: every route answers each role as the permission table says; none is forgotten.
+func TestEveryRoutePassesThePermissionTable(t *testing.T) {
+	s := newSite(t)
+	roles := map[account.Role]*http.Client{account.RoleCentreStaff: s.browser(t), account.RoleCentreAdmin: s.browser(t)}
+	s.login(t, roles[account.RoleCentreStaff], "staff", "c001", password)
+	s.login(t, roles[account.RoleCentreAdmin], "admin", "c002", password)
+	ids := map[account.Role]string{account.RoleCentreStaff: "c001", account.RoleCentreAdmin: "c002"}
+	nobody := s.browser(t)
+	for _, rt := range s.c.routes {
+		if rt.Action == account.ActPublic || strings.HasSuffix(rt.Pattern, "/logout") {
+			continue
+		}
+		method, path, _ := strings.Cut(rt.Pattern, " ")
+		path = strings.NewReplacer("{$}", "", "{id}", "ck-0417", "{app}", "a2026-0001", "{alarm}", "1").Replace(path)
+		call := func(b *http.Client) int {
+			s.at += time.Second // the address limiter is not the subject
+			if method == http.MethodPost {
+				got, _ := s.post(t, b, path, nil)
+				return got
+			}
+			got, _ := s.get(t, b, path)
+			return got
+		}
+		if got := call(nobody); got != http.StatusSeeOther && got != http.StatusUnauthorized {
+			t.Errorf("%s: nobody gets %d", rt.Pattern, got)
+		}
+		for role, b := range roles {
+			actor := account.Actor{ID: ids[role], Roles: []account.Role{role}, SecondFactor: true}
+			want := account.May(actor, rt.Action, account.Subject{Person: actor.ID, Appliance: "ck-0417"}, noon).Allowed
+			if got := call(b); (got != http.StatusForbidden) != want {
+				t.Errorf("%s: %s gets %d, allowed: %v", rt.Pattern, role, got, want)
+			}
+		}
+	}
+}
+
+// A route without a permission cannot be built.
+func TestARouteWithoutAPermissionFails(t *testing.T) {
+	_, err := web.Router([]web.Route[*call]{{Pattern: "GET /x", Handle: (*call).overview}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "has no permission") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Every page renders in both languages with real content, without a missing word, and escapes what schools sent.
+func TestPagesInBothLanguages(t *testing.T) {
+	s := newSite(t)
+	staff, admin := s.browser(t), s.browser(t)
+	s.login(t, staff, "staff", "c001", password)
+	s.login(t, admin, "admin", "c002", password)
+	for _, lang := range []string{"zh-CN", "en"} {
+		for path, b := range map[string]*http.Client{"/": staff, "/schools/ck-0417": staff, "/schools/ck-0417/log": staff, "/applications": staff, "/schools/ck-0417/applications/a2026-0001": staff,
+			"/alarms": staff, "/account": staff, "/enrol": admin, "/audit": admin, "/login": admin, "/schools/none": staff} {
+			if got, _ := s.post(t, b, "/language", url.Values{"lang": {lang}, "back": {path}}); got != http.StatusSeeOther {
+				t.Fatalf("language switch: %d", got)
+			}
+			got, body := s.get(t, b, path)
+			if want := map[bool]int{true: http.StatusNotFound, false: http.StatusOK}[path == "/schools/none"]; got != want {
+				t.Errorf("%s %s: %d, want %d", lang, path, got, want)
+			}
+			if strings.Contains(body, "⟦") || strings.Contains(body, "<no value>") || strings.Contains(body, "查看车棚<b>") || strings.Contains(body, " style=") {
+				t.Errorf("%s %s: missing word, unescaped text or inline style", lang, path)
+			}
+			if !strings.Contains(body, `lang="`+lang+`"`) {
+				t.Errorf("%s is not in %s", path, lang)
+			}
+		}
+	}
+}
+
+// Covers M1: a token is made for a well-formed appliance only, and shown once.
+func TestEnrolForm(t *testing.T) {
+	s := newSite(t)
+	b := s.browser(t)
+	s.login(t, b, "admin", "c002", password)
+	if got, body := s.post(t, b, "/enrol", url.Values{"id": {"CK 1"}, "school": {"x"}}); got != http.StatusUnprocessableEntity || strings.Count(body, `class="err"`) != 2 {
+		t.Errorf("bad form: %d, want both fields marked", got)
+	}
+	if len(s.tokens.asked) != 0 {
+		t.Errorf("a token was made: %v", s.tokens.asked)
+	}
+	if got, body := s.post(t, b, "/enrol", url.Values{"id": {"ck-0418"}, "school": {"城东小学"}}); got != http.StatusOK || !strings.Contains(body, "one-time") {
+		t.Errorf("good form: %d", got)
+	}
+	_, body := s.get(t, b, "/enrol")
+	if strings.Contains(body, "one-time") {
+		t.Error("the token is shown again")
+	}
+}
