@@ -44,13 +44,21 @@ func drawArrival(b gate.Board, w, h int, p ui.Printer) *arrival {
 	if from >= to || len(b.Arrivals) == 0 {
 		return a
 	}
+	// Who looks in the afternoon sees the afternoon too.
+	now := int(b.Now.Wall.Sub(b.Day.At(0)) / time.Minute)
+	to = max(to, min(now, b.Hours.Closes))
 	at := func(m int) string { return p.Clock(b.Day.At(m)) }
 	x := func(m int) int { return (m - from) * w / (to - from) }
-	now := int(b.Now.Wall.Sub(b.Day.At(0)) / time.Minute)
 	a.From, a.To, a.Bell, a.BellX = at(from), at(to), at(b.Hours.Bell), x(b.Hours.Bell)
-	a.NowX, a.Now = x(min(max(now, from), to)), p.Clock(b.Now.Wall)
-	a.NowLeft = a.NowX > w/2
-	for m := from; m <= to; m += 15 {
+	if now >= from && now <= to {
+		a.NowX, a.Now = x(now), p.Clock(b.Now.Wall)
+		a.NowLeft = a.NowX > w/2
+	}
+	step := 15
+	if to-from > 3*60 {
+		step = 60
+	}
+	for m := from; m <= to; m += step {
 		if m != b.Hours.Bell {
 			a.Ticks = append(a.Ticks, arrivalTick{x(m), at(m)})
 		}
@@ -70,7 +78,7 @@ func drawArrival(b gate.Board, w, h int, p ui.Printer) *arrival {
 		fmt.Fprintf(&line, "%d,%d ", x(m), a.Base-sum*h/max(1, a.Top))
 		if n > 0 {
 			tall := n * h / (2 * most) // at most half: the curve is the strong series
-			a.Bars = append(a.Bars, arrivalBar{x(m), a.Base - tall, max(2, w/(to-from)-2), tall})
+			a.Bars = append(a.Bars, arrivalBar{x(m), a.Base - tall, max(1, w/(to-from)-2), tall})
 		}
 	}
 	a.Points = line.String()

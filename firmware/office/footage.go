@@ -205,12 +205,12 @@ func forecast(p ui.Printer, k Keeping) *forecastView {
 	shown := min(k.Days, ribDays)
 	f := &forecastView{X: ui.Pct(1 - shown/ribDays), W: ui.Pct(shown / ribDays), Short: k.Days < lineDays, Daily: p.T("footage.daily", p.Bytes(k.DailyBytes))}
 	days := fmt.Sprintf("%.1f", k.Days)
-	if k.Days > 999 {
-		days = "999+"
-	}
-	if f.Short {
+	switch {
+	case k.Days > 365:
+		f.Text = p.T("footage.forecast.years", p.Bytes(int64(k.Total)))
+	case f.Short:
 		f.Text = p.T("footage.forecast.short", p.Bytes(int64(k.Total)), days, fmt.Sprintf("%.1f", lineDays-k.Days))
-	} else {
+	default:
 		f.Text = p.T("footage.forecast", p.Bytes(int64(k.Total)), days, fmt.Sprintf("%.1f", k.Days-lineDays))
 	}
 	return f

@@ -96,11 +96,7 @@ func (c *call) logQuery(f url.Values) (store.Query, error) {
 	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
 		errs.Add("to", "err.from_after_to")
 	}
-	for _, g := range logGroups {
-		if g.name == f.Get("group") {
-			q.Kinds = g.kinds
-		}
-	}
+	q.Kinds = groupKinds(f.Get("group"))
 	if cam := f.Get("camera"); cam != "" {
 		if _, ok := c.o.d.Site.Camera(cam); !ok {
 			errs.Add("camera", "err.unknown_camera")
@@ -118,6 +114,20 @@ func (c *call) logQuery(f url.Values) (store.Query, error) {
 		c.resolve(text, &q)
 	}
 	return q, errs.Err()
+}
+
+// byPeople are the groups that the page begins with: what people did. Taps and recordings are thousands a day
+// and stand in groups of their own.
+var byPeople = []string{"footage", "refused", "application", "login", "search", "change"}
+
+// groupKinds are the kinds of a group; "all" and unknown names limit nothing.
+func groupKinds(name string) (kinds []ledger.Kind) {
+	for _, g := range logGroups {
+		if g.name == name || name == "" && slices.Contains(byPeople, g.name) {
+			kinds = append(kinds, g.kinds...)
+		}
+	}
+	return kinds
 }
 
 // nobody stands for a name that nobody has: the search then finds nothing, rather than everything.
@@ -251,10 +261,11 @@ func (o *Office) chips(c *call, v *logView, q store.Query) {
 		}
 		return "/log?" + x.Encode()
 	}
-	v.Chips = append(v.Chips, chip{c.p.T("app.all"), with(""), f.Get("group") == ""})
+	v.Chips = append(v.Chips, chip{c.p.T("log.group.people"), with(""), f.Get("group") == ""})
 	for _, g := range logGroups {
 		v.Chips = append(v.Chips, chip{c.p.T("log.group." + g.name), with(g.name), f.Get("group") == g.name})
 	}
+	v.Chips = append(v.Chips, chip{c.p.T("app.all"), with("all"), f.Get("group") == "all"})
 }
 
 func cloneValues(v url.Values) url.Values {
@@ -309,6 +320,8 @@ func (c *call) logRow(e ledger.Entry) logRow {
 		r.Detail = c.p.Span(d.Hour, d.Hour.Add(time.Hour))
 	case d.Outcome != "":
 		r.Detail = c.p.K("att.", d.Outcome)
+	case e.Kind == "reader.state":
+		r.Detail = c.p.K("reader.", d.State)
 	case d.State != "":
 		r.Detail = c.p.K("state.", d.State)
 	case d.Entry != nil:
@@ -328,7 +341,7 @@ func (c *call) logRow(e ledger.Entry) logRow {
 	switch e.Kind {
 	case "access.refused", "login.refused", "login.locked":
 		r.Tone, r.Icon, r.Edge = "bad", "bad", "bad"
-		r.Result = c.p.T("log.refused", c.p.K("", d.Reason))
+		r.Result = c.p.T("log.refused", c.reason(e.Kind, d.Reason))
 		if d.Action != "" {
 			r.What = c.p.K("action.", d.Action)
 		}
@@ -341,6 +354,14 @@ func (c *call) logRow(e ledger.Entry) logRow {
 		r.Result = gapName(c.p, footage.Cause(d.Cause))
 	}
 	return r
+}
+
+// reason is why something was refused: a key of the catalogue, or a code of the log-in page.
+func (c *call) reason(k ledger.Kind, code string) string {
+	if k == "access.refused" {
+		return c.p.K("", code)
+	}
+	return c.p.K("login.reason.", code)
 }
 
 // near is a time in the log: to the second today, else with its day.
@@ -372,6 +393,9 @@ func (c *call) subjectName(id string) string {
 	}
 	if _, ok := c.o.d.Site.Camera(id); ok {
 		return c.o.cameraName(id)
+	}
+	if name := c.o.readerName(id); name != id {
+		return name
 	}
 	return c.o.d.People.Name(id)
 }

@@ -60,7 +60,7 @@ func TestGapsAreShownAtTrueScaleWithTheirCause(t *testing.T) {
 	if row.Missing != known.Duration()+strange.Duration() || row.Percent == "100.00%" {
 		t.Errorf("missing %v, %s", row.Missing, row.Percent)
 	}
-	if name := row.Days[22].Name; !strings.Contains(name, "缺 13 小时（断电或重启）") {
+	if name := row.Days[22].Name; !strings.Contains(name, "缺 13 小时（"+gapName(chinese, footage.CausePowerOff)+"）") {
 		t.Errorf("the day is called %q", name)
 	}
 	if len(r.Gaps) != 2 || r.Gaps[0].Span != strange {

@@ -148,8 +148,8 @@ func (c *call) storageCell(k Keeping) stateCell {
 		return cell
 	}
 	cell.Value = c.p.T("today.storage.days", fmt.Sprintf("%.1f", k.Days))
-	if k.Days > 999 {
-		cell.Value = c.p.T("today.storage.days", "999+")
+	if k.Days > 365 {
+		cell.Value = c.p.T("today.storage.years")
 	}
 	most := max(lineDays*1.2, min(k.Days, 90))
 	cell.Fill, cell.FillTone, cell.LineX = ui.Pct(min(1, k.Days/most)), "line", ui.Pct(lineDays/most)
