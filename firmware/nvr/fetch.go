@@ -20,6 +20,8 @@ const (
 	maxFetch = 24 * time.Hour
 	// maxTurn is how long a fetch keeps its turn; then a check may come between.
 	maxTurn = 10 * time.Minute
+	// rest is what may be missing at an end: seconds are all that an NVR tells, and the last one need not be full.
+	rest = 1100 * time.Millisecond
 	// maxBarren is how many attempts in a row may bring nothing before a fetch gives up.
 	maxBarren = 8
 )
@@ -145,9 +147,11 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 			if c.Play == Unknown {
 				return errUncalibrated
 			}
-			part := missing[0]
-			part.To = minTime(part.To, part.From.Add(maxTurn))
-			done, bytes, err := r.pull(ctx, l, c, f, part)
+			next := missing[0]
+			if end := next.From.Add(maxTurn); end.Before(next.To) {
+				next.To, next.last = end, false
+			}
+			done, bytes, err := r.pull(ctx, l, c, f, next)
 			f.Done, f.Bytes = append(f.Done, done...), f.Bytes+bytes
 			return err
 		})
@@ -169,7 +173,7 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 }
 
 // settle writes down how a fetch stands. What is in the vault is in Done, whatever happened behind it.
-func (r *Room) settle(ctx context.Context, f Fetch, missing []footage.Span, why error) error {
+func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) error {
 	now := r.o.Clock.Now().Wall.UTC()
 	f.Next, f.Reason = time.Time{}, reason(why)
 	switch {
@@ -225,16 +229,30 @@ func reason(err error) string {
 	return "offline"
 }
 
+// part is what has to be played. last says that nothing is recorded behind it: its last second need not be full.
+type part struct {
+	footage.Span
+	last bool
+}
+
 // missing is what the NVR lists of a fetch's span and is not in the vault yet.
-func (r *Room) missing(f Fetch) ([]footage.Span, error) {
-	listed, err := r.listed(f.Camera, f.Span)
+func (r *Room) missing(f Fetch) (out []part, err error) {
+	pieces, err := r.pieces(f.Camera, f.Span)
 	if err != nil {
 		return nil, err
 	}
-	var out []footage.Span
-	for _, s := range listed {
-		// Seconds are all that an NVR tells; a rest of one is none.
-		out = append(out, subtract(s, f.Done, 2*time.Second)...)
+	spans := make([]footage.Span, len(pieces))
+	for i, p := range pieces {
+		spans[i] = p.Span
+	}
+	for _, s := range joinSpans(spans, footage.Joined) {
+		for _, left := range subtract(s.Intersect(f.Span), f.Done, 100*time.Millisecond) {
+			p := part{left, left.To.Equal(s.To)}
+			if (p.last || left.From.Equal(s.From)) && left.Duration() <= rest {
+				continue
+			}
+			out = append(out, p)
+		}
 	}
 	return out, nil
 }
@@ -249,13 +267,6 @@ func (r *Room) listed(camera string, span footage.Span) ([]footage.Span, error) 
 		}
 	}
 	return joinSpans(out, footage.NVRJoined), err
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, 100*time.Millisecond) }

@@ -18,7 +18,7 @@ const (
 	fragmentTime = 2 * clockRate // a fragment closes after at most this, also inside a group of pictures
 	usualFrame   = clockRate / 25
 	// A picture does not stand for longer than this: behind it something is missing.
-	holeTime = 5 * clockRate
+	holeTime = 5 * clockRate / 2
 	// maxGroup is how much of one group of pictures is kept back until it is whole.
 	maxGroup = 64 << 20
 )
@@ -94,7 +94,7 @@ func (m *muxer) take(a AccessUnit) error {
 		}
 	}
 	if !m.begun {
-		m.begun, m.ticks = true, a.Ticks
+		m.begun, m.ticks, m.dts = true, a.Ticks, -1<<62
 	}
 	m.pts += int64(int32(a.Ticks - m.ticks))
 	m.ticks = a.Ticks

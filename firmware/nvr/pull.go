@@ -3,6 +3,8 @@ package nvr
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -24,7 +26,7 @@ type puller struct {
 	ctx  context.Context
 	c    Calibration
 	f    Fetch
-	part footage.Span
+	part part
 
 	mux     muxer
 	waiting []AccessUnit // until the place in time is known
@@ -36,7 +38,6 @@ type puller struct {
 
 	boot    string
 	session uint64
-	begins  time.Time // of the boot
 	writer  *vault.Writer
 	opened  int64  // ticks at which the segment began
 	init    []byte // of the segment
@@ -46,7 +47,7 @@ type puller struct {
 
 // pull plays a part and puts its whole groups of pictures into the vault. What it returns is durable there, also
 // beside an error.
-func (r *Room) pull(ctx context.Context, l *link, c Calibration, f Fetch, part footage.Span) ([]footage.Span, int64, error) {
+func (r *Room) pull(ctx context.Context, l *link, c Calibration, f Fetch, part part) ([]footage.Span, int64, error) {
 	p := &puller{r: r, ctx: ctx, c: c, f: f, part: part}
 	p.mux.emit = p.group
 	// A second more on both sides: digits are cut to seconds.
@@ -116,11 +117,13 @@ func (p *puller) place(a AccessUnit) error {
 		p.zero, p.doubt = p.part.From.Add(-time.Second), p.doubt+groupTime
 	}
 	p.placed = true
-	now := p.r.o.Clock.Now()
-	// Every playback is a boot of its own in the vault: it has one clock, which starts with it.
-	p.boot = fmt.Sprintf("%s-%d", p.f.ID, now.Wall.UnixNano())
-	p.session = uint64(now.Wall.UnixNano())
-	p.begins = p.zero.Add(-time.Second) // decoding may begin before the first picture is shown
+	// Every playback is a boot of its own in the vault: it has one clock, which starts with it. Its name owes nothing to
+	// our clock, which may stand still or step.
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	p.boot = fmt.Sprintf("%s-%x", p.f.ID, b)
+	p.session = binary.BigEndian.Uint64(b[:])
+	// The first picture stands a second after the start: decoding may begin before it is shown.
 	err := p.r.o.Anchor(p.ctx, clock.Anchor{Boot: p.boot, Mono: time.Second, UTC: p.zero, Uncertainty: p.doubt})
 	if err != nil {
 		return fmt.Errorf("anchor of fetch %s: %w", p.f.ID, err)
@@ -202,7 +205,11 @@ func (p *puller) end() error {
 		return nil
 	}
 	last := p.mux.pictures[len(p.mux.pictures)-1]
-	if p.zero.Add(fromTicks(last.pts)).Before(p.part.To.Add(-2 * time.Second)) {
+	need := p.part.To.Add(-fromTicks(p.mux.usual))
+	if p.part.last {
+		need = p.part.To.Add(-rest)
+	}
+	if p.zero.Add(fromTicks(last.pts)).Before(need) {
 		return nil // it broke off inside a group: that one is played again
 	}
 	if err := p.mux.finish(-1); err != nil && !errors.Is(err, ErrEnough) {

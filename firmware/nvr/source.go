@@ -60,10 +60,10 @@ func (s source) Segments(ctx context.Context, camera string, span footage.Span) 
 		taken[i] = p.Span
 	}
 	for _, p := range listed {
-		for _, rest := range subtract(p.Span, taken, 2*time.Second) {
+		for _, left := range subtract(p.Span, taken, footage.Joined) {
 			q := p
-			q.Span, q.Wall = rest, rest.From
-			q.From, q.To = time.Duration(rest.From.UnixNano()), time.Duration(rest.To.UnixNano())
+			q.Span, q.Wall = left, left.From
+			q.From, q.To = time.Duration(left.From.UnixNano()), time.Duration(left.To.UnixNano())
 			out = append(out, q)
 		}
 	}
