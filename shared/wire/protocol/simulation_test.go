@@ -44,7 +44,7 @@ type sim struct {
 	connected bool
 	acks      []acked
 	entries   int
-	units     int
+	since     []string // the centre's incarnations since the newest hello left
 }
 
 type image struct {
@@ -104,6 +104,9 @@ func (m memoryOf) Witnessed(cosigned []byte, size uint64) error {
 	return nil
 }
 func (m memoryOf) Met(inc string, acknowledged uint64) error {
+	if !slices.Contains(m.s.since, inc) {
+		m.s.t.Errorf("met incarnation %s, which the centre has not had since it was asked", inc)
+	}
 	m.s.memory = Remembered{Incarnation: inc}
 	return nil
 }
@@ -165,6 +168,9 @@ func (s *sim) do(o Out, err error) {
 	for _, m := range o.Send {
 		s.logf("box sends %s (%d bytes), size %d epoch %d acked %d", m.Channel, len(m.Body), s.disk.Size(), s.disk.epoch, s.box.acked)
 		s.up = append(s.up, packet{m.Channel, m.Body})
+		if m.Channel == wire.Hello {
+			s.since = []string{s.db.rows.inc.ID}
+		}
 	}
 }
 
@@ -178,6 +184,7 @@ func (s *sim) toCentre(p packet, crash string) {
 	s.db.fail = crash == "before"
 	ack, err := s.centre.Receive(context.Background(), "ck-0001", p.channel, p.body, s.wall())
 	s.db.fail = false
+	s.since = append(s.since, s.db.rows.inc.ID)
 	if err != nil {
 		if !errors.Is(err, errCrash) {
 			s.t.Errorf("the centre failed: %v", err)
@@ -307,6 +314,7 @@ func (s *sim) restoreCentre() {
 	if declared {
 		s.db.rows.inc = Incarnation{s.db.fresh(), s.wall()}
 	}
+	s.since = append(s.since, s.db.rows.inc.ID)
 	s.unnoticed = ""
 	if !declared {
 		s.unnoticed = s.db.rows.inc.ID
