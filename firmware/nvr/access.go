@@ -3,6 +3,7 @@ package nvr
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,8 @@ const (
 	firstAccess = 24 * time.Hour
 	maxLines    = 100_000
 	// maxAccess are the entries of one check; what is more is counted in a fault.
-	maxAccess = 200
+	maxAccess  = 200
+	maxAccount = 256 // bytes of an account's name
 )
 
 // readLog reads what is new in the NVR's log and finds out what its digits mean: the newest line is never in the
@@ -140,9 +142,15 @@ func (r *Room) accesses(l *link, lines []line, ours LogLine, from time.Time) (ou
 				data["camera"] = camera
 			}
 		}
-		d := r.draft("nvr.access", l.target.ID, data, ledger.Part{Name: "account", Owner: owner(l.target.ID), Plain: []byte(k.user)})
+		d := r.draft("nvr.access", l.target.ID, data)
+		if k.user != "" {
+			d.Sealed = []ledger.Part{{Name: "account", Owner: owner(l.target.ID), Plain: []byte(k.user[:min(len(k.user), maxAccount)])}}
+		}
 		d.Actor = ledger.Actor{ID: "outside"}
-		d.From = &ledger.From{Address: k.address, Device: l.target.ID}
+		d.From = &ledger.From{Device: l.target.ID}
+		if a, err := netip.ParseAddr(k.address); err == nil { // anything else is not an address, and may be anything
+			d.From.Address = a.String()
+		}
 		out = append(out, d)
 	}
 	return out

@@ -75,6 +75,9 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 			return prev, fmt.Errorf("camera %s: %w", camera, err)
 		}
 	}
+	if err := r.forget(ctx, l.target.Device); err != nil {
+		return prev, err
+	}
 	s.Calibration, s.Checked = c, s.Tried
 	entries := r.accesses(l, lines, ours, prev.LogTo)
 	return r.conclude(ctx, prev, s, entries)
@@ -164,6 +167,9 @@ func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at insta
 		return errors.New("not registered")
 	}
 	cam := r.o.Cameras()[i]
+	if cam.Retired {
+		return nil
+	}
 	track := mainTrack(channel)
 	pieces, locked, err := r.listing(ctx, l, c, at, l.target.ID, id, track)
 	if err != nil {
@@ -241,6 +247,9 @@ func (r *Room) judge(prev Report, rep *Report, c Calibration) (out []ledger.Draf
 	a, b := rep.Attestation, prev.Attestation
 	breach := func(kind string, s footage.Span) {
 		out = append(out, r.draft("nvr.breach", rep.Camera, map[string]any{"nvr": rep.NVR, "kind": kind, "from": s.From, "to": s.To, "days": a.Days}))
+	}
+	if a.Silent && !b.Silent && b.Pieces > 0 {
+		out = append(out, r.draft("nvr.fault", rep.NVR, map[string]any{"code": "silent", "camera": rep.Camera}))
 	}
 	if a.Ceiling() && !b.Ceiling() {
 		breach("ceiling", a.Over)
@@ -325,6 +334,27 @@ func (r *Room) dayRows(nvr, camera string, track int, pieces []footage.Placed) (
 		puts = append(puts, days.Put(key, d))
 	}
 	return puts, deletes, err
+}
+
+// forget drops what was listed of cameras that do not stand behind the NVR any more.
+func (r *Room) forget(ctx context.Context, d Device) error {
+	all, err := r.Reports()
+	if err != nil {
+		return err
+	}
+	for _, rep := range all {
+		if rep.NVR != d.ID || d.Cameras[rep.Channel] == rep.Camera {
+			continue
+		}
+		_, deletes, err := r.dayRows(d.ID, rep.Camera, rep.Track, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := r.o.Store.Commit(ctx, store.Change{Deletes: append(deletes, reports.Delete(rep.Camera))}); err != nil {
+			return fmt.Errorf("forget camera %s: %w", rep.Camera, err)
+		}
+	}
+	return nil
 }
 
 // piece is a record as everybody else sees it. Its file id is made of what identifies it on the NVR.

@@ -120,7 +120,7 @@ func TestACameraThatFallsSilent(t *testing.T) {
 	r.world.pass(3 * time.Hour)
 	r.check()
 	a := r.report().Attestation
-	if !a.Silent || len(a.Gaps) != 1 || len(r.entries("footage.gap")) != 0 {
+	if !a.Silent || len(a.Gaps) != 1 || len(r.entries("footage.gap")) != 0 || len(r.entries("nvr.fault")) != 1 {
 		t.Errorf("still open: %+v", a)
 	}
 	now := r.world.pass(time.Hour)
@@ -174,7 +174,7 @@ func TestAccessesPastUs(t *testing.T) {
 		{Code: "Operation/remoteLogin", User: "admin", Address: "192.168.1.50"},
 		{Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1},
 		{Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1},
-		{Code: "Operation/localPlayByFile", User: "admin", Channel: 3},
+		{Code: "Operation/localPlayByFile", Address: "not an address", Channel: 3},
 		{Code: "Operation/remoteLogout", User: "admin", Address: "192.168.1.50"},
 		{Code: "Exception/illegalLogin", User: "root", Address: "192.168.1.66"},
 		{Code: "Operation/remoteLogin", User: "keeper", Address: "192.168.1.66"}, // our account, from elsewhere
@@ -287,5 +287,23 @@ func TestFaultsOfAnswersAreEnteredOnceAndPass(t *testing.T) {
 		if s := r.check(); s.Fault != nvr.FaultNone {
 			t.Errorf("after %s: %+v", c.fault, s)
 		}
+	}
+}
+
+func TestACameraThatMovedAwayIsForgotten(t *testing.T) {
+	r := newRig(t, nil)
+	r.cameras = append(r.cameras, camera("c02"))
+	r.register()
+	r.check()
+	d := r.device()
+	d.Cameras = map[int]string{1: "c02"}
+	r.must(r.Put(t.Context(), account.System, d, nil))
+	r.check()
+	all, err := r.Reports()
+	if err != nil || len(all) != 1 || all[0].Camera != "c02" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if got, err := r.Source(r.vault.Source(r.places)).Segments(t.Context(), "c01", at(-day, 0)); err != nil || len(got) != 0 {
+		t.Errorf("%d pieces, %v", len(got), err)
 	}
 }

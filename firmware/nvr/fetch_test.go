@@ -130,7 +130,7 @@ func TestAFetchIsTakenUpAfterARestart(t *testing.T) {
 	span := at(-72*time.Hour, -72*time.Hour+15*time.Second)
 	f, err := r.Fetch(t.Context(), account.System, "c01", span, "a2026-0001")
 	r.must(err)
-	for restarts := 0; restarts < 2; restarts++ {
+	for range 2 {
 		done := len(f.Done)
 		from := time.Time{}
 		if done > 0 {

@@ -23,8 +23,6 @@ const (
 	maxGroup = 64 << 20
 )
 
-func toTicks(d time.Duration) int64 { return int64(d/time.Microsecond) * (clockRate / 1000) / 1000 }
-
 func fromTicks(t int64) time.Duration {
 	return time.Duration(t/clockRate)*time.Second + time.Duration(t%clockRate)*time.Second/clockRate
 }

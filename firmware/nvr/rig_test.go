@@ -99,6 +99,7 @@ func newRig(t *testing.T, change func(*sim.Options)) *rig {
 	r.up()
 	t.Cleanup(func() {
 		r.must(r.store.Check(context.Background(), func(f store.Finding) { t.Errorf("check: %v", f) }))
+		<-r.vault.Recovered()
 		r.must(r.vault.Check(context.Background(), vault.CheckOptions{Full: true}, func(f vault.Finding) { t.Errorf("check: %+v", f) }))
 		r.down()
 		r.must(r.nvr.Close())

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/timekeeper"
 	sim "campuskeep/scripts/sim/nvr"
 	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
 )
 
 func containsText(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }
@@ -116,5 +118,32 @@ func TestAClockThatCannotBeReadWithoutOurs(t *testing.T) {
 	}
 	if _, err := r.Fetch(t.Context(), account.System, "c01", at(-time.Hour, 0), "x"); !errors.Is(err, nvr.ErrNothing) {
 		t.Errorf("%v", err)
+	}
+}
+
+// An NVR that is not set from us is a witness of the time; one whose zone is wrong says nothing.
+func TestAnNVRTellsTheTime(t *testing.T) {
+	r := newRig(t, func(o *sim.Options) { o.Habits.Offset = 3 * time.Second })
+	mono := time.Hour
+	src := r.TimeSource("n01", func() time.Duration { return mono })
+	if _, err := src.Observe(t.Context()); !errors.Is(err, timekeeper.ErrSilent) {
+		t.Errorf("before it was ever checked: %v", err)
+	}
+	r.register()
+	r.check()
+	r.world.state = clock.Untrusted
+	o, err := src.Observe(t.Context())
+	if err != nil || o.UTC.Sub(noon.Add(3*time.Second)).Abs() > o.Uncertainty || o.Uncertainty > 2*time.Second || o.Origin != clock.OriginNVR || mono-o.Mono > time.Second {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if _, err := src.Observe(t.Context()); !errors.Is(err, timekeeper.ErrSilent) {
+		t.Errorf("asked again at once: %v", err)
+	}
+	mono += 2 * time.Hour
+	r.world.state = clock.Trusted
+	r.nvr.Set(func(h *sim.Habits, _ *sim.Faults) { h.Offset = 8 * time.Hour })
+	r.check()
+	if _, err := src.Observe(t.Context()); !errors.Is(err, timekeeper.ErrSilent) {
+		t.Errorf("with a wrong zone: %v", err)
 	}
 }

@@ -314,3 +314,24 @@ func TestPlayback(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// Many NVRs end a playback without a word: silence is an end too, and what came is there.
+func TestAPlaybackThatEndsInSilence(t *testing.T) {
+	t.Parallel()
+	n, d := start(t, nil)
+	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.EndSilently = true })
+	got := 0
+	from := noon.Add(-90 * time.Minute)
+	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(2*time.Second)), func(nvr.AccessUnit) error { got++; return nil })
+	if err != nil || got != 2*fps {
+		t.Errorf("%d pictures, %v", got, err)
+	}
+}
+
+func TestAddressesAreHostsAlone(t *testing.T) {
+	for _, a := range []string{"", "10.0.0.1", "ftp://10.0.0.1", "http://user:secret@10.0.0.1", "http://10.0.0.1/path", "http://10.0.0.1/?x=y"} {
+		if _, err := hikvision.Open(nvr.Target{Device: nvr.Device{Address: a}}); err == nil {
+			t.Errorf("%q was taken", a)
+		}
+	}
+}
