@@ -240,7 +240,7 @@ func describe(routes []route) ([]byte, error) {
 			op["security"] = []any{}
 		}
 		var params []any
-		for _, p := range strings.Split(path, "/") {
+		for p := range strings.SplitSeq(path, "/") {
 			if strings.HasPrefix(p, "{") {
 				params = append(params, map[string]any{"name": strings.Trim(p, "{}"), "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
 			}

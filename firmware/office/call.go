@@ -218,6 +218,9 @@ func (c *call) fault(status int, key string, fields fielderr.Errors) {
 		return
 	}
 	v := faultView{Title: c.p.T(key), Text: c.p.T(key + ".text"), Href: c.home(), Link: c.p.T("fault.home")}
+	if status == http.StatusGone {
+		v.Href, v.Link = "/footage", c.p.T("footage.title")
+	}
 	for _, f := range fields {
 		v.Fields = append(v.Fields, c.p.T(f.Rule, f.Args...))
 	}

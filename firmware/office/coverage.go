@@ -94,13 +94,6 @@ func (c *coverage) block(ctx context.Context, camera string, from, now time.Time
 	return runs, nil
 }
 
-// forget drops what is remembered of a camera: something was deleted, or found again.
-func (c *coverage) forget(camera string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.days, camera)
-}
-
 func merge(segs []footage.Placed) []footage.Span {
 	spans := make([]footage.Span, 0, len(segs))
 	for _, s := range segs {

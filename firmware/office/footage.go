@@ -292,7 +292,7 @@ func (o *Office) day(c *call, rib ribbon, camera string, day time.Time) (*dayVie
 	for _, r := range runs {
 		v.Recorded = append(v.Recorded, sc.bar(r))
 	}
-	for h := 0; h < 24; h++ {
+	for h := range 24 {
 		at := day.Add(time.Duration(h) * time.Hour)
 		q := url.Values{"camera": {camera}, "day": {day.Format(time.DateOnly)}, "t": {fmt.Sprintf("%02d:00", h)}}
 		b := sc.bar(footage.Span{From: at, To: at.Add(time.Hour)})

@@ -235,7 +235,7 @@ func (o *Office) rollPage(c *call) error {
 		r := pupilRow{No: i + 1, Name: o.d.People.Name(d.Student), Tone: "ok", Icon: "ok", Text: c.p.K("att.", d.Outcome)}
 		if !d.FirstIn.IsZero() {
 			r.Detail = c.p.T("roll.in", c.p.Clock(d.FirstIn))
-			v.Counts["in"]++
+			v.Counts["come"]++
 		}
 		for _, why := range d.Reasons {
 			if why != attendance.InOnTime {
@@ -266,7 +266,7 @@ func (o *Office) rollPage(c *call) error {
 			}
 		}
 	}
-	for _, k := range []string{"all", "in", "absent", "late", "leave"} {
+	for _, k := range []string{"all", "come", "absent", "late", "leave"} {
 		v.Tabs = append(v.Tabs, chip{Text: c.p.T("roll." + k), Href: fmt.Sprint(v.Counts[k])})
 	}
 	return c.page("roll", v.Class, v)

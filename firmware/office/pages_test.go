@@ -136,7 +136,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 			if i := strings.Index(r.body, "⟦"); i >= 0 {
 				t.Errorf("%s in %s: a text is missing: %s", p.name, lang, r.body[i:min(len(r.body), i+60)])
 			}
-			for _, bad := range []string{"<no value>", "%!", "ZgotmplZ", " style=", "onclick=", "<script>"} {
+			for _, bad := range []string{"<no value>", "%!", "{0}", "ZgotmplZ", " style=", "onclick=", "<script>"} {
 				if strings.Contains(r.body, bad) {
 					t.Errorf("%s in %s holds %q", p.name, lang, bad)
 				}

@@ -95,7 +95,7 @@ func (a *Assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // AcceptsGzip says whether the browser takes gzip.
 func AcceptsGzip(r *http.Request) bool {
-	for _, e := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+	for e := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
 		name, q, _ := strings.Cut(strings.TrimSpace(e), ";")
 		if name == "gzip" && strings.TrimSpace(q) != "q=0" {
 			return true
