@@ -22,6 +22,7 @@ import (
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
 )
 
@@ -151,10 +152,13 @@ func (c *call) fail(err error) {
 	var status int
 	key := ""
 	var fields fielderr.Errors
+	illegal, isIllegal := errors.AsType[*register.Illegal](err)
 	switch refused, isRefused := errors.AsType[*account.Refused](err); {
 	case isRefused:
 		c.refuse(refused)
 		return
+	case isIllegal: // the application went on meanwhile, or this step is not theirs
+		status, key, fields = http.StatusConflict, "fault.conflict", fielderr.Errors{{Field: "state", Rule: illegal.Rule}}
 	case errors.Is(err, errNoSession):
 		c.login()
 		return
