@@ -35,7 +35,7 @@ type Options struct {
 	OnTime  func(clock.Observation) // the centre's signed time; nil: nobody asks
 	Highest func() time.Time        // the highest time ever trusted; nil: unknown
 	Release string                  // version of this program
-	Log     *slog.Logger
+	Log     *slog.Logger            // nil: silent
 }
 
 // Timing of the connection. A pause is drawn between nothing and its bound (full jitter), so that a thousand
@@ -90,6 +90,9 @@ const (
 func New(o Options) (*Uplink, error) {
 	if !wire.ApplianceID(o.ID) {
 		return nil, fmt.Errorf("uplink: appliance id %q", o.ID)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	u := &Uplink{o: o, enrolled: make(chan struct{}, 1)}
 	u.http = u.httpClient()
