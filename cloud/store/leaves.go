@@ -112,6 +112,3 @@ func (x *tx) chain() (protocol.Cursor, []protocol.Piece, error) {
 	pieces, err := protocol.Pieces(x, c)
 	return c, pieces, err
 }
-
-// rootText writes a root as checkpoints do.
-func rootText(h tlog.Hash) string { return h.String() }

@@ -54,7 +54,9 @@ func TestAttestTellsHolesFromDeletions(t *testing.T) {
 	day := 24 * time.Hour
 	cam := Camera{ID: "c01", Policy: Policy{Days: 30}}
 	reading := clock.Reading{Wall: now, State: clock.Trusted}
-	piece := func(from, to time.Duration) Placed { return Placed{Span: Span{now.Add(from), now.Add(to)}, Anchored: true} }
+	piece := func(from, to time.Duration) Placed {
+		return Placed{Span: Span{now.Add(from), now.Add(to)}, Anchored: true}
+	}
 	known := []Gap{{Span: Span{now.Add(-31 * day), now.Add(-28 * day)}, Cause: CauseCameraOff}}
 	if a := Attest(cam, []Placed{piece(-28*day, 0)}, known, now.Add(-60*day), reading); a.Floor() || len(a.Gaps) != 1 || a.Gaps[0].Cause != CauseCameraOff {
 		t.Errorf("%+v", a)
