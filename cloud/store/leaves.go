@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire/protocol"
 )
