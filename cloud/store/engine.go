@@ -35,6 +35,8 @@ type DB struct {
 	write *sql.DB
 	read  *sql.DB // the same as write, or a pool that only reads
 
+	insertOne, insertMany *sql.Stmt // SQLite only, on the writing connection
+
 	mu    sync.Mutex
 	texts map[string]string // guarded by mu: statements in the engine's words
 }

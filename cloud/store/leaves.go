@@ -32,10 +32,13 @@ const (
 	MarkKind       = "kind"       // does not fit the table of kinds
 )
 
-// describe reads what a leaf says of itself.
-func describe(seq uint64, leaf []byte) (e ledger.Entry, mark string) {
+// describe reads what a leaf says of itself. e is complete only when mark is not empty, or whole asks for it.
+func describe(seq uint64, leaf []byte, whole func(ledger.Kind) bool) (e ledger.Entry, mark string) {
 	if leaf == nil {
 		return e, MarkHashOnly
+	}
+	if g, ok := ledger.Glance(leaf); ok && g.Seq == seq && !whole(g.Kind) {
+		return ledger.Entry{Seq: g.Seq, At: g.At, Kind: g.Kind, Subject: g.Subject}, ""
 	}
 	e, err := ledger.ParseEntry(leaf)
 	switch {
@@ -50,6 +53,9 @@ func describe(seq uint64, leaf []byte) (e ledger.Entry, mark string) {
 	}
 	return e, ""
 }
+
+// followed says whether entries of a kind change the row of an application.
+func followed(k ledger.Kind) bool { return strings.HasPrefix(string(k), appPrefix) }
 
 // plain keeps what may stand in a text column: an unknown kind could be anything.
 func plain(s string) string {
@@ -66,7 +72,7 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 	var about []ledger.Entry // entries of the register of use
 	for i, l := range leaves {
 		seq := first + uint64(i)
-		e, mark := describe(seq, l.Bytes)
+		e, mark := describe(seq, l.Bytes, followed)
 		rows[i] = leafRow{app: x.app, epoch: epoch, seq: seq, at: stored, stored: stored, kind: plain(string(e.Kind)), subject: plain(e.Subject), mark: mark, leaf: l.Bytes}
 		if l.Bytes == nil {
 			rows[i].hash = l.Hash[:]
@@ -74,7 +80,7 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 		if !e.At.IsZero() && e.At.Year() < 9999 {
 			rows[i].at = millis(e.At)
 		}
-		if mark == "" && strings.HasPrefix(string(e.Kind), appPrefix) {
+		if mark == "" && followed(e.Kind) {
 			about = append(about, e)
 		}
 	}

@@ -44,7 +44,14 @@ func OpenSQLite(ctx context.Context, path string, now time.Time) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), s.write.Close())
 	}
 	s.read.SetMaxOpenConns(8)
-	if err := s.open(ctx, now); err != nil {
+	err = s.open(ctx, now)
+	if err == nil {
+		s.insertOne, err = s.write.PrepareContext(ctx, insertLeaf)
+	}
+	if err == nil {
+		s.insertMany, err = s.write.PrepareContext(ctx, insertMany)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), s.Close())
 	}
 	return s, nil
@@ -61,17 +68,18 @@ const insertRows = 50
 var insertLeaf = "INSERT INTO leaves (app, epoch, seq, at, stored_at, kind, subject, mark, hash, leaf) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 var insertMany = insertLeaf + strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", insertRows-1)
 
-func insertValues(ctx context.Context, s *DB, conn *sql.Conn, _ *sql.Tx, rows []leafRow) (err error) {
+func insertValues(ctx context.Context, s *DB, _ *sql.Conn, tx *sql.Tx, rows []leafRow) error {
+	args := make([]any, 0, 10*insertRows)
 	for len(rows) > 0 {
-		n, query := 1, insertLeaf
+		n, stmt := 1, s.insertOne
 		if len(rows) >= insertRows {
-			n, query = insertRows, insertMany
+			n, stmt = insertRows, s.insertMany
 		}
-		args := make([]any, 0, 10*n)
+		args = args[:0]
 		for _, r := range rows[:n] {
 			args = append(args, r.values()...)
 		}
-		if _, err := conn.ExecContext(ctx, query, args...); err != nil {
+		if _, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, args...); err != nil {
 			return fmt.Errorf("insert leaves: %w", err)
 		}
 		rows = rows[n:]

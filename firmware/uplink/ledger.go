@@ -137,7 +137,7 @@ func (l *ledgerLog) items(seq uint64, leaf []byte) (out []wire.Item, err error) 
 	}
 	var parts []ledger.OpenPart
 	for i, c := range e.Sealed {
-		if !protocol.Released(e.Kind, c.Name) {
+		if !ledger.Released(e.Kind, c.Name) {
 			continue
 		}
 		if parts == nil {

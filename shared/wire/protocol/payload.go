@@ -78,22 +78,12 @@ func releases(l Leaf, it wire.Item) bool {
 		return false
 	}
 	e, err := ledger.ParseEntry(l.Bytes)
-	if err != nil || !Released(e.Kind, it.Name) {
+	if err != nil || !ledger.Released(e.Kind, it.Name) {
 		return false
 	}
 	for _, c := range e.Sealed {
 		if c.Name == it.Name && c.Owner == it.Owner {
 			return it.Op == wire.Erased || c.Opens(it.Salt, it.Plain)
-		}
-	}
-	return false
-}
-
-// Released says whether the table of kinds lets the centre have this part.
-func Released(k ledger.Kind, name string) bool {
-	for _, s := range ledger.Kinds[k].Sealed {
-		if s.Name == name {
-			return s.Released
 		}
 	}
 	return false
