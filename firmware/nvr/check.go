@@ -21,7 +21,7 @@ const (
 	wrongClock = time.Minute
 	// maxGapEntries of one camera and check; a camera that records by movement has thousands.
 	maxGapEntries = 32
-	// maxGaps are kept in a report.
+	// maxGaps are kept in a report; of more, only those that matter for the floor.
 	maxGaps = 500
 	// expiryTime is how long after setting an expiry what is too old may still be found.
 	expiryTime = 48 * time.Hour
@@ -236,8 +236,8 @@ func attest(cam footage.Camera, pieces []footage.Placed, before []footage.Gap, s
 		}
 	}
 	a = footage.Attest(cam, pieces, known, since, now)
-	if len(a.Gaps) > maxGaps {
-		a.Gaps = a.Gaps[len(a.Gaps)-maxGaps:]
+	if len(a.Gaps) > maxGaps { // a camera that records by movement; the long holes count when they grow old
+		a.Gaps = slices.DeleteFunc(a.Gaps, func(g footage.Gap) bool { return g.Span.Duration() <= footage.FloorSlack })
 	}
 	return a
 }

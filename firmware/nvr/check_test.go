@@ -307,3 +307,32 @@ func TestACameraThatMovedAwayIsForgotten(t *testing.T) {
 		t.Errorf("%d pieces, %v", len(got), err)
 	}
 }
+
+// A camera that records by movement has thousands of holes; none of them is an early deletion when it grows old.
+func TestACameraThatRecordsByMovement(t *testing.T) {
+	r := newRig(t, nil)
+	moving := func(now time.Time) (out []footage.Span) {
+		for at := now.Add(-30 * day).Truncate(2 * time.Hour); at.Before(now); at = at.Add(2 * time.Hour) {
+			for i := range 5 { // five short recordings, then quiet for more than an hour
+				from := at.Add(time.Duration(i) * 5 * time.Minute)
+				if to := from.Add(2 * time.Minute); to.Before(now) {
+					out = append(out, footage.Span{From: from, To: to})
+				}
+			}
+		}
+		return append(out, footage.Span{From: now.Add(-time.Minute), To: now})
+	}
+	r.nvr.Record(1, moving(noon)...)
+	r.register()
+	r.check()
+	if n := len(r.entries("footage.gap")); n > 40 {
+		t.Errorf("%d gaps entered", n)
+	}
+	for range 4 {
+		r.nvr.Record(1, moving(r.world.pass(95*time.Minute))...)
+		r.check()
+		if a := r.report().Attestation; a.Floor() || a.Ceiling() {
+			t.Fatalf("short of %+v, over %+v", a.Short, a.Over)
+		}
+	}
+}

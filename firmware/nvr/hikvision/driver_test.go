@@ -2,7 +2,13 @@ package hikvision_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
+	"math/big"
 	"strings"
 	"sync"
 	"testing"
@@ -53,8 +59,13 @@ func start(t *testing.T, change func(*sim.Options)) (*sim.NVR, nvr.Driver) {
 
 func open(t *testing.T, n *sim.NVR, user, password string) nvr.Driver {
 	t.Helper()
+	return pinned(t, n, user, password, "")
+}
+
+func pinned(t *testing.T, n *sim.NVR, user, password, pin string) nvr.Driver {
+	t.Helper()
 	d, err := hikvision.Open(nvr.Target{
-		Device: nvr.Device{ID: "n01", Driver: "hikvision", Address: n.Address(), RTSP: n.RTSPAddress()},
+		Device: nvr.Device{ID: "n01", Driver: "hikvision", Address: n.Address(), RTSP: n.RTSPAddress(), Pin: pin},
 		Login:  site.Login{User: user, Password: password},
 	})
 	if err != nil {
@@ -333,5 +344,40 @@ func TestAddressesAreHostsAlone(t *testing.T) {
 		if _, err := hikvision.Open(nvr.Target{Device: nvr.Device{Address: a}}); err == nil {
 			t.Errorf("%q was taken", a)
 		}
+	}
+}
+
+// Covers F11: an NVR that shows another certificate than the one that was pinned is told nothing.
+func TestACertificateIsPinned(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, unpinned := start(t, func(o *sim.Options) {
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	})
+	sum := sha256.Sum256(der)
+	good := pinned(t, n, "keeper", "right horse", strings.ToUpper(hex.EncodeToString(sum[:])))
+	if _, err := good.Info(t.Context()); err != nil {
+		t.Errorf("the right one: %v", err)
+	}
+	before := n.Counts().Requests
+	sum[0]++
+	bad := pinned(t, n, "keeper", "right horse", hex.EncodeToString(sum[:]))
+	for name, d := range map[string]nvr.Driver{"another one": bad, "nobody vouches": unpinned} {
+		if _, err := d.Info(t.Context()); err == nil || errors.Is(err, nvr.ErrRefused) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n.Counts().Requests != before {
+		t.Error("it was asked something")
+	}
+	if err := errors.Join(good.Close(), bad.Close()); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ package nvr
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -92,15 +93,17 @@ type Options struct {
 	FPS      int
 	Speed    float64 // of playback; 1 is real time
 	PageSize int     // records on a page at most
+	TLS      *tls.Config
 }
 
 // NVR is one running recorder. All methods may be called from any goroutine.
 type NVR struct {
-	o    Options
-	http *http.Server
-	ln   net.Listener
-	rtsp *rtspSide
-	end  chan struct{}
+	o      Options
+	http   *http.Server
+	ln     net.Listener
+	rtsp   *rtspSide
+	scheme string
+	end    chan struct{}
 
 	mu       sync.Mutex
 	habits   Habits
@@ -142,6 +145,10 @@ func Start(o Options) (*NVR, error) {
 	if n.ln, err = net.Listen("tcp", net.JoinHostPort(o.Listen, "0")); err != nil {
 		return nil, fmt.Errorf("sim nvr: %w", err)
 	}
+	n.scheme = "http"
+	if o.TLS != nil {
+		n.ln, n.scheme = tls.NewListener(n.ln, o.TLS), "https"
+	}
 	if n.rtsp, err = openRTSP(n, o.Listen); err != nil {
 		return nil, errors.Join(err, n.ln.Close())
 	}
@@ -162,7 +169,7 @@ func (n *NVR) Close() error {
 }
 
 // Address is where ISAPI is served, RTSPAddress where playback is.
-func (n *NVR) Address() string     { return "http://" + n.ln.Addr().String() }
+func (n *NVR) Address() string     { return n.scheme + "://" + n.ln.Addr().String() }
 func (n *NVR) RTSPAddress() string { return n.rtsp.server.NetListener().Addr().String() }
 
 // Set changes habits and faults.
