@@ -226,7 +226,7 @@ func data[T any](t *testing.T, e ledger.Entry) (v T) {
 // await looks again and again until the condition holds.
 func (r *rig) await(what string, ok func() bool) {
 	r.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
