@@ -2,7 +2,6 @@ package office
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
+	"campuskeep/shared/web"
 )
 
 // call is one request while it is answered: who asks, what May said, in which language.
@@ -51,7 +51,7 @@ var (
 func (c *call) api() bool { return strings.HasPrefix(c.r.URL.Path, "/api/") }
 
 func (c *call) from() ledger.From {
-	return ledger.From{Address: c.address.String(), Device: device(c.r.UserAgent())}
+	return ledger.From{Address: c.address.String(), Device: web.Device(c.r.UserAgent())}
 }
 
 func (c *call) who() account.Who {
@@ -96,20 +96,11 @@ func (c *call) html(status int, b []byte) {
 	c.send(status, b)
 }
 
-// send writes a whole answer, compressed when that helps and the browser takes it.
+// send writes a whole answer, compressed when that helps; a browser that went away is no fault of ours.
 func (c *call) send(status int, b []byte) {
-	h := c.w.Header()
-	h.Set("Vary", "Accept-Encoding, Cookie")
-	if len(b) > 1400 && ui.AcceptsGzip(c.r) {
-		var z bytes.Buffer
-		w := gzip.NewWriter(&z)
-		if _, err := w.Write(b); err == nil && w.Close() == nil {
-			h.Set("Content-Encoding", "gzip")
-			b = z.Bytes()
-		}
+	if err := web.Send(c.w, c.r, status, b); err != nil {
+		c.o.d.Log.Debug("browser went away", "path", c.r.URL.Path)
 	}
-	c.w.WriteHeader(status)
-	c.write(b)
 }
 
 // write sends bytes; a browser that went away is no fault of ours.
@@ -280,17 +271,3 @@ func (c *call) login() {
 }
 
 func (c *call) media() bool { return strings.HasPrefix(c.r.URL.Path, "/media/") }
-
-// local is the path a redirect may lead to: one of ours, nothing else.
-func local(path string) string {
-	u, err := url.Parse(path)
-	if err != nil || u.IsAbs() || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
-		strings.HasPrefix(u.Path, "//") || strings.ContainsAny(path+u.Path, "\\\r\n") {
-		return "/"
-	}
-	out := u.EscapedPath()
-	if u.RawQuery != "" {
-		out += "?" + u.RawQuery
-	}
-	return out
-}

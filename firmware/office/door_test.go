@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/web"
 )
 
 // Every answer carries the headers that keep pages and footage to themselves. Covers F10, F11.
@@ -161,7 +161,7 @@ func TestLeadingBackAfterLoggingIn(t *testing.T) {
 		t.Fatalf("%d %q", r.status, r.header.Get("Location"))
 	}
 	for next, want := range map[string]string{"/footage?day=1": "/footage?day=1", "https://elsewhere.example/": "/", "//elsewhere.example/": "/", `/\elsewhere.example`: "/", "javascript:alert(1)": "/", "": "/"} {
-		if got := local(next); got != want {
+		if got := web.Local(next); got != want {
 			t.Errorf("local(%q) = %q, want %q", next, got, want)
 		}
 	}
@@ -172,30 +172,14 @@ func TestLeadingBackAfterLoggingIn(t *testing.T) {
 	}
 }
 
-// A form longer than a form is not read; an address that asks without end is slowed down.
+// A form longer than a form is not read.
 func TestCapsAndLimits(t *testing.T) {
 	h := newHouse(t)
 	v := h.as("fan")
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
-	f.Set("reason", strings.Repeat("x", formBody))
+	f.Set("reason", strings.Repeat("x", web.FormBody))
 	if r := v.post("/applications/new", f); r.status != http.StatusRequestEntityTooLarge {
-		t.Errorf("%d bytes: %d", formBody, r.status)
-	}
-	l := newLimiter(1, 3)
-	a, b := netip.MustParseAddr("10.20.3.18"), netip.MustParseAddr("10.20.3.19")
-	for i, want := range []bool{true, true, true, false} {
-		if got := l.allow(a, 0); got != want {
-			t.Errorf("request %d: %v", i, got)
-		}
-	}
-	if !l.allow(b, 0) || !l.allow(a, time.Second) || l.allow(a, time.Second) {
-		t.Error("another address, or a second later, counts wrong")
-	}
-	for i := range 3 * maxBuckets {
-		l.allow(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 2*time.Second)
-	}
-	if len(l.buckets) > maxBuckets {
-		t.Errorf("%d buckets", len(l.buckets))
+		t.Errorf("%d bytes: %d", web.FormBody, r.status)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"campuskeep/shared/ui"
+
+	"campuskeep/shared/web"
 )
 
 // Whatever stands in ?next, one is led to a path of this page and nowhere else.
@@ -15,7 +17,7 @@ func FuzzLocal(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := local(s)
+		got := web.Local(s)
 		if !strings.HasPrefix(got, "/") || strings.HasPrefix(got, "//") || strings.HasPrefix(got, `/\`) || strings.ContainsAny(got, "\r\n") {
 			t.Errorf("local(%q) = %q", s, got)
 		}
@@ -54,7 +56,7 @@ func FuzzFormLines(f *testing.F) {
 func FuzzDevice(f *testing.F) {
 	f.Add("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/86.0 Safari/537.36")
 	f.Fuzz(func(t *testing.T, s string) {
-		if d := device(s); len(d) > 32 || !utf8.ValidString(d) || strings.ContainsAny(d, "\r\n<>\"") {
+		if d := web.Device(s); len(d) > 32 || !utf8.ValidString(d) || strings.ContainsAny(d, "\r\n<>\"") {
 			t.Errorf("device(%q) = %q", s, d)
 		}
 	})

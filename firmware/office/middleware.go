@@ -4,80 +4,31 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"campuskeep/firmware/people"
 	"campuskeep/shared/account"
-	"campuskeep/shared/ui"
+	"campuskeep/shared/web"
 )
-
-// policy is the content policy of every answer: own files only, no inline script or style, no frames.
-// blob: is for the media source of the player, data: for the empty icon.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; " +
-	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-func secure(h http.Header) {
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Strict-Transport-Security", "max-age=31536000")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), display-capture=()")
-	h.Set("Cache-Control", "no-store")
-}
-
-// guard stands before all routes: TLS, headers, cross-origin requests, caps, recovery.
-func (o *Office) guard(next http.Handler) http.Handler {
-	cross := http.NewCrossOriginProtection()
-	inner := cross.Handler(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		secure(w.Header())
-		defer func() {
-			if p := recover(); p != nil {
-				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-					panic(p)
-				}
-				o.d.Log.Error("request panicked", "path", r.Pattern, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			}
-		}()
-		switch {
-		case r.TLS == nil:
-			http.Error(w, "this page answers only over TLS: use https://", http.StatusMisdirectedRequest)
-		case strings.HasPrefix(r.URL.Path, ui.AssetPath):
-			o.assets.ServeHTTP(w, r)
-		default:
-			inner.ServeHTTP(w, r)
-		}
-	})
-}
 
 // cookieName binds the cookie to this host, path / and TLS (the browser enforces the prefix).
 const cookieName = "__Host-ck"
 
 // serve answers one request of a route: limits, session, May, handler.
 func (o *Office) serve(rt route, w http.ResponseWriter, r *http.Request) {
-	c := &call{o: o, w: w, r: r, now: o.d.Clock.Now(), p: o.pages.Printer(language(r))}
-	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		c.address = a.Addr().Unmap()
-	}
+	c := &call{o: o, w: w, r: r, now: o.d.Clock.Now(), p: o.pages.Printer(web.Language(r)), address: web.Address(r)}
 	limit := o.byAddress
 	if rt.media {
 		limit = o.byMedia
 	}
-	if !limit.allow(c.address, c.now.Mono) {
+	if !limit.Allow(c.address, c.now.Mono) {
 		w.Header().Set("Retry-After", "10")
 		c.fault(http.StatusTooManyRequests, "fault.too_many", nil)
 		return
 	}
 	most := rt.body
 	if most == 0 {
-		most = formBody
+		most = web.FormBody
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, most)
 	if !rt.stream {
@@ -150,36 +101,4 @@ func (c *call) allow(rt route) error {
 	}
 	c.decision = d
 	return err
-}
-
-func language(r *http.Request) ui.Lang {
-	if k, err := r.Cookie("lang"); err == nil {
-		if l, ok := ui.ParseLang(k.Value); ok {
-			return l
-		}
-	}
-	return ui.Chinese
-}
-
-// device is a short, plain name of the browser and system for the log (F13); the full header tells more
-// than is needed.
-func device(agent string) string {
-	name := "browser"
-	for _, x := range []struct{ mark, name string }{
-		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"QQBrowser/", "QQ"}, {"MicroMessenger/", "WeChat"}, {"wxwork/", "WeCom"}, {"Firefox/", "Firefox"},
-		{"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}, {"Go-http-client", "Go"},
-	} {
-		if strings.Contains(agent, x.mark) {
-			name = x.name
-			break
-		}
-	}
-	for _, x := range []struct{ mark, name string }{
-		{"Windows", "Windows"}, {"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Mac OS X", "macOS"}, {"HarmonyOS", "HarmonyOS"}, {"Linux", "Linux"},
-	} {
-		if strings.Contains(agent, x.mark) {
-			return name + "/" + x.name
-		}
-	}
-	return name
 }

@@ -17,6 +17,7 @@ import (
 
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ui"
+	"campuskeep/shared/web"
 )
 
 //go:embed pages/*.html
@@ -37,9 +38,9 @@ type Office struct {
 	shifts   *shifts
 	stopping chan struct{} // closed when Run ends: live pages let go
 
-	byAddress *limiter // everything but footage
-	byMedia   *limiter
-	byLogin   *limiter
+	byAddress *web.Limiter // everything but footage
+	byMedia   *web.Limiter
+	byLogin   *web.Limiter
 }
 
 // New builds the office page: it parses the templates, checks that every route has its permission, and
@@ -55,7 +56,7 @@ func New(d Deps) (*Office, error) {
 	o := &Office{
 		d: d, assets: assets,
 		coverage: newCoverage(d.Footage), viewings: newViewings(), pending: newPending(), shifts: newShifts(), stopping: make(chan struct{}),
-		byAddress: newLimiter(40, 400), byMedia: newLimiter(60, 600), byLogin: newLimiter(0.5, 10),
+		byAddress: web.NewLimiter(40, 400), byMedia: web.NewLimiter(60, 600), byLogin: web.NewLimiter(0.5, 10),
 	}
 	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {
 		return nil, fmt.Errorf("starting the office page: %w", err)
@@ -66,7 +67,7 @@ func New(d Deps) (*Office, error) {
 	if o.api, err = describe(o.routes.routes); err != nil {
 		return nil, err
 	}
-	o.handler = o.guard(o.routes)
+	o.handler = web.Guard(o.d.Log, o.assets, o.routes)
 	return o, nil
 }
 

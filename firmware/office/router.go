@@ -1,13 +1,12 @@
 package office
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"campuskeep/shared/account"
+	"campuskeep/shared/web"
 )
 
 // route is one address of the office page. Action and Subject are not optional: [newRouter] refuses to
@@ -19,7 +18,7 @@ type route struct {
 	handle  handler
 	media   bool  // bytes of footage: never stored by the browser, own rate
 	stream  bool  // server-sent events: stays open
-	body    int64 // most bytes of a request's body; 0 is [formBody]
+	body    int64 // most bytes of a request's body; 0 is [web.FormBody]
 }
 
 // handler answers one call; what it returns is turned into the answer that a person can act on.
@@ -28,9 +27,6 @@ type handler func(*call) error
 // subjectFunc says what the action is about, from the request alone or from what the rooms know of it.
 type subjectFunc func(*call) (account.Subject, error)
 
-// formBody is the most that a form may send.
-const formBody = 64 << 10
-
 // router holds the routes by pattern; it is an http.Handler that asks May before every handler.
 type router struct {
 	mux    *http.ServeMux
@@ -38,30 +34,17 @@ type router struct {
 }
 
 func newRouter(routes []route, serve func(route, http.ResponseWriter, *http.Request)) (*router, error) {
-	rt := &router{mux: http.NewServeMux(), routes: routes}
-	var faults []error
-	seen := map[string]bool{}
-	for _, r := range routes {
-		switch method, path, ok := strings.Cut(r.pattern, " "); {
-		case !ok || !strings.HasPrefix(path, "/") || method != http.MethodGet && method != http.MethodPost:
-			faults = append(faults, fmt.Errorf("route %q: want GET or POST and a path", r.pattern))
-		case seen[r.pattern]:
-			faults = append(faults, fmt.Errorf("route %q is there twice", r.pattern))
-		case r.action == "":
-			faults = append(faults, fmt.Errorf("route %q has no permission: name its account.Action", r.pattern))
-		case r.subject == nil && r.action != account.ActPublic:
-			faults = append(faults, fmt.Errorf("route %q has no subject: say what %s is about", r.pattern, r.action))
-		case r.handle == nil:
-			faults = append(faults, fmt.Errorf("route %q has no handler", r.pattern))
-		default:
-			rt.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, q *http.Request) { serve(r, w, q) })
-		}
-		seen[r.pattern] = true
+	list := make([]web.Route[*call], len(routes))
+	byPattern := map[string]route{}
+	for i, r := range routes {
+		list[i] = web.Route[*call]{Pattern: r.pattern, Action: r.action, Subject: r.subject, Handle: r.handle}
+		byPattern[r.pattern] = r
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, fmt.Errorf("building the routes of the office page: %w", err)
+	mux, err := web.Router(list, func(r web.Route[*call], w http.ResponseWriter, q *http.Request) { serve(byPattern[r.Pattern], w, q) })
+	if err != nil {
+		return nil, fmt.Errorf("the office page: %w", err)
 	}
-	return rt, nil
+	return &router{mux: mux, routes: routes}, nil
 }
 
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }

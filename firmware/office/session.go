@@ -10,6 +10,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ui"
+	"campuskeep/shared/web"
 )
 
 // loginView is the log-in page, in one or two steps.
@@ -24,7 +25,7 @@ type loginView struct {
 
 func (o *Office) loginPage(c *call) error {
 	if c.actor.ID != "" {
-		return c.seeOther(local(c.r.URL.Query().Get("next")))
+		return c.seeOther(web.Local(c.r.URL.Query().Get("next")))
 	}
 	return o.showLogin(c, http.StatusOK, loginView{Form: ui.Form{Name: "login", P: c.p, Values: c.r.URL.Query()}})
 }
@@ -37,7 +38,7 @@ func (o *Office) showLogin(c *call, status int, v loginView) error {
 
 // login begins a session. What it answers never says whether the name exists.
 func (o *Office) login(c *call) error {
-	if !o.byLogin.allow(c.address, c.now.Mono) {
+	if !o.byLogin.Allow(c.address, c.now.Mono) {
 		c.w.Header().Set("Retry-After", "30")
 		c.fault(http.StatusTooManyRequests, "fault.too_many", nil)
 		return nil
@@ -75,7 +76,7 @@ func (o *Office) login(c *call) error {
 	case err == nil:
 		o.pending.drop(v.Step)
 		c.cookie(s.Token)
-		next := local(f.Get("next"))
+		next := web.Local(f.Get("next"))
 		if s.MustPassword || s.MustFactor {
 			next = "/account"
 		}
@@ -129,12 +130,11 @@ func (o *Office) logout(c *call) error {
 
 // setLanguage remembers the language in the browser, and goes back.
 func (o *Office) setLanguage(c *call) error {
-	l, ok := ui.ParseLang(c.r.PostForm.Get("lang"))
-	if !ok {
+	if _, ok := ui.ParseLang(c.r.PostForm.Get("lang")); !ok {
 		return errNotFound
 	}
-	http.SetCookie(c.w, &http.Cookie{Name: "lang", Value: string(l), Path: "/", MaxAge: 365 * 24 * 3600, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	return c.seeOther(local(c.r.PostForm.Get("back")))
+	web.SetLanguage(c.w, c.r)
+	return nil
 }
 
 // setupView is the first start: the code from the installer makes the first administrator.
@@ -148,7 +148,7 @@ func (o *Office) setupPage(c *call) error {
 }
 
 func (o *Office) setup(c *call) error {
-	if !o.byLogin.allow(c.address, c.now.Mono) {
+	if !o.byLogin.Allow(c.address, c.now.Mono) {
 		c.fault(http.StatusTooManyRequests, "fault.too_many", nil)
 		return nil
 	}
