@@ -51,6 +51,9 @@ type tab struct {
 	h   *house
 	ctx context.Context
 
+	lang string // chosen by a test
+	wide bool   // of the pages' tests
+
 	mu      sync.Mutex
 	said    []string                              // guarded by mu; errors of the console
 	allowed []string                              // guarded by mu; parts of messages that this test provokes
@@ -163,7 +166,7 @@ func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 // open goes to an address as if it had been typed.
 func (b *tab) open(path string) {
 	b.t.Helper()
-	b.do("open "+path, chromedp.Navigate(b.h.url+path), chromedp.WaitReady(chromedp.CSS("main")))
+	b.do("open "+path, chromedp.Navigate(b.h.url+path))
 }
 
 // where is the address that the window shows, without the host.

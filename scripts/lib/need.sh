@@ -1,7 +1,7 @@
 # Sourced by the scripts: installs what is missing on Debian or Ubuntu, and says nothing when all is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-export GOFLAGS="${GOFLAGS:-} -trimpath" CGO_ENABLED="${CGO_ENABLED:-0}"
+export CGO_ENABLED="${CGO_ENABLED:-0}"
 
 # need COMMAND PACKAGE... : installs the packages when the command is not found.
 missing=()

@@ -162,6 +162,13 @@ func (f *filler) record(ctx context.Context, span footage.Span, doneDays int, pr
 	if len(c.Entries) == 0 {
 		return nil
 	}
+	over := span.To // a gap is noted when it is over, and the applications are still to come
+	if before := f.Now.Add(-20 * time.Minute); over.After(before) {
+		over = before
+	}
+	if err := f.moveTo(ctx, over); err != nil {
+		return err
+	}
 	if _, err := f.a.Store.Commit(ctx, c); err != nil {
 		return fmt.Errorf("enter the gaps: %w", err)
 	}

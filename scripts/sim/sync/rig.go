@@ -172,3 +172,6 @@ func TapDraft(i int) ledger.Draft {
 		Data: map[string]any{"reader": "r01", "card": make([]byte, 32), "student": student, "class": "2024-03", "direction": "in", "outcome": "present",
 			"reasons": []string{"tap"}, "date": time.Now().UTC().Format(time.DateOnly)}}
 }
+
+// People is the ring of the box's subjects.
+func (b *Box) People() *keyring.Ring { return b.people }
