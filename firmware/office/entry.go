@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
 	"campuskeep/shared/ledger"
 )
 
@@ -20,6 +22,7 @@ type entryView struct {
 	Parts     []entryPart
 	Raw       string
 	Witnessed string
+	Key, File string // for the command that checks the proof
 }
 
 type entryField struct{ Name, Value string }
@@ -27,6 +30,7 @@ type entryField struct{ Name, Value string }
 type entryPart struct {
 	Name, Owner, Text, Sum string
 	Erased                 bool
+	Hidden                 bool // about a pupil, and pupils are not this person's duty
 	Released               bool
 }
 
@@ -47,7 +51,7 @@ func (o *Office) entryPage(c *call) error {
 	if err != nil {
 		return fmt.Errorf("reading entry %d: %w", n, err)
 	}
-	v := entryView{Row: c.logRow(e), E: e, Raw: pretty(e)}
+	v := entryView{Row: c.logRow(e), E: e, Raw: pretty(e), Key: o.d.Ledger.VerifierKey(), File: o.proofFile(n)}
 	var fields map[string]json.RawMessage
 	if decode(e.Data, &fields) {
 		for _, f := range ledger.Kinds[e.Kind].Data {
@@ -62,6 +66,9 @@ func (o *Office) entryPage(c *call) error {
 	}
 	for i, p := range parts {
 		x := entryPart{Name: p.Name, Owner: p.Owner, Text: string(p.Plain), Erased: p.Erased, Released: ledger.Released(e.Kind, p.Name)}
+		if strings.HasPrefix(p.Owner, "student:") && !c.can(account.ActClassView, account.Subject{}) {
+			x.Hidden, x.Text = true, ""
+		}
 		if i < len(e.Sealed) {
 			x.Sum = base64.StdEncoding.EncodeToString(e.Sealed[i].Sum)
 		}
@@ -110,8 +117,12 @@ func (o *Office) proof(c *call) error {
 		c.unlogged = true
 		return fmt.Errorf("entering that a proof was handed out: %w", err)
 	}
-	c.file(fmt.Sprintf("campuskeep-%s-%d.proof.txt", o.d.Info.Appliance, n), "text/plain; charset=utf-8", p.Format())
+	c.file(o.proofFile(n), "text/plain; charset=utf-8", p.Format())
 	return nil
+}
+
+func (o *Office) proofFile(n uint64) string {
+	return fmt.Sprintf("campuskeep-%s-%d.proof.txt", o.d.Info.Appliance, n)
 }
 
 // file sends bytes to be saved.

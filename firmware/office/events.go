@@ -23,6 +23,7 @@ func (o *Office) liveLog(c *call) error {
 }
 
 const (
+	liveBeat   = 20 * time.Second       // keeps proxies and browsers from taking a quiet stream for a dead one
 	liveFold   = 300 * time.Millisecond // changes within this time are one
 	liveLength = 30 * time.Minute       // then the browser asks again, and the session is looked at again
 )

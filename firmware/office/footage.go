@@ -65,7 +65,7 @@ func (o *Office) footagePage(c *call) error {
 	case k.Suspended != "":
 		v.Paused = c.p.T(k.Suspended)
 	case !k.NextDue.IsZero():
-		v.Next = c.p.T("footage.next", c.p.Clock(k.NextDue), c.p.Words(max(time.Second, k.NextDue.Sub(c.now.Wall))))
+		v.Next = c.p.T("footage.next", c.p.When(k.NextDue, c.now.Wall), c.p.Words(max(time.Second, k.NextDue.Sub(c.now.Wall))))
 	}
 	v.Forecast = forecast(c.p, k)
 	if chosen != "" {

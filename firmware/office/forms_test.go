@@ -1,6 +1,7 @@
 package office
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -177,6 +178,49 @@ func TestPeopleAndTheirRights(t *testing.T) {
 	}
 	if n := h.count("person.created"); n < len(staff)+1 {
 		t.Errorf("%d entries of new people", n)
+	}
+}
+
+// The class teacher takes the roll on one page, prefilled from the gate; the reason is for those alone whose duty
+// pupils are. Covers S6, S7, S36.
+func TestTakingTheRoll(t *testing.T) {
+	h := newHouse(t)
+	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 8, 20).UTC() })
+	luo := h.as("luo")
+	page := luo.get("/gate/class/2023-01")
+	if strings.Count(page.body, `name="student"`) != 6 {
+		t.Fatalf("nobody came, and %d may be marked:\n%s", strings.Count(page.body, `name="student"`), page.text())
+	}
+	mark := func(student, outcome, minutes, reason string) answer {
+		return luo.post("/gate/class/2023-01/mark", url.Values{"student": {student}, "outcome": {outcome}, "minutes": {minutes}, "reason": {reason}})
+	}
+	if r := mark(h.pupils[0], "late", "many", ""); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-minutes-`+h.pupils[0]+`-e"`) {
+		t.Errorf("many minutes: %d\n%s", r.status, r.text())
+	}
+	if r := mark(h.pupils[0], "dancing", "", ""); r.status != http.StatusUnprocessableEntity {
+		t.Errorf("dancing: %d", r.status)
+	}
+	if r := mark(h.pupils[6], "present", "", ""); r.status != http.StatusNotFound {
+		t.Errorf("a pupil of another class: %d", r.status)
+	}
+	if r := luo.post("/gate/class/2023-02/mark", url.Values{"student": {h.pupils[6]}, "outcome": {"present"}}); r.status != http.StatusForbidden {
+		t.Errorf("another class: %d", r.status)
+	}
+	if h.count("attendance.mark") != 0 {
+		t.Error("something was recorded")
+	}
+	if r := mark(h.pupils[0], "leave.sick", "", "发热，家长已来电"); r.status != http.StatusSeeOther {
+		t.Fatalf("sick leave: %d\n%s", r.status, r.text())
+	}
+	if page := luo.get("/gate/class/2023-01"); strings.Count(page.body, "安知予") != 1 || !strings.Contains(page.body, "<b>1</b>请假") {
+		t.Errorf("afterwards:\n%s", page.text())
+	}
+	entry := fmt.Sprintf("/log/%d", h.seqOf("attendance.mark"))
+	if r := h.as("zheng").get(entry); !strings.Contains(r.body, "发热") {
+		t.Errorf("the head of safety does not see the reason: %d", r.status)
+	}
+	if r := h.as("guo").get(entry); r.status != http.StatusOK || strings.Contains(r.body, "发热") {
+		t.Errorf("the supervision group: %d, and sees the reason", r.status)
 	}
 }
 

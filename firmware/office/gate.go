@@ -3,7 +3,6 @@ package office
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"campuskeep/firmware/gate"
 	"campuskeep/shared/account"
@@ -190,94 +189,3 @@ func (c *call) tapRow(e gate.Event) (tapRow, bool) {
 	}
 	return r, true
 }
-
-// rollView is one class on one page, prefilled from the gate (S6).
-type rollView struct {
-	Class  string
-	ID     string
-	Date   string
-	Head   string
-	Tabs   []chip
-	Counts map[string]int
-	First  []pupilRow // to be dealt with
-	Leave  []pupilRow
-	In     []pupilRow
-	Out    []pupilRow // not expected, or not yet
-}
-
-type pupilRow struct {
-	No               int
-	Name             string
-	Tone, Icon, Text string
-	Detail           string
-}
-
-func classSubject(c *call) (account.Subject, error) {
-	return account.Subject{Class: c.r.PathValue("class")}, nil
-}
-
-func (o *Office) rollPage(c *call) error {
-	id := c.r.PathValue("class")
-	cl, ok := o.d.People.Class(id)
-	if !ok {
-		return errNotFound
-	}
-	date := c.today()
-	days, err := o.d.Gate.Roll(id, date)
-	if err != nil {
-		return fmt.Errorf("reading the roll of %s: %w", id, err)
-	}
-	v := rollView{Class: cl.Name(date), ID: id, Date: c.p.Date(c.now.Wall) + " " + c.p.Clock(c.now.Wall), Counts: map[string]int{"all": len(days)}}
-	if h := cl.Head(date); h != "" {
-		v.Head = o.name(h)
-	}
-	for i, d := range days {
-		r := pupilRow{No: i + 1, Name: o.d.People.Name(d.Student), Tone: "ok", Icon: "ok", Text: c.p.K("att.", d.Outcome)}
-		if !d.FirstIn.IsZero() {
-			r.Detail = c.p.T("roll.in", c.p.Clock(d.FirstIn))
-			v.Counts["come"]++
-		}
-		for _, why := range d.Reasons {
-			if why != attendance.InOnTime {
-				r.Detail = joinNonEmpty(r.Detail, c.p.K("att.r.", why), " · ")
-			}
-		}
-		switch d.Outcome {
-		case attendance.Late, attendance.LeftEarly:
-			r.Tone, r.Icon, r.Text = "warn", "clock", c.p.T("roll.minutes", r.Text, d.Minutes)
-			v.First = append(v.First, r)
-			v.Counts["late"]++
-		case attendance.AbsentUnexplained, attendance.Truant, attendance.Unknown:
-			r.Tone, r.Icon = "bad", "bad"
-			v.First = append(v.First, r)
-			v.Counts["absent"]++
-		case attendance.OnLeave:
-			r.Tone, r.Icon = "mute", "doc"
-			v.Leave = append(v.Leave, r)
-			v.Counts["leave"]++
-		case attendance.Present:
-			v.In = append(v.In, r)
-		default:
-			r.Tone, r.Icon = "mute", "clock"
-			if d.Attended {
-				v.In = append(v.In, r)
-			} else {
-				v.Out = append(v.Out, r)
-			}
-		}
-	}
-	for _, k := range []string{"all", "come", "absent", "late", "leave"} {
-		v.Tabs = append(v.Tabs, chip{Text: c.p.T("roll." + k), Href: fmt.Sprint(v.Counts[k])})
-	}
-	return c.page("roll", v.Class, v)
-}
-
-func joinNonEmpty(a, b, sep string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + sep + b
-}
-
-// liveBeat keeps proxies and browsers from taking a quiet stream for a dead one.
-const liveBeat = 20 * time.Second

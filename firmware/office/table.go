@@ -65,6 +65,7 @@ func (o *Office) table() []route {
 		// The gate.
 		{pattern: "GET /gate", action: account.ActGateView, subject: gateSubject, handle: o.gatePage},
 		{pattern: "GET /gate/class/{class}", action: account.ActClassView, subject: classSubject, handle: o.rollPage},
+		{pattern: "POST /gate/class/{class}/mark", action: account.ActClassMark, subject: classSubject, handle: o.putMark},
 		{pattern: "GET /events/gate", action: account.ActGateView, subject: gateSubject, handle: o.liveGate, stream: true},
 
 		// The access log.

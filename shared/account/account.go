@@ -62,6 +62,7 @@ const (
 
 	ActGateView     Action = "gate.view"
 	ActClassView    Action = "class.view"
+	ActClassMark    Action = "class.mark" // take the roll: state how a pupil's day stands (S6)
 	ActCamerasView  Action = "cameras.view"
 	ActCamerasEdit  Action = "cameras.edit"
 	ActPeopleView   Action = "people.view"

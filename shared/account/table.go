@@ -84,6 +84,11 @@ var table = map[Action][]line{
 	// The pupils' register is kept by designated staff (S14).
 	ActPupilsEdit: {{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, nil}},
 
+	ActClassMark: {
+		{[]Role{RoleClassTeacher}, groundDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety}, groundDuty, nil},
+	},
+
 	// Running the box. The administrator is in no line above that shows a record.
 	ActCamerasView:  {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
 	ActCamerasEdit:  {{[]Role{RoleAdmin, RoleHeadOfSafety}, groundDuty, nil}},
