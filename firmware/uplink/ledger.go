@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -18,8 +19,9 @@ import (
 
 // ledgerLog reads the store as the protocol wants it.
 type ledgerLog struct {
-	s   *store.Store
-	log *slog.Logger
+	s       *store.Store
+	log     *slog.Logger
+	damaged func(seq uint64) // told of every leaf whose bytes have rotted
 }
 
 var _ protocol.Log = (*ledgerLog)(nil)
@@ -47,6 +49,7 @@ func (l *ledgerLog) Leaves(from uint64, max int) ([]protocol.Leaf, error) {
 		if out[i].Hash, err = l.s.LeafHash(from + uint64(i)); err != nil {
 			return nil, err
 		}
+		l.damaged(from + uint64(i))
 	}
 	return out, nil
 }
@@ -173,6 +176,23 @@ func erasedOwners(e ledger.Entry) []string {
 		}
 	}
 	return nil
+}
+
+// damaged enters in the log that a leaf travels by its hash alone, once for each leaf and start.
+func (u *Uplink) damaged(ctx context.Context) func(seq uint64) {
+	told := map[uint64]bool{}
+	return func(seq uint64) {
+		if told[seq] {
+			return
+		}
+		c := store.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "system.fault",
+			Subject: "leaf:" + strconv.FormatUint(seq, 10), Data: map[string]any{"code": "leaf.damaged"}}}}
+		if _, err := u.o.Store.Commit(ctx, c); err != nil {
+			u.o.Log.Error("a damaged entry is not in the log yet", "seq", seq, "error", err)
+			return
+		}
+		told[seq] = true
+	}
 }
 
 // remembered is what the box knows of the centre across restarts. It lags a little: losing it costs only the
