@@ -214,13 +214,13 @@ func check(ctx context.Context, c *centre.Centre, o options, in io.Reader, out i
 		found++
 		fmt.Fprintln(out, f)
 	}
-	var n uint64
+	var n centre.Compared
 	if o.export == "" {
 		hashes, err := centre.CheckStored(ctx, c.Store, o.appliance, report)
 		if err != nil {
 			return err
 		}
-		n = uint64(len(hashes))
+		n.Leaves = uint64(len(hashes))
 	} else {
 		if o.export != "-" {
 			f, err := os.Open(o.export)
@@ -237,7 +237,10 @@ func check(ctx context.Context, c *centre.Centre, o options, in io.Reader, out i
 	if found > 0 {
 		return errFound
 	}
-	fmt.Fprintf(out, "I8 holds: %d leaves of %s\n", n, o.appliance)
+	fmt.Fprintf(out, "I8 holds: %d leaves of %s\n", n.Leaves, o.appliance)
+	if n.Later > 0 {
+		fmt.Fprintf(out, "%d leaves came after the export: export again to compare them\n", n.Later)
+	}
 	return nil
 }
 

@@ -90,8 +90,8 @@ func checkI8(t *testing.T, c *sync.Centre, b *sync.Box) {
 		t.Fatal(err)
 	}
 	n, err := centre.CheckBox(t.Context(), c.Store, b.ID, &export, func(f centre.Finding) { t.Errorf("check: %v", f) })
-	if err != nil || n != size {
-		t.Errorf("check compared %d of %d leaves: %v", n, size, err)
+	if err != nil || n.Leaves != size {
+		t.Errorf("check compared %+v of %d leaves: %v", n, size, err)
 	}
 }
 
