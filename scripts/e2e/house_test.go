@@ -51,6 +51,7 @@ func TestOffice(t *testing.T) {
 	}{
 		{"LogIn", (*house).logIn},
 		{"Watch", (*house).watch},
+		{"Live", (*house).live},
 		{"Apply", (*house).apply},
 		{"Refuse", (*house).refuse},
 		{"OwnApplication", (*house).ownApplication},
