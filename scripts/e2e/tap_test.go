@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,15 +17,17 @@ func (h *house) tap(t *testing.T) {
 	b.open("/gate")
 	until(t, 20*time.Second, "a reader on the line", func() bool { return strings.Contains(h.readerState(b), "在线") })
 	eval[bool](b, "window.sameDocument = true")
-	for _, n := range []int{7, 211} {
-		h.tapOnce(t, b, n)
-	}
+	seen := []time.Duration{h.tapOnce(t, b, 7), h.tapOnce(t, b, 211)}
 	if !eval[bool](b, "window.sameDocument === true") {
 		t.Error("the page was loaded again")
 	}
 	b.click("button[data-fullscreen]")
 	b.wait("the big board", "document.fullscreenElement === document.querySelector('#board')")
-	h.tapOnce(t, b, 402)
+	seen = append(seen, h.tapOnce(t, b, 402))
+	slices.Sort(seen)
+	if seen[1] > time.Second { // one of three may meet a machine that is busy with something else
+		t.Errorf("taps appear after %s, want a second at most", seen)
+	}
 	teacher := h.tab(t, "luo")
 	teacher.open("/gate")
 	teacher.follow("a.cls")
@@ -38,7 +41,7 @@ func (h *house) readerState(b *tab) string {
 	return eval[string](b, "document.querySelector('#board').innerText")
 }
 
-func (h *house) tapOnce(t *testing.T, b *tab, n int) {
+func (h *house) tapOnce(t *testing.T, b *tab, n int) time.Duration {
 	t.Helper()
 	card, err := attendance.ParseCard(h.filled.Cards[n].UID)
 	if err != nil {
@@ -50,9 +53,6 @@ func (h *house) tapOnce(t *testing.T, b *tab, n int) {
 	h.reader.Tap(card.Raw)
 	b.wait("the tap on the page", rows+" > "+strconv.Itoa(before))
 	seen := time.Since(began)
-	if seen > time.Second {
-		t.Errorf("the tap appears after %s, want a second at most", seen)
-	}
 	e := h.entry(t, from, "attendance.tap")
 	select {
 	case beep := <-h.beeps:
@@ -74,4 +74,5 @@ func (h *house) tapOnce(t *testing.T, b *tab, n int) {
 		t.Errorf("the entry is about %s: %s", e.Subject, e.Data)
 	}
 	t.Logf("card %d: on the page after %s", n, seen.Round(time.Millisecond))
+	return seen
 }
