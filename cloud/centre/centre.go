@@ -212,6 +212,9 @@ func (c *Centre) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if c.broker != nil {
+		if err := c.Store.AllOffline(ctx); err != nil {
+			return fmt.Errorf("run the centre: %w", err)
+		}
 		g.Go(func() error { return c.broker.Run(ctx) })
 	} else {
 		g.Go(func() error { return c.external().Run(ctx, c.Ingest) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base32"
@@ -228,13 +229,16 @@ func (e *Enrol) enrol(r *http.Request) (wire.EnrolReply, string, error) {
 	if !a.DeniedAt.IsZero() {
 		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolDenied)
 	}
-	now := e.d.Clock.Now().Wall
+	now, hash := e.d.Clock.Now().Wall, hashToken(q.ID, q.Token)
+	if subtle.ConstantTimeCompare(a.TokenHash, hash) != 1 { // before anything costs us a signature
+		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolToken)
+	}
 	cert, err := e.d.Authority.Client(q.ID, csr.PublicKey, now)
 	if err != nil {
 		return wire.EnrolReply{}, q.ID, err
 	}
 	// The token is spent in the same transaction that binds the key; the certificate leaves after it.
-	err = e.d.Store.Enrol(r.Context(), q.ID, hashToken(q.ID, q.Token), now, q.LogKey, cert.RawSubjectPublicKeyInfo, cert.SerialNumber.Text(16))
+	err = e.d.Store.Enrol(r.Context(), q.ID, hash, now, q.LogKey, cert.RawSubjectPublicKeyInfo, cert.SerialNumber.Text(16))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolToken)

@@ -26,7 +26,8 @@ func TestSQLiteConforms(t *testing.T) {
 }
 
 func TestPostgresConforms(t *testing.T) {
-	conform(t, func(t *testing.T) *store.DB { return storetest.Postgres(t) })
+	server := storetest.Server(t)
+	conform(t, func(t *testing.T) *store.DB { return storetest.Postgres(t, server) })
 }
 
 var t0 = time.Date(2026, 5, 20, 1, 0, 0, 0, time.UTC)
@@ -152,6 +153,21 @@ func conformRegistry(t *testing.T, db *store.DB) {
 	}
 	if ids, err := db.Denied(ctx); err != nil || len(ids) != 0 {
 		t.Errorf("denied after lifting: %v %v", ids, err)
+	}
+	if err := db.Seen(ctx, "ck-0001", t0, true); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := db.School(ctx, "ck-0001", t0.Add(time.Minute)); err != nil || !s.Online || s.Status != store.StatusHealthy {
+		t.Errorf("on line: %+v %v", s, err)
+	}
+	if s, err := db.School(ctx, "ck-0001", t0.Add(3*time.Hour)); err != nil || s.Status != store.StatusSilent {
+		t.Errorf("silent for three hours: %+v %v", s, err)
+	}
+	if err := db.AllOffline(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := db.School(ctx, "ck-0001", t0); err != nil || s.Online {
+		t.Errorf("after the broker ended: %+v %v", s, err)
 	}
 	// Another log key once leaves are stored would be another log.
 	m := &maker{t: t, at: t0}

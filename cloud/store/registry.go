@@ -13,6 +13,12 @@ func (s *DB) Seen(ctx context.Context, appliance string, at time.Time, online bo
 	return s.one(ctx, "UPDATE appliances SET last_contact = ?, online = ? WHERE id = ?", millis(at), flag(online), appliance)
 }
 
+// AllOffline forgets who was connected: the broker that knew has ended.
+func (s *DB) AllOffline(ctx context.Context) error {
+	_, err := s.exec(ctx, "UPDATE appliances SET online = 0 WHERE online <> 0")
+	return err
+}
+
 func flag(b bool) int {
 	if b {
 		return 1

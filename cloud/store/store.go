@@ -43,6 +43,8 @@ type Ingest interface {
 	View(ctx context.Context, appliance string, fn func(protocol.Tx) error) error
 	// Seen notes a message of the appliance, and whether it is connected.
 	Seen(ctx context.Context, appliance string, at time.Time, online bool) error
+	// AllOffline forgets who was connected: the broker that knew has ended.
+	AllOffline(ctx context.Context) error
 	// Incarnation is the current one; it is made at first opening.
 	Incarnation(ctx context.Context) (protocol.Incarnation, error)
 	// Renew makes a new incarnation: the operator has restored this database from a copy.

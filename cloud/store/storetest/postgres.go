@@ -13,9 +13,12 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"campuskeep/cloud/store"
 )
@@ -35,12 +38,20 @@ func SQLite(t testing.TB) *store.DB {
 	return db
 }
 
-// Postgres starts a server on a socket in a directory of its own and opens a fresh database on it. The test is
-// skipped where PostgreSQL is not installed.
-func Postgres(t testing.TB) *store.DB {
+// Postgres opens a fresh database, a schema of its own, on a server that Server has started.
+func Postgres(t testing.TB, server string) *store.DB {
 	t.Helper()
-	dsn := Server(t)
-	db, err := store.OpenPostgres(context.Background(), dsn, time.Now())
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("t%d", schemas.Add(1))
+	_, err = c.Exec(ctx, "CREATE SCHEMA "+name)
+	if err := errors.Join(err, c.Close(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.OpenPostgres(ctx, server+" search_path="+name, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +63,11 @@ func Postgres(t testing.TB) *store.DB {
 	return db
 }
 
-// Server starts a server and gives the connection string of an empty database.
+// schemas numbers the databases of all tests.
+var schemas atomic.Int64
+
+// Server starts a server on a socket in a directory of its own and gives its connection string. The test is skipped
+// where PostgreSQL is not installed.
 func Server(t testing.TB) string {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")

@@ -11,6 +11,7 @@ import (
 
 	"campuskeep/cloud/centre"
 	"campuskeep/cloud/store"
+	"campuskeep/cloud/store/storetest"
 	boxstore "campuskeep/firmware/store"
 	"campuskeep/scripts/sim/sync"
 	"campuskeep/shared/ledger"
@@ -98,7 +99,16 @@ func checkI8(t *testing.T, c *sync.Centre, b *sync.Box) {
 // Covers M26 and issue 2, point 6: enrolment, batches, cosigned acknowledgements, released text at the centre and
 // nothing that is withheld, the centre's time, I8.
 func TestFromTheBoxToTheCentre(t *testing.T) {
-	c := startCentre(t, sync.Config(t.TempDir()))
+	t.Run("sqlite", func(t *testing.T) { fromBoxToCentre(t, sync.Config(t.TempDir())) })
+	t.Run("postgres", func(t *testing.T) {
+		cfg := sync.Config(t.TempDir())
+		cfg.Database.Engine, cfg.Database.DSN = centre.EnginePostgres, storetest.Server(t)
+		fromBoxToCentre(t, cfg)
+	})
+}
+
+func fromBoxToCentre(t *testing.T, cfg centre.Config) {
+	c := startCentre(t, cfg)
 	defer stop(t, "centre", c.Stop)
 	b := startBox(t, c, t.TempDir())
 	defer stop(t, "box", b.Stop)

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	seeds    = flag.Int("sync.seeds", 3000, "how many random conversations to simulate")
+	seeds    = flag.Int("sync.seeds", 2000, "how many random conversations to simulate")
 	oneSeed  = flag.Uint64("sync.seed", 0, "simulate only this seed, and tell what happens")
 	simStart = time.Date(2026, 5, 20, 0, 0, 0, 0, time.UTC)
 )
@@ -459,9 +459,15 @@ func TestSimulation(t *testing.T) {
 		simulate(t, *oneSeed)
 		return
 	}
-	for seed := uint64(1); seed <= uint64(*seeds); seed++ {
-		if !simulate(t, seed) {
-			t.Fatalf("seed %d: run with -sync.seed=%d to see it", seed, seed)
-		}
+	const shards = 4
+	for shard := range uint64(shards) {
+		t.Run(fmt.Sprint(shard), func(t *testing.T) {
+			t.Parallel()
+			for seed := 1 + shard; seed <= uint64(*seeds); seed += shards {
+				if !simulate(t, seed) {
+					t.Fatalf("seed %d: run with -sync.seed=%d to see it", seed, seed)
+				}
+			}
+		})
 	}
 }
