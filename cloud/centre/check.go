@@ -32,11 +32,7 @@ func CheckStored(ctx context.Context, s store.Store, appliance string, report fu
 		if key, err = tx.Key(); err != nil {
 			return err
 		}
-		latest, err := tx.Latest()
-		if err != nil || latest == 0 {
-			return err
-		}
-		c, _, err = tx.Cursor(latest)
+		c, _, err = tx.Newest()
 		return err
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ CREATE TABLE appliances (
 CREATE TABLE cursors (
 	app INTEGER NOT NULL, epoch BIGINT NOT NULL, base BIGINT NOT NULL, fork BIGINT NOT NULL, grant_id BYTES NOT NULL,
 	size BIGINT NOT NULL, peaks BYTES NOT NULL, checkpoint BYTES, part_profile BIGINT NOT NULL, part_through BIGINT NOT NULL,
-	claimed BIGINT NOT NULL, stored_at BIGINT NOT NULL, behind_since BIGINT NOT NULL, PRIMARY KEY (app, epoch));
+	claimed BIGINT NOT NULL, parked INTEGER NOT NULL, ahead BIGINT NOT NULL, stored_at BIGINT NOT NULL, behind_since BIGINT NOT NULL, PRIMARY KEY (app, epoch));
 CREATE TABLE leaves (
 	app INTEGER NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL, stored_at BIGINT NOT NULL,
 	kind TEXT NOT NULL, subject TEXT NOT NULL, mark TEXT NOT NULL, hash BYTES, leaf BYTES,

@@ -23,6 +23,7 @@ type tx struct {
 	sql  *sql.Tx
 	app  int64
 	key  string
+	inc  protocol.Incarnation
 }
 
 var _ protocol.Tx = (*tx)(nil)
@@ -68,8 +69,15 @@ func (s *DB) view(ctx context.Context, appliance string, fn func(*tx) error) err
 	return errors.Join(fn(x), rollback(t))
 }
 
+// find locks the appliance's row and reads with it what every message needs.
 func (x *tx) find(appliance, lock string) error {
-	err := x.row("SELECT app, log_key FROM appliances WHERE id = ?"+lock, appliance).Scan(&x.app, &x.key)
+	if lock != "" {
+		lock += " OF a"
+	}
+	var since int64
+	err := x.row(`SELECT a.app, a.log_key, i.v, CAST(s.v AS BIGINT) FROM appliances a, meta i, meta s
+		WHERE a.id = ? AND i.k = 'incarnation' AND s.k = 'incarnation_since'`+lock, appliance).Scan(&x.app, &x.key, &x.inc.ID, &since)
+	x.inc.Since = instant(since)
 	return notFound(err, "appliance "+appliance)
 }
 
@@ -104,22 +112,26 @@ func (x *tx) Key() (ledger.Verifier, error) {
 	return ledger.ParseVerifier(x.key)
 }
 
-func (x *tx) Incarnation() (protocol.Incarnation, error) { return x.s.incarnation(x.ctx, x.q) }
-func (x *tx) Renew(at time.Time) (protocol.Incarnation, error) {
-	return x.s.renew(x.ctx, x.q, at)
+func (x *tx) Incarnation() (protocol.Incarnation, error) { return x.inc, nil }
+func (x *tx) Renew(at time.Time) (inc protocol.Incarnation, err error) {
+	x.inc, err = x.s.renew(x.ctx, x.q, at)
+	return x.inc, err
 }
 
-func (x *tx) Latest() (epoch uint64, err error) {
-	err = x.row("SELECT coalesce(max(epoch), 0) FROM cursors WHERE app = ?", x.app).Scan(&epoch)
-	return epoch, err
+const cursorColumns = "SELECT epoch, base, fork, grant_id, size, peaks, checkpoint, part_profile, part_through, claimed, parked, ahead FROM cursors "
+
+func (x *tx) Newest() (protocol.Cursor, bool, error) {
+	return scanCursor(x.row(cursorColumns+"WHERE app = ? ORDER BY epoch DESC LIMIT 1", x.app))
 }
 
-func (x *tx) Cursor(epoch uint64) (c protocol.Cursor, ok bool, err error) {
+func (x *tx) Cursor(epoch uint64) (protocol.Cursor, bool, error) {
+	return scanCursor(x.row(cursorColumns+"WHERE app = ? AND epoch = ?", x.app, epoch))
+}
+
+func scanCursor(row *sql.Row) (c protocol.Cursor, ok bool, err error) {
 	var size uint64
 	var grant, peaks []byte
-	c.Epoch = epoch
-	err = x.row("SELECT base, fork, grant_id, size, peaks, checkpoint, part_profile, part_through, claimed FROM cursors WHERE app = ? AND epoch = ?", x.app, epoch).
-		Scan(&c.Base, &c.Fork, &grant, &size, &peaks, &c.Checkpoint, &c.Parts.Profile, &c.Parts.Through, &c.Claimed)
+	err = row.Scan(&c.Epoch, &c.Base, &c.Fork, &grant, &size, &peaks, &c.Checkpoint, &c.Parts.Profile, &c.Parts.Through, &c.Claimed, &c.Parked, &c.Ahead)
 	if errors.Is(err, sql.ErrNoRows) {
 		return protocol.Cursor{}, false, nil
 	}
@@ -132,7 +144,7 @@ func (x *tx) Cursor(epoch uint64) (c protocol.Cursor, ok bool, err error) {
 		copy(hashes[i][:], peaks[i*tlog.HashSize:])
 	}
 	if c.Tree, ok = ledger.TreeOf(size, hashes); !ok || len(peaks)%tlog.HashSize != 0 {
-		return c, false, fmt.Errorf("%w: the cursor of epoch %d", ErrDamaged, epoch)
+		return c, false, fmt.Errorf("%w: the cursor of epoch %d", ErrDamaged, c.Epoch)
 	}
 	return c, true, nil
 }
@@ -146,13 +158,13 @@ func (x *tx) PutCursor(c protocol.Cursor, at time.Time) error {
 		peaks = []byte{}
 	}
 	// behind_since: when it first said that it has more than we; 0 when we have all.
-	err := x.exec(`INSERT INTO cursors (app, epoch, base, fork, grant_id, size, peaks, checkpoint, part_profile, part_through, claimed, stored_at, behind_since)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	err := x.exec(`INSERT INTO cursors (app, epoch, base, fork, grant_id, size, peaks, checkpoint, part_profile, part_through, claimed, parked, ahead, stored_at, behind_since)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (app, epoch) DO UPDATE SET size = excluded.size, peaks = excluded.peaks, checkpoint = excluded.checkpoint,
-		part_profile = excluded.part_profile, part_through = excluded.part_through, claimed = excluded.claimed,
+		part_profile = excluded.part_profile, part_through = excluded.part_through, claimed = excluded.claimed, parked = excluded.parked, ahead = excluded.ahead,
 		stored_at = CASE WHEN cursors.size = excluded.size THEN cursors.stored_at ELSE excluded.stored_at END,
 		behind_since = CASE WHEN excluded.claimed <= excluded.size THEN 0 WHEN cursors.behind_since > 0 THEN cursors.behind_since ELSE excluded.behind_since END`,
-		x.app, c.Epoch, c.Base, c.Fork, c.Grant[:], c.Stored(), peaks, c.Checkpoint, c.Parts.Profile, c.Parts.Through, c.Claimed, millis(at), behind(c, at))
+		x.app, c.Epoch, c.Base, c.Fork, c.Grant[:], c.Stored(), peaks, c.Checkpoint, c.Parts.Profile, c.Parts.Through, c.Claimed, c.Parked, c.Ahead, millis(at), behind(c, at))
 	if err != nil {
 		return fmt.Errorf("write cursor: %w", err)
 	}
@@ -222,13 +234,12 @@ func (x *tx) Parked(epoch, first uint64) (body []byte, at uint64, ok bool, err e
 	return body, at, err == nil, err
 }
 
-func (x *tx) ParkedCount() (n int, err error) {
-	err = x.row("SELECT count(*) FROM parked WHERE app = ?", x.app).Scan(&n)
-	return n, err
-}
-
-func (x *tx) Unpark(epoch, limit uint64) error {
-	return x.exec("DELETE FROM parked WHERE app = ? AND (epoch <> ? OR first < ?)", x.app, epoch, limit)
+func (x *tx) Unpark(epoch, limit uint64) (left int, err error) {
+	if err := x.exec("DELETE FROM parked WHERE app = ? AND (epoch <> ? OR first < ?)", x.app, epoch, limit); err != nil {
+		return 0, err
+	}
+	err = x.row("SELECT count(*) FROM parked WHERE app = ?", x.app).Scan(&left)
+	return left, err
 }
 
 func (x *tx) PutUrgent(epoch, seq uint64, l protocol.Leaf, at time.Time) error {

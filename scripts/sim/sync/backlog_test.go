@@ -48,12 +48,8 @@ func TestAnUrgentEntryOvertakesTheBacklog(t *testing.T) {
 	eventually(t, "the urgent entry at the centre", func() bool {
 		there := false
 		err := c.Store.View(t.Context(), id, func(tx protocol.Tx) error {
-			latest, err := tx.Latest()
-			if err != nil || latest == 0 {
-				return err
-			}
-			cur, _, err := tx.Cursor(latest)
-			if err != nil {
+			cur, ok, err := tx.Newest()
+			if err != nil || !ok {
 				return err
 			}
 			witnessedThen = cur.Stored()

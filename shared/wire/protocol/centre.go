@@ -152,13 +152,8 @@ func (v *visit) load() (err error) {
 	if v.inc, err = v.tx.Incarnation(); err != nil {
 		return err
 	}
-	if v.latest, err = v.tx.Latest(); err != nil || v.latest == 0 {
-		return err
-	}
-	var ok bool
-	if v.cursor, ok, err = v.tx.Cursor(v.latest); err == nil && !ok {
-		err = fmt.Errorf("epoch %d has no cursor", v.latest)
-	}
+	v.cursor, _, err = v.tx.Newest()
+	v.latest = v.cursor.Epoch
 	return err
 }
 
@@ -260,6 +255,9 @@ func (v *visit) admit(b wire.Batch) (bool, error) {
 // compareUrgent raises an alarm when a leaf differs from what travelled ahead of it under its number: both are
 // signed, so the appliance has told two stories.
 func (v *visit) compareUrgent(b wire.Batch, first uint64, fresh []Leaf) error {
+	if v.cursor.Ahead <= first {
+		return nil
+	}
 	urgent, err := v.tx.UrgentBetween(b.Epoch, first, b.End())
 	if err != nil {
 		return err
@@ -276,12 +274,15 @@ func (v *visit) compareUrgent(b wire.Batch, first uint64, fresh []Leaf) error {
 
 // ahead parks a batch whose predecessor is missing, and asks for that one.
 func (v *visit) ahead(b wire.Batch) (*reply, error) {
-	n, err := v.tx.ParkedCount()
-	if err != nil {
-		return nil, err
-	}
-	if n < wire.Window && b.First < v.cursor.Stored()+wire.Window*wire.MaxEntries {
+	if v.cursor.Parked < wire.Window && b.First < v.cursor.Stored()+wire.Window*wire.MaxEntries {
 		if err := v.tx.Park(b.Epoch, b.First, v.body); err != nil {
+			return nil, err
+		}
+		var err error
+		if v.cursor.Parked, err = v.tx.Unpark(v.latest, v.cursor.Stored()); err != nil {
+			return nil, err
+		}
+		if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 			return nil, err
 		}
 	}
@@ -290,7 +291,7 @@ func (v *visit) ahead(b wire.Batch) (*reply, error) {
 
 // drain takes parked batches that now fit. One that does not fit any more is dropped: it will come again.
 func (v *visit) drain() error {
-	for {
+	for v.cursor.Parked > 0 {
 		body, first, ok, err := v.tx.Parked(v.latest, v.cursor.Stored())
 		if err != nil {
 			return err
@@ -307,10 +308,11 @@ func (v *visit) drain() error {
 				return err
 			}
 		}
-		if err := v.tx.Unpark(v.latest, first+1); err != nil {
+		if v.cursor.Parked, err = v.tx.Unpark(v.latest, first+1); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // conflict sets aside a batch that contradicts what is stored, or itself; the stream goes on from the cursor.
@@ -369,6 +371,10 @@ func (v *visit) urgent(m wire.UrgentMsg) (*reply, error) {
 		return v.state(true)
 	case !ok:
 		if err := v.tx.PutUrgent(m.Epoch, m.Seq, l, v.now); err != nil {
+			return nil, err
+		}
+		v.cursor.Ahead = max(v.cursor.Ahead, m.Seq+1)
+		if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 			return nil, err
 		}
 	}

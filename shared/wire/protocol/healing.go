@@ -148,7 +148,7 @@ func (v *visit) branch(m wire.HelloMsg, base Cursor, r *reply) error {
 	if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
 		return err
 	}
-	if err := v.tx.Unpark(v.latest, 0); err != nil {
+	if _, err := v.tx.Unpark(v.latest, 0); err != nil {
 		return err
 	}
 	r.latest, r.cursor, r.granted = v.latest, v.cursor, &b.ID

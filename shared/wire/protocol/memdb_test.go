@@ -91,12 +91,12 @@ func (t *memTx) Renew(at time.Time) (Incarnation, error) {
 	return t.r.inc, nil
 }
 
-func (t *memTx) Latest() (uint64, error) {
+func (t *memTx) Newest() (Cursor, bool, error) {
 	latest := uint64(0)
 	for e := range t.r.cursors {
 		latest = max(latest, e)
 	}
-	return latest, nil
+	return t.Cursor(latest)
 }
 
 func (t *memTx) Cursor(e uint64) (Cursor, bool, error) { c, ok := t.r.cursors[e]; return c, ok, nil }
@@ -159,14 +159,13 @@ func (t *memTx) Parked(_, first uint64) ([]byte, uint64, bool, error) {
 	}
 	return t.r.parked[keys[0]], keys[0], true, nil
 }
-func (t *memTx) ParkedCount() (int, error) { return len(t.r.parked), nil }
-func (t *memTx) Unpark(_, limit uint64) error {
+func (t *memTx) Unpark(_, limit uint64) (int, error) {
 	for k := range t.r.parked {
 		if k < limit || limit == 0 {
 			delete(t.r.parked, k)
 		}
 	}
-	return nil
+	return len(t.r.parked), nil
 }
 
 func (t *memTx) PutUrgent(epoch, seq uint64, l Leaf, _ time.Time) error {

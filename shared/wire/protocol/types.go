@@ -40,6 +40,8 @@ type Cursor struct {
 	Checkpoint []byte // signed by the appliance, at the size of Tree or older; nil before the first batch
 	Parts      wire.PartCursor
 	Claimed    uint64 // the size that the newest hello stated
+	Parked     int    // batches that wait for their predecessor
+	Ahead      uint64 // end of the last urgent leaf that travelled ahead; 0: none
 }
 
 // Stored is the number of leaves in the centre's database, those before the fork included.
@@ -97,7 +99,8 @@ type Tx interface {
 	// Renew makes a new incarnation for the whole centre.
 	Renew(at time.Time) (Incarnation, error)
 
-	Latest() (uint64, error) // newest epoch; 0: none yet
+	// Newest is the cursor of the newest epoch; none before the first hello.
+	Newest() (Cursor, bool, error)
 	Cursor(epoch uint64) (Cursor, bool, error)
 	// PutCursor writes a cursor; at is the instant of this message.
 	PutCursor(c Cursor, at time.Time) error
@@ -115,10 +118,9 @@ type Tx interface {
 	Park(epoch, first uint64, body []byte) error
 	// Parked gives the parked batch with the lowest first leaf ≤ first.
 	Parked(epoch, first uint64) (body []byte, at uint64, ok bool, err error)
-	// ParkedCount is how many are parked.
-	ParkedCount() (int, error)
-	// Unpark forgets parked batches whose first leaf is below limit, and all of other epochs.
-	Unpark(epoch, limit uint64) error
+	// Unpark forgets parked batches whose first leaf is below limit, and all of other epochs; left is how many
+	// stay.
+	Unpark(epoch, limit uint64) (left int, err error)
 
 	// PutUrgent keeps an urgent leaf; Urgent reads it.
 	PutUrgent(epoch, seq uint64, l Leaf, at time.Time) error
