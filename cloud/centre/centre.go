@@ -212,7 +212,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if c.broker != nil {
-		if err := c.Store.AllOffline(ctx); err != nil {
+		if err := c.Store.AllOffline(context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("run the centre: %w", err)
 		}
 		g.Go(func() error { return c.broker.Run(ctx) })
