@@ -64,6 +64,7 @@ type Keeper struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
+	sources []Source
 	trust   clock.Trust // as the sources have it
 	shown   clock.Trust // as everybody is told: trusted only once the record of it is durable
 	anchors clock.Anchors
@@ -78,7 +79,7 @@ func New(o Options) *Keeper {
 	if o.Every == 0 {
 		o.Every = time.Minute
 	}
-	k := &Keeper{o: o, boot: o.Host.BootID(), wake: make(chan struct{}, 1), silent: map[string]string{}}
+	k := &Keeper{o: o, boot: o.Host.BootID(), wake: make(chan struct{}, 1), sources: slices.Clone(o.Sources), silent: map[string]string{}}
 	k.trust = clock.NewTrust(k.boot, time.Time{}, nil)
 	k.shown = k.trust
 	return k
@@ -136,10 +137,7 @@ func (k *Keeper) Observe(o clock.Observation) {
 	k.mu.Lock()
 	k.take(k.trust.Observe(o))
 	k.mu.Unlock()
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
+	k.again()
 }
 
 // Mono is the monotonic time of this boot, for those who push observations.
@@ -208,15 +206,20 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // round asks every source once.
 func (k *Keeper) round(ctx context.Context) {
-	for _, s := range k.o.Sources {
+	k.mu.Lock()
+	sources := k.sources // replaced, never written to, by those who add and remove
+	k.mu.Unlock()
+	for _, s := range sources {
 		asking, cancel := context.WithTimeout(ctx, k.o.Every/2)
 		o, err := s.Observe(asking)
 		cancel()
 		k.mu.Lock()
-		if err == nil {
+		switch {
+		case !slices.ContainsFunc(k.sources, func(x Source) bool { return x.Name() == s.Name() }): // removed while it was asked
+		case err == nil:
 			delete(k.silent, s.Name())
 			k.take(k.trust.Observe(o))
-		} else {
+		default:
 			fresh := k.silent[s.Name()] != err.Error()
 			k.silent[s.Name()] = err.Error()
 			if fresh && !errors.Is(err, ErrSilent) && ctx.Err() == nil {

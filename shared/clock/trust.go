@@ -146,6 +146,12 @@ func (t Trust) Observe(o Observation) (Trust, Result) {
 	return t.judge(o.Mono)
 }
 
+// Forget takes back what a source said: it is no witness any more. A line that it helped to find stays.
+func (t Trust) Forget(source string, mono time.Duration) (Trust, Result) {
+	t.sources = slices.DeleteFunc(slices.Clone(t.sources), func(o Observation) bool { return o.Source == source })
+	return t.judge(mono)
+}
+
 // Settle judges without a new observation: after a round in which every source was silent.
 func (t Trust) Settle(mono time.Duration) (Trust, Result) { return t.judge(mono) }
 
