@@ -31,6 +31,7 @@ type feed struct {
 	since   clock.Reading
 	cause   Cause
 	mux     *muxer // nil between sessions
+	thin    bool   // the session at work, or the last one, pulls the sub-stream
 	keep    keeper
 	gap     outage
 	frame   time.Duration // arrival of the last access unit
@@ -89,7 +90,7 @@ func (f *feed) run(ctx context.Context) {
 		err := f.session(sctx, cam)
 		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
 			restart()
-			f.end(CauseNetwork)
+			f.end(CauseSwitched)
 			attempt = -1
 			continue
 		}
@@ -195,7 +196,7 @@ func (f *feed) status() Status {
 	defer f.mu.Unlock()
 	s := Status{
 		Camera: f.id, State: f.state, Since: f.since, Cause: f.cause, Fragments: f.keep.fragments, Bytes: f.keep.bytes,
-		Lost: f.lost, Steps: f.steps,
+		Lost: f.lost, Steps: f.steps, Thin: f.thin,
 	}
 	if f.keep.params != nil {
 		s.Codec = f.keep.params.codec

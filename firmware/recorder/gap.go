@@ -45,11 +45,13 @@ type outage struct {
 }
 
 // lost opens a gap. One that is open keeps its beginning; its cause becomes the later one, which knows more, unless
-// that is only a broken connection.
+// that is only a broken connection or our own doing.
 func (o *outage) lost(at time.Duration, cause Cause) {
-	if !o.open {
+	switch {
+	case !o.open:
 		o.open, o.since, o.cause = true, at, cause
-	} else if cause != CauseNetwork || o.cause == CauseStart {
+	case cause == CauseSwitched, cause == CauseNetwork && o.cause != CauseStart:
+	default:
 		o.cause = cause
 	}
 }

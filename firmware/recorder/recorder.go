@@ -24,6 +24,18 @@ type Camera struct {
 	Password string
 	UDP      bool   // RTP over UDP; TCP otherwise
 	Pin      string // SHA-256 of the camera's certificate in hex, for rtsps; empty: an authority we know must vouch
+	Thin     bool   // record the sub-stream instead of the main one, where the camera has one
+}
+
+// thinned says whether the sub-stream is what we pull.
+func (c Camera) thinned() bool { return c.Thin && c.Sub != "" }
+
+// source is the address that we pull.
+func (c Camera) source() string {
+	if c.thinned() {
+		return c.Sub
+	}
+	return c.Main
 }
 
 // State says what a camera's session is doing.
@@ -50,6 +62,7 @@ const (
 	CauseOverload    = footage.CauseOverload
 	CauseDisk        = footage.CauseDisk
 	CauseStart       = footage.CauseStart
+	CauseSwitched    = footage.CauseSwitched
 	CauseRestart     = footage.CauseRestart
 	CausePower       = footage.CausePowerOff
 )
@@ -76,6 +89,7 @@ type Status struct {
 	Offset    time.Duration // the camera's clock minus ours, when it tells its time
 	HasOffset bool
 	Steps     uint64 // how often its clock jumped
+	Thin      bool   // the sub-stream is being recorded
 }
 
 // Options is what a recorder needs from outside.
@@ -209,12 +223,12 @@ func (r *Recorder) adjust(ctx context.Context, wg *sync.WaitGroup) {
 
 // connection is what makes it necessary to connect anew.
 type connection struct {
-	main, user, password, pin string
-	udp                       bool
+	source, user, password, pin string
+	udp                         bool
 }
 
 func (c Camera) connection() connection {
-	return connection{c.Main, c.User, c.Password, c.Pin, c.UDP}
+	return connection{c.source(), c.User, c.Password, c.Pin, c.UDP}
 }
 
 // Status tells how every camera stands.

@@ -329,6 +329,45 @@ func TestAWrongPasswordIsToldAndTheRightOneTriedAtOnce(t *testing.T) {
 	}
 }
 
+// Covers F3: a camera is thinned days before the disk is full; what is missing between the two streams is told.
+func TestThinningSwitchesToTheSubStreamAndBack(t *testing.T) {
+	t.Parallel()
+	main := startCamera(t, "c01", nil)
+	sub := startCamera(t, "c02", func(o *camera.Options) { o.Coding = scene.Coding{W: 160, H: 96, GOP: 10} })
+	r := newRig(t, recorder.Options{})
+	c := row("c01", main)
+	c.Sub = sub.URL()
+	thin := c
+	thin.Thin = true
+	for n, step := range []recorder.Camera{c, thin, c} {
+		r.rec.SetCameras([]recorder.Camera{step})
+		r.await("the stream that was asked for", func() bool {
+			s := r.status("c01")
+			return s.Thin == step.Thin && s.State == recorder.Recording && len(r.gapsOf("c01")) == n
+		})
+		r.awaitFragments("c01", 2)
+	}
+	segs := r.recorded("c01")
+	if len(segs) != 3 {
+		t.Fatalf("%d segments", len(segs))
+	}
+	for i, g := range r.gapsOf("c01") {
+		if d := (g.From.Mono - segs[i].To).Abs(); g.Cause != recorder.CauseSwitched || d > 150*time.Millisecond || g.To.Mono != segs[i+1].From {
+			t.Errorf("gap %+v between %+v and %+v", g, segs[i], segs[i+1])
+		}
+		if g.To.Mono-g.From.Mono > 2*time.Second {
+			t.Errorf("switching took %v", g.To.Mono-g.From.Mono)
+		}
+	}
+	thin.Sub = ""
+	r = newRig(t, recorder.Options{})
+	r.rec.SetCameras([]recorder.Camera{thin}) // a camera without a sub-stream has nothing to be thinned to
+	r.awaitFragments("c01", 1)
+	if r.status("c01").Thin {
+		t.Error("the main stream passes for the sub-stream")
+	}
+}
+
 func TestBackoffGrowsAndIsPatientWithPasswords(t *testing.T) {
 	t.Parallel()
 	for n, most := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second} {

@@ -59,7 +59,7 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
 		return diagnose(fmt.Errorf("setup: %w", err))
 	}
-	f.start(p)
+	f.start(cam, p)
 	packets := &packetSource{f: f, client: client, media: media, decode: decode}
 	client.OnPacketRTP(media, forma, packets.take)
 	if _, err := client.Play(nil); err != nil {
@@ -102,9 +102,10 @@ func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
 }
 
 // start prepares for the first packet of a session.
-func (f *feed) start(p params) {
+func (f *feed) start(cam Camera, p params) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.thin = cam.thinned()
 	f.mux = &muxer{now: p, emit: f.keep.fragment, frozen: func(from, to time.Duration) {
 		f.gap.lost(from, CauseStalled)
 		f.gap.back(to)
@@ -197,7 +198,7 @@ func choose(desc *description.Session) (*description.Media, format.Format, param
 
 // address is where to connect, with the password.
 func address(cam Camera) (*base.URL, error) {
-	u, err := base.ParseURL(cam.Main)
+	u, err := base.ParseURL(cam.source())
 	if err != nil {
 		return nil, fmt.Errorf("address of camera %s: %w", cam.ID, err)
 	}
