@@ -128,7 +128,7 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			cams = append(cams, recorder.Camera{Camera: c, User: login.User, Password: login.Password})
+			cams = append(cams, recorder.Camera{Camera: c, User: login.User, Password: login.Password, UDP: c.Transport == "udp", Pin: c.Pin})
 		}
 		a.recorder.SetCameras(cams)
 		select {

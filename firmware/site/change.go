@@ -15,57 +15,8 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/fielderr"
-	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
-
-// PutCamera registers or changes a camera. login nil leaves its credentials as they are. A camera that looks
-// into a private area is refused with the rule (F2). Errors: fielderr.Errors, *account.Refused.
-func (s *Site) PutCamera(ctx context.Context, by account.Who, c footage.Camera, login *Login) error {
-	role, err := s.allow(by, account.ActCamerasEdit, account.Subject{Camera: c.ID})
-	if err != nil {
-		return err
-	}
-	if err := footage.Validate(c); err != nil {
-		return err
-	}
-	if login != nil {
-		if err := login.check(); err != nil {
-			return err
-		}
-	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.mu.RLock()
-	old, exists := s.cameras[c.ID]
-	s.mu.RUnlock()
-	if c.Since.IsZero() {
-		c.Since = s.o.Clock.Now().Wall.UTC()
-		if exists {
-			c.Since = old.v.Since
-		}
-	}
-	ch := store.Change{Puts: []store.Put{cameras.PutRev(c.ID, c, old.rev)}}
-	if login != nil {
-		ch.Puts = append(ch.Puts, logins.Put(c.ID, cameraLogin{Camera: c.ID, Login: *login}))
-	}
-	if !exists {
-		ch.Entries = []ledger.Draft{by.Draft("camera.registered", role, c.ID,
-			map[string]any{"custody": c.Custody, "area": c.Area, "days": c.Policy.Days}, part("camera", cameraOwner(c.ID), c))}
-	} else {
-		what := differing(old.v, c)
-		if login != nil {
-			what = append(what, "login")
-		}
-		if len(what) == 0 {
-			return nil
-		}
-		ch.Entries = []ledger.Draft{by.Draft("camera.changed", role, c.ID,
-			map[string]any{"what": what, "days": c.Policy.Days, "custody": c.Custody},
-			part("before", cameraOwner(c.ID), old.v), part("after", cameraOwner(c.ID), c))}
-	}
-	return s.commit(ctx, "camera "+c.ID, ch, func(rev uint64) { s.cameras[c.ID] = row[footage.Camera]{c, rev} })
-}
 
 func (l Login) check() error {
 	var errs fielderr.Errors
@@ -196,13 +147,18 @@ func changeOf[T any](by account.Who, role account.Role, what, key string, old ro
 // commit writes the change, takes it into memory with the revision of its first row, and wakes the watchers.
 // The caller holds s.writing.
 func (s *Site) commit(ctx context.Context, what string, ch store.Change, apply func(rev uint64)) error {
+	return s.commitAll(ctx, what, ch, func(revs []uint64) { apply(revs[0]) })
+}
+
+// commitAll is commit for changes of several rows: apply gets the revision of every Put, in order.
+func (s *Site) commitAll(ctx context.Context, what string, ch store.Change, apply func(revs []uint64)) error {
 	rc, err := s.o.Store.Commit(ctx, ch)
 	if err != nil {
 		return fmt.Errorf("change %s: %w", what, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	apply(rc.Revs[0])
+	apply(rc.Revs)
 	for _, w := range s.watchers {
 		select {
 		case w <- struct{}{}:
@@ -227,17 +183,4 @@ func part(name, owner string, v any) ledger.Part {
 		panic(fmt.Sprintf("site: %s does not marshal: %v", name, err)) // a fault of the type, not of the data
 	}
 	return ledger.Part{Name: name, Owner: owner, Plain: b}
-}
-
-// differing names the JSON fields in which two cameras differ.
-func differing(a, b footage.Camera) []string {
-	var out []string
-	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
-	for i := range va.NumField() {
-		if !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
-			name, _, _ := strings.Cut(va.Type().Field(i).Tag.Get("json"), ",")
-			out = append(out, name)
-		}
-	}
-	return out
 }

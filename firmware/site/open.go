@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -36,6 +37,9 @@ type row[T any] struct {
 
 // Open loads everything into memory. The store's Run need not run yet.
 func Open(_ context.Context, o Options) (*Site, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Site{o: o, watchers: map[int]chan struct{}{}}
 	s.calendar.v = attendance.Calendar{Zone: DefaultZone, Hours: attendance.DefaultHours}
 	s.settings.v = DefaultSettings

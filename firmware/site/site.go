@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/store"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
 )
 
 // ErrNotFound: no such camera, reader or place.
@@ -47,4 +48,8 @@ type Options struct {
 	Store *store.Store
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Fits refuses a register of cameras that this box cannot serve, such as more footage than its disk holds.
+	// It sees the whole register as it would be, inside the change; what it returns is shown at the field. nil:
+	// everything fits.
+	Fits func([]footage.Camera) error
 }

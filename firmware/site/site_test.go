@@ -37,6 +37,7 @@ type house struct {
 	t     *testing.T
 	dir   string
 	store *store.Store
+	fits  func([]footage.Camera) error
 	stop  func()
 }
 
@@ -75,7 +76,12 @@ func (h *house) open() {
 		h.must(<-done)
 		h.must(h.store.Close())
 	})
-	h.Site, err = site.Open(ctx, site.Options{Store: h.store, Clock: now})
+	h.Site, err = site.Open(ctx, site.Options{Store: h.store, Clock: now, Fits: func(all []footage.Camera) error {
+		if h.fits == nil {
+			return nil
+		}
+		return h.fits(all)
+	}})
 	h.must(err)
 }
 

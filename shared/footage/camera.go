@@ -28,6 +28,7 @@ const (
 
 var (
 	cameraID = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	pinRule  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	gbCode   = regexp.MustCompile(`^[0-9]{20}$`)
 )
 
@@ -59,6 +60,20 @@ func Validate(c Camera) error {
 	}
 	address(&e, "main", c.Main)
 	address(&e, "sub", c.Sub)
+	still(&e, c.Still)
+	secure := strings.HasPrefix(c.Main, "rtsps:") || strings.HasPrefix(c.Sub, "rtsps:")
+	switch {
+	case c.Transport != "" && c.Transport != "tcp" && c.Transport != "udp":
+		e.Add("transport", "err.transport")
+	case c.Transport == "udp" && secure:
+		e.Add("transport", "err.transport_tls")
+	}
+	switch {
+	case c.Pin != "" && !pinRule.MatchString(c.Pin):
+		e.Add("pin", "err.pin")
+	case c.Pin != "" && !secure && !strings.HasPrefix(c.Still, "https:"):
+		e.Add("pin", "err.pin_plain")
+	}
 	if c.Policy.Days < MinDays || c.Policy.Days > MaxDays {
 		e.Add("days", "err.days_range", MinDays, MaxDays)
 	} else if c.Policy.Days > MinDays && strings.TrimSpace(c.Policy.Reason) == "" {
@@ -101,5 +116,30 @@ func address(e *fielderr.Errors, field, s string) {
 		e.Add(field, "err.rtsp_address")
 	case u.User != nil:
 		e.Add(field, "err.rtsp_credentials")
+	}
+}
+
+// secret are the names under which cameras take a password in the address.
+var secret = []string{"password", "passwd", "pwd", "pass", "user", "username", "usr", "token", "auth", "session"}
+
+// still checks the address of a camera's own JPEG. It stands in rows that leave the house as spreadsheets, so a
+// password has no place in it, not even as a parameter.
+func still(e *fielderr.Errors, s string) {
+	if s == "" {
+		return
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" || len(s) > 512 {
+		e.Add("still", "err.still_address")
+		return
+	}
+	for name := range u.Query() {
+		if slices.Contains(secret, strings.ToLower(name)) {
+			e.Add("still", "err.rtsp_credentials")
+			return
+		}
+	}
+	if u.User != nil {
+		e.Add("still", "err.rtsp_credentials")
 	}
 }

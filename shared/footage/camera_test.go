@@ -40,6 +40,14 @@ func TestValidateNamesFieldAndRule(t *testing.T) {
 		{"password in the address", func(c *Camera) { c.Sub = "rtsp://admin:x@10.0.0.5/2" }, "sub", "err.rtsp_credentials"},
 		{"national code", func(c *Camera) { c.GBCode = "123" }, "gb_code", "err.gb_code"},
 		{"date", func(c *Camera) { c.Installed = "2026-02-30" }, "installed", "err.date"},
+		{"transport", func(c *Camera) { c.Transport = "sctp" }, "transport", "err.transport"},
+		{"encrypted over UDP", func(c *Camera) { c.Main, c.Transport = "rtsps://10.0.0.5/1", "udp" }, "transport", "err.transport_tls"},
+		{"short fingerprint", func(c *Camera) { c.Main, c.Pin = "rtsps://10.0.0.5/1", "ab12" }, "pin", "err.pin"},
+		{"fingerprint in capitals", func(c *Camera) { c.Main, c.Pin = "rtsps://10.0.0.5/1", strings.Repeat("AB", 32) }, "pin", "err.pin"},
+		{"fingerprint of nothing encrypted", func(c *Camera) { c.Pin = strings.Repeat("ab", 32) }, "pin", "err.pin_plain"},
+		{"still over rtsp", func(c *Camera) { c.Still = "rtsp://10.0.0.5/1" }, "still", "err.still_address"},
+		{"password in the still's address", func(c *Camera) { c.Still = "http://admin:x@10.0.0.5/snap" }, "still", "err.rtsp_credentials"},
+		{"password among the still's parameters", func(c *Camera) { c.Still = "http://10.0.0.5/snap?User=a&Pwd=x" }, "still", "err.rtsp_credentials"},
 		{"priority", func(c *Camera) { c.Priority = 10 }, "priority", "err.range"},
 	} {
 		cam := goodCamera()

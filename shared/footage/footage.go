@@ -63,6 +63,9 @@ type Camera struct {
 	Custody    Custody   `json:"custody"`
 	Main       string    `json:"main"` // rtsp:// or rtsps:// address without credentials
 	Sub        string    `json:"sub,omitempty"`
+	Transport  string    `json:"transport,omitempty"` // of the pictures: tcp (also when empty) or udp
+	Pin        string    `json:"pin,omitempty"`       // SHA-256 of the certificate in hex, for rtsps and https
+	Still      string    `json:"still,omitempty"`     // http:// or https:// address of the camera's own JPEG, without credentials
 	Policy     Policy    `json:"policy"`
 	Priority   int       `json:"priority,omitempty"` // 1 is the last to be thinned
 	Installer  string    `json:"installer,omitempty"`

@@ -1,0 +1,215 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// CameraPut is a camera to register or change. Login nil leaves its credentials as they are.
+type CameraPut struct {
+	Camera footage.Camera
+	Login  *Login
+}
+
+// MaxCameras is the most that one list may change: it is one Change of the log.
+const MaxCameras = 512
+
+// RowErrors is what is wrong with a list of cameras: by index in the list. What no single row is to blame for
+// stands at [WholeList].
+type RowErrors map[int]fielderr.Errors
+
+// WholeList is the index of faults that the list has as a whole.
+const WholeList = -1
+
+func (e RowErrors) Error() string {
+	var s []string
+	for _, i := range slices.Sorted(maps.Keys(e)) {
+		s = append(s, fmt.Sprintf("row %d: %s", i, e[i]))
+	}
+	return strings.Join(s, "; ")
+}
+
+// PutCamera registers or changes a camera. login nil leaves its credentials as they are. A camera that looks
+// into a private area is refused with the rule (F2). Errors: fielderr.Errors, *account.Refused.
+func (s *Site) PutCamera(ctx context.Context, by account.Who, c footage.Camera, login *Login) error {
+	_, err := s.PutCameras(ctx, by, []CameraPut{{c, login}})
+	if rows, ok := err.(RowErrors); ok {
+		return slices.Concat(rows[0], rows[WholeList])
+	}
+	return err
+}
+
+// CheckCameras says what is wrong with a list without changing anything; nil when nothing is.
+func (s *Site) CheckCameras(list []CameraPut) RowErrors {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	bad := RowErrors{}
+	if len(list) > MaxCameras {
+		bad[WholeList] = fielderr.Errors{{Field: "file", Rule: "err.too_many", Args: []any{MaxCameras}}}
+		return bad
+	}
+	after := make(map[string]footage.Camera, len(s.cameras)+len(list))
+	for id, r := range s.cameras {
+		after[id] = r.v
+	}
+	seen := map[string]bool{}
+	more := false
+	for i, p := range list {
+		var errs fielderr.Errors
+		if e, ok := footage.Validate(p.Camera).(fielderr.Errors); ok {
+			errs = e
+		}
+		if p.Login != nil {
+			if e, ok := p.Login.check().(fielderr.Errors); ok {
+				errs = append(errs, e...)
+			}
+		}
+		if seen[p.Camera.ID] {
+			errs.Add("id", "err.taken")
+		}
+		if len(errs) > 0 {
+			bad[i] = errs
+		}
+		seen[p.Camera.ID] = true
+		old, known := s.cameras[p.Camera.ID]
+		more = more || asksMore(old.v, known, p.Camera)
+		after[p.Camera.ID] = p.Camera
+	}
+	for i, p := range list {
+		if by := sameCode(after, p.Camera); by != "" {
+			bad[i] = append(bad[i], fielderr.Error{Field: "gb_code", Rule: "err.gb_taken", Args: []any{by}})
+		}
+	}
+	if len(bad) == 0 && more && s.o.Fits != nil {
+		all := make([]footage.Camera, 0, len(after))
+		for _, id := range slices.Sorted(maps.Keys(after)) {
+			all = append(all, after[id])
+		}
+		switch err := s.o.Fits(all).(type) {
+		case nil:
+		case fielderr.Errors:
+			bad[WholeList] = err
+		default:
+			bad[WholeList] = fielderr.Errors{{Field: "custody", Rule: "err.does_not_fit"}}
+			s.o.Log.Error("whether the cameras fit could not be said", "err", err)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return bad
+}
+
+// asksMore says whether a row asks more of this box than the one before did. What only takes away is never
+// refused for lack of room.
+func asksMore(old footage.Camera, known bool, c footage.Camera) bool {
+	if c.Retired || c.Custody != footage.CustodyVault {
+		return false
+	}
+	return !known || old.Retired || old.Custody != c.Custody || c.Policy.Days > old.Policy.Days || c.Main != old.Main || c.Sub != old.Sub
+}
+
+// sameCode finds another camera in service with the same GB/T 28181 code: the code names one device.
+func sameCode(all map[string]footage.Camera, c footage.Camera) string {
+	if c.GBCode == "" || c.Retired {
+		return ""
+	}
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if o := all[id]; id != c.ID && !o.Retired && o.GBCode == c.GBCode {
+			return id
+		}
+	}
+	return ""
+}
+
+// PutCameras registers or changes a list of cameras, all or none, as one Change; it says how many were new or
+// changed. Errors: RowErrors, *account.Refused.
+func (s *Site) PutCameras(ctx context.Context, by account.Who, list []CameraPut) (int, error) {
+	roles := make([]account.Role, len(list))
+	for i, p := range list {
+		var err error
+		if roles[i], err = s.allow(by, account.ActCamerasEdit, account.Subject{Camera: p.Camera.ID}); err != nil {
+			return 0, err
+		}
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if bad := s.CheckCameras(list); bad != nil {
+		return 0, bad
+	}
+	var ch store.Change
+	var rows []footage.Camera // of the first Puts
+	for i, p := range list {
+		c := p.Camera
+		s.mu.RLock()
+		old, known := s.cameras[c.ID]
+		s.mu.RUnlock()
+		if c.Since.IsZero() {
+			c.Since = s.o.Clock.Now().Wall.UTC()
+			if known {
+				c.Since = old.v.Since
+			}
+		}
+		d, changed := cameraEntry(by, roles[i], old.v, known, c, p.Login != nil)
+		if !changed {
+			continue
+		}
+		ch.Puts = append(ch.Puts, cameras.PutRev(c.ID, c, old.rev))
+		ch.Entries = append(ch.Entries, d)
+		rows = append(rows, c)
+	}
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	for _, p := range list {
+		if p.Login != nil {
+			ch.Puts = append(ch.Puts, logins.Put(p.Camera.ID, cameraLogin{Camera: p.Camera.ID, Login: *p.Login}))
+		}
+	}
+	return len(rows), s.commitAll(ctx, fmt.Sprintf("%d cameras", len(rows)), ch, func(revs []uint64) {
+		for i, c := range rows {
+			s.cameras[c.ID] = row[footage.Camera]{c, revs[i]}
+		}
+	})
+}
+
+// cameraEntry is the entry of one camera's change; changed is false when there is none.
+func cameraEntry(by account.Who, role account.Role, old footage.Camera, known bool, c footage.Camera, login bool) (d ledger.Draft, changed bool) {
+	if !known {
+		return by.Draft("camera.registered", role, c.ID,
+			map[string]any{"custody": c.Custody, "area": c.Area, "days": c.Policy.Days}, part("camera", cameraOwner(c.ID), c)), true
+	}
+	what := differing(old, c)
+	if login {
+		what = append(what, "login")
+	}
+	if len(what) == 0 {
+		return d, false
+	}
+	return by.Draft("camera.changed", role, c.ID,
+		map[string]any{"what": what, "days": c.Policy.Days, "custody": c.Custody},
+		part("before", cameraOwner(c.ID), old), part("after", cameraOwner(c.ID), c)), true
+}
+
+// differing names the JSON fields in which two cameras differ.
+func differing(a, b footage.Camera) []string {
+	var out []string
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range va.NumField() {
+		if !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			name, _, _ := strings.Cut(va.Type().Field(i).Tag.Get("json"), ",")
+			out = append(out, name)
+		}
+	}
+	return out
+}
