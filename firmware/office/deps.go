@@ -176,6 +176,21 @@ type Keeping struct {
 	Free, Total uint64 // bytes of the disk; Total 0: not known
 	DailyBytes  int64  // written a day, of late
 	Days        float64
+
+	// The arithmetic of the disk (design §5, never early). Capacity is what footage may use: the size of the
+	// disk less Reserve and less Other, what else lies on it. Capacity 0 with Total 0: the disk cannot be asked.
+	Loads                          []footage.Load // cameras in our custody, by id
+	Held, Capacity, Reserve, Other int64
+	Used                           int64 // footage there now
+	Forecast                       footage.Forecast
+	Thinned                        []string // cameras that record their sub-stream to save room
+	Stopped                        []string // cameras that do not record because the disk is full
+	WhenFull                       string   // "stop" or "breach", the school's setting
+
+	// What an erasure is worth: "erased" with the root key in a TPM, "best_effort" without.
+	Assurance string
+	RootPlace string    // "file" or "tpm"
+	Rotated   time.Time // of the root key; zero: never
 }
 
 // Sync is how the link to the centre stands.

@@ -5,8 +5,10 @@ import "time"
 // Load is what one camera writes.
 type Load struct {
 	Camera      string
-	BytesPerDay int64 // rolling
+	BytesPerDay int64 // rolling, of the stream that it records now
 	Days        int   // of its policy
+	Estimated   bool  // not measured yet: counted with what its streams usually need
+	Thin        bool  // it records its sub-stream
 }
 
 // Forecast is the arithmetic of a disk: what the cameras need against what there is.
