@@ -247,3 +247,12 @@ func (k *call) health() error {
 	k.send(http.StatusOK, []byte("ok\n"))
 	return nil
 }
+
+// metrics answers to this machine alone: a collector elsewhere reads them through its own agent here.
+func (k *call) metrics() error {
+	if k.c.d.Metrics == nil || !k.address.IsLoopback() {
+		return store.ErrNotFound
+	}
+	k.c.d.Metrics.ServeHTTP(k.w, k.r)
+	return nil
+}

@@ -19,6 +19,7 @@ import (
 	"campuskeep/cloud/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
 	"campuskeep/shared/web"
@@ -44,9 +45,10 @@ type Deps struct {
 	Version string
 	Store   store.Store
 	Enrol   Enrolment
-	Key     []byte // secret of this centre, from a file; second factors derive from it
-	CAPrint string // fingerprint of the centre's authority, as appliances are configured with it
-	Address string // where appliances enrol
+	Key     []byte       // secret of this centre, from a file; second factors derive from it
+	CAPrint string       // fingerprint of the centre's authority, as appliances are configured with it
+	Address string       // where appliances enrol
+	Metrics http.Handler // answers /metrics to this machine alone; nil: there is none
 }
 
 // Console is the centre's page. Its methods are safe for concurrent use.
@@ -99,6 +101,7 @@ func (c *Console) table() []web.Route[*call] {
 		{Pattern: post + "/login", Action: account.ActPublic, Handle: (*call).login},
 		{Pattern: post + "/language", Action: account.ActPublic, Handle: (*call).language},
 		{Pattern: get + "/healthz", Action: account.ActPublic, Handle: (*call).health},
+		{Pattern: get + "/metrics", Action: account.ActPublic, Handle: (*call).metrics},
 		{Pattern: post + "/logout", Action: account.ActSelf, Subject: self, Handle: (*call).logout},
 		{Pattern: get + "/account", Action: account.ActSelf, Subject: self, Handle: (*call).ownPage},
 
@@ -134,6 +137,13 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 				return register.Application{Year: y, No: n}.Number()
 			}
 			return id
+		},
+		// An alarm is about a log, or it is an urgent entry of a school, named by its kind.
+		"alarmText": func(kind string) string {
+			if _, ok := ledger.Kinds[ledger.Kind(kind)]; ok {
+				return p.K("kind.", kind)
+			}
+			return p.K("alarm.", kind)
 		},
 		"tone": tone,
 		"toneIcon": func(s store.Status) string {

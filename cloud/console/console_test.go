@@ -62,7 +62,11 @@ func (filled) Entries(context.Context, string, store.EntryFilter, store.Page) ([
 	return []store.Entry{{Seq: 8, Mark: "json", StoredAt: noon}, theApplication.Steps[0]}, nil
 }
 func (filled) Alarms(context.Context, string, bool, int) ([]store.Alarm, error) {
-	return []store.Alarm{{ID: 1, Appliance: "ck-0417", School: "青榆实验学校", Kind: "log.forked", At: noon, Epoch: 1, Ours: []byte("ours"), Theirs: []byte("theirs")}}, nil
+	return []store.Alarm{{ID: 1, Appliance: "ck-0417", School: "青榆实验学校", Kind: "log.forked", At: noon, Epoch: 1, Ours: []byte("ours"), Theirs: []byte("theirs")},
+		{ID: 2, Appliance: "ck-0417", School: "青榆实验学校", Kind: "footage.breach", At: noon, Epoch: 1, Detail: "seq=3 subject=c02 full"}}, nil
+}
+func (filled) RetentionSince(context.Context, string, time.Time) (store.Retention, error) {
+	return store.Retention{Recorded: 2232, Deleted: 72, Breaches: 3, LastGone: noon}, nil
 }
 
 type tokens struct{ asked []string }
@@ -263,6 +267,9 @@ func TestPagesInBothLanguages(t *testing.T) {
 			}
 			if strings.Contains(body, "⟦") || strings.Contains(body, "<no value>") || strings.Contains(body, "查看车棚<b>") || strings.Contains(body, " style=") {
 				t.Errorf("%s %s: missing word, unescaped text or inline style", lang, path)
+			}
+			if path == "/schools/ck-0417" && !strings.Contains(body, "2,232") { // Covers F3: how it kept to its days
+				t.Errorf("%s %s does not tell of the retention", lang, path)
 			}
 			if !strings.Contains(body, `lang="`+lang+`"`) {
 				t.Errorf("%s is not in %s", path, lang)

@@ -74,8 +74,13 @@ type schoolView struct {
 	Total        int
 	Entries      []store.Entry
 	Alarms       []store.Alarm
+	Keeping      store.Retention // of the last [keepingDays]
+	KeepingDays  int
 	CanDeny      bool
 }
+
+// keepingDays is how far back a school's page counts recorded and deleted hours: one whole period of keeping.
+const keepingDays = 31
 
 func (k *call) school() error {
 	ctx, st, id := k.r.Context(), k.c.d.Store, k.r.PathValue("id")
@@ -83,7 +88,7 @@ func (k *call) school() error {
 	if err != nil {
 		return fmt.Errorf("reading school: %w", err)
 	}
-	v := schoolView{Now: k.now.Wall, School: s, CanDeny: k.can(account.ActCentreEnrol)}
+	v := schoolView{Now: k.now.Wall, School: s, KeepingDays: keepingDays, CanDeny: k.can(account.ActCentreEnrol)}
 	if v.ShowToday = k.can(account.ActCentreAttendance); v.ShowToday {
 		if v.Today, err = st.AttendanceToday(ctx, id, k.now.Wall.In(k.c.d.Zone).Format(time.DateOnly)); err != nil {
 			return fmt.Errorf("reading attendance: %w", err)
@@ -99,6 +104,9 @@ func (k *call) school() error {
 	}
 	if v.Alarms, err = st.Alarms(ctx, id, false, 20); err != nil {
 		return fmt.Errorf("listing alarms: %w", err)
+	}
+	if v.Keeping, err = st.RetentionSince(ctx, id, k.now.Wall.AddDate(0, 0, -keepingDays)); err != nil {
+		return fmt.Errorf("counting what was kept: %w", err)
 	}
 	return k.page("school", s.Name, v)
 }

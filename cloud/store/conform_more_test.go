@@ -9,6 +9,7 @@ import (
 
 	"campuskeep/cloud/store"
 	"campuskeep/shared/account"
+	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
 	"campuskeep/shared/wire"
 	"campuskeep/shared/wire/protocol"
@@ -108,5 +109,55 @@ func conformIncarnation(t *testing.T, db *store.DB) {
 	}
 	if c, err := db.Incarnation(ctx); err != nil || c != b {
 		t.Errorf("%+v %v", c, err)
+	}
+}
+
+// An urgent entry raises one alarm, whether it came ahead of its batch or with it; and a school's keeping of footage
+// is counted from its entries. Covers F3.
+func conformRetention(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	ctx := t.Context()
+	m := &maker{t: t, at: t0}
+	hour := func(kind ledger.Kind, extra map[string]any) protocol.Leaf {
+		data := map[string]any{"hour": m.at.UTC(), "count": 60, "root": make([]byte, 32), "first": m.at.UTC(), "last": m.at.UTC()}
+		for k, v := range extra {
+			data[k] = v
+		}
+		l, _ := m.leaf(ledger.Draft{Kind: kind, Subject: "c02", Data: data})
+		return l
+	}
+	breach := func() protocol.Leaf {
+		l, _ := m.leaf(ledger.Draft{Kind: "footage.breach", Subject: "c02", Data: map[string]any{"reason": "full", "count": 3}})
+		return l
+	}
+	leaves := []protocol.Leaf{hour("footage.recorded", nil), hour("footage.recorded", nil), hour("footage.deleted", map[string]any{"assurance": "best_effort"}), breach()}
+	if err := db.Update(ctx, "ck-0001", func(tx protocol.Tx) error { return tx.PutUrgent(1, 3, leaves[3], t0) }); err != nil {
+		t.Fatal(err)
+	}
+	l, err := db.Alarms(ctx, "ck-0001", true, 10)
+	if err != nil || len(l) != 1 || l[0].Kind != "footage.breach" || l[0].Detail != "seq=3 subject=c02 full" {
+		t.Fatalf("alarm of what came ahead: %+v %v", l, err)
+	}
+	if err := insert(t, db, 1, leaves); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = db.Alarms(ctx, "ck-0001", true, 10); err != nil || len(l) != 1 || l[0].Times != 1 {
+		t.Errorf("the batch raised it again: %+v %v", l, err)
+	}
+	if err := insert(t, db, 1, []protocol.Leaf{breach()}); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = db.Alarms(ctx, "ck-0001", true, 10); err != nil || len(l) != 1 || l[0].Times != 2 {
+		t.Errorf("the second breach: %+v %v", l, err)
+	}
+	if s, err := db.School(ctx, "ck-0001", t0); err != nil || s.OpenAlarms != 1 {
+		t.Errorf("school: %+v %v", s, err)
+	}
+	r, err := db.RetentionSince(ctx, "ck-0001", t0.Add(-time.Hour))
+	if err != nil || r.Recorded != 2 || r.Deleted != 1 || r.Breaches != 2 || r.Gaps != 0 || r.LastGone.IsZero() {
+		t.Errorf("retention: %+v %v", r, err)
+	}
+	if r, err = db.RetentionSince(ctx, "ck-0001", t0.Add(3*time.Second)); err != nil || r.Recorded != 0 || r.Breaches != 2 {
+		t.Errorf("retention since later: %+v %v", r, err)
 	}
 }

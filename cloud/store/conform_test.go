@@ -106,7 +106,7 @@ func insert(t *testing.T, db *store.DB, epoch uint64, leaves []protocol.Leaf) er
 func conform(t *testing.T, open func(*testing.T) *store.DB) {
 	for name, test := range map[string]func(*testing.T, *store.DB){
 		"registry": conformRegistry, "cursor": conformCursor, "leaves": conformLeaves, "parts": conformParts, "queries": conformQueries,
-		"branches": conformBranches, "people": conformPeople, "alarms": conformAlarms, "serial": conformSerial, "incarnation": conformIncarnation,
+		"branches": conformBranches, "people": conformPeople, "alarms": conformAlarms, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

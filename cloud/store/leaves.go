@@ -57,6 +57,9 @@ func describe(seq uint64, leaf []byte, whole func(ledger.Kind) bool) (e ledger.E
 // followed says whether entries of a kind change the row of an application.
 func followed(k ledger.Kind) bool { return strings.HasPrefix(string(k), appPrefix) }
 
+// read says whether more of an entry than its head is needed here.
+func read(k ledger.Kind) bool { return followed(k) || urgent(k) }
+
 // plain keeps what may stand in a text column: an unknown kind could be anything.
 func plain(s string) string {
 	if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -65,14 +68,14 @@ func plain(s string) string {
 	return s
 }
 
-// Insert writes leaves and nodes that are not there yet, and follows the applications among them.
+// Insert writes leaves and nodes that are not there yet, follows the applications among them, and raises the alarms.
 func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protocol.Node, at time.Time) error {
 	rows := make([]leafRow, len(leaves))
 	stored := millis(at)
-	var about []ledger.Entry // entries of the register of use
+	var about, told []ledger.Entry // entries of the register of use; urgent ones
 	for i, l := range leaves {
 		seq := first + uint64(i)
-		e, mark := describe(seq, l.Bytes, followed)
+		e, mark := describe(seq, l.Bytes, read)
 		rows[i] = leafRow{app: x.app, epoch: epoch, seq: seq, at: stored, stored: stored, kind: plain(string(e.Kind)), subject: plain(e.Subject), mark: mark, leaf: l.Bytes}
 		if l.Bytes == nil {
 			rows[i].hash = l.Hash[:]
@@ -82,6 +85,9 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 		}
 		if mark == "" && followed(e.Kind) {
 			about = append(about, e)
+		}
+		if mark == "" && urgent(e.Kind) {
+			told = append(told, e)
 		}
 	}
 	if err := x.s.e.insert(x.ctx, x.s, x.conn, x.sql, rows); err != nil {
@@ -98,7 +104,7 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 			return fmt.Errorf("follow application: %w", err)
 		}
 	}
-	return nil
+	return x.facts(epoch, told, at)
 }
 
 // insertNodes writes all in one statement: a batch completes two or three.

@@ -234,7 +234,7 @@ type Alarm struct {
 	ID         int64
 	Appliance  string
 	School     string
-	Kind       string // protocol.Alarm… codes
+	Kind       string // protocol.Alarm… codes, or the kind of an urgent entry
 	At         time.Time
 	Epoch      uint64
 	Ours       []byte    // checkpoint that we witnessed, when the alarm is about a log
@@ -264,6 +264,8 @@ type Queries interface {
 	Application(ctx context.Context, appliance, id string) (Application, error)
 	// AttendanceToday derives one school's day; date is YYYY-MM-DD as the school counts it.
 	AttendanceToday(ctx context.Context, appliance, date string) (AttendanceDay, error)
+	// RetentionSince counts the entries about keeping footage.
+	RetentionSince(ctx context.Context, appliance string, since time.Time) (Retention, error)
 	Entries(ctx context.Context, appliance string, f EntryFilter, p Page) ([]Entry, error)
 	Entry(ctx context.Context, appliance string, seq uint64) (Entry, error)
 	// Alarms lists newest first; all schools when appliance is empty.

@@ -243,7 +243,13 @@ func (x *tx) Unpark(epoch, limit uint64) (left int, err error) {
 }
 
 func (x *tx) PutUrgent(epoch, seq uint64, l protocol.Leaf, at time.Time) error {
-	return x.exec("INSERT INTO urgent (app, epoch, seq, at, hash, leaf) VALUES (?, ?, ?, ?, ?, ?)", x.app, epoch, seq, millis(at), l.Hash[:], l.Bytes)
+	if err := x.exec("INSERT INTO urgent (app, epoch, seq, at, hash, leaf) VALUES (?, ?, ?, ?, ?, ?)", x.app, epoch, seq, millis(at), l.Hash[:], l.Bytes); err != nil {
+		return err
+	}
+	if e, mark := describe(seq, l.Bytes, urgent); mark == "" && urgent(e.Kind) {
+		return x.fact(epoch, e, at)
+	}
+	return nil
 }
 
 func (x *tx) Urgent(epoch, seq uint64) (protocol.Leaf, bool, error) {
