@@ -9,7 +9,7 @@ import (
 
 func TestMetricsCountSchoolsAndAlarms(t *testing.T) {
 	cfg := Default()
-	cfg.Centre.Data, cfg.Centre.Name = t.TempDir(), "test"
+	cfg.Centre.Data, cfg.Centre.Name, cfg.Centre.Names = t.TempDir(), "test", []string{"localhost"}
 	c, err := Open(t.Context(), cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
