@@ -31,6 +31,7 @@ import (
 	"campuskeep/firmware/uplink"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/register"
 )
 
 // Version of this build.
@@ -203,7 +204,7 @@ func (a *Appliance) openRooms(ctx context.Context) (err error) {
 		return err
 	}
 	a.Evidence, err = evidence.Open(evidence.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay,
-		Rules: a.Site.Settings().Register, Capacity: a.capacity, Log: a.log})
+		Rules: func() register.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (e *Office) Submit(ctx context.Context, by account.Who, a register.Applicat
 		return a, err
 	}
 	if err := register.Validate(form, register.Facts{Now: now, Cameras: e.camerasAt,
-		Held: e.heldBy(by.ID, a.ID, now.Wall), Disk: disk, Rules: e.o.Rules}); err != nil {
+		Held: e.heldBy(by.ID, a.ID, now.Wall), Disk: disk, Rules: e.o.Rules()}); err != nil {
 		return a, err
 	}
 	after, err := register.Next(form, register.Event{Kind: register.Submit, By: by.ID}, now.Wall.UTC())
@@ -110,7 +110,7 @@ func submitted(a register.Application, hold string, draft drafter) (ledger.Draft
 }
 
 func (e *Office) firstHold(a register.Application) string {
-	for _, h := range register.Holds(a, e.o.Rules, e.schoolDay) {
+	for _, h := range register.Holds(a, e.o.Rules(), e.schoolDay) {
 		return h.ID
 	}
 	return ""

@@ -128,7 +128,7 @@ func (e *Office) commit(ctx context.Context, s step) (register.Application, erro
 	c := store.Change{Puts: append(s.puts, applications.PutRev(s.after.ID, s.after, s.before.rev)), Entries: s.entries}
 	want := map[string]footage.Hold{}
 	now := e.o.Clock.Now().Wall
-	for _, h := range register.Holds(s.after, e.o.Rules, e.schoolDay) {
+	for _, h := range register.Holds(s.after, e.o.Rules(), e.schoolDay) {
 		if h.Active(now) {
 			want[h.ID] = h
 		}

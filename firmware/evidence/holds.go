@@ -51,7 +51,7 @@ func (e *Office) disk(ctx context.Context, a register.Application) (register.Dis
 	d := register.Disk{Total: total}
 	seen := map[footage.FileID]bool{}
 	weigh := func(camera string, s footage.Span) (sum uint64, err error) {
-		if s.Duration() <= 0 || s.Duration() > e.o.Rules.CameraTime {
+		if s.Duration() <= 0 || s.Duration() > e.o.Rules().CameraTime {
 			return 0, nil // refused by its own rule
 		}
 		list, err := e.o.Footage.Segments(ctx, camera, s)

@@ -97,6 +97,7 @@ type house struct {
 	office  *Office
 	footage *minutes
 	cameras []footage.Camera
+	rules   register.Rules
 	stop    func()
 }
 
@@ -112,7 +113,7 @@ func newHouse(t testing.TB) *house {
 		clock: &watchClock{r: clock.Reading{Wall: begin, Uncertainty: time.Second, State: clock.Trusted, Boot: "b1", Mono: time.Hour}},
 		cameras: []footage.Camera{{ID: "c01", Place: "东大门外", Policy: policy}, {ID: "c02", Place: "自行车棚", Policy: policy},
 			{ID: "c03", Place: "自行车棚", Policy: policy}}}
-	h.footage = &minutes{bytes: 1 << 20}
+	h.footage, h.rules = &minutes{bytes: 1 << 20}, register.DefaultRules
 	h.open()
 	t.Cleanup(func() { h.close() })
 	return h
@@ -139,7 +140,8 @@ func (h *house) open() {
 		must(h.t, h.store.Close())
 	}
 	h.office, err = Open(Options{Store: h.store, Clock: h.clock, Cameras: func() []footage.Camera { return h.cameras },
-		Footage: h.footage, Capacity: func() (uint64, error) { return 100 << 30, nil }, SchoolDay: weekday, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Footage: h.footage, Capacity: func() (uint64, error) { return 100 << 30, nil }, SchoolDay: weekday,
+		Rules: func() register.Rules { return h.rules }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	must(h.t, err)
 }
 

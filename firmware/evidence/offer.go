@@ -31,11 +31,11 @@ func (e *Office) Places() []string {
 // the office has to answer. Lines with an impossible span are left out: Validate tells about them.
 func (e *Office) Available(ctx context.Context, wanted []register.Want) ([]Offer, error) {
 	now := e.o.Clock.Now()
-	answer := register.AfterSchoolDays(now.Wall, e.o.Rules.UndecidedDays, e.schoolDay)
+	answer := register.AfterSchoolDays(now.Wall, e.o.Rules().UndecidedDays, e.schoolDay)
 	held := e.Holds()
 	var out []Offer
 	for i, w := range wanted {
-		if !w.Span.From.Before(w.Span.To) || w.Span.Duration() > e.o.Rules.CameraTime {
+		if !w.Span.From.Before(w.Span.To) || w.Span.Duration() > e.o.Rules().CameraTime {
 			continue
 		}
 		for _, c := range e.camerasAt(w.Place) {

@@ -53,7 +53,7 @@ type Options struct {
 	Footage   footage.Source                   // what there is, for the form; its guard hides what is past the ceiling
 	Capacity  func() (bytes uint64, err error) // of the footage disk, for the cap on holds; nil: not counted
 	SchoolDay func(date string) bool           // 2006-01-02
-	Rules     register.Rules                   // zero: register.DefaultRules
+	Rules     func() register.Rules            // as the school has set them now; nil: register.DefaultRules
 	Log       *slog.Logger
 }
 
@@ -68,8 +68,8 @@ type Office struct {
 
 // Open reads the register. It starts nothing and writes nothing: what the last run left open is closed by Run.
 func Open(o Options) (*Office, error) {
-	if o.Rules == (register.Rules{}) {
-		o.Rules = register.DefaultRules
+	if o.Rules == nil {
+		o.Rules = func() register.Rules { return register.DefaultRules }
 	}
 	e := &Office{o: o}
 	e.files.open()

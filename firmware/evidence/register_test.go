@@ -273,3 +273,17 @@ func TestAvailabilityFromTheSource(t *testing.T) {
 		t.Fatalf("%+v", offers)
 	}
 }
+
+// Covers F4: a cap that the school sets counts from the next form on, without a restart.
+func TestRulesAreThoseOfTheSettingsNow(t *testing.T) {
+	h := newHouse(t)
+	h.rules.CameraTime = time.Hour
+	_, err := h.office.Submit(t.Context(), teacher, form())
+	if faults, ok := errors.AsType[fielderr.Errors](err); !ok || len(faults) == 0 {
+		t.Fatalf("an hour and a half against a cap of one hour: %v", err)
+	}
+	h.rules.CameraTime = 2 * time.Hour
+	if _, err := h.office.Submit(t.Context(), teacher, form()); err != nil {
+		t.Errorf("after the cap was raised: %v", err)
+	}
+}

@@ -38,7 +38,7 @@ func (e *Office) passTime(ctx context.Context) error {
 		return nil
 	}
 	for _, a := range e.List() {
-		if ev, due := register.OfTime(a, now.Earliest(), e.o.Rules, e.schoolDay); due {
+		if ev, due := register.OfTime(a, now.Earliest(), e.o.Rules(), e.schoolDay); due {
 			if err := e.timed(ctx, a.ID, ev, now); err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func (e *Office) timed(ctx context.Context, id string, ev register.Event, now cl
 	e.desk.Lock()
 	defer e.desk.Unlock()
 	f, _ := e.files.get(id)
-	if again, due := register.OfTime(f.app, now.Earliest(), e.o.Rules, e.schoolDay); !due || again.Kind != ev.Kind {
+	if again, due := register.OfTime(f.app, now.Earliest(), e.o.Rules(), e.schoolDay); !due || again.Kind != ev.Kind {
 		return nil // somebody acted meanwhile
 	}
 	s := e.step(account.System, "", f, f.app, "expired")

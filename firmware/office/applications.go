@@ -103,7 +103,7 @@ func (c *call) row(a register.Application) applicationRow {
 	if a.Decision != nil && a.Decision.Approved && a.State.Plain() == register.PlainUse {
 		r.Due = c.p.T("app.until", c.p.Day(a.Decision.Until.Begin()))
 	}
-	if t := a.ReportBy(register.DefaultRules); a.State == register.ReportDue || a.State == register.Overdue {
+	if t := a.ReportBy(c.o.d.Site.Settings().Register); a.State == register.ReportDue || a.State == register.Overdue {
 		r.Due = c.p.T("app.report_by", c.p.Day(t.Add(-time.Second)))
 	}
 	return r
@@ -463,9 +463,9 @@ func (c *call) coming(a register.Application) []ui.Step {
 		out = append(out, next("coming.mend", c.o.name(a.Applicant), ""))
 	case register.Approved, register.InUse, register.Extracting, register.Delivered:
 		out = append(out, next("coming.end", c.p.T("coming.end.text"), c.p.T("app.until", c.p.Day(a.Decision.Until.Begin()))),
-			next("coming.report", c.p.T("coming.report.text"), c.p.T("app.report_by", c.p.Day(a.ReportBy(register.DefaultRules).Add(-time.Second)))))
+			next("coming.report", c.p.T("coming.report.text"), c.p.T("app.report_by", c.p.Day(a.ReportBy(c.o.d.Site.Settings().Register).Add(-time.Second)))))
 	case register.ReportDue, register.Overdue:
-		out = append(out, next("coming.report", c.p.T("coming.report.text"), c.p.T("app.report_by", c.p.Day(a.ReportBy(register.DefaultRules).Add(-time.Second)))))
+		out = append(out, next("coming.report", c.p.T("coming.report.text"), c.p.T("app.report_by", c.p.Day(a.ReportBy(c.o.d.Site.Settings().Register).Add(-time.Second)))))
 	case register.Reported:
 		out = append(out, next("coming.accept", "", ""))
 	}

@@ -54,13 +54,13 @@ func (o *Office) document(c *call, kind string) error {
 	switch kind {
 	case "notice":
 		v.No, ways, v.Signer, v.Date = a.NoticeNumber(), d.Ways, o.name(cmp.Or(a.Second, d.By)), c.p.FullDate(d.At)
-		v.ReportBy = c.p.FullDate(d.Until.Add(register.DefaultRules.ReportDays).Begin())
+		v.ReportBy = c.p.FullDate(d.Until.Add(c.o.d.Site.Settings().Register.ReportDays).Begin())
 		for _, cam := range d.Cameras {
 			for _, s := range d.Spans {
 				v.Rows = append(v.Rows, documentRow{o.cameraName(cam), c.p.FullSpan(s.From, s.To)})
 			}
 		}
-		v.Conds = []string{c.p.T("doc.cond.1"), c.p.T("doc.cond.2"), c.p.T("doc.cond.3"), c.p.T("doc.cond.4", register.DefaultRules.ReportDays)}
+		v.Conds = []string{c.p.T("doc.cond.1"), c.p.T("doc.cond.2"), c.p.T("doc.cond.3"), c.p.T("doc.cond.4", c.o.d.Site.Settings().Register.ReportDays)}
 		if d.Note != "" {
 			v.Conds = append(v.Conds, d.Note)
 		}
