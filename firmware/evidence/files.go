@@ -161,6 +161,7 @@ func (e *Office) commit(ctx context.Context, s step) (register.Application, erro
 	for _, id := range gone {
 		delete(e.files.holds, id)
 	}
+	e.stir()
 	return s.after, nil
 }
 

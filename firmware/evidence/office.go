@@ -54,6 +54,7 @@ type Options struct {
 	Capacity  func() (bytes uint64, err error) // of the footage disk, for the cap on holds; nil: not counted
 	SchoolDay func(date string) bool           // 2006-01-02
 	Rules     func() register.Rules            // as the school has set them now; nil: register.DefaultRules
+	Fetcher   Fetcher // brings what lies on NVRs; nil: there are none
 	Log       *slog.Logger
 }
 
@@ -64,6 +65,7 @@ type Office struct {
 	desk  sync.Mutex // one step of the register at a time: numbers and caps are counted under it
 	watch watch      // viewings and incidents
 	no    refusals
+	kept  chan struct{} // a hold or an approval has changed: something may have to be fetched
 }
 
 // Open reads the register. It starts nothing and writes nothing: what the last run left open is closed by Run.
@@ -71,7 +73,7 @@ func Open(o Options) (*Office, error) {
 	if o.Rules == nil {
 		o.Rules = func() register.Rules { return register.DefaultRules }
 	}
-	e := &Office{o: o}
+	e := &Office{o: o, kept: make(chan struct{}, 1)}
 	e.files.open()
 	e.watch.open()
 	e.no.open()
@@ -123,10 +125,14 @@ func (e *Office) Run(ctx context.Context) error {
 		if err := e.summarise(ctx); err != nil && ctx.Err() == nil {
 			e.o.Log.Error("summary of refused attempts was not recorded", "error", err)
 		}
+		if err := e.fetchHeld(ctx); err != nil && ctx.Err() == nil {
+			e.o.Log.Error("footage that is held was not asked for", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-e.kept:
 		}
 	}
 }

@@ -133,7 +133,10 @@ func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string,
 	v.Role, v.Ground = d.Role, GroundDuty
 	if d.Grant != "" {
 		v.Ground, v.Application = GroundGrant, d.Grant
-		return e.openInGrant(ctx, by, v)
+		if v, err = e.openInGrant(ctx, by, v); err == nil {
+			e.fetchFor(ctx, by, v)
+		}
+		return v, err
 	}
 	if !running || (v.Purpose != "" && v.Purpose != incident.Purpose) {
 		incident = Incident{"i-" + strings.ToLower(rand.Text()), v.Purpose, now.Add(incidentFor)}
@@ -144,8 +147,9 @@ func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string,
 		return Viewing{}, err
 	}
 	e.watch.mu.Lock()
-	defer e.watch.mu.Unlock()
 	e.watch.incidents[by.ID] = incident
+	e.watch.mu.Unlock()
+	e.fetchFor(ctx, by, v)
 	return v, nil
 }
 
