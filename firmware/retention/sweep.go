@@ -434,10 +434,17 @@ func (g *hourGroup) add(seg footage.Segment, first, last time.Time) {
 }
 
 // data of the entry: the root binds file id, content hash, first and last frame of every segment, in the
-// order of recording.
+// order of recording; days are the labels of the camera-days whose keys the files are under.
 func (g *hourGroup) data() map[string]any {
 	root := packet.TreeRoot(g.leaves)
-	return map[string]any{"hour": g.hour, "count": len(g.rows), "root": root[:], "first": g.first.UTC(), "last": g.last.UTC(), "bytes": g.bytes}
+	var days []string
+	for _, seg := range g.rows {
+		if !slices.Contains(days, seg.Day) {
+			days = append(days, seg.Day)
+		}
+	}
+	return map[string]any{"hour": g.hour, "count": len(g.rows), "root": root[:], "first": g.first.UTC(), "last": g.last.UTC(), "bytes": g.bytes,
+		"days": days[:min(len(days), 64)]}
 }
 
 // boundBoots gives every boot of which there is footage and no anchor its upper bound: this instant, the

@@ -54,7 +54,9 @@ const (
 	ActApplicationReview   Action = "application.review"   // narrow places to cameras, return for changes
 	ActApplicationDecide   Action = "application.decide"   // approve or refuse
 	ActApplicationWithdraw Action = "application.withdraw" // the applicant takes it back
-	ActHoldRelease         Action = "hold.release"
+	ActHoldView            Action = "hold.view"
+	ActHoldPropose         Action = "hold.propose" // the first of two people who let a hold go
+	ActHoldRelease         Action = "hold.release" // the second
 
 	ActLogSearch Action = "log.search"
 	ActLogProof  Action = "log.proof"
@@ -62,7 +64,9 @@ const (
 
 	ActGateView     Action = "gate.view"
 	ActClassView    Action = "class.view"
-	ActClassMark    Action = "class.mark" // take the roll: state how a pupil's day stands (S6)
+	ActClassMark    Action = "class.mark"    // take the roll: state how a pupil's day stands (S6)
+	ActKeepingView  Action = "keeping.view"  // forecast, watermarks, deleted days, reports
+	ActKeepingPaper Action = "keeping.paper" // hand out certificates and reports
 	ActCamerasView  Action = "cameras.view"
 	ActCamerasEdit  Action = "cameras.edit"
 	ActPeopleView   Action = "people.view"

@@ -64,7 +64,13 @@ var table = map[Action][]line{
 		{office, groundDuty, []condition{notApplicant, notOffice}},
 		{leader, groundDuty, []condition{notApplicant}},
 	},
+	ActHoldView:    {{registrar, groundDuty, nil}},
+	ActHoldPropose: {{deciders, groundDuty, []condition{notApplicant}}},
 	ActHoldRelease: {{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, []condition{notApplicant}}},
+
+	// What proves that footage is kept and deleted on time (F3). The administrator sees the arithmetic of the disk.
+	ActKeepingView:  {{append(append([]Role{}, technical...), registrar...), groundDuty, nil}},
+	ActKeepingPaper: {{registrar, groundDuty, nil}},
 
 	// The access log.
 	ActLogSearch: {{registrar, groundDuty, nil}},

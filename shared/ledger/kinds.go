@@ -53,6 +53,7 @@ var Kinds = map[Kind]Spec{
 	"clock.anchor":     {Data: []Field{req("boot", Code), req("mono", Int), req("utc", Time), req("uncertainty_ms", Int)}},
 	"clock.correction": {Data: []Field{req("highest_before", Time), req("highest_after", Time), req("reason", Code)}},
 	"clock.confirmed":  {Data: []Field{req("utc", Time)}},
+	"clock.alarm":      {Data: []Field{req("state", Code), req("reason", Code), req("hours", Int)}, Urgent: true}, // no trust for a day
 
 	// people at the door of the page
 	"login.ok":         {Data: []Field{opt("factor", Code)}},
@@ -72,10 +73,10 @@ var Kinds = map[Kind]Spec{
 	// the footage
 	"camera.registered":    {Data: []Field{req("custody", Code), req("area", Code), req("days", Int)}, Sealed: []SealedField{{Name: "camera"}}},
 	"camera.changed":       {Data: []Field{req("what", Codes), opt("days", Int), opt("custody", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
-	"footage.recorded":     {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int)}},
+	"footage.recorded":     {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), opt("days", Codes)}},
 	"footage.gap":          {Data: []Field{req("from", Time), req("to", Time), req("cause", Code)}},
 	"footage.condemned":    {Data: []Field{req("watermark", Time), opt("count", Int)}},
-	"footage.deleted":      {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), req("assurance", Code)}},
+	"footage.deleted":      {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), req("assurance", Code), opt("days", Codes)}},
 	"footage.unlinkfailed": {Data: []Field{req("count", Int), opt("reason", Code)}, Urgent: true},
 	"footage.breach":       {Data: []Field{req("reason", Code), opt("from", Time), opt("to", Time), opt("count", Int)}, Urgent: true},
 	"footage.damaged":      {Data: []Field{req("file", Code), req("reason", Code)}},
@@ -100,6 +101,8 @@ var Kinds = map[Kind]Spec{
 	"log.search":           {Data: []Field{req("count", Int)}, Sealed: []SealedField{{Name: "query"}}},
 	"log.proof":            {Data: []Field{req("entry", Int)}},
 	"log.export":           {Data: []Field{req("first", Int), req("last", Int), opt("format", Code)}},
+	"document.printed":     {Data: []Field{req("document", Code), req("copy", Int), req("form", Code), opt("camera", Code), opt("application", Code)}},
+	"certificate.issued":   {Data: []Field{req("day", Code), req("sum", Hash), req("deleted", Int), req("remaining", Int)}},
 
 	// the register of use
 	"application.submitted": {Data: []Field{req("places", Int), req("spans", Spans), req("way", Code), opt("unit", Code), opt("until", Time), opt("hold", Code)}, Sealed: []SealedField{{Name: "purpose", Released: true}, {Name: "form"}}},
@@ -115,7 +118,9 @@ var Kinds = map[Kind]Spec{
 	"application.overdue":   {},
 	"application.reported":  {Data: []Field{req("result", Code), req("copies", Code)}, Sealed: []SealedField{{Name: "report"}}},
 	"hold.registered":       {Data: []Field{req("hold", Code), req("cameras", Codes), req("from", Time), req("to", Time), req("until", Time), req("reason", Code), opt("segments", Int)}},
-	"hold.released":         {Data: []Field{req("hold", Code), req("reason", Code)}},
+	"hold.proposed":         {Data: []Field{req("hold", Code)}, Sealed: []SealedField{{Name: "reason"}}},
+	"hold.kept":             {Data: []Field{req("hold", Code), req("proposal", Int)}},
+	"hold.released":         {Data: []Field{req("hold", Code), req("reason", Code), opt("proposal", Int)}},
 	"hold.ended":            {Data: []Field{req("hold", Code), req("reason", Code)}},
 
 	// the gate
