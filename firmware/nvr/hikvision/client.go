@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"campuskeep/firmware/digest"
 	"campuskeep/firmware/nvr"
 )
 
@@ -44,7 +45,7 @@ type Driver struct {
 	mu      sync.Mutex // guards the rest
 	refused string     // why nothing is asked any more
 	local   string
-	ch      challenge
+	ch      digest.Challenge
 	since   time.Time // when ch was given
 	count   uint32    // uses of ch
 }
@@ -109,13 +110,13 @@ func (d *Driver) do(ctx context.Context, method, path string, body []byte) ([]by
 		if status != http.StatusUnauthorized {
 			return got, d.verdict(what, status, got)
 		}
-		ch, err := parseChallenge(header.Values("WWW-Authenticate"))
+		ch, err := digest.Parse(header.Values("WWW-Authenticate"))
 		if err != nil {
 			return nil, &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(strings.Join(header.Values("WWW-Authenticate"), "; ")))}
 		}
 		// Without a password it was only the question for one. With one, a 401 is a failed log-in, unless the NVR
 		// says that only the nonce was too old; and that it may say once.
-		if auth != "" && (!ch.stale || attempt > 1) {
+		if auth != "" && (!ch.Stale || attempt > 1) {
 			return nil, d.refuse(what, got)
 		}
 		d.take(ch)
@@ -141,7 +142,7 @@ func (d *Driver) refuse(what string, got []byte) error {
 	return d.latched()
 }
 
-func (d *Driver) take(ch challenge) {
+func (d *Driver) take(ch digest.Challenge) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ch, d.since, d.count = ch, time.Now(), 0
@@ -154,12 +155,12 @@ func (d *Driver) authorization(method, uri string) (string, error) {
 	if d.t.User == "" {
 		return "", fmt.Errorf("%w: there is none", nvr.ErrRefused)
 	}
-	if d.ch.nonce == "" || time.Since(d.since) > nonceTime {
-		d.ch = challenge{}
+	if d.ch.Nonce == "" || time.Since(d.since) > nonceTime {
+		d.ch = digest.Challenge{}
 		return "", nil
 	}
 	d.count++
-	return d.ch.answer(d.t.User, d.t.Password, method, uri, newNonce(), d.count), nil
+	return d.ch.Answer(d.t.User, d.t.Password, method, uri, digest.NewNonce(), d.count), nil
 }
 
 func (d *Driver) send(ctx context.Context, method, path string, body []byte, auth string) (int, http.Header, []byte, error) {
