@@ -12,6 +12,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrLocked is returned by Lock while another process (or another opener in this one) holds the lock.
@@ -104,6 +107,24 @@ func RemoveTemp(fsys FS, name string) error {
 		return fmt.Errorf("remove the left-over of %s: %w", name, err)
 	}
 	return nil
+}
+
+// Uncached makes the next reads of a file come from the disk: what the kernel's cache remembers may be what it
+// failed to write. It does nothing for a file that is not the machine's.
+func Uncached(f File) error {
+	c, ok := f.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	conn, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var result error
+	if err := conn.Control(func(fd uintptr) { result = unix.Fadvise(int(fd), 0, 0, unix.FADV_DONTNEED) }); err != nil {
+		return err
+	}
+	return result
 }
 
 // ReadFile reads a whole file.

@@ -42,7 +42,10 @@ func (d *real) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	return f, nil
 }
 
-func (d *real) Open(name string) (File, error) { return d.OpenFile(name, os.O_RDONLY, 0) }
+// Open does not wait for somebody to write, should the name be that of a pipe by now.
+func (d *real) Open(name string) (File, error) {
+	return d.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+}
 
 func (d *real) Stat(name string) (fs.FileInfo, error) { return d.root.Stat(name) }
 

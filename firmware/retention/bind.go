@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/store"
+	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
@@ -141,6 +142,16 @@ func (r *Retention) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return r.tell(ctx, report)
+}
+
+// Mend gives segments that were abandoned after a disk error their rows, and tells the ledger as Reconcile does.
+func (r *Retention) Mend(ctx context.Context) error {
+	report, err := r.o.Vault.Mend(ctx)
+	return errors.Join(err, r.tell(ctx, report))
+}
+
+func (r *Retention) tell(ctx context.Context, report vault.Report) error {
 	var c store.Change
 	if !report.Stopped {
 		for _, seg := range report.Missing {

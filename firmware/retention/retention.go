@@ -135,6 +135,11 @@ func (r *Retention) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.o.Vault.Mendable():
+			if err := r.Mend(ctx); err != nil && ctx.Err() == nil {
+				r.o.Log.Error("segments abandoned after a disk error have no row yet", "err", err)
+			}
+			continue
 		case <-timer.C:
 		}
 		res, err := r.Sweep(ctx)

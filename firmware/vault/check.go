@@ -40,7 +40,7 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 			what := "the file has no row"
 			v.mu.Lock()
 			if _, ok := v.orphans[file]; ok {
-				what = "the file was abandoned after a disk error and waits for the next reconcile"
+				what = "the file was abandoned after a disk error and waits for the disk to take everything again"
 			}
 			v.mu.Unlock()
 			report(Finding{"I3", what, f.path()})

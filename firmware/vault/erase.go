@@ -175,7 +175,7 @@ func (v *Vault) unneeded(id dayID) (files int, free bool, err error) {
 // busy says whether this process uses a camera-day; mu is held.
 func (v *Vault) busy(id dayID) bool {
 	use := v.days[id]
-	return use != nil && (use.files > 0 || use.orphans || use.erasing)
+	return use != nil && (use.files > 0 || use.orphans > 0 || use.unread || use.erasing)
 }
 
 // EraseDay destroys the key of a camera-day for which DayEmpty says yes, and removes what is left of its

@@ -90,10 +90,14 @@ func TestFailedSyncAbandonsAndGoesOn(t *testing.T) {
 	if err := put(w, 2, 0); err != nil {
 		t.Fatal(err)
 	}
-	restore := b.disk.Fail(disktest.Rule{Match: disktest.Match("syncfs", ""), Err: syscall.EIO})
+	restore := b.disk.Fail(disktest.Rule{Match: syncs, Err: syscall.EIO})
 	if err := b.v.Flush(t.Context()); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("flush: %v", err)
 	}
+	if err := b.v.Flush(t.Context()); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("the disk was not asked again: %v", err)
+	}
+	b.mustNotBeMendable()
 	restore()
 	if err := put(w, 2, 1); !errors.Is(err, ErrAbandoned) {
 		t.Fatalf("fragment of an abandoned segment: %v", err)
@@ -112,12 +116,14 @@ func TestFailedSyncAbandonsAndGoesOn(t *testing.T) {
 	if rows := b.rows("c01"); len(rows) != 3 {
 		t.Fatalf("%d rows", len(rows))
 	}
-	report, err := b.v.Reconcile(t.Context(), func(footage.Segment) bool { return false })
-	if err != nil || len(report.Recovered) != 1 || !report.Recovered[0].Recovered {
-		t.Fatalf("reconcile %+v, %v", report, err)
+	if r := b.mend(); len(r.Recovered) != 1 || !r.Recovered[0].Recovered {
+		t.Fatalf("mended %+v", r)
 	}
 	b.check()
 }
+
+// syncs matches every way to make bytes durable.
+func syncs(o disktest.Op) bool { return o.What == "syncfs" || o.What == "sync" }
 
 func TestFailedWritesAndCreatesAreTold(t *testing.T) {
 	for _, what := range []string{"create", "write", "mkdir"} {
@@ -140,10 +146,11 @@ func TestFailedWritesAndCreatesAreTold(t *testing.T) {
 		if rows := b.rows("c01"); len(rows) != 2 {
 			t.Errorf("%s: %d rows", what, len(rows))
 		}
-		if _, err := b.v.Reconcile(t.Context(), func(footage.Segment) bool { return false }); err != nil {
-			t.Fatal(err)
-		}
+		b.mustNotBeMendable() // nothing whole was written: nothing is left
 		b.check()
+		if set, err := os.ReadDir(filepath.Join(b.dir, "vault", quarantine)); err == nil {
+			t.Errorf("%s: in quarantine %v", what, set)
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func (v *Vault) openRow(s footage.Segment) (_ *reader, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %w", packet.ErrFormat, errNotRegular)
+	}
 	r, err := packet.Open(f, info.Size(), v.keyFor(id))
 	if errors.Is(err, packet.ErrFormat) && s.Recovered {
 		if r, err = packet.OpenTorn(f, info.Size(), v.keyFor(id), s.Frags); err == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/disk"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/packet"
 )
@@ -86,7 +87,7 @@ func (v *Vault) recover(ctx context.Context) error {
 		if v.days[id] == nil {
 			v.days[id] = &dayUse{} // the writer goroutine takes the mark away, unless somebody begins there
 		}
-		v.days[id].orphans = v.days[id].orphans || len(r.Unreadable) > 0
+		v.days[id].unread = v.days[id].unread || len(r.Unreadable) > 0
 		v.mu.Unlock()
 	}
 	close(v.recovered)
@@ -110,6 +111,7 @@ func (v *Vault) recoverDay(ctx context.Context, id dayID, m mark) (Report, error
 type stray struct {
 	id   dayID
 	name string
+	kind fs.FileMode // type bits
 }
 
 func (s stray) path() string { return s.id.path() + "/" + s.name }
@@ -128,7 +130,7 @@ func (v *Vault) strays(ids []dayID, rows func(func(footage.Segment) bool) error)
 			return nil, err
 		}
 		for _, e := range list {
-			names = append(names, stray{id, e.Name()})
+			names = append(names, stray{id, e.Name(), e.Type()})
 		}
 	}
 	if len(names) == 0 {
@@ -180,11 +182,9 @@ func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) 
 		if err := v.index.add(batch, nil); err != nil {
 			return err
 		}
-		v.mu.Lock()
 		for _, s := range batch {
-			delete(v.orphans, s.File)
+			v.found(s.File)
 		}
-		v.mu.Unlock()
 		r.Recovered = append(r.Recovered, batch...)
 		batch = batch[:0]
 		return nil
@@ -198,9 +198,16 @@ func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) 
 		case err == nil:
 			batch = append(batch, s)
 		case errors.Is(err, fs.ErrNotExist): // unlinked meanwhile
+			if file, ok := fileID(f.name); ok {
+				v.found(file)
+			}
 		case errors.Is(err, packet.ErrFormat), errors.Is(err, packet.ErrDamaged), errors.Is(err, ErrKeyErased):
-			if err := v.setAside(f, err); err != nil {
-				return r, err
+			if serr := v.setAside(f, err); errors.Is(serr, fs.ErrNotExist) {
+				continue // gone meanwhile
+			} else if serr != nil {
+				v.alarm(Alarm{Code: "unreadable", Camera: f.id.camera, Err: errors.Join(err, serr)})
+				r.Unreadable = append(r.Unreadable, f.path())
+				continue
 			}
 			r.Quarantined = append(r.Quarantined, f.path())
 		default: // the disk may have recovered by the next reconcile
@@ -224,6 +231,9 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 	if !ok {
 		return s, fmt.Errorf("%w: its name is not that of a segment", packet.ErrFormat)
 	}
+	if in.kind != 0 { // not even opened: a pipe would keep us waiting, a link leads elsewhere
+		return s, fmt.Errorf("%w: %w", packet.ErrFormat, errNotRegular)
+	}
 	f, err := v.o.FS.Open(in.path())
 	if err != nil {
 		return s, err
@@ -237,8 +247,13 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 	if err != nil {
 		return s, err
 	}
-	if !info.Mode().IsRegular() {
-		return s, fmt.Errorf("%w: not a regular file", packet.ErrFormat)
+	v.mu.Lock()
+	_, orphan := v.orphans[file]
+	v.mu.Unlock()
+	if orphan { // what counts is what the disk holds, not what the cache remembers of a failed write
+		if err := disk.Uncached(f); err != nil {
+			return s, err
+		}
 	}
 	key := v.keyFor(id)
 	r, err := packet.Open(f, info.Size(), key)
@@ -266,6 +281,63 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 	}, nil
 }
 
+var errNotRegular = errors.New("not a regular file")
+
+// found takes a file off the books of what was abandoned.
+func (v *Vault) found(file footage.FileID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if id, ok := v.orphans[file]; ok {
+		delete(v.orphans, file)
+		v.days[id].orphans--
+	}
+}
+
+// The pace of Mend while something stays abandoned.
+const (
+	mendFirst = 10 * time.Second
+	mendMost  = 10 * time.Minute
+)
+
+// taking is told that the disk takes everything.
+func (v *Vault) taking() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.orphans) == 0 || time.Since(v.mended) < v.patience {
+		return
+	}
+	select {
+	case v.mendable <- struct{}{}:
+	default:
+	}
+}
+
+// Mendable has a value when segments were abandoned after a disk error and the disk takes everything again.
+func (v *Vault) Mendable() <-chan struct{} { return v.mendable }
+
+// Mend gives abandoned segments their rows: what the disk holds of them is read again.
+func (v *Vault) Mend(ctx context.Context) (Report, error) {
+	v.adopting.Lock()
+	defer v.adopting.Unlock()
+	v.mu.Lock()
+	var files []stray
+	for file, id := range v.orphans {
+		files = append(files, stray{id: id, name: file.String() + fileExt})
+	}
+	v.mu.Unlock()
+	r, err := v.adopt(ctx, files)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.mended = time.Now()
+	if v.patience = min(max(2*v.patience, mendFirst), mendMost); len(v.orphans) == 0 {
+		v.patience = 0
+	}
+	if err != nil {
+		return r, fmt.Errorf("index what was abandoned: %w", err)
+	}
+	return r, nil
+}
+
 // setAside moves a file to quarantine and says so.
 func (v *Vault) setAside(in stray, why error) error {
 	dir := path.Join(quarantine, in.id.path())
@@ -276,9 +348,7 @@ func (v *Vault) setAside(in stray, why error) error {
 		return err
 	}
 	file, _ := fileID(in.name)
-	v.mu.Lock()
-	delete(v.orphans, file)
-	v.mu.Unlock()
+	v.found(file)
 	v.alarm(Alarm{Code: "quarantined", Camera: in.id.camera, Segment: footage.Segment{Camera: in.id.camera, Day: in.id.day, File: file}, Err: why})
 	return nil
 }
@@ -341,6 +411,8 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) b
 			return r, fmt.Errorf("reconcile: %w", err)
 		}
 	}
+	v.adopting.Lock()
+	defer v.adopting.Unlock()
 	err = v.allStrays(ctx, func(files []stray) error {
 		part, err := v.adopt(ctx, files)
 		r.add(part)
@@ -349,7 +421,18 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) b
 	if err != nil {
 		return r, fmt.Errorf("reconcile: %w", err)
 	}
+	v.allRead(r.Unreadable)
 	return r, nil
+}
+
+// allRead is told that every file without a row was looked at: the camera-days that the start could not read are
+// read now, but for those where something still cannot be.
+func (v *Vault) allRead(unreadable []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for id, use := range v.days {
+		use.unread = use.unread && slices.ContainsFunc(unreadable, func(name string) bool { return path.Dir(name) == id.path() })
+	}
 }
 
 // The brake of a reconcile: it takes out at most this many rows, or this part of them.

@@ -74,9 +74,14 @@ type Vault struct {
 	waiting int64                       // guarded by mu; bytes in queue
 	stopped bool                        // guarded by mu; Run has ended or is ending
 	mine    map[footage.FileID]struct{} // guarded by mu; begun by this process and without a row yet
-	orphans map[footage.FileID]struct{} // guarded by mu; abandoned by this process, without a row
+	orphans map[footage.FileID]dayID    // guarded by mu; abandoned by this process, without a row
 	days    map[dayID]*dayUse           // guarded by mu; camera-days in use by this process
 	wake    chan struct{}               // one slot: the queue is not empty
+
+	adopting sync.Mutex    // one reads files without rows at a time
+	mendable chan struct{} // one slot: the disk takes everything again and something was abandoned
+	mended   time.Time     // guarded by mu; the last Mend
+	patience time.Duration // guarded by mu; before the next, longer each time that something stays abandoned
 }
 
 type dayID struct{ camera, day string }
@@ -87,7 +92,8 @@ func (d dayID) key() string  { return packet.KeyID(d.camera, d.day) }
 // dayUse says why a camera-day's key is needed beyond its rows.
 type dayUse struct {
 	files   int  // begun, without a row yet
-	orphans bool // has abandoned files: the mark stays for the next start
+	orphans int  // abandoned, without a row
+	unread  bool // the start's recovery could not read all of it: the mark stays for the next one
 	ready   bool // key, directory and mark exist; the writer goroutine sets it
 	erasing bool
 }
@@ -146,9 +152,10 @@ func prepare(o Options) *Vault {
 		o:         o,
 		recovered: make(chan struct{}),
 		mine:      map[footage.FileID]struct{}{},
-		orphans:   map[footage.FileID]struct{}{},
+		orphans:   map[footage.FileID]dayID{},
 		days:      map[dayID]*dayUse{},
 		wake:      make(chan struct{}, 1),
+		mendable:  make(chan struct{}, 1),
 	}
 }
 

@@ -177,6 +177,30 @@ func (b *box) rows(camera string) (out []footage.Segment) {
 	return out
 }
 
+// mend waits until the vault says that the disk takes everything again, and mends.
+func (b *box) mend() Report {
+	b.t.Helper()
+	select {
+	case <-b.v.Mendable():
+	case <-time.After(10 * time.Second):
+		b.t.Fatal("nothing is to be mended")
+	}
+	r, err := b.v.Mend(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+func (b *box) mustNotBeMendable() {
+	b.t.Helper()
+	select {
+	case <-b.v.Mendable():
+		b.t.Error("something is to be mended")
+	default:
+	}
+}
+
 // check expects a clean vault.
 func (b *box) check() {
 	b.t.Helper()

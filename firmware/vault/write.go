@@ -128,9 +128,14 @@ func (d *disker) prepare(ops []op) {
 	if len(fresh) == 0 {
 		return
 	}
-	err := d.makeDays(fresh)
-	if err != nil {
-		// begin finds the days unready and abandons their segments.
+	// begin finds unready what cannot be made here, and abandons its segment.
+	for id := range fresh {
+		if err := d.makeDir(id); err != nil {
+			delete(fresh, id) // one camera's directory must not keep the others from recording
+			d.v.alarm(Alarm{Code: "create", Camera: id.camera, Err: fmt.Errorf("make camera-day: %w", err)})
+		}
+	}
+	if err := d.makeDays(fresh); err != nil {
 		d.v.alarm(Alarm{Code: "create", Err: err})
 		return
 	}
@@ -141,18 +146,22 @@ func (d *disker) prepare(ops []op) {
 	}
 }
 
+func (d *disker) makeDir(id dayID) error {
+	if err := d.closeDir(id); err != nil { // it may have been removed since
+		return err
+	}
+	return d.v.o.FS.MkdirAll(id.path(), 0o700)
+}
+
 func (d *disker) makeDays(fresh map[dayID]Meta) error {
+	if len(fresh) == 0 {
+		return nil
+	}
 	var keys []string
 	var metas []Meta
 	for id, m := range fresh {
 		keys = append(keys, id.key())
 		metas = append(metas, m)
-		if err := d.closeDir(id); err != nil { // it may have been removed since
-			return fmt.Errorf("make camera-day: %w", err)
-		}
-		if err := d.v.o.FS.MkdirAll(id.path(), 0o700); err != nil {
-			return fmt.Errorf("make camera-day: %w", err)
-		}
 	}
 	// Not the caller's context: the camera's frames are already taken.
 	if err := d.v.o.Keys.Ensure(context.Background(), keys...); err != nil {
@@ -271,14 +280,17 @@ func (d *disker) finish(w *Writer) {
 func (d *disker) discard(w *Writer) {
 	delete(d.open, w)
 	delete(d.dirty, w)
-	err := w.out.Close()
-	if rerr := d.v.o.FS.Remove(filePath(w.meta.dayID(), w.file)); err == nil {
-		err = rerr
-	}
+	err := errors.Join(w.out.Close(), d.remove(w))
 	if err != nil {
 		d.v.alarm(Alarm{Code: "write", Camera: w.meta.Camera, Segment: w.seg, Err: err})
 	}
 	d.v.settle([]*Writer{w}, true)
+}
+
+// remove takes away a file of ours that holds no whole fragment.
+func (d *disker) remove(w *Writer) error {
+	d.written = true // the next sync makes it durable
+	return d.v.o.FS.Remove(filePath(w.meta.dayID(), w.file))
 }
 
 // flush writes what gathered for one file; false when that failed and the segment was abandoned.
@@ -294,6 +306,7 @@ func (d *disker) flush(w *Writer) bool {
 		d.abandon(w, "write", err)
 		return false
 	}
+	w.stored = w.seg.Frags
 	return true
 }
 
@@ -303,8 +316,9 @@ func (d *disker) writeDirty() {
 	}
 }
 
-// abandon gives a segment up: its writer is told, nothing more is written to the file. What whole records it
-// has are indexed by a later reconcile or start; until then the file is known as ours and without a row.
+// abandon gives a segment up: its writer is told, nothing more is written to the file. What whole fragments it
+// has are indexed when the disk takes everything again (Mend); until then the file is known as ours and without
+// a row. Without any it is removed: a full disk is tried again every second, for every camera.
 func (d *disker) abandon(w *Writer, code string, err error) {
 	if w.failed.Load() != nil {
 		return
@@ -312,6 +326,11 @@ func (d *disker) abandon(w *Writer, code string, err error) {
 	there := w.out != nil
 	if there {
 		err = errors.Join(err, w.out.Close())
+		if w.stored == 0 {
+			rerr := d.remove(w)
+			there = rerr != nil
+			err = errors.Join(err, rerr)
+		}
 	}
 	w.out, w.enc, w.buf = nil, nil, nil
 	w.failed.Store(&err)
@@ -349,18 +368,22 @@ func (d *disker) sync() error {
 	}
 	d.v.settle(d.closed, true)
 	d.v.forget(unmark)
+	d.v.taking()
 	clear(d.closed)
 	d.closed = d.closed[:0]
 	return nil
 }
 
-// syncFailed abandons everything that was not durable yet: after a failed sync nobody knows which pages
-// reached the disk, and reading back would only show the cache.
+// syncFailed abandons what is not durable: after a failed sync nobody knows which pages reached the disk, and
+// reading back would only show the cache. The sync of the whole file system does not say whose bytes it lost, so
+// every open file is asked on its own: one camera's bad spot on the disk does not interrupt the others.
 func (d *disker) syncFailed(err error) {
-	d.written = false
 	for w := range maps.Clone(d.open) {
-		if w.unsynced {
-			d.abandon(w, "sync", err)
+		if !w.unsynced {
+			continue
+		}
+		if werr := d.syncFile(w); werr != nil {
+			d.abandon(w, "sync", errors.Join(err, werr))
 		}
 	}
 	var lost, kept []*Writer
@@ -377,6 +400,22 @@ func (d *disker) syncFailed(err error) {
 	d.closed = kept
 }
 
+// syncFile makes the bytes and the name of one open segment durable.
+func (d *disker) syncFile(w *Writer) error {
+	if err := w.out.Sync(); err != nil {
+		return err
+	}
+	dir, err := d.dir(w.meta.dayID())
+	if err != nil {
+		return err
+	}
+	if err := dir.Sync(); err != nil {
+		return err
+	}
+	w.unsynced = false
+	return nil
+}
+
 // settle takes segments off the books of this process: they have their row, or they are left to a reconcile.
 func (v *Vault) settle(ws []*Writer, done bool) {
 	v.mu.Lock()
@@ -386,8 +425,8 @@ func (v *Vault) settle(ws []*Writer, done bool) {
 		use := v.days[w.meta.dayID()]
 		use.files--
 		if !done {
-			v.orphans[w.file] = struct{}{}
-			use.orphans = true
+			v.orphans[w.file] = w.meta.dayID()
+			use.orphans++
 		}
 	}
 }
@@ -407,7 +446,7 @@ func (v *Vault) idleDays(closing []*Writer, latest map[string]dayID) (idle []day
 		ending[w.meta.dayID()]++
 	}
 	for id, use := range v.days {
-		if use.files == ending[id] && !use.orphans && !use.erasing && latest[id.camera] != id {
+		if use.files == ending[id] && use.orphans == 0 && !use.unread && !use.erasing && latest[id.camera] != id {
 			idle = append(idle, id)
 		}
 	}

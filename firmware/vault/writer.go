@@ -70,6 +70,7 @@ type Writer struct {
 	enc      *packet.Encoder
 	buf      []byte // sealed, not yet written
 	seg      footage.Segment
+	stored   int // fragments that are written whole, though perhaps not synced
 	unsynced bool
 }
 
