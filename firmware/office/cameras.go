@@ -161,7 +161,7 @@ func (o *Office) putCamera(c *call) error {
 	cam := footage.Camera{ID: was.ID, Name: text("name"), Place: text("place"), Group: text("group"), Area: footage.Area(f.Get("area")),
 		Custody: footage.Custody(f.Get("custody")), Main: text("main"), Sub: text("sub"), Policy: footage.Policy{Days: num("days", 0), Reason: text("reason")},
 		Priority: num("priority", 0), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed"), GBCode: text("gb_code"),
-		Retired: f.Get("retired") != "", Since: was.Since, Transport: was.Transport, Pin: was.Pin, Still: was.Still}
+		Retired: f.Get("retired") != "", Since: was.Since, Transport: was.Transport, Pin: was.Pin, Still: was.Still, Kbps: was.Kbps}
 	if !known {
 		cam.ID = text("id")
 		if _, taken := o.d.Site.Camera(cam.ID); taken {

@@ -80,6 +80,9 @@ func Validate(c Camera) error {
 		e.Add("reason", "err.days_reason", MinDays)
 	}
 	text(&e, "reason", c.Policy.Reason, 0, 200)
+	if c.Kbps < 0 || c.Kbps > 100_000 {
+		e.Add("kbps", "err.range", 0, 100_000)
+	}
 	if c.Priority < 0 || c.Priority > 9 {
 		e.Add("priority", "err.range", 0, 9)
 	}

@@ -1,0 +1,246 @@
+package footage
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// What a camera counts with until its own footage has been measured, in bits a second: what a 1080p H.264
+// camera is usually set to, and its sub-stream. A camera whose row states a rate counts with that.
+const (
+	MainEstimate = 4_000_000
+	SubEstimate  = 512_000
+)
+
+// perDay is what a rate in bits a second writes in a day, in bytes.
+func perDay(bits int64) int64 { return bits / 8 * 24 * 60 * 60 }
+
+// Estimate is what a camera will write a day as far as its row tells: main and, where it has one, sub-stream.
+func Estimate(c Camera) (main, sub int64) {
+	main = perDay(MainEstimate)
+	if c.Kbps > 0 {
+		main = perDay(int64(c.Kbps) * 1000)
+	}
+	if c.Sub != "" {
+		sub = min(perDay(SubEstimate), main)
+	}
+	return main, sub
+}
+
+// Reserve is the part of a disk that footage leaves free: the ledger and the index go on growing when the disk
+// is full, and a file system without room is slow. 2 %, at least 1 GiB and at most 20 GiB; of a disk too small
+// for that a tenth.
+func Reserve(size int64) int64 {
+	return min(max(size/50, 1<<30), 20<<30, size/10)
+}
+
+// Room is what a disk has for footage. Thinning keeps within Capacity; Hard lies half a reserve higher, and
+// beyond it recording stops or the floor is broken.
+type Room struct {
+	Capacity int64 // size of the disk less the reserve and what else lies on it
+	Hard     int64
+	Held     int64 // kept by holds
+}
+
+// RoomOf is the arithmetic of a disk: its size, what is free, how much of what is used is footage, and how much
+// of that holds keep.
+func RoomOf(size, free, footage, held int64) Room {
+	other := max(size-free-footage, 0)
+	r := Room{Capacity: max(size-other-Reserve(size), 0), Held: held}
+	r.Hard = r.Capacity + Reserve(size)/2
+	return r
+}
+
+// Stream says which of its streams a camera records.
+type Stream uint8
+
+// The streams, each less than the one before.
+const (
+	StreamMain Stream = iota
+	StreamSub
+	StreamNone
+)
+
+// Demand is one camera as the rule about room sees it.
+type Demand struct {
+	Camera    string
+	Priority  int           // 1 is the last to give way; 0 is not stated and gives way first
+	Days      int           // of its policy
+	Main, Sub int64         // bytes a day; Sub 0: no sub-stream
+	Stock     []int64       // bytes there now by age in whole days, without what holds keep
+	Now       Stream        // what it records
+	For       time.Duration // so long by now
+}
+
+// sub says whether thinning the camera saves anything.
+func (d Demand) sub() bool { return d.Sub > 0 && d.Sub < d.Main }
+
+func (d Demand) rate(s Stream) int64 {
+	switch s {
+	case StreamMain:
+		return d.Main
+	case StreamSub:
+		return d.Sub
+	}
+	return 0
+}
+
+// used is what the camera's footage takes t whole days from now when it goes on recording s.
+func (d Demand) used(s Stream, t int) int64 {
+	sum := d.rate(s) * int64(min(t, d.Days+1))
+	for age, n := range d.Stock {
+		if min(age, d.Days)+t <= d.Days { // what is overdue goes within the day
+			sum += n
+		}
+	}
+	return sum
+}
+
+// Prospect is how a disk fills.
+type Prospect struct {
+	Peak int64   // the most that footage will take, holds included
+	Full float64 // in so many days it takes more than the limit that was asked about; -1: never
+}
+
+// Foresee adds up day by day what comes and what goes, until every camera has reached its own days.
+func Foresee(room Room, limit int64, list []Demand, streams map[string]Stream) Prospect {
+	p := Prospect{Full: -1}
+	horizon := 0
+	for _, d := range list {
+		horizon = max(horizon, d.Days+1)
+	}
+	before := int64(0)
+	for t := range horizon + 1 {
+		used := room.Held
+		for _, d := range list {
+			used += d.used(streams[d.Camera], t)
+		}
+		if p.Full < 0 && used > limit {
+			p.Full = float64(t)
+			if t > 0 && used > before {
+				p.Full = float64(t-1) + float64(limit-before)/float64(used-before)
+			}
+		}
+		p.Peak = max(p.Peak, used)
+		before = used
+	}
+	return p
+}
+
+// WhenFull says what happens when there is no room left although everything is thinned (design §5).
+type WhenFull string
+
+// Stop is the default: the law names the thirty days as the least, so what is there is kept and the cameras of
+// the lowest priority stop recording. Breach keeps recording: the oldest footage of the lowest priority goes
+// early, with an entry before it goes.
+const (
+	Stop   WhenFull = "stop"
+	Breach WhenFull = "breach"
+)
+
+// The pace of giving way. Thinning begins days before the disk is full, because then few cameras thinned for
+// long are enough; stopping only when a day is left. What gave way comes back when the disk would stay below a
+// part of its capacity, and not before a time has passed, so that it does not flap.
+const (
+	ThinLead  = 10.0 // days
+	StopLead  = 1.0
+	thinBack  = 90 // percent of the capacity
+	stopBack  = 95
+	ThinStays = 24 * time.Hour
+	StopStays = time.Hour
+)
+
+// Thin says which stream each camera shall record so that the disk never gets full: the main one where
+// possible, the sub-stream by priority when the prospect falls short, none at all when even that is not enough
+// and the setting says stop. It changes no more cameras than necessary, the lowest priority first.
+func Thin(room Room, list []Demand, full WhenFull) map[string]Stream {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b Demand) int { return cmp.Or(cmp.Compare(rank(b), rank(a)), cmp.Compare(b.Camera, a.Camera)) })
+	to := map[string]Stream{}
+	for _, d := range list {
+		to[d.Camera] = d.Now
+		switch {
+		case d.Now == StreamNone && full != Stop:
+			to[d.Camera] = d.back()
+		case d.Now == StreamSub && !d.sub():
+			to[d.Camera] = StreamMain
+		}
+	}
+	now := Foresee(room, room.Capacity, list, to)
+	if now.Full < 0 {
+		relax(room, list, to)
+		return to
+	}
+	if now.Full <= ThinLead || tooLateToWait(room, list, to) {
+		lower(room, room.Capacity, list, to, func(d Demand) (Stream, bool) { return StreamSub, d.sub() && to[d.Camera] == StreamMain })
+	}
+	if hard := Foresee(room, room.Hard, list, to); full == Stop && hard.Full >= 0 && hard.Full <= StopLead {
+		lower(room, room.Hard, list, to, func(d Demand) (Stream, bool) { return StreamNone, to[d.Camera] != StreamNone })
+	}
+	return to
+}
+
+// rank orders cameras by how readily they give way.
+func rank(d Demand) int {
+	if d.Priority == 0 {
+		return 10
+	}
+	return d.Priority
+}
+
+// back is what a stopped camera records when there is a little room again.
+func (d Demand) back() Stream {
+	if d.sub() {
+		return StreamSub
+	}
+	return StreamMain
+}
+
+// lower takes cameras down one after another until the prospect stays within the limit.
+func lower(room Room, limit int64, list []Demand, to map[string]Stream, step func(Demand) (Stream, bool)) {
+	for _, d := range list {
+		if Foresee(room, limit, list, to).Full < 0 {
+			return
+		}
+		if s, ok := step(d); ok {
+			to[d.Camera] = s
+		}
+	}
+}
+
+// tooLateToWait says whether thinning everything now would only just be enough.
+func tooLateToWait(room Room, list []Demand, to map[string]Stream) bool {
+	all := map[string]Stream{}
+	for _, d := range list {
+		if all[d.Camera] = to[d.Camera]; d.sub() {
+			all[d.Camera] = max(to[d.Camera], StreamSub)
+		}
+	}
+	return Foresee(room, room.Capacity, list, all).Peak > room.Capacity*thinBack/100
+}
+
+// relax brings back one step, the highest priority first: recording before resolution.
+func relax(room Room, list []Demand, to map[string]Stream) {
+	for _, step := range []struct {
+		from    Stream
+		stays   time.Duration
+		percent int64
+	}{{StreamNone, StopStays, stopBack}, {StreamSub, ThinStays, thinBack}} {
+		for _, d := range slices.Backward(list) {
+			if to[d.Camera] != step.from || d.Now != step.from {
+				continue
+			}
+			if d.For < step.stays {
+				return
+			}
+			if to[d.Camera] = StreamMain; step.from == StreamNone {
+				to[d.Camera] = d.back()
+			}
+			if Foresee(room, room.Capacity, list, to).Peak > room.Capacity*step.percent/100 {
+				to[d.Camera] = step.from
+			}
+			return
+		}
+	}
+}
