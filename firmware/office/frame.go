@@ -2,6 +2,7 @@ package office
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,21 +14,57 @@ import (
 	"campuskeep/shared/ui"
 )
 
-// section is one entry of the navigation and the pages that belong to it.
-var sections = []struct {
+// tab is one way through the pages, and the pages that belong to it.
+type tab struct {
 	key, href string
 	action    account.Action
 	pages     []string
-}{
-	{"nav.today", "/", account.ActStatusView, []string{"today", "clock"}},
-	{"nav.footage", "/footage", account.ActRibbonView, []string{"footage", "view", "live"}},
-	{"nav.applications", "/applications", account.ActApplicationList, []string{"applications", "application", "application_new", "decide", "document"}},
-	{"nav.mine", "/applications/mine", account.ActApplicationCreate, []string{"applications", "application", "application_new", "document"}},
-	{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}},
-	{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}},
-	{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera"}},
-	{"nav.people", "/people", account.ActPeopleView, []string{"people", "person"}},
-	{"nav.settings", "/settings", account.ActSettings, []string{"settings"}},
+}
+
+// sections are the entries of the navigation. One of several tabs leads to the first that may be used, and shows
+// all of them above its pages; it is named after its first tab.
+var sections = [][]tab{
+	{{"nav.today", "/", account.ActStatusView, []string{"today", "clock"}}},
+	{
+		{"nav.footage", "/footage", account.ActRibbonView, []string{"footage", "view"}},
+		{"nav.live", "/live", account.ActFootageLive, []string{"live"}},
+	},
+	{{"nav.applications", "/applications", account.ActApplicationList, []string{"applications", "application", "application_new", "decide", "document"}}},
+	{{"nav.mine", "/applications/mine", account.ActApplicationCreate, []string{"applications", "application", "application_new", "document"}}},
+	{{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}}},
+	{{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}}},
+	{
+		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera"}},
+	},
+	{{"nav.people", "/people", account.ActPeopleView, []string{"people", "person"}}},
+	{{"nav.settings", "/settings", account.ActSettings, []string{"settings"}}},
+}
+
+// section is the navigation's entry for some tabs, and those of them that may be used.
+func (c *call) section(tabs []tab, page string) (n ui.NavItem, shown []ui.NavItem) {
+	for _, t := range tabs {
+		if !c.mayGo(t) {
+			continue
+		}
+		here := ui.NavItem{Href: t.href, Text: c.p.T(t.key), Current: slices.Contains(t.pages, page)}
+		shown = append(shown, here)
+		n.Current = n.Current || here.Current
+	}
+	if len(shown) > 0 {
+		n.Href, n.Text = shown[0].Href, c.p.T(tabs[0].key)
+	}
+	return n, shown
+}
+
+func (c *call) mayGo(t tab) bool {
+	if t.key == "nav.mine" && c.can(account.ActApplicationList, account.Subject{}) {
+		return false // among all
+	}
+	subject := account.Subject{}
+	if t.action == account.ActGateView && len(c.actor.Classes) > 0 {
+		subject.Class = c.actor.Classes[0]
+	}
+	return c.can(t.action, subject)
 }
 
 // frame is what stands around a page: ways that May allows, state of the clock, proof.
@@ -42,20 +79,16 @@ func (c *call) frame(page, title string) ui.Frame {
 	}
 	f.Who = &ui.Who{Name: c.session.Person.Name, Role: c.roleText(), Account: "/account", Logout: "/logout"}
 	open := c.openApplications()
-	for _, s := range sections {
-		subject := account.Subject{}
-		if s.action == account.ActGateView && len(c.actor.Classes) > 0 {
-			subject.Class = c.actor.Classes[0]
-		}
-		if s.key == "nav.mine" && c.can(account.ActApplicationList, account.Subject{}) || !c.can(s.action, subject) {
+	for _, tabs := range sections {
+		n, shown := c.section(tabs, page)
+		if len(shown) == 0 {
 			continue
 		}
-		n := ui.NavItem{Href: s.href, Text: c.p.T(s.key)}
-		for _, p := range s.pages {
-			n.Current = n.Current || p == page
-		}
-		if s.key == "nav.applications" && open > 0 {
+		if tabs[0].key == "nav.applications" && open > 0 {
 			n.Count, n.CountText = open, c.p.T("nav.open", open)
+		}
+		if n.Current && len(shown) > 1 {
+			f.Tabs = shown
 		}
 		f.Nav = append(f.Nav, n)
 	}

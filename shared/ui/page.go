@@ -25,7 +25,8 @@ type Frame struct {
 	Site   string // school or office, after the brand
 	Home   string // where the brand leads
 	Nav    []NavItem
-	Who    *Who // nil: nobody is logged in
+	Tabs   []NavItem // of the section that this page belongs to; nil: it has one page
+	Who    *Who      // nil: nobody is logged in
 	Banner []Note
 	Proof  []Fact // left of the footer: entries, witnessed up to, clock
 	About  string // right of the footer: device and version
