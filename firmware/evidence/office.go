@@ -54,7 +54,7 @@ type Options struct {
 	Capacity  func() (bytes uint64, err error) // of the footage disk, for the cap on holds; nil: not counted
 	SchoolDay func(date string) bool           // 2006-01-02
 	Rules     func() register.Rules            // as the school has set them now; nil: register.DefaultRules
-	Fetcher   Fetcher // brings what lies on NVRs; nil: there are none
+	Fetcher   Fetcher                          // brings what lies on NVRs; nil: there are none
 	Log       *slog.Logger
 }
 

@@ -45,8 +45,9 @@ const (
 	ActRibbonView      Action = "footage.ribbon"   // what footage exists (no picture)
 	ActFootagePlayback Action = "footage.playback" // recorded footage
 	ActFootageLive     Action = "footage.live"
-	ActShift           Action = "shift.sign"    // begin and end the own control-room shift (F20)
-	ActMediaRead       Action = "footage.media" // bytes of a viewing that was opened
+	ActShift           Action = "shift.sign"       // begin and end the own control-room shift (F20)
+	ActMediaRead       Action = "footage.media"    // bytes of a viewing that was opened
+	ActFootageSnapshot Action = "footage.snapshot" // one picture of a viewing, kept as a file
 
 	ActApplicationCreate   Action = "application.create"
 	ActApplicationView     Action = "application.view"
@@ -69,6 +70,8 @@ const (
 	ActKeepingPaper Action = "keeping.paper" // hand out certificates and reports
 	ActCamerasView  Action = "cameras.view"
 	ActCamerasEdit  Action = "cameras.edit"
+	ActNVRsView     Action = "nvrs.view"
+	ActNVRsEdit     Action = "nvrs.edit" // register NVRs and their cameras, set their expiry, sign who can get past us
 	ActPeopleView   Action = "people.view"
 	ActPeopleEdit   Action = "people.edit"
 	ActPupilsEdit   Action = "pupils.edit" // register and change pupils, import rosters (S14)
@@ -110,7 +113,7 @@ type Grant struct {
 	From, To    time.Time // footage span, half-open
 	Since       time.Time // use begins; zero: at once
 	Until       time.Time // use ends
-	Ways        []string  // WayView, WayPackage
+	Ways        []string  // WayView, WayStill, WayPackage
 }
 
 // Subject is what the action is about; only the fields that matter for the action are set.
@@ -125,13 +128,14 @@ type Subject struct {
 	Class       string
 	Appliance   string
 	Topic       string
-	Way         string // WayView, WayPackage or WayLive
+	Way         string // WayView, WayStill, WayPackage or WayLive
 	Purpose     bool   // a purpose has been stated (once per incident)
 }
 
 // The ways of using footage.
 const (
 	WayView    = "view"    // watch on site
+	WayStill   = "still"   // keep single pictures of what is watched
 	WayPackage = "package" // take a sealed copy away
 	WayLive    = "live"    // what the camera sees now
 )

@@ -22,7 +22,7 @@ var (
 )
 
 // duty roles act on others' records: they need a second factor for everything beyond [oneFactorIsEnough].
-var duty = []Role{RoleOfficer, RoleHeadOfSafety, RoleLeader, RoleAuditor, RoleAdmin, RoleCentreStaff, RoleCentreAdmin}
+var duty = []Role{RoleOfficer, RoleHeadOfSafety, RoleLeader, RoleAuditor, RoleAdmin, RoleInstaller, RoleCentreStaff, RoleCentreAdmin}
 
 var oneFactorIsEnough = []Action{ActStatusView, ActSelf, ActRibbonView,
 	ActApplicationCreate, ActApplicationWithdraw}
@@ -47,6 +47,9 @@ var table = map[Action][]line{
 		{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, []condition{ownPage, recorded, viewOnly}},
 		{[]Role{RoleOfficer}, groundDuty, []condition{ownPage, shiftIfLive}},
 	},
+
+	// A picture that is kept is a copy: no duty gives it, only an approval that says so, and of recorded footage alone.
+	ActFootageSnapshot: {{employees, groundGrant, []condition{ownPage, stillOnly, inGrant}}},
 
 	// The register of use.
 	ActApplicationCreate:   {{employees, groundSelf, []condition{applicantOrNew}}},
@@ -97,7 +100,9 @@ var table = map[Action][]line{
 
 	// Running the box. The administrator is in no line above that shows a record.
 	ActCamerasView:  {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
-	ActCamerasEdit:  {{[]Role{RoleAdmin, RoleHeadOfSafety}, groundDuty, nil}},
+	ActCamerasEdit:  {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, nil}},
+	ActNVRsView:     {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
+	ActNVRsEdit:     {{technical, groundDuty, nil}},
 	ActPeopleView:   {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},
 	ActPeopleEdit:   {{[]Role{RoleAdmin}, groundDuty, []condition{otherPerson}}},
 	ActSettings:     {{[]Role{RoleAdmin}, groundDuty, nil}},

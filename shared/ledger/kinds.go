@@ -90,11 +90,13 @@ var Kinds = map[Kind]Spec{
 	"nvr.access":     {Data: []Field{req("act", Code), req("first", Time), req("last", Time), req("count", Int), opt("camera", Code), opt("channel", Int)}, Sealed: []SealedField{{Name: "account"}}},
 	"nvr.fault":      {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int), opt("offset_ms", Int)}, Sealed: []SealedField{{Name: "received"}}},
 	"nvr.calibrated": {Data: []Field{req("zone_min", Int), req("search", Code), req("playback", Code), opt("log", Code), opt("offset_ms", Int), opt("false_z", Bool), opt("bad_zone", Bool)}},
+	"nvr.signed":     {Data: []Field{req("nvr", Code), req("list", Hash), req("lines", Int), req("open", Int), req("read", Time)}, Sealed: []SealedField{{Name: "list"}}},
 	"nvr.fetch":      {Data: []Field{req("fetch", Code), req("camera", Code), req("from", Time), req("to", Time), req("ground", Code)}},
 	"nvr.fetched":    {Data: []Field{req("fetch", Code), req("camera", Code), req("result", Code), req("spans", Spans), req("bytes", Int), opt("reason", Code)}},
 
 	// who saw it
 	"footage.access.open":  {Data: []Field{req("viewing", Code), req("camera", Code), req("from", Time), req("to", Time), req("mode", Code), req("ground", Code), opt("application", Code), opt("incident", Code)}, Sealed: []SealedField{{Name: "purpose", Released: true}}},
+	"footage.snapshot":     {Data: []Field{req("viewing", Code), req("opened", Int), req("camera", Code), req("at", Time), req("application", Code)}},
 	"footage.access.close": {Data: []Field{req("viewing", Code), req("opened", Int), req("delivered", Spans), req("bytes", Int), opt("reason", Code)}},
 	"shift.began":          {},
 	"shift.ended":          {Data: []Field{opt("reason", Code)}},
