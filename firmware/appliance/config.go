@@ -1,9 +1,11 @@
 package appliance
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +32,7 @@ type Config struct {
 	} `toml:"centre"`
 	Clock struct {
 		Sources []string `toml:"sources"`
+		NTP     []string `toml:"ntp"` // servers, host[:port]
 	} `toml:"clock"`
 	Vault struct {
 		Path string          `toml:"path"`
@@ -59,7 +62,7 @@ func Default() Config {
 	c.Appliance.Data = "/var/lib/campuskeep"
 	c.Appliance.Timezone = "Asia/Shanghai"
 	c.Office.Listen = "0.0.0.0:8443"
-	c.Clock.Sources = []string{"rtc", "centre"}
+	c.Clock.Sources = []string{"rtc", "nvr", "centre"}
 	c.Vault.Sync = config.Duration(2 * time.Second)
 	return c
 }
@@ -71,7 +74,7 @@ var (
 
 // clockSources are the origins of time that a configuration may declare. "host" declares the machine's own
 // clock a source of its own: right where something outside of us keeps it (chrony with its own servers).
-var clockSources = []string{"rtc", "host", "centre"}
+var clockSources = []string{"rtc", "ntp", "nvr", "host", "centre"}
 
 // Check implements config.Checked.
 func (c *Config) Check(r *config.Report) {
@@ -119,18 +122,44 @@ func (c *Config) Check(r *config.Report) {
 func (c *Config) checkClock(r *config.Report) {
 	seen := map[string]bool{}
 	for _, s := range c.Clock.Sources {
-		known := false
-		for _, k := range clockSources {
-			known = known || k == s
-		}
-		if !known || seen[s] {
-			r.Reject("clock.sources", `each of "rtc", "host", "centre" at most once`)
+		if !slices.Contains(clockSources, s) || seen[s] {
+			r.Reject("clock.sources", `each of "rtc", "ntp", "nvr", "host", "centre" at most once`)
 			return
 		}
 		seen[s] = true
 	}
-	if seen["centre"] && c.Centre.Enrol == "" && len(c.Clock.Sources) < 3 {
-		r.Reject("clock.sources", `two sources besides "centre" when no centre is configured: with fewer nothing is ever deleted by itself`)
+	usable := len(seen)
+	if seen["centre"] && c.Centre.Enrol == "" {
+		usable--
+	}
+	switch {
+	case usable < 2:
+		r.Reject("clock.sources", `two or more, and "centre" counts only when a centre is configured: one source alone, NTP too, never lets anything be deleted`)
+	case seen["host"] && seen["ntp"]:
+		r.Reject("clock.sources", `"host" or "ntp", not both: a machine's clock is most often set by NTP and would be the same witness twice`)
+	}
+	c.checkNTP(r, seen["ntp"])
+}
+
+// mostNTP servers are asked: four find one that lies, more only make noise.
+const mostNTP = 8
+
+func (c *Config) checkNTP(r *config.Report, declared bool) {
+	servers := map[string]bool{}
+	for _, s := range c.Clock.NTP {
+		if !serverAddress(s) || servers[s] {
+			r.Reject("clock.ntp", `servers as host or host:port, each once, e.g. ["10.0.0.1", "ntp.example.edu.cn:123"]`)
+			return
+		}
+		servers[s] = true
+	}
+	switch {
+	case declared && len(servers) == 0:
+		r.Reject("clock.ntp", `one or more servers when clock.sources holds "ntp", e.g. ["10.0.0.1"]`)
+	case !declared && len(servers) > 0:
+		r.Reject("clock.ntp", `servers only when clock.sources holds "ntp"`)
+	case len(servers) > mostNTP:
+		r.Reject("clock.ntp", fmt.Sprintf("at most %d servers", mostNTP))
 	}
 }
 
@@ -157,6 +186,24 @@ func (c *Config) checkWires(r *config.Report) {
 	if (c.Panel.Green != "" || c.Panel.Amber != "" || c.Panel.Buzzer != "") && c.Panel.Reader == "" {
 		r.Reject("panel.reader", `the id of the reader whose signals the panel repeats, e.g. "r01"`)
 	}
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+
+// serverAddress is host or host:port; an IPv6 address with a port stands in brackets.
+func serverAddress(s string) bool {
+	if net.ParseIP(s) != nil {
+		return true
+	}
+	host := s
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return false
+		}
+		host = h
+	}
+	return net.ParseIP(host) != nil || len(host) <= 253 && hostName.MatchString(host)
 }
 
 func hostPort(s string) bool {

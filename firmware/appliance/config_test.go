@@ -38,7 +38,16 @@ func TestEachWrongValueIsRefusedByName(t *testing.T) {
 		{`"192.168.1.10"]`, `"https://x"]`, "office.names"},
 		{`enrol = "https://`, `enrol = "http://`, "centre.enrol"},
 		{`sha256:00`, `sha1:00`, "centre.ca"},
-		{`["rtc", "centre"]`, `["gps"]`, "clock.sources"},
+		{`["rtc", "nvr", "centre"]`, `["gps"]`, "clock.sources"},
+		{`["rtc", "nvr", "centre"]`, `["rtc", "rtc"]`, "clock.sources"},
+		{`["rtc", "nvr", "centre"]`, `["rtc"]`, "clock.sources"},
+		{`["rtc", "nvr", "centre"]`, `["ntp", "host"]`, "clock.sources"},
+		{`["rtc", "nvr", "centre"]`, `["ntp", "centre"]`, "clock.ntp"},
+		{`# ntp = ["10.0.0.1"`, `ntp = ["10.0.0.1"`, "clock.ntp"},
+		{`["rtc", "nvr", "centre"]`, "[\"ntp\", \"centre\"]\nntp = [\"http://10.0.0.1\"]", "clock.ntp"},
+		{`["rtc", "nvr", "centre"]`, "[\"ntp\", \"centre\"]\nntp = [\"10.0.0.1:99999\"]", "clock.ntp"},
+		{`["rtc", "nvr", "centre"]`, "[\"ntp\", \"centre\"]\nntp = [\"10.0.0.1\", \"10.0.0.1\"]", "clock.ntp"},
+		{`["rtc", "nvr", "centre"]`, "[\"ntp\", \"centre\"]\nntp = [\"10.0.0.1 \"]", "clock.ntp"},
 		{`sync = "2s"`, `sync = "1h"`, "vault.sync"},
 		{`sync = "2s"`, `sync = 2`, "vault.sync"},
 		{`baud = 9600`, `baud = 9601`, "bus.baud"},
@@ -61,5 +70,24 @@ func TestEachWrongValueIsRefusedByName(t *testing.T) {
 				t.Errorf("%s: message %q does not say %q", tc.new, err, w)
 			}
 		}
+	}
+}
+
+// Covers F3: the servers of NTP are named as people name them.
+func TestNTPServersInTheConfiguration(t *testing.T) {
+	for _, ok := range []string{"10.0.0.1", "10.0.0.1:1123", "ntp", "ntp.ntsc.ac.cn", "ntp.ntsc.ac.cn:123", "fd00::1", "[fd00::1]:123"} {
+		if !serverAddress(ok) {
+			t.Errorf("%q is refused", ok)
+		}
+	}
+	for _, bad := range []string{"", ":123", "a b", "ntp..cn", "-x", "ntp.cn:", "ntp.cn:0", "ntp.cn:65536", "ntp://ntp.cn", "ntp.cn/x", "[fd00::1]", "fd00::1:zz"} {
+		if serverAddress(bad) {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+	c := Default()
+	good := strings.Replace(example(t), `sources = ["rtc", "nvr", "centre"]`, "sources = [\"ntp\", \"rtc\"]\nntp = [\"10.0.0.1\", \"ntp.example.edu.cn:123\"]", 1)
+	if err := config.Decode("example", []byte(good), &c); err != nil || len(c.Clock.NTP) != 2 {
+		t.Fatalf("%v %v", c.Clock.NTP, err)
 	}
 }

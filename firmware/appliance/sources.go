@@ -15,12 +15,16 @@ const (
 	hostUncertainty = 50 * time.Millisecond
 )
 
-// sources are those that the configuration declares and that can be asked; the centre pushes its signed time.
+// sources are those that the configuration declares and that can be asked. The centre pushes its signed time, and
+// NVRs are added and removed as the register of NVRs changes.
 func (a *Appliance) sources(h timekeeper.HostClock) []timekeeper.Source {
 	var out []timekeeper.Source
 	declared := a.Config.Clock.Sources
 	if slices.Contains(declared, "rtc") {
 		out = append(out, &timekeeper.RTC{Clock: h, Sys: os.DirFS("/sys"), Unsynced: timekeeper.KernelUnsynced, Uncertainty: rtcUncertainty})
+	}
+	if slices.Contains(declared, "ntp") {
+		out = append(out, timekeeper.NewNTP(h, a.Config.Clock.NTP...))
 	}
 	if slices.Contains(declared, "host") {
 		out = append(out, timekeeper.Host{Clock: h, Uncertainty: hostUncertainty})

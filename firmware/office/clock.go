@@ -21,7 +21,6 @@ type clockView struct {
 	Since    string
 	Reason   string
 	Sources  []sourceRow
-	Silent   []string
 	Waits    string
 	Deletion string
 	Paused   bool
@@ -40,7 +39,7 @@ func (o *Office) clockPage(c *call) error { return o.showClock(c, http.StatusOK,
 func (o *Office) showClock(c *call, status int, errs fielderr.Errors) error {
 	x := o.d.Time.Explain()
 	v := clockView{Trusted: x.Reading.State == clock.Trusted, State: c.p.T("clock.state." + x.Reading.State.String()), Now: c.p.Stamp(x.Reading.Wall),
-		Within: uncertain(c.p, x.Reading.Uncertainty), Since: c.p.Words(x.Since), Reason: c.p.K("clock.reason.", x.Reason), Silent: x.Silent, Stated: x.Stated,
+		Within: uncertain(c.p, x.Reading.Uncertainty), Since: c.p.Words(x.Since), Reason: c.p.K("clock.reason.", x.Reason), Stated: x.Stated,
 		CanState: c.can(account.ActClockConfirm, account.Subject{}), Form: ui.Form{Name: "clock", P: c.p, Values: c.r.PostForm, Errors: errs}}
 	if x.Waits != "" {
 		v.Waits = c.p.K("clock.wait.", x.Waits)

@@ -196,7 +196,7 @@ func (r *rooms) Cameras() map[string]CameraState {
 
 func (r *rooms) Explain() timekeeper.Explanation {
 	now := r.clock.Now()
-	x := timekeeper.Explanation{Reading: now, Reason: clock.ReasonNone, Since: 3 * time.Hour, Silent: []string{"ntp"}, Witnesses: []clock.Witness{
+	x := timekeeper.Explanation{Reading: now, Reason: clock.ReasonNone, Since: 3 * time.Hour, Witnesses: []clock.Witness{
 		{Observation: clock.Observation{Source: "host", Origin: clock.OriginHost, Uncertainty: 20 * time.Millisecond}, Plausible: true, Fits: true},
 		{Observation: clock.Observation{Source: "centre", Origin: clock.OriginCentre, Uncertainty: 50 * time.Millisecond}, Offset: -4 * time.Millisecond, Plausible: true, Fits: true}}}
 	if now.State != clock.Trusted {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 	"time"
 
 	"campuskeep/firmware/store"
@@ -31,25 +31,32 @@ type Explanation struct {
 	Reason    clock.Reason
 	Since     time.Duration // how long it has been in this state
 	Witnesses []clock.Witness
-	Silent    []string // sources that do not answer
-	Waits     Wait     // empty when trusted
-	Stated    bool     // one person has stated the time; a second is awaited
+	Sources   []SourceState // all that are asked or push, sorted by origin and name
+	Doubted   time.Duration // running time without trust, also of earlier runs and boots; zero when trusted
+	Alarmed   bool          // it is so long that an alarm was entered
+	Waits     Wait          // empty when trusted
+	Stated    bool          // one person has stated the time; a second is awaited
 }
 
 // Explain says how the clock stands, by which sources, and what it waits for.
 func (k *Keeper) Explain() Explanation {
 	mono, wall := k.o.Host.Boottime(), k.o.Host.Wall()
+	x, sources, silent := k.explain(mono, wall)
+	x.Sources = sourceStates(sources, silent, x.Witnesses)
+	return x
+}
+
+func (k *Keeper) explain(mono time.Duration, wall time.Time) (Explanation, []Source, map[string]Trouble) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	sources, silent := k.sources, maps.Clone(k.silent)
 	x := Explanation{Reading: k.shown.Reading(mono, wall), Reason: k.trust.Reason(), Since: mono - k.trust.Since(),
 		Witnesses: k.trust.Witnesses(mono), Stated: k.said.fresh(mono)}
-	for name := range k.silent {
-		x.Silent = append(x.Silent, name)
-	}
-	slices.Sort(x.Silent)
 	if x.Reading.State == clock.Trusted {
-		return x
+		return x, sources, silent
 	}
+	k.count(mono)
+	x.Doubted, x.Alarmed = k.doubt.Spent, k.doubt.Alarmed
 	switch x.Reason {
 	case clock.ReasonNoSource:
 		x.Waits = WaitSource
@@ -62,7 +69,7 @@ func (k *Keeper) Explain() Explanation {
 	default:
 		x.Waits = WaitRecord
 	}
-	return x
+	return x, sources, silent
 }
 
 // What two people may differ by, how surely they know it, and how long the first waits for the second.

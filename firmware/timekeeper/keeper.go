@@ -1,6 +1,6 @@
 // Package timekeeper knows what time it is, how surely, and which instants of which boot were when.
 //
-// It owns the tables "anchors" and "clock", asks the sources of time in one goroutine (Run) and is the clock.Clock
+// It owns the tables "anchors", "clock" and "clock_doubt", asks the sources of time in one goroutine (Run) and is the clock.Clock
 // of the house. It must never set or step the machine's clock, and never call a time trusted before the anchor
 // behind it is durable.
 package timekeeper
@@ -70,7 +70,8 @@ type Keeper struct {
 	anchors clock.Anchors
 	store   *store.Store
 	pending []clock.Result // not on record yet
-	silent  map[string]string
+	silent  map[string]Trouble
+	doubt   doubting
 	said    *statement // what the first of two people stated
 }
 
@@ -79,7 +80,7 @@ func New(o Options) *Keeper {
 	if o.Every == 0 {
 		o.Every = time.Minute
 	}
-	k := &Keeper{o: o, boot: o.Host.BootID(), wake: make(chan struct{}, 1), sources: slices.Clone(o.Sources), silent: map[string]string{}}
+	k := &Keeper{o: o, boot: o.Host.BootID(), wake: make(chan struct{}, 1), sources: slices.Clone(o.Sources), silent: map[string]Trouble{}}
 	k.trust = clock.NewTrust(k.boot, time.Time{}, nil)
 	k.shown = k.trust
 	return k
@@ -90,6 +91,8 @@ func New(o Options) *Keeper {
 func (k *Keeper) Attach(s *store.Store) error {
 	var top highest
 	var list []clock.Anchor
+	var left doubt
+	var kept bool
 	err := s.View(func(tx store.Tx) (err error) {
 		for key, row := range anchorRows.Rows(tx, "") {
 			if row.Err != nil {
@@ -97,7 +100,10 @@ func (k *Keeper) Attach(s *store.Store) error {
 			}
 			list = append(list, row.Value)
 		}
-		top, _, _, err = clockRows.Get(tx, highestKey)
+		if top, _, _, err = clockRows.Get(tx, highestKey); err != nil {
+			return err
+		}
+		left, _, kept, err = doubtRows.Get(tx, doubtKey)
 		return err
 	})
 	if err != nil {
@@ -108,7 +114,7 @@ func (k *Keeper) Attach(s *store.Store) error {
 	k.store, k.anchors = s, clock.NewAnchors(list...)
 	early := k.trust.Witnesses(k.o.Host.Boottime())
 	slices.SortFunc(early, func(a, b clock.Witness) int { return int(a.Mono - b.Mono) })
-	k.pending = nil
+	k.pending, k.doubt = nil, doubting{left, k.o.Host.Boottime(), kept}
 	k.trust = clock.NewTrust(k.boot, top.UTC, k.anchors)
 	k.shown = k.trust
 	for _, w := range early {
@@ -204,51 +210,72 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// round asks every source once.
+// hurried is a source that rests between two questions and can be told to ask again.
+type hurried interface{ Hurry() }
+
+// round asks every source once. In doubt those that rest are to speak again: only who is asked after a source left
+// the line can settle it.
 func (k *Keeper) round(ctx context.Context) {
 	k.mu.Lock()
 	sources := k.sources // replaced, never written to, by those who add and remove
+	doubt := k.trust.State() == clock.Suspect
 	k.mu.Unlock()
 	for _, s := range sources {
+		if h, ok := s.(hurried); ok && doubt {
+			h.Hurry()
+		}
 		asking, cancel := context.WithTimeout(ctx, k.o.Every/2)
 		o, err := s.Observe(asking)
 		cancel()
-		k.mu.Lock()
-		switch {
-		case !slices.ContainsFunc(k.sources, func(x Source) bool { return x.Name() == s.Name() }): // removed while it was asked
-		case err == nil:
-			delete(k.silent, s.Name())
-			k.take(k.trust.Observe(o))
-		default:
-			fresh := k.silent[s.Name()] != err.Error()
-			k.silent[s.Name()] = err.Error()
-			if fresh && !errors.Is(err, ErrSilent) && ctx.Err() == nil {
-				k.o.Log.Warn("a source of time does not answer", "source", s.Name(), "error", err)
-			}
+		if ctx.Err() != nil {
+			return
 		}
-		k.mu.Unlock()
+		k.heard(s, o, err)
 	}
 }
 
-// record commits what is pending, and with lag also the highest trusted time.
-func (k *Keeper) record(ctx context.Context, lag bool) error {
+// heard takes a source's answer.
+func (k *Keeper) heard(s Source, o clock.Observation, err error) {
+	name := s.Name()
 	k.mu.Lock()
-	s, trust, pending := k.store, k.trust, k.pending
-	mono := k.o.Host.Boottime()
-	c := k.change(trust, pending, mono)
-	k.mu.Unlock()
-	top := trust.Highest(mono)
-	if s == nil || (len(pending) == 0 && (!lag || top.IsZero())) {
-		return nil
+	defer k.mu.Unlock()
+	if !slices.ContainsFunc(k.sources, func(x Source) bool { return x.Name() == name }) {
+		return // removed while it was asked
 	}
-	if !top.IsZero() {
+	if err == nil {
+		delete(k.silent, name)
+		k.take(k.trust.Observe(o))
+		return
+	}
+	t := trouble(err)
+	if k.silent[name] != t && t != TroubleSilent {
+		k.o.Log.Warn("a source of time does not answer", "source", name, "error", err)
+	}
+	k.silent[name] = t
+}
+
+// record commits what is pending, and with lag also what need not be on record at once: the highest trusted time and
+// how long trust has been lacking.
+func (k *Keeper) record(ctx context.Context, lag bool) error {
+	mono := k.o.Host.Boottime()
+	k.mu.Lock()
+	k.count(mono)
+	s, trust, pending := k.store, k.trust, k.pending
+	c := k.change(trust, pending, mono)
+	doubtKept := k.keepDoubt(&c, trust, lag)
+	k.mu.Unlock()
+	if top := trust.Highest(mono); !top.IsZero() && (lag || len(pending) > 0) {
 		c.Puts = append(c.Puts, clockRows.Put(highestKey, highest{top.UTC()}))
+	}
+	if s == nil || len(c.Puts)+len(c.Deletes)+len(c.Entries) == 0 {
+		return nil
 	}
 	if _, err := s.Commit(ctx, c); err != nil {
 		return fmt.Errorf("record %d changes of the clock: %w", len(pending), err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	doubtKept()
 	k.settle(pending)
 	k.pending = slices.Clone(k.pending[len(pending):])
 	switch {

@@ -39,6 +39,15 @@ func Agree(a, b Observation) bool {
 	return a.at(mono).overlaps(b.at(mono))
 }
 
+// Hull is what several servers of one origin say together at mono: wide enough for each of them. list is not empty.
+func Hull(list []Observation, mono time.Duration) Observation {
+	span := list[0].at(mono)
+	for _, o := range list[1:] {
+		span = span.hull(o.at(mono))
+	}
+	return Observation{list[0].Source, list[0].Origin, mono, span.mid(), span.width() - span.width()/2}
+}
+
 // interval is what now can be, [from, to].
 type interval struct{ from, to time.Time }
 
