@@ -160,6 +160,14 @@ func viewOnly(_ Actor, s Subject, _ time.Time) string {
 	return ""
 }
 
+// stillOnly: what a viewing shows is not a picture to keep.
+func stillOnly(_ Actor, s Subject, _ time.Time) string {
+	if s.Way != WayStill {
+		return "may.still_needs_application"
+	}
+	return ""
+}
+
 func inGrant(a Actor, s Subject, at time.Time) string {
 	_, reason := a.grantFor(s, at)
 	return reason

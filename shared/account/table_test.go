@@ -35,7 +35,7 @@ var circumstances = []struct {
 var (
 	noon  = time.Date(2026, 5, 20, 4, 0, 0, 0, time.UTC)
 	grant = Grant{Application: "a2026-0001", Person: "me", Cameras: []string{"c01"}, From: noon.Add(-2 * time.Hour), To: noon.Add(-time.Hour),
-		Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour), Ways: []string{WayView}}
+		Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour), Ways: []string{WayView, WayStill}}
 )
 
 // subjects are the things asked about for an action; it counts as possible when any of them is allowed.
@@ -48,6 +48,8 @@ func subjects(action Action) []Subject {
 		live := s
 		live.Way = WayLive
 		return []Subject{s, live}
+	case ActFootageSnapshot:
+		s.Way = WayStill
 	case ActTopicPublish:
 		s.Topic = "ck/1/7/ck-other/up"
 	case ActTopicSubscribe:

@@ -78,8 +78,12 @@ var Kinds = map[Kind]Spec{
 	"footage.condemned":    {Data: []Field{req("watermark", Time), opt("count", Int)}},
 	"footage.deleted":      {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), req("assurance", Code), opt("days", Codes)}},
 	"footage.unlinkfailed": {Data: []Field{req("count", Int), opt("reason", Code)}, Urgent: true},
-	"footage.breach":       {Data: []Field{req("reason", Code), opt("from", Time), opt("to", Time), opt("count", Int)}, Urgent: true},
+	"footage.breach":       {Data: []Field{req("reason", Code), opt("from", Time), opt("to", Time), opt("count", Int), opt("bytes", Int)}, Urgent: true},
+	"footage.thinned":      {Data: []Field{req("on", Bool), opt("full_in_h", Int), opt("per_day", Int), opt("held", Int), opt("capacity", Int)}, Urgent: true},
+	"footage.stopped":      {Data: []Field{req("on", Bool), opt("full_in_h", Int), opt("per_day", Int), opt("held", Int), opt("capacity", Int)}, Urgent: true},
 	"footage.damaged":      {Data: []Field{req("file", Code), req("reason", Code)}},
+	"key.root.intent":      {Data: []Field{req("root", Hash), req("place", Code), req("assurance", Code)}},
+	"key.root":             {Data: []Field{req("root", Hash), req("place", Code), req("assurance", Code), opt("rings", Int)}},
 	"key.erase.intent":     {Data: []Field{req("ring", Code), req("keys", Codes)}},
 	"key.erased":           {Data: []Field{req("ring", Code), req("keys", Codes)}},
 

@@ -72,11 +72,12 @@ type Way string
 // The ways that can be applied for. The codes are those of the permission table.
 const (
 	WayView    Way = account.WayView
+	WayStill   Way = account.WayStill // with WayView: single pictures of what is watched
 	WayPackage Way = account.WayPackage
 )
 
 // AllWays in the order of the form.
-var AllWays = []Way{WayView, WayPackage}
+var AllWays = []Way{WayView, WayStill, WayPackage}
 
 // Purpose is the code of a purpose on the form. Its text is the catalogue's "purpose.<code>".
 type Purpose string
@@ -145,6 +146,9 @@ func (a Application) Places() []string {
 
 // Asks says whether the way is applied for.
 func (a Application) Asks(w Way) bool { return slices.Contains(a.Ways, w) }
+
+// AsksCopy says whether something is to leave the screen: a package, or single pictures.
+func (a Application) AsksCopy() bool { return a.Asks(WayPackage) || a.Asks(WayStill) }
 
 // NeedsSecond says whether a second approver must agree: recipients outside the school, publication, or an
 // identified pupil as the subject (design §7).

@@ -92,7 +92,7 @@ func person(a Application, e Event) string {
 		return "err.same_approver"
 	}
 	// A copy has a reviewer and an approver; what the office itself applies for is decided by a leader alone.
-	if e.Kind == Approve && a.State == UnderReview && a.Asks(WayPackage) && !a.OfOffice && e.By == a.Reviewer {
+	if e.Kind == Approve && a.State == UnderReview && a.AsksCopy() && !a.OfOffice && e.By == a.Reviewer {
 		return "err.reviewer_approves"
 	}
 	return ""

@@ -71,6 +71,9 @@ func Validate(a Application, f Facts) error {
 			e.Add("ways", "err.choice")
 		}
 	}
+	if a.Asks(WayStill) && !a.Asks(WayView) {
+		e.Add("ways", "err.still_needs_view")
+	}
 	wanted(&e, a, f)
 	usePeriod(&e, a, f)
 	if len(a.Recipients) == 0 {
