@@ -12,6 +12,7 @@ import (
 
 	"campuskeep/firmware/site"
 	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
 	"campuskeep/shared/ui"
 )
 
@@ -44,7 +45,7 @@ var settingFields = []struct {
 
 func (o *Office) settingsPage(c *call) error {
 	s := o.d.Site.Settings()
-	values := map[string][]string{"camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}}
+	values := map[string][]string{"camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}, "when_full": {string(s.Full())}}
 	for _, f := range settingFields {
 		values[f.name] = []string{strconv.Itoa(*f.of(&s))}
 	}
@@ -58,6 +59,15 @@ func (v settingsView) Numbers() []ui.Field {
 		out = append(out, v.Form.In(f.name, "number").Req().Range("0", "730"))
 	}
 	return out
+}
+
+// WhenFull is the choice of what happens when there is no room left.
+func (v settingsView) WhenFull() ui.Field {
+	var list []ui.Option
+	for _, w := range []footage.WhenFull{footage.Stop, footage.Breach} {
+		list = append(list, ui.Option{Value: string(w), Text: v.Form.P.K("when_full.", w), Hint: v.Form.P.K("when_full.hint.", w)})
+	}
+	return v.Form.Pick("when_full", "radio", list).Req().Cols(12)
 }
 
 func (o *Office) showSettings(c *call, status int, values map[string][]string, errs fielderr.Errors) error {
@@ -93,6 +103,9 @@ func (o *Office) putSettings(c *call) error {
 		errs.Add("camera_time", "err.number")
 	}
 	s.Register.CameraTime = time.Duration(hours) * time.Hour
+	if w := c.r.PostForm.Get("when_full"); w != "" {
+		s.WhenFull = footage.WhenFull(w)
+	}
 	if len(errs) == 0 {
 		err := o.d.Site.PutSettings(c.r.Context(), c.who(), s)
 		if err == nil {

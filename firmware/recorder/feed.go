@@ -87,6 +87,13 @@ func (f *feed) run(ctx context.Context) {
 		before := f.keep.fragments
 		f.mu.Unlock()
 
+		if cam.Stopped != "" {
+			f.end(cam.Stopped)
+			f.stay(sctx, cam.Stopped)
+			restart()
+			attempt = -1
+			continue
+		}
 		err := f.session(sctx, cam)
 		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
 			restart()
@@ -173,6 +180,21 @@ func (f *feed) rest(ctx context.Context, attempt int, why *fault) {
 	}
 }
 
+// stay waits, recording nothing, until the camera is configured anew.
+func (f *feed) stay(ctx context.Context, why Cause) {
+	f.enter(Stopped, why)
+	piece := time.NewTicker(time.Minute)
+	defer piece.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-piece.C:
+			f.tick()
+		}
+	}
+}
+
 // tick keeps a long gap on record while it lasts.
 func (f *feed) tick() {
 	now := f.r.o.Clock.Now()
@@ -198,8 +220,11 @@ func (f *feed) status() Status {
 		Camera: f.id, State: f.state, Since: f.since, Cause: f.cause, Fragments: f.keep.fragments, Bytes: f.keep.bytes,
 		Lost: f.lost, Steps: f.steps, Thin: f.thin,
 	}
-	if f.keep.params != nil {
-		s.Codec = f.keep.params.codec
+	if f.keep.stream != nil {
+		s.Codec = f.keep.stream.video.Codec
+	}
+	if f.mux != nil && f.mux.sound != nil {
+		s.Sound = f.mux.sound.audio.Codec
 	}
 	if f.frame > 0 {
 		s.LastFrame = f.r.reading(f.frame)

@@ -25,6 +25,7 @@ type Camera struct {
 	UDP      bool   // RTP over UDP; TCP otherwise
 	Pin      string // SHA-256 of the camera's certificate in hex, for rtsps; empty: an authority we know must vouch
 	Thin     bool   // record the sub-stream instead of the main one, where the camera has one
+	Stopped  Cause  // why it is not to be recorded now, which is a gap; empty: record
 }
 
 // thinned says whether the sub-stream is what we pull.
@@ -46,6 +47,7 @@ const (
 	Connecting   State = "connecting"   // no pictures, and we try
 	Recording    State = "recording"    // pictures go into the vault
 	Stalled      State = "stalled"      // the camera answered and then sent nothing for too long
+	Stopped      State = "stopped"      // it is not to be recorded now
 	Unauthorised State = "unauthorised" // it refused the password; we ask again in minutes, because cameras lock
 )
 
@@ -82,6 +84,7 @@ type Status struct {
 	Since     clock.Reading // of this state
 	Cause     Cause         // why it is not recording
 	Codec     string
+	Sound     string // codec of the sound that is offered beside the pictures, and can be kept
 	Fragments uint64 // recorded since the start
 	Bytes     uint64
 	LastFrame clock.Reading
@@ -224,11 +227,12 @@ func (r *Recorder) adjust(ctx context.Context, wg *sync.WaitGroup) {
 // connection is what makes it necessary to connect anew.
 type connection struct {
 	source, user, password, pin string
+	stopped                     Cause
 	udp                         bool
 }
 
 func (c Camera) connection() connection {
-	return connection{c.source(), c.User, c.Password, c.Pin, c.UDP}
+	return connection{c.source(), c.User, c.Password, c.Pin, c.Stopped, c.UDP}
 }
 
 // Status tells how every camera stands.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
 	"campuskeep/shared/login"
 	"campuskeep/shared/register"
 )
@@ -15,6 +16,9 @@ type Settings struct {
 	SessionHours int            `json:"session_hours"` // greatest age of a log-in
 	PasswordDays int            `json:"password_days"` // age at which a password must be changed; 0: never (M3)
 	Register     register.Rules `json:"register"`      // deadlines and caps of the register of footage use
+	// WhenFull is what happens when the disk is full although everything is thinned. Empty is the default: stop,
+	// because the law names the thirty days as the least.
+	WhenFull footage.WhenFull `json:"when_full,omitempty"`
 }
 
 // DefaultSettings is where a school begins.
@@ -33,6 +37,9 @@ func (s Settings) Check() fielderr.Errors {
 	if s.PasswordDays != 0 {
 		in("password_days", s.PasswordDays, 30, 730)
 	}
+	if s.WhenFull != "" && s.WhenFull != footage.Stop && s.WhenFull != footage.Breach {
+		errs.Add("when_full", "err.choice")
+	}
 	r := s.Register
 	in("camera_time", int(r.CameraTime/time.Hour), 1, 240)
 	in("use_days", r.UseDays, 1, 90)
@@ -46,4 +53,12 @@ func (s Settings) Check() fielderr.Errors {
 // SessionRules are the settings of a log-in as the rules take them.
 func (s Settings) SessionRules() login.SessionRules {
 	return login.SessionRules{Idle: time.Duration(s.SessionIdle) * time.Minute, Absolute: time.Duration(s.SessionHours) * time.Hour}
+}
+
+// Full is what happens when the disk is full.
+func (s Settings) Full() footage.WhenFull {
+	if s.WhenFull == footage.Breach {
+		return footage.Breach
+	}
+	return footage.Stop
 }
