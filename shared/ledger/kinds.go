@@ -73,6 +73,10 @@ var Kinds = map[Kind]Spec{
 	// the footage
 	"camera.registered":    {Data: []Field{req("custody", Code), req("area", Code), req("days", Int)}, Sealed: []SealedField{{Name: "camera"}}},
 	"camera.changed":       {Data: []Field{req("what", Codes), opt("days", Int), opt("custody", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
+	"camera.tested":        {Data: []Field{req("result", Code), req("picture", Bool), opt("known", Bool)}, Sealed: []SealedField{{Name: "address"}}},
+	"fault.opened":         {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code), opt("technician", Code), opt("offset_ms", Int)}},
+	"fault.acknowledged":   {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code)}, Sealed: []SealedField{{Name: "note"}}},
+	"fault.closed":         {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code), req("reason", Code), req("lasted_s", Int), req("told", Codes)}},
 	"footage.recorded":     {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), opt("days", Codes)}},
 	"footage.gap":          {Data: []Field{req("from", Time), req("to", Time), req("cause", Code)}},
 	"footage.condemned":    {Data: []Field{req("watermark", Time), opt("count", Int)}},
