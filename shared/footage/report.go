@@ -61,7 +61,8 @@ const (
 	LateHold   LateCause = "hold"   // a hold kept it
 )
 
-// Excuse is a time in which nothing could be deleted, with the entries that show it.
+// Excuse is a time in which nothing could be deleted, with the entries that show it. Without an end it counts for
+// what fell due when it began, until that was deleted: a file that the disk did not give up.
 type Excuse struct {
 	Span  Span
 	Cause LateCause
@@ -92,8 +93,8 @@ func (t Timing) Faulty() bool {
 	return t.Unexplained > 0 || (t.Early > 0 || !t.Trusted) && t.Breach == 0
 }
 
-// TimeOf judges one deletion. In between causes, up to CatchUp may pass for the work that has piled up.
-func TimeOf(b Binding, policies []PolicyAt, excuses []Excuse, breaches []BreachEntry) Timing {
+// TimeOf judges one deletion. After a cause has gone, up to CatchUp may pass for the work that has piled up.
+func TimeOf(b Binding, policies []PolicyAt, excuses []Excuse, holds []Kept, breaches []BreachEntry) Timing {
 	t := Timing{Binding: b, Due: DueAt(b.Last, policies)}
 	for _, x := range breaches {
 		if !x.Span.From.After(b.First) && !x.Span.To.Before(b.Last) {
@@ -106,7 +107,18 @@ func TimeOf(b Binding, policies []PolicyAt, excuses []Excuse, breaches []BreachE
 	case late > OnTime:
 		t.Late = late
 		open := []Span{{t.Due, b.At}}
+		for _, h := range holds {
+			if h.Span.Overlaps(Span{b.First, b.Last.Add(1)}) {
+				excuses = append(slices.Clip(excuses), Excuse{Span: Span{h.Since, h.end(b.At)}, Cause: LateHold, Seqs: h.Seqs})
+			}
+		}
 		for _, x := range excuses {
+			if x.Span.To.IsZero() {
+				if x.Span.From.Before(t.Due) || x.Span.From.Sub(t.Due) > CatchUp {
+					continue
+				}
+				x.Span.To = b.At
+			}
 			if !x.Span.Overlaps(Span{t.Due, b.At}) {
 				continue
 			}
@@ -154,6 +166,13 @@ type Kept struct {
 	Ended       time.Time // when it was released or ended; zero: in force
 	Reason      string
 	Seqs        []uint64
+}
+
+func (k Kept) end(now time.Time) time.Time {
+	if k.Ended.IsZero() {
+		return now
+	}
+	return k.Ended
 }
 
 // Checked is what an NVR told on one day (custody nvr): it attests, it proves nothing.
@@ -267,7 +286,7 @@ func Report(m Month) MonthReport {
 	r.Lost = max(0, r.Segments-r.Gone-r.Here-m.Damaged)
 	for _, b := range m.Removed {
 		r.Removals, r.Freed = r.Removals+b.Count, r.Freed+b.Bytes
-		switch t := TimeOf(b, m.Policies, m.Excuses, m.Breaches); {
+		switch t := TimeOf(b, m.Policies, m.Excuses, m.Holds, m.Breaches); {
 		case t.Early > 0 || !t.Trusted:
 			r.Early = append(r.Early, t)
 		case t.Late > 0:

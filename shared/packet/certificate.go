@@ -1,0 +1,354 @@
+package packet
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"campuskeep/shared/ledger"
+)
+
+// Certificate shows to someone offline that the footage of one camera-day was deleted, when, and what remains (F3).
+// Its text form (Format, ParseCertificate) is what people download and what campuskeep-verify reads:
+//
+//	campuskeep certificate 1
+//	statement <n>
+//	<n lines for people, Chinese and English>
+//	entries <n>
+//	<an entry's JSON, exactly as hashed>      n lines, in the order of the log
+//	nodes <n>
+//	<hash, base64>                            n lines, see ProveMany
+//	keys <n>
+//	<verifier key>                            n lines: one for each signature below, in their order
+//	checkpoint
+//	<signed note to the end of the file>
+//
+// No line of the statement stands on its own: its first lines (school, camera, day) are bound by the hash in the
+// entry `certificate.issued`, which is the last of the entries; all others follow from the entries and are written
+// again by who checks. So no byte of the file can change unnoticed. What a certificate cannot show is that the log
+// holds no other entry about that day: for that the whole log is read (ledger.VerifyExport).
+//
+// Sizes: a day of 24 hours in a log of ten million entries is about 55 entries and 450 hashes, some 50 KB.
+type Certificate struct {
+	Statement  []byte      // whole lines
+	Leaves     [][]byte    // entries as stored, in the order of the log; the last is the issue
+	Nodes      []tlog.Hash // see ProveMany
+	Keys       []string
+	Checkpoint []byte // signed note, with the centre's cosignature when there is one
+}
+
+const (
+	certificateTitle = "campuskeep certificate 1"
+	maxCertificate   = 4 << 20
+	// MaxCertificateEntries is the most entries that a certificate carries.
+	MaxCertificateEntries = 2000
+	maxCertificateNodes   = MaxCertificateEntries * 64
+	maxStatement          = 4000 // lines
+	maxKeys               = 8
+	issued                = ledger.Kind("certificate.issued")
+)
+
+// IsCertificate says whether a file begins like a certificate.
+func IsCertificate(text []byte) bool {
+	return bytes.HasPrefix(text, []byte(certificateTitle[:len(certificateTitle)-1]))
+}
+
+// Format writes the text form.
+func (c Certificate) Format() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\nstatement %d\n%sentries %d\n", certificateTitle, bytes.Count(c.Statement, []byte{'\n'}), c.Statement, len(c.Leaves))
+	for _, l := range c.Leaves {
+		b.Write(l)
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "nodes %d\n", len(c.Nodes))
+	for _, h := range c.Nodes {
+		fmt.Fprintf(&b, "%s\n", h)
+	}
+	fmt.Fprintf(&b, "keys %d\n", len(c.Keys))
+	for _, k := range c.Keys {
+		fmt.Fprintf(&b, "%s\n", k)
+	}
+	fmt.Fprintf(&b, "checkpoint\n%s", c.Checkpoint)
+	return b.Bytes()
+}
+
+// ParseCertificate reads the text form and nothing else: what it accepts, Format writes back byte for byte. It does
+// not verify; see Certificate.Verify.
+func ParseCertificate(text []byte) (Certificate, error) {
+	if len(text) > maxCertificate {
+		return Certificate{}, fmt.Errorf("packet: certificate of %d bytes, at most %d are read", len(text), maxCertificate)
+	}
+	r := reader{rest: text}
+	var c Certificate
+	r.expect(certificateTitle)
+	for range r.count("statement", maxStatement) {
+		c.Statement = append(append(c.Statement, r.next()...), '\n')
+	}
+	for range r.count("entries", MaxCertificateEntries) {
+		c.Leaves = append(c.Leaves, bytes.Clone(r.next()))
+	}
+	for range r.count("nodes", maxCertificateNodes) {
+		h, err := tlog.ParseHash(string(r.next()))
+		if err != nil {
+			r.fail("a hash is malformed")
+		}
+		c.Nodes = append(c.Nodes, h)
+	}
+	for range r.count("keys", maxKeys) {
+		c.Keys = append(c.Keys, string(r.next()))
+	}
+	r.expect("checkpoint")
+	c.Checkpoint = bytes.Clone(r.rest)
+	if r.err == nil && !bytes.Equal(c.Format(), text) {
+		r.fail("is not in canonical form")
+	}
+	if r.err != nil {
+		return Certificate{}, fmt.Errorf("packet: certificate line %d: %w", r.line, r.err)
+	}
+	return c, nil
+}
+
+// reader reads a text format line by line; the first fault sticks.
+type reader struct {
+	rest []byte
+	line int
+	err  error
+}
+
+func (r *reader) fail(what string) {
+	if r.err == nil {
+		r.err = errors.New(what)
+	}
+}
+
+func (r *reader) next() []byte {
+	if r.err != nil {
+		return nil
+	}
+	line, rest, ok := bytes.Cut(r.rest, []byte{'\n'})
+	if !ok {
+		r.fail("the file ends too early")
+		return nil
+	}
+	r.rest = rest
+	r.line++
+	return line
+}
+
+func (r *reader) expect(want string) {
+	if got := r.next(); r.err == nil && string(got) != want {
+		r.fail("want " + strconv.Quote(want))
+	}
+}
+
+func (r *reader) count(word string, limit int) int {
+	name, number, _ := strings.Cut(string(r.next()), " ")
+	n, err := strconv.Atoi(number)
+	if r.err == nil && (name != word || err != nil || n < 0 || n > limit || strconv.Itoa(n) != number) {
+		r.fail(fmt.Sprintf("want %q and a number up to %d", word, limit))
+	}
+	if r.err != nil {
+		return 0
+	}
+	return n
+}
+
+// CertificateVerdict is what a verified certificate shows.
+type CertificateVerdict struct {
+	ledger.Head
+	Declared Declared
+	Day      Day
+	Issued   time.Time // entry of the issue
+	Number   uint64    // its number in the log
+	Entries  int
+}
+
+// Faults of a certificate, for what the reader is told.
+var (
+	ErrStatement = errors.New("packet: the statement does not say what the entries say")
+	ErrIssue     = errors.New("packet: the certificate is not the one that the entry of its issue binds")
+)
+
+// Verify checks a certificate offline: the signed tree, every entry in it, the issue that binds the statement, and
+// that the statement is what follows from the entries. Without trusted keys it shows that the file is whole and
+// consistent (Head.Trusted false), never where it comes from.
+func (c Certificate) Verify(trusted ...ledger.Verifier) (v CertificateVerdict, err error) {
+	if v.Head, err = ledger.VerifyHead(c.Checkpoint, c.Keys, trusted); err != nil {
+		return v, err
+	}
+	entries := make([]ledger.Entry, len(c.Leaves))
+	seqs, hashes := make([]uint64, len(c.Leaves)), make([]tlog.Hash, len(c.Leaves))
+	for i, leaf := range c.Leaves {
+		if entries[i], err = ledger.ParseEntry(leaf); err != nil {
+			return v, fmt.Errorf("packet: entry in line %d: %w", i+1, err)
+		}
+		seqs[i], hashes[i] = entries[i].Seq, tlog.RecordHash(leaf)
+	}
+	if err := CheckMany(v.Size, v.Root, seqs, hashes, c.Nodes); err != nil {
+		return v, fmt.Errorf("packet: %w", err)
+	}
+	last := len(entries) - 1
+	issue := entries[last]
+	var d struct {
+		Day                string
+		Sum                []byte
+		Deleted, Remaining int
+	}
+	sum := sha256.Sum256(c.Statement)
+	if issue.Kind != issued || json.Unmarshal(issue.Data, &d) != nil || !bytes.Equal(d.Sum, sum[:]) {
+		return v, ErrIssue
+	}
+	if v.Declared, err = readDeclared(c.Statement); err != nil {
+		return v, err
+	}
+	name, _, err := ledger.SplitOrigin(v.Origin)
+	if err != nil || name != v.Declared.Appliance || issue.Subject != v.Declared.Camera || d.Day != v.Declared.Day {
+		return v, ErrIssue
+	}
+	text, day, err := v.Declared.Statement(entries[:last])
+	if err != nil {
+		return v, fmt.Errorf("packet: %w", err)
+	}
+	if !bytes.Equal(text, c.Statement) {
+		return v, fmt.Errorf("%w: line %d", ErrStatement, firstDifference(text, c.Statement))
+	}
+	if day.Deleted != d.Deleted || day.Remaining() != d.Remaining {
+		return v, ErrIssue
+	}
+	v.Day, v.Issued, v.Number, v.Entries = day, issue.At, issue.Seq, len(entries)
+	return v, nil
+}
+
+func firstDifference(a, b []byte) int {
+	x, y := bytes.Split(a, []byte{'\n'}), bytes.Split(b, []byte{'\n'})
+	for i := range min(len(x), len(y)) {
+		if !bytes.Equal(x[i], y[i]) {
+			return i + 1
+		}
+	}
+	return min(len(x), len(y))
+}
+
+// IssueOf is the data of the entry that binds a statement.
+func IssueOf(statement []byte, d Day) map[string]any {
+	sum := sha256.Sum256(statement)
+	return map[string]any{"day": d.Day, "sum": base64.StdEncoding.EncodeToString(sum[:]), "deleted": d.Deleted, "remaining": d.Remaining()}
+}
+
+// Declared is what a certificate says about the camera and the school. It is bound by the issue, because the log
+// holds no names.
+type Declared struct {
+	School    string
+	Appliance string // campuskeep/<appliance>, the name of the log
+	Camera    string
+	Name      string
+	Place     string
+	Day       string // label of the camera-day
+	East      int    // minutes east of UTC of the school's time
+}
+
+// Zone of the school on that day.
+func (d Declared) Zone() *time.Location { return time.FixedZone(d.zone(), d.East*60) }
+
+func (d Declared) zone() string {
+	sign, m := '+', d.East
+	if m < 0 {
+		sign, m = '-', -m
+	}
+	return fmt.Sprintf("UTC%c%02d:%02d", sign, m/60, m%60)
+}
+
+// declaredLines are the labels of the first lines and where their values belong.
+func (d *Declared) declaredLines(zone *string) []struct {
+	label string
+	value *string
+} {
+	return []struct {
+		label string
+		value *string
+	}{{"学校 school", &d.School}, {"一体机 appliance", &d.Appliance}, {"摄像机 camera", &d.Camera}, {"名称 name", &d.Name},
+		{"位置 place", &d.Place}, {"日期 day", &d.Day}, {"时区 zone", zone}}
+}
+
+const statementTitle = "录像删除证明 Certificate of deletion"
+
+func (d Declared) lines() string {
+	var b strings.Builder
+	zone := d.zone()
+	b.WriteString(statementTitle + "\n\n")
+	for _, l := range d.declaredLines(&zone) {
+		fmt.Fprintf(&b, "%s: %s\n", l.label, oneLine(*l.value))
+	}
+	return b.String()
+}
+
+// oneLine keeps a name from writing lines of its own.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func readDeclared(statement []byte) (d Declared, err error) {
+	bad := errors.New("packet: the first lines of the statement do not name school, camera and day")
+	lines := strings.Split(string(statement), "\n")
+	var zone string
+	want := d.declaredLines(&zone)
+	if len(lines) < len(want)+2 {
+		return d, bad
+	}
+	for i, l := range want {
+		value, ok := strings.CutPrefix(lines[i+2], l.label+": ")
+		if !ok {
+			return d, bad
+		}
+		*l.value = value
+	}
+	var sign rune
+	var hours, minutes int
+	if n, err := fmt.Sscanf(zone, "UTC%c%02d:%02d", &sign, &hours, &minutes); err != nil || n != 3 {
+		return d, bad
+	}
+	d.East = hours*60 + minutes
+	if sign == '-' {
+		d.East = -d.East
+	}
+	if d.East < -18*60 || d.East > 18*60 || !strings.HasPrefix(string(statement), d.lines()) {
+		return d, bad
+	}
+	return d, nil
+}
+
+// ReadDay reads the deletion of the camera-day out of its entries.
+func (d Declared) ReadDay(entries []ledger.Entry) (Day, error) {
+	if !slices.IsSortedFunc(entries, func(a, b ledger.Entry) int { return int(int64(a.Seq) - int64(b.Seq)) }) {
+		return Day{}, errors.New("the entries are not in the order of the log")
+	}
+	r, err := ReadRecord(d.Camera, entries)
+	if err != nil {
+		return Day{}, err
+	}
+	return DayOf(r, d.Camera, d.Day, d.Zone()), nil
+}
+
+// Statement is the text for people that follows from the entries of the camera-day.
+func (d Declared) Statement(entries []ledger.Entry) ([]byte, Day, error) {
+	day, err := d.ReadDay(entries)
+	if err != nil {
+		return nil, day, err
+	}
+	return []byte(d.lines() + day.text()), day, nil
+}

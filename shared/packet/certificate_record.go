@@ -1,0 +1,207 @@
+package packet
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// Record is what entries of the ledger say about the keeping of one camera's footage. Certificates and reports are
+// made of it and of nothing else.
+type Record struct {
+	Recorded, Deleted []footage.Binding // by hour, then by entry
+	Announced, Erased []KeyEvent
+	Gaps              []footage.Gap
+	Breaches          []footage.BreachEntry
+	Policies          []footage.PolicyAt
+	Holds             []footage.Kept
+	Excuses           []footage.Excuse
+	Checks            []footage.Checked
+	Damaged           int // segments told of as missing or damaged
+}
+
+// KeyEvent is an announced or a finished destruction of keys.
+type KeyEvent struct {
+	Seq  uint64
+	At   time.Time
+	Keys []string
+}
+
+// RecordKinds are the entries that a Record reads.
+var RecordKinds = []ledger.Kind{"footage.recorded", "footage.deleted", "key.erase.intent", "key.erased", "footage.gap", "footage.breach",
+	"footage.unlinkfailed", "footage.damaged", "hold.registered", "hold.released", "hold.ended", "camera.registered", "camera.changed",
+	"clock.state", "system.start", "system.stop", "nvr.checked"}
+
+// fields are those of all kinds that a Record reads.
+type fields struct {
+	Hour, First, Last, From, To, Until, Oldest, Newest time.Time
+	Count, Bytes, Days                                 int64
+	Missing                                            int64 `json:"missing_s"`
+	Root                                               []byte
+	Cause, Reason, Assurance, Hold, Ring               string
+	Keys, Cameras                                      []string
+	Judged, Floor, Ceiling                             bool
+}
+
+// labelled are the fields of the two kinds whose "days" is a list.
+type labelled struct {
+	Hour, First, Last time.Time
+	Count, Bytes      int64
+	Root              []byte
+	Assurance         string
+	Days              []string
+}
+
+// ReadRecord reads entries of one camera, oldest first. What is about another camera is left out, except for what
+// the appliance's clock and power say about all. An entry whose kind is not among RecordKinds is an error.
+func ReadRecord(camera string, entries []ledger.Entry) (Record, error) {
+	var r Record
+	for i, e := range entries {
+		if !slices.Contains(RecordKinds, e.Kind) {
+			return r, fmt.Errorf("entry %d, %s, tells nothing of the keeping of footage", e.Seq, e.Kind)
+		}
+		if err := r.read(camera, e, entries[:i]); err != nil {
+			return r, fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+	}
+	byHour := func(a, b footage.Binding) int { return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.Seq, b.Seq)) }
+	slices.SortFunc(r.Recorded, byHour)
+	slices.SortFunc(r.Deleted, byHour)
+	footage.SortGaps(r.Gaps)
+	return r, nil
+}
+
+func (r *Record) read(camera string, e ledger.Entry, before []ledger.Entry) error {
+	switch e.Kind {
+	case "footage.recorded", "footage.deleted":
+		if e.Subject != camera {
+			return nil
+		}
+		var d labelled
+		if err := json.Unmarshal(e.Data, &d); err != nil || len(d.Root) != 32 || d.Count < 0 {
+			return fmt.Errorf("cannot be read (%w)", err)
+		}
+		b := footage.Binding{Seq: e.Seq, At: e.At, Trusted: e.Clock.State == clock.Trusted, Hour: d.Hour, Count: int(d.Count), Bytes: d.Bytes,
+			Root: [32]byte(d.Root), First: d.First, Last: d.Last, Days: d.Days, Assurance: d.Assurance}
+		if e.Kind == "footage.recorded" {
+			r.Recorded = append(r.Recorded, b)
+		} else {
+			r.Deleted = append(r.Deleted, b)
+		}
+		return nil
+	case "clock.state", "system.start":
+		r.excuse(e, before)
+		return nil
+	case "system.stop":
+		return nil
+	}
+	if e.Subject != camera && e.Kind != "hold.registered" && e.Kind != "hold.released" && e.Kind != "hold.ended" {
+		return nil
+	}
+	var d fields
+	if len(e.Data) > 0 {
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			return fmt.Errorf("cannot be read: %w", err)
+		}
+	}
+	switch e.Kind {
+	case "key.erase.intent":
+		r.Announced = append(r.Announced, KeyEvent{e.Seq, e.At, d.Keys})
+	case "key.erased":
+		r.Erased = append(r.Erased, KeyEvent{e.Seq, e.At, d.Keys})
+	case "footage.gap":
+		r.Gaps = append(r.Gaps, footage.Gap{Camera: camera, Span: footage.Span{From: d.From, To: d.To}, Cause: footage.Cause(d.Cause)})
+	case "footage.breach":
+		r.Breaches = append(r.Breaches, footage.BreachEntry{Seq: e.Seq, Span: footage.Span{From: d.From, To: d.To}, Reason: d.Reason})
+	case "footage.unlinkfailed":
+		r.Excuses = append(r.Excuses, footage.Excuse{Span: footage.Span{From: e.At}, Cause: footage.LateUnlink, Seqs: []uint64{e.Seq}})
+	case "footage.damaged":
+		r.Damaged++
+	case "camera.registered", "camera.changed":
+		if d.Days > 0 {
+			r.Policies = append(r.Policies, footage.PolicyAt{At: e.At, Days: int(d.Days), Seq: e.Seq})
+		}
+	case "hold.registered", "hold.released", "hold.ended":
+		r.hold(camera, e, d)
+	case "nvr.checked":
+		r.Checks = append(r.Checks, footage.Checked{Seq: e.Seq, At: e.At, Oldest: d.Oldest, Newest: d.Newest, Missing: time.Duration(d.Missing) * time.Second,
+			Days: int(d.Days), Judged: d.Judged, Floor: d.Floor, Ceiling: d.Ceiling})
+	}
+	return nil
+}
+
+func (r *Record) hold(camera string, e ledger.Entry, d fields) {
+	i := slices.IndexFunc(r.Holds, func(h footage.Kept) bool { return h.ID == d.Hold && h.Ended.IsZero() })
+	if e.Kind != "hold.registered" {
+		if i >= 0 {
+			r.Holds[i].Ended = e.At
+			r.Holds[i].Seqs = append(r.Holds[i].Seqs, e.Seq)
+		}
+		return
+	}
+	k := footage.Kept{ID: d.Hold, Span: footage.Span{From: d.From, To: d.To}, Since: e.At, Until: d.Until, Reason: d.Reason, Seqs: []uint64{e.Seq}}
+	if i >= 0 { // registered anew with another span or end: it takes over from the first
+		k.Since = r.Holds[i].Since
+		k.Seqs = append(r.Holds[i].Seqs, e.Seq)
+		if slices.Contains(d.Cameras, camera) {
+			r.Holds[i] = k
+			return
+		}
+		r.Holds[i].Ended = e.At
+		return
+	}
+	if slices.Contains(d.Cameras, camera) {
+		r.Holds = append(r.Holds, k)
+	}
+}
+
+// lifeSign is how far the first entries of a run lie apart at most.
+const lifeSign = 2 * time.Minute
+
+// LastSign says whether e, an entry before a start, is not of the run that then began: the last sign of life of
+// the one before.
+func LastSign(e, start ledger.Entry) bool {
+	return e.Clock.Boot != start.Clock.Boot || e.Kind == "system.stop" || start.Clock.Mono-e.Clock.Mono > lifeSign
+}
+
+// excuse reads what stops all deletion: no power, no trusted clock.
+func (r *Record) excuse(e ledger.Entry, before []ledger.Entry) {
+	if e.Kind == "system.start" {
+		for _, b := range slices.Backward(before) {
+			if LastSign(b, e) {
+				if b.At.Before(e.At) {
+					r.Excuses = append(r.Excuses, footage.Excuse{Span: footage.Span{From: b.At, To: e.At}, Cause: footage.LatePower, Seqs: []uint64{b.Seq, e.Seq}})
+				}
+				return
+			}
+		}
+		return
+	}
+	var d struct{ From, To string }
+	if json.Unmarshal(e.Data, &d) != nil || d.To != clock.Trusted.String() || d.From == clock.Trusted.String() {
+		return
+	}
+	var since *ledger.Entry
+	for _, b := range slices.Backward(before) { // since when it was not
+		var s struct{ To string }
+		if b.Kind == "clock.state" && json.Unmarshal(b.Data, &s) == nil {
+			if s.To == clock.Trusted.String() {
+				break
+			}
+			since = &b
+		}
+		if b.Kind == "system.start" {
+			since = &b
+			break
+		}
+	}
+	if since != nil && since.At.Before(e.At) {
+		r.Excuses = append(r.Excuses, footage.Excuse{Span: footage.Span{From: since.At, To: e.At}, Cause: footage.LateClock, Seqs: []uint64{since.Seq, e.Seq}})
+	}
+}
