@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,7 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if s.Channels, err = l.driver.Channels(ctx); err != nil {
 		return prev, err
 	}
+	l.kbps = rates(s.Channels)
 	c, at, err := r.calibrate(ctx, l, prev.Calibration, s.Info.Firmware)
 	if err != nil {
 		return prev, err
@@ -70,7 +72,9 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if err != nil {
 		return prev, err
 	}
-	for channel, camera := range l.target.Cameras {
+	for n, channel := range slices.Sorted(maps.Keys(l.target.Cameras)) {
+		camera := l.target.Cameras[channel]
+		r.at(id, camera, n, len(l.target.Cameras))
 		if err := r.checkCamera(ctx, l, c, at, camera, channel, tracks, lines); err != nil {
 			return prev, fmt.Errorf("camera %s: %w", camera, err)
 		}
@@ -128,21 +132,13 @@ func (r *Room) fail(ctx context.Context, id string, cause error) error {
 	if err != nil {
 		return err
 	}
-	fault := FaultOffline
-	var parts []ledger.Part
-	var a *AnswerError
-	switch {
-	case errors.Is(cause, errRetired):
+	if errors.Is(cause, errRetired) {
 		return nil
-	case errors.Is(cause, ErrRefused):
-		fault = FaultCredentials
-	case errors.Is(cause, ErrBusy):
-		fault = FaultBusy
-	case errors.As(cause, &a):
-		fault = FaultAnswer
+	}
+	fault := faultOf(cause)
+	var parts []ledger.Part
+	if a, ok := errors.AsType[*AnswerError](cause); ok && fault == FaultAnswer {
 		parts = append(parts, sealed("received", id, a))
-	case errors.Is(cause, errUncalibrated), errors.Is(cause, errZone), errors.Is(cause, errPlayTime):
-		fault = FaultUncalibrated
 	}
 	s.NVR, s.Tried = id, r.o.Clock.Now().Wall
 	var entries []ledger.Draft
@@ -192,7 +188,7 @@ func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at insta
 		rep.Expiry = Expiry{}
 	}
 	entries = append(entries, r.draft("nvr.checked", id, checked(rep)))
-	puts, deletes, err := r.dayRows(l.target.ID, id, track, pieces)
+	puts, deletes, err := r.dayRows(l.target.ID, id, track, l.kbps[channel], pieces)
 	if err != nil {
 		return err
 	}
@@ -310,12 +306,12 @@ func checked(rep Report) map[string]any {
 }
 
 // dayRows are the changes that make the stored listing the present one.
-func (r *Room) dayRows(nvr, camera string, track int, pieces []footage.Placed) (puts []store.Put, deletes []store.Delete, err error) {
+func (r *Room) dayRows(nvr, camera string, track, kbps int, pieces []footage.Placed) (puts []store.Put, deletes []store.Delete, err error) {
 	next := map[string]dayRow{}
 	for _, p := range pieces {
 		key := camera + "/" + p.Span.From.UTC().Format(time.DateOnly)
 		d := next[key]
-		d.NVR, d.Track, d.Codec, d.Unsure = nvr, track, p.Codec, max(d.Unsure, int64(p.Uncertainty))
+		d.NVR, d.Track, d.Codec, d.Kbps, d.Unsure = nvr, track, p.Codec, kbps, max(d.Unsure, int64(p.Uncertainty))
 		d.Pieces = append(d.Pieces, [2]int64{p.Span.From.Unix(), p.Span.To.Unix()})
 		next[key] = d
 	}
@@ -324,7 +320,7 @@ func (r *Room) dayRows(nvr, camera string, track int, pieces []footage.Placed) (
 			d, ok := next[key]
 			if !ok {
 				deletes = append(deletes, days.Delete(key))
-			} else if d.NVR == old.NVR && d.Track == old.Track && d.Unsure == old.Unsure && slices.Equal(d.Pieces, old.Pieces) {
+			} else if d.NVR == old.NVR && d.Track == old.Track && d.Kbps == old.Kbps && d.Unsure == old.Unsure && slices.Equal(d.Pieces, old.Pieces) {
 				delete(next, key)
 			}
 		}
@@ -346,7 +342,7 @@ func (r *Room) forget(ctx context.Context, d Device) error {
 		if rep.NVR != d.ID || d.Cameras[rep.Channel] == rep.Camera {
 			continue
 		}
-		_, deletes, err := r.dayRows(d.ID, rep.Camera, rep.Track, nil)
+		_, deletes, err := r.dayRows(d.ID, rep.Camera, rep.Track, 0, nil)
 		if err != nil {
 			return err
 		}

@@ -85,6 +85,9 @@ type Driver interface {
 	// Play plays a track from from to to. It returns nil when the NVR ended the playback, whether or not everything
 	// came: the caller sees by the times. ErrBusy when there is no place for another playback.
 	Play(ctx context.Context, track int, from, to Stamp, each func(AccessUnit) error) error
+	// Accounts lists who can log in, Services the ways in over the network. ErrNotOffered when it does not tell.
+	Accounts(ctx context.Context) ([]Account, error)
+	Services(ctx context.Context) ([]Service, error)
 	// Local is the address of ours that the NVR last saw, empty before the first request.
 	Local() string
 	Close() error

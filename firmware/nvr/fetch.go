@@ -45,14 +45,17 @@ func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span fo
 	if err != nil {
 		return Fetch{}, err
 	}
-	if !ok {
-		return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
+	if !ok || rep.NVR == "" { // not looked at yet
+		if rep.NVR, rep.Channel, ok = r.behind(camera); !ok {
+			return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
+		}
+		rep.Track = mainTrack(rep.Channel)
 	}
 	listed, err := r.listed(camera, span)
 	if err != nil {
 		return Fetch{}, err
 	}
-	if len(listed) == 0 {
+	if len(listed) == 0 && (!span.To.After(rep.Attestation.At) || !span.From.Before(r.o.Clock.Now().Wall)) {
 		return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
 	}
 	r.writing.Lock()
@@ -151,6 +154,8 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 			if end := next.From.Add(maxTurn); end.Before(next.To) {
 				next.To, next.last = end, false
 			}
+			r.played(f.ID, nil, false)
+			defer r.played(f.ID, nil, true)
 			done, bytes, err := r.pull(ctx, l, c, f, next)
 			f.Done, f.Bytes = append(f.Done, done...), f.Bytes+bytes
 			return err
@@ -177,6 +182,8 @@ func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) e
 	now := r.o.Clock.Now().Wall.UTC()
 	f.Next, f.Reason = time.Time{}, reason(why)
 	switch {
+	case len(missing) == 0 && len(f.Done) == 0:
+		f.State, f.Reason = FetchFailed, "nothing"
 	case len(missing) == 0:
 		f.State, f.Reason = FetchDone, ""
 	case errors.Is(why, errPlayTime), errors.Is(why, errStream):

@@ -202,8 +202,8 @@ func TestOneAtATime(t *testing.T) {
 func TestOnlyWhatIsListedIsFetched(t *testing.T) {
 	r := newRig(t, nil)
 	r.register()
-	if _, err := r.Fetch(t.Context(), account.System, "c01", at(-time.Hour, 0), "x"); !errors.Is(err, nvr.ErrNothing) {
-		t.Errorf("before a check: %v", err)
+	if _, err := r.Fetch(t.Context(), account.System, "c02", at(-time.Hour, 0), "x"); !errors.Is(err, nvr.ErrNothing) {
+		t.Errorf("of a camera behind no NVR: %v", err)
 	}
 	r.nvr.Record(1, at(-10*time.Hour, -9*time.Hour), at(-9*time.Hour+4*time.Second, -8*time.Hour), at(-time.Hour, 0))
 	r.check()

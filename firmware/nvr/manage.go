@@ -29,6 +29,11 @@ func (r *Room) Discover(ctx context.Context, t Target) (d Discovery, err error) 
 	if err := r.validate(t.Device, &t.Login); err != nil {
 		return d, err
 	}
+	return r.discover(ctx, t, func(string) {})
+}
+
+// discover tells before each question what it is.
+func (r *Room) discover(ctx context.Context, t Target, step func(string)) (d Discovery, err error) {
 	driver, err := r.o.Drivers[t.Driver](t)
 	if err != nil {
 		return d, err
@@ -37,12 +42,15 @@ func (r *Room) Discover(ctx context.Context, t Target) (d Discovery, err error) 
 	if d.Info, err = driver.Info(ctx); err != nil {
 		return d, err
 	}
+	step("channels")
 	if d.Channels, err = driver.Channels(ctx); err != nil {
 		return d, err
 	}
+	step("tracks")
 	if d.Tracks, err = driver.Tracks(ctx); err != nil {
 		return d, err
 	}
+	step("clock")
 	dc, err := driver.Clock(ctx)
 	if err != nil {
 		return d, err
@@ -61,9 +69,9 @@ func (r *Room) Discover(ctx context.Context, t Target) (d Discovery, err error) 
 func (r *Room) SetExpiry(ctx context.Context, by account.Who, id string) error {
 	role := account.Role("")
 	if !by.IsSystem() {
-		may := account.May(by.Actor, account.ActCamerasEdit, account.Subject{}, r.o.Clock.Now().Wall)
+		may := account.May(by.Actor, account.ActNVRsEdit, account.Subject{}, r.o.Clock.Now().Wall)
 		if !may.Allowed {
-			return may.Err(account.ActCamerasEdit)
+			return may.Err(account.ActNVRsEdit)
 		}
 		role = may.Role
 	}

@@ -156,6 +156,7 @@ func (p *puller) group(g group) error {
 		p.bytes += int64(len(f.data))
 	}
 	p.done = append(p.done, span)
+	p.r.played(p.f.ID, mergeSpans(p.done), false)
 	return nil
 }
 

@@ -29,9 +29,9 @@ var (
 func (r *Room) Put(ctx context.Context, by account.Who, d Device, login *site.Login) error {
 	role := account.Role("")
 	if !by.IsSystem() {
-		may := account.May(by.Actor, account.ActCamerasEdit, account.Subject{}, r.o.Clock.Now().Wall)
+		may := account.May(by.Actor, account.ActNVRsEdit, account.Subject{}, r.o.Clock.Now().Wall)
 		if !may.Allowed {
-			return may.Err(account.ActCamerasEdit)
+			return may.Err(account.ActNVRsEdit)
 		}
 		role = may.Role
 	}

@@ -41,8 +41,12 @@ type Room struct {
 	mu      sync.Mutex // guards the rest
 	devices map[string]row[Device]
 	links   map[string]*link
-	changed chan struct{} // closed and replaced when there may be something to do
-	number  uint64        // of the last fetch
+	changed chan struct{}             // closed and replaced when there may be something to do
+	number  uint64                    // of the last fetch
+	playing map[string][]footage.Span // by fetch: what a running playback has brought
+	works   map[string]Work           // by NVR: the last that somebody asked for
+	looks   map[string]*look          // of installers, by id
+	jobs    chan func(context.Context)
 }
 
 // row is a value with its revision in the store.
@@ -57,7 +61,8 @@ type link struct {
 	stale  atomic.Bool // the register has changed: the driver is of yesterday
 	driver Driver
 	target Target
-	login  uint64 // revision of the password that the driver uses
+	login  uint64      // revision of the password that the driver uses
+	kbps   map[int]int // by channel, what is recorded
 }
 
 // Open loads the register. The store's Run need not run yet.
@@ -71,7 +76,8 @@ func Open(o Options) (*Room, error) {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	r := &Room{o: o, devices: map[string]row[Device]{}, links: map[string]*link{}, changed: make(chan struct{})}
+	r := &Room{o: o, devices: map[string]row[Device]{}, links: map[string]*link{}, changed: make(chan struct{}),
+		playing: map[string][]footage.Span{}, works: map[string]Work{}, looks: map[string]*look{}, jobs: make(chan func(context.Context), mostJobs)}
 	err := o.Store.View(func(tx store.Tx) error {
 		for key, d := range devices.Rows(tx, "") {
 			if d.Err != nil {
@@ -152,6 +158,9 @@ func (r *Room) wake() {
 	r.stir()
 }
 
+// Changed is closed when the register may have changed; ask for it before looking.
+func (r *Room) Changed() <-chan struct{} { return r.waker() }
+
 func (r *Room) waker() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,18 +173,41 @@ var errRetired = errors.New("nvr: no such NVR in service")
 // with gives f the only turn at an NVR, with a driver of the present register. A password that was refused is not
 // tried again, not even after a restart.
 func (r *Room) with(ctx context.Context, id string, f func(*link) error) error {
-	r.mu.Lock()
-	l := r.links[id]
-	if l == nil {
-		l = &link{turn: make(chan struct{}, 1)}
-		r.links[id] = l
-	}
-	r.mu.Unlock()
+	l := r.link(id)
 	select {
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return r.inTurn(ctx, l, id, f)
+}
+
+// errTaken: somebody else of us has the turn.
+var errTaken = errors.New("nvr: another task of ours is at the NVR")
+
+// withIfFree is [Room.with] for those who had rather not wait.
+func (r *Room) withIfFree(ctx context.Context, id string, f func(*link) error) error {
+	l := r.link(id)
+	select {
+	case l.turn <- struct{}{}:
+	default:
+		return errTaken
+	}
+	return r.inTurn(ctx, l, id, f)
+}
+
+func (r *Room) link(id string) *link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.links[id]
+	if l == nil {
+		l = &link{turn: make(chan struct{}, 1)}
+		r.links[id] = l
+	}
+	return l
+}
+
+func (r *Room) inTurn(ctx context.Context, l *link, id string, f func(*link) error) error {
 	defer func() { <-l.turn }()
 	if err := r.ready(l, id); err != nil {
 		return err
@@ -260,6 +292,8 @@ func (r *Room) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return r.leave()
+		case job := <-r.jobs:
+			work.Go(func() { job(ctx) })
 		case <-changed:
 		}
 	}
@@ -322,7 +356,11 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	}
 	now := r.o.Clock.Now().Wall
 	due := s.Checked.Add(r.o.Every)
-	if !due.After(now) {
+	stale, err := r.stale(id, s, now)
+	if err != nil {
+		return 0, err
+	}
+	if stale || !due.After(now) {
 		if _, err := r.Check(ctx, id); err != nil {
 			return 0, err
 		}

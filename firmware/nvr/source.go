@@ -21,7 +21,9 @@ func (r *Room) pieces(camera string, span footage.Span) (out []footage.Placed, e
 			for _, p := range d.Pieces {
 				s := footage.Span{From: time.Unix(p[0], 0).UTC(), To: time.Unix(p[1], 0).UTC()}
 				if s.Overlaps(span) {
-					out = append(out, piece(d.NVR, camera, d.Track, d.Codec, s, time.Duration(d.Unsure)))
+					q := piece(d.NVR, camera, d.Track, d.Codec, s, time.Duration(d.Unsure))
+					q.Bytes = sizeOf(d.Kbps, s.Duration())
+					out = append(out, q)
 				}
 			}
 		}
@@ -32,6 +34,30 @@ func (r *Room) pieces(camera string, span footage.Span) (out []footage.Placed, e
 	}
 	slices.SortStableFunc(out, byStart)
 	return out, nil
+}
+
+// sizeOf is what footage is about to weigh once it is fetched: an NVR does not tell, the rate of its stream does.
+func sizeOf(kbps int, d time.Duration) int64 {
+	if kbps <= 0 {
+		kbps = usualKbps
+	}
+	return int64(float64(kbps) * 125 * d.Seconds())
+}
+
+// usualKbps is the rate of a stream whose NVR tells none.
+const usualKbps = 4096
+
+// rates are the rates of what is recorded, by channel.
+func rates(channels []Channel) map[int]int {
+	out := map[int]int{}
+	for _, c := range channels {
+		for _, s := range c.Streams {
+			if s.ID == mainTrack(c.ID) {
+				out[c.ID] = s.Kbps
+			}
+		}
+	}
+	return out
 }
 
 func byStart(a, b footage.Placed) int { return a.Span.From.Compare(b.Span.From) }
@@ -63,6 +89,7 @@ func (s source) Segments(ctx context.Context, camera string, span footage.Span) 
 		for _, left := range subtract(p.Span, taken, footage.Joined) {
 			q := p
 			q.Span, q.Wall = left, left.From
+			q.Bytes = int64(float64(p.Bytes) * left.Duration().Seconds() / max(1, p.Span.Duration().Seconds()))
 			q.From, q.To = time.Duration(left.From.UnixNano()), time.Duration(left.To.UnixNano())
 			out = append(out, q)
 		}

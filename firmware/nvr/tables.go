@@ -16,6 +16,7 @@ var (
 	reports = store.NewTable[Report]("nvr_reports") // by camera
 	days    = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)
 	fetches = store.NewTable[Fetch]("nvr_fetches")
+	doors   = store.NewTable[DoorList]("nvr_doors", store.Sealed(func(l DoorList) string { return owner(l.NVR) }))
 )
 
 type deviceLogin struct {
@@ -54,6 +55,7 @@ const (
 	FaultClock        Fault = "clock"        // its clock is off by more than a minute
 	FaultZone         Fault = "zone"         // its clock is off by whole zones
 	FaultUncalibrated Fault = "uncalibrated" // what its times mean is not certain: nothing is judged by them
+	FaultNotOffered   Fault = "not_offered"  // of a work: it has no such function
 )
 
 // Report is what the last check showed of one camera.
@@ -83,6 +85,7 @@ type dayRow struct {
 	Track  int        `json:"track"`
 	Codec  string     `json:"codec"`
 	Unsure int64      `json:"unsure"` // ns
+	Kbps   int        `json:"kbps,omitempty"`
 	Pieces [][2]int64 `json:"pieces"` // Unix seconds
 }
 

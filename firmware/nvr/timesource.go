@@ -2,6 +2,7 @@ package nvr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -49,8 +50,7 @@ func (s *timeSource) Observe(ctx context.Context) (o clock.Observation, err erro
 	if !known || state.Calibration.BadZone {
 		return o, timekeeper.ErrSilent
 	}
-	s.asked, s.at = true, s.mono()
-	err = s.r.with(ctx, s.id, func(l *link) error {
+	err = s.r.withIfFree(ctx, s.id, func(l *link) error {
 		dc, err := l.driver.Clock(ctx)
 		if err != nil {
 			return err
@@ -63,6 +63,10 @@ func (s *timeSource) Observe(ctx context.Context) (o clock.Observation, err erro
 		}
 		return err
 	})
+	if errors.Is(err, errTaken) { // a fetch may take minutes; the clock of the house does not wait for it
+		return clock.Observation{}, timekeeper.ErrSilent
+	}
+	s.asked, s.at = true, s.mono()
 	if err != nil {
 		return clock.Observation{}, fmt.Errorf("time of NVR %s: %w", s.id, err)
 	}

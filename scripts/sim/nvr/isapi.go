@@ -36,6 +36,10 @@ func (n *NVR) routes() http.Handler {
 	get("/ISAPI/Streaming/channels", n.streams)
 	get("/ISAPI/ContentMgmt/record/tracks", n.tracks)
 	get("/ISAPI/ContentMgmt/record/tracks/{id}", n.track)
+	get("/ISAPI/Security/users", n.users)
+	get("/ISAPI/Security/adminAccesses", n.accesses)
+	get("/ISAPI/System/Network/ssh", n.shell)
+	get("/ISAPI/System/Network/EZVIZ", n.cloud)
 	post("PUT", "/ISAPI/ContentMgmt/record/tracks/{id}", n.setTrack)
 	post("POST", "/ISAPI/ContentMgmt/search", n.search)
 	post("POST", "/ISAPI/ContentMgmt/logSearch", n.searchLog)
@@ -216,6 +220,46 @@ func (n *NVR) tracks(*http.Request) string {
 	}
 	b.WriteString(`</TrackList>`)
 	return b.String()
+}
+
+func (n *NVR) users(*http.Request) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, `%s<UserList %s>`, xml.Header, space)
+	for i, u := range n.logins() {
+		fmt.Fprintf(&b, `<User><id>%d</id><userName>%s</userName><userLevel>%s</userLevel></User>`, i+1, text(u.Name), text(u.Level))
+	}
+	b.WriteString(`</UserList>`)
+	return b.String()
+}
+
+// logins are the accounts, our own among them; the caller holds mu.
+func (n *NVR) logins() []Account {
+	if len(n.accounts) == 0 {
+		return []Account{{n.o.User, "Administrator"}}
+	}
+	return n.accounts
+}
+
+func (n *NVR) accesses(*http.Request) string {
+	_, web, _ := strings.Cut(strings.TrimPrefix(n.Address(), n.scheme+"://"), ":")
+	_, media, _ := strings.Cut(n.RTSPAddress(), ":")
+	var b strings.Builder
+	fmt.Fprintf(&b, `%s<AdminAccessProtocolList %s>`, xml.Header, space)
+	for i, p := range []struct{ name, port string }{{strings.ToUpper(n.scheme), web}, {"RTSP", media}, {"DEV_MANAGE", "8000"}} {
+		fmt.Fprintf(&b, `<AdminAccessProtocol><id>%d</id><enabled>true</enabled><protocol>%s</protocol><portNo>%s</portNo></AdminAccessProtocol>`, i+1, p.name, p.port)
+	}
+	b.WriteString(`</AdminAccessProtocolList>`)
+	return b.String()
+}
+
+func (n *NVR) shell(*http.Request) string {
+	return fmt.Sprintf(`%s<SSH %s><enabled>false</enabled></SSH>`, xml.Header, space)
+}
+
+func (n *NVR) cloud(*http.Request) string {
+	return fmt.Sprintf(`%s<EZVIZ %s><enabled>true</enabled><registerStatus>true</registerStatus></EZVIZ>`, xml.Header, space)
 }
 
 func (n *NVR) track(r *http.Request) string {

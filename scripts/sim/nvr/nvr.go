@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -80,14 +81,20 @@ type LogLine struct {
 	Channel int
 }
 
+// Account is somebody who can log in.
+type Account struct{ Name, Level string }
+
 // Options describes one recorder.
 type Options struct {
-	Listen   string // host of both sockets; ports are free ones
+	Listen   string // host of both sockets
+	Port     int    // of HTTP; 0: a free one
+	RTSPPort int    // 0: a free one
 	User     string
 	Password string
 	Model    string
 	Now      func() time.Time // true time
 	Habits   Habits
+	Accounts []Account // none: User alone, as administrator
 	Channels []Channel
 	Clip     [][][]byte // access units that repeat in every piece, the first a key frame
 	FPS      int
@@ -111,6 +118,7 @@ type NVR struct {
 	password string
 	firmware string
 	channels []Channel
+	accounts []Account
 	log      []LogLine
 	nonces   map[string]int // uses
 	failed   int
@@ -139,17 +147,17 @@ func Start(o Options) (*NVR, error) {
 	}
 	n := &NVR{
 		o: o, end: make(chan struct{}), habits: o.Habits, password: o.Password, firmware: "V4.61.025",
-		channels: slices.Clone(o.Channels), nonces: map[string]int{},
+		channels: slices.Clone(o.Channels), accounts: slices.Clone(o.Accounts), nonces: map[string]int{},
 	}
 	var err error
-	if n.ln, err = net.Listen("tcp", net.JoinHostPort(o.Listen, "0")); err != nil {
+	if n.ln, err = net.Listen("tcp", net.JoinHostPort(o.Listen, strconv.Itoa(o.Port))); err != nil {
 		return nil, fmt.Errorf("sim nvr: %w", err)
 	}
 	n.scheme = "http"
 	if o.TLS != nil {
 		n.ln, n.scheme = tls.NewListener(n.ln, o.TLS), "https"
 	}
-	if n.rtsp, err = openRTSP(n, o.Listen); err != nil {
+	if n.rtsp, err = openRTSP(n, net.JoinHostPort(o.Listen, strconv.Itoa(o.RTSPPort))); err != nil {
 		return nil, errors.Join(err, n.ln.Close())
 	}
 	n.http = &http.Server{Handler: n.routes(), ReadHeaderTimeout: 10 * time.Second}
@@ -184,6 +192,13 @@ func (n *NVR) SetPassword(p string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.password, n.failed, n.locked = p, 0, false
+}
+
+// SetAccounts replaces who can log in.
+func (n *NVR) SetAccounts(a ...Account) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.accounts = a
 }
 
 // SetFirmware makes it another version.

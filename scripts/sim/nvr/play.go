@@ -38,6 +38,7 @@ type rtspSide struct {
 // play is one playback, from DESCRIBE on.
 type play struct {
 	track    int
+	live     bool
 	from, to time.Time // true time
 	stream   *gortsplib.ServerStream
 	media    *description.Media
@@ -45,11 +46,11 @@ type play struct {
 	stop     context.CancelFunc
 }
 
-func openRTSP(n *NVR, host string) (*rtspSide, error) {
+func openRTSP(n *NVR, address string) (*rtspSide, error) {
 	s := &rtspSide{n: n, plays: map[*gortsplib.ServerConn]*play{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.server = &gortsplib.Server{
-		Handler: s, RTSPAddress: host + ":0", WriteQueueSize: 4096, DisableRTCPSenderReports: true,
+		Handler: s, RTSPAddress: address, WriteQueueSize: 4096, DisableRTCPSenderReports: true,
 		AuthMethods: []auth.VerifyMethod{auth.VerifyMethodDigestMD5},
 	}
 	if err := s.server.Start(); err != nil {
@@ -84,7 +85,7 @@ func (s *rtspSide) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.
 	if err != nil {
 		return code(base.StatusNotFound), nil, err
 	}
-	if _, ok := s.n.at(p.track, p.from); !ok {
+	if _, ok := s.n.at(p.track, p.from); !ok && !p.live {
 		return code(base.StatusNotFound), nil, errors.New("nothing is recorded there")
 	}
 	p.format = &format.H264{PayloadTyp: 96, PacketizationMode: 1}
@@ -123,6 +124,11 @@ func (s *rtspSide) allowed(conn *gortsplib.ServerConn, req *base.Request) (*base
 
 func (s *rtspSide) read(path, query string, h Habits) (*play, error) {
 	p := &play{}
+	if _, err := fmt.Sscanf(strings.Trim(path, "/"), "Streaming/Channels/%d", &p.track); err == nil {
+		p.live, p.from = true, s.n.o.Now()
+		p.to = p.from.AddDate(1, 0, 0)
+		return p, nil
+	}
 	if _, err := fmt.Sscanf(strings.Trim(path, "/"), "Streaming/tracks/%d", &p.track); err != nil {
 		return nil, fmt.Errorf("path %q", path)
 	}
@@ -187,7 +193,11 @@ func (s *rtspSide) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response
 	s.n.counts.Playbacks++
 	s.n.counts.Parallel = max(s.n.counts.Parallel, playing)
 	host := ctx.Conn.NetConn().RemoteAddr().String()
-	s.n.log = append(s.n.log, LogLine{At: s.n.o.Now(), Code: "Operation/remotePlayByTime", User: s.n.o.User, Address: host[:strings.LastIndex(host, ":")], Channel: p.track / 100})
+	what := "Operation/remotePlayByTime"
+	if p.live {
+		what = "Operation/remotePreview"
+	}
+	s.n.log = append(s.n.log, LogLine{At: s.n.o.Now(), Code: what, User: s.n.o.User, Address: host[:strings.LastIndex(host, ":")], Channel: p.track / 100})
 	s.n.mu.Unlock()
 	s.work.Go(func() { s.run(run, p) })
 	return code(base.StatusOK), nil
@@ -217,10 +227,17 @@ func (s *rtspSide) run(ctx context.Context, p *play) {
 		return
 	}
 	frame := time.Second / time.Duration(n.o.FPS)
-	tick := time.NewTicker(max(time.Microsecond, time.Duration(float64(frame)/n.o.Speed)))
+	pace := time.Duration(float64(frame) / n.o.Speed)
+	if p.live {
+		pace = frame
+	}
+	tick := time.NewTicker(max(time.Microsecond, pace))
 	defer tick.Stop()
 	start := rand.Uint32()
 	piece, ok := n.at(p.track, p.from)
+	if p.live {
+		piece, ok = footage.Span{From: p.from, To: p.to}, true
+	}
 	first := p.from.UnixNano() / int64(frame)
 	for key := int64(len(n.o.Clip)); first%key != 0 && !time.Unix(0, (first-1)*int64(frame)).Before(piece.From); {
 		first--

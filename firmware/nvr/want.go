@@ -1,0 +1,167 @@
+package nvr
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+)
+
+// freshFor is how old a listing may be when footage is asked for that is younger than it.
+const freshFor = 2 * time.Minute
+
+// Want asks for a span, as [Room.Fetch] does, unless that is needless: it is in the vault or on its way, the NVR has
+// nothing of it, or it failed on this ground before and again is not set.
+func (r *Room) Want(ctx context.Context, by account.Who, camera string, span footage.Span, ground string, again bool) error {
+	all, err := r.Fetches()
+	if err != nil {
+		return err
+	}
+	left := []footage.Span{span}
+	for _, f := range all {
+		if f.Camera != camera || !f.Span.Overlaps(span) || f.State == FetchFailed && (again || f.Ground != ground) {
+			continue
+		}
+		if !again && f.Ground == ground && holds(f.Span, span) {
+			return nil
+		}
+		taken := []footage.Span{f.Span}
+		if f.State == FetchPartial {
+			taken = f.Done
+		}
+		left = without(left, taken)
+	}
+	for _, s := range left {
+		if _, err := r.Fetch(ctx, by, camera, s, ground); err != nil && !errors.Is(err, ErrNothing) {
+			return err
+		}
+	}
+	return nil
+}
+
+func holds(a, b footage.Span) bool { return !a.From.After(b.From) && !a.To.Before(b.To) }
+
+func without(left, taken []footage.Span) (out []footage.Span) {
+	for _, s := range left {
+		out = append(out, subtract(s, taken, rest)...)
+	}
+	return out
+}
+
+// Progress is how far the fetches of a span are.
+type Progress struct {
+	State   FetchState
+	Running bool // being played now
+	Percent int  // of what was asked for
+	Reason  string
+	Next    time.Time
+	Ahead   int           // fetches of the same NVR that come first
+	Left    time.Duration // of footage still to be played
+}
+
+// Progress tells of the fetches of a camera that touch a span: of the one that is furthest from its end. ok is false
+// when there is none.
+func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, err error) {
+	all, err := r.Fetches()
+	if err != nil {
+		return p, false, err
+	}
+	var mine []Fetch
+	for _, f := range all {
+		if f.Camera == camera && f.Span.Overlaps(span) {
+			mine = append(mine, f)
+		}
+	}
+	if len(mine) == 0 {
+		return p, false, nil
+	}
+	last := mine[len(mine)-1]
+	if i := slices.IndexFunc(mine, func(f Fetch) bool { return !f.State.Over() }); i >= 0 {
+		last = mine[i]
+	}
+	p = Progress{State: last.State, Reason: last.Reason, Next: last.Next}
+	var asked, done time.Duration
+	for _, f := range mine {
+		if f.State.Over() && f.ID != last.ID {
+			continue
+		}
+		asked += f.Span.Duration()
+		done += brought(r.during(f))
+	}
+	p.Left = max(0, asked-done)
+	if asked > 0 {
+		p.Percent = min(99, int(100*done/asked))
+	}
+	if last.State == FetchDone {
+		p.Percent, p.Left = 100, 0
+	}
+	for _, f := range all {
+		if f.ID == last.ID {
+			break
+		}
+		if f.NVR == last.NVR && !f.State.Over() {
+			p.Ahead++
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, p.Running = r.playing[last.ID]
+	return p, true, nil
+}
+
+func brought(f Fetch) (sum time.Duration) {
+	for _, d := range f.Done {
+		sum += d.Intersect(f.Span).Duration()
+	}
+	return sum
+}
+
+// during gives a fetch with what its running playback has brought so far.
+func (r *Room) during(f Fetch) Fetch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if done := r.playing[f.ID]; len(done) > 0 {
+		f.Done = mergeSpans(append(slices.Clone(f.Done), done...))
+	}
+	return f
+}
+
+// played notes what a running playback has brought; nil begins, and over ends it.
+func (r *Room) played(fetch string, spans []footage.Span, over bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if over {
+		delete(r.playing, fetch)
+		return
+	}
+	r.playing[fetch] = spans
+}
+
+// behind gives the NVR and the channel that a camera stands behind.
+func (r *Room) behind(camera string) (nvr string, channel int, ok bool) {
+	for _, d := range r.Devices() {
+		for n, id := range d.Cameras {
+			if id == camera && !d.Retired {
+				return d.ID, n, true
+			}
+		}
+	}
+	return "", 0, false
+}
+
+// stale says whether something is asked for that is younger than the last listing.
+func (r *Room) stale(id string, s State, now time.Time) (bool, error) {
+	if now.Sub(s.Checked) < freshFor {
+		return false, nil
+	}
+	all, err := r.Fetches()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(f Fetch) bool {
+		return f.NVR == id && !f.State.Over() && !f.Next.After(now) && f.Span.To.After(s.Checked)
+	}), nil
+}
