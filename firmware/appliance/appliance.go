@@ -14,6 +14,7 @@ import (
 	"net"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"campuskeep/firmware/disk"
@@ -63,24 +64,24 @@ type Appliance struct {
 	Evidence *evidence.Office
 	Gate     *gate.Gate
 
-	log       *slog.Logger
-	zone      *time.Location
-	data      disk.FS
-	lock      io.Closer
-	certs     *certificates
-	source    footage.Source
-	recorder  *recorder.Recorder
-	player    *playback.Player
-	office    *office.Office
-	line      *uplink.Uplink // to the centre; nil when the box works alone
-	doors     doors
-	rigs      map[string]*rig // OSDP lines by port
-	lamps     *lamps          // nil: no panel
-	listen    net.Listener
-	control   net.Listener
-	notes     notes
-	usage     usage
-	assurance string // of an erasure: what the root key's place is worth
+	log      *slog.Logger
+	zone     *time.Location
+	data     disk.FS
+	lock     io.Closer
+	certs    *certificates
+	source   footage.Source
+	recorder *recorder.Recorder
+	player   *playback.Player
+	office   *office.Office
+	line     *uplink.Uplink // to the centre; nil when the box works alone
+	doors    doors
+	rigs     map[string]*rig // OSDP lines by port
+	lamps    *lamps          // nil: no panel
+	listen   net.Listener
+	control  net.Listener
+	notes    notes
+	root     *keyring.Root
+	running  atomic.Bool // the rooms are at work
 }
 
 // Open opens every room. It starts nothing: [Appliance.Run] does. Opening the same data directory twice is
@@ -144,7 +145,7 @@ func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) (*keyring.Root
 	if err != nil {
 		return nil, fmt.Errorf("open the keys: %w", err)
 	}
-	a.assurance, _ = root.Label()
+	a.root = root
 	ring, err := root.Ring("people")
 	if err != nil {
 		return nil, fmt.Errorf("open the people ring: %w", err)
@@ -194,7 +195,7 @@ func (a *Appliance) openVault(d Deps, root *keyring.Root) error {
 
 // openRooms opens the rooms that know the school.
 func (a *Appliance) openRooms(ctx context.Context) (err error) {
-	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Log: a.log}); err != nil {
+	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Fits: a.fits, Log: a.log}); err != nil {
 		return err
 	}
 	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Policy: a.policy, Log: a.log}); err != nil {

@@ -3,7 +3,6 @@ package appliance
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"campuskeep/firmware/evidence"
@@ -11,13 +10,15 @@ import (
 	"campuskeep/firmware/retention"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/ui"
 )
 
 // openKeeping opens retention over the vault, and the guarded source that everybody who shows footage reads.
 func (a *Appliance) openKeeping() error {
 	a.Keeping = retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: evidence.HoldsIn,
-		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: a.assurance, Log: a.log})
+		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: func() string { word, _ := a.root.Label(); return word }, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
 	a.source = a.Keeping.Guard(a.Vault.Source(a.places))
 	return nil
 }
@@ -41,64 +42,29 @@ func (a *Appliance) checkKeeping(ctx context.Context, full bool, report func(Fin
 	return nil
 }
 
-// usage is how much footage there is and how much comes: asked of the index now and then, because counting a
-// full archive takes seconds.
-type usage struct {
-	mu    sync.Mutex
-	bytes int64 // guarded by mu; all segments
-	daily int64 // guarded by mu; of the last seven days
-}
-
-const measureEvery = 15 * time.Minute
-
-func (a *Appliance) measure(ctx context.Context) error {
-	tick := time.NewTicker(measureEvery)
-	defer tick.Stop()
-	for {
-		if err := a.measureOnce(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("the amount of footage is not known", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+// fits is the site's question whether the disk can keep what a register of cameras records (design §5). Before the
+// box runs nobody is asked: what tools seed a stopped box with is the forecast's to tell.
+func (a *Appliance) fits(all []footage.Camera) error {
+	if !a.running.Load() {
+		return nil
 	}
-}
-
-func (a *Appliance) measureOnce(ctx context.Context) error {
-	cameras, err := a.Vault.Cameras()
-	if err != nil {
-		return err
+	f, fits, known := a.Keeping.Fits(all)
+	switch {
+	case !known:
+		return fielderr.Errors{{Field: "custody", Rule: "err.room_unknown"}}
+	case fits:
+		return nil
 	}
-	now := a.Keeper.Now().Wall
-	var all, recent int64
-	oldest := now
-	for _, c := range cameras {
-		err := a.Vault.Rows(c, func(s footage.Segment) bool {
-			all += s.Bytes
-			if age := now.Sub(s.Wall); age >= 0 && age < 7*24*time.Hour {
-				recent += s.Bytes
-				if s.Wall.Before(oldest) {
-					oldest = s.Wall
-				}
-			}
-			return ctx.Err() == nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	days := max(now.Sub(oldest).Hours()/24, 1.0/24)
-	a.usage.mu.Lock()
-	defer a.usage.mu.Unlock()
-	a.usage.bytes, a.usage.daily = all, int64(float64(recent)/days)
-	return nil
+	var p ui.Printer
+	return fielderr.Errors{{Field: "custody", Rule: "err.room", Args: []any{p.Bytes(f.PerDay), p.Bytes(f.Need), p.Bytes(f.Capacity), fmt.Sprintf("%.1f", f.FullAt)}}}
 }
 
 func (s status) Keeping() office.Keeping {
-	last := s.a.Keeping.Last()
-	k := office.Keeping{Swept: last.At, NextDue: last.Next, Condemned: last.Failed, Watermark: map[string]time.Time{}}
+	last, out := s.a.Keeping.Last(), s.a.Keeping.Outlook()
+	k := office.Keeping{Swept: last.At, NextDue: last.Next, Condemned: last.Failed, Watermark: map[string]time.Time{},
+		DailyBytes: out.Forecast.PerDay, Loads: out.Loads, Held: out.Room.Held, Capacity: out.Room.Capacity, Other: out.Other, Used: out.Used,
+		Forecast: out.Forecast, Thinned: out.Thinned, Stopped: out.Stopped, WhenFull: string(s.a.Site.Settings().Full())}
+	k.Assurance, k.RootPlace = s.a.root.Label()
 	for _, c := range s.a.Site.Cameras() {
 		at, err := s.a.Keeping.Watermark(c.ID)
 		if err != nil {
@@ -113,18 +79,12 @@ func (s status) Keeping() office.Keeping {
 	case !last.At.IsZero() && !last.Settled:
 		k.Suspended = "keeping.suspended.recovery"
 	}
-	s.a.usage.mu.Lock()
-	used, daily := s.a.usage.bytes, s.a.usage.daily
-	s.a.usage.mu.Unlock()
-	k.DailyBytes = daily
-	free, total, err := s.a.Vault.Free()
-	if err != nil {
-		s.a.log.Error("free space is unknown", "err", err)
+	if !out.Known {
 		return k
 	}
-	k.Free, k.Total = free, total
-	if daily > 0 {
-		k.Days = float64(used+int64(free)) / float64(daily)
+	k.Free, k.Total, k.Reserve = out.Free, out.Total, footage.Reserve(int64(out.Total))
+	if k.DailyBytes > 0 {
+		k.Days = float64(out.Room.Capacity) / float64(k.DailyBytes)
 	}
 	return k
 }

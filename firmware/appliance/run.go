@@ -91,13 +91,15 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 			return nil
 		})
 	}
+	a.running.Store(true)
+	defer a.running.Store(false)
 	start("clock", a.Keeper.Run)
 	start("people", a.People.Run)
 	start("evidence", a.Evidence.Run)
 	start("retention", a.Keeping.Run)
 	start("gate", a.Gate.Run)
 	start("cameras", a.followCameras)
-	start("storage", a.measure)
+	start("storage", a.Keeping.Watch)
 	start("recorder", a.recorder.Run)
 	start("office", a.office.Run)
 	start("office page", func(ctx context.Context) error { return a.serveOffice(ctx) })
@@ -114,11 +116,16 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 	return g.Wait()
 }
 
-// followCameras gives the recorder the cameras of the register, again after every change.
+// followCameras gives the recorder the cameras of the register, again after every change, and when room on
+// the disk asks them to record less.
 func (a *Appliance) followCameras(ctx context.Context) error {
 	changed, cancel := a.Site.Subscribe()
 	defer cancel()
 	for {
+		streams, err := a.Keeping.Streams()
+		if err != nil {
+			return err
+		}
 		var cams []recorder.Camera
 		for _, c := range a.Site.Cameras() {
 			if c.Retired || c.Custody != footage.CustodyVault {
@@ -128,13 +135,21 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			cams = append(cams, recorder.Camera{Camera: c, User: login.User, Password: login.Password, UDP: c.Transport == "udp", Pin: c.Pin})
+			r := recorder.Camera{Camera: c, User: login.User, Password: login.Password, UDP: c.Transport == "udp", Pin: c.Pin}
+			switch streams[c.ID] {
+			case footage.StreamSub:
+				r.Thin = true
+			case footage.StreamNone:
+				r.Stopped = footage.CauseDisk
+			}
+			cams = append(cams, r)
 		}
 		a.recorder.SetCameras(cams)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-a.Keeping.Shifted():
 		}
 	}
 }

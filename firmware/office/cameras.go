@@ -98,6 +98,9 @@ func cameraValues(cam footage.Camera) map[string][]string {
 		"technician": cam.Technician, "installed": cam.Installed, "gb_code": cam.GBCode} {
 		v[k] = []string{s}
 	}
+	if cam.Kbps > 0 {
+		v["kbps"] = []string{strconv.Itoa(cam.Kbps)}
+	}
 	if cam.Priority > 0 {
 		v["priority"] = []string{strconv.Itoa(cam.Priority)}
 	}
@@ -161,7 +164,7 @@ func (o *Office) putCamera(c *call) error {
 	cam := footage.Camera{ID: was.ID, Name: text("name"), Place: text("place"), Group: text("group"), Area: footage.Area(f.Get("area")),
 		Custody: footage.Custody(f.Get("custody")), Main: text("main"), Sub: text("sub"), Policy: footage.Policy{Days: num("days", 0), Reason: text("reason")},
 		Priority: num("priority", 0), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed"), GBCode: text("gb_code"),
-		Retired: f.Get("retired") != "", Since: was.Since, Transport: was.Transport, Pin: was.Pin, Still: was.Still, Kbps: was.Kbps}
+		Retired: f.Get("retired") != "", Since: was.Since, Transport: was.Transport, Pin: was.Pin, Still: was.Still, Kbps: num("kbps", 0)}
 	if !known {
 		cam.ID = text("id")
 		if _, taken := o.d.Site.Camera(cam.ID); taken {

@@ -142,6 +142,7 @@ func (r *Retention) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.usage.recount() // rows came and went behind its back
 	return r.tell(ctx, report)
 }
 

@@ -47,6 +47,10 @@ func (r *Retention) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
+	places, err := r.Places()
+	if err != nil {
+		return err
+	}
 	for camera, files := range last {
 		var drop []footage.Segment
 		err := r.o.Vault.Rows(camera, func(seg footage.Segment) bool {
@@ -56,7 +60,7 @@ func (r *Retention) settle(ctx context.Context) error {
 			return len(drop) < len(files)
 		})
 		if err == nil {
-			err = r.o.Vault.DropRows(drop)
+			err = r.usage.drop(drop, places, r.o.Vault.DropRows)
 		}
 		if err != nil {
 			return fmt.Errorf("settle: %w", err)

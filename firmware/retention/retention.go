@@ -1,7 +1,7 @@
 // Package retention keeps footage exactly as long as it must: it binds what was recorded into the ledger,
 // deletes what is due, destroys the keys of empty camera-days, and refuses what may no longer be shown.
 //
-// It owns the tables "watermarks", "condemned", "bound", "accounted", "dying_keys" and "boot_bounds". The
+// It owns the tables "watermarks", "condemned", "bound", "accounted", "dying_keys", "boot_bounds" and "thinned". The
 // rules are in shared/footage; it must never delete by a clock that is not trusted, never what a hold keeps,
 // and never without the entry that says so.
 package retention
@@ -32,7 +32,8 @@ type Options struct {
 	Holds     Holds
 	Clock     clock.Clock
 	Anchors   func() clock.Anchors
-	Assurance string // of an erasure, see keyring.Root.Label
+	Assurance func() string           // of an erasure, see keyring.Root.Label
+	WhenFull  func() footage.WhenFull // the setting; nil: stop
 	Log       *slog.Logger
 }
 
@@ -91,8 +92,18 @@ type Retention struct {
 	settled   bool                                   // guarded by sweeping; what a crash left is finished
 	lookedAll bool                                   // guarded by sweeping; every day key was considered once
 
-	telling sync.Mutex
-	last    Status // guarded by telling
+	usage usage
+
+	reviewing   sync.Mutex    // one review at a time; taken before sweeping
+	unknownAt   time.Time     // guarded by reviewing; when it was last entered that the disk does not answer
+	nothingLeft time.Duration // guarded by reviewing; until then, monotonic, a breach has nothing to delete
+	shifted     chan struct{} // one slot
+
+	telling  sync.Mutex
+	last     Status           // guarded by telling
+	outlook  Outlook          // guarded by telling
+	loads    map[string]load  // guarded by telling; of outlook
+	register []footage.Camera // guarded by telling; of outlook
 }
 
 // Status is how the last sweep of Run ended, for pages.
@@ -113,7 +124,7 @@ func New(o Options) *Retention {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Retention{o: o, unlinked: map[string]map[footage.FileID]struct{}{}, accounts: map[string]int{}}
+	return &Retention{o: o, unlinked: map[string]map[footage.FileID]struct{}{}, accounts: map[string]int{}, shifted: make(chan struct{}, 1)}
 }
 
 // The pace of Run: at the next deadline, but not more often than sweepLeast, so that cameras share a commit,

@@ -243,7 +243,16 @@ func (r *Retention) condemn(ctx context.Context, list []due, s state) error {
 	if len(c.Puts) == 0 {
 		return nil
 	}
-	c.Check = func(tx store.Tx) error {
+	c.Check = r.sameHolds(s)
+	if _, err := r.o.Store.Commit(ctx, c); err != nil {
+		return fmt.Errorf("raise watermarks: %w", err)
+	}
+	return nil
+}
+
+// sameHolds is the look at the holds inside the commit that condemns.
+func (r *Retention) sameHolds(s state) func(store.Tx) error {
+	return func(tx store.Tx) error {
 		holds, err := r.o.Holds(tx)
 		if err != nil {
 			return err
@@ -253,10 +262,6 @@ func (r *Retention) condemn(ctx context.Context, list []due, s state) error {
 		}
 		return nil
 	}
-	if _, err := r.o.Store.Commit(ctx, c); err != nil {
-		return fmt.Errorf("raise watermarks: %w", err)
-	}
-	return nil
 }
 
 // unlink removes the files of condemned segments and says which are gone. What fails stays condemned: it
@@ -363,7 +368,7 @@ func (r *Retention) account(ctx context.Context, list []due, gone map[footage.Fi
 		for _, h := range hours {
 			g := groups[h]
 			data := g.data()
-			data["assurance"] = r.o.Assurance
+			data["assurance"] = r.o.Assurance()
 			c.Entries = append(c.Entries, draft("footage.deleted", d.camera, data))
 			for _, seg := range g.rows {
 				files = append(files, seg.File)
@@ -387,7 +392,7 @@ func (r *Retention) account(ctx context.Context, list []due, gone map[footage.Fi
 	if _, err := r.o.Store.Commit(ctx, c); err != nil {
 		return nil, 0, fmt.Errorf("account for deletions: %w", err)
 	}
-	if err := r.o.Vault.DropRows(drop); err != nil {
+	if err := r.usage.drop(drop, s.places, r.o.Vault.DropRows); err != nil {
 		r.settled = false // the next sweep drops what is accounted for before it counts again
 		return nil, 0, err
 	}

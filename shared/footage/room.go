@@ -76,7 +76,8 @@ type Demand struct {
 // sub says whether thinning the camera saves anything.
 func (d Demand) sub() bool { return d.Sub > 0 && d.Sub < d.Main }
 
-func (d Demand) rate(s Stream) int64 {
+// Rate is what the camera writes a day of a stream.
+func (d Demand) Rate(s Stream) int64 {
 	switch s {
 	case StreamMain:
 		return d.Main
@@ -88,7 +89,7 @@ func (d Demand) rate(s Stream) int64 {
 
 // used is what the camera's footage takes t whole days from now when it goes on recording s.
 func (d Demand) used(s Stream, t int) int64 {
-	sum := d.rate(s) * int64(min(t, d.Days+1))
+	sum := d.Rate(s) * int64(min(t, d.Days+1))
 	for age, n := range d.Stock {
 		if min(age, d.Days)+t <= d.Days { // what is overdue goes within the day
 			sum += n
@@ -156,7 +157,7 @@ const (
 // and the setting says stop. It changes no more cameras than necessary, the lowest priority first.
 func Thin(room Room, list []Demand, full WhenFull) map[string]Stream {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b Demand) int { return cmp.Or(cmp.Compare(rank(b), rank(a)), cmp.Compare(b.Camera, a.Camera)) })
+	slices.SortStableFunc(list, func(a, b Demand) int { return cmp.Or(cmp.Compare(b.Rank(), a.Rank()), cmp.Compare(b.Camera, a.Camera)) })
 	to := map[string]Stream{}
 	for _, d := range list {
 		to[d.Camera] = d.Now
@@ -181,10 +182,13 @@ func Thin(room Room, list []Demand, full WhenFull) map[string]Stream {
 	return to
 }
 
-// rank orders cameras by how readily they give way.
-func rank(d Demand) int {
+// LastRank is the rank of a camera without a stated priority.
+const LastRank = 10
+
+// Rank orders cameras by how readily they give way: the greatest first.
+func (d Demand) Rank() int {
 	if d.Priority == 0 {
-		return 10
+		return LastRank
 	}
 	return d.Priority
 }

@@ -52,7 +52,7 @@ func (s *school) run(full WhenFull) {
 			d.Now, d.For = to[d.Camera], 0
 			s.switches[d.Camera]++
 		}
-		s.stock[d.Camera] = slices.Insert(s.stock[d.Camera], 0, d.rate(d.Now)/int64(perDay))
+		s.stock[d.Camera] = slices.Insert(s.stock[d.Camera], 0, d.Rate(d.Now)/int64(perDay))
 		if len(s.stock[d.Camera]) > d.Days*perDay {
 			s.stock[d.Camera] = s.stock[d.Camera][:d.Days*perDay]
 		}
@@ -75,7 +75,7 @@ func drawSchool(t *rapid.T) *school {
 // need is what the disk holds when every camera has reached its days.
 func (s *school) need(stream func(Demand) Stream) (n int64) {
 	for _, d := range s.list {
-		n += d.rate(stream(d)) * int64(d.Days+1)
+		n += d.Rate(stream(d)) * int64(d.Days+1)
 	}
 	return n
 }
@@ -132,7 +132,7 @@ func TestStopNeverFillsTheDisk(t *testing.T) {
 			}
 			for _, a := range s.list {
 				for _, b := range s.list {
-					if a.Now == StreamNone && b.Now != StreamNone && rank(a) < rank(b) && a.For > 30*24*time.Hour {
+					if a.Now == StreamNone && b.Now != StreamNone && a.Rank() < b.Rank() && a.For > 30*24*time.Hour {
 						t.Fatalf("%s (priority %d) is stopped while %s (%d) records", a.Camera, a.Priority, b.Camera, b.Priority)
 					}
 				}
