@@ -35,17 +35,19 @@ func Real(root string) (FS, error) {
 }
 
 func (d *real) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := d.root.OpenFile(name, flag, perm)
+	return openIn(d.root, name, flag, perm)
+}
+
+// openIn does not wait for the other end, should the name be that of a pipe by now.
+func openIn(root *os.Root, name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := root.OpenFile(name, flag|unix.O_NONBLOCK, perm)
 	if err != nil {
 		return nil, err // not f: a nil *os.File in an interface is not nil
 	}
 	return f, nil
 }
 
-// Open does not wait for somebody to write, should the name be that of a pipe by now.
-func (d *real) Open(name string) (File, error) {
-	return d.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
-}
+func (d *real) Open(name string) (File, error) { return d.OpenFile(name, os.O_RDONLY, 0) }
 
 func (d *real) Stat(name string) (fs.FileInfo, error) { return d.root.Stat(name) }
 
@@ -109,11 +111,7 @@ func (d *real) Dir(name string) (Dir, error) {
 }
 
 func (d realDir) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := d.root.OpenFile(name, flag, perm)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
+	return openIn(d.root, name, flag, perm)
 }
 
 func (d realDir) Remove(name string) error { return d.root.Remove(name) }

@@ -482,3 +482,31 @@ func (v *Vault) missing(ctx context.Context, camera string, condemned func(foota
 	}
 	return out, nil
 }
+
+// Quarantined counts the files that were set aside.
+func (v *Vault) Quarantined(ctx context.Context) (n int, err error) {
+	cameras, err := v.o.FS.ReadDir(quarantine)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look into quarantine: %w", err)
+	}
+	for _, c := range cameras {
+		days, err := v.o.FS.ReadDir(path.Join(quarantine, c.Name()))
+		if err != nil {
+			return n, fmt.Errorf("look into quarantine: %w", err)
+		}
+		for _, d := range days {
+			files, err := v.o.FS.ReadDir(path.Join(quarantine, c.Name(), d.Name()))
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return n, fmt.Errorf("look into quarantine: %w", err)
+			}
+			n += len(files)
+		}
+	}
+	return n, nil
+}
