@@ -156,7 +156,7 @@ func (r *Retention) tell(ctx context.Context, report vault.Report) error {
 	var c store.Change
 	if !report.Stopped {
 		for _, seg := range report.Missing {
-			c.Entries = append(c.Entries, draft("footage.damaged", seg.Camera, map[string]any{"file": seg.File.String(), "reason": "missing"}))
+			c.Entries = append(c.Entries, draft("footage.damaged", seg.Camera, map[string]any{"file": seg.File.String(), "reason": "missing", "day": seg.Day}))
 		}
 	}
 	s, err := r.look()

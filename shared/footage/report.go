@@ -191,6 +191,7 @@ type Month struct {
 	Camera    Camera
 	Span      Span      // the month
 	Now       time.Time // what is later is not judged
+	Trusted   bool      // the clock is, now: otherwise nothing can be called overdue
 	Recorded  []Binding // of the hours of the month
 	Deleted   []Binding // of the hours of the month, whenever they were deleted
 	Removed   []Binding // deleted within the month, whatever their hour
@@ -296,7 +297,7 @@ func Report(m Month) MonthReport {
 		}
 	}
 	for _, p := range m.Present {
-		if m.Now.Sub(DueAt(p.Span.To.Add(p.Uncertainty), m.Policies)) > time.Hour && !held(m.Holds, p.Span) && !excused(m.Excuses, m.Now) {
+		if m.Trusted && m.Now.Sub(DueAt(p.Span.To.Add(p.Uncertainty), m.Policies)) > CatchUp && !held(m.Holds, p.Span) && !excused(m.Excuses, m.Now) {
 			r.Overdue++
 		}
 	}

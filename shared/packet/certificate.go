@@ -48,11 +48,11 @@ type Certificate struct {
 
 const (
 	certificateTitle = "campuskeep certificate 1"
-	maxCertificate   = 4 << 20
+	maxCertificate   = 32 << 20
 	// MaxCertificateEntries is the most entries that a certificate carries.
-	MaxCertificateEntries = 2000
+	MaxCertificateEntries = 10000
 	maxCertificateNodes   = MaxCertificateEntries * 64
-	maxStatement          = 4000 // lines
+	maxStatement          = 2*MaxCertificateEntries + 500 // lines
 	maxKeys               = 8
 	issued                = ledger.Kind("certificate.issued")
 )

@@ -147,7 +147,11 @@ func DayOf(r Record, camera, day string, zone *time.Location) Day {
 	}
 	slices.SortFunc(d.Hours, func(a, b DayHour) int { return a.Hour.Compare(b.Hour) })
 	slices.Sort(d.Causes)
-	d.Damaged = r.Damaged
+	for _, label := range r.Damaged {
+		if label == day {
+			d.Damaged++
+		}
+	}
 	d.key(r)
 	d.around(r)
 	d.conclude()

@@ -3,6 +3,7 @@ package packet
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,7 +24,7 @@ type Record struct {
 	Holds             []footage.Kept
 	Excuses           []footage.Excuse
 	Checks            []footage.Checked
-	Damaged           int // segments told of as missing or damaged
+	Damaged           []string // camera-days of segments told of as missing or damaged
 }
 
 // KeyEvent is an announced or a finished destruction of keys.
@@ -44,7 +45,7 @@ type fields struct {
 	Count, Bytes, Days                                 int64
 	Missing                                            int64 `json:"missing_s"`
 	Root                                               []byte
-	Cause, Reason, Assurance, Hold, Ring               string
+	Cause, Reason, Hold, Day                           string
 	Keys, Cameras                                      []string
 	Judged, Floor, Ceiling                             bool
 }
@@ -84,8 +85,11 @@ func (r *Record) read(camera string, e ledger.Entry, before []ledger.Entry) erro
 			return nil
 		}
 		var d labelled
-		if err := json.Unmarshal(e.Data, &d); err != nil || len(d.Root) != 32 || d.Count < 0 {
-			return fmt.Errorf("cannot be read (%w)", err)
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			return fmt.Errorf("cannot be read: %w", err)
+		}
+		if len(d.Root) != 32 || d.Count < 0 {
+			return errors.New("binds no segments")
 		}
 		b := footage.Binding{Seq: e.Seq, At: e.At, Trusted: e.Clock.State == clock.Trusted, Hour: d.Hour, Count: int(d.Count), Bytes: d.Bytes,
 			Root: [32]byte(d.Root), First: d.First, Last: d.Last, Days: d.Days, Assurance: d.Assurance}
@@ -122,7 +126,7 @@ func (r *Record) read(camera string, e ledger.Entry, before []ledger.Entry) erro
 	case "footage.unlinkfailed":
 		r.Excuses = append(r.Excuses, footage.Excuse{Span: footage.Span{From: e.At}, Cause: footage.LateUnlink, Seqs: []uint64{e.Seq}})
 	case "footage.damaged":
-		r.Damaged++
+		r.Damaged = append(r.Damaged, d.Day)
 	case "camera.registered", "camera.changed":
 		if d.Days > 0 {
 			r.Policies = append(r.Policies, footage.PolicyAt{At: e.At, Days: int(d.Days), Seq: e.Seq})
