@@ -80,12 +80,12 @@ func in(path string, rooms ...string) bool {
 
 // floor is the storey of a room of the appliance; imports only run down.
 var floor = map[string]int{
-	"disk": 1, "keyring": 1, "digest": 1,
+	"disk": 1, "keyring": 1, "digest": 1, "fmp4": 1, "pin": 1,
 	"store": 2,
 	"vault": 3, "timekeeper": 3,
 	"site": 4, "people": 4,
 	"recorder": 5, "reader": 5, "panel": 5, "uplink": 5, "nvr": 5, "messenger": 5,
-	"retention": 6, "playback": 6, "gate": 6,
+	"retention": 6, "playback": 6, "gate": 6, "health": 6,
 	"evidence":  7,
 	"office":    8,
 	"appliance": 9,

@@ -46,6 +46,7 @@ const (
 	ActFootagePlayback Action = "footage.playback" // recorded footage
 	ActFootageLive     Action = "footage.live"
 	ActShift           Action = "shift.sign"       // begin and end the own control-room shift (F20)
+	ActDutyView        Action = "duty.view"        // the control room's duty sheet: who was on duty, and what was done (F20)
 	ActMediaRead       Action = "footage.media"    // bytes of a viewing that was opened
 	ActFootageSnapshot Action = "footage.snapshot" // one picture of a viewing, kept as a file
 
@@ -70,6 +71,10 @@ const (
 	ActKeepingPaper Action = "keeping.paper" // hand out certificates and reports
 	ActCamerasView  Action = "cameras.view"
 	ActCamerasEdit  Action = "cameras.edit"
+	ActCamerasTest  Action = "cameras.test" // connect to a camera and measure what it sends
+	ActCamerasAim   Action = "cameras.aim"  // see one picture of a camera that is being installed or mended
+	ActFaultsView   Action = "faults.view"
+	ActFaultsTake   Action = "faults.take" // take note of a fault, with what is done about it
 	ActNVRsView     Action = "nvrs.view"
 	ActNVRsEdit     Action = "nvrs.edit" // register NVRs and their cameras, set their expiry, sign who can get past us
 	ActPeopleView   Action = "people.view"
@@ -130,6 +135,7 @@ type Subject struct {
 	Topic       string
 	Way         string // WayView, WayStill, WayPackage or WayLive
 	Purpose     bool   // a purpose has been stated (once per incident)
+	Installing  bool   // the camera is new, or has a fault that a picture shows
 }
 
 // The ways of using footage.

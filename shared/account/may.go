@@ -123,6 +123,14 @@ func notOffice(_ Actor, s Subject, _ time.Time) string {
 	return ""
 }
 
+// installing: a picture without a footage purpose is for aiming a new camera, or mending one, and for nothing else.
+func installing(_ Actor, s Subject, _ time.Time) string {
+	if !s.Installing {
+		return "may.not_installing"
+	}
+	return ""
+}
+
 func purpose(_ Actor, s Subject, _ time.Time) string {
 	if !s.Purpose {
 		return "may.no_purpose"

@@ -18,7 +18,9 @@ var (
 	leader    = []Role{RoleLeader}
 	technical = []Role{RoleAdmin, RoleInstaller}
 	registrar = []Role{RoleOfficer, RoleHeadOfSafety, RoleLeader, RoleAuditor}
-	everybody = append(append([]Role{RoleAuditor, RoleParent, RoleCentreStaff, RoleCentreAdmin}, technical...), employees...)
+	// The technician who is named for a camera is an employee, or comes from the firm that installs.
+	employeesAndInstaller = append([]Role{RoleInstaller}, employees...)
+	everybody             = append(append([]Role{RoleAuditor, RoleParent, RoleCentreStaff, RoleCentreAdmin}, technical...), employees...)
 )
 
 // duty roles act on others' records: they need a second factor for everything beyond [oneFactorIsEnough].
@@ -40,8 +42,9 @@ var table = map[Action][]line{
 		{employees, groundGrant, []condition{recorded, inGrant}},
 		{deciders, groundDuty, []condition{viewOnly, purpose}},
 	},
-	ActFootageLive: {{[]Role{RoleOfficer}, groundDuty, []condition{onShift}}},
+	ActFootageLive: {{[]Role{RoleOfficer}, groundDuty, []condition{onShift, purpose}}},
 	ActShift:       {{[]Role{RoleOfficer}, groundDuty, []condition{ownPage}}},
+	ActDutyView:    {{registrar, groundDuty, nil}},
 	ActMediaRead: {
 		{employees, groundGrant, []condition{ownPage, recorded, inGrant}},
 		{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, []condition{ownPage, recorded, viewOnly}},
@@ -99,8 +102,18 @@ var table = map[Action][]line{
 	},
 
 	// Running the box. The administrator is in no line above that shows a record.
-	ActCamerasView:  {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
-	ActCamerasEdit:  {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, nil}},
+	ActCamerasView: {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
+	ActCamerasEdit: {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, nil}},
+	ActCamerasTest: {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, nil}},
+	ActCamerasAim:  {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, []condition{installing}}},
+	ActFaultsView: {
+		{employeesAndInstaller, groundSelf, []condition{ownPage}},
+		{append([]Role{RoleAdmin, RoleAuditor}, deciders...), groundDuty, nil},
+	},
+	ActFaultsTake: {
+		{employeesAndInstaller, groundSelf, []condition{ownPage}},
+		{[]Role{RoleAdmin, RoleOfficer, RoleHeadOfSafety}, groundDuty, nil},
+	},
 	ActNVRsView:     {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
 	ActNVRsEdit:     {{technical, groundDuty, nil}},
 	ActPeopleView:   {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},

@@ -29,6 +29,7 @@ var circumstances = []struct {
 	{"f", "the applicant is not of the security office", func(a *Actor, s *Subject) { s.OfOffice = false }},
 	{"c", "the class is in scope", func(a *Actor, s *Subject) { a.Classes = []string{s.Class} }},
 	{"s", "on shift at the control room", func(a *Actor, s *Subject) { a.OnShift = true }},
+	{"i", "the camera is new, or has a fault that a picture shows", func(a *Actor, s *Subject) { s.Installing = true }},
 	{"t", "the topic is the appliance's own", func(a *Actor, s *Subject) { s.Topic = strings.Replace(s.Topic, "ck-other", a.ID, 1) }},
 }
 

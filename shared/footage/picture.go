@@ -71,6 +71,9 @@ func Measure(img image.Image) (l Look, ok bool) {
 	return l, true
 }
 
+// Taken says whether this is a look at all.
+func (l Look) Taken() bool { return len(l.points) > 0 }
+
 // Black says whether next to nothing is to be seen.
 func (l Look) Black() bool { return l.Dark >= DarkShare }
 
@@ -121,7 +124,7 @@ func JudgeBlack(l, before Look, light Light) Finding {
 	switch {
 	case !l.Black():
 		return Well
-	case light == Lit, light == Day && len(before.points) > 0 && l.Changed(before) <= StillCells:
+	case light == Lit, light == Day && before.Taken() && l.Changed(before) <= StillCells:
 		return Ill
 	}
 	return Unsure
@@ -131,7 +134,7 @@ func JudgeBlack(l, before Look, light Light) Finding {
 // are left to JudgeBlack: a lens cap is no frozen camera.
 func JudgeFrozen(l, before Look) Finding {
 	switch {
-	case len(before.points) == 0 || l.Black() || before.Black():
+	case !before.Taken() || l.Black() || before.Black():
 		return Unsure
 	case l.Changed(before) <= StillCells:
 		return Ill

@@ -1,0 +1,108 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/site"
+	"campuskeep/shared/footage"
+)
+
+// ErrBusy: somebody else tests a camera at this moment.
+var ErrBusy = errors.New("health: another camera is being tested")
+
+// Tried is what a test of a camera found. What it does not have was not asked for, or not asked after the camera
+// refused the password.
+type Tried struct {
+	Main, Sub *TriedStream
+	Still     *TriedStill
+	Refused   bool // the camera refused the password; nothing was asked after that
+}
+
+// TriedStream is one stream.
+type TriedStream struct {
+	recorder.Probed
+	Err error
+}
+
+// TriedStill is the still picture.
+type TriedStill struct {
+	Still
+	Trouble Trouble // empty: there is a picture
+	Status  int     // of HTTP
+}
+
+// Result is the outcome as a code of the log.
+func (t Tried) Result() string {
+	for _, s := range []*TriedStream{t.Main, t.Sub} {
+		if s != nil && s.Err != nil {
+			return string(s.Cause)
+		}
+	}
+	if t.Still != nil && t.Still.Trouble != "" {
+		return "still." + string(t.Still.Trouble)
+	}
+	return "ok"
+}
+
+// Try connects to a camera as it is described, which need not be as it is registered: the main stream first, and when
+// that does not refuse the password, the sub-stream and the still picture. Every address gets one attempt, because
+// cameras lock. Errors: ErrBusy.
+func (r *Room) Try(ctx context.Context, cam footage.Camera, login site.Login) (Tried, error) {
+	if !r.trying.TryLock() {
+		return Tried{}, ErrBusy
+	}
+	defer r.trying.Unlock()
+	var t Tried
+	stream := func(address string) *TriedStream {
+		c := recorder.Camera{Camera: cam, User: login.User, Password: login.Password, UDP: cam.Transport == "udp", Pin: cam.Pin}
+		c.Main = address
+		got, err := recorder.Probe(ctx, c)
+		return &TriedStream{got, err}
+	}
+	if cam.Main != "" {
+		t.Main = stream(cam.Main)
+		t.Refused = t.Main.Cause == footage.CauseLogin
+	}
+	if t.Refused || ctx.Err() != nil {
+		return t, ctx.Err()
+	}
+	if cam.Main == "" { // nothing has shown yet that the password is right
+		r.trySub(&t, cam, stream)
+		if !t.Refused {
+			t.tryStill(ctx, cam, login)
+		}
+		return t, ctx.Err()
+	}
+	var wg sync.WaitGroup
+	if cam.Sub != "" {
+		wg.Go(func() { t.Sub = stream(cam.Sub) })
+	}
+	t.tryStill(ctx, cam, login)
+	wg.Wait()
+	t.Refused = t.Refused || t.Sub != nil && t.Sub.Cause == footage.CauseLogin
+	return t, ctx.Err()
+}
+
+func (r *Room) trySub(t *Tried, cam footage.Camera, stream func(string) *TriedStream) {
+	if cam.Sub == "" {
+		return
+	}
+	t.Sub = stream(cam.Sub)
+	t.Refused = t.Sub.Cause == footage.CauseLogin
+}
+
+func (t *Tried) tryStill(ctx context.Context, cam footage.Camera, login site.Login) {
+	if cam.Still == "" {
+		return
+	}
+	s, err := FetchStill(ctx, cam.Still, cam.Pin, login)
+	t.Still = &TriedStill{Still: s}
+	var why *StillError
+	if errors.As(err, &why) {
+		t.Still.Trouble, t.Still.Status = why.Trouble, why.Status
+	}
+	t.Refused = t.Refused || t.Still.Trouble == TroubleLogin
+}
