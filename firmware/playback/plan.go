@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"campuskeep/firmware/fmp4"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/packet"
@@ -34,9 +35,9 @@ type plan struct {
 
 // line is one time line: the segments of one recorder session between two gaps.
 type line struct {
-	init  footage.Segment // has the initialisation section of them all
-	scale map[uint32]uint32
-	by    time.Duration // to be added to its times, so that the viewing is one time line from its first picture on
+	init   footage.Segment // has the initialisation section of them all
+	tracks []fmp4.Track
+	by     time.Duration // to be added to its times, so that the viewing is one time line from its first picture on
 }
 
 // item is one segment's share of a viewing.
@@ -98,7 +99,7 @@ func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
 func gone(err error) bool {
 	for _, e := range []error{
 		fs.ErrNotExist, footage.ErrPastCeiling, footage.ErrCondemned, vault.ErrKeyErased, packet.ErrDamaged, packet.ErrFormat,
-		errBoxes,
+		fmp4.ErrForm,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -148,21 +149,17 @@ func (pl *plan) begin(s footage.Segment, r footage.SegmentReader, first part) er
 		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, err)
 	}
 	l := line{init: s}
-	if l.scale, err = scales(r.Init()); err != nil {
+	if l.tracks, err = fmp4.Tracks(r.Init()); err != nil {
 		return fmt.Errorf("playback: initialisation section of segment %s: %w", s.File, err)
 	}
-	times, err := decodeTimes(b)
+	begun, err := fmp4.Begin(b, l.tracks)
 	if err != nil {
 		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, err)
-	}
-	t := times[0]
-	if l.scale[t.track] == 0 {
-		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, errBoxes)
 	}
 	if len(pl.items) > 0 {
 		l.by = first.from.Sub(pl.items[0].parts[0].from)
 	}
-	l.by -= fromTicks(t.ticks, l.scale[t.track])
+	l.by -= begun
 	pl.lines = append(pl.lines, l)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"campuskeep/firmware/fmp4"
 	"campuskeep/shared/footage"
 )
 
@@ -49,7 +50,7 @@ func (p *Player) read(ctx context.Context, v *viewing, pl *plan, segment string,
 		n := len(media)
 		media = append(media, b...)
 		l := pl.lines[it.line]
-		if err := shift(media[n:], l.by, l.scale); err != nil {
+		if err := fmp4.Shift(media[n:], l.by, l.tracks); err != nil {
 			return nil, span, fmt.Errorf("playback: fragment %d of segment %s: %w", k, it.File, err)
 		}
 		if span.From.IsZero() {

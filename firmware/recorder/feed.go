@@ -23,6 +23,7 @@ type feed struct {
 	ended  atomic.Bool
 	live   atomic.Bool        // somebody watches: hold nothing back
 	first  chan time.Duration // one slot: where the first recorded fragment begins
+	deaf   bool               // asking for the sound broke a session: pictures alone. Of run's goroutine.
 
 	mu      sync.Mutex // guards the rest
 	cam     Camera
@@ -98,7 +99,14 @@ func (f *feed) run(ctx context.Context) {
 		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
 			restart()
 			f.end(CauseSwitched)
+			f.deaf = false
 			attempt = -1
+			continue
+		}
+		if errors.As(err, new(errSound)) && ctx.Err() == nil {
+			f.r.o.Log.Warn("the camera refuses its sound: pictures alone", "camera", f.id, "err", err)
+			restart()
+			attempt--
 			continue
 		}
 		var why *fault

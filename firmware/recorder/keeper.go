@@ -29,8 +29,8 @@ type keeper struct {
 
 	w       *vault.Writer
 	began   time.Duration // of the open segment
-	params  *params
-	init    []byte // of params
+	stream  *stream
+	init    []byte // of stream
 	session time.Duration
 	to      time.Duration // end of what was last recorded
 	waiting bool          // something was dropped: nothing can be shown before a key frame
@@ -46,7 +46,7 @@ func (k *keeper) fragment(f fragment) error {
 	if k.waiting && !f.key {
 		return nil
 	}
-	if k.w != nil && (k.params != f.params || k.session != f.session ||
+	if k.w != nil && (k.stream != f.stream || k.session != f.session ||
 		(f.key && f.from-k.began >= segmentTime-early) || f.to-k.began > segmentMax) {
 		k.close()
 	}
@@ -103,17 +103,17 @@ func (k *keeper) taken(f fragment) {
 
 func (k *keeper) write(f fragment) error {
 	if k.w == nil {
-		if k.params != f.params {
-			init, err := f.params.init()
+		if k.stream != f.stream {
+			init, err := f.stream.init()
 			if err != nil {
 				return err
 			}
-			k.params, k.init = f.params, init
+			k.stream, k.init = f.stream, init
 		}
 		at := k.reading(f.from)
 		w, err := k.vault.Begin(vault.Meta{
 			Camera: k.camera, Day: at.Wall.In(k.zone).Format(time.DateOnly), Boot: at.Boot, Session: uint64(f.session),
-			Codec: f.params.codec, Init: k.init, From: f.from, Wall: at.Wall,
+			Codec: f.stream.video.Codec, Init: k.init, From: f.from, Wall: at.Wall,
 		})
 		if err != nil {
 			return err

@@ -1,19 +1,21 @@
 package recorder
 
-import "time"
+import (
+	"time"
+
+	"campuskeep/firmware/fmp4"
+)
 
 const (
-	videoTrack = 1
-
-	fragmentTime = 1 * clockRate // a fragment closes after at most this, also inside a group of pictures
-	frameTime    = clockRate / 25
+	fragmentTime = 1 * fmp4.ClockRate // a fragment closes after at most this, also inside a group of pictures
+	frameTime    = fmp4.ClockRate / 25
 	// Without a frame for this long nothing was seen: the frame before it does not stand for that time.
 	frozenTime = 2500 * time.Millisecond
 )
 
 // fragment is one finished piece of a stream.
 type fragment struct {
-	params   *params       // another pointer when the initialisation section is another
+	stream   *stream       // another pointer when the initialisation section is another
 	session  time.Duration // monotonic time at which the time line of its session starts
 	from, to time.Duration // monotonic
 	key      bool
@@ -25,21 +27,21 @@ type frame struct {
 	dts, pts, dur int64
 	key           bool
 	nals          [][]byte
-	size          int // of the nals, each with its length before it
 }
 
 // muxer turns access units into fragments. It is used by one goroutine at a time.
 type muxer struct {
-	time timeline
-	now  params  // as last seen in the stream
-	used *params // of the fragments made now; nil before the first key frame
+	time  timeline
+	now   fmp4.Video // as last seen in the stream
+	sound *sound     // nil when there is none
+	used  *stream    // of the fragments made now; nil before the first key frame
 
-	dts     decodeTimer
-	lastDTS int64
+	order   *fmp4.Order
 	session int64
 
 	pending *frame
 	frames  []frame // of the fragment in the making
+	samples []fmp4.Sample
 	lastDur int64
 	seq     uint32
 
@@ -52,15 +54,12 @@ func (m *muxer) accessUnit(au [][]byte, rtp uint32, arrival time.Duration) error
 	kept := au[:0]
 	key, picture := false, false
 	for _, nal := range au {
-		if len(nal) == 0 {
+		switch m.now.Absorb(nal) {
+		case fmp4.Drop:
 			continue
-		}
-		switch m.now.absorb(nal) {
-		case unitDrop:
-			continue
-		case unitKey:
+		case fmp4.Key:
 			key, picture = true, true
-		case unitSlice:
+		case fmp4.Slice:
 			picture = true
 		}
 		kept = append(kept, nal)
@@ -71,16 +70,16 @@ func (m *muxer) accessUnit(au [][]byte, rtp uint32, arrival time.Duration) error
 	if !key && m.used == nil {
 		return nil // nothing before the first key frame can be shown
 	}
-	if key && !m.now.complete() {
+	if key && !m.now.Complete() {
 		return nil
 	}
 	pts := m.time.place(rtp, arrival)
-	if key && (m.used == nil || !m.used.equal(m.now)) {
+	if key && (m.used == nil || !m.used.video.Equal(m.now)) {
 		if err := m.restart(pts); err != nil {
 			return err
 		}
 	}
-	dts := m.decodeTime(kept, key, pts)
+	dts := m.order.Next(kept, key, pts)
 	if err := m.settle(dts); err != nil {
 		return err
 	}
@@ -90,9 +89,6 @@ func (m *muxer) accessUnit(au [][]byte, rtp uint32, arrival time.Duration) error
 		}
 	}
 	m.pending = &frame{dts: dts, pts: pts, key: key, nals: kept}
-	for _, nal := range kept {
-		m.pending.size += 4 + len(nal)
-	}
 	return nil
 }
 
@@ -101,27 +97,15 @@ func (m *muxer) restart(pts int64) error {
 	if err := m.finish(pts); err != nil {
 		return err
 	}
-	p := m.now
-	m.used, m.dts = &p, p.timer()
-	m.session = max(pts, m.lastDTS+1)
-	m.lastDTS = m.session - 1
+	after := pts - 1
+	if m.order != nil {
+		after = max(after, m.order.Last())
+	}
+	m.used, m.order, m.session = &stream{video: m.now}, fmp4.NewOrder(m.now, after), after+1
+	if m.sound != nil {
+		m.used.audio = &m.sound.audio
+	}
 	return nil
-}
-
-// decodeTime gives the decoding time. Times that cannot be computed, after damage, fall back to the order of
-// arrival: what matters is that they rise.
-func (m *muxer) decodeTime(au [][]byte, key bool, pts int64) int64 {
-	if key {
-		au = append(m.used.sets(), au...)
-	}
-	dts, err := m.dts.Extract(au, pts)
-	if err != nil {
-		m.dts = m.used.timer()
-		dts = pts
-	}
-	dts = max(dts, m.lastDTS+1)
-	m.lastDTS = dts
-	return dts
 }
 
 // settle gives the waiting frame its duration, which is known when the next one has come, and puts it into the
@@ -133,7 +117,7 @@ func (m *muxer) settle(next int64) error {
 	}
 	m.pending = nil
 	f.dur = next - f.dts
-	frozen := fromTicks(f.dur) > frozenTime && f.dur > 4*m.usual()
+	frozen := fmp4.Duration(f.dur) > frozenTime && f.dur > 4*m.usual()
 	if frozen {
 		f.dur = m.usual()
 	} else {
@@ -176,11 +160,20 @@ func (m *muxer) flush() error {
 	}
 	first, last := m.frames[0], m.frames[len(m.frames)-1]
 	m.seq++
-	data := marshalFragment(m.seq, uint64(first.dts-m.session), m.frames)
+	session, from, to := m.time.mono(m.session), m.time.mono(first.dts), m.time.mono(last.dts+last.dur)
+	m.samples = m.samples[:0]
+	for _, f := range m.frames {
+		m.samples = append(m.samples, fmp4.Sample{Duration: uint32(f.dur), Offset: int32(f.pts - f.dts), Key: f.key, NALs: f.nals})
+	}
+	runs := append(make([]fmp4.Run, 0, 2), fmp4.Run{Track: fmp4.VideoTrack, Base: uint64(first.dts - m.session), Samples: m.samples})
+	if m.sound != nil {
+		if r, ok := m.sound.run(session, from, to); ok {
+			runs = append(runs, r)
+		}
+	}
+	data := fmp4.Marshal(m.seq, runs...)
 	clear(m.frames) // they hold on to the packets
+	clear(m.samples)
 	m.frames = m.frames[:0]
-	return m.emit(fragment{
-		params: m.used, session: m.time.mono(m.session), from: m.time.mono(first.dts), to: m.time.mono(last.dts + last.dur),
-		key: first.key, data: data,
-	})
+	return m.emit(fragment{stream: m.used, session: session, from: from, to: to, key: first.key, data: data})
 }

@@ -2,15 +2,10 @@ package recorder
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
@@ -20,6 +15,9 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/format/rtph264"
 	"github.com/bluenviron/gortsplib/v5/pkg/format/rtph265"
 	"github.com/pion/rtp"
+
+	"campuskeep/firmware/fmp4"
+	"campuskeep/firmware/pin"
 )
 
 // session connects once and records until the connection ends. Nothing of it is left running when it returns.
@@ -37,7 +35,7 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	client := &gortsplib.Client{
 		Scheme: u.Scheme, Host: u.Host, Protocol: &protocol, UserAgent: "campuskeep", UDPReadBufferSize: 512 << 10,
 		DialContext:   tap.dial,
-		TLSConfig:     pinned(cam.Pin),
+		TLSConfig:     pin.TLS(cam.Pin),
 		OnPacketsLost: f.missed,
 		OnDecodeError: func(error) { f.missed(1) },
 	}
@@ -52,16 +50,29 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	if err != nil {
 		return diagnose(fmt.Errorf("describe: %w", err))
 	}
-	media, forma, p, decode, err := choose(desc)
+	media, forma, video, decode, err := choose(desc)
 	if err != nil {
 		return &fault{CauseStream, err}
 	}
 	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
 		return diagnose(fmt.Errorf("setup: %w", err))
 	}
-	f.start(cam, p)
+	ear := chooseSound(desc)
+	if f.deaf {
+		ear = nil
+	}
+	if ear != nil {
+		if _, err := client.Setup(desc.BaseURL, ear.media, 0, 0); err != nil {
+			f.deaf = true
+			return errSound{fmt.Errorf("setup of the sound: %w", err)}
+		}
+	}
+	f.start(cam, video, ear)
 	packets := &packetSource{f: f, client: client, media: media, decode: decode}
 	client.OnPacketRTP(media, forma, packets.take)
+	if ear != nil {
+		client.OnPacketRTP(ear.media, ear.format, func(pkt *rtp.Packet) { f.hear(ear, pkt) })
+	}
 	if _, err := client.Play(nil); err != nil {
 		return diagnose(fmt.Errorf("play: %w", err))
 	}
@@ -102,15 +113,17 @@ func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
 }
 
 // start prepares for the first packet of a session.
-func (f *feed) start(cam Camera, p params) {
+func (f *feed) start(cam Camera, v fmp4.Video, e *ear) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.thin = cam.thinned()
-	f.mux = &muxer{now: p, emit: f.keep.fragment, frozen: func(from, to time.Duration) {
+	f.mux = &muxer{now: v, time: videoLine(f.keep.to), emit: f.keep.fragment, frozen: func(from, to time.Duration) {
 		f.gap.lost(from, CauseStalled)
 		f.gap.back(to)
 	}}
-	f.mux.time.floor = f.keep.to
+	if e != nil {
+		f.mux.sound = newSound(e.audio)
+	}
 }
 
 func (f *feed) lastCause() Cause {
@@ -172,28 +185,28 @@ func (s *packetSource) take(pkt *rtp.Packet) {
 }
 
 // choose finds the first video that can be recorded.
-func choose(desc *description.Session) (*description.Media, format.Format, params, func(*rtp.Packet) ([][]byte, error), error) {
+func choose(desc *description.Session) (*description.Media, format.Format, fmp4.Video, func(*rtp.Packet) ([][]byte, error), error) {
 	var a *format.H264
 	if m := desc.FindFormat(&a); m != nil {
 		d, err := a.CreateDecoder()
 		if err != nil {
-			return nil, nil, params{}, nil, fmt.Errorf("H.264 over RTP: %w", err)
+			return nil, nil, fmp4.Video{}, nil, fmt.Errorf("H.264 over RTP: %w", err)
 		}
-		p := params{codec: codecH264}
-		p.offer(a.SPS, a.PPS)
+		p := fmp4.Video{Codec: fmp4.H264}
+		p.Offer(a.SPS, a.PPS)
 		return m, a, p, d.Decode, nil
 	}
 	var b *format.H265
 	if m := desc.FindFormat(&b); m != nil {
 		d, err := b.CreateDecoder()
 		if err != nil {
-			return nil, nil, params{}, nil, fmt.Errorf("H.265 over RTP: %w", err)
+			return nil, nil, fmp4.Video{}, nil, fmt.Errorf("H.265 over RTP: %w", err)
 		}
-		p := params{codec: codecH265}
-		p.offer(b.VPS, b.SPS, b.PPS)
+		p := fmp4.Video{Codec: fmp4.H265}
+		p.Offer(b.VPS, b.SPS, b.PPS)
 		return m, b, p, d.Decode, nil
 	}
-	return nil, nil, params{}, nil, errors.New("the camera offers neither H.264 nor H.265")
+	return nil, nil, fmp4.Video{}, nil, errors.New("the camera offers neither H.264 nor H.265")
 }
 
 // address is where to connect, with the password.
@@ -209,27 +222,6 @@ func address(cam Camera) (*base.URL, error) {
 		u.User = url.UserPassword(cam.User, cam.Password)
 	}
 	return u, nil
-}
-
-// pinned trusts exactly the certificate with this SHA-256, or what the authorities vouch for.
-func pinned(pin string) *tls.Config {
-	if pin == "" {
-		return &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, // cameras sign for themselves; the pin below is stricter
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
-			if len(raw) == 0 {
-				return errors.New("the camera shows no certificate")
-			}
-			sum := sha256.Sum256(raw[0])
-			if got := hex.EncodeToString(sum[:]); got != strings.ToLower(pin) {
-				return fmt.Errorf("the camera shows another certificate, %s", got)
-			}
-			return nil
-		},
-	}
 }
 
 // dial connects, and counts and gathers what comes in.

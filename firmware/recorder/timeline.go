@@ -1,25 +1,20 @@
 package recorder
 
-import "time"
+import (
+	"time"
 
-// Video over RTP counts 90,000 ticks a second; so do the fragments.
-const clockRate = 90000
-
-func toTicks(d time.Duration) int64 { return int64(d/time.Microsecond) * (clockRate / 1000) / 1000 }
-
-func fromTicks(t int64) time.Duration {
-	return time.Duration(t/clockRate)*time.Second + time.Duration(t%clockRate)*time.Second/clockRate
-}
+	"campuskeep/firmware/fmp4"
+)
 
 const (
 	// A frame this far back, or this far from the future, means that the camera's clock stepped; a camera that
-	// sends what it had buffered when we connect stays below.
-	backStep  = 1 * clockRate
-	aheadStep = 5 * clockRate
+	// sends what it had buffered when we connect stays below. In seconds.
+	backStep  = 1
+	aheadStep = 5
 	// Frames that all come this late mean that the camera's clock stepped back or stood still.
-	lateStep = 5 * clockRate
+	lateStep = 5
 	// The drift is measured over this window and made good over the next one, by at most maxRate.
-	driftWindow = 5 * clockRate
+	driftWindow = 5
 	maxRate     = 20000 // parts in a million
 )
 
@@ -27,6 +22,8 @@ const (
 // knows when it exposed them; the place is ours, because a camera's clock steps, drifts and starts anywhere. Late
 // arrival is the network's doing and moves nothing: only the least delay of a window counts.
 type timeline struct {
+	scale int64 // ticks a second
+	loose int64 // after a step, what follows as usual may be this far from when it came
 	begun bool
 	floor time.Duration // the line may not start before this: the end of the line before it
 	start time.Duration // monotonic time of tick 0
@@ -39,6 +36,11 @@ type timeline struct {
 	steps int           // how often the camera's clock jumped
 }
 
+// videoLine counts as video over RTP does.
+func videoLine(floor time.Duration) timeline {
+	return timeline{scale: fmp4.ClockRate, loose: aheadStep * fmp4.ClockRate, floor: floor}
+}
+
 // place gives the presentation time of a frame in ticks since the first one.
 func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	if !t.begun {
@@ -49,21 +51,21 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	d := int64(int32(rtp - t.rtp))
 	t.rtp = rtp
 	d += d * t.rate / 1e6
-	now, next := toTicks(arrival-t.start), t.at+d
+	now, next := fmp4.Ticks(arrival-t.start, uint32(t.scale)), t.at+d
 	late := now - next
 	t.low = min(t.low, late)
 	switch {
-	case d < -backStep, late < -aheadStep, next >= t.end && t.low > lateStep:
+	case d < -backStep*t.scale, late < -aheadStep*t.scale, next >= t.end && t.low > lateStep*t.scale:
 		t.steps++
 		// Whatever the camera says, this frame follows the one before as usual, or came when it came.
 		next = t.at + max(t.usual, 1)
-		if now-next > aheadStep || next-now > aheadStep {
+		if now-next > t.loose || next-now > t.loose {
 			next = max(now, t.at+1)
 		}
 		t.rate = 0
 		t.window(next)
 	case next >= t.end:
-		t.rate = min(max(t.low*1e6/driftWindow, -maxRate), maxRate)
+		t.rate = min(max(t.low*1e6/(driftWindow*t.scale), -maxRate), maxRate)
 		t.window(next)
 		t.usual = d
 	case d > 0:
@@ -74,8 +76,10 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 }
 
 func (t *timeline) window(from int64) {
-	t.low, t.end = 1<<62, from+driftWindow
+	t.low, t.end = 1<<62, from+driftWindow*t.scale
 }
 
 // mono is the monotonic time of a tick.
-func (t *timeline) mono(ticks int64) time.Duration { return t.start + fromTicks(ticks) }
+func (t *timeline) mono(ticks int64) time.Duration {
+	return t.start + fmp4.FromTicks(ticks, uint32(t.scale))
+}

@@ -27,7 +27,7 @@ func play(t *testing.T, tl *timeline, n int, skew float64, late func(i int) time
 
 func TestTheNetworkMovesNoFrame(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var tl timeline
+	tl := videoLine(0)
 	off := play(t, &tl, 25*600, 0, func(i int) time.Duration {
 		if i > 1000 && i < 1100 { // the line hangs for four seconds and then delivers everything
 			return max(time.Duration(1100-i)*40*time.Millisecond, 20*time.Millisecond)
@@ -41,7 +41,7 @@ func TestTheNetworkMovesNoFrame(t *testing.T) {
 
 func TestADriftingCameraIsFollowed(t *testing.T) {
 	for _, ppm := range []float64{-2000, -100, 100, 2000} { // a bad crystal, and far worse
-		var tl timeline
+		tl := videoLine(0)
 		if off := play(t, &tl, 25*3600, ppm, func(int) time.Duration { return 30 * time.Millisecond }); off.Abs() > 200*time.Millisecond {
 			t.Errorf("%v ppm: %v off after an hour", ppm, off)
 		}
@@ -53,7 +53,7 @@ func TestADriftingCameraIsFollowed(t *testing.T) {
 
 // A camera that first sends what it has buffered seems to be ahead of its time; that passes.
 func TestABufferedStartIsNoStep(t *testing.T) {
-	var tl timeline
+	tl := videoLine(0)
 	off := play(t, &tl, 25*600, 0, func(i int) time.Duration {
 		if i < 50 {
 			return time.Duration(50-i) * 40 * time.Millisecond
@@ -66,7 +66,7 @@ func TestABufferedStartIsNoStep(t *testing.T) {
 }
 
 func TestTheNextLineStartsAfterTheLast(t *testing.T) {
-	tl := timeline{floor: 5 * time.Second}
+	tl := videoLine(5 * time.Second)
 	if at := tl.mono(tl.place(1, 4*time.Second)); at != 5*time.Second {
 		t.Errorf("began at %v", at)
 	}

@@ -7,11 +7,6 @@ package hikvision
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +19,7 @@ import (
 
 	"campuskeep/firmware/digest"
 	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/pin"
 )
 
 const (
@@ -59,7 +55,7 @@ func Open(t nvr.Target) (nvr.Driver, error) {
 		return nil, fmt.Errorf("hikvision: the address of NVR %s is not http:// or https:// with a host alone", t.ID)
 	}
 	transport := &http.Transport{
-		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, TLSClientConfig: pinned(t.Pin), TLSHandshakeTimeout: 10 * time.Second,
+		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, TLSClientConfig: pin.TLS(t.Pin), TLSHandshakeTimeout: 10 * time.Second,
 		MaxConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10, ResponseHeaderTimeout: answerTime, IdleConnTimeout: 30 * time.Second,
 	}
 	return &Driver{t: t, base: u, http: &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -239,24 +235,4 @@ func lockWords(got []byte) string {
 		return "401, the NVR has locked our address for " + u.Unlock + " s"
 	}
 	return "401, attempts left: " + u.Retries
-}
-
-func pinned(pin string) *tls.Config {
-	if pin == "" {
-		return &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, // NVRs sign for themselves; the pin below is stricter
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
-			if len(raw) == 0 {
-				return errors.New("the NVR shows no certificate")
-			}
-			sum := sha256.Sum256(raw[0])
-			if got := hex.EncodeToString(sum[:]); got != strings.ToLower(pin) {
-				return fmt.Errorf("the NVR shows another certificate, %s", got)
-			}
-			return nil
-		},
-	}
 }

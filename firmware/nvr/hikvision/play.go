@@ -19,6 +19,7 @@ import (
 	"github.com/pion/rtp"
 
 	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/pin"
 )
 
 // silence is how long a playback may say nothing before it counts as ended: many NVRs end one without a word.
@@ -35,7 +36,7 @@ func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each f
 	}
 	tcp := gortsplib.ProtocolTCP
 	client := &gortsplib.Client{
-		Scheme: u.Scheme, Host: u.Host, Protocol: &tcp, UserAgent: "campuskeep", ReadTimeout: answerTime, TLSConfig: pinned(d.t.Pin),
+		Scheme: u.Scheme, Host: u.Host, Protocol: &tcp, UserAgent: "campuskeep", ReadTimeout: answerTime, TLSConfig: pin.TLS(d.t.Pin),
 		OnDecodeError: func(error) {}, OnPacketsLost: func(uint64) {}, // what is missing shows in the times
 	}
 	if err := client.Start(); err != nil {
