@@ -135,7 +135,9 @@ func (p *Papers) Day(ctx context.Context, camera, day string) (packet.Declared, 
 func (p *Papers) gather(ctx context.Context, camera, day string) (packet.Declared, packet.Day, []ledger.Entry, error) {
 	decl := p.declared(camera, day)
 	nominal := packet.DaySpan(day, decl.Zone())
-	fail := func(err error) (packet.Declared, packet.Day, []ledger.Entry, error) { return decl, packet.Day{}, nil, err }
+	fail := func(err error) (packet.Declared, packet.Day, []ledger.Entry, error) {
+		return decl, packet.Day{}, nil, err
+	}
 	if nominal.From.IsZero() {
 		return fail(ErrNoDay)
 	}

@@ -104,7 +104,8 @@ func (p *Papers) attestedDays(ctx context.Context, camera string, month footage.
 			continue
 		}
 		i := slices.IndexFunc(r.Checks, func(k footage.Checked) bool { return k.At.After(end) && !k.Oldest.IsZero() && !k.Oldest.Before(end) })
-		if i >= 0 {
+		listed := slices.ContainsFunc(r.Checks, func(k footage.Checked) bool { return !k.Oldest.IsZero() && k.Oldest.Before(end) })
+		if i >= 0 && listed {
 			out = append(out, DeletedDay{Camera: camera, Day: at.In(p.o.Zone).Format(time.DateOnly), Erased: r.Checks[i].At, Seq: r.Checks[i].Seq, Attested: true})
 		}
 	}

@@ -247,7 +247,7 @@ func (d *Day) attested(r Record) {
 			d.NotListed = c
 		}
 	}
-	if d.NotListed.At.IsZero() {
+	if d.NotListed.At.IsZero() || d.LastListed.At.IsZero() {
 		return
 	}
 	d.Outcome, d.Policy = OutcomeAttested, d.NotListed.Days
