@@ -21,6 +21,7 @@ import (
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
@@ -59,6 +60,7 @@ type Appliance struct {
 	Store    *store.Store
 	Vault    *vault.Vault
 	Site     *site.Site
+	NVR      *nvr.Room
 	People   *people.People
 	Keeping  *retention.Retention
 	Evidence *evidence.Office
@@ -201,11 +203,14 @@ func (a *Appliance) openRooms(ctx context.Context) (err error) {
 	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Policy: a.policy, Log: a.log}); err != nil {
 		return err
 	}
+	if err = a.openNVRs(); err != nil {
+		return err
+	}
 	if err = a.openKeeping(); err != nil {
 		return err
 	}
 	a.Evidence, err = evidence.Open(evidence.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay,
-		Rules: func() register.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Log: a.log})
+		Rules: func() register.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Fetcher: fetcher{a.NVR}, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -253,7 +258,7 @@ func (a *Appliance) openEdges() (err error) {
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
 		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw},
 		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Player: a.player, Gate: a.Gate, Time: a.Keeper,
-		Status: status{a}, Metrics: a.metrics(),
+		NVRs: nvrs{a}, Status: status{a}, Metrics: a.metrics(),
 	})
 	return err
 }

@@ -19,7 +19,7 @@ import (
 func (a *Appliance) openKeeping() error {
 	a.Keeping = retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: evidence.HoldsIn,
 		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: func() string { word, _ := a.root.Label(); return word }, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
-	a.source = a.Keeping.Guard(a.Vault.Source(a.places))
+	a.source = a.Keeping.Guard(a.NVR.Source(a.Vault.Source(a.places)))
 	return nil
 }
 

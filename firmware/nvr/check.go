@@ -132,7 +132,7 @@ func (r *Room) fail(ctx context.Context, id string, cause error) error {
 	if err != nil {
 		return err
 	}
-	if errors.Is(cause, errRetired) {
+	if errors.Is(cause, ErrRetired) {
 		return nil
 	}
 	fault := faultOf(cause)

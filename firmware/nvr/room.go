@@ -167,8 +167,8 @@ func (r *Room) waker() <-chan struct{} {
 	return r.changed
 }
 
-// errRetired is an NVR that is not (any more) in service.
-var errRetired = errors.New("nvr: no such NVR in service")
+// ErrRetired is an NVR that is not, or not any more, in service.
+var ErrRetired = errors.New("nvr: no such NVR in service")
 
 // with gives f the only turn at an NVR, with a driver of the present register. A password that was refused is not
 // tried again, not even after a restart.
@@ -223,7 +223,7 @@ func (r *Room) inTurn(ctx context.Context, l *link, id string, f func(*link) err
 func (r *Room) ready(l *link, id string) error {
 	d, ok := r.device(id)
 	if !ok || d.v.Retired {
-		return errRetired
+		return ErrRetired
 	}
 	if l.driver != nil && !l.stale.Load() {
 		return nil

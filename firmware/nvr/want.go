@@ -89,7 +89,8 @@ func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, 
 			continue
 		}
 		asked += f.Span.Duration()
-		done += brought(r.during(f))
+		now, _ := r.Now(f)
+		done += brought(now)
 	}
 	p.Left = max(0, asked-done)
 	if asked > 0 {
@@ -106,9 +107,7 @@ func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, 
 			p.Ahead++
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, p.Running = r.playing[last.ID]
+	_, p.Running = r.Now(last)
 	return p, true, nil
 }
 
@@ -119,14 +118,26 @@ func brought(f Fetch) (sum time.Duration) {
 	return sum
 }
 
-// during gives a fetch with what its running playback has brought so far.
-func (r *Room) during(f Fetch) Fetch {
+// Now gives a fetch with what its running playback has brought so far, and says whether one is running.
+func (r *Room) Now(f Fetch) (Fetch, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if done := r.playing[f.ID]; len(done) > 0 {
+	done, running := r.playing[f.ID]
+	if len(done) > 0 {
 		f.Done = mergeSpans(append(slices.Clone(f.Done), done...))
 	}
-	return f
+	return f, running
+}
+
+// Percent is how much of the fetch is in the vault.
+func (f Fetch) Percent() int {
+	switch all := f.Span.Duration(); {
+	case f.State == FetchDone:
+		return 100
+	case all > 0:
+		return min(99, int(100*brought(f)/all))
+	}
+	return 0
 }
 
 // played notes what a running playback has brought; nil begins, and over ends it.

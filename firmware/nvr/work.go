@@ -56,7 +56,7 @@ func (r *Room) Begin(by account.Who, id, what string) error {
 		return err
 	}
 	if d, ok := r.device(id); !ok || d.v.Retired {
-		return errRetired
+		return ErrRetired
 	}
 	if !r.startWork(id, what) {
 		return nil

@@ -16,6 +16,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/duty"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
@@ -37,6 +38,7 @@ type Deps struct {
 	Player   Player
 	Gate     Gate
 	Time     Timekeeper
+	NVRs     NVRs // nil: there are none
 	Status   Status
 	Metrics  http.Handler // answers /metrics to this machine alone; nil: there is none
 }
@@ -126,6 +128,17 @@ type Register interface {
 	Holds() []footage.Hold
 	Places() []string
 	Available(ctx context.Context, wanted []register.Want) ([]evidence.Offer, error)
+
+	// The control room (F20).
+	OnShift(person string) bool
+	Shift(person string) (duty.Shift, bool)
+	OpenShifts() []duty.Shift
+	Shifts(span footage.Span) []duty.Shift
+	BeginShift(ctx context.Context, by account.Who) (duty.Shift, error)
+	OfferShift(ctx context.Context, by account.Who, n evidence.Notes) (duty.Shift, error)
+	// HandShift takes two who have both authenticated then and there.
+	HandShift(ctx context.Context, from, to account.Who) (duty.Shift, error)
+	EndShift(ctx context.Context, by account.Who, why duty.End) error
 
 	// Incident is the purpose that a duty officer stated and that still counts.
 	Incident(person string) (evidence.Incident, bool)

@@ -101,7 +101,10 @@ func PastCeiling(s Segment, places Places, policy Policy, now clock.Reading) boo
 		return age+clock.Drift(age) >= keep
 	}
 	at, unc, ok := places.Anchors.UTC(s.Boot, s.To)
-	if !ok {
+	switch {
+	case s.Custody == CustodyNVR: // it has no boot of ours: the NVR's list has placed it
+		at = s.Wall.Add(s.To - s.From)
+	case !ok:
 		if at, ok = places.Bounds[s.Boot]; !ok {
 			return false
 		}

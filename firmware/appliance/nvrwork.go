@@ -1,0 +1,321 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/hikvision"
+	"campuskeep/firmware/office"
+	"campuskeep/firmware/site"
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+)
+
+// drivers are the NVRs that the box can talk to, by the name that stands in the register.
+var drivers = map[string]nvr.Opener{"hikvision": hikvision.Open}
+
+// openNVRs opens the room of the NVRs, before everything that reads footage.
+func (a *Appliance) openNVRs() (err error) {
+	a.NVR, err = nvr.Open(nvr.Options{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Cameras: a.Site.Cameras, Drivers: drivers,
+		Anchor: a.Keeper.AddAnchor, Zone: a.zone, Log: a.log})
+	return err
+}
+
+// followNVRs makes the clocks of the NVRs witnesses of the time, as they come and go.
+func (a *Appliance) followNVRs(ctx context.Context) error {
+	asked := map[string]string{} // by NVR, the source's name
+	for {
+		changed := a.NVR.Changed()
+		now := map[string]bool{}
+		for _, d := range a.NVR.Devices() {
+			if now[d.ID] = !d.Retired; !d.Retired && asked[d.ID] == "" {
+				s := a.NVR.TimeSource(d.ID, a.Keeper.Mono)
+				a.Keeper.AddSource(s)
+				asked[d.ID] = s.Name()
+			}
+		}
+		for id, name := range asked {
+			if !now[id] {
+				a.Keeper.RemoveSource(name)
+				delete(asked, id)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// fetcher is the NVRs as evidence sees them.
+type fetcher struct{ *nvr.Room }
+
+func (f fetcher) Fetch(ctx context.Context, by account.Who, camera string, span footage.Span, ground string, again bool) error {
+	return f.Want(ctx, by, camera, span, ground, again)
+}
+
+func (f fetcher) Fetching(camera string, span footage.Span) (evidence.Fetching, bool, error) {
+	p, ok, err := f.Progress(camera, span)
+	out := evidence.Fetching{State: fetchState(p.State, p.Running, p.Next), Percent: p.Percent, Reason: p.Reason, Next: p.Next, Ahead: p.Ahead, Left: p.Left}
+	return out, ok, err
+}
+
+func fetchState(s nvr.FetchState, running bool, next time.Time) string {
+	switch {
+	case s != nvr.FetchWaiting:
+		return string(s)
+	case running:
+		return "running"
+	case !next.IsZero():
+		return "waiting"
+	}
+	return "queued"
+}
+
+// nvrs is the NVRs as the office page sees them.
+type nvrs struct{ a *Appliance }
+
+func (n nvrs) NVRs() ([]office.NVR, error) {
+	var out []office.NVR
+	for _, d := range n.a.NVR.Devices() {
+		x, err := n.tell(d, false)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func (n nvrs) NVR(id string) (office.NVR, error) {
+	for _, d := range n.a.NVR.Devices() {
+		if d.ID == id {
+			return n.tell(d, true)
+		}
+	}
+	return office.NVR{}, office.ErrNoNVR
+}
+
+// tell gathers what is known of an NVR.
+func (n nvrs) tell(d nvr.Device, fetches bool) (office.NVR, error) {
+	room := n.a.NVR
+	out := office.NVR{ID: d.ID, Name: d.Name, Place: d.Place, Address: d.Address, Installer: d.Installer, Technician: d.Technician, Installed: d.Installed, Retired: d.Retired}
+	s, _, err := room.State(d.ID)
+	if err != nil {
+		return out, err
+	}
+	out.Model, out.Serial, out.Firmware = s.Info.Model, s.Info.Serial, s.Info.Firmware
+	out.Checked, out.Tried, out.Fault, out.FaultSince, out.NoLog = s.Checked, s.Tried, string(s.Fault), s.Since, s.NoLog
+	if c := s.Calibration; !c.At.IsZero() {
+		out.Clock = office.NVRClock{At: c.At, Known: c.Known, Offset: c.Offset, Error: c.Error, Zone: c.ZoneText,
+			List: string(c.Search), Playback: string(c.Play), Log: string(c.Log), FalseZ: c.FalseZ, BadZone: c.BadZone, Told: c.PlayTold}
+		if z, err := nvr.ParseZone(c.ZoneText); err == nil {
+			out.Clock.East = z.East
+		}
+	}
+	for _, channel := range slices.Sorted(maps.Keys(d.Cameras)) {
+		c, err := n.camera(s, d.Cameras[channel], channel)
+		if err != nil {
+			return out, err
+		}
+		out.Cameras = append(out.Cameras, c)
+	}
+	for _, c := range s.Channels {
+		if d.Cameras[c.ID] == "" {
+			out.Others = append(out.Others, fmt.Sprintf("%d %s", c.ID, c.Name))
+		}
+	}
+	if w, ok := room.Work(d.ID); ok {
+		out.Work = &office.NVRWork{What: w.What, Since: w.Since, Ended: w.Ended, Camera: w.Camera, Done: w.Done, Of: w.Of, Fault: string(w.Fault), Detail: w.Detail}
+	}
+	l, ok, err := room.Doors(d.ID)
+	if err != nil {
+		return out, err
+	}
+	if ok {
+		out.DoorsRead, out.DoorsSigned, out.SignedBy = l.Read, l.Signed, l.ByName
+	}
+	if fetches {
+		out.Fetches, err = n.fetches(d.ID)
+	}
+	return out, err
+}
+
+func (n nvrs) camera(s nvr.State, camera string, channel int) (office.NVRCamera, error) {
+	out := office.NVRCamera{Camera: camera, Channel: channel}
+	if i := slices.IndexFunc(s.Channels, func(c nvr.Channel) bool { return c.ID == channel }); i >= 0 {
+		out.Name, out.Online, out.Streams = s.Channels[i].Name, s.Channels[i].Online, streams(s.Channels[i].Streams)
+	}
+	r, ok, err := n.a.NVR.Report(camera)
+	if err != nil || !ok {
+		return out, err
+	}
+	out.Seen, out.Found = !r.Attestation.At.IsZero(), r.Attestation
+	out.Keep, out.KeepOn, out.Asked, out.Result = r.Expiry.Keep, r.Expiry.On, r.Expiry.Asked, r.Expiry.Found
+	return out, nil
+}
+
+func streams(list []nvr.Stream) (out []office.NVRStream) {
+	for _, s := range list {
+		out = append(out, office.NVRStream{ID: s.ID, W: s.W, H: s.H, MilFr: s.MilFr, Kbps: s.Kbps, GOP: s.GOP, Codec: s.Codec})
+	}
+	return out
+}
+
+// mostFetches of an NVR stand on its page.
+const mostFetches = 50
+
+func (n nvrs) fetches(id string) (out []office.NVRFetch, err error) {
+	all, err := n.a.NVR.Fetches()
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(all)
+	for _, f := range all {
+		if f.NVR != id || len(out) == mostFetches {
+			continue
+		}
+		f, running := n.a.NVR.Now(f)
+		out = append(out, office.NVRFetch{ID: f.ID, Camera: f.Camera, Ground: f.Ground, Span: f.Span, State: fetchState(f.State, running, f.Next), Reason: f.Reason,
+			Percent: f.Percent(), Running: running, Bytes: f.Bytes, Asked: f.Asked, Next: f.Next, Ended: f.Ended})
+	}
+	return out, nil
+}
+
+func (n nvrs) Begin(by account.Who, id, what string) error {
+	err := n.a.NVR.Begin(by, id, what)
+	if errors.Is(err, nvr.ErrRetired) {
+		return office.ErrNoNVR
+	}
+	return err
+}
+
+func (n nvrs) Look(by account.Who, ask office.NVRAsk) (string, error) {
+	d := nvr.Device{ID: "new", Name: "new", Driver: "hikvision", Address: strings.TrimRight(ask.Address, "/"), RTSP: ask.RTSP, Pin: ask.Pin}
+	return n.a.NVR.Look(by, d, ask.Login)
+}
+
+func (n nvrs) Looked(by account.Who, id string) (office.NVRLook, error) {
+	l, err := n.a.NVR.Looked(by, id)
+	if errors.Is(err, nvr.ErrNoLook) {
+		return office.NVRLook{}, office.ErrNoNVR
+	}
+	f := l.Found
+	out := office.NVRLook{Address: l.Device.Address, Step: l.Step, Fault: string(l.Fault), Detail: l.Detail, Model: f.Info.Model, Serial: f.Info.Serial,
+		Firmware: f.Info.Firmware, Name: f.Info.Name, Zone: f.Zone, Known: f.Known, Offset: f.Offset}
+	for _, c := range f.Channels {
+		x := office.NVRChannel{ID: c.ID, Name: c.Name, Address: c.Address, Online: c.Online, Streams: streams(c.Streams)}
+		for _, t := range f.Tracks {
+			if t.ID == c.ID*100+1 {
+				x.Track, x.Keep, x.KeepOn = t.Enabled, t.Keep, t.Expires
+			}
+		}
+		out.Channels = append(out.Channels, x)
+	}
+	out.Registered, err = n.known(f.Info.Serial)
+	return out, err
+}
+
+// known finds an NVR of the register by its serial number.
+func (n nvrs) known(serial string) (string, error) {
+	if serial == "" {
+		return "", nil
+	}
+	for _, d := range n.a.NVR.Devices() {
+		s, _, err := n.a.NVR.State(d.ID)
+		if err != nil {
+			return "", err
+		}
+		if s.Info.Serial == serial && !d.Retired {
+			return d.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// Adopt registers the cameras in one Change and then the NVR in another: an NVR names cameras that are there. Done
+// again after a fault it changes nothing twice, because the same names are given.
+func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan office.NVRPlan) (string, error) {
+	l, err := n.a.NVR.Looked(by, look)
+	if errors.Is(err, nvr.ErrNoLook) {
+		return "", office.ErrNoNVR
+	}
+	login, err := n.a.NVR.Login(by, look)
+	if err != nil {
+		return "", err
+	}
+	d := l.Device
+	d.ID, d.Name, d.Place, d.Installer, d.Technician, d.Installed = n.free(), plan.Name, plan.Place, plan.Installer, plan.Technician, plan.Installed
+	d.Cameras = map[int]string{}
+	var list []site.CameraPut
+	for _, c := range plan.Cameras {
+		p := site.CameraPut{Camera: c.Camera}
+		if c.Camera.Custody == footage.CustodyNVR {
+			d.Cameras[c.Channel] = c.Camera.ID
+		} else {
+			p.Camera.Main = liveAddress(d, c.Channel, c.Stream)
+			p.Login = &login
+		}
+		list = append(list, p)
+	}
+	if _, err := n.a.Site.PutCameras(ctx, by, list); err != nil {
+		return "", err
+	}
+	return d.ID, n.a.NVR.Adopt(ctx, by, look, d)
+}
+
+// free is the first id that no NVR has.
+func (n nvrs) free() string {
+	taken := map[string]bool{}
+	for _, d := range n.a.NVR.Devices() {
+		taken[d.ID] = true
+	}
+	for i := 1; ; i++ {
+		if id := fmt.Sprintf("n%02d", i); !taken[id] {
+			return id
+		}
+	}
+}
+
+// liveAddress is where an NVR gives a channel's pictures as they come.
+func liveAddress(d nvr.Device, channel, stream int) string {
+	host := d.RTSP
+	if host == "" {
+		if u, err := url.Parse(d.Address); err == nil {
+			host = net.JoinHostPort(u.Hostname(), "554")
+		}
+	}
+	return fmt.Sprintf("rtsp://%s/Streaming/Channels/%d%02d", host, channel, max(1, stream))
+}
+
+func (n nvrs) Doors(id string) (office.NVRDoors, bool, error) {
+	l, ok, err := n.a.NVR.Doors(id)
+	out := office.NVRDoors{Read: l.Read, Signed: l.Signed, Previous: l.Previous, By: l.ByName, NoUsers: l.NoUsers, NoPorts: l.NoPorts, Sum: l.Sum()}
+	for _, d := range l.Doors {
+		out.Doors = append(out.Doors, office.NVRDoor{Key: d.Key(), Kind: d.Kind, Name: d.Name, Level: d.Level, Port: d.Port, Open: d.Open, Answer: d.Answer, Note: d.Note})
+	}
+	return out, ok, err
+}
+
+func (n nvrs) Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]office.NVRReply) error {
+	in := map[string]nvr.Reply{}
+	for k, r := range replies {
+		in[k] = nvr.Reply(r)
+	}
+	_, err := n.a.NVR.Sign(ctx, by, name, id, read, in)
+	return err
+}
+
+func (n nvrs) Awaited(ctx context.Context, v evidence.Viewing) (evidence.Fetching, bool, error) {
+	return n.a.Evidence.Awaited(ctx, v)
+}

@@ -1,0 +1,193 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/site"
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+)
+
+// NVRs supervises the recorders that keep cameras' footage themselves. What takes long is begun here and told of by
+// later questions. Errors: fielderr.Errors, *account.Refused, ErrNoNVR.
+type NVRs interface {
+	NVRs() ([]NVR, error)
+	NVR(id string) (NVR, error)
+	// Begin starts what is asked for: check, expiry, doors. While something is under way there, nothing more is begun.
+	Begin(by account.Who, id, what string) error
+
+	// Look begins to ask an NVR that is not registered; Looked tells how it goes, to whoever began it.
+	Look(by account.Who, ask NVRAsk) (look string, err error)
+	Looked(by account.Who, look string) (NVRLook, error)
+	// Adopt registers what was looked at with its cameras. Of cameras at fault it gives site.RowErrors.
+	Adopt(ctx context.Context, by account.Who, look string, plan NVRPlan) (id string, err error)
+
+	// Doors is the list of who can get at the footage past us; ok is false before it was read.
+	Doors(id string) (l NVRDoors, ok bool, err error)
+	Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]NVRReply) error
+
+	// Awaited says how far the footage of a viewing is on its way from an NVR; ok is false when there is nothing to
+	// wait for.
+	Awaited(ctx context.Context, v evidence.Viewing) (f evidence.Fetching, ok bool, err error)
+}
+
+// ErrNoNVR: no such NVR, or no such look of this person.
+var ErrNoNVR = errors.New("office: no such NVR")
+
+// What can be asked for at an NVR.
+const (
+	nvrCheck  = "check"
+	nvrExpiry = "expiry"
+	nvrDoors  = "doors"
+)
+
+// NVR is one of the register, with everything that is known of it.
+type NVR struct {
+	ID, Name, Place, Address         string
+	Installer, Technician, Installed string
+	Retired                          bool
+	Model, Serial, Firmware          string
+	Checked, Tried                   time.Time // zero: never
+	Fault                            string    // of the last try; empty: none. "nvr.fault.<code>"
+	FaultSince                       time.Time
+	NoLog                            bool // its own log cannot be read
+	Clock                            NVRClock
+	Cameras                          []NVRCamera // by channel
+	Others                           []string    // channels that are not in the register
+	Work                             *NVRWork    // the last that was asked for; nil: nothing
+	Fetches                          []NVRFetch  // newest first
+	DoorsRead, DoorsSigned           time.Time
+	SignedBy                         string
+}
+
+// NVRClock is what was found out about an NVR's times. Meanings are "utc", "local", or empty when nothing is certain.
+type NVRClock struct {
+	At                    time.Time // zero: not found out
+	Known                 bool      // the offset was measured
+	Offset, Error         time.Duration
+	Zone                  string // as the NVR writes it
+	East                  time.Duration
+	List, Playback, Log   string
+	FalseZ, BadZone, Told bool
+}
+
+// NVRCamera is one camera behind an NVR.
+type NVRCamera struct {
+	Camera  string
+	Channel int
+	Name    string // at the NVR
+	Online  *bool  // nil: the NVR does not say
+	Streams []NVRStream
+
+	Seen   bool // there was a check
+	Found  footage.Attestation
+	Keep   time.Duration // the expiry that is set; 0: until overwritten
+	KeepOn bool
+	Asked  int    // days that we set; 0: none
+	Result string // by later checks: confirmed, ignored; empty: not yet
+}
+
+// NVRStream is one encoding of a channel. Zero fields were not told.
+type NVRStream struct {
+	ID, W, H, MilFr, Kbps, GOP int
+	Codec                      string
+}
+
+// NVRWork is something long at an NVR, under way while Ended is zero.
+type NVRWork struct {
+	What          string
+	Since, Ended  time.Time
+	Camera        string
+	Done, Of      int
+	Fault, Detail string
+}
+
+func (w *NVRWork) running() bool { return w != nil && w.Ended.IsZero() }
+
+// NVRFetch is one of the queue.
+type NVRFetch struct {
+	ID, Camera, Ground string
+	Span               footage.Span
+	State, Reason      string
+	Percent            int
+	Running            bool
+	Bytes              int64
+	Asked, Next, Ended time.Time
+}
+
+// NVRAsk is what an installer states before the first question.
+type NVRAsk struct {
+	Address, RTSP, Pin string
+	Login              site.Login
+}
+
+// NVRLook is how a look goes.
+type NVRLook struct {
+	Address                       string
+	Step                          string // what is asked just now; empty: it is over
+	Fault, Detail                 string
+	Model, Serial, Firmware, Name string
+	Zone                          string
+	Known                         bool // the offset means something
+	Offset                        time.Duration
+	Channels                      []NVRChannel
+	Registered                    string // id of an NVR of the register with this serial number
+}
+
+// NVRChannel is one camera that a look has found.
+type NVRChannel struct {
+	ID      int
+	Name    string
+	Address string
+	Online  *bool
+	Streams []NVRStream
+	Keep    time.Duration
+	KeepOn  bool
+	Track   bool // it is recorded at all
+}
+
+// main is the stream that is recorded, sub the smaller one; ok is false when the NVR does not tell of it.
+func (c NVRChannel) stream(n int) (s NVRStream, ok bool) {
+	for _, s := range c.Streams {
+		if s.ID == c.ID*100+n {
+			return s, true
+		}
+	}
+	return s, false
+}
+
+// NVRPlan is what an installer registers.
+type NVRPlan struct {
+	Name, Place, Installer, Technician, Installed string
+	Cameras                                       []NVRChoice
+}
+
+// NVRChoice is what becomes of one channel. Stream says what is recorded by us: 1 the main stream, 2 the smaller one.
+type NVRChoice struct {
+	Channel int
+	Stream  int
+	Camera  footage.Camera
+}
+
+// NVRDoors is who can get at an NVR's footage past the appliance.
+type NVRDoors struct {
+	Read, Signed, Previous time.Time
+	By                     string
+	NoUsers, NoPorts       bool // the NVR does not tell
+	Doors                  []NVRDoor
+	Sum                    [32]byte
+}
+
+// NVRDoor is one line of the list.
+type NVRDoor struct {
+	Key, Kind, Name, Level string
+	Port                   int
+	Open                   bool
+	Answer, Note           string
+}
+
+// NVRReply is what a person answers about one line.
+type NVRReply struct{ Answer, Note string }
