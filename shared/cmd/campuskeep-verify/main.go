@@ -1,4 +1,4 @@
-// Command campuskeep-verify checks a proof or an exported log without a network and without anything else of
+// Command campuskeep-verify checks a proof, a deletion certificate or an exported log without a network and without anything else of
 // ours. It owns nothing and writes only to its outputs. It must never call a file valid that no key known
 // otherwise has confirmed: what a file says about itself shows only that it is whole.
 package main
@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/packet"
 )
 
 // Exit codes.
@@ -27,7 +28,7 @@ const (
 	exitUnconfirmed = 3 // whole, but no key was given
 )
 
-const usage = `用法 usage: campuskeep-verify [-key <密钥 verifier key>] <proof.txt | log-export>
+const usage = `用法 usage: campuskeep-verify [-key <密钥 verifier key>] <proof.txt | certificate.txt | log-export>
 
   -key  教育局中心或一体机的公钥（“名称+编号+base64”），请从中心或纸质登记上取得，不要取自被验证的文件。
         public key of the centre or of the appliance (name+id+base64), known from the centre or from the printed
@@ -81,6 +82,15 @@ func refuse(w io.Writer, err error) {
 		fmt.Fprintf(w, "拒绝：无法读取文件。\nREFUSED: the file cannot be read.\n%s\n", printable(err.Error()))
 		return
 	}
+	switch {
+	case errors.Is(err, packet.ErrStatement):
+		fmt.Fprintf(w, "拒绝：证明的文字与所附日志条目不符。\nREFUSED: the words of the certificate do not say what its entries say.\n%s\n", printable(err.Error()))
+		return
+	case errors.Is(err, packet.ErrIssue):
+		fmt.Fprint(w, "拒绝：证明的文字（学校、摄像机、日期等）不是一体机签发的那一份。\n"+
+			"REFUSED: the words of the certificate (school, camera, day …) are not those that the appliance issued.\n")
+		return
+	}
 	fmt.Fprintf(w, "拒绝：文件不完整或已被改动。\nREFUSED: the file is not whole, or was changed.\n%s\n", printable(err.Error()))
 }
 
@@ -111,6 +121,17 @@ func check(path string, trusted []ledger.Verifier) (r report, err error) {
 	if err != nil {
 		return r, err
 	}
+	if packet.IsCertificate(text) {
+		c, err := packet.ParseCertificate(text)
+		if err != nil {
+			return r, err
+		}
+		v, err := c.Verify(trusted...)
+		if err != nil {
+			return r, err
+		}
+		return report{certificateText(c, v), v.Trusted}, nil
+	}
 	p, err := ledger.ParseProof(text)
 	if err != nil {
 		return r, err
@@ -124,7 +145,7 @@ func check(path string, trusted []ledger.Verifier) (r report, err error) {
 
 const (
 	exportTitle = "campuskeep log "
-	maxProof    = 8 << 20 // more than ParseProof reads
+	maxProof    = 64 << 20 // more than any of the formats reads
 )
 
 // china is the time the school lives by; the entry itself is in UTC.
@@ -172,6 +193,21 @@ func proofText(v ledger.Verdict) string {
 	}
 	if withheld := len(e.Sealed) - len(v.Parts); withheld > 0 {
 		fmt.Fprintf(&b, "另有 %d 个密封部分未随附。 %d sealed parts are not given along.\n", withheld, withheld)
+	}
+	return b.String()
+}
+
+func certificateText(c packet.Certificate, v packet.CertificateVerdict) string {
+	var b bytes.Buffer
+	headText(&b, v.Head, "这份删除证明", "this certificate")
+	fmt.Fprintf(&b, "签发 issued         第 %d 条 entry %d of the log, %s\n", v.Number, v.Number, stamp(v.Issued))
+	fmt.Fprintf(&b, "所附条目 entries    %d 条，均在已签名的日志中 all of them stand in the signed log\n", v.Entries)
+	if !v.Day.Clean() {
+		fmt.Fprint(&b, "注意：证明本身属实，但其中有未按期或未解释之处，见下文。\nNote: the certificate is true, and tells of something that was not on time or has no explanation; see below.\n")
+	}
+	b.WriteByte('\n')
+	for line := range strings.Lines(string(c.Statement)) {
+		fmt.Fprintln(&b, printable(strings.TrimSuffix(line, "\n")))
 	}
 	return b.String()
 }

@@ -146,3 +146,32 @@ func TestUsageIsExplained(t *testing.T) {
 		t.Errorf("a missing file: code %d", code)
 	}
 }
+
+// The certificate of the golden file, checked as whoever receives it does. Covers F3.
+func TestACertificateIsChecked(t *testing.T) {
+	content, err := os.ReadFile("../../packet/testdata/certificate-1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := verify(t, content, "-key", centre)
+	if code != exitValid || !strings.Contains(out, "VALID: this certificate") || !strings.Contains(out, "All footage of this day is deleted") || !strings.Contains(out, "东大门外") {
+		t.Errorf("with the centre's key: code %d\n%s", code, out)
+	}
+	code, out, _ = verify(t, content)
+	if code != exitUnconfirmed || !strings.Contains(out, "来源未确认") || strings.Contains(out, "有效") {
+		t.Errorf("without a key: code %d\n%s", code, out)
+	}
+	for what, change := range map[string][2]string{
+		"are not those that the appliance issued": {"东大门外", "西大门外"},
+		"is not whole": {`"count":60`, `"count":61`},
+	} {
+		broken := bytes.Replace(content, []byte(change[0]), []byte(change[1]), 1)
+		if code, out, errOut := verify(t, broken, "-key", centre); code != exitRefused || out != "" || !strings.Contains(errOut, what) {
+			t.Errorf("%v: code %d\n%s", change, code, errOut)
+		}
+	}
+	stranger := ledger.VerifierKey(logName, centreKey.Public().(ed25519.PublicKey))
+	if code, _, errOut := verify(t, content, "-key", stranger); code != exitRefused || !strings.Contains(errOut, "the given key has not signed") {
+		t.Errorf("a stranger's key: code %d: %s", code, errOut)
+	}
+}
