@@ -150,6 +150,7 @@ type Register interface {
 // Player gives the bytes of an opened viewing. *playback.Player is one.
 type Player interface {
 	Open(v playback.Viewing) error
+	Touch(id string) error // somebody waits for the footage
 	Playlist(ctx context.Context, id string) ([]byte, error)
 	Init(ctx context.Context, id string, n int) ([]byte, error)
 	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)

@@ -126,6 +126,12 @@ func (s *screen) Open(v playback.Viewing) error {
 	return nil
 }
 
+func (s *screen) Touch(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.has(id)
+}
+
 func (s *screen) has(id string) error {
 	if _, ok := s.open[id]; !ok {
 		return playback.ErrUnknown

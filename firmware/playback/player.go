@@ -145,6 +145,12 @@ func (p *Player) lookup(id string) (*viewing, error) {
 	return v, nil
 }
 
+// Touch notes that somebody still waits for a viewing: its footage is on its way.
+func (p *Player) Touch(id string) error {
+	_, err := p.lookup(id)
+	return err
+}
+
 // Playlist gives the media playlist. Its addresses are relative: init/<n>.mp4 and <segment>/<i>.m4s.
 func (p *Player) Playlist(ctx context.Context, id string) ([]byte, error) {
 	v, err := p.lookup(id)
