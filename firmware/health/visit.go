@@ -96,7 +96,7 @@ func (r *Room) isDue(cam footage.Camera, now time.Duration) bool {
 	if v == nil {
 		h := fnv.New32a()
 		h.Write([]byte(cam.ID)) // a hash never fails
-		v = &visit{cam: cam, next: now + time.Duration(h.Sum32())*r.o.Every/(1<<32)}
+		v = &visit{cam: cam, next: now + r.o.Every/1000*time.Duration(h.Sum32()%1000)}
 		r.visits[cam.ID] = v
 	}
 	if v.cam.Still != cam.Still || v.cam.Pin != cam.Pin { // another address: what was seen there says nothing
