@@ -110,8 +110,11 @@ func RemoveTemp(fsys FS, name string) error {
 }
 
 // Uncached makes the next reads of a file come from the disk: what the kernel's cache remembers may be what it
-// failed to write. It does nothing for a file that is not the machine's.
+// failed to write. A file that is not the machine's does it by a method of this name, or needs it not.
 func Uncached(f File) error {
+	if u, ok := f.(interface{ Uncached() error }); ok {
+		return u.Uncached()
+	}
 	c, ok := f.(syscall.Conn)
 	if !ok {
 		return nil

@@ -90,6 +90,10 @@ func TestFailedSyncAbandonsAndGoesOn(t *testing.T) {
 	if err := put(w, 2, 0); err != nil {
 		t.Fatal(err)
 	}
+	b.flush()
+	if err := put(w, 2, 1); err != nil {
+		t.Fatal(err)
+	}
 	restore := b.disk.Fail(disktest.Rule{Match: syncs, Err: syscall.EIO})
 	if err := b.v.Flush(t.Context()); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("flush: %v", err)
@@ -99,11 +103,11 @@ func TestFailedSyncAbandonsAndGoesOn(t *testing.T) {
 	}
 	b.mustNotBeMendable()
 	restore()
-	if err := put(w, 2, 1); !errors.Is(err, ErrAbandoned) {
+	if err := put(w, 2, 2); !errors.Is(err, ErrAbandoned) {
 		t.Fatalf("fragment of an abandoned segment: %v", err)
 	}
 	again := b.begin(meta("c01", "boot-a", 2))
-	if err := put(again, 2, 1); err != nil {
+	if err := put(again, 2, 2); err != nil {
 		t.Fatal(err)
 	}
 	if err := again.Close(); err != nil {
@@ -116,7 +120,7 @@ func TestFailedSyncAbandonsAndGoesOn(t *testing.T) {
 	if rows := b.rows("c01"); len(rows) != 3 {
 		t.Fatalf("%d rows", len(rows))
 	}
-	if r := b.mend(); len(r.Recovered) != 1 || !r.Recovered[0].Recovered {
+	if r := b.mend(); len(r.Recovered) != 1 || !r.Recovered[0].Recovered || r.Recovered[0].Frags != 1 {
 		t.Fatalf("mended %+v", r)
 	}
 	b.check()

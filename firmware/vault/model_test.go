@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -179,19 +180,28 @@ func TestWhateverHappensToTheDisk(t *testing.T) {
 	})
 }
 
-var modelSteps = []string{"record", "record", "record", "record", "record", "next segment", "next segment", "next day", "sync", "sync", "sync",
-	"fault", "fault", "mended", "delete", "power cut", "stop"}
+var modelSteps = []string{"record", "record", "record", "record", "record", "next segment", "next day", "sync", "sync", "sync", "sync",
+	"fault", "fault", "fault", "mended", "delete", "power cut", "stop"}
 
 func (m *model) fault(rt *rapid.T) {
-	what := rapid.SampledFrom([]string{"create", "write", "write", "sync", "syncfs", "syncfs", "syncdir", "close", "remove", "mkdir", "readdir", "open", "read"}).Draw(rt, "operation")
+	what := rapid.SampledFrom([]string{"create", "write", "write", "sync", "sync", "syncfs", "any sync", "any sync", "syncdir", "close", "remove", "mkdir", "readdir", "open", "read"}).Draw(rt, "operation")
 	where := rapid.SampledFrom([]string{"", "c01", "c02"}).Draw(rt, "camera")
 	if what == "syncfs" {
 		where = ""
 	}
-	m.faults = append(m.faults, m.b.disk.Fail(disktest.Rule{Match: disktest.Match(what, where),
-		After: rapid.IntRange(0, 3).Draw(rt, "after"), Times: rapid.IntRange(0, 4).Draw(rt, "times"),
+	match := disktest.Match(what, where)
+	if what == "any sync" { // of the file system, because of this camera's bytes
+		match = func(o disktest.Op) bool {
+			return o.What == "syncfs" || o.What == "sync" && strings.HasPrefix(o.Name, where)
+		}
+	}
+	after, times := rapid.IntRange(0, 3).Draw(rt, "after"), rapid.IntRange(0, 4).Draw(rt, "times")
+	if what == "any sync" {
+		after, times = 0, 0
+	}
+	m.faults = append(m.faults, m.b.disk.Fail(disktest.Rule{Match: match, After: after, Times: times,
 		Err:  rapid.SampledFrom([]error{syscall.EIO, syscall.ENOSPC, syscall.EROFS}).Draw(rt, "error"),
-		Done: what != "create" && what != "open" && rapid.Bool().Draw(rt, "done all the same")}))
+		Done: what != "create" && what != "open" && what != "any sync" && rapid.Bool().Draw(rt, "done all the same")}))
 }
 
 // delete takes the oldest segments of a camera away, as retention does.

@@ -243,10 +243,6 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 			err = cerr
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return s, err
-	}
 	v.mu.Lock()
 	_, orphan := v.orphans[file]
 	v.mu.Unlock()
@@ -254,6 +250,10 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 		if err := disk.Uncached(f); err != nil {
 			return s, err
 		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return s, err
 	}
 	key := v.keyFor(id)
 	r, err := packet.Open(f, info.Size(), key)

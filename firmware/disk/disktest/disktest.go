@@ -47,6 +47,7 @@ type Disk struct {
 type state struct {
 	nameDurable bool
 	durable     int64 // bytes that survive
+	rotten      bool  // a sync of it failed: what is not durable is lost for good, though the cache still shows it
 }
 
 type undo struct{ name, shadow string }
@@ -145,6 +146,8 @@ func (d *Disk) PowerCut(t testing.TB, rnd *rand.Rand) {
 		switch {
 		case !s.nameDurable && lost():
 			must(t, os.Remove(full))
+		case s.rotten:
+			must(t, os.Truncate(full, min(s.durable, info.Size())))
 		case info.Size() > s.durable && lost():
 			keep := s.durable
 			if rnd != nil {
@@ -292,14 +295,34 @@ func (d *Disk) SyncDir(name string) error {
 	})
 }
 
+// SyncFS that fails loses the bytes of the files that a rule for "sync" matches, as the kernel does: it drops the
+// pages that it could not write, and the next sync says that all is well.
 func (d *Disk) SyncFS() error {
-	return d.do("syncfs", ".", func() error {
+	synced := false
+	err := d.do("syncfs", ".", func() error {
+		synced = true
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		clear(d.files)
+		for name, s := range d.files {
+			if s.rotten {
+				s.nameDurable = true
+			} else {
+				delete(d.files, name)
+			}
+		}
 		d.undo = nil
 		return nil
 	})
+	if err != nil && !synced {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for name, s := range d.files {
+			for _, r := range d.rules {
+				s.rotten = s.rotten || r.Match(Op{"sync", name})
+			}
+		}
+	}
+	return err
 }
 
 // dir is an open directory; what happens in it happens on the disk.
@@ -373,17 +396,38 @@ func (f *file) ReadAt(b []byte, off int64) (n int, err error) {
 }
 
 func (f *file) Sync() error {
+	synced := false
+	defer func() {
+		f.d.mu.Lock()
+		defer f.d.mu.Unlock()
+		if s := f.d.files[f.name]; s != nil && !synced {
+			s.rotten = true
+		}
+	}()
 	return f.d.do("sync", f.name, func() error {
+		synced = true
 		info, err := f.File.Stat()
 		if err != nil {
 			return err
 		}
 		f.d.mu.Lock()
 		defer f.d.mu.Unlock()
-		if s := f.d.files[f.name]; s != nil && s.nameDurable {
+		if s := f.d.files[f.name]; s != nil && !s.rotten && s.nameDurable {
 			delete(f.d.files, f.name)
-		} else if s != nil {
+		} else if s != nil && !s.rotten {
 			s.durable = info.Size()
+		}
+		return nil
+	})
+}
+
+// Uncached shows what the disk holds instead of what was written to it, see disk.Uncached.
+func (f *file) Uncached() error {
+	return f.d.do("uncached", f.name, func() error {
+		f.d.mu.Lock()
+		defer f.d.mu.Unlock()
+		if s := f.d.files[f.name]; s != nil && s.rotten {
+			return os.Truncate(filepath.Join(f.d.dir, f.name), s.durable)
 		}
 		return nil
 	})
