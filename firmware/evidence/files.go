@@ -19,9 +19,10 @@ import (
 // files is the index in memory of what the tables hold. Rows are sealed one by one, so lists and permissions
 // would otherwise unseal the whole register at every request.
 type files struct {
-	mu    sync.RWMutex
-	apps  map[string]filed
-	holds map[string]footage.Hold
+	mu        sync.RWMutex
+	apps      map[string]filed
+	holds     map[string]footage.Hold // with those that two people let go, until their application is over
+	proposals map[string]Proposal     // by hold
 }
 
 type filed struct {
@@ -29,7 +30,9 @@ type filed struct {
 	rev uint64
 }
 
-func (f *files) open() { f.apps, f.holds = map[string]filed{}, map[string]footage.Hold{} }
+func (f *files) open() {
+	f.apps, f.holds, f.proposals = map[string]filed{}, map[string]footage.Hold{}, map[string]Proposal{}
+}
 
 func (f *files) get(id string) (filed, bool) {
 	f.mu.RLock()
@@ -97,7 +100,8 @@ func (e *Office) Grants(person string, at time.Time) []account.Grant {
 func (e *Office) Holds() []footage.Hold {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
-	return slices.SortedFunc(maps.Values(e.files.holds), func(a, b footage.Hold) int { return strings.Compare(a.ID, b.ID) })
+	list := slices.SortedFunc(maps.Values(e.files.holds), func(a, b footage.Hold) int { return strings.Compare(a.ID, b.ID) })
+	return slices.DeleteFunc(list, func(h footage.Hold) bool { return !h.Released.IsZero() })
 }
 
 // HoldsIn reads the holds inside a transaction: what deletion checks again in the commit of its watermark.
@@ -134,10 +138,19 @@ func (e *Office) commit(ctx context.Context, s step) (register.Application, erro
 		}
 	}
 	had := e.holdsOf(s.after.ID)
+	var fresh []footage.Hold
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		h := want[id]
-		if old, ok := had[id]; ok && same(old, h) {
+		old, ok := had[id]
+		if ok && !old.Released.IsZero() { // two people let it go: no later step brings it back
+			want[id] = old
 			continue
+		}
+		if ok && same(old, h) {
+			continue
+		}
+		if !ok {
+			fresh = append(fresh, h)
 		}
 		c.Puts = append(c.Puts, holds.Put(id, h))
 		c.Entries = append(c.Entries, s.draft("hold.registered", h.ID, holdData{h.ID, h.Cameras, h.Span.From.UTC(), h.Span.To.UTC(), h.Until.UTC(), h.Reason}))
@@ -146,9 +159,15 @@ func (e *Office) commit(ctx context.Context, s step) (register.Application, erro
 	for _, id := range slices.Sorted(maps.Keys(had)) {
 		if _, ok := want[id]; !ok {
 			gone = append(gone, id)
-			c.Deletes = append(c.Deletes, holds.Delete(id))
+			c.Deletes = append(c.Deletes, holds.Delete(id), proposals.Delete(id))
+			if !had[id].Released.IsZero() {
+				continue // its end is in the log
+			}
 			c.Entries = append(c.Entries, s.draft("hold.released", id, holdEnd{id, s.release}))
 		}
+	}
+	if len(fresh) > 0 {
+		c.Check = func(tx store.Tx) error { return e.inTime(tx, s.after, fresh) }
 	}
 	receipt, err := e.o.Store.Commit(ctx, c)
 	if err != nil {
@@ -160,6 +179,7 @@ func (e *Office) commit(ctx context.Context, s step) (register.Application, erro
 	maps.Copy(e.files.holds, want)
 	for _, id := range gone {
 		delete(e.files.holds, id)
+		delete(e.files.proposals, id)
 	}
 	e.stir()
 	return s.after, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/register"
 )
@@ -14,6 +15,7 @@ type Offer struct {
 	Want   int // index of the line
 	Camera footage.Camera
 	register.Availability
+	TooLate []footage.Span // already condemned: no hold can keep it
 }
 
 // Places are where applicants can ask for footage, in the order of the camera register.
@@ -43,7 +45,15 @@ func (e *Office) Available(ctx context.Context, wanted []register.Want) ([]Offer
 			if err != nil {
 				return nil, fmt.Errorf("look up footage of camera %s: %w", c.ID, err)
 			}
-			out = append(out, Offer{i, c, register.Available(c, w.Span, segments, held, now, answer)})
+			var late []footage.Span
+			err = e.o.Store.View(func(tx store.Tx) error {
+				late, err = tooLate(tx, c.ID, w.Span, held, now)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, Offer{i, c, register.Available(c, w.Span, segments, held, now, answer), late})
 		}
 	}
 	return out, nil

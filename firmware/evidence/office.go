@@ -1,7 +1,7 @@
 // Package evidence is the register of footage use at work: applications with their holds and decisions, the
 // viewings that they or a duty allow, and the refusals.
 //
-// It owns the tables "applications" (sealed), "holds", "viewings" and "numbers", and an index of them in memory.
+// It owns the tables "applications" (sealed), "holds", "hold_proposals" (sealed), "viewings", "shifts" and "numbers", and an index of them in memory.
 // Every step is one store.Change of state, holds and entries; footage is opened only after its access entry
 // is durable. It must never change a state that register.Next does not, and never let an act pass that
 // account.May refuses.
@@ -65,7 +65,9 @@ type Office struct {
 	desk  sync.Mutex // one step of the register at a time: numbers and caps are counted under it
 	watch watch      // viewings and incidents
 	no    refusals
-	kept  chan struct{} // a hold or an approval has changed: something may have to be fetched
+
+	roster roster        // of the control room
+	kept   chan struct{} // a hold or an approval has changed: something may have to be fetched
 }
 
 // Open reads the register. It starts nothing and writes nothing: what the last run left open is closed by Run.
@@ -93,13 +95,22 @@ func Open(o Options) (*Office, error) {
 			}
 			e.files.holds[key] = row.Value
 		}
+		for key, row := range proposals.Rows(tx, "") {
+			if errors.Is(row.Err, store.ErrErased) {
+				continue
+			}
+			if row.Err != nil {
+				return fmt.Errorf("proposal to release hold %s: %w", key, row.Err)
+			}
+			e.files.proposals[key] = row.Value
+		}
 		for key, row := range viewings.Rows(tx, "") {
 			if row.Err != nil {
 				return fmt.Errorf("viewing %s: %w", key, row.Err)
 			}
 			e.watch.left[key] = row.Value
 		}
-		return nil
+		return e.roster.read(tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the register of footage use: %w", err)
@@ -121,6 +132,9 @@ func (e *Office) Run(ctx context.Context) error {
 		}
 		if err := e.passTime(ctx); err != nil && ctx.Err() == nil {
 			e.o.Log.Error("deadlines of the register of footage use were not recorded", "error", err)
+		}
+		if err := e.passShifts(ctx); err != nil && ctx.Err() == nil {
+			e.o.Log.Error("a shift that is over by its length was not ended in the log", "error", err)
 		}
 		if err := e.summarise(ctx); err != nil && ctx.Err() == nil {
 			e.o.Log.Error("summary of refused attempts was not recorded", "error", err)
@@ -164,7 +178,7 @@ func (e *Office) cameraIDs(place string) []string {
 func (e *Office) Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error) {
 	now := e.o.Clock.Now().Wall
 	actor := by.Actor
-	actor.Grants = e.Grants(by.ID, now)
+	actor.Grants, actor.OnShift = e.Grants(by.ID, now), e.OnShift(by.ID)
 	d := account.May(actor, action, subject, now)
 	if d.Allowed {
 		return d, nil

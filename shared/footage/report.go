@@ -125,7 +125,7 @@ func TimeOf(b Binding, policies []PolicyAt, excuses []Excuse, holds []Kept, brea
 			if !slices.Contains(t.Causes, x.Cause) {
 				t.Causes = append(t.Causes, x.Cause)
 			}
-			open = without(open, Span{x.Span.From, x.Span.To.Add(CatchUp)})
+			open = Without(open, Span{x.Span.From, x.Span.To.Add(CatchUp)})
 		}
 		for _, s := range open {
 			t.Unexplained += s.Duration()
@@ -138,8 +138,8 @@ func TimeOf(b Binding, policies []PolicyAt, excuses []Excuse, holds []Kept, brea
 	return t
 }
 
-// without cuts a span out of others.
-func without(spans []Span, cut Span) []Span {
+// Without cuts a span out of others.
+func Without(spans []Span, cut Span) []Span {
 	var out []Span
 	for _, s := range spans {
 		if !s.Overlaps(cut) {
@@ -328,7 +328,7 @@ func (r *MonthReport) cover(span Span) {
 		}
 		spans := []Span{{b.First, b.Last}}
 		for _, g := range r.Gaps {
-			spans = without(spans, g.Span)
+			spans = Without(spans, g.Span)
 		}
 		for _, s := range spans {
 			segments = append(segments, Placed{Span: s, Anchored: true})
