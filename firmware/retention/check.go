@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"campuskeep/firmware/vault"
@@ -69,15 +70,24 @@ func (r *Retention) checkCeiling(s state, report func(vault.Finding)) error {
 	return nil
 }
 
-// checkFloor reads the ledger for deletions that came too early.
+// floors is what the ledger says about one camera: how long it was to be kept at each time, and what was entered to
+// go early.
+type floors struct {
+	since    []policySince
+	breaches []footage.Span // united where they touch
+}
+
+type policySince struct {
+	at   time.Time
+	days int
+}
+
+var aboutFloors = []ledger.Kind{"camera.registered", "camera.changed", "footage.breach", "footage.deleted"}
+
+// checkFloor reads the ledger for deletions that came too early. The order of entries counts: a breach excuses only
+// what goes after it.
 func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) error {
-	breaches := map[string][]footage.Span{}
-	type deletion struct {
-		seq    uint64
-		camera string
-		span   footage.Span
-	}
-	var early []deletion
+	cameras := map[string]*floors{}
 	for e, err := range r.o.Store.Entries(0, r.o.Store.Size()) {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -85,36 +95,85 @@ func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) 
 		if err != nil {
 			continue // I1 reports damaged leaves
 		}
+		if !slices.Contains(aboutFloors, e.Kind) {
+			continue
+		}
+		f := cameras[e.Subject]
+		if f == nil {
+			f = &floors{}
+			cameras[e.Subject] = f
+		}
 		switch e.Kind {
+		case "camera.registered", "camera.changed":
+			var d struct{ Days int }
+			if json.Unmarshal(e.Data, &d) == nil && d.Days > 0 {
+				f.since = append(f.since, policySince{e.At, d.Days})
+			}
 		case "footage.breach":
 			var d struct{ From, To time.Time }
 			if json.Unmarshal(e.Data, &d) == nil {
-				breaches[e.Subject] = append(breaches[e.Subject], footage.Span{From: d.From, To: d.To})
+				f.breaches = unite(f.breaches, footage.Span{From: d.From, To: d.To})
 			}
 		case "footage.deleted":
 			var d struct{ First, Last time.Time }
 			if err := json.Unmarshal(e.Data, &d); err != nil {
 				return fmt.Errorf("entry %d: %w", e.Seq, err)
 			}
-			if tooEarly(e, d.Last) {
-				early = append(early, deletion{e.Seq, e.Subject, footage.Span{From: d.First, To: d.Last}})
+			if f.tooEarly(e, d.Last) && !f.excused(footage.Span{From: d.First, To: d.Last}) {
+				report(vault.Finding{Invariant: "I4", What: "deleted before its floor without a breach", Where: fmt.Sprintf("ledger entry %d, camera %s", e.Seq, e.Subject)})
 			}
-		}
-	}
-	for _, d := range early {
-		excused := false
-		for _, b := range breaches[d.camera] {
-			excused = excused || !b.From.After(d.span.From) && !b.To.Before(d.span.To)
-		}
-		if !excused {
-			report(vault.Finding{Invariant: "I4", What: "deleted before its floor without a breach", Where: fmt.Sprintf("ledger entry %d, camera %s", d.seq, d.camera)})
 		}
 	}
 	return nil
 }
 
-// tooEarly says whether a deletion entry was made before the floor of every policy, or without a trusted clock.
-func tooEarly(e ledger.Entry, last time.Time) bool {
-	floor := footage.Policy{Days: footage.MinDays}
-	return e.Clock.State != clock.Trusted || e.At.Sub(last) < floor.Keep()
+func unite(list []footage.Span, s footage.Span) []footage.Span {
+	var out []footage.Span
+	for _, x := range list {
+		if x.To.Before(s.From) || s.To.Before(x.From) {
+			out = append(out, x)
+			continue
+		}
+		if x.From.Before(s.From) {
+			s.From = x.From
+		}
+		if x.To.After(s.To) {
+			s.To = x.To
+		}
+	}
+	return append(out, s)
+}
+
+func (f *floors) excused(s footage.Span) bool {
+	for _, b := range f.breaches {
+		if !b.From.After(s.From) && !b.To.Before(s.To) {
+			return true
+		}
+	}
+	return false
+}
+
+// tooEarly says whether a deletion entry was made before its floor, or without a trusted clock. Footage may have been
+// condemned under any policy that was in force from the floor of them all up to the entry: what is condemned stays
+// so when the policy is raised later.
+func (f *floors) tooEarly(e ledger.Entry, last time.Time) bool {
+	age := func(at time.Time, days int) bool {
+		return at.Sub(last) >= footage.Policy{Days: max(days, footage.MinDays)}.Keep()
+	}
+	switch {
+	case e.Clock.State != clock.Trusted:
+		return true
+	case len(f.since) == 0:
+		return !age(e.At, footage.MinDays)
+	}
+	for i, p := range f.since {
+		until := e.At
+		if i+1 < len(f.since) && f.since[i+1].at.Before(until) {
+			until = f.since[i+1].at
+		}
+		if age(until, p.days) {
+			return false
+		}
+	}
+	return true
 }

@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/disk/disktest"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
 	"campuskeep/shared/packet"
 )
 
@@ -247,23 +248,80 @@ func TestReconcileTellsWhatIsMissing(t *testing.T) {
 	}
 }
 
-// I4: a deletion before its floor is found in the ledger, unless a breach explains it.
+// Covers F3: I4: a deletion before its floor is found in the ledger, unless a breach was entered before it.
 func TestCheckFindsEarlyDeletion(t *testing.T) {
 	h := newHouse(t)
-	g := &hourGroup{hour: morning}
-	g.add(footage.Segment{Camera: "c01"}, morning, morning.Add(time.Hour))
-	early := g.data()
-	early["assurance"] = "best_effort"
+	breach := func(from, to time.Time) {
+		_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.breach", "c01", map[string]any{"reason": "disk_full", "from": from, "to": to}))})
+		h.must(err)
+	}
+	gone := func(hours int) {
+		g := &hourGroup{hour: morning}
+		g.add(footage.Segment{Camera: "c01", Day: "2026-03-02"}, morning, morning.Add(time.Duration(hours)*time.Hour))
+		early := g.data()
+		early["assurance"] = "best_effort"
+		_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.deleted", "c01", early))})
+		h.must(err)
+	}
 	h.clock.advance(29 * day)
-	_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.deleted", "c01", early))})
-	h.must(err)
+	breach(morning, morning.Add(time.Hour))
+	breach(morning.Add(time.Hour), morning.Add(2*time.Hour))
+	gone(2) // across both
+	h.check()
+	gone(3)
 	if f := h.findings(); len(f) != 1 || f[0].Invariant != "I4" {
 		t.Fatalf("findings %+v", f)
 	}
-	_, err = h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.breach", "c01",
-		map[string]any{"reason": "disk_full", "from": morning, "to": morning.Add(2 * time.Hour)}))})
-	h.must(err)
-	h.check()
+	breach(morning, morning.Add(4*time.Hour)) // too late to excuse it
+	if f := h.findings(); len(f) != 1 {
+		t.Fatalf("findings %+v", f)
+	}
+}
+
+// I4: the floor is that of the camera, as its policy stood when the footage could have been condemned.
+func TestCheckKnowsThePolicyOfEachTime(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		before, after  int // days of the policy
+		change, delete int // day
+		fine           bool
+	}{
+		{"a key site at thirty-one days", 90, 90, 5, 31, false},
+		{"a key site at its days", 90, 90, 5, 91, true},
+		{"lowered before", 90, 30, 20, 31, true},
+		{"lowered after", 90, 30, 40, 41, true},
+		{"deleted, then lowered", 90, 30, 40, 39, false},
+		{"raised before it was due", 30, 90, 20, 31, false},
+		{"raised after it was due, and only then unlinked", 30, 90, 35, 36, true},
+	} {
+		h := newHouse(t)
+		enter := func(d ledger.Draft) {
+			_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(d)})
+			h.must(err)
+		}
+		at := func(n int) { h.clock.advance(morning.Add(time.Duration(n)*day + time.Hour).Sub(h.clock.Now().Wall)) }
+		enter(draft("camera.registered", "c07", map[string]any{"custody": "vault", "area": "gate", "days": c.before}))
+		change := func() {
+			at(c.change)
+			enter(draft("camera.changed", "c07", map[string]any{"what": []string{"policy"}, "days": c.after}))
+		}
+		if c.change < c.delete {
+			change()
+		}
+		at(c.delete)
+		g := &hourGroup{hour: morning}
+		g.add(footage.Segment{Camera: "c07", Day: "2026-03-02"}, morning, morning.Add(time.Minute))
+		data := g.data()
+		data["assurance"] = "best_effort"
+		enter(draft("footage.deleted", "c07", data))
+		if c.change >= c.delete {
+			change()
+		}
+		if f := h.findings(); (len(f) == 0) != c.fine {
+			t.Errorf("%s: %+v", c.name, f)
+		}
+		h.close(true)
+	}
 }
 
 // A camera whose directory cannot be read keeps nothing of the others from going.

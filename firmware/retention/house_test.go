@@ -95,6 +95,8 @@ type house struct {
 	r       *Retention
 	cameras []footage.Camera
 	plain   bool // the plain disk, for benchmarks
+	small   *smallDisk
+	full    footage.WhenFull
 	stop    context.CancelFunc
 	ended   sync.WaitGroup
 }
@@ -133,10 +135,15 @@ func (h *house) open() {
 		fsys, err = disk.Real(filepath.Join(h.dir, "vault"))
 		h.must(err)
 	}
+	if h.small != nil {
+		h.small.FS = fsys
+		fsys = h.small
+	}
 	h.vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(h.dir, "index.db"), Keys: h.keys, Holds: h.root, SyncEvery: time.Hour})
 	h.must(err)
 	h.r = New(Options{Store: h.store, Vault: h.vault, Cameras: func() []footage.Camera { return h.cameras }, Holds: holdsIn,
-		Clock: h.clock, Anchors: h.clock.Anchors, Assurance: func() string { a, _ := h.root.Label(); return a }})
+		Clock: h.clock, Anchors: h.clock.Anchors, Assurance: func() string { a, _ := h.root.Label(); return a },
+		WhenFull: func() footage.WhenFull { return h.full }})
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	h.ended.Go(func() {
@@ -265,6 +272,10 @@ type data struct {
 	Reason, Ring    string
 	Keys            []string
 	Assurance, File string
+	Code            string
+	On              bool
+	FullInH         int64 `json:"full_in_h"`
+	Capacity        int64
 }
 
 func (h *house) entries(kind ledger.Kind) (out []data) {

@@ -138,6 +138,7 @@ func (r *Retention) Review(ctx context.Context) error {
 	out.Used += held
 	free, total, err := r.o.Vault.Free()
 	if err != nil {
+		out.Known = false
 		r.publish(out, cameras, loads, demands, rows)
 		return errors.Join(fmt.Errorf("ask the disk for its room: %w", err), r.unknown(ctx))
 	}
@@ -230,7 +231,7 @@ func rates(c footage.Camera, g giving, f figures) load {
 	if c.Sub == "" {
 		l.sub = 0
 	} else if g.Sub == 0 && g.Stream == footage.StreamMain {
-		l.sub = min(l.sub, l.main)
+		l.sub = footage.SubOf(l.main)
 	}
 	return l
 }

@@ -23,10 +23,14 @@ func Estimate(c Camera) (main, sub int64) {
 		main = perDay(int64(c.Kbps) * 1000)
 	}
 	if c.Sub != "" {
-		sub = min(perDay(SubEstimate), main)
+		sub = SubOf(main)
 	}
 	return main, sub
 }
+
+// SubOf is what a sub-stream is reckoned with until it was recorded: its estimate, and at most a quarter of a main
+// stream of so many bytes a day.
+func SubOf(main int64) int64 { return min(perDay(SubEstimate), main/4) }
 
 // Reserve is the part of a disk that footage leaves free: the ledger and the index go on growing when the disk
 // is full, and a file system without room is slow. 2 %, at least 1 GiB and at most 20 GiB; of a disk too small
@@ -141,13 +145,14 @@ const (
 )
 
 // The pace of giving way. Thinning begins days before the disk is full, because then few cameras thinned for
-// long are enough; stopping only when a day is left. What gave way comes back when the disk would stay below a
-// part of its capacity, and not before a time has passed, so that it does not flap.
+// long are enough; stopping only when a day is left. A thinned camera comes back when the disk would stay below a
+// part of its capacity, a stopped one when there is room for days; neither before a time has passed, so that
+// nothing flaps.
 const (
 	ThinLead  = 10.0 // days
 	StopLead  = 1.0
-	thinBack  = 90 // percent of the capacity
-	stopBack  = 95
+	thinBack  = 90  // percent of the capacity
+	stopBack  = 3.0 // days that a camera can record before it would have to stop again
 	ThinStays = 24 * time.Hour
 	StopStays = time.Hour
 )
@@ -169,15 +174,24 @@ func Thin(room Room, list []Demand, full WhenFull) map[string]Stream {
 		}
 	}
 	now := Foresee(room, room.Capacity, list, to)
-	if now.Full < 0 {
-		relax(room, list, to)
-		return to
-	}
-	if now.Full <= ThinLead || tooLateToWait(room, list, to) {
+	switch {
+	case now.Full < 0:
+		if full != Stop || !slices.ContainsFunc(list, func(d Demand) bool { return to[d.Camera] == StreamNone }) {
+			relax(room, list, to, StreamSub) // recording comes before resolution
+		}
+	case now.Full <= ThinLead || tooLateToWait(room, list, to):
 		lower(room, room.Capacity, list, to, func(d Demand) (Stream, bool) { return StreamSub, d.sub() && to[d.Camera] == StreamMain })
 	}
-	if hard := Foresee(room, room.Hard, list, to); full == Stop && hard.Full >= 0 && hard.Full <= StopLead {
-		lower(room, room.Hard, list, to, func(d Demand) (Stream, bool) { return StreamNone, to[d.Camera] != StreamNone })
+	hard := Foresee(room, room.Hard, list, to)
+	switch {
+	case full != Stop:
+	case hard.Full < 0 || hard.Full > stopBack:
+		relax(room, list, to, StreamNone)
+	case hard.Full <= StopLead:
+		top := topmost(list, to) // goes on until the disk is really full
+		lower(room, room.Hard, list, to, func(d Demand) (Stream, bool) {
+			return StreamNone, d.Rate(to[d.Camera]) > 0 && (d.Camera != top || hard.Full == 0)
+		})
 	}
 	return to
 }
@@ -199,6 +213,16 @@ func (d Demand) back() Stream {
 		return StreamSub
 	}
 	return StreamMain
+}
+
+// topmost is the camera of the highest priority that writes anything.
+func topmost(list []Demand, to map[string]Stream) (top string) {
+	for _, d := range list {
+		if d.Rate(to[d.Camera]) > 0 {
+			top = d.Camera
+		}
+	}
+	return top
 }
 
 // lower takes cameras down one after another until the prospect stays within the limit.
@@ -224,27 +248,23 @@ func tooLateToWait(room Room, list []Demand, to map[string]Stream) bool {
 	return Foresee(room, room.Capacity, list, all).Peak > room.Capacity*thinBack/100
 }
 
-// relax brings back one step, the highest priority first: recording before resolution.
-func relax(room Room, list []Demand, to map[string]Stream) {
-	for _, step := range []struct {
-		from    Stream
-		stays   time.Duration
-		percent int64
-	}{{StreamNone, StopStays, stopBack}, {StreamSub, ThinStays, thinBack}} {
-		for _, d := range slices.Backward(list) {
-			if to[d.Camera] != step.from || d.Now != step.from {
-				continue
-			}
-			if d.For < step.stays {
-				return
-			}
-			if to[d.Camera] = StreamMain; step.from == StreamNone {
-				to[d.Camera] = d.back()
-			}
-			if Foresee(room, room.Capacity, list, to).Peak > room.Capacity*step.percent/100 {
-				to[d.Camera] = step.from
+// relax brings back one camera, the highest priority first, and says nothing of the others: one step, then look again.
+func relax(room Room, list []Demand, to map[string]Stream, from Stream) {
+	for _, d := range slices.Backward(list) {
+		if to[d.Camera] != from || d.Now != from {
+			continue
+		}
+		if from == StreamSub {
+			to[d.Camera] = StreamMain
+			if d.For < ThinStays || Foresee(room, room.Capacity, list, to).Peak > room.Capacity*thinBack/100 {
+				to[d.Camera] = from
 			}
 			return
 		}
+		to[d.Camera] = d.back()
+		if p := Foresee(room, room.Hard, list, to); d.For < StopStays || p.Full >= 0 && p.Full < stopBack {
+			to[d.Camera] = from
+		}
+		return
 	}
 }

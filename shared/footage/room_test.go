@@ -225,7 +225,7 @@ func TestRoomCountsWhatElseLiesOnTheDisk(t *testing.T) {
 	if main != 43_200*mb || sub != 0 {
 		t.Errorf("estimate %d, %d", main, sub)
 	}
-	if main, sub = Estimate(Camera{Kbps: 1000, Sub: "rtsp://c/sub"}); main != 10_800*mb || sub != 5_529_600_000 {
+	if main, sub = Estimate(Camera{Kbps: 1000, Sub: "rtsp://c/sub"}); main != 10_800*mb || sub != 2_700*mb {
 		t.Errorf("estimate %d, %d", main, sub)
 	}
 }
