@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,27 +31,45 @@ type Options struct {
 	FPS      int
 	Zone     *time.Location // of the clock in the picture; China's when nil
 	Loop     [][][]byte     // ready-made access units, served for ever instead of live pictures
+	Sound    string         // codec of the sound beside the pictures: "aac", "latm", "opus", "alaw", "ulaw"; none when empty
+	Wrap     bool           // the RTP time passes its end after two seconds
+	Reports  Reports        // what RTCP sender reports say
 }
+
+// Reports are the ways of a camera with RTCP sender reports, which tell its clock.
+type Reports uint8
+
+// The ways of cameras.
+const (
+	TrueReports Reports = iota
+	NoReports           // none are sent
+	WildReports         // each says another time
+)
 
 // Camera is one running camera. All methods may be called from any goroutine.
 type Camera struct {
 	o      Options
+	sound  scene.Sound // what it sends again and again
 	cancel context.CancelFunc
 	ended  chan struct{}
 
-	mu       sync.Mutex
-	front    *front // nil while it is down
-	address  string // kept over a restart
-	coding   scene.Coding
-	recode   bool
-	stalled  bool
-	password string
-	step     time.Duration // how wrong the clock is
-	garbage  int           // packets of nonsense to send
-	lose     int           // every n-th packet is lost
-	counter  uint32        // of the last picture taken
-	params   [][]byte      // the last access unit with parameter sets
-	err      error
+	mu        sync.Mutex
+	front     *front // nil while it is down
+	address   string // kept over a restart
+	coding    scene.Coding
+	recode    bool
+	stalled   bool
+	password  string
+	step      time.Duration // how wrong the clock is
+	garbage   int           // packets of nonsense to send
+	lose      int           // every n-th packet is lost
+	counter   uint32        // of the last picture taken
+	refuse    int           // so many more requests are answered as if the password were wrong
+	elsewhere string        // where to send whoever asks
+	reorder   int           // every n-th packet changes places with the next one
+	mouth     mouth         // misbehaviour of the sound
+	params    [][]byte      // the last access unit with parameter sets
+	err       error
 }
 
 // Start opens the camera and returns when it can be connected to. It runs until ctx ends or Close.
@@ -71,6 +90,13 @@ func Start(ctx context.Context, o Options) (*Camera, error) {
 		if hasParams(au, o.Coding.Codec == "h265") {
 			c.params = au
 			break
+		}
+	}
+	if o.Sound != "" {
+		var err error
+		if c.sound, err = scene.NewSound(ctx, strings.Replace(o.Sound, "latm", "aac", 1)); err != nil {
+			cancel()
+			return nil, err
 		}
 	}
 	ready := make(chan struct{})
@@ -142,6 +168,27 @@ func (c *Camera) Lose(every int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lose = every
+}
+
+// Reorder makes every n-th packet change places with the next one; 0 none.
+func (c *Camera) Reorder(every int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reorder = every
+}
+
+// Refuse answers the next n requests for a description as if the password were wrong.
+func (c *Camera) Refuse(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuse = n
+}
+
+// Redirect sends whoever asks for a description to another address; an empty one ends it.
+func (c *Camera) Redirect(to string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.elsewhere = to
 }
 
 // SetPassword changes what the camera asks for from the next connection on.

@@ -50,6 +50,7 @@ func (c *Camera) run(ctx context.Context, ready chan struct{}) {
 
 // loop serves ready-made access units at the frame rate.
 func (c *Camera) loop(ctx context.Context) {
+	c.born()
 	tick := time.NewTicker(time.Second / time.Duration(c.o.FPS))
 	defer tick.Stop()
 	for n := uint32(0); ; n++ {
@@ -57,6 +58,7 @@ func (c *Camera) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case at := <-tick.C:
+			c.speak(at)
 			c.send(c.o.Loop[int(n)%len(c.o.Loop)], shot{n, at})
 		}
 	}
@@ -69,7 +71,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 		view   *scene.Scene
 		shots  chan shot // those inside the encoder, in order
 		period = time.Second / time.Duration(c.o.FPS)
-		start  = time.Now()
+		start  = c.born()
 		timer  = time.NewTimer(0)
 		seen   bool
 	)
@@ -92,6 +94,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 			return nil
 		case <-timer.C:
 		}
+		c.speak(time.Now())
 		c.mu.Lock()
 		c.counter = n
 		stalled, recode, coding, step := c.stalled, c.recode, c.coding, c.step

@@ -1,9 +1,11 @@
 package camera
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,15 +20,18 @@ import (
 
 // front is the RTSP side of a camera from switching on to switching off.
 type front struct {
-	c      *Camera
-	server *gortsplib.Server
-	stream *gortsplib.ServerStream
-	media  *description.Media
-	h264   *format.H264
-	h265   *format.H265
-	encode func(au [][]byte) ([]*rtp.Packet, error)
-	base   uint32 // RTP time of picture 0
-	sent   int
+	c         *Camera
+	server    *gortsplib.Server
+	stream    *gortsplib.ServerStream
+	media     *description.Media
+	ear       *description.Media // of the sound; nil when there is none
+	h264      *format.H264
+	h265      *format.H265
+	encode    func(au [][]byte) ([]*rtp.Packet, error)
+	base      uint32 // RTP time of picture 0
+	soundBase uint32
+	sent      int
+	held      *rtp.Packet // waits for the next one, to follow it
 
 	mu    sync.Mutex
 	conns map[*gortsplib.ServerConn]struct{}
@@ -34,15 +39,25 @@ type front struct {
 
 // newFront listens; the caller holds c.mu.
 func newFront(c *Camera) (*front, error) {
-	f := &front{c: c, base: rand.Uint32(), conns: map[*gortsplib.ServerConn]struct{}{}}
+	f := &front{c: c, base: rand.Uint32(), soundBase: rand.Uint32(), conns: map[*gortsplib.ServerConn]struct{}{}}
 	if err := f.describe(); err != nil {
 		return nil, err
+	}
+	if c.o.Wrap {
+		f.base = -uint32(c.counter*uint32(90000/c.o.FPS)) - 2*90000
+		f.soundBase = -uint32(2 * c.sound.Rate)
+	}
+	medias := []*description.Media{f.media}
+	if c.sound.Pieces != nil {
+		f.describeSound()
+		medias = append(medias, f.ear)
 	}
 	var err error
 	for range 20 { // a pair of UDP ports has to be guessed
 		f.server = &gortsplib.Server{
 			Handler: f, RTSPAddress: c.address, TLSConfig: c.o.TLS, WriteQueueSize: 1024,
-			AuthMethods: []auth.VerifyMethod{auth.VerifyMethodDigestMD5},
+			DisableRTCPSenderReports: c.o.Reports == NoReports,
+			AuthMethods:              []auth.VerifyMethod{auth.VerifyMethodDigestMD5},
 		}
 		if c.o.UDP {
 			host, _, splitErr := net.SplitHostPort(c.address)
@@ -60,7 +75,7 @@ func newFront(c *Camera) (*front, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sim camera: listen: %w", err)
 	}
-	f.stream = &gortsplib.ServerStream{Server: f.server, Desc: &description.Session{Medias: []*description.Media{f.media}}}
+	f.stream = &gortsplib.ServerStream{Server: f.server, Desc: &description.Session{Medias: medias}}
 	if err := f.stream.Initialize(); err != nil {
 		f.server.Close()
 		return nil, fmt.Errorf("sim camera: stream: %w", err)
@@ -141,7 +156,21 @@ func (c *Camera) send(au [][]byte, s shot) {
 		if c.lose > 0 && f.sent%c.lose == 0 {
 			continue
 		}
-		f.write(p, s.at.Add(c.step))
+		at := s.at.Add(c.step)
+		if c.o.Reports == WildReports {
+			at = at.Add(time.Duration(rand.Int64N(int64(20000 * time.Hour))))
+		}
+		if held := f.held; held != nil {
+			f.held = nil
+			f.write(p, at)
+			f.write(held, at)
+			continue
+		}
+		if c.reorder > 0 && f.sent%c.reorder == 0 {
+			f.held = p
+			continue
+		}
+		f.write(p, at)
 		if c.garbage > 0 {
 			c.garbage--
 			f.write(nonsense(p), s.at)
@@ -152,17 +181,6 @@ func (c *Camera) send(au [][]byte, s shot) {
 // write sends one packet. A reader that cannot keep up or has gone is the reader's affair.
 func (f *front) write(p *rtp.Packet, ntp time.Time) {
 	_ = f.stream.WritePacketRTPWithNTP(f.media, p, ntp)
-}
-
-// nonsense is a well-formed RTP packet with a random payload and random times.
-func nonsense(p *rtp.Packet) *rtp.Packet {
-	q := *p
-	q.Payload = make([]byte, 1+rand.IntN(200))
-	for i := range q.Payload {
-		q.Payload[i] = byte(rand.Uint32())
-	}
-	q.Timestamp = rand.Uint32()
-	return &q
 }
 
 func (f *front) address() string { return f.server.NetListener().Addr().String() }
@@ -203,7 +221,14 @@ func (f *front) allowed(conn *gortsplib.ServerConn, req *base.Request) bool {
 
 // OnDescribe implements gortsplib.ServerHandlerOnDescribe.
 func (f *front) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
-	if !f.allowed(ctx.Conn, ctx.Request) {
+	f.c.mu.Lock()
+	refused, to := f.c.refuse > 0, f.c.elsewhere
+	f.c.refuse = max(f.c.refuse-1, 0)
+	f.c.mu.Unlock()
+	if to != "" {
+		return &base.Response{StatusCode: base.StatusFound, Header: base.Header{"Location": base.HeaderValue{to}}}, nil, nil
+	}
+	if refused || !f.allowed(ctx.Conn, ctx.Request) {
 		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
 	}
 	return &base.Response{StatusCode: base.StatusOK}, f.stream, nil
@@ -213,6 +238,14 @@ func (f *front) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Res
 func (f *front) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	if !f.allowed(ctx.Conn, ctx.Request) {
 		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
+	}
+	if f.ear != nil && strings.HasSuffix(ctx.Request.URL.String(), "trackID=1") {
+		f.c.mu.Lock()
+		mute := f.c.mouth.refused
+		f.c.mu.Unlock()
+		if mute {
+			return &base.Response{StatusCode: base.StatusNotFound}, nil, errors.New("no sound for you")
+		}
 	}
 	return &base.Response{StatusCode: base.StatusOK}, f.stream, nil
 }

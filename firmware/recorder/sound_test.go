@@ -1,0 +1,154 @@
+package recorder_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"campuskeep/firmware/fmp4"
+	"campuskeep/firmware/recorder"
+	"campuskeep/scripts/sim/camera"
+	"campuskeep/scripts/sim/scene"
+	"campuskeep/shared/footage"
+)
+
+// file gives a recorded segment as a file.
+func (r *rig) file(s footage.Placed) []byte {
+	r.t.Helper()
+	rd, err := r.vault.OpenSegment(r.t.Context(), s.Segment)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer rd.Close()
+	b := bytes.Clone(rd.Init())
+	for i := range rd.Fragments() {
+		f, err := rd.Fragment(i)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		b = append(b, f...)
+	}
+	return b
+}
+
+// beeps decodes the sound of the only segment and says where beeps begin, by the camera's own seconds: a beep
+// belongs at the beginning of each.
+func (r *rig) beeps(id string) (late []time.Duration, pictures scene.Run) {
+	r.t.Helper()
+	segs := r.recorded(id)
+	if len(segs) != 1 {
+		r.t.Fatalf("%d segments", len(segs))
+	}
+	b := r.file(segs[0])
+	seen, err := scene.Decode(r.t.Context(), bytes.NewReader(b), "-")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	runs, bad := scene.Runs(seen)
+	if len(runs) != 1 || bad != 0 {
+		r.t.Fatalf("pictures %v, %d unreadable", runs, bad)
+	}
+	at, err := scene.Beeps(r.t.Context(), bytes.NewReader(b))
+	if err != nil && !r.garbage {
+		r.t.Fatal(err)
+	}
+	for _, d := range at {
+		d += time.Duration(runs[0].First) * 100 * time.Millisecond
+		late = append(late, d-d.Round(time.Second))
+	}
+	return late, runs[0]
+}
+
+// inTime checks that beeps come where they belong, as far as a simulated camera is exact, and how many.
+func inTime(t *testing.T, late []time.Duration, pictures scene.Run) {
+	t.Helper()
+	if want := int(pictures.Last-pictures.First)/10 - 1; len(late) < want {
+		t.Errorf("%d beeps beside pictures %v", len(late), pictures)
+	}
+	for i, d := range late {
+		if i > 0 && d.Abs() > 300*time.Millisecond { // the first may be the end of one
+			t.Errorf("beep %d is %v off", i, d)
+		}
+	}
+}
+
+func TestSoundIsRecordedBesideThePictures(t *testing.T) {
+	t.Parallel()
+	for sound, codec := range map[string]string{"aac": fmp4.AAC, "latm": fmp4.AAC, "opus": fmp4.Opus, "alaw": fmp4.ALaw, "ulaw": fmp4.MuLaw} {
+		t.Run(sound, func(t *testing.T) {
+			t.Parallel()
+			cam := startCamera(t, "c01", func(o *camera.Options) { o.Sound, o.Wrap = sound, true })
+			r := newRig(t, recorder.Options{})
+			r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+			r.awaitFragments("c01", 6)
+			if s := r.status("c01"); s.Sound != codec || s.Steps != 0 {
+				t.Errorf("status %+v", s)
+			}
+			late, pictures := r.beeps("c01")
+			inTime(t, late, pictures)
+		})
+	}
+}
+
+// Whatever the sound does, every picture is there, in one segment, without a gap.
+func TestSoundNeverStopsThePictures(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sound   string
+		start   func(*camera.Camera)
+		then    func(*camera.Camera)
+		garbage bool
+		heard   int // beeps in time at least, of about ten
+	}{
+		"comes late":             {sound: "aac", start: func(c *camera.Camera) { c.Hush(true) }, then: func(c *camera.Camera) { c.Hush(false) }, heard: 4},
+		"never comes":            {sound: "opus", start: func(c *camera.Camera) { c.Hush(true) }},
+		"is refused":             {sound: "aac", start: func(c *camera.Camera) { c.RefuseSound() }},
+		"is garbage for a while": {sound: "aac", then: func(c *camera.Camera) { c.GarbageSound(20) }, garbage: true, heard: 4},
+		"is garbage, Opus":       {sound: "opus", then: func(c *camera.Camera) { c.GarbageSound(60) }, garbage: true, heard: 4},
+		"steps its clock back":   {sound: "alaw", then: func(c *camera.Camera) { c.StepSound(-time.Hour) }, heard: 8},
+		"steps its clock ahead":  {sound: "ulaw", then: func(c *camera.Camera) { c.StepSound(time.Hour) }, heard: 8},
+		"runs fast":              {sound: "alaw", start: func(c *camera.Camera) { c.SkewSound(5) }, heard: 8},
+		"pauses":                 {sound: "opus", start: func(c *camera.Camera) { c.Hush(false) }, then: func(c *camera.Camera) { c.Hush(true) }, heard: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cam := startCamera(t, "c01", func(o *camera.Options) { o.Sound = c.sound })
+			if c.start != nil {
+				c.start(cam)
+			}
+			r := newRig(t, recorder.Options{StallAfter: 2 * time.Second})
+			r.garbage = c.garbage
+			r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+			r.awaitFragments("c01", 5)
+			if c.then != nil {
+				c.then(cam)
+			}
+			r.awaitFragments("c01", 6)
+			late, pictures := r.beeps("c01")
+			good := 0
+			for _, d := range late {
+				if d.Abs() < 300*time.Millisecond {
+					good++
+				}
+			}
+			if good < c.heard || len(r.gapsOf("c01")) != 0 || pictures.Last-pictures.First < 95 {
+				t.Errorf("%d beeps in time, off by %v, beside pictures %v; gaps %v", good, late, pictures, r.gapsOf("c01"))
+			}
+		})
+	}
+}
+
+// Sound alone is no recording: without pictures the camera stalls.
+func TestSoundAloneIsAStall(t *testing.T) {
+	t.Parallel()
+	cam := startCamera(t, "c01", func(o *camera.Options) { o.Sound = "aac" })
+	r := newRig(t, recorder.Options{StallAfter: time.Second})
+	r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+	r.awaitFragments("c01", 2)
+	cam.Stall(true)
+	r.await("stalled", func() bool { return r.status("c01").State == recorder.Stalled })
+	cam.Stall(false)
+	r.awaitFragments("c01", 2)
+	runs, _, _ := r.allCounters("c01")
+	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseStalled)
+}
