@@ -1,17 +1,16 @@
 package people
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 
 	"github.com/xuri/excelize/v2"
 
+	"campuskeep/firmware/sheet"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/fielderr"
@@ -106,7 +105,7 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 	}
 	sum := sha256.Sum256(b)
 	v := Preview{File: hex.EncodeToString(sum[:])}
-	cells, rule := rosterCells(b)
+	cells, rule := sheet.Read(b, maxRosterFile, maxRosterSheet)
 	if rule != "" {
 		v.Faults = []student.RowFault{{Errors: fielderr.Errors{{Field: "file", Rule: rule, Args: []any{maxRosterFile >> 20}}}}}
 		return v, nil
@@ -140,61 +139,6 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 	}
 	slices.SortFunc(v.Faults, func(a, b student.RowFault) int { return a.Line - b.Line })
 	return v, nil
-}
-
-// rosterCells gives the cells as they are stored, not as they are shown: a number that lost digits shows itself.
-func rosterCells(b []byte) (cells [][]string, rule string) {
-	switch {
-	case len(b) > maxRosterFile:
-		return nil, "err.file_big"
-	case bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0")):
-		return nil, "err.xls_old"
-	}
-	f, err := excelize.OpenReader(bytes.NewReader(b), excelize.Options{RawCellValue: true,
-		UnzipSizeLimit: maxRosterSheet, UnzipXMLSizeLimit: maxRosterSheet})
-	if err != nil {
-		return nil, "err.xlsx"
-	}
-	sheet := f.GetSheetName(0)
-	rows, err := f.GetRows(sheet)
-	if err == nil {
-		err = markLongNumbers(f, sheet, rows)
-	}
-	if cerr := f.Close(); err != nil || cerr != nil {
-		return nil, "err.xlsx"
-	}
-	return rows, ""
-}
-
-// exactDigits is how many digits a spreadsheet keeps of a number; the rest of a longer one is made up.
-const exactDigits = 15
-
-// markLongNumbers writes numbers that must have lost digits as 4.2E+17, whatever the sheet stored for them, so
-// that the reader refuses them with the reason and not with a check digit that does not match.
-func markLongNumbers(f *excelize.File, sheet string, rows [][]string) error {
-	for i, row := range rows {
-		for j, s := range row {
-			if len(s) <= exactDigits {
-				continue
-			}
-			n, err := strconv.ParseFloat(s, 64)
-			if err != nil {
-				continue
-			}
-			cell, err := excelize.CoordinatesToCellName(j+1, i+1)
-			if err != nil {
-				return err
-			}
-			kind, err := f.GetCellType(sheet, cell)
-			if err != nil {
-				return err
-			}
-			if (kind == excelize.CellTypeUnset || kind == excelize.CellTypeNumber) && n >= 1e15 {
-				row[j] = strconv.FormatFloat(n, 'E', -1, 64)
-			}
-		}
-	}
-	return nil
 }
 
 // ImportRoster stores a roster without faults, all of it or nothing, beginning the enrolments on a date. The
