@@ -20,6 +20,7 @@ import (
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/gate"
+	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/office"
@@ -61,6 +62,7 @@ type Appliance struct {
 	Vault    *vault.Vault
 	Site     *site.Site
 	NVR      *nvr.Room
+	Health   *health.Room
 	People   *people.People
 	Keeping  *retention.Retention
 	Evidence *evidence.Office
@@ -244,6 +246,9 @@ func (a *Appliance) capacity() (uint64, error) {
 // openEdges opens what talks to the outside.
 func (a *Appliance) openEdges() (err error) {
 	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Keeper, Zone: a.zone, Gap: a.notes.gap, Log: a.log})
+	if err = a.openHealth(); err != nil {
+		return err
+	}
 	a.player = playback.New(a.source, a.recorder, a.Keeper, a.log)
 	if a.lamps, err = openLamps(a.Config.Panel, a.log); err != nil {
 		return err
@@ -258,7 +263,7 @@ func (a *Appliance) openEdges() (err error) {
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
 		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw},
 		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Player: a.player, Gate: a.Gate, Time: a.Keeper,
-		NVRs: nvrs{a}, Status: status{a}, Metrics: a.metrics(),
+		NVRs: nvrs{a}, Papers: a.papers(), Status: status{a}, Metrics: a.metrics(),
 	})
 	return err
 }

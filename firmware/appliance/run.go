@@ -99,6 +99,7 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 	start("retention", a.Keeping.Run)
 	start("gate", a.Gate.Run)
 	start("cameras", a.followCameras)
+	start("health", a.Health.Run)
 	start("NVRs", a.NVR.Run)
 	start("NVR clocks", a.followNVRs)
 	start("storage", a.Keeping.Watch)

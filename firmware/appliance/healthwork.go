@@ -1,0 +1,94 @@
+package appliance
+
+import (
+	"sync"
+	"time"
+
+	"campuskeep/firmware/health"
+	"campuskeep/firmware/recorder"
+	"campuskeep/shared/attendance"
+	"campuskeep/shared/footage"
+)
+
+// openHealth opens the room that looks after the cameras, above the recorder and the NVRs.
+func (a *Appliance) openHealth() (err error) {
+	n := &nvrWatch{a: a}
+	a.Health, err = health.Open(health.Options{Store: a.Store, Site: a.Site, Clock: a.Keeper, Watch: []func() []health.Seen{a.seenByRecorder, n.seen}, Light: a.light, Log: a.log})
+	return err
+}
+
+// seenByRecorder is what the recorder sees of the cameras that it records.
+func (a *Appliance) seenByRecorder() []health.Seen {
+	var out []health.Seen
+	for _, s := range a.recorder.Status() {
+		offline, login := footage.Ill, footage.Unsure
+		switch s.State {
+		case recorder.Recording:
+			offline, login = footage.Well, footage.Well
+		case recorder.Unauthorised: // it is there
+			offline, login = footage.Well, footage.Ill
+		}
+		out = append(out, health.Seen{Camera: s.Camera, Code: footage.FaultOffline, Finding: offline}, health.Seen{Camera: s.Camera, Code: footage.FaultLogin, Finding: login})
+	}
+	return out
+}
+
+// nvrWatch is what the NVRs' reports say of the cameras that they keep. They are made once a day and read once a
+// minute.
+type nvrWatch struct {
+	a    *Appliance
+	mu   sync.Mutex // guards the rest
+	read time.Duration
+	last []health.Seen
+}
+
+func (n *nvrWatch) seen() []health.Seen {
+	now := n.a.Keeper.Now().Mono
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.last != nil && now-n.read < time.Minute {
+		return n.last
+	}
+	n.read = now
+	reports, err := n.a.NVR.Reports()
+	if err != nil {
+		n.a.log.Error("reports of the NVRs cannot be read", "err", err)
+		return n.last
+	}
+	n.last = []health.Seen{}
+	for _, r := range reports {
+		cam, ok := n.a.Site.Camera(r.Camera)
+		if !ok || cam.Custody != footage.CustodyNVR {
+			continue
+		}
+		f := footage.Well
+		if r.Attestation.Silent {
+			f = footage.Ill
+		}
+		n.last = append(n.last, health.Seen{Camera: r.Camera, Code: footage.FaultOffline, Finding: f})
+	}
+	return n.last
+}
+
+// The sun is up everywhere in the country at these hours of its one time zone, in Kashgar in December as in Fuyuan.
+const (
+	sunFrom = 11
+	sunTo   = 15
+)
+
+// light says how bright it ought to be: from bell to home on school days people are there.
+func (a *Appliance) light(at time.Time) footage.Light {
+	local := at.In(a.zone)
+	day, hours, err := a.Site.Calendar().Day(local.Format(attendance.DateLayout))
+	minute := local.Hour()*60 + local.Minute()
+	switch {
+	case err != nil:
+		a.log.Error("the calendar does not know the day", "date", local.Format(attendance.DateLayout), "err", err)
+	case day.School && minute >= hours.Bell && minute < hours.Home:
+		return footage.Lit
+	}
+	if h := local.Hour(); h >= sunFrom && h < sunTo {
+		return footage.Day
+	}
+	return footage.Night
+}
