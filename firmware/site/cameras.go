@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -85,6 +86,7 @@ func (s *Site) CheckCameras(list []CameraPut) RowErrors {
 		more = more || asksMore(old.v, known, p.Camera)
 		after[p.Camera.ID] = p.Camera
 	}
+	s.checkLogins(list, bad)
 	for i, p := range list {
 		if by := sameCode(after, p.Camera); by != "" {
 			bad[i] = append(bad[i], fielderr.Error{Field: "gb_code", Rule: "err.gb_taken", Args: []any{by}})
@@ -108,6 +110,52 @@ func (s *Site) CheckCameras(list []CameraPut) RowErrors {
 		return nil
 	}
 	return bad
+}
+
+// checkLogins refuses a camera that moves to another device while its password stays: whoever may type an address
+// could otherwise have the password sent there. The caller holds s.mu.
+func (s *Site) checkLogins(list []CameraPut, bad RowErrors) {
+	for i, p := range list {
+		old, known := s.cameras[p.Camera.ID]
+		if p.Login != nil || !known || SameDevice(old.v, p.Camera) {
+			continue
+		}
+		if l, err := s.Credentials(p.Camera.ID); err != nil || l != (Login{}) {
+			bad[i] = append(bad[i], fielderr.Error{Field: "password", Rule: "err.password_again"})
+		}
+	}
+}
+
+// SameDevice says whether a changed row still sends a password only to where it was sent before: to a host that was
+// named before, and in clear only where it went in clear.
+func SameDevice(old, c footage.Camera) bool {
+	const named, clear = 1, 2
+	before := map[string]int{}
+	for _, s := range []string{old.Main, old.Sub, old.Still} {
+		if host, safe := device(s); safe {
+			before[host] |= named
+		} else {
+			before[host] |= named | clear
+		}
+	}
+	for _, s := range []string{c.Main, c.Sub, c.Still} {
+		if s == "" {
+			continue
+		}
+		if host, safe := device(s); before[host]&named == 0 || !safe && before[host]&clear == 0 {
+			return false
+		}
+	}
+	return old.Pin == "" || old.Pin == c.Pin
+}
+
+// device is the host of an address, and whether what is sent there is encrypted.
+func device(address string) (host string, safe bool) {
+	u, err := url.Parse(address)
+	if err != nil || address == "" {
+		return "", false
+	}
+	return u.Hostname(), u.Scheme == "rtsps" || u.Scheme == "https"
 }
 
 // asksMore says whether a row asks more of this box than the one before did. What only takes away is never

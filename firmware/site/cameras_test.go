@@ -115,3 +115,34 @@ func TestANationalCodeNamesOneCamera(t *testing.T) {
 	h.must(h.PutCamera(t.Context(), admin, a, nil))
 	h.must(h.PutCamera(t.Context(), admin, b, nil))
 }
+
+// Whoever may type an address does not thereby get the password: a row that leads to another host, or out of the
+// encrypted into the clear, needs it typed again. Covers F11.
+func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
+	h := newHouse(t)
+	a := cam(1)
+	a.Main, a.Sub, a.Pin = "rtsps://10.20.4.1/main", "rtsps://10.20.4.1/sub", strings.Repeat("ab", 32)
+	login := &site.Login{User: "viewer", Password: "secret"}
+	h.must(h.PutCamera(t.Context(), admin, a, login))
+	for name, x := range map[string]struct {
+		change func(*footage.Camera)
+		same   bool
+	}{
+		"another host":          {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.99/main" }, false},
+		"a still elsewhere":     {func(c *footage.Camera) { c.Still = "https://10.20.4.99/snap" }, false},
+		"into the clear":        {func(c *footage.Camera) { c.Sub = "rtsp://10.20.4.1/sub" }, false},
+		"without the pin":       {func(c *footage.Camera) { c.Pin = "" }, false},
+		"another pin":           {func(c *footage.Camera) { c.Pin = strings.Repeat("cd", 32) }, false},
+		"another path and port": {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.1:8554/ch1" }, true},
+		"a still of the same":   {func(c *footage.Camera) { c.Still = "https://10.20.4.1/snap" }, true},
+		"no sub-stream":         {func(c *footage.Camera) { c.Sub = "" }, true},
+	} {
+		c := a
+		x.change(&c)
+		err := h.PutCamera(t.Context(), admin, c, nil)
+		if x.same && err != nil || !x.same && fieldOf(err) != "password:err.password_again" {
+			t.Errorf("%s: %v", name, err)
+		}
+		h.must(h.PutCamera(t.Context(), admin, a, login))
+	}
+}
