@@ -2,32 +2,56 @@ package office
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"maps"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
-	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
 )
 
 // footageView is the ribbon, the chosen day, and the list of gaps.
 type footageView struct {
-	Cameras  int
+	Cameras  int // that the filter lets through
+	All      int
+	State    ribState
+	Choice   ribChoice
 	Ribbon   ribbon
+	Pager    ui.Pager
+	Sizes    []ribLink
+	Views    []ribLink // 30 days, 7 days
+	Clear    string    // address without a filter; empty: there is none
 	Gaps     []gap
-	MoreGaps int
+	GapPager ui.Pager
 	Day      *dayView
 	Next     string // what is deleted next
 	Paused   string // why nothing is deleted now
 	Forecast *forecastView
 	CanApply bool
 	CanLive  bool
+	Legend   ribLegend
+	Goto     string // what was typed as a time and could not be read
+}
+
+// ribLegend says which marks the page needs to explain: those that can be on it.
+type ribLegend struct{ Thin, Elsewhere, Zone, Hold, Future bool }
+
+type ribLink struct {
+	Text, Href string
+	Current    bool
+}
+
+// ribChoice are the values that the filter offers.
+type ribChoice struct {
+	Areas          []footage.Area
+	Groups, Places []string
 }
 
 type forecastView struct {
@@ -36,30 +60,138 @@ type forecastView struct {
 	Short       bool
 }
 
+// ribState is everything that the page remembers. It stands in the address and nowhere else, so that it can be sent
+// to somebody and is gone with the page.
+type ribState struct {
+	Camera, Day, T, To       string
+	Days                     int // 30 or 7
+	Text, Area, Group, Place string
+	Gaps                     bool // only cameras with gaps
+	Closed                   []string
+	Page, Size, GapPage      int
+}
+
+var ribSizes = []int{16, 32, 64}
+
+func stateOf(q url.Values) ribState {
+	s := ribState{Camera: q.Get("camera"), Day: q.Get("day"), T: q.Get("t"), To: q.Get("to"), Days: lineDays, Text: strings.TrimSpace(q.Get("q")), Area: q.Get("area"),
+		Group: q.Get("group"), Place: q.Get("place"), Gaps: q.Get("gaps") != "", Closed: slices.Compact(slices.Sorted(slices.Values(q["closed"]))),
+		Page: pageNumber(q.Get("page")), Size: ribSizes[0], GapPage: pageNumber(q.Get("gap"))}
+	if q.Get("days") == "7" {
+		s.Days = weekDays
+	}
+	if n, err := strconv.Atoi(q.Get("size")); err == nil && slices.Contains(ribSizes, n) {
+		s.Size = n
+	}
+	return s
+}
+
+func pageNumber(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > 10000 {
+		return 1
+	}
+	return n
+}
+
+// href is the address of the page in this state.
+func (s ribState) href(to string) string {
+	q := url.Values{}
+	set := func(k, v string) {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	set("camera", s.Camera)
+	set("day", s.Day)
+	set("t", s.T)
+	set("to", s.To)
+	if s.Days == weekDays {
+		q.Set("days", "7")
+	}
+	set("q", s.Text)
+	set("area", s.Area)
+	set("group", s.Group)
+	set("place", s.Place)
+	if s.Gaps {
+		q.Set("gaps", "1")
+	}
+	if len(s.Closed) > 0 {
+		q["closed"] = s.Closed
+	}
+	for k, n := range map[string]int{"page": s.Page, "gap": s.GapPage} {
+		if n > 1 {
+			q.Set(k, strconv.Itoa(n))
+		}
+	}
+	if s.Size != ribSizes[0] {
+		q.Set("size", strconv.Itoa(s.Size))
+	}
+	out := "/footage"
+	if len(q) > 0 {
+		out += "?" + q.Encode()
+	}
+	if to != "" {
+		out += "#" + to
+	}
+	return out
+}
+
+// Kept are the parts of the state that the filter form does not ask for itself.
+func (s ribState) Kept() map[string][]string {
+	out := map[string][]string{"closed": s.Closed}
+	if s.Camera != "" {
+		out["camera"], out["day"] = []string{s.Camera}, []string{s.Day}
+	}
+	if s.Days == weekDays {
+		out["days"] = []string{"7"}
+	}
+	if s.Size != ribSizes[0] {
+		out["size"] = []string{strconv.Itoa(s.Size)}
+	}
+	return out
+}
+
+// Filtered says whether some cameras may be left out.
+func (s ribState) Filtered() bool {
+	return s.Text != "" || s.Area != "" || s.Group != "" || s.Place != "" || s.Gaps
+}
+
+// lets says whether the filter lets a camera through, whatever its gaps.
+func (s ribState) lets(c footage.Camera) bool {
+	return (s.Area == "" || string(c.Area) == s.Area) && (s.Group == "" || c.Group == s.Group) && (s.Place == "" || c.Place == s.Place) &&
+		(s.Text == "" || strings.Contains(strings.ToLower(c.Name+" "+c.Place+" "+c.Group+" "+c.ID), strings.ToLower(s.Text)))
+}
+
+// shortGap is what the list of gaps and the filter leave out; the ribbon and its share do not.
+const shortGap = time.Minute
+
 // footagePage shows where footage lies and where not. It shows no picture, so everybody who may apply
 // for footage may see it.
 func (o *Office) footagePage(c *call) error {
+	state := stateOf(c.r.URL.Query())
 	chosen, day, err := c.chosenDay()
 	if err != nil {
 		return err
 	}
-	rib, err := o.ribbon(c, chosen, day)
+	unread := ""
+	if text := c.r.URL.Query().Get("when"); text != "" && chosen != "" {
+		at, ok := parseWhen(text, day, c.now.Wall, o.d.Zone)
+		if ok && !at.After(c.now.Wall) && at.After(c.now.Wall.AddDate(-2, 0, 0)) {
+			state.Day, state.T, state.To = at.Format(time.DateOnly), at.Format("15:04"), ""
+			return c.seeOther(state.href("watch"))
+		}
+		unread = text
+	}
+	in, err := o.ribInput(c, chosen, day)
 	if err != nil {
 		return err
 	}
-	v := footageView{Cameras: len(rib.Rows), Ribbon: rib, CanApply: c.can(account.ActApplicationCreate, account.Subject{}),
+	in.Days = state.Days
+	v := footageView{All: len(in.Cameras), State: state, Goto: unread, CanApply: c.can(account.ActApplicationCreate, account.Subject{}),
 		CanLive: c.can(account.ActFootageLive, account.Subject{})}
-	const most = 20
-	for _, g := range rib.Gaps {
-		if g.Span.Duration() < time.Minute {
-			continue
-		}
-		if len(v.Gaps) == most {
-			v.MoreGaps++
-			continue
-		}
-		v.Gaps = append(v.Gaps, g)
-	}
+	v.Choice = choiceOf(in.Cameras)
+	o.layOut(c, &v, in)
 	k := o.d.Status.Keeping()
 	switch {
 	case k.Suspended != "":
@@ -67,13 +199,215 @@ func (o *Office) footagePage(c *call) error {
 	case !k.NextDue.IsZero():
 		v.Next = c.p.T("footage.next", c.p.When(k.NextDue, c.now.Wall), c.p.Words(max(time.Second, k.NextDue.Sub(c.now.Wall))))
 	}
-	v.Forecast = forecast(c.p, k)
+	if state.Days == lineDays {
+		v.Forecast = forecast(c.p, k)
+	}
 	if chosen != "" {
-		if v.Day, err = o.day(c, rib, chosen, day); err != nil {
+		if v.Day, err = o.day(c, state, chosen, day); err != nil {
 			return err
 		}
 	}
 	return c.page("footage", c.p.T("footage.title"), v)
+}
+
+// layOut filters, groups and pages what the ribbon shows.
+func (o *Office) layOut(c *call, v *footageView, in ribInput) {
+	s := v.State
+	in.Link = func(camera string, day time.Time) string {
+		n := s
+		n.Camera, n.Day, n.T, n.To = camera, day.In(o.d.Zone).Format(time.DateOnly), "", ""
+		return n.href("day")
+	}
+	facts := map[string]rowFacts{}
+	var gaps []gap
+	in.Cameras = slices.DeleteFunc(slices.Clone(in.Cameras), func(cam footage.Camera) bool {
+		if !s.lets(cam) {
+			return true
+		}
+		f := in.facts(cam)
+		long := slices.DeleteFunc(slices.Clone(f.gaps), func(g gap) bool { return g.Span.Duration() < shortGap })
+		if s.Gaps && len(long) == 0 {
+			return true
+		}
+		facts[cam.ID] = f
+		gaps = append(gaps, long...)
+		return false
+	})
+	v.Cameras = len(in.Cameras)
+	groups, pages := pageOf(in.Cameras, &s)
+	shown := in
+	shown.Cameras = nil
+	for _, g := range groups {
+		shown.Cameras = append(shown.Cameras, g.cameras...)
+	}
+	v.Ribbon = drawRibbon(shown, c.p)
+	rows := map[string]ribRow{}
+	for _, r := range v.Ribbon.Rows {
+		rows[r.Camera.ID] = r
+	}
+	v.Ribbon.Groups = nil
+	for _, g := range groups {
+		rg := summed(c.p, g, in.Cameras, facts)
+		rg.ID = fmt.Sprintf("group-%08x", crc32.ChecksumIEEE([]byte(rg.Key)))
+		for _, cam := range g.cameras {
+			rg.Rows = append(rg.Rows, rows[cam.ID])
+		}
+		t := s
+		t.Page = 1
+		if g.closed {
+			t.Closed = slices.DeleteFunc(slices.Clone(s.Closed), func(k string) bool { return k == rg.Key })
+		} else {
+			t.Closed = slices.Sorted(slices.Values(append(slices.Clone(s.Closed), rg.Key)))
+		}
+		rg.Toggle = t.href(rg.ID)
+		v.Ribbon.Groups = append(v.Ribbon.Groups, rg)
+	}
+	v.State = s
+	v.legend(in)
+	v.links(c.p, s, pages)
+	slices.SortStableFunc(gaps, func(a, b gap) int { return b.Span.From.Compare(a.Span.From) })
+	v.pageGaps(c.p, s, gaps)
+}
+
+func (v *footageView) legend(in ribInput) {
+	v.Legend = ribLegend{Zone: in.Days == lineDays, Hold: true, Thin: len(in.Thin) > 0,
+		Elsewhere: slices.ContainsFunc(in.Cameras, func(c footage.Camera) bool { return c.Custody == footage.CustodyNVR }),
+		Future:    !in.Day.IsZero() && sameDay(in.Day, in.Now, in.Zone)}
+}
+
+// links are the ways to other views of the same.
+func (v *footageView) links(p ui.Printer, s ribState, pages int) {
+	for _, d := range []int{lineDays, weekDays} {
+		t := s
+		t.Days = d
+		v.Views = append(v.Views, ribLink{p.T("ribbon.days", d), t.href(""), s.Days == d})
+	}
+	if v.Cameras > ribSizes[0] {
+		for _, n := range ribSizes {
+			t := s
+			t.Size, t.Page = n, 1
+			v.Sizes = append(v.Sizes, ribLink{strconv.Itoa(n), t.href("rt"), s.Size == n})
+		}
+	}
+	if pages > 1 {
+		v.Pager.Text = p.T("ribbon.page", s.Page, pages)
+		if s.Page > 1 {
+			t := s
+			t.Page--
+			v.Pager.Newer = t.href("rt")
+		}
+		if s.Page < pages {
+			t := s
+			t.Page++
+			v.Pager.Older = t.href("rt")
+		}
+	}
+	if s.Filtered() {
+		t := ribState{Camera: s.Camera, Day: s.Day, Days: s.Days, Closed: s.Closed, Size: s.Size}
+		v.Clear = t.href("")
+	}
+}
+
+const gapsListed = 20
+
+func (v *footageView) pageGaps(p ui.Printer, s ribState, gaps []gap) {
+	pages := max(1, (len(gaps)+gapsListed-1)/gapsListed)
+	n := min(s.GapPage, pages)
+	v.Gaps = gaps[min(len(gaps), (n-1)*gapsListed):min(len(gaps), n*gapsListed)]
+	if pages == 1 {
+		return
+	}
+	v.GapPager.Text = p.T("gaps.page", n, pages, len(gaps))
+	if n > 1 {
+		t := s
+		t.GapPage = n - 1
+		v.GapPager.Newer = t.href("gaps")
+	}
+	if n < pages {
+		t := s
+		t.GapPage = n + 1
+		v.GapPager.Older = t.href("gaps")
+	}
+}
+
+// groupPage is the part of a group that one page shows.
+type groupPage struct {
+	name    string
+	closed  bool
+	more    bool
+	cameras []footage.Camera
+}
+
+func groupKey(name string) string { return cmp.Or(name, "-") }
+
+// pageOf cuts cameras, sorted by group, into pages. A closed group takes the room of one row.
+func pageOf(cameras []footage.Camera, s *ribState) (out []groupPage, pages int) {
+	type line struct {
+		group  string
+		camera int // -1: a closed group
+	}
+	var lines []line
+	for i, cam := range cameras {
+		first := i == 0 || cameras[i-1].Group != cam.Group
+		switch closed := slices.Contains(s.Closed, groupKey(cam.Group)); {
+		case closed && first:
+			lines = append(lines, line{cam.Group, -1})
+		case !closed:
+			lines = append(lines, line{cam.Group, i})
+		}
+	}
+	pages = max(1, (len(lines)+s.Size-1)/s.Size)
+	s.Page = min(s.Page, pages)
+	from := (s.Page - 1) * s.Size
+	for i := from; i < min(len(lines), from+s.Size); i++ {
+		l := lines[i]
+		if n := len(out); n == 0 || out[n-1].name != l.group || out[n-1].closed {
+			out = append(out, groupPage{name: l.group, closed: l.camera < 0, more: i > 0 && l.camera >= 0 && lines[i-1].group == l.group})
+		}
+		if l.camera >= 0 {
+			g := &out[len(out)-1]
+			g.cameras = append(g.cameras, cameras[l.camera])
+		}
+	}
+	return out, pages
+}
+
+// summed is the head of a group: what it holds, open or closed.
+func summed(p ui.Printer, g groupPage, cameras []footage.Camera, facts map[string]rowFacts) ribGroup {
+	out := ribGroup{Name: g.name, Key: groupKey(g.name), Closed: g.closed, More: g.more}
+	worst := 2.0
+	for _, cam := range cameras {
+		if cam.Group != g.name {
+			continue
+		}
+		f := facts[cam.ID]
+		out.Count++
+		if len(f.gaps) > 0 {
+			out.Gappy++
+		}
+		if share := 1 - float64(f.missing)/float64(max(1, f.due.Duration())); share < worst {
+			worst, out.Worst, out.Tone = share, p.Percent(f.due.Duration()-f.missing, f.due.Duration()), f.tone()
+		}
+	}
+	return out
+}
+
+func choiceOf(cameras []footage.Camera) ribChoice {
+	areas, groups, places := map[footage.Area]bool{}, map[string]bool{}, map[string]bool{}
+	for _, c := range cameras {
+		areas[c.Area] = true
+		if c.Group != "" {
+			groups[c.Group] = true
+		}
+		places[c.Place] = true
+	}
+	out := ribChoice{Groups: slices.Sorted(maps.Keys(groups)), Places: slices.Sorted(maps.Keys(places))}
+	for _, a := range footage.Areas {
+		if areas[a] {
+			out.Areas = append(out.Areas, a)
+		}
+	}
+	return out
 }
 
 // chosenDay reads camera and day from the address; no camera is no choice, a wrong one is nothing here.
@@ -114,11 +448,20 @@ func untilNow(runs []footage.Span, since, now time.Time) []footage.Span {
 	return append(slices.Clip(runs), footage.Span{From: from, To: now})
 }
 
-// ribbon gathers what the picture is made from.
+// ribbon is the picture of all cameras.
 func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
+	in, err := o.ribInput(c, camera, day)
+	if err != nil {
+		return ribbon{}, err
+	}
+	return drawRibbon(in, c.p), nil
+}
+
+// ribInput gathers what the picture is made from.
+func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, error) {
 	now := c.now.Wall
 	span := footage.Span{From: now.Add(-ribDays * 24 * time.Hour), To: now}
-	in := ribInput{Now: now, Zone: o.d.Zone, Runs: map[string][]footage.Span{}, Online: map[string]string{}, Camera: camera, Day: day,
+	in := ribInput{Now: now, Zone: o.d.Zone, Runs: map[string][]footage.Span{}, Fetched: map[string][]footage.Span{}, Thin: map[string][]footage.Span{}, Noted: map[string][]footage.Gap{}, Online: map[string]string{}, Camera: camera, Day: day,
 		Holds: o.d.Register.Holds(), HoldName: holdName}
 	for _, cam := range o.d.Site.Cameras() {
 		if !cam.Retired {
@@ -128,22 +471,29 @@ func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
 	slices.SortStableFunc(in.Cameras, func(a, b footage.Camera) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.ID, b.ID))
 	})
+	if err := o.story.read(c.r.Context(), now); err != nil {
+		return in, err
+	}
 	for _, cam := range in.Cameras {
 		runs, err := o.coverage.runs(c.r.Context(), cam.ID, span, now, c.now.Mono)
 		if err != nil {
-			return ribbon{}, err
+			return in, err
 		}
 		in.Runs[cam.ID] = runs
+		if cam.Custody == footage.CustodyNVR {
+			in.Fetched[cam.ID] = o.coverage.here(cam.ID, span)
+		}
+		gaps, thin := o.story.of(cam.ID, span)
+		in.Noted[cam.ID] = gaps
+		if len(thin) > 0 {
+			in.Thin[cam.ID] = thin
+		}
 	}
 	for id, st := range o.d.Status.Cameras() {
 		in.Online[id] = st.State
 		if st.State == "online" {
 			in.Runs[id] = untilNow(in.Runs[id], st.Since, now)
 		}
-	}
-	var err error
-	if in.Noted, err = o.noted(c, span); err != nil {
-		return ribbon{}, err
 	}
 	cal := o.d.Site.Calendar()
 	in.SchoolOn = func(day time.Time) (bool, string) {
@@ -158,29 +508,7 @@ func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
 		}
 		return d.School, ""
 	}
-	return drawRibbon(in, c.p), nil
-}
-
-// noted lists the gaps that the log explains.
-func (o *Office) noted(c *call, span footage.Span) ([]footage.Gap, error) {
-	q := store.Query{Kinds: []ledger.Kind{"footage.gap"}, From: span.From, Limit: 2000}
-	page, err := o.d.Ledger.Search(c.r.Context(), q)
-	if err != nil {
-		return nil, fmt.Errorf("reading the gaps from the log: %w", err)
-	}
-	var out []footage.Gap
-	for _, e := range page.Entries {
-		var g struct {
-			From  time.Time     `json:"from"`
-			To    time.Time     `json:"to"`
-			Cause footage.Cause `json:"cause"`
-		}
-		if json.Unmarshal(e.Data, &g) != nil {
-			continue // an entry of a version that we do not know explains nothing
-		}
-		out = append(out, footage.Gap{Camera: e.Subject, Span: footage.Span{From: g.From, To: g.To}, Cause: g.Cause})
-	}
-	return out, nil
+	return in, nil
 }
 
 func holdName(h footage.Hold) string {
@@ -214,181 +542,4 @@ func forecast(p ui.Printer, k Keeping) *forecastView {
 		f.Text = p.T("footage.forecast", p.Bytes(int64(k.Total)), days, fmt.Sprintf("%.1f", k.Days-lineDays))
 	}
 	return f
-}
-
-// dayView is the 24 h strip of one camera and the way to watch.
-type dayView struct {
-	Camera     footage.Camera
-	Day        time.Time
-	Prev, Next string
-	Missing    time.Duration
-	Held       string
-	Deletes    string
-	Empty      bool
-
-	Recorded []bar
-	Hours    []dayHour
-	Gaps     []dayGap
-	Holds    []dayHold
-	Grants   []dayHold
-	MarkX    string
-	Minutes  int
-
-	Form    ui.Form
-	Chosen  bool // a time was chosen
-	From    string
-	To      string
-	Ground  string // duty, grant, "" = locked
-	Grant   string
-	Locked  string // why, and the way forward
-	Apply   string
-	Purpose bool // a purpose must be stated
-	// Incident is the purpose stated before, which still counts.
-	Incident string
-}
-
-type dayHour struct {
-	X, W, Label, Href, Name string
-	Edge                    bool // drawn longer and labelled
-	End                     bool
-}
-
-type dayGap struct {
-	Bar  bar
-	Text string
-	Tone string
-	End  bool
-	X    string
-}
-
-type dayHold struct {
-	Bar  bar
-	Text string
-}
-
-func (o *Office) day(c *call, rib ribbon, camera string, day time.Time) (*dayView, error) {
-	cam, _ := o.d.Site.Camera(camera)
-	end := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, o.d.Zone)
-	whole := footage.Span{From: day, To: end}
-	past := whole
-	if past.To.After(c.now.Wall) {
-		past.To = c.now.Wall
-	}
-	runs, err := o.coverage.runs(c.r.Context(), camera, past, c.now.Wall, c.now.Mono)
-	if err != nil {
-		return nil, err
-	}
-	sc := scale{day, end}
-	v := &dayView{Camera: cam, Day: day, Empty: len(runs) == 0, Minutes: int(end.Sub(day) / time.Minute), Form: ui.Form{Name: "view", P: c.p, Values: c.r.URL.Query()}}
-	link := func(d time.Time) string {
-		return "/footage?" + url.Values{"camera": {camera}, "day": {d.Format(time.DateOnly)}}.Encode() + "#day"
-	}
-	if day.After(c.now.Wall.AddDate(0, 0, -ribDays)) {
-		v.Prev = link(day.AddDate(0, 0, -1))
-	}
-	if end.Before(c.now.Wall) {
-		v.Next = link(end)
-	}
-	for _, r := range runs {
-		v.Recorded = append(v.Recorded, sc.bar(r))
-	}
-	for h := range 24 {
-		at := day.Add(time.Duration(h) * time.Hour)
-		q := url.Values{"camera": {camera}, "day": {day.Format(time.DateOnly)}, "t": {fmt.Sprintf("%02d:00", h)}}
-		b := sc.bar(footage.Span{From: at, To: at.Add(time.Hour)})
-		v.Hours = append(v.Hours, dayHour{X: b.X, W: b.W, Label: fmt.Sprintf("%02d:00", h), Edge: h%3 == 0, Href: "/footage?" + q.Encode() + "#watch", Name: c.p.T("day.hour", cam.Name, h)})
-	}
-	noted, err := o.noted(c, whole)
-	if err != nil {
-		return nil, err
-	}
-	due := past
-	if cam.Since.After(due.From) {
-		due.From = cam.Since
-	}
-	for _, m := range holes(runs, due) {
-		v.Missing += m.Duration()
-		b := sc.bar(m).atLeast(0.0015)
-		cause := explain(noted, camera, m)
-		g := dayGap{Bar: b, Tone: gapTone(cause), End: b.a > 0.5, X: b.X}
-		if g.End {
-			g.X = ui.Pct(b.b)
-		}
-		if len(v.Gaps) == 0 || b.a-v.Gaps[len(v.Gaps)-1].Bar.b > 0.25 { // labels that would lie on one another are left out
-			g.Text = c.p.T("day.gap", gapName(c.p, cause), c.p.Clock(m.From), c.p.Clock(m.To), m.Duration())
-		}
-		v.Gaps = append(v.Gaps, g)
-	}
-	for _, h := range o.d.Register.Holds() {
-		if h.Active(c.now.Wall) && h.Covers(camera, whole) {
-			v.Holds = append(v.Holds, dayHold{sc.bar(h.Span.Intersect(whole)), c.p.T("day.hold", c.p.Day(h.Until), holdName(h))})
-			v.Held = holdName(h)
-		}
-	}
-	for _, g := range c.actor.Grants {
-		if s := (footage.Span{From: g.From, To: g.To}); slices.Contains(g.Cameras, camera) && s.Overlaps(whole) && c.now.Wall.Before(g.Until) {
-			v.Grants = append(v.Grants, dayHold{sc.bar(s.Intersect(whole)), c.p.T("day.grant", c.p.Clock(maxTime(g.From, day)), c.p.Clock(minTime(g.To, end)), appNumber(g.Application))})
-		}
-	}
-	if !v.Empty {
-		v.Deletes = c.p.T("day.deletes", c.p.Day(end.Add(cam.Policy.Keep())))
-	}
-	o.watchForm(c, v)
-	return v, nil
-}
-
-// watchForm decides what stands under the strip: the purpose form for who watches by duty, the way to
-// watch for who has a grant, the locked action for everybody else (it leads to the application).
-func (o *Office) watchForm(c *call, v *dayView) {
-	t := c.r.URL.Query().Get("t")
-	from, err := time.ParseInLocation("2006-01-02T15:04", v.Day.Format(time.DateOnly)+"T"+t, o.d.Zone)
-	if t == "" || err != nil {
-		return
-	}
-	v.Chosen, v.From, v.MarkX = true, t, scale{v.Day, v.Day.Add(24 * time.Hour)}.x(from)
-	to := minTime(from.Add(30*time.Minute), c.now.Wall.Add(-time.Second))
-	if s := c.r.URL.Query().Get("to"); s != "" {
-		if x, err := time.ParseInLocation("2006-01-02T15:04", v.Day.Format(time.DateOnly)+"T"+s, o.d.Zone); err == nil && x.After(from) {
-			to = x
-		}
-	}
-	subject := account.Subject{Camera: v.Camera.ID, From: from, To: to, Way: account.WayView}
-	for _, g := range c.actor.Grants { // inside a grant the span ends with it
-		s := footage.Span{From: g.From, To: g.To}
-		if slices.Contains(g.Cameras, v.Camera.ID) && s.Contains(from) && to.After(s.To) {
-			subject.To, to = s.To, s.To
-		}
-	}
-	v.To = c.p.Clock(to)
-	incident, running := o.d.Register.Incident(c.actor.ID)
-	v.Incident, subject.Purpose = incident.Purpose, running // stated once per incident, not per click
-	d := account.May(c.actor, account.ActFootagePlayback, subject, c.now.Wall)
-	if !d.Allowed && d.Reason == "may.no_purpose" {
-		v.Purpose = true
-		subject.Purpose = true
-		d = account.May(c.actor, account.ActFootagePlayback, subject, c.now.Wall)
-	}
-	switch {
-	case d.Allowed:
-		v.Ground, v.Grant = d.Reason, d.Grant
-	default:
-		v.Locked = c.p.T(d.Reason)
-		if c.can(account.ActApplicationCreate, account.Subject{}) {
-			v.Apply = "/applications/new?" + url.Values{"place": {v.Camera.Place}, "from": {v.Day.Format(time.DateOnly) + "T" + v.From}, "to": {v.Day.Format(time.DateOnly) + "T" + v.To}}.Encode()
-		}
-	}
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }

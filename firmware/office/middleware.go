@@ -74,9 +74,7 @@ func (c *call) known() error {
 	if err != nil {
 		return fmt.Errorf("looking up the session: %w", err)
 	}
-	c.session, c.actor = s, s.Actor
-	c.actor.OnShift = c.o.shifts.has(s.Actor.ID, c.now.Mono)
-	c.actor.Grants = c.o.d.Register.Grants(s.Actor.ID, c.now.Wall)
+	c.session, c.actor = s, c.o.actor(s, c.now)
 	return nil
 }
 

@@ -32,10 +32,10 @@ type Office struct {
 	handler  http.Handler
 	coverage *coverage
 	viewings *viewings
+	story    *story
 	api      []byte // the OpenAPI document
 
 	pending  *pending
-	shifts   *shifts
 	stopping chan struct{} // closed when Run ends: live pages let go
 
 	byAddress *web.Limiter // everything but footage
@@ -55,7 +55,7 @@ func New(d Deps) (*Office, error) {
 	}
 	o := &Office{
 		d: d, assets: assets,
-		coverage: newCoverage(d.Footage), viewings: newViewings(), pending: newPending(), shifts: newShifts(), stopping: make(chan struct{}),
+		coverage: newCoverage(d.Footage), viewings: newViewings(), story: newStory(d.Ledger), pending: newPending(), stopping: make(chan struct{}),
 		byAddress: web.NewLimiter(40, 400), byMedia: web.NewLimiter(60, 600), byLogin: web.NewLimiter(0.5, 10),
 	}
 	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {
@@ -78,23 +78,15 @@ func (o *Office) Handler() http.Handler { return o.handler }
 // its buffer, so this is a person who went away.
 const idleAfter = 5 * time.Minute
 
-// Run keeps the viewings honest: it closes those that nobody watches any more. It returns when ctx ends,
+// Run keeps the viewings honest: it ends those that are allowed no more and closes those that nobody watches. It returns when ctx ends,
 // after closing what is open. It runs once.
 func (o *Office) Run(ctx context.Context) error {
 	defer close(o.stopping)
-	tick := time.NewTicker(15 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			// The entries that close the viewings must still be written, so they get their own time.
-			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			return o.closeAll(end, "stop")
-		case <-tick.C:
-			o.closeIdle(ctx)
-		}
-	}
+	o.watchOver(ctx)
+	// The entries that close the viewings must still be written, so they get their own time.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return o.closeAll(end, "stop")
 }
 
 // templateFuncs are the functions of page templates that need the house.

@@ -10,11 +10,12 @@ import (
 )
 
 // The ribbon shows 30 days and 3 days of past-line zone on one scale: the left edge of the bright area is
-// the deletion line, the right edge is now (design language, "Signature").
+// the deletion line, the right edge is now (design language, "Signature"). A week is shown without a zone.
 const (
 	lineDays = 30
 	zoneDays = 3
 	ribDays  = lineDays + zoneDays
+	weekDays = 7
 )
 
 // scale places an instant on the ribbon: 0 is the left edge, 1 is now.
@@ -37,6 +38,9 @@ type bar struct {
 	X, W string
 	a, b float64
 }
+
+// End is the right edge.
+func (b bar) End() string { return ui.Pct(b.b) }
 
 // atLeast widens a bar that would be too thin to see or to hit.
 func (b bar) atLeast(w float64) bar {
@@ -68,12 +72,9 @@ func gapTone(c footage.Cause) string {
 }
 
 // explain finds the cause of a hole: that of the noted gap which covers most of it.
-func explain(noted []footage.Gap, camera string, hole footage.Span) footage.Cause {
+func explain(noted []footage.Gap, hole footage.Span) footage.Cause {
 	cause, most := footage.CauseUnknown, time.Duration(0)
 	for _, g := range noted {
-		if g.Camera != camera {
-			continue
-		}
 		if d := g.Span.Intersect(hole).Duration(); d > most {
 			cause, most = g.Cause, d
 		}
@@ -86,17 +87,16 @@ var legend = []footage.Cause{footage.CausePowerOff, footage.CauseNetwork, footag
 
 type ribGap struct {
 	Bar   bar
-	Mid   string
 	Tone  string
 	Char  string
+	Spot  spot // of Char
 	Hatch bool
 }
 
 type ribHold struct {
 	Bar   bar
-	Label string // beside the outline, on the side that has room; empty when neither has
-	X     string
-	Left  bool
+	Label string
+	Spot  spot // of Label
 }
 
 type ribDay struct {
@@ -108,196 +108,291 @@ type ribDay struct {
 
 // ribRow is one camera.
 type ribRow struct {
-	Camera   footage.Camera
-	Selected bool
-	Online   string // online, offline, ""
-	Recorded []bar
-	Weekend  []bar
-	Cells    []string
-	Gaps     []ribGap
-	Holds    []ribHold
-	Days     []ribDay
-	LongKeep int    // days, when more than 30
-	Began    string // "in use since", when that lies inside the ribbon
-	BeganX   string
-	Percent  string
-	Missing  time.Duration
-	Tone     string // of the percentage
+	Camera    footage.Camera
+	Selected  bool
+	Online    string // online, offline, ""
+	Elsewhere bool   // the footage lies on an NVR
+	Recorded  []bar
+	Fetched   []bar // of what lies on an NVR: here as well
+	Thin      []bar // the sub-stream only
+	Weekend   []bar
+	Cells     []string
+	Gaps      []ribGap
+	Holds     []ribHold
+	Days      []ribDay
+	LongKeep  int    // days, when more than 30
+	Began     string // "in use since", when that lies inside the ribbon
+	BeganSpot spot
+	Percent   string
+	Missing   time.Duration
+	Tone      string // of the percentage
 }
 
 type ribHead struct {
-	X, Day, Weekday string
-	Off             bool
-	Now             bool
-	Current         bool
-	Bar             bar
+	Spot, Wide   spot // of the short label, and of a longer one in a week
+	Day, Weekday string
+	Off          bool
+	Now          bool
+	Current      bool
+	Bar          bar
+}
+
+type ribText struct {
+	Text string
+	Spot spot
 }
 
 // ribbon is the whole picture.
 type ribbon struct {
+	Days     int // 30 or 7
 	LineX    string
+	LineText ribText
+	NowText  ribText
 	Line     time.Time
 	Now      time.Time
 	Heads    []ribHead
-	Holidays []struct{ X, Name string }
+	Hours    []ribText // within the days of a week
+	Holidays []ribText
 	Rows     []ribRow
 	Gaps     []gap // of all cameras, newest first
 	Groups   []ribGroup
 }
 
+// ribGroup is a group of cameras as the page shows it: open with the rows that are on this page, or closed.
 type ribGroup struct {
-	Name string
-	Rows []ribRow
+	Name   string
+	Key    string // in the address
+	Count  int    // cameras in it that the filter lets through
+	Gappy  int    // of them, with gaps
+	Worst  string // their lowest share
+	Tone   string
+	Closed bool
+	Toggle string // address that opens or closes it
+	ID     string
+	More   bool // it began on an earlier page
+	Rows   []ribRow
 }
 
 // ribInput is what the picture is made from.
 type ribInput struct {
 	Now      time.Time
 	Zone     *time.Location
+	Days     int // 7, else 30
 	Cameras  []footage.Camera
 	Runs     map[string][]footage.Span
-	Noted    []footage.Gap
+	Fetched  map[string][]footage.Span // of cameras whose footage lies on an NVR: what is here too
+	Noted    map[string][]footage.Gap  // by camera
+	Thin     map[string][]footage.Span
 	Online   map[string]string
 	Holds    []footage.Hold
 	HoldName func(footage.Hold) string
 	SchoolOn func(day time.Time) (school bool, holiday string)
 	Camera   string    // chosen
 	Day      time.Time // chosen, local midnight; zero: none
+	Link     func(camera string, day time.Time) string
+}
+
+func (in ribInput) line() time.Time {
+	if in.Days == weekDays {
+		return in.Now.Add(-weekDays * 24 * time.Hour)
+	}
+	return in.Now.Add(-lineDays * 24 * time.Hour)
+}
+
+func (in ribInput) scale() scale {
+	if in.Days == weekDays {
+		return scale{in.line(), in.Now}
+	}
+	return scale{in.Now.Add(-ribDays * 24 * time.Hour), in.Now}
+}
+
+func (in ribInput) tiers() []float64 {
+	if in.Days == weekDays {
+		return tiersWeek
+	}
+	return tiersMonth
 }
 
 func drawRibbon(in ribInput, p ui.Printer) ribbon {
-	sc := scale{in.Now.Add(-ribDays * 24 * time.Hour), in.Now}
-	line := in.Now.Add(-lineDays * 24 * time.Hour)
-	r := ribbon{LineX: sc.x(line), Line: line, Now: in.Now}
-	days := localDays(footage.Span{From: line, To: in.Now}, in.Zone)
-	off := map[int64]bool{}
-	for _, d := range days {
-		school, holiday := true, ""
-		if in.SchoolOn != nil {
-			school, holiday = in.SchoolOn(d.From.In(in.Zone))
-		}
-		b := sc.bar(d)
-		mid := ui.Pct((b.a + b.b) / 2)
-		h := ribHead{X: mid, Day: headDay(d.From.In(in.Zone)), Weekday: p.WeekdayShort(d.From), Off: !school, Bar: b,
-			Current: !in.Day.IsZero() && sameDay(d.From, in.Day, in.Zone), Now: d.To.Equal(in.Now)}
-		if b.b-b.a < 0.012 { // a sliver of a first or last day has no room for its number
-			h.Day, h.Weekday = "", ""
-		}
-		r.Heads = append(r.Heads, h)
-		off[d.From.Unix()] = !school
-		if holiday != "" && (len(r.Holidays) == 0 || r.Holidays[len(r.Holidays)-1].Name != holiday) {
-			r.Holidays = append(r.Holidays, struct{ X, Name string }{mid, holiday})
-		}
+	sc, line := in.scale(), in.line()
+	r := ribbon{Days: lineDays, LineX: sc.x(line), Line: line, Now: in.Now}
+	if in.Days == weekDays {
+		r.Days = weekDays
 	}
+	days := localDays(footage.Span{From: line, To: in.Now}, in.Zone)
+	off := r.drawHead(in, sc, days, p)
 	for _, cam := range in.Cameras {
-		row, gaps := drawRow(in, cam, sc, line, days, off, p)
+		f := in.facts(cam)
+		row := drawRow(in, cam, f, sc, days, off, p)
 		r.Rows = append(r.Rows, row)
-		r.Gaps = append(r.Gaps, gaps...)
+		r.Gaps = append(r.Gaps, f.gaps...)
 		if n := len(r.Groups); n > 0 && r.Groups[n-1].Name == cam.Group {
 			r.Groups[n-1].Rows = append(r.Groups[n-1].Rows, row)
+			r.Groups[n-1].Count++
 		} else {
-			r.Groups = append(r.Groups, ribGroup{cam.Group, []ribRow{row}})
+			r.Groups = append(r.Groups, ribGroup{Name: cam.Group, Count: 1, Rows: []ribRow{row}})
 		}
 	}
 	slices.SortStableFunc(r.Gaps, func(a, b gap) int { return b.Span.From.Compare(a.Span.From) })
 	return r
 }
 
-func drawRow(in ribInput, cam footage.Camera, sc scale, line time.Time, days []footage.Span, off map[int64]bool, p ui.Printer) (ribRow, []gap) {
-	row := ribRow{Camera: cam, Selected: cam.ID == in.Camera, Online: in.Online[cam.ID]}
-	runs := in.Runs[cam.ID]
+// drawHead names the days and the two edges. It gives the days without school, by their beginning.
+func (r *ribbon) drawHead(in ribInput, sc scale, days []footage.Span, p ui.Printer) map[int64]bool {
+	off := map[int64]bool{}
+	var numbers, feasts []label
+	for _, d := range days {
+		school, holiday := true, ""
+		if in.SchoolOn != nil {
+			school, holiday = in.SchoolOn(d.From.In(in.Zone))
+		}
+		b := sc.bar(d)
+		h := ribHead{Day: headDay(d.From.In(in.Zone)), Weekday: p.WeekdayShort(d.From), Off: !school, Bar: b,
+			Current: !in.Day.IsZero() && sameDay(d.From, in.Day, in.Zone), Now: d.To.Equal(in.Now)}
+		if in.Days == weekDays {
+			h.Day, h.Weekday = p.Day(d.From), p.Weekday(d.From)
+		}
+		if b.b-b.a < 0.012 { // a sliver of a first or last day has no room for its number
+			h.Day, h.Weekday = "", ""
+		}
+		numbers = append(numbers, label{b.a, b.b, max(textPx(h.Day), textPx(h.Weekday)) - airPx, []side{centre, before}})
+		r.Heads = append(r.Heads, h)
+		off[d.From.Unix()] = !school
+		if holiday != "" && (len(r.Holidays) == 0 || r.Holidays[len(r.Holidays)-1].Text != holiday) {
+			r.Holidays = append(r.Holidays, ribText{Text: holiday})
+			feasts = append(feasts, label{b.a, b.b, textPx(holiday), []side{fromStart, centre}})
+		}
+	}
+	for i, s := range place(numbers, in.tiers()...) {
+		r.Heads[i].Spot = s
+	}
+	r.NowText.Text = p.T("ribbon.now", p.Clock(in.Now))
+	r.LineText.Text = p.T("ribbon.line", p.DayTime(r.Line))
+	edges := []label{{1, 1, textPx(r.NowText.Text), []side{before}}}
+	if in.Days != weekDays {
+		line := sc.at(r.Line)
+		edges = append(edges, label{line, line, textPx(r.LineText.Text) + 12, []side{after}})
+	}
+	spots := place(append(edges, feasts...), in.tiers()...)
+	r.NowText.Spot = spots[0]
+	if len(edges) > 1 {
+		r.LineText.Spot = spots[1]
+	}
+	for i, s := range spots[len(edges):] {
+		r.Holidays[i].Spot = s
+	}
+	return off
+}
+
+// rowFacts are what one camera's row says, before it is drawn.
+type rowFacts struct {
+	due     footage.Span // what ought to be there
+	some    bool         // some of it is
+	missing time.Duration
+	gaps    []gap
+}
+
+func (f rowFacts) tone() string {
+	switch share := float64(f.missing) / float64(max(1, f.due.Duration())); {
+	case !f.some || share > 0.02:
+		return "bad"
+	case share > 0.001:
+		return "warn"
+	}
+	return ""
+}
+
+func (in ribInput) facts(cam footage.Camera) rowFacts {
+	runs, line := in.Runs[cam.ID], in.line()
+	f := rowFacts{due: footage.Span{From: line, To: in.Now}}
+	if cam.Since.After(f.due.From) {
+		f.due.From = cam.Since
+	}
+	if first := firstAfter(runs, line); !first.IsZero() && first.After(f.due.From) && cam.Since.IsZero() {
+		f.due.From = first
+	}
+	inside := within(runs, f.due)
+	f.some = len(inside) > 0
+	for _, m := range holes(inside, f.due) {
+		g := gap{Camera: cam.ID, Name: cam.Name, Span: m, Cause: explain(in.Noted[cam.ID], m), Open: m.To.Equal(in.Now)}
+		if g.Cause == footage.CauseUnknown && g.Open && in.Online[cam.ID] == "offline" {
+			g.Cause = footage.CauseCameraOff
+		}
+		f.gaps = append(f.gaps, g)
+		f.missing += m.Duration()
+	}
+	return f
+}
+
+func drawRow(in ribInput, cam footage.Camera, f rowFacts, sc scale, days []footage.Span, off map[int64]bool, p ui.Printer) ribRow {
+	row := ribRow{Camera: cam, Selected: cam.ID == in.Camera, Online: in.Online[cam.ID], Elsewhere: cam.Custody == footage.CustodyNVR}
+	line, shown := in.line(), footage.Span{From: sc.from, To: in.Now}
 	if cam.Policy.Days > lineDays {
 		row.LongKeep = cam.Policy.Days
 	}
-
+	if f.due.From.After(line) {
+		x := sc.at(f.due.From)
+		row.Began = p.T("ribbon.began", p.Day(f.due.From))
+		row.BeganSpot = place([]label{{x, x, textPx(row.Began), []side{before}}}, in.tiers()...)[0]
+	}
 	// What is there: one bar from the first to the last frame, gaps are drawn over it at true scale.
-	due := footage.Span{From: line, To: in.Now}
-	if cam.Since.After(due.From) {
-		due.From = cam.Since
+	if f.due.Duration() > 0 && f.some {
+		row.Recorded = append(row.Recorded, sc.bar(footage.Span{From: f.due.From, To: in.Now}))
 	}
-	if first := firstAfter(runs, line); !first.IsZero() && first.After(due.From) && cam.Since.IsZero() {
-		due.From = first
-	}
-	if due.From.After(line) {
-		row.Began, row.BeganX = p.Day(due.From), sc.x(due.From)
-	}
-	inside := within(runs, due)
-	missing := holes(inside, due)
-	if due.Duration() > 0 && len(inside) > 0 {
-		row.Recorded = append(row.Recorded, sc.bar(footage.Span{From: due.From, To: in.Now}))
-	}
-	for _, x := range within(runs, footage.Span{From: sc.from, To: line}) {
+	for _, x := range within(in.Runs[cam.ID], footage.Span{From: sc.from, To: line}) {
 		if cam.Policy.Days > lineDays || heldAt(in.Holds, cam.ID, x, in.Now) {
 			row.Recorded = append(row.Recorded, sc.bar(x))
 		}
 	}
+	for _, x := range within(in.Fetched[cam.ID], shown) {
+		row.Fetched = append(row.Fetched, sc.bar(x).atLeast(0.002))
+	}
+	for _, x := range within(in.Thin[cam.ID], f.due) {
+		row.Thin = append(row.Thin, sc.bar(x).atLeast(0.002))
+	}
 	for _, d := range days {
-		if off[d.From.Unix()] && d.To.After(due.From) && len(inside) > 0 {
-			row.Weekend = append(row.Weekend, sc.bar(d.Intersect(due)))
+		if off[d.From.Unix()] && d.To.After(f.due.From) && f.some {
+			row.Weekend = append(row.Weekend, sc.bar(d.Intersect(f.due)))
 		}
 		if d.From.After(line) {
 			row.Cells = append(row.Cells, sc.x(d.From))
 		}
 	}
-
-	var gaps []gap
-	for _, m := range missing {
-		g := gap{Camera: cam.ID, Name: cam.Name, Span: m, Cause: explain(in.Noted, cam.ID, m), Open: m.To.Equal(in.Now)}
-		if g.Cause == footage.CauseUnknown && g.Open && row.Online == "offline" {
-			g.Cause = footage.CauseCameraOff
-		}
-		gaps = append(gaps, g)
-	}
-	row.Gaps = drawGaps(gaps, sc, p)
+	row.Gaps = drawGaps(f.gaps, sc, p)
 	for _, h := range in.Holds {
-		if !h.Active(in.Now) || !slices.Contains(h.Cameras, cam.ID) || !h.Span.Overlaps(footage.Span{From: sc.from, To: in.Now}) {
-			continue
+		if h.Active(in.Now) && slices.Contains(h.Cameras, cam.ID) && h.Span.Overlaps(shown) {
+			row.Holds = append(row.Holds, ribHold{Bar: sc.bar(h.Span).atLeast(0.004), Label: p.T("ribbon.hold", holdShort(h))})
 		}
-		row.Holds = append(row.Holds, ribHold{Bar: sc.bar(h.Span).atLeast(0.004), Label: p.T("ribbon.hold", holdShort(h))})
 	}
-	placeLabels(row.Holds, row.Gaps)
+	placeLabels(row.Holds, row.Gaps, in.tiers())
 	for _, d := range days {
-		row.Days = append(row.Days, dayCell(in, cam, d, gaps, sc, p))
+		row.Days = append(row.Days, dayCell(in, cam, d, f.gaps, sc, p))
 	}
-
-	lost := total(missing)
-	row.Missing = lost
-	row.Percent = p.Percent(due.Duration()-lost, due.Duration())
-	switch share := float64(lost) / float64(max(1, due.Duration())); {
-	case len(inside) == 0 || share > 0.02:
-		row.Tone = "bad"
-	case share > 0.001:
-		row.Tone = "warn"
-	}
-	return row, gaps
+	row.Missing = f.missing
+	row.Percent = p.Percent(f.due.Duration()-f.missing, f.due.Duration())
+	row.Tone = f.tone()
+	return row
 }
 
-// placeLabels finds room for the names of holds beside the characters of gaps and one another. A name that
-// finds none is left out: the day's own name tells it.
-func placeLabels(holds []ribHold, gaps []ribGap) {
-	const wide, char = 0.115, 0.014 // of "lock, held, number", and of one character, in a ribbon of some 930 px
-	var taken [][2]float64
+// lockPx is the room of the lock before the name of a hold.
+const lockPx = 16
+
+// placeLabels finds room for the characters of gaps and then for the names of holds. What finds none is left out:
+// the day's own name tells it.
+func placeLabels(holds []ribHold, gaps []ribGap, tiers []float64) {
+	var labels []label
 	for _, g := range gaps {
-		if g.Char != "" {
-			mid := (g.Bar.a + g.Bar.b) / 2
-			taken = append(taken, [2]float64{mid - char/2, mid + char/2})
-		}
+		labels = append(labels, label{g.Bar.a, g.Bar.b, textPx(g.Char), []side{centre}})
 	}
-	free := func(a, b float64) bool {
-		return a > 0 && b < 1 && !slices.ContainsFunc(taken, func(t [2]float64) bool { return a < t[1] && t[0] < b })
+	for _, h := range holds {
+		labels = append(labels, label{h.Bar.a, h.Bar.b, textPx(h.Label) + lockPx, []side{after, before, fromStart}})
+	}
+	spots := place(labels, tiers...)
+	for i := range gaps {
+		gaps[i].Spot = spots[i]
 	}
 	for i := range holds {
-		h := &holds[i]
-		switch {
-		case free(h.Bar.b, h.Bar.b+wide):
-			h.X = ui.Pct(h.Bar.b)
-			taken = append(taken, [2]float64{h.Bar.b, h.Bar.b + wide})
-		case free(h.Bar.a-wide, h.Bar.a):
-			h.X, h.Left = h.Bar.X, true
-			taken = append(taken, [2]float64{h.Bar.a - wide, h.Bar.a})
-		default:
-			h.Label = ""
-		}
+		holds[i].Spot = spots[len(gaps)+i]
 	}
 }
 
@@ -311,7 +406,6 @@ func drawGaps(gaps []gap, sc scale, p ui.Printer) []ribGap {
 			last := &out[n-1]
 			last.Bar.b = max(last.Bar.b, b.b)
 			last.Bar.W = ui.Pct(last.Bar.b - last.Bar.a)
-			last.Mid = ui.Pct((last.Bar.a + last.Bar.b) / 2)
 			last.Hatch = last.Bar.b-last.Bar.a > 0.006
 			if g.Span.Duration() > worst {
 				worst, last.Tone, last.Char = g.Span.Duration(), gapTone(g.Cause), gapChar(p, g.Cause)
@@ -319,17 +413,7 @@ func drawGaps(gaps []gap, sc scale, p ui.Printer) []ribGap {
 			continue
 		}
 		worst = g.Span.Duration()
-		out = append(out, ribGap{Bar: b, Mid: ui.Pct((b.a + b.b) / 2), Tone: gapTone(g.Cause), Char: gapChar(p, g.Cause), Hatch: b.b-b.a > 0.006})
-	}
-	// Characters that would touch are left out; the gap itself stays.
-	last := -1.0
-	for i := range out {
-		mid := (out[i].Bar.a + out[i].Bar.b) / 2
-		if mid-last < 0.013 {
-			out[i].Char = ""
-			continue
-		}
-		last = mid
+		out = append(out, ribGap{Bar: b, Tone: gapTone(g.Cause), Char: gapChar(p, g.Cause), Hatch: b.b-b.a > 0.006})
 	}
 	return out
 }
@@ -349,8 +433,7 @@ func gapName(p ui.Printer, cause footage.Cause) string {
 }
 
 func dayCell(in ribInput, cam footage.Camera, d footage.Span, gaps []gap, sc scale, p ui.Printer) ribDay {
-	q := url.Values{"camera": {cam.ID}, "day": {p.ISODate(d.From)}}
-	cell := ribDay{Bar: sc.bar(d), Href: "/footage?" + q.Encode() + "#day", Current: cam.ID == in.Camera && !in.Day.IsZero() && sameDay(d.From, in.Day, in.Zone)}
+	cell := ribDay{Bar: sc.bar(d), Href: in.link(cam.ID, d.From), Current: cam.ID == in.Camera && !in.Day.IsZero() && sameDay(d.From, in.Day, in.Zone)}
 	var lost, longest time.Duration
 	cause := footage.CauseUnknown
 	for _, g := range gaps {
@@ -378,6 +461,13 @@ func dayCell(in ribInput, cam footage.Camera, d footage.Span, gaps []gap, sc sca
 	}
 	cell.Name = name
 	return cell
+}
+
+func (in ribInput) link(camera string, day time.Time) string {
+	if in.Link != nil {
+		return in.Link(camera, day)
+	}
+	return "/footage?" + url.Values{"camera": {camera}, "day": {day.In(in.Zone).Format(time.DateOnly)}}.Encode() + "#day"
 }
 
 // localDays cuts a span at local midnights.

@@ -48,7 +48,7 @@ func TestGapsAreShownAtTrueScaleWithTheirCause(t *testing.T) {
 	strange := footage.Span{From: at(16, 22, 5), To: at(17, 6, 10)}
 	r := drawn(t, func(in *ribInput) {
 		in.Runs["c01"] = []footage.Span{{From: present.AddDate(0, 0, -33), To: known.From}, {From: known.To, To: strange.From}, {From: strange.To, To: present}}
-		in.Noted = []footage.Gap{{Camera: "c01", Span: known, Cause: footage.CausePowerOff}, {Camera: "c02", Span: strange, Cause: footage.CauseDisk}}
+		in.Noted = map[string][]footage.Gap{"c01": {{Camera: "c01", Span: known, Cause: footage.CausePowerOff}}, "c02": {{Camera: "c02", Span: strange, Cause: footage.CauseDisk}}}
 	})
 	row := r.Rows[0]
 	if len(row.Gaps) != 2 || row.Gaps[0].Char != "电" || row.Gaps[1].Char != "疑" || row.Gaps[1].Tone != "bad" {
@@ -85,7 +85,7 @@ func TestThePastLineZone(t *testing.T) {
 		in.Cameras[0].Since = since
 		in.Runs["c01"] = []footage.Span{{From: since, To: present}}
 	})
-	if row := r.Rows[0]; row.Missing != 0 || row.Began != "5月6日" || len(row.Recorded) != 1 {
+	if row := r.Rows[0]; row.Missing != 0 || row.Began != "5月6日启用，此前无录像" || len(row.Recorded) != 1 {
 		t.Errorf("a new camera: missing %v, since %q", row.Missing, row.Began)
 	}
 	zone := func(in *ribInput) { in.Runs["c01"] = []footage.Span{{From: present.AddDate(0, 0, -33), To: present}} }
@@ -111,12 +111,12 @@ func TestNamesOfHoldsFindRoom(t *testing.T) {
 		}
 		return out
 	}
-	holds := bars(0.2, 0.26, 0.97, 0.5)
-	placeLabels(holds, []ribGap{{Bar: bar{a: 0.9, b: 0.91}, Char: "网"}})
-	if holds[0].Label == "" || holds[1].Label != "" || holds[3].Label == "" {
+	holds, gaps := bars(0.2, 0.26, 0.97, 0.5), []ribGap{{Bar: bar{a: 0.9, b: 0.91}, Char: "网"}}
+	placeLabels(holds, gaps, []float64{760})
+	if !gaps[0].Spot.shown || holds[0].Spot.side != after || !holds[1].Spot.shown || !holds[3].Spot.shown {
 		t.Errorf("two beside one another and one alone: %+v", holds)
 	}
-	if holds[2].Label != "" {
+	if holds[2].Spot.shown {
 		t.Errorf("between the gap's character and the edge there is no room: %+v", holds[2])
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/playback"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
@@ -26,19 +25,19 @@ func (c *call) wanted() (camera string, span footage.Span, err error) {
 		return "", span, errNotFound
 	}
 	var errs fielderr.Errors
-	at := func(field string) time.Time {
-		t, err := time.ParseInLocation("2006-01-02T15:04", f.Get("day")+"T"+f.Get(field), c.o.d.Zone)
-		if err != nil && f.Get(field) == "24:00" {
-			if d, err := time.ParseInLocation(time.DateOnly, f.Get("day"), c.o.d.Zone); err == nil {
-				return d.AddDate(0, 0, 1)
-			}
-		}
-		if err != nil {
+	day, dayErr := time.ParseInLocation(time.DateOnly, f.Get("day"), c.o.d.Zone)
+	at := func(field string, day time.Time) time.Time {
+		t, ok := parseWhen(f.Get(field), day, c.now.Wall, c.o.d.Zone)
+		if !ok || dayErr != nil {
 			errs.Add(field, "err.time")
 		}
 		return t
 	}
-	span.From, span.To = at("from"), at("to")
+	span.From = at("from", day)
+	if !span.From.IsZero() {
+		day = span.From // an end without a day is of the day of the beginning
+	}
+	span.To = at("to", day)
 	if len(errs) == 0 {
 		switch {
 		case span.To.Equal(span.From.Truncate(24*time.Hour)) || f.Get("to") == "00:00" && !span.From.Before(span.To):
@@ -79,69 +78,36 @@ func (o *Office) openView(c *call) error {
 	return o.view(c, camera, span, false)
 }
 
-func liveSubject(c *call) (account.Subject, error) {
-	camera := c.r.PostForm.Get("camera")
-	if camera == "" {
-		return account.Subject{Way: account.WayLive}, nil
-	}
-	if _, ok := c.o.d.Site.Camera(camera); !ok {
-		return account.Subject{}, errNotFound
-	}
-	return account.Subject{Camera: camera, Way: account.WayLive}, nil
-}
-
-// openLive opens a live viewing.
-func (o *Office) openLive(c *call) error {
-	camera := c.r.PostForm.Get("camera")
-	if _, ok := o.d.Site.Camera(camera); !ok {
-		return errNotFound
-	}
-	return o.view(c, camera, footage.Span{From: c.now.Wall, To: c.now.Wall.Add(longestView)}, true)
-}
-
 func (o *Office) view(c *call, camera string, span footage.Span, live bool) error {
-	mode := evidence.Playback
-	if live {
-		mode = evidence.Live
-	}
-	purpose := strings.TrimSpace(c.r.PostForm.Get("purpose"))
-	if len([]rune(purpose)) > 200 {
-		var errs fielderr.Errors
-		errs.Add("purpose", "err.too_long", 200)
-		return errs
-	}
-	got, err := o.d.Register.OpenViewing(c.r.Context(), c.who(), camera, span, mode, purpose)
+	v, err := o.openViewing(c, camera, span, live)
 	if err != nil {
-		_, refused := errors.AsType[*account.Refused](err)
-		_, fields := errors.AsType[fielderr.Errors](err)
-		c.unlogged = !refused && !fields // without its entry nothing is shown: 503, and not a byte
 		return err
 	}
-	v := opened{Viewing: got, Until: minTime(got.Until, c.session.Expires)}
-	if err := o.d.Player.Open(playback.Viewing{ID: v.ID, Camera: camera, Span: got.Span, Live: live, Until: v.Until}); err != nil {
-		o.viewings.put(v)
-		return errors.Join(err, o.end(c.r.Context(), v.ID, "closed"))
-	}
-	o.viewings.put(v)
 	return c.seeOther("/view/" + v.ID)
 }
 
 // viewing is the subject of everything below an open viewing.
 func viewing(c *call) (account.Subject, error) {
-	v, ok := c.o.viewings.get(c.r.PathValue("id"))
-	if !ok {
-		return account.Subject{}, playback.ErrUnknown
+	if v, ok := c.o.viewings.get(c.r.PathValue("id")); ok {
+		return v.subject(), nil
 	}
-	return v.subject(), nil
+	// Of what is over May is asked again: who lost the right is refused, and that is entered, before anybody hears
+	// that the viewing has ended.
+	if e, ok := c.o.viewings.past(c.r.PathValue("id")); ok {
+		return e.subject(), nil
+	}
+	return account.Subject{}, playback.ErrUnknown
 }
 
 // viewer is the subject of ending a viewing: one may always end one's own, also when it is allowed no more.
 func viewer(c *call) (account.Subject, error) {
-	v, ok := c.o.viewings.get(c.r.PathValue("id"))
-	if !ok {
-		return account.Subject{}, playback.ErrUnknown
+	if v, ok := c.o.viewings.get(c.r.PathValue("id")); ok {
+		return account.Subject{Person: v.Person}, nil
 	}
-	return account.Subject{Person: v.Person}, nil
+	if e, ok := c.o.viewings.past(c.r.PathValue("id")); ok {
+		return account.Subject{Person: e.Person}, nil
+	}
+	return account.Subject{}, playback.ErrUnknown
 }
 
 // playerView is the player with its log line.
@@ -169,13 +135,17 @@ type playerView struct {
 func (o *Office) viewPage(c *call) error {
 	v, ok := o.viewings.get(c.r.PathValue("id"))
 	if !ok {
+		if e, past := o.viewings.past(c.r.PathValue("id")); past {
+			w := o.outcomeOf(c.p, e.opened, e.reason)
+			return c.pageStatus(http.StatusGone, "fault", w.Title, faultView{Title: w.Title, Text: w.Text, Href: w.Href, Link: w.Link})
+		}
 		return playback.ErrUnknown
 	}
 	_, offset := v.Span.From.In(o.d.Zone).Zone()
 	pv := playerView{V: v, Live: v.live(), Name: o.cameraName(v.Camera), Who: c.session.Person.Name, Role: c.session.Person.Unit, Where: c.address.String(),
 		FromMs: v.Span.From.UnixMilli(), Seconds: int64(v.Span.Duration() / time.Second), ZoneMin: offset / 60, Until: c.p.When(v.Until, c.now.Wall),
 		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogProof, account.Subject{}), PrettySpan: c.p.Span(v.Span.From, v.Span.To)}
-	pv.Mark = strings.Join([]string{pv.Who, pv.Role, pv.Where, c.p.Stamp(v.Opened)[:16], "№ " + strconv.FormatUint(v.Entry, 10)}, "  ")
+	pv.Mark = o.watermark(c, v)
 	for y := 60; y < 560; y += 120 {
 		for x := 20 - y/3; x < 960; x += 520 {
 			pv.Marks = append(pv.Marks, struct{ X, Y int }{x, y})
@@ -223,48 +193,6 @@ func (o *Office) scrub(c *call, pv *playerView) {
 	}
 }
 
-func (o *Office) playlist(c *call) error {
-	b, err := o.d.Player.Playlist(c.r.Context(), c.r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	c.w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
-	c.send(http.StatusOK, b)
-	return nil
-}
-
-func (o *Office) initSection(c *call) error {
-	n, err := number(c.r.PathValue("file"), ".mp4")
-	if err != nil {
-		return err
-	}
-	b, err := o.d.Player.Init(c.r.Context(), c.r.PathValue("id"), n)
-	return c.video(b, err)
-}
-
-func (o *Office) fragment(c *call) error {
-	n, err := number(c.r.PathValue("file"), ".m4s")
-	if err != nil {
-		return err
-	}
-	b, err := o.d.Player.Fragment(c.r.Context(), c.r.PathValue("id"), c.r.PathValue("segment"), n)
-	return c.video(b, err)
-}
-
-// video sends bytes of footage: never compressed, never kept.
-func (c *call) video(b []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	h := c.w.Header()
-	h.Set("Content-Type", "video/mp4")
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h.Set("Cache-Control", "no-store, private")
-	c.w.WriteHeader(http.StatusOK)
-	c.write(b)
-	return nil
-}
-
 func number(file, ext string) (int, error) {
 	s, ok := strings.CutSuffix(file, ext)
 	n, err := strconv.Atoi(s)
@@ -291,25 +219,4 @@ func (o *Office) closeView(c *call) error {
 		return c.done("/live", "done.view_closed")
 	}
 	return c.done("/footage", "done.view_closed")
-}
-
-// liveView is the choice of cameras for who may watch live.
-type liveView struct {
-	Cameras []liveCamera
-}
-
-type liveCamera struct {
-	Camera footage.Camera
-	State  CameraState
-}
-
-func (o *Office) livePage(c *call) error {
-	var v liveView
-	st := o.d.Status.Cameras()
-	for _, cam := range o.d.Site.Cameras() {
-		if !cam.Retired {
-			v.Cameras = append(v.Cameras, liveCamera{cam, st[cam.ID]})
-		}
-	}
-	return c.page("live", c.p.T("live.title"), v)
 }

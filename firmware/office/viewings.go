@@ -17,9 +17,12 @@ import (
 // opened is one viewing that a browser holds: its access entry is committed, its end is not yet.
 type opened struct {
 	evidence.Viewing
-	Until time.Time // the viewing's, or the session's when that ends before
+	Until   time.Time // the viewing's, or the session's when that ends before
+	session string    // id of the log-in that it belongs to
 
-	given *playback.Delivered // what it got in the end, while the entry that says so is not written yet
+	over  context.Context         // done as soon as nothing more may be shown; its cause is an endedBy
+	stop  context.CancelCauseFunc // ends over
+	given *playback.Delivered     // what it got in the end, while the entry that says so is not written yet
 }
 
 func (v opened) live() bool { return v.Mode == evidence.Live }
@@ -33,18 +36,57 @@ func (v opened) subject() account.Subject {
 	return s
 }
 
-// viewings are the open ones, in memory: after a restart none is open, and evidence closes what was.
-type viewings struct {
-	mu   sync.Mutex
-	open map[string]opened // guarded by mu
+// ended is what is remembered of a viewing that is over: whose it was and why, for the page that still shows it.
+type ended struct {
+	opened
+	reason string
 }
 
-func newViewings() *viewings { return &viewings{open: map[string]opened{}} }
+// mostEnded is how many viewings that are over are remembered.
+const mostEnded = 512
 
+// viewings are the open ones, in memory: after a restart none is open, and evidence closes what was.
+type viewings struct {
+	mu    sync.Mutex
+	open  map[string]opened // guarded by mu
+	ended map[string]ended  // guarded by mu
+	order []string          // of ended, oldest first; guarded by mu
+}
+
+func newViewings() *viewings {
+	return &viewings{open: map[string]opened{}, ended: map[string]ended{}}
+}
+
+// put puts a viewing on the list; from now on it can be stopped.
 func (v *viewings) put(o opened) {
+	if o.over == nil {
+		o.over, o.stop = context.WithCancelCause(context.Background())
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.open[o.ID] = o
+}
+
+// remember keeps why a viewing ended; the first reason stays.
+func (v *viewings) remember(o opened, reason string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, ok := v.ended[o.ID]; ok {
+		return
+	}
+	v.ended[o.ID] = ended{o, reason}
+	v.order = append(v.order, o.ID)
+	if len(v.order) > mostEnded {
+		delete(v.ended, v.order[0])
+		v.order = v.order[1:]
+	}
+}
+
+func (v *viewings) past(id string) (ended, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	e, ok := v.ended[id]
+	return e, ok
 }
 
 func (v *viewings) get(id string) (opened, bool) {
@@ -101,7 +143,12 @@ func (o *Office) end(ctx context.Context, id, reason string) error {
 	if !ok {
 		return nil
 	}
+	if past, again := o.viewings.past(id); again {
+		reason = past.reason // the entry could not be written the first time
+	}
 	if v.given == nil {
+		v.stop(endedBy(reason)) // what is on its way is cut
+		o.viewings.remember(v, reason)
 		got, _ := o.d.Player.Close(id)
 		v.given = &got
 	}
