@@ -170,7 +170,7 @@ func (k *Keeper) take(t clock.Trust, r clock.Result) {
 func (k *Keeper) settle(done []clock.Result) {
 	for _, r := range done {
 		if r.Replaces {
-			k.anchors = slices.DeleteFunc(slices.Clone(k.anchors), func(a clock.Anchor) bool { return a.Boot == k.boot })
+			k.anchors = k.anchors.Without(k.boot)
 		}
 		if r.Anchor != nil {
 			k.anchors = k.anchors.With(*r.Anchor)

@@ -40,6 +40,11 @@ func (a Anchors) With(n Anchor) Anchors {
 	return slices.Insert(slices.Clone(a), i, n)
 }
 
+// Without is the table without the anchors of a boot.
+func (a Anchors) Without(boot string) Anchors {
+	return slices.DeleteFunc(slices.Clone(a), func(x Anchor) bool { return x.Boot == boot })
+}
+
 func compareAnchors(x, y Anchor) int {
 	return cmp.Or(cmp.Compare(x.Boot, y.Boot), cmp.Compare(x.Mono, y.Mono))
 }

@@ -231,11 +231,17 @@ func (t *Trust) hold(mono time.Duration) Result {
 	}
 	p, ok := t.pair(mono, t.doubts)
 	if ok && voices(p.origins) > voices(keep) {
-		if reason := t.against(p, line, true); reason != ReasonNone {
+		reason := t.against(p, line, true)
+		if reason == ReasonNone {
+			return t.set(p, mono, true)
+		}
+		if _, sure := (agreement{origins: keep}).authority(); !sure {
 			t.state, t.reason = Suspect, reason
 			return Result{}
 		}
-		return t.set(p, mono, true)
+		// A jump that needs authority has it against itself: the line stands, however many clocks jumped together.
+		t.state, t.reason = Trusted, ReasonNone
+		return t.refine(line, mono)
 	}
 	if len(keep) > 0 && voices(keep)+1 > voices(left) {
 		t.state, t.reason = Trusted, ReasonNone // outvoted: the line itself is one voice
