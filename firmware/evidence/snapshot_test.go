@@ -79,11 +79,11 @@ func TestADutyGivesNoStillPicture(t *testing.T) {
 	_, err = h.office.Snapshot(ctx, officer, v.ID, lastHour.From)
 	refusedWith(t, err, "may.still_needs_application")
 	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "closed"))
-	on := officer
-	on.OnShift = true
-	v, err = h.office.OpenViewing(ctx, on, "c01", lastHour, Live, "")
+	_, err = h.office.BeginShift(ctx, officer)
 	must(t, err)
-	_, err = h.office.Snapshot(ctx, on, v.ID, v.Span.From)
+	v, err = h.office.OpenViewing(ctx, officer, "c01", lastHour, Live, "学生跌倒")
+	must(t, err)
+	_, err = h.office.Snapshot(ctx, officer, v.ID, v.Span.From)
 	refusedWith(t, err, "may.still_needs_application")
 	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "closed"))
 	if n := len(h.entries("footage.snapshot")); n != 0 {

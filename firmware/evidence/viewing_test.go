@@ -65,26 +65,37 @@ func (h *house) view(by account.Who, camera, purpose string) Viewing {
 	return v
 }
 
-// Covers F20: live pictures are for officers who signed in at the control room.
+// Covers F20: live pictures are for officers who signed in at the control room, and for a purpose.
 func TestLiveOnlyOnShift(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
-	_, err := h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "")
+	_, err := h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "例行巡视")
 	refusedWith(t, err, "may.not_on_shift")
-	_, err = h.office.OpenViewing(ctx, leader, "c01", footage.Span{}, Live, "")
+	_, err = h.office.OpenViewing(ctx, leader, "c01", footage.Span{}, Live, "例行巡视")
 	refusedWith(t, err, "may.role")
-	on := officer
-	on.OnShift = true
-	v, err := h.office.OpenViewing(ctx, on, "c01", footage.Span{}, Live, "")
+	_, err = h.office.BeginShift(ctx, officer)
 	must(t, err)
-	if _, err := h.office.Media(ctx, on, v.ID); err != nil {
+	_, err = h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "")
+	refusedWith(t, err, "may.no_purpose")
+	v, err := h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "例行巡视")
+	must(t, err)
+	if _, err := h.office.Media(ctx, officer, v.ID); err != nil {
 		t.Fatal(err)
 	}
+	// The purpose counts for half an hour, for every camera.
+	w, err := h.office.OpenViewing(ctx, officer, "c02", footage.Span{}, Live, "")
+	must(t, err)
+	if w.Incident != v.Incident || w.Purpose != "例行巡视" {
+		t.Fatalf("%+v", w)
+	}
 	h.clock.pass(2 * time.Hour)
-	if _, err := h.office.Media(ctx, on, v.ID); !errors.Is(err, ErrEnded) {
+	if _, err := h.office.Media(ctx, officer, v.ID); !errors.Is(err, ErrEnded) {
 		t.Fatalf("two hours later: %v", err)
 	}
 	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "over"))
+	must(t, h.office.CloseViewing(ctx, w.ID, nil, 0, "over"))
+	_, err = h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "")
+	refusedWith(t, err, "may.no_purpose")
 }
 
 // I5: what a crash left open is closed by the next run and named as such.
