@@ -17,8 +17,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/crypto/chacha20poly1305"
-
 	"campuskeep/firmware/disk"
 )
 
@@ -28,10 +26,6 @@ const (
 	ringExt  = ".ring"
 )
 
-// AssuranceBestEffort is the assurance of an erasure without a TPM: the root key lies in a file, and flash
-// cannot promise that overwritten blocks are gone. Deletion entries carry this code (design §5).
-const AssuranceBestEffort = "best_effort"
-
 // ErrErased is returned by Ring.Open when the owner has no key: it was erased, or there never was one.
 var ErrErased = errors.New("keyring: the key is gone")
 
@@ -39,68 +33,80 @@ var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // Root is the key under which the rings are sealed.
 type Root struct {
-	fs  disk.FS
-	key [chacha20poly1305.KeySize]byte
+	fs    disk.FS
+	slots []Slot // the best place first
+
+	turning sync.RWMutex // write-locked while the root is rotated; taken after Ring.writing
+	key     Key          // guarded by turning
+	slot    int          // guarded by turning; where key lies
+	half    bool         // guarded by turning; see ErrHalfRotated
 
 	mu    sync.Mutex
 	rings map[string]*Ring // guarded by mu; one Ring per name, so that writers of one file meet on its lock
 }
 
-// OpenRoot opens the root key in keys/ of the data directory, and makes one on the first start. It refuses a
-// root that others on the machine may read, and a missing root beside existing rings.
-func OpenRoot(fsys disk.FS) (*Root, error) {
+// OpenRoot opens the root key, and makes one on the first start: in the first of the better slots (a TPM's), or, with
+// none given, in a file in keys/ of the data directory. A root that lies in a file although there are better slots
+// stays there until [Root.Rotate]. It refuses a root that others on the machine may read, and a missing root beside
+// existing rings.
+func OpenRoot(fsys disk.FS, better ...Slot) (*Root, error) {
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
 	}
 	if err := fsys.SyncDir("."); err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
 	}
-	name := path.Join(dir, rootName)
-	if err := disk.RemoveTemp(fsys, name); err != nil {
-		return nil, fmt.Errorf("open root key: %w", err)
+	r := &Root{fs: fsys, slots: append(better[:len(better):len(better)], fileSlots(fsys)...), rings: map[string]*Ring{}}
+	keys := map[int]Key{}
+	var filled []int
+	for i, s := range r.slots {
+		key, ok, err := s.Read()
+		if err != nil {
+			return nil, fmt.Errorf("open root key: %w", err)
+		}
+		if ok {
+			keys[i], filled = key, append(filled, i)
+		}
 	}
-	r := &Root{fs: fsys, rings: map[string]*Ring{}}
-	info, err := fsys.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, r.create(name)
+	var err error
+	if len(filled) == 0 {
+		err = r.create()
+	} else {
+		err = r.settle(filled, keys)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open root key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("open root key: %s has mode %v, others may read it: set 0600", name, info.Mode().Perm())
-	}
-	b, err := disk.ReadFile(fsys, name)
-	if err != nil {
-		return nil, fmt.Errorf("open root key: %w", err)
-	}
-	if len(b) != len(r.key) {
-		return nil, fmt.Errorf("open root key: %s has %d bytes, want %d", name, len(b), len(r.key))
-	}
-	copy(r.key[:], b)
 	return r, nil
 }
 
 // create makes the first root key. A new root beside old rings would lock their content away for ever.
-func (r *Root) create(name string) error {
-	list, err := r.fs.ReadDir(dir)
+func (r *Root) create() error {
+	rings, prepared, err := r.listRings()
 	if err != nil {
-		return fmt.Errorf("create root key: %w", err)
+		return err
 	}
-	for _, e := range list {
-		if strings.HasSuffix(e.Name(), ringExt) {
-			return fmt.Errorf("create root key: %s is missing although %s exists: restore the root key", name, e.Name())
-		}
+	if len(rings)+len(prepared) > 0 {
+		return fmt.Errorf("it is missing although there are key rings (%s): restore it, or name the TPM that it lies in", strings.Join(append(rings, prepared...), ", "))
 	}
 	rand.Read(r.key[:])
-	if err := disk.WriteAtomic(r.fs, name, r.key[:], 0o600); err != nil {
-		return fmt.Errorf("create root key: %w", err)
+	if err := r.slots[0].Write(r.key); err != nil {
+		return fmt.Errorf("store a new one: %w", err)
 	}
 	return nil
 }
 
-// Label says in one word for the deletion certificate how sure an erasure is, and in another where the root lies.
-func (r *Root) Label() (assurance, where string) { return AssuranceBestEffort, "file, no TPM" }
+// Label says for the deletion certificate what the erasure of a key is worth, and where the root lies. Without a TPM
+// it is best effort: flash cannot promise that blocks which were overwritten are gone.
+func (r *Root) Label() (assurance, place string) {
+	r.turning.RLock()
+	defer r.turning.RUnlock()
+	place = r.slots[r.slot].Place()
+	if place == PlaceTPM {
+		return AssuranceErased, place
+	}
+	return AssuranceBestEffort, place
+}
 
 // Ring opens a ring by name ("footage", "people", "hold-<id>"); one that does not exist is empty and gets its
 // file with its first key. The same name gives the same *Ring.
@@ -144,6 +150,11 @@ func (r *Root) Drop(name string) error {
 	}
 	k.writing.Lock()
 	defer k.writing.Unlock()
+	r.turning.RLock()
+	defer r.turning.RUnlock()
+	if r.half {
+		return fmt.Errorf("drop ring %s: %w", name, ErrHalfRotated)
+	}
 	if err := r.fs.Remove(k.file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop ring %s: %w", name, err)
 	}
@@ -157,9 +168,13 @@ func (r *Root) Drop(name string) error {
 }
 
 // file is the path of the ring.
-func (k *Ring) file() string { return path.Join(dir, k.name+ringExt) }
+func (k *Ring) file() string { return ringFile(k.name) }
+
+func ringFile(name string) string { return path.Join(dir, name+ringExt) }
 
 func (k *Ring) load() error {
+	k.root.turning.RLock()
+	defer k.root.turning.RUnlock()
 	if err := disk.RemoveTemp(k.root.fs, k.file()); err != nil {
 		return err
 	}

@@ -100,6 +100,11 @@ func (k *Ring) Erase(ids ...string) error { return k.write(nil, ids) }
 func (k *Ring) write(want map[string]Key, erase []string) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
+	k.root.turning.RLock()
+	defer k.root.turning.RUnlock()
+	if k.root.half {
+		return fmt.Errorf("write ring %s: %w", k.name, ErrHalfRotated)
+	}
 
 	k.mu.Lock()
 	adding := k.adding

@@ -42,15 +42,22 @@ type Disk struct {
 	files map[string]*state // by name; what is not durable about it, nothing when all of it is
 	undo  []undo            // newest last; names whose disappearance is not durable
 	ops   int
+
+	renames int
 }
 
 type state struct {
 	nameDurable bool
+	rename      int   // that gave it the name; 0: none
 	durable     int64 // bytes that survive
 	rotten      bool  // a sync of it failed: what is not durable is lost for good, though the cache still shows it
 }
 
-type undo struct{ name, shadow string }
+// undo is a name that comes back when its disappearance is lost. What one rename did is lost or kept as a whole.
+type undo struct {
+	name, shadow string
+	rename       int // 0: not by a rename
+}
 
 // Rule fails matching operations.
 type Rule struct {
@@ -136,6 +143,16 @@ func (d *Disk) PowerCut(t testing.TB, rnd *rand.Rand) {
 	defer d.mu.Unlock()
 	d.off = true
 	lost := func() bool { return rnd == nil || rnd.IntN(2) == 0 }
+	renames := map[int]bool{}
+	gone := func(rename int) bool {
+		if rename == 0 {
+			return lost()
+		}
+		if _, ok := renames[rename]; !ok {
+			renames[rename] = lost()
+		}
+		return renames[rename]
+	}
 	for name, s := range d.files {
 		full := filepath.Join(d.dir, name)
 		info, err := os.Stat(full)
@@ -144,7 +161,7 @@ func (d *Disk) PowerCut(t testing.TB, rnd *rand.Rand) {
 		}
 		must(t, err)
 		switch {
-		case !s.nameDurable && lost():
+		case !s.nameDurable && gone(s.rename):
 			must(t, os.Remove(full))
 		case s.rotten:
 			must(t, os.Truncate(full, min(s.durable, info.Size())))
@@ -157,7 +174,7 @@ func (d *Disk) PowerCut(t testing.TB, rnd *rand.Rand) {
 		}
 	}
 	for i := len(d.undo) - 1; i >= 0; i-- {
-		if u := d.undo[i]; lost() {
+		if u := d.undo[i]; gone(u.rename) {
 			full := filepath.Join(d.dir, u.name)
 			must(t, os.MkdirAll(filepath.Dir(full), 0o700))
 			must(t, os.Rename(u.shadow, full))
@@ -173,7 +190,7 @@ func must(t testing.TB, err error) {
 }
 
 // keep links a file that is about to lose its name into the shadow.
-func (d *Disk) keep(name string) error {
+func (d *Disk) keep(name string, rename int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.files[name]
@@ -193,7 +210,7 @@ func (d *Disk) keep(name string) error {
 	if err := os.Link(full, sh); err != nil {
 		return err
 	}
-	d.undo = append(d.undo, undo{name, sh})
+	d.undo = append(d.undo, undo{name, sh, rename})
 	return nil
 }
 
@@ -240,7 +257,7 @@ func (d *Disk) MkdirAll(name string, perm fs.FileMode) error {
 
 func (d *Disk) Remove(name string) error {
 	return d.do("remove", name, func() error {
-		if err := d.keep(name); err != nil {
+		if err := d.keep(name, 0); err != nil {
 			return err
 		}
 		return d.fs.Remove(name)
@@ -249,15 +266,21 @@ func (d *Disk) Remove(name string) error {
 
 func (d *Disk) Rename(from, to string) error {
 	return d.do("rename", from, func() error {
-		if err := d.keep(to); err != nil {
-			return err
+		d.mu.Lock()
+		s := d.files[from]
+		d.renames++
+		rename := d.renames
+		d.mu.Unlock()
+		for _, name := range []string{to, from} {
+			if err := d.keep(name, rename); err != nil {
+				return err
+			}
 		}
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if err := d.fs.Rename(from, to); err != nil {
 			return err
 		}
-		s := d.files[from]
 		if s == nil { // durable so far; its bytes stay so
 			info, err := d.fs.Stat(to)
 			if err != nil {
@@ -265,8 +288,7 @@ func (d *Disk) Rename(from, to string) error {
 			}
 			s = &state{durable: info.Size()}
 		}
-		delete(d.files, from)
-		d.files[to] = &state{durable: s.durable}
+		d.files[to] = &state{durable: s.durable, rename: rename}
 		return nil
 	})
 }
