@@ -18,6 +18,7 @@ import (
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/duty"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -144,10 +145,13 @@ func (c *call) fail(err error) {
 	key := ""
 	var fields fielderr.Errors
 	illegal, isIllegal := errors.AsType[*register.Illegal](err)
+	unruly, isUnruly := errors.AsType[*duty.Illegal](err)
 	switch refused, isRefused := errors.AsType[*account.Refused](err); {
 	case isRefused:
 		c.refuse(refused)
 		return
+	case isUnruly:
+		status, key, fields = http.StatusConflict, "fault.conflict", fielderr.Errors{{Field: "shift", Rule: unruly.Rule}}
 	case isIllegal: // the application went on meanwhile, or this step is not theirs
 		status, key, fields = http.StatusConflict, "fault.conflict", fielderr.Errors{{Field: "state", Rule: illegal.Rule}}
 	case errors.Is(err, errNoSession):

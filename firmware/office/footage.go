@@ -189,7 +189,7 @@ func (o *Office) footagePage(c *call) error {
 	}
 	in.Days = state.Days
 	v := footageView{All: len(in.Cameras), State: state, Goto: unread, CanApply: c.can(account.ActApplicationCreate, account.Subject{}),
-		CanLive: c.can(account.ActFootageLive, account.Subject{})}
+		CanLive: c.can(account.ActFootageLive, account.Subject{Purpose: true})}
 	v.Choice = choiceOf(in.Cameras)
 	o.layOut(c, &v, in)
 	k := o.d.Status.Keeping()

@@ -28,6 +28,7 @@ var sections = [][]tab{
 	{
 		{"nav.footage", "/footage", account.ActRibbonView, []string{"footage", "view"}},
 		{"nav.live", "/live", account.ActFootageLive, []string{"live"}},
+		{"nav.duty", "/duty", account.ActDutyView, []string{"duty", "handover", "leave"}},
 	},
 	{{"nav.applications", "/applications", account.ActApplicationList, []string{"applications", "application", "application_new", "decide", "document"}}},
 	{{"nav.mine", "/applications/mine", account.ActApplicationCreate, []string{"applications", "application", "application_new", "document"}}},
@@ -60,7 +61,7 @@ func (c *call) mayGo(t tab) bool {
 	if t.key == "nav.mine" && c.can(account.ActApplicationList, account.Subject{}) {
 		return false // among all
 	}
-	subject := account.Subject{}
+	subject := account.Subject{Purpose: true} // stated there
 	if t.action == account.ActGateView && len(c.actor.Classes) > 0 {
 		subject.Class = c.actor.Classes[0]
 	}

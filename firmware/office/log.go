@@ -30,13 +30,13 @@ var logGroups = []struct {
 	{"application", []ledger.Kind{"application.submitted", "application.reviewed", "application.returned", "application.approved", "application.rejected",
 		"application.withdrawn", "application.expired", "application.revoked", "application.due", "application.overdue", "application.reported", "application.closed",
 		"hold.registered", "hold.released", "hold.ended"}},
-	{"login", []ledger.Kind{"login.ok", "logout", "password.changed", "shift.began", "shift.ended"}},
+	{"login", []ledger.Kind{"login.ok", "logout", "password.changed", "shift.began", "shift.offered", "shift.handed", "shift.ended"}},
 	{"search", []ledger.Kind{"log.search", "log.proof", "log.export"}},
 	{"deletion", []ledger.Kind{"footage.condemned", "footage.deleted", "footage.unlinkfailed", "footage.breach", "key.erase.intent", "key.erased", "key.root.intent", "key.root"}},
 	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.thinned", "footage.stopped", "footage.damaged", "system.fault"}},
 	{"gate", []ledger.Kind{"attendance.tap", "attendance.unknown", "attendance.day", "reader.state"}},
 	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "person.created", "person.changed", "person.erased", "student.created", "student.changed", "class.changed", "import"}},
-	{"clock", []ledger.Kind{"clock.state", "clock.step", "clock.anchor", "clock.correction", "system.start", "system.stop"}},
+	{"clock", []ledger.Kind{"clock.state", "clock.step", "clock.anchor", "clock.correction", "clock.confirmed", "clock.alarm", "system.start", "system.stop"}},
 	{"sync", []ledger.Kind{"sync.enrolled", "sync.witnessed", "sync.branched", "sync.centre"}},
 }
 
@@ -345,7 +345,7 @@ func (c *call) logRow(e ledger.Entry) logRow {
 		if d.Action != "" {
 			r.What = c.p.K("action.", d.Action)
 		}
-	case "footage.unlinkfailed", "footage.breach", "footage.stopped", "footage.damaged", "system.fault":
+	case "footage.unlinkfailed", "footage.breach", "footage.stopped", "footage.damaged", "system.fault", "clock.alarm":
 		r.Tone, r.Icon, r.Edge, r.Result = "bad", "bad", "bad", c.p.T("log.fault")
 	case "footage.gap", "footage.thinned", "clock.step", "attendance.unknown", "application.overdue":
 		r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")

@@ -113,21 +113,6 @@ func (c *call) cookie(token string) {
 	http.SetCookie(c.w, k)
 }
 
-func (o *Office) logout(c *call) error {
-	o.closeOf(c.r.Context(), c.actor.ID, "closed")
-	if err := o.overShift(c.r.Context(), c.who(), "logged_out"); err != nil {
-		return err
-	}
-	k, err := c.r.Cookie(cookieName)
-	if err == nil {
-		if err := o.d.People.Logout(c.r.Context(), k.Value, c.from()); err != nil {
-			return err
-		}
-	}
-	c.cookie("")
-	return c.seeOther("/login")
-}
-
 // setLanguage remembers the language in the browser, and goes back.
 func (o *Office) setLanguage(c *call) error {
 	if _, ok := ui.ParseLang(c.r.PostForm.Get("lang")); !ok {

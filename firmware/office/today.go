@@ -243,7 +243,23 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 		}
 	}
 	if c.now.State != clock.Trusted && c.can(account.ActClockConfirm, account.Subject{}) {
-		out = append(out, need{Tone: "warn", Icon: "clock", Badge: c.p.T("clock.state." + c.now.State.String()), Kind: c.p.T("today.clock"), Title: c.p.T("need.clock"), Text: c.p.T("need.clock.text"), Href: "/clock", Do: c.p.T("see")})
+		n := need{Tone: "warn", Icon: "clock", Badge: c.p.T("clock.state." + c.now.State.String()), Kind: c.p.T("today.clock"), Title: c.p.T("need.clock"), Text: c.p.T("need.clock.text"), Href: "/clock", Do: c.p.T("see")}
+		if c.o.d.Time.Explain().Alarmed {
+			n.Tone, n.Icon, n.Title = "bad", "bad", c.p.T("need.clock.alarm")
+		}
+		out = append(out, n)
+	}
+	if c.can(account.ActDutyView, account.Subject{}) {
+		for _, s := range c.o.d.Register.OpenShifts() {
+			if s.Offered.IsZero() {
+				continue
+			}
+			n := need{Tone: "warn", Icon: "users", Badge: c.p.T("shift.end.offered"), Kind: c.p.T("nav.duty"), Title: c.p.T("need.handover"), Text: c.p.T("need.handover.text", c.o.name(s.Officer)), Due: c.p.When(s.Offered, c.now.Wall), Href: "/duty", Do: c.p.T("see")}
+			if s.Officer == c.actor.ID {
+				n.Href = "/shift/handover"
+			}
+			out = append(out, n)
+		}
 	}
 	return out
 }

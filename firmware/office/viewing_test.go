@@ -262,7 +262,10 @@ func TestLiveIsForWhoIsOnShift(t *testing.T) {
 	if r := v.get("/live"); r.status != http.StatusOK || !strings.Contains(r.body, "东大门外") {
 		t.Fatalf("on shift: %d\n%s", r.status, r.text())
 	}
-	r = v.post("/live/view", url.Values{"camera": {"c01"}})
+	if r := v.post("/live/view", url.Values{"camera": {"c01"}}); r.status != http.StatusForbidden || h.count("footage.access.open") != 0 {
+		t.Fatalf("watching for no purpose: %d\n%s", r.status, r.text())
+	}
+	r = v.post("/live/view", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}})
 	if r.status != http.StatusSeeOther {
 		t.Fatalf("watching: %d\n%s", r.status, r.text())
 	}
@@ -274,7 +277,7 @@ func TestLiveIsForWhoIsOnShift(t *testing.T) {
 	if r := v.get(media); r.body != string(frames) {
 		t.Fatalf("live: %d", r.status)
 	}
-	if r := v.post("/shift/end", nil); r.status != http.StatusSeeOther || h.newest(1)[0].Kind != "shift.ended" {
+	if r := v.post("/shift/end", nil); r.status != http.StatusSeeOther || h.count("shift.ended") != 1 || h.newest(1)[0].Kind != "footage.access.close" {
 		t.Fatalf("signing off: %d", r.status)
 	}
 	if r := v.get(media); r.status == http.StatusOK {

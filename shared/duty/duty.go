@@ -157,6 +157,9 @@ func Gaps(shifts []Shift, span footage.Span, now time.Time) (out []footage.Span)
 	at := span.From
 	for _, s := range sorted {
 		on := s.Span(now)
+		if !on.From.Before(on.To) {
+			continue // begun and ended in the same instant
+		}
 		if on.From.After(at) && at.Before(span.To) {
 			gap := footage.Span{From: at, To: on.From}
 			if gap.To.After(span.To) {

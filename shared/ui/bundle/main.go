@@ -20,7 +20,7 @@ import (
 )
 
 // entries are the bundles there are: source in web/, and the same name in dist/ with the content's hash.
-var entries = []string{"campuskeep.css", "campuskeep.js", "player.js"}
+var entries = []string{"campuskeep.css", "campuskeep.js", "player.js", "live.js"}
 
 func main() {
 	if err := run("shared/ui/web", "shared/ui/dist"); err != nil {
