@@ -65,10 +65,11 @@ func inside(b []byte, err *error, path ...string) iter.Seq[box] {
 
 // Track is what an initialisation section says of one track.
 type Track struct {
-	ID    uint32
-	Scale uint32 // ticks a second
-	Sound bool
-	Entry string // name of its sample entry: avc1, hvc1, mp4a, Opus, alaw …
+	ID       uint32
+	Scale    uint32 // ticks a second
+	Sound    bool
+	Channels int    // of sound
+	Entry    string // name of its sample entry: avc1, hvc1, mp4a, Opus, alaw …
 }
 
 // Tracks reads the tracks of an initialisation section.
@@ -103,6 +104,9 @@ func trackOf(trak box, err *error) (t Track) {
 	for b := range inside(trak.content(), err, "mdia", "minf", "stbl", "stsd") {
 		if c := b.content(); len(c) >= 16 {
 			t.Entry = string(c[12:16])
+			if t.Sound && len(c) >= 34 {
+				t.Channels = int(be.Uint16(c[32:]))
+			}
 		}
 	}
 	return t

@@ -93,7 +93,7 @@ func TestTheSoundIsTakenOutOfAnInitialisationSectionExactly(t *testing.T) {
 			t.Fatal(err)
 		}
 		tracks, err := Tracks(init)
-		want := []Track{{VideoTrack, ClockRate, false, "avc1"}, {AudioTrack, uint32(a.Rate), true, entry}}
+		want := []Track{{ID: VideoTrack, Scale: ClockRate, Entry: "avc1"}, {AudioTrack, uint32(a.Rate), true, a.Channels, entry}}
 		if err != nil || len(tracks) != 2 || tracks[0] != want[0] || tracks[1] != want[1] {
 			t.Fatalf("%v, tracks %+v", err, tracks)
 		}

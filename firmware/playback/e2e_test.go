@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -43,11 +44,15 @@ type recording struct {
 	gaps []recorder.Gap
 }
 
-func record(t *testing.T) *recording {
+func record(t *testing.T, change ...func(*camera.Options)) *recording {
 	t.Helper()
-	cam, err := camera.Start(context.Background(), camera.Options{
+	o := camera.Options{
 		Name: "c01", Listen: "127.0.0.1:0", User: "admin", Password: "secret", Coding: scene.Coding{W: 320, H: 180, GOP: 10}, FPS: 10,
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	cam, err := camera.Start(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,12 +153,46 @@ func (r *recording) review() *playback.Player {
 		r.t.Fatal(err)
 	}
 	at := r.clock.Now().Wall
+	return r.view(footage.Span{From: at.Add(-time.Hour), To: at.Add(time.Minute)})
+}
+
+// view opens a span as viewing v1.
+func (r *recording) view(span footage.Span) *playback.Player {
+	r.t.Helper()
 	p := playback.New(r.vault.Source(r.clock.places), nil, r.clock, nil)
-	span := footage.Span{From: at.Add(-time.Hour), To: at.Add(time.Minute)}
-	if err := p.Open(playback.Viewing{ID: "v1", Camera: "c01", Span: span, Until: at.Add(time.Hour)}); err != nil {
+	if err := p.Open(playback.Viewing{ID: "v1", Camera: "c01", Span: span, Until: r.clock.Now().Wall.Add(time.Hour)}); err != nil {
 		r.t.Fatal(err)
 	}
 	return p
+}
+
+// file takes all of viewing v1, which has one time line, the way a browser's media source does.
+func file(t *testing.T, p *playback.Player) []byte {
+	t.Helper()
+	list, err := p.Playlist(t.Context(), "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := p.Init(t.Context(), "v1", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(list)) {
+		segment, part, ok := strings.Cut(strings.TrimSuffix(strings.TrimSpace(line), ".m4s"), "/")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		i, err := strconv.Atoi(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		media, err := p.Fragment(t.Context(), "v1", segment, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, media...)
+	}
+	return b
 }
 
 // Each change of parameters starts a new section with its own initialisation. They are decoded one by one here, the

@@ -3,7 +3,6 @@ package playback
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -49,12 +48,14 @@ type piece struct {
 	fresh bool // does not continue the piece before
 	span  footage.Span
 	to    time.Duration // monotonic
+	cuts  []cut         // until it is finished
 	data  []byte
 }
 
 type liveInit struct {
 	session uint64
 	data    []byte
+	line    *line
 }
 
 // start subscribes at the first request.
@@ -88,10 +89,14 @@ func (l *liveView) add(f vault.LiveFragment) {
 	if p := l.next; p != nil {
 		fresh = fresh || f.From-p.to > hole
 		if fresh || f.Key || span.To.Sub(p.span.From) > livePiece {
-			l.finish()
+			var after []byte
+			if !fresh {
+				after = f.Data
+			}
+			fresh = !l.finish(after) || fresh
 		} else {
 			p.span.To, p.to = span.To, f.To
-			p.data = append(p.data, f.Data...)
+			p.cuts = append(p.cuts, cut{span, f.Data})
 			return
 		}
 	} else {
@@ -101,16 +106,43 @@ func (l *liveView) add(f vault.LiveFragment) {
 		return // nothing can be shown before a key frame
 	}
 	if fresh && (len(l.inits) == 0 || l.inits[len(l.inits)-1].session != f.Session) {
-		l.inits = append(l.inits, liveInit{f.Session, f.Init})
+		l.inits = append(l.inits, newLiveInit(f))
 	}
-	l.next = &piece{init: len(l.inits) - 1, fresh: fresh, span: span, to: f.To, data: slices.Clone(f.Data)}
+	l.next = &piece{init: len(l.inits) - 1, fresh: fresh, span: span, to: f.To, cuts: []cut{{span, f.Data}}}
 }
 
-// finish moves the piece in the making to the window and lets the oldest go.
-func (l *liveView) finish() {
-	l.longest = max(l.longest, l.next.span.Duration())
-	l.pieces = append(l.pieces, *l.next)
+// newLiveInit reads an initialisation section. What cannot be read goes out as it is.
+func newLiveInit(f vault.LiveFragment) liveInit {
+	line, err := newLine(f.Init)
+	if err != nil {
+		return liveInit{f.Session, f.Init, nil}
+	}
+	data, err := line.section(f.Init)
+	if err != nil {
+		return liveInit{f.Session, f.Init, nil}
+	}
+	return liveInit{f.Session, data, line}
+}
+
+// finish moves the piece in the making to the window and lets the oldest go; after is the fragment that continues it,
+// if one does. A piece that cannot be read is left out: false.
+func (l *liveView) finish(after []byte) bool {
+	p := l.next
 	l.next = nil
+	if line := l.inits[p.init].line; line != nil {
+		var err error
+		m := remix{line: line, span: footage.Span{To: p.span.To.Add(hole)}}
+		if p.data, err = m.take(p.cuts, after); err != nil {
+			return false
+		}
+	} else {
+		for _, c := range p.cuts {
+			p.data = append(p.data, c.data...)
+		}
+	}
+	p.cuts = nil
+	l.longest = max(l.longest, p.span.Duration())
+	l.pieces = append(l.pieces, *p)
 	for len(l.pieces) > liveListed+liveKept {
 		if l.pieces[0].fresh {
 			l.breaks++
@@ -118,6 +150,7 @@ func (l *liveView) finish() {
 		l.pieces = l.pieces[1:]
 		l.seq++
 	}
+	return true
 }
 
 // drain takes what has come; when there is nothing to show yet it waits for it.

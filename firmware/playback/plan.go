@@ -29,15 +29,10 @@ const (
 // plan is the fixed content of one viewing: what its playlist lists and nothing else.
 type plan struct {
 	items []item
-	lines []line
+	lines []*line
 	index map[string]int // file id → item
-}
-
-// line is one time line: the segments of one recorder session between two gaps.
-type line struct {
-	init   footage.Segment // has the initialisation section of them all
-	tracks []fmp4.Track
-	by     time.Duration // to be added to its times, so that the viewing is one time line from its first picture on
+	lead  []place        // fragments before the first part, without which its first pictures cannot be decoded
+	zero  time.Time      // where the viewing's own time begins
 }
 
 // item is one segment's share of a viewing.
@@ -135,51 +130,42 @@ func (p *Player) cut(ctx context.Context, pl *plan, s footage.Placed, span foota
 			err = errors.Join(err, fmt.Errorf("playback: close segment %s: %w", s.File, closeErr))
 		}
 	}()
-	parts = group(s, r.Fragments(), span, fresh)
+	frags := r.Fragments()
+	start := -1
+	var lead []place
+	if fresh && len(pl.items) == 0 {
+		if start, lead, err = p.findLead(ctx, s, frags, span); err != nil {
+			return nil, err
+		}
+	}
+	parts = group(s, frags, span, fresh, start)
 	if fresh && len(parts) > 0 {
-		err = pl.begin(s.Segment, r, parts[0])
+		if err = p.begin(ctx, pl, s, r, &parts[0], span, lead); err != nil {
+			return nil, err
+		}
+		pl.lead = lead
 	}
 	return parts, err
 }
 
-// begin starts a line with the first part of a segment.
-func (pl *plan) begin(s footage.Segment, r footage.SegmentReader, first part) error {
-	b, err := r.Fragment(first.first)
-	if err != nil {
-		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, err)
-	}
-	l := line{init: s}
-	if l.tracks, err = fmp4.Tracks(r.Init()); err != nil {
-		return fmt.Errorf("playback: initialisation section of segment %s: %w", s.File, err)
-	}
-	begun, err := fmp4.Begin(b, l.tracks)
-	if err != nil {
-		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, err)
-	}
-	if len(pl.items) > 0 {
-		l.by = first.from.Sub(pl.items[0].parts[0].from)
-	}
-	l.by -= begun
-	pl.lines = append(pl.lines, l)
-	return nil
-}
-
-// group makes parts, from key frame to key frame, of the fragments that lie within the span.
-func group(s footage.Placed, frags []footage.FragmentInfo, span footage.Span, fresh bool) (parts []part) {
+// group makes parts, from key frame to key frame, of the fragments that lie within the span; of the first also one
+// that begins before it, when start names it: then all that its pictures need is there.
+func group(s footage.Placed, frags []footage.FragmentInfo, span footage.Span, fresh bool, start int) (parts []part) {
 	light := s.Bytes < heavy
 	for i, f := range frags {
 		at := fragSpan(s, f)
-		if at.From.Before(span.From) || at.To.After(span.To) {
+		if !at.Overlaps(span) || (at.From.Before(span.From) && i != start) {
 			continue
 		}
+		seen := at.Intersect(span)
 		n := len(parts)
 		switch {
-		case n == 0 && fresh && !f.Key:
+		case n == 0 && fresh && !f.Key && i != start:
 		case n == 0, parts[n-1].end != i, f.Key && !light && parts[n-1].long >= partTime:
-			parts = append(parts, part{i, i + 1, at.From, f.To - f.From})
+			parts = append(parts, part{i, i + 1, seen.From, seen.Duration()})
 		default:
 			parts[n-1].end = i + 1
-			parts[n-1].long = at.To.Sub(parts[n-1].from)
+			parts[n-1].long = seen.To.Sub(parts[n-1].from)
 		}
 	}
 	return parts
@@ -206,6 +192,11 @@ func (pl *plan) playlist() []byte {
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-TARGETDURATION:"...)
 	b = strconv.AppendInt(b, int64((longest+time.Second-1)/time.Second), 10)
 	b = append(b, "\n#EXT-X-MEDIA-SEQUENCE:0\n"...)
+	if long := pl.lines[0].lead; long > 0 {
+		b = append(b, "#EXT-X-START:TIME-OFFSET="...)
+		b = strconv.AppendFloat(b, long.Seconds(), 'f', 3, 64)
+		b = append(b, ",PRECISE=YES\n"...)
+	}
 	for n, it := range pl.items {
 		if it.fresh {
 			if n > 0 {

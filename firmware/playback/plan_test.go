@@ -60,7 +60,7 @@ func (m minuteOf) Fragments() []footage.FragmentInfo {
 // A fragment's sequence number is its number in the minute; its time counts from the start of the session.
 func (m minuteOf) Fragment(i int) ([]byte, error) {
 	var buf seekablebuffer.Buffer
-	t := &fmp4.PartTrack{ID: 1, BaseTime: uint64((m.From/time.Second + time.Duration(i)) * 1000), Samples: []*fmp4.Sample{{Duration: 1000}}}
+	t := &fmp4.PartTrack{ID: 1, BaseTime: uint64((m.From/time.Second + time.Duration(i)) * 1000), Samples: []*fmp4.Sample{{Duration: 1000, Payload: []byte{1}}}}
 	err := fmp4.Part{SequenceNumber: uint32(i), Tracks: []*fmp4.PartTrack{t}}.Marshal(&buf)
 	return buf.Bytes(), err
 }
@@ -104,10 +104,10 @@ func TestHeavyMinutesAreCutAtKeyFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, total, _ := fetchAll(t, p, "v1")
-	if total != 115*time.Second { // from second 4, a key frame, to second 119
+	if total != 116*time.Second+100*time.Millisecond { // from second 3 to second 119, and what comes before
 		t.Errorf("%v in all", total)
 	}
-	if strings.Count(list, "#EXTINF:4.000") != 28 || !strings.Contains(list, "TARGETDURATION:4\n") {
+	if strings.Count(list, "#EXTINF:4.000") != 27 || !strings.Contains(list, "TARGETDURATION:6\n") {
 		t.Errorf("%s", list)
 	}
 	first, err := p.Fragment(t.Context(), "v1", strings.Repeat("0", 32), 0)
@@ -115,7 +115,7 @@ func TestHeavyMinutesAreCutAtKeyFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	numbers, times := numbersAndTimes(t, first)
-	if !slices.Equal(numbers, []uint32{4, 5, 6, 7}) || !slices.Equal(times, []uint64{0, 1000, 2000, 3000}) {
+	if !slices.Equal(numbers, []uint32{2, 3, 4, 5, 6, 7}) || !slices.Equal(times, []uint64{0, 100, 1100, 2100, 3100, 4100}) {
 		t.Errorf("first part holds %v at %v", numbers, times)
 	}
 }

@@ -192,6 +192,9 @@ func (p *Player) Init(ctx context.Context, id string, n int) ([]byte, error) {
 	if err := r.Close(); err != nil {
 		return nil, fmt.Errorf("playback: close segment %s: %w", s.File, err)
 	}
+	if init, err = pl.lines[n].section(init); err != nil {
+		return nil, fmt.Errorf("playback: initialisation section of segment %s: %w", s.File, err)
+	}
 	return init, nil
 }
 

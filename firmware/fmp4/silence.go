@@ -1,0 +1,29 @@
+package fmp4
+
+// aacSilence is one access unit of AAC LC that says nothing, by the number of channels.
+var aacSilence = [][]byte{
+	1: {0x00, 0xc8, 0x00, 0x80, 0x23, 0x80},
+	2: {0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80},
+}
+
+// Silence is a piece of sound for a track of AAC or Opus in which nothing is heard, and what is known of the sound;
+// false where we know none. It takes Audio.Ticks of time.
+func (t Track) Silence() (data []byte, a Audio, ok bool) {
+	a = Audio{Rate: int(t.Scale), Channels: t.Channels}
+	if t.Channels < 1 || t.Channels > 2 {
+		return nil, a, false
+	}
+	switch t.Entry {
+	case "mp4a":
+		a.Codec = AAC
+		return aacSilence[t.Channels], a, true
+	case "Opus":
+		a.Codec = Opus
+		data = []byte{0xf8, 0xff, 0xfe} // 20 ms of the full band
+		if t.Channels == 2 {
+			data[0] = 0xfc
+		}
+		return data, a, true
+	}
+	return nil, a, false
+}

@@ -1,0 +1,110 @@
+package playback_test
+
+import (
+	"bytes"
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"campuskeep/scripts/sim/camera"
+	"campuskeep/scripts/sim/scene"
+	"campuskeep/shared/footage"
+)
+
+// Covers F12, F13: the whole span can be seen and nothing else, however rare key frames are; what had to be delivered
+// so that its first picture can be decoded is told.
+func TestTheApprovedSpanIsSeenToThePicture(t *testing.T) {
+	r := record(t, func(o *camera.Options) { o.Coding.GOP = 40 })
+	r.await(12)
+	all := r.review()
+	seen, err := scene.Decode(t.Context(), bytes.NewReader(file(t, all)), "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _ := all.Close("v1")
+	if runs, bad := scene.Runs(seen); len(runs) != 1 || bad != 0 || len(d.Spans) != 1 {
+		t.Fatalf("recorded %v, %d unreadable, delivered %v", runs, bad, d.Spans)
+	}
+	began, first := d.Spans[0].From, seen[0].Counter
+	for _, c := range []struct{ from, to time.Duration }{
+		{5030 * time.Millisecond, 8050 * time.Millisecond}, {3970 * time.Millisecond, 5970 * time.Millisecond}, {4010 * time.Millisecond, 4110 * time.Millisecond},
+	} {
+		span := footage.Span{From: began.Add(c.from), To: began.Add(c.to)}
+		p := r.view(span)
+		b := file(t, p)
+		list, err := p.Playlist(t.Context(), "v1")
+		start := regexp.MustCompile(`#EXT-X-START:TIME-OFFSET=(0\.[01][0-9]+),PRECISE=YES\n`).FindSubmatch(list)
+		if err != nil || start == nil {
+			t.Fatalf("%v\n%s", err, list)
+		}
+		frame := func(d time.Duration) uint32 { return first + uint32(d/(100*time.Millisecond)) }
+		shown, err := scene.Decode(t.Context(), bytes.NewReader(b), "-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs, bad := scene.Runs(shown)
+		key := first + uint32(c.from/(4*time.Second))*40
+		if bad != 0 || len(runs) != 1 || runs[0].First != key || runs[0].Last != frame(c.to-1) {
+			t.Errorf("%v: holds %v, want %d to %d", c, runs, key, frame(c.to-1))
+		}
+		// The picture at the beginning of the span is the one before the first that begins in it.
+		behind, err := scene.Decode(t.Context(), bytes.NewReader(b), "-", "-ss", string(start[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runs, _ := scene.Runs(behind); len(runs) != 1 || runs[0].First != frame(c.from)+1 || runs[0].Last != frame(c.to-1) {
+			t.Errorf("%v: behind the start %v, want %d to %d", c, runs, frame(c.from)+1, frame(c.to-1))
+		}
+		d, _ := p.Close("v1")
+		wait := span.From.Sub(began) % (4 * time.Second)
+		if len(d.Spans) != 1 || d.Spans[0].From.Sub(span.From.Add(-wait)).Abs() > 20*time.Millisecond || !d.Spans[0].To.Equal(span.To) {
+			t.Errorf("%v: delivered %v of %v", c, d.Spans, span)
+		}
+	}
+}
+
+// rareSource has key frames at the beginning of its first minute and in the middle of its fourth, and nowhere else.
+type rareSource struct{ *busy }
+
+func (r rareSource) OpenSegment(_ context.Context, s footage.Segment) (footage.SegmentReader, error) {
+	return rareMinute{minuteOf(s)}, nil
+}
+
+type rareMinute struct{ minuteOf }
+
+func (m rareMinute) Fragments() []footage.FragmentInfo {
+	f := m.minuteOf.Fragments()
+	for i := range f {
+		f[i].Key = m.From == 0 && i == 0 || m.From == 3*time.Minute && i == 30
+	}
+	return f
+}
+
+func TestAKeyFrameSegmentsAway(t *testing.T) {
+	src := rareSource{&busy{minutes: 4}}
+	p, _ := newPlayer(src, nil)
+	open := func(id string, from time.Duration) string {
+		if err := p.Open(view(id, footage.Span{From: now.Add(-4*time.Minute + from), To: now})); err != nil {
+			t.Fatal(err)
+		}
+		list, err := p.Playlist(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(list)
+	}
+	open("near", 90*time.Second+500*time.Millisecond)
+	media, err := p.Fragment(t.Context(), "near", "00000000000000010000000000000000", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if numbers, times := numbersAndTimes(t, media); len(numbers) < 91 || numbers[0] != 0 || numbers[60] != 0 || times[0] != 0 || times[90] > 100 || times[91] != 600 {
+		t.Errorf("fragments %v at %v", numbers, times)
+	}
+	// Too far away: it begins with the next key frame.
+	if list := open("far", 130*time.Second); strings.Contains(list, "EXT-X-START") || !strings.Contains(list, "TIME:"+now.Add(-30*time.Second).Format("2006-01-02T15:04:05.000Z")) {
+		t.Errorf("%s", list)
+	}
+}
