@@ -85,7 +85,8 @@ type Appliance struct {
 	control  net.Listener
 	notes    notes
 	root     *keyring.Root
-	running  atomic.Bool // the rooms are at work
+	rooted   atomic.Pointer[rooted] // what the log says about root; nil before it was asked
+	running  atomic.Bool            // the rooms are at work
 }
 
 // Open opens every room. It starts nothing: [Appliance.Run] does. Opening the same data directory twice is
@@ -145,7 +146,11 @@ func (a *Appliance) openGround(d Deps) (timekeeper.HostClock, error) {
 }
 
 func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) (*keyring.Root, error) {
-	root, err := keyring.OpenRoot(a.data)
+	var slots []keyring.Slot
+	if a.Config.Keys.TPM != "" {
+		slots = keyring.TPMSlots(a.data, a.Config.Keys.TPM)
+	}
+	root, err := keyring.OpenRoot(a.data, slots...)
 	if err != nil {
 		return nil, fmt.Errorf("open the keys: %w", err)
 	}
@@ -263,7 +268,7 @@ func (a *Appliance) openEdges() (err error) {
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
 		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw},
 		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Player: a.player, Gate: a.Gate, Time: a.Keeper,
-		NVRs: nvrs{a}, Papers: a.papers(), Status: status{a}, Metrics: a.metrics(),
+		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: a.metrics(),
 	})
 	return err
 }

@@ -38,6 +38,9 @@ type Config struct {
 		Path string          `toml:"path"`
 		Sync config.Duration `toml:"sync"`
 	} `toml:"vault"`
+	Keys struct {
+		TPM string `toml:"tpm"`
+	} `toml:"keys"`
 	Bus   []BusConfig `toml:"bus"`
 	Panel PanelConfig `toml:"panel"`
 }
@@ -115,6 +118,9 @@ func (c *Config) Check(r *config.Report) {
 	}
 	if d := time.Duration(c.Vault.Sync); d < 100*time.Millisecond || d > 10*time.Second {
 		r.Reject("vault.sync", `"100ms" to "10s": what a power cut may cost`)
+	}
+	if c.Keys.TPM != "" && !strings.HasPrefix(c.Keys.TPM, "/") {
+		r.Reject("keys.tpm", `the path of a TPM 2.0, e.g. "/dev/tpmrm0", or nothing to keep the root key in a file`)
 	}
 	c.checkWires(r)
 }

@@ -55,6 +55,16 @@ func (a *Appliance) serveControl(ctx context.Context) error {
 			a.log.Debug("the asker of check went away")
 		}
 	})
+	mux.HandleFunc("POST /rotate-root", func(w http.ResponseWriter, r *http.Request) {
+		var end rotated
+		var err error
+		if end.Place, err = a.rotateRoot(r.Context()); err != nil {
+			end.Error = err.Error()
+		}
+		if err := json.NewEncoder(w).Encode(end); err != nil {
+			a.log.Debug("the asker of rotate-root went away")
+		}
+	})
 	mux.HandleFunc("GET /export-log", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Error")
 		if _, err := a.Store.Export(r.Context(), w); err != nil {
@@ -72,7 +82,7 @@ type checkEnd struct {
 }
 
 // askControl asks the running box; ok is false when none is running.
-func askControl(ctx context.Context, c Config, path string) (resp *http.Response, ok bool, err error) {
+func askControl(ctx context.Context, c Config, method, path string) (resp *http.Response, ok bool, err error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", controlPath(c))
@@ -84,7 +94,7 @@ func askControl(ctx context.Context, c Config, path string) (resp *http.Response
 	if err := conn.Close(); err != nil {
 		return nil, true, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://campuskeepd"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://campuskeepd"+path, nil)
 	if err != nil {
 		return nil, true, err
 	}
@@ -100,7 +110,7 @@ func askCheck(ctx context.Context, c Config, full bool, report func(Finding)) (o
 	if full {
 		path += "?full=1"
 	}
-	resp, ok, err := askControl(ctx, c, path)
+	resp, ok, err := askControl(ctx, c, http.MethodGet, path)
 	if !ok || err != nil {
 		return ok, err
 	}
@@ -127,7 +137,7 @@ func askCheck(ctx context.Context, c Config, full bool, report func(Finding)) (o
 }
 
 func askExport(ctx context.Context, c Config, w io.Writer) (ok bool, err error) {
-	resp, ok, err := askControl(ctx, c, "/export-log")
+	resp, ok, err := askControl(ctx, c, http.MethodGet, "/export-log")
 	if !ok || err != nil {
 		return ok, err
 	}

@@ -18,9 +18,15 @@ import (
 // openKeeping opens retention over the vault, and the guarded source that everybody who shows footage reads.
 func (a *Appliance) openKeeping() error {
 	a.Keeping = retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: evidence.HoldsIn,
-		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: func() string { word, _ := a.root.Label(); return word }, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
+		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: a.worth, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
 	a.source = a.Keeping.Guard(a.NVR.Source(a.Vault.Source(a.places)))
 	return nil
+}
+
+// papers write certificates and reports. They read the footage unguarded: what ought to be gone must show.
+func (a *Appliance) papers() *retention.Papers {
+	return retention.NewPapers(retention.PapersOptions{Store: a.Store, Cameras: a.Site.Cameras, Footage: a.Vault.Source(a.places), Clock: a.Keeper,
+		Zone: a.zone, School: a.Config.Appliance.School})
 }
 
 // places is the table from boots to UTC. When the ledger cannot be read nothing can be placed for certain, and
@@ -64,7 +70,11 @@ func (s status) Keeping() office.Keeping {
 	k := office.Keeping{Swept: last.At, NextDue: last.Next, Condemned: last.Failed, Watermark: map[string]time.Time{},
 		DailyBytes: out.Forecast.PerDay, Loads: out.Loads, Held: out.Room.Held, Capacity: out.Room.Capacity, Other: out.Other, Used: out.Used,
 		Forecast: out.Forecast, Thinned: out.Thinned, Stopped: out.Stopped, WhenFull: string(s.a.Site.Settings().Full())}
-	k.Assurance, k.RootPlace = s.a.root.Label()
+	_, k.RootPlace = s.a.root.Label()
+	k.Assurance = s.a.worth(s.a.Keeper.Now().Wall.AddDate(0, 0, -footage.MinDays-1)) // of what goes today
+	if know := s.a.rooted.Load(); know != nil {
+		k.Rotated = know.at
+	}
 	for _, c := range s.a.Site.Cameras() {
 		at, err := s.a.Keeping.Watermark(c.ID)
 		if err != nil {

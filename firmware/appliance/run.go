@@ -60,6 +60,9 @@ func (a *Appliance) Run(ctx context.Context) error {
 		err = a.enter(ground, "system.start", "", map[string]any{"version": Version, "clean": clean})
 	}
 	if err == nil {
+		err = a.confirmRoot(ground)
+	}
+	if err == nil {
 		err = a.runRooms(upper)
 	}
 	stopUpper()

@@ -142,7 +142,7 @@ func (h *house) open() {
 	h.vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(h.dir, "index.db"), Keys: h.keys, Holds: h.root, SyncEvery: time.Hour})
 	h.must(err)
 	h.r = New(Options{Store: h.store, Vault: h.vault, Cameras: func() []footage.Camera { return h.cameras }, Holds: holdsIn,
-		Clock: h.clock, Anchors: h.clock.Anchors, Assurance: func() string { a, _ := h.root.Label(); return a },
+		Clock: h.clock, Anchors: h.clock.Anchors, Assurance: func(time.Time) string { a, _ := h.root.Label(); return a },
 		WhenFull: func() footage.WhenFull { return h.full }})
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop

@@ -26,13 +26,14 @@ type Holds func(store.Tx) ([]footage.Hold, error)
 
 // Options is what retention needs of the house.
 type Options struct {
-	Store     *store.Store
-	Vault     *vault.Vault
-	Cameras   func() []footage.Camera // policies; a camera that is not among them keeps the least
-	Holds     Holds
-	Clock     clock.Clock
-	Anchors   func() clock.Anchors
-	Assurance func() string           // of an erasure, see keyring.Root.Label
+	Store   *store.Store
+	Vault   *vault.Vault
+	Cameras func() []footage.Camera // policies; a camera that is not among them keeps the least
+	Holds   Holds
+	Clock   clock.Clock
+	Anchors func() clock.Anchors
+	// Assurance is what erasing keys made at an instant is worth, see keyring.Root.Label.
+	Assurance func(made time.Time) string
 	WhenFull  func() footage.WhenFull // the setting; nil: stop
 	Log       *slog.Logger
 }

@@ -46,6 +46,8 @@ const (
 	perRound = 30_000
 	// perRetry is how many condemned segments are tried again in one round.
 	perRetry = 1000
+	// longestDay is the longest that a camera-day lasts, when clocks are put back.
+	longestDay = 25 * time.Hour
 	// perAccount is how many file ids fit one row of what is accounted for.
 	perAccount = 6000
 )
@@ -368,7 +370,7 @@ func (r *Retention) account(ctx context.Context, list []due, gone map[footage.Fi
 		for _, h := range hours {
 			g := groups[h]
 			data := g.data()
-			data["assurance"] = r.o.Assurance()
+			data["assurance"] = r.o.Assurance(g.first.Add(-longestDay)) // no key of its camera-day is older
 			c.Entries = append(c.Entries, draft("footage.deleted", d.camera, data))
 			for _, seg := range g.rows {
 				files = append(files, seg.File)

@@ -29,6 +29,7 @@ const usage = `campuskeepd keeps a school's camera footage exactly thirty days a
   campuskeepd init -c campuskeep.toml           make the data directory and print the set-up code
   campuskeepd enrol -c campuskeep.toml -token T  enrol at the centre with a one-time token
   campuskeepd check -c campuskeep.toml [-full]   verify the invariants, running or stopped
+  campuskeepd rotate-root -c campuskeep.toml     put all keys under a new root key, running or stopped
   campuskeepd export-log -c campuskeep.toml [-o file]   the whole log, for any RFC 6962 implementation
   campuskeepd example                           print a commented configuration
   campuskeepd version
@@ -73,7 +74,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case "example":
 		fmt.Fprint(out, example)
 		return 0
-	case "run", "init", "enrol", "check", "export-log":
+	case "run", "init", "enrol", "check", "rotate-root", "export-log":
 	default:
 		fmt.Fprintf(errOut, "campuskeepd: there is no command %q\n\n%s", args[0], usage)
 		return exitUsage
@@ -105,6 +106,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		if err == nil && found > 0 {
 			return exitFound
 		}
+	case "rotate-root":
+		err = appliance.RotateRoot(ctx, cfg, out)
 	case "export-log":
 		err = export(ctx, cfg, *to, out)
 	}

@@ -1,0 +1,162 @@
+package appliance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/store"
+	"campuskeep/shared/ledger"
+)
+
+// The root key: a rotation is announced in the log before anything is stored and confirmed after, as every other
+// destruction of a key. When a crash came between, the next start confirms what it finds.
+
+// rooted is what is known about the present root from the log.
+type rooted struct {
+	at    time.Time // of the last rotation; zero: never
+	inTPM time.Time // since when roots lie in the TPM; zero: from the beginning
+}
+
+// rotateRoot puts all rings under a new root.
+func (a *Appliance) rotateRoot(ctx context.Context) (place string, err error) {
+	err = a.root.Rotate(func(id keyring.RootID, place string) error {
+		return a.enterRoot(ctx, "key.root.intent", id, place)
+	})
+	_, place = a.root.Label()
+	if cerr := a.confirmRoot(ctx); cerr != nil { // also of a rotation that failed: it says which root it is
+		err = errors.Join(err, fmt.Errorf("the log does not say yet which root key it is: %w", cerr))
+	}
+	return place, err
+}
+
+func (a *Appliance) enterRoot(ctx context.Context, kind ledger.Kind, id keyring.RootID, place string) error {
+	assurance := keyring.AssuranceBestEffort
+	if place == keyring.PlaceTPM {
+		assurance = keyring.AssuranceErased
+	}
+	return a.enter(ctx, kind, "", map[string]any{"root": id[:], "place": place, "assurance": assurance})
+}
+
+// confirmRoot enters the present root when a rotation was announced and not confirmed, and learns what the log says.
+func (a *Appliance) confirmRoot(ctx context.Context) error {
+	for {
+		know, open, err := a.rootHistory(ctx)
+		if err != nil {
+			return err
+		}
+		if !open {
+			a.rooted.Store(&know)
+			return nil
+		}
+		_, place := a.root.Label()
+		if err := a.enterRoot(ctx, "key.root", a.root.ID(), place); err != nil {
+			return fmt.Errorf("confirm the root key: %w", err)
+		}
+	}
+}
+
+// rootHistory reads the rotations, the latest first; open says that the last one was not confirmed.
+func (a *Appliance) rootHistory(ctx context.Context) (know rooted, open bool, err error) {
+	q := store.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, Limit: 100}
+	first, tpm := true, true
+	var confirmed ledger.Entry // the confirmation whose announcement comes next
+	var as []byte
+	for {
+		page, err := a.Store.Search(ctx, q)
+		if err != nil {
+			return know, false, fmt.Errorf("look for rotations of the root key: %w", err)
+		}
+		for _, e := range page.Entries {
+			var d struct {
+				Place string
+				Root  []byte
+			}
+			if err := json.Unmarshal(e.Data, &d); err != nil {
+				return know, false, fmt.Errorf("entry %d: %w", e.Seq, err)
+			}
+			if e.Kind == "key.root.intent" {
+				open = open || first
+				if know.at.IsZero() && bytes.Equal(d.Root, as) { // and not a rotation that failed
+					know.at = confirmed.At
+				}
+			} else {
+				confirmed, as = e, d.Root
+				if tpm = tpm && d.Place == keyring.PlaceTPM; tpm {
+					know.inTPM = e.At
+				}
+			}
+			first = false
+		}
+		if page.Next == 0 {
+			return know, open, nil
+		}
+		q.Before = page.Next
+	}
+}
+
+// worth is the assurance of erasing keys that were made at an instant: the TPM's only when the root lay in it by
+// then, because older copies of the rings are still under a root that lay in a file.
+func (a *Appliance) worth(made time.Time) string {
+	word, place := a.root.Label()
+	if know := a.rooted.Load(); place == keyring.PlaceTPM && (know == nil || made.Before(know.inTPM)) {
+		return keyring.AssuranceBestEffort
+	}
+	return word
+}
+
+// rotated is the answer of the control socket.
+type rotated struct {
+	Place string `json:"place"`
+	Error string `json:"error,omitempty"`
+}
+
+// RotateRoot puts all keys of a running or stopped box under a new root key.
+func RotateRoot(ctx context.Context, cfg Config, out io.Writer) (err error) {
+	place, running, err := askRotate(ctx, cfg)
+	if !running && err == nil {
+		place, err = rotateStopped(ctx, cfg)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "all keys are under a new root key, which lies in: %s\n", map[string]string{keyring.PlaceFile: "a file of the data directory", keyring.PlaceTPM: "the TPM"}[place])
+	return nil
+}
+
+func askRotate(ctx context.Context, c Config) (place string, running bool, err error) {
+	resp, running, err := askControl(ctx, c, http.MethodPost, "/rotate-root")
+	if !running || err != nil {
+		return "", running, err
+	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	var end rotated
+	if err := json.NewDecoder(resp.Body).Decode(&end); err != nil {
+		return "", true, fmt.Errorf("answer of the running campuskeepd: %w", err)
+	}
+	if end.Error != "" {
+		return end.Place, true, errors.New(end.Error)
+	}
+	return end.Place, true, nil
+}
+
+func rotateStopped(ctx context.Context, cfg Config) (place string, err error) {
+	a, err := Open(ctx, cfg, Deps{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	stop := a.Ground(ctx)
+	defer func() { err = errors.Join(err, stop()) }()
+	if err := a.confirmRoot(ctx); err != nil {
+		return "", err
+	}
+	return a.rotateRoot(ctx)
+}
