@@ -205,9 +205,16 @@ func (r *rooms) Explain() timekeeper.Explanation {
 	x := timekeeper.Explanation{Reading: now, Reason: clock.ReasonNone, Since: 3 * time.Hour, Witnesses: []clock.Witness{
 		{Observation: clock.Observation{Source: "host", Origin: clock.OriginHost, Uncertainty: 20 * time.Millisecond}, Plausible: true, Fits: true},
 		{Observation: clock.Observation{Source: "centre", Origin: clock.OriginCentre, Uncertainty: 50 * time.Millisecond}, Offset: -4 * time.Millisecond, Plausible: true, Fits: true}}}
+	x.Sources = []timekeeper.SourceState{{Name: "centre", Origin: clock.OriginCentre, Witness: &x.Witnesses[1]}, {Name: "host", Origin: clock.OriginHost, Witness: &x.Witnesses[0]},
+		{Name: "ntp", Origin: clock.OriginNTP, Trouble: timekeeper.TroubleTimeout, Servers: []timekeeper.Server{{Name: "10.0.0.1", Trouble: timekeeper.TroubleTimeout}, {Name: "ntp.example.edu.cn", Trouble: timekeeper.TroubleAlone, Answered: true,
+			Said: clock.Observation{Mono: now.Mono - 4*time.Minute, UTC: now.Wall.Add(26 * time.Minute)}, Uncertainty: 40 * time.Millisecond}}}}
+	for i := range x.Witnesses {
+		x.Witnesses[i].Mono = now.Mono - time.Duration(i)*7*time.Minute
+	}
 	if now.State != clock.Trusted {
 		x.Reason, x.Waits = clock.ReasonOneSource, timekeeper.WaitSecond
-		x.Witnesses = x.Witnesses[:1]
+		x.Witnesses, x.Sources[0].Witness = x.Witnesses[:1], nil
+		x.Doubted, x.Alarmed = 31*time.Hour, true
 	}
 	return x
 }
@@ -302,6 +309,7 @@ var staff = []struct {
 	{"luo", "罗雨禾", "三年级组", []account.Role{account.RoleClassTeacher}, false},
 	{"guo", "郭允文", "监督组", []account.Role{account.RoleAuditor}, true},
 	{"liang", "梁牧", "信息中心", []account.Role{account.RoleAdmin}, true},
+	{"wei", "魏知行", "安保科", []account.Role{account.RoleOfficer}, true},
 }
 
 func newHouse(t *testing.T) *house {
