@@ -49,12 +49,22 @@ func (t Tried) Result() string {
 
 // Try connects to a camera as it is described, which need not be as it is registered: the main stream first, and when
 // that does not refuse the password, the sub-stream and the still picture. Every address gets one attempt, because
-// cameras lock. Errors: ErrBusy.
-func (r *Room) Try(ctx context.Context, cam footage.Camera, login site.Login) (Tried, error) {
+// cameras lock. login nil takes the one that is registered for the camera: the caller has made sure that it goes to
+// no other device. Errors: ErrBusy.
+func (r *Room) Try(ctx context.Context, cam footage.Camera, typed *site.Login) (Tried, error) {
 	if !r.trying.TryLock() {
 		return Tried{}, ErrBusy
 	}
 	defer r.trying.Unlock()
+	var login site.Login
+	if typed != nil {
+		login = *typed
+	} else if _, known := r.o.Site.Camera(cam.ID); known {
+		var err error
+		if login, err = r.o.Site.Credentials(cam.ID); err != nil {
+			return Tried{}, err
+		}
+	}
 	var t Tried
 	stream := func(address string) *TriedStream {
 		c := recorder.Camera{Camera: cam, User: login.User, Password: login.Password, UDP: cam.Transport == "udp", Pin: cam.Pin}

@@ -214,6 +214,7 @@ var summaries = map[string]string{
 	"/api/v1/status":            "Clock, log, sync, storage and deletion as they stand",
 	"/api/v1/cameras":           "The register of cameras with the state of each",
 	"/api/v1/live":              "Open a live viewing of a camera for an officer on shift (camera, purpose)",
+	"/api/v1/faults":            "Faults of cameras that are open, or those that closed in the last year (state=closed)",
 	"/api/v1/ribbon":            "Where footage lies, where not and why, and what is held",
 	"/api/v1/applications":      "The register of footage use",
 	"/api/v1/applications/{id}": "One application",

@@ -8,8 +8,10 @@ import (
 
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/gate"
+	"campuskeep/firmware/health"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
+	"campuskeep/firmware/retention"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
@@ -19,6 +21,7 @@ import (
 	"campuskeep/shared/duty"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/packet"
 	"campuskeep/shared/register"
 	"campuskeep/shared/student"
 )
@@ -39,6 +42,8 @@ type Deps struct {
 	Gate     Gate
 	Time     Timekeeper
 	NVRs     NVRs // nil: there are none
+	Health   Health
+	Papers   Papers
 	Status   Status
 	Metrics  http.Handler // answers /metrics to this machine alone; nil: there is none
 }
@@ -103,10 +108,24 @@ type Site interface {
 	Cameras() []footage.Camera
 	Camera(id string) (footage.Camera, bool)
 	PutCamera(ctx context.Context, by account.Who, c footage.Camera, login *site.Login) error
+	PutCameras(ctx context.Context, by account.Who, list []site.CameraPut) (int, error)
+	CheckCameras(list []site.CameraPut) site.RowErrors
 	Readers() []site.Reader
 	Calendar() attendance.Calendar
 	Settings() site.Settings
 	PutSettings(ctx context.Context, by account.Who, n site.Settings) error
+}
+
+// Health looks after the cameras. *health.Room is one.
+type Health interface {
+	Faults() []health.Fault // open ones, the longest open first
+	History(camera string, since time.Time) ([]health.Fault, error)
+	Fault(id string) (health.Fault, error)
+	Technician(health.Fault) string
+	Acknowledge(ctx context.Context, by account.Who, id, note string) error
+	Sight(camera string) (health.Sight, bool)
+	// Try connects to a camera as it is described; login nil takes the registered one.
+	Try(ctx context.Context, cam footage.Camera, login *site.Login) (health.Tried, error)
 }
 
 // Register is the register of footage use at work. *evidence.Office is one.
@@ -126,6 +145,13 @@ type Register interface {
 	Report(ctx context.Context, by account.Who, id string, r register.Report) (register.Application, error)
 	Accept(ctx context.Context, by account.Who, id string) (register.Application, error)
 	Holds() []footage.Hold
+	// KeptHolds are the holds in force with what they cost, and how far the caps are used.
+	KeptHolds(ctx context.Context) ([]evidence.KeptHold, evidence.HoldUse, error)
+	HoldSubject(id string) (account.Subject, error)
+	// Two people let a hold go before its end: one proposes, another confirms; either says no.
+	ProposeRelease(ctx context.Context, by account.Who, id, reason string) (evidence.Proposal, error)
+	ConfirmRelease(ctx context.Context, by account.Who, id string) error
+	KeepHold(ctx context.Context, by account.Who, id string) error
 	Places() []string
 	Available(ctx context.Context, wanted []register.Want) ([]evidence.Offer, error)
 
@@ -144,7 +170,20 @@ type Register interface {
 	Incident(person string) (evidence.Incident, bool)
 	// OpenViewing returns only after the access entry is committed.
 	OpenViewing(ctx context.Context, by account.Who, camera string, span footage.Span, mode, purpose string) (evidence.Viewing, error)
+	// Snapshot returns only after the entry of the still picture is committed.
+	Snapshot(ctx context.Context, by account.Who, viewing string, at time.Time) (evidence.Still, error)
 	CloseViewing(ctx context.Context, id string, delivered []footage.Span, bytes int64, reason string) error
+}
+
+// Papers prove the keeping: deletion certificates and monthly reports. *retention.Papers is one.
+type Papers interface {
+	DeletedDays(ctx context.Context, f retention.DayFilter) (days []retention.DeletedDay, next uint64, err error)
+	Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error)
+	// Issued is the entry that binds the certificate as it stands now; ok is false when it was not issued yet.
+	Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error)
+	// Issue makes the certificate; the issue is an entry, made once for the same words.
+	Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error)
+	Month(ctx context.Context, camera, month string) (footage.MonthReport, error)
 }
 
 // Player gives the bytes of an opened viewing. *playback.Player is one.

@@ -26,16 +26,24 @@ type tab struct {
 var sections = [][]tab{
 	{{"nav.today", "/", account.ActStatusView, []string{"today", "clock"}}},
 	{
-		{"nav.footage", "/footage", account.ActRibbonView, []string{"footage", "view"}},
+		{"nav.footage", "/footage", account.ActRibbonView, []string{"footage", "view", "view_wait"}},
 		{"nav.live", "/live", account.ActFootageLive, []string{"live"}},
 		{"nav.duty", "/duty", account.ActDutyView, []string{"duty", "handover", "leave"}},
 	},
 	{{"nav.applications", "/applications", account.ActApplicationList, []string{"applications", "application", "application_new", "decide", "document"}}},
 	{{"nav.mine", "/applications/mine", account.ActApplicationCreate, []string{"applications", "application", "application_new", "document"}}},
+	{
+		{"nav.keeping", "/keeping", account.ActKeepingView, []string{"keeping"}},
+		{"nav.days", "/keeping/days", account.ActKeepingView, []string{"days", "dayspaper", "certificate"}},
+		{"nav.report", "/keeping/report", account.ActKeepingView, []string{"retreport", "retpaper"}},
+		{"nav.holds", "/holds", account.ActHoldView, []string{"holds"}},
+	},
 	{{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}}},
 	{{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}}},
 	{
-		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera"}},
+		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera", "camera_form", "camera_import", "camera_retire"}},
+		{"nav.faults", "/faults", account.ActFaultsView, []string{"faults"}},
+		{"nav.nvrs", "/nvrs", account.ActNVRsView, []string{"nvrs", "nvr", "nvr_new", "nvr_look", "nvr_doors"}},
 	},
 	{{"nav.people", "/people", account.ActPeopleView, []string{"people", "person"}}},
 	{{"nav.settings", "/settings", account.ActSettings, []string{"settings"}}},
@@ -60,6 +68,9 @@ func (c *call) section(tabs []tab, page string) (n ui.NavItem, shown []ui.NavIte
 func (c *call) mayGo(t tab) bool {
 	if t.key == "nav.mine" && c.can(account.ActApplicationList, account.Subject{}) {
 		return false // among all
+	}
+	if t.action == account.ActFaultsView {
+		return c.allFaults() || c.isTechnician() && c.can(t.action, account.Subject{Person: c.actor.ID})
 	}
 	subject := account.Subject{Purpose: true} // stated there
 	if t.action == account.ActGateView && len(c.actor.Classes) > 0 {
@@ -210,6 +221,8 @@ func (c *call) actorName(a ledger.Actor) string {
 	switch {
 	case a.ID == ledger.System.ID:
 		return c.p.T("actor.system")
+	case a.ID == "outside":
+		return c.p.T("actor.outside")
 	case strings.HasPrefix(a.ID, "r"):
 		return c.p.T("actor.reader", a.ID)
 	}

@@ -17,6 +17,7 @@ import (
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/gate"
+	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
@@ -261,8 +262,10 @@ type house struct {
 	site      *site.Site
 	desk      *evidence.Office
 	gate      *gate.Gate
+	health    *health.Room
 	screen    *screen
 	rooms     *rooms
+	recorders *recorders
 	film      film
 	ring      *failing
 	server    *httptest.Server
@@ -371,11 +374,15 @@ func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 	h.clock.change(func(r *clock.Reading) { r.Wall = present.UTC() })
 	h.desk, err = evidence.Open(evidence.Options{Store: h.store, Clock: h.clock, Cameras: h.site.Cameras, Footage: h.film, SchoolDay: func(string) bool { return true }, Log: log})
 	h.must(err)
+	h.health, err = health.Open(health.Options{Store: h.store, Site: h.site, Clock: h.clock, Log: log})
+	h.must(err)
 	d := doors{h.people, h.site}
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
-		Ledger: h.store, People: h.people, Site: h.site, Register: h.desk, Footage: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.rooms, Status: h.rooms}
+		Ledger: h.store, People: h.people, Site: h.site, Register: h.desk, Footage: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.rooms, Health: h.health, Status: h.rooms, Papers: h.papers()}
+	h.recorders = newRecorders(h.clock, h.site)
+	deps.NVRs = h.recorders
 	if change != nil {
 		change(h, &deps)
 	}

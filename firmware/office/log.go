@@ -29,13 +29,14 @@ var logGroups = []struct {
 	{"refused", []ledger.Kind{"access.refused", "login.refused", "login.locked"}},
 	{"application", []ledger.Kind{"application.submitted", "application.reviewed", "application.returned", "application.approved", "application.rejected",
 		"application.withdrawn", "application.expired", "application.revoked", "application.due", "application.overdue", "application.reported", "application.closed",
-		"hold.registered", "hold.released", "hold.ended"}},
+		"hold.registered", "hold.proposed", "hold.kept", "hold.released", "hold.ended"}},
 	{"login", []ledger.Kind{"login.ok", "logout", "password.changed", "shift.began", "shift.offered", "shift.handed", "shift.ended"}},
-	{"search", []ledger.Kind{"log.search", "log.proof", "log.export"}},
+	{"search", []ledger.Kind{"log.search", "log.proof", "log.export", "document.printed", "certificate.issued"}},
 	{"deletion", []ledger.Kind{"footage.condemned", "footage.deleted", "footage.unlinkfailed", "footage.breach", "key.erase.intent", "key.erased", "key.root.intent", "key.root"}},
-	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.thinned", "footage.stopped", "footage.damaged", "system.fault"}},
+	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.thinned", "footage.stopped", "footage.damaged", "system.fault", "fault.opened", "fault.acknowledged", "fault.closed"}},
+	{"nvr", []ledger.Kind{"nvr.checked", "nvr.breach", "nvr.expiry", "nvr.access", "nvr.fault", "nvr.calibrated", "nvr.fetch", "nvr.fetched", "nvr.signed"}},
 	{"gate", []ledger.Kind{"attendance.tap", "attendance.unknown", "attendance.day", "reader.state"}},
-	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "person.created", "person.changed", "person.erased", "student.created", "student.changed", "class.changed", "import"}},
+	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "camera.tested", "camera.exported", "person.created", "person.changed", "person.erased", "student.created", "student.changed", "class.changed", "import"}},
 	{"clock", []ledger.Kind{"clock.state", "clock.step", "clock.anchor", "clock.correction", "clock.confirmed", "clock.alarm", "system.start", "system.stop"}},
 	{"sync", []ledger.Kind{"sync.enrolled", "sync.witnessed", "sync.branched", "sync.centre"}},
 }
@@ -72,6 +73,7 @@ type logRow struct {
 	Seen           bool // witnessed
 	Edge           string
 	Near           string // when, seen from today
+	Certificate    string // address of the certificate that tells of this deletion; "": none
 }
 
 // logQuery turns what was typed into a query. Names become ids here: the log holds no names.
@@ -347,13 +349,59 @@ func (c *call) logRow(e ledger.Entry) logRow {
 		}
 	case "footage.unlinkfailed", "footage.breach", "footage.stopped", "footage.damaged", "system.fault", "clock.alarm":
 		r.Tone, r.Icon, r.Edge, r.Result = "bad", "bad", "bad", c.p.T("log.fault")
+	case "fault.opened", "fault.closed", "fault.acknowledged":
+		r.Detail = c.p.K("camfault.", d.Code)
+		if e.Kind == "fault.opened" {
+			r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")
+		}
+	case "camera.tested":
+		r.Detail = c.tryWord(d.Result)
 	case "footage.gap", "footage.thinned", "clock.step", "attendance.unknown", "application.overdue":
 		r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")
+	}
+	if isNVR(e.Kind) {
+		c.nvrWords(&r, e)
 	}
 	if d.Cause != "" {
 		r.Result = gapName(c.p, footage.Cause(d.Cause))
 	}
+	r.Certificate = c.certificateOf(e)
 	return r
+}
+
+// certificateOf is where the certificate of a deletion stands, for those who may see it.
+func (c *call) certificateOf(e ledger.Entry) string {
+	var d struct {
+		Days []string
+		Day  string
+		Hour time.Time
+		From time.Time
+		Keys []string
+	}
+	switch e.Kind {
+	case "footage.deleted", "footage.breach", "key.erased", "certificate.issued":
+		if !decode(e.Data, &d) || !c.can(account.ActKeepingView, account.Subject{}) {
+			return ""
+		}
+	default:
+		return ""
+	}
+	day := d.Day
+	switch {
+	case day != "":
+	case len(d.Days) > 0:
+		day = d.Days[0]
+	case len(d.Keys) == 1:
+		_, day, _ = strings.Cut(d.Keys[0], ":")
+	case !d.Hour.IsZero():
+		day = d.Hour.In(c.o.d.Zone).Format(time.DateOnly)
+	case !d.From.IsZero():
+		day = d.From.In(c.o.d.Zone).Format(time.DateOnly)
+	}
+	if day == "" || e.Subject == "" {
+		return ""
+	}
+	return "/keeping/certificate/" + url.PathEscape(e.Subject) + "/" + url.PathEscape(day)
 }
 
 // reason is why something was refused: a key of the catalogue, or a code of the log-in page.
@@ -393,6 +441,9 @@ func (c *call) subjectName(id string) string {
 	}
 	if _, ok := c.o.d.Site.Camera(id); ok {
 		return c.o.cameraName(id)
+	}
+	if name := c.o.nvrName(strings.TrimPrefix(id, "nvr:")); name != strings.TrimPrefix(id, "nvr:") {
+		return name
 	}
 	if name := c.o.readerName(id); name != id {
 		return name

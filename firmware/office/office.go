@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 	"time"
 
 	"campuskeep/shared/footage"
@@ -36,6 +37,8 @@ type Office struct {
 	api      []byte // the OpenAPI document
 
 	pending  *pending
+	imports  *imports
+	handing  sync.Mutex    // one copy of a document at a time, so that no two have one number
 	stopping chan struct{} // closed when Run ends: live pages let go
 
 	byAddress *web.Limiter // everything but footage
@@ -55,7 +58,7 @@ func New(d Deps) (*Office, error) {
 	}
 	o := &Office{
 		d: d, assets: assets,
-		coverage: newCoverage(d.Footage), viewings: newViewings(), story: newStory(d.Ledger), pending: newPending(), stopping: make(chan struct{}),
+		coverage: newCoverage(d.Footage), viewings: newViewings(), story: newStory(d.Ledger), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
 		byAddress: web.NewLimiter(40, 400), byMedia: web.NewLimiter(60, 600), byLogin: web.NewLimiter(0.5, 10),
 	}
 	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {

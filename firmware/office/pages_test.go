@@ -83,6 +83,8 @@ func (h *house) scene() map[string]string {
 
 // pagesOf lists the addresses of all pages with a realistic content.
 func (h *house) pagesOf(ids map[string]string) []struct{ name, who, path string } {
+	h.t.Helper()
+	h.paperScene(ids)
 	return []struct{ name, who, path string }{
 		{"login", "", "/login"}, {"rules", "", "/rules"}, {"trust", "", "/trust"},
 		{"today", "zheng", "/"}, {"today-staff", "fan", "/"},
@@ -95,8 +97,12 @@ func (h *house) pagesOf(ids map[string]string) []struct{ name, who, path string 
 		{"form", "zheng", "/applications/" + ids["open"] + "/form"}, {"notice", "fan", "/applications/" + ids["approved"] + "/notice"}, {"rejection", "fan", "/applications/" + ids["refused"] + "/rejection"},
 		{"gate", "zheng", "/gate"}, {"gate-teacher", "luo", "/gate"}, {"roll", "luo", "/gate/class/2023-01"},
 		{"log", "zheng", "/log"}, {"log-refused", "zheng", "/log?group=refused"}, {"entry", "zheng", fmt.Sprintf("/log/%d", h.seqOf("footage.access.open"))},
-		{"cameras", "liang", "/cameras"}, {"camera", "liang", "/cameras/c01"}, {"camera-new", "liang", "/cameras/new"},
+		{"cameras", "liang", "/cameras"}, {"camera", "liang", "/cameras/c01"}, {"camera-form", "liang", "/cameras/c01/edit"}, {"camera-import", "liang", "/cameras/import"}, {"camera-retire", "liang", "/cameras/c03/retire"}, {"faults", "zheng", "/faults"}, {"faults-closed", "zheng", "/faults?state=closed"}, {"camera-new", "liang", "/cameras/new"},
+		{"nvrs", "liang", "/nvrs"}, {"nvr", "zheng", "/nvrs/n01"}, {"nvr-admin", "liang", "/nvrs/n01"}, {"nvr-new", "liang", "/nvrs/new"}, {"nvr-look", "liang", "/nvrs/new/look1"}, {"nvr-doors", "liang", "/nvrs/n01/doors"},
 		{"people", "liang", "/people"}, {"person", "liang", "/people/" + h.ids["fan"]}, {"person-new", "liang", "/people/new"},
+		{"keeping", "zheng", "/keeping"}, {"days", "zheng", "/keeping/days"}, {"days-none", "zheng", "/keeping/days?camera=c03"}, {"certificate", "zheng", "/keeping/certificate/c01/2026-04-10"},
+		{"certificate-held", "zheng", "/keeping/certificate/c02/2026-04-12"}, {"retreport", "zheng", "/keeping/report?month=2026-05"}, {"retreport-one", "zheng", "/keeping/report?month=2026-05&camera=c01"},
+		{"holds", "lin", "/holds"}, {"paper-certificate", "zheng", ids["paper-certificate"]}, {"paper-report", "zheng", ids["paper-report"]}, {"paper-days", "zheng", ids["paper-days"]}, {"paper-notice", "fan", ids["paper-notice"]},
 		{"settings", "liang", "/settings"}, {"clock", "zheng", "/clock"}, {"account", "zheng", "/account"}, {"refused", "fan", "/log"},
 	}
 }

@@ -229,10 +229,15 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 			out = append(out, n)
 		}
 	}
+	out = append(out, c.faultNeeds()...)
+	faulty := map[string]bool{}
+	for _, f := range c.o.d.Health.Faults() {
+		faulty[f.Camera] = true
+	}
 	if c.can(account.ActCamerasView, account.Subject{}) {
 		for _, cam := range c.o.d.Site.Cameras() {
 			s := states[cam.ID]
-			if cam.Retired || s.State != "offline" {
+			if cam.Retired || faulty[cam.ID] || s.State != "offline" { // what stays so becomes a fault
 				continue
 			}
 			n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("cam.offline"), Kind: c.p.T("need.device"), Title: c.p.T("need.camera", cam.Name), Text: cam.Place, Href: "/footage?camera=" + cam.ID + "#day", Do: c.p.T("see")}

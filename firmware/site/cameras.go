@@ -237,7 +237,7 @@ func cameraEntry(by account.Who, role account.Role, old footage.Camera, known bo
 		return by.Draft("camera.registered", role, c.ID,
 			map[string]any{"custody": c.Custody, "area": c.Area, "days": c.Policy.Days}, part("camera", cameraOwner(c.ID), c)), true
 	}
-	what := differing(old, c)
+	what := Differing(old, c)
 	if login {
 		what = append(what, "login")
 	}
@@ -249,8 +249,8 @@ func cameraEntry(by account.Who, role account.Role, old footage.Camera, known bo
 		part("before", cameraOwner(c.ID), old), part("after", cameraOwner(c.ID), c)), true
 }
 
-// differing names the JSON fields in which two cameras differ.
-func differing(a, b footage.Camera) []string {
+// Differing names the JSON fields in which two cameras differ.
+func Differing(a, b footage.Camera) []string {
 	var out []string
 	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
 	for i := range va.NumField() {

@@ -74,6 +74,7 @@ var Kinds = map[Kind]Spec{
 	"camera.registered":    {Data: []Field{req("custody", Code), req("area", Code), req("days", Int)}, Sealed: []SealedField{{Name: "camera"}}},
 	"camera.changed":       {Data: []Field{req("what", Codes), opt("days", Int), opt("custody", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
 	"camera.tested":        {Data: []Field{req("result", Code), req("picture", Bool), opt("known", Bool)}, Sealed: []SealedField{{Name: "address"}}},
+	"camera.exported":      {Data: []Field{req("count", Int)}},
 	"fault.opened":         {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code), opt("technician", Code), opt("offset_ms", Int)}},
 	"fault.acknowledged":   {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code)}, Sealed: []SealedField{{Name: "note"}}},
 	"fault.closed":         {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code), req("reason", Code), req("lasted_s", Int), req("told", Codes)}},

@@ -1,0 +1,178 @@
+package office
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/site"
+	"campuskeep/shared/account"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ui"
+)
+
+// cameraFormView is the form of one camera, new or known.
+type cameraFormView struct {
+	Form       ui.Form
+	New        bool
+	ID         string
+	Name       string
+	Areas      []ui.Option
+	Custody    []ui.Option
+	Techs      []ui.Option
+	Transports []ui.Option
+	CanTest    bool
+	Tried      *triedView
+}
+
+func (o *Office) newCameraPage(c *call) error {
+	id := ""
+	for n := 1; ; n++ {
+		id = "c" + two(n)
+		if _, taken := o.d.Site.Camera(id); !taken {
+			break
+		}
+	}
+	values := cameraValues(footage.Camera{ID: id, Custody: footage.CustodyVault, Policy: footage.Policy{Days: footage.MinDays}, Installed: c.p.ISODate(c.now.Wall)})
+	return o.showCameraForm(c, http.StatusOK, "", values, nil, nil)
+}
+
+func two(n int) string {
+	s := strconv.Itoa(n)
+	if len(s) < 2 {
+		s = "0" + s
+	}
+	return s
+}
+
+func (o *Office) editCameraPage(c *call) error {
+	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
+	if !ok {
+		return errNotFound
+	}
+	return o.showCameraForm(c, http.StatusOK, cam.ID, cameraValues(cam), nil, nil)
+}
+
+func cameraValues(cam footage.Camera) url.Values {
+	v := url.Values{}
+	for k, s := range map[string]string{"id": cam.ID, "name": cam.Name, "place": cam.Place, "group": cam.Group, "area": string(cam.Area), "custody": string(cam.Custody),
+		"main": cam.Main, "sub": cam.Sub, "transport": cam.Transport, "pin": cam.Pin, "still": cam.Still, "days": strconv.Itoa(cam.Policy.Days), "reason": cam.Policy.Reason,
+		"installer": cam.Installer, "technician": cam.Technician, "installed": cam.Installed, "gb_code": cam.GBCode} {
+		v.Set(k, s)
+	}
+	if cam.Kbps > 0 {
+		v.Set("kbps", strconv.Itoa(cam.Kbps))
+	}
+	if cam.Priority > 0 {
+		v.Set("priority", strconv.Itoa(cam.Priority))
+	}
+	return v
+}
+
+func (o *Office) showCameraForm(c *call, status int, id string, values url.Values, errs fielderr.Errors, tried *triedView) error {
+	v := cameraFormView{Form: ui.Form{Name: "camera", P: c.p, Values: values, Errors: errs}, New: id == "", ID: id, Tried: tried,
+		CanTest: c.can(account.ActCamerasTest, account.Subject{Camera: id})}
+	v.Name = values.Get("name")
+	for _, a := range slices.Concat(footage.Areas, footage.PrivateAreas) {
+		x := ui.Option{Value: string(a), Text: c.p.K("area.", a)}
+		if a.Private() {
+			x.Text = c.p.T("area.private", x.Text)
+		}
+		v.Areas = append(v.Areas, x)
+	}
+	for _, k := range custodies {
+		v.Custody = append(v.Custody, ui.Option{Value: string(k), Text: c.p.K("custody.", k), Hint: c.p.K("custody.hint.", k)})
+	}
+	v.Transports = []ui.Option{{Text: "TCP"}, {Value: "udp", Text: "UDP"}}
+	v.Techs = []ui.Option{{Text: "–"}}
+	for _, p := range o.d.People.People() {
+		if !p.Disabled {
+			v.Techs = append(v.Techs, ui.Option{Value: p.ID, Text: p.Name + "（" + p.Unit + "）"})
+		}
+	}
+	title := c.p.T("camera.new")
+	if id != "" {
+		title = v.Name
+	}
+	return c.pageStatus(status, "camera_form", title, v)
+}
+
+var custodies = []footage.Custody{footage.CustodyVault, footage.CustodyNVR, footage.CustodyFolder}
+
+func cameraSubject(c *call) (account.Subject, error) {
+	return account.Subject{Camera: c.r.PathValue("id")}, nil
+}
+
+// cameraTyped reads the form over the row as it was. Login is nil when none was typed.
+func (o *Office) cameraTyped(f url.Values, was footage.Camera) (footage.Camera, *site.Login, fielderr.Errors) {
+	var errs fielderr.Errors
+	num := func(field string, empty int) int {
+		s := strings.TrimSpace(f.Get(field))
+		if s == "" {
+			return empty
+		}
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			errs.Add(field, "err.number")
+		}
+		return n
+	}
+	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
+	cam := was
+	cam.Name, cam.Place, cam.Group = text("name"), text("place"), text("group")
+	cam.Area, cam.Custody = footage.Area(f.Get("area")), footage.Custody(f.Get("custody"))
+	cam.Main, cam.Sub, cam.Still = text("main"), text("sub"), text("still")
+	cam.Transport, cam.Pin = f.Get("transport"), plainPin(text("pin"))
+	cam.Policy = footage.Policy{Days: num("days", 0), Reason: text("reason")}
+	cam.Priority, cam.Kbps = num("priority", 0), num("kbps", 0)
+	cam.Installer, cam.Technician, cam.Installed, cam.GBCode = text("installer"), f.Get("technician"), text("installed"), text("gb_code")
+	if cam.Technician != "" && cam.Technician != was.Technician {
+		if p, ok := o.d.People.Person(cam.Technician); !ok || p.Disabled {
+			errs.Add("technician", "err.choice")
+		}
+	}
+	var login *site.Login
+	if f.Get("user") != "" || f.Get("password") != "" {
+		login = &site.Login{User: text("user"), Password: f.Get("password")}
+	}
+	return cam, login, errs
+}
+
+// plainPin takes a fingerprint in the ways that tools write it: in capitals, with colons or spaces.
+func plainPin(s string) string {
+	return strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(s))
+}
+
+// putCamera registers or changes a camera. One in a private area is refused with the rule named (F2).
+func (o *Office) putCamera(c *call) error {
+	f := c.r.PostForm
+	id := c.r.PathValue("id")
+	was, known := o.d.Site.Camera(id)
+	if id != "" && !known {
+		return errNotFound
+	}
+	cam, login, errs := o.cameraTyped(f, was)
+	if !known {
+		cam.ID = strings.TrimSpace(f.Get("id"))
+		if _, taken := o.d.Site.Camera(cam.ID); taken {
+			errs.Add("id", "err.taken")
+		}
+		cam.Since = c.now.Wall.UTC().Truncate(time.Second)
+	}
+	if len(errs) == 0 {
+		err := o.d.Site.PutCamera(c.r.Context(), c.who(), cam, login)
+		if err == nil {
+			return c.done("/cameras/"+cam.ID, "done.camera")
+		}
+		var ok bool
+		if errs, ok = errors.AsType[fielderr.Errors](err); !ok {
+			return err
+		}
+	}
+	return o.showCameraForm(c, http.StatusUnprocessableEntity, was.ID, f, errs, nil)
+}
