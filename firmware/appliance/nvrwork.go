@@ -106,6 +106,15 @@ func (n nvrs) NVR(id string) (office.NVR, error) {
 	return office.NVR{}, office.ErrNoNVR
 }
 
+func (n nvrs) NVRName(id string) (string, bool) {
+	for _, d := range n.a.NVR.Devices() {
+		if d.ID == id {
+			return d.Name, true
+		}
+	}
+	return "", false
+}
+
 // tell gathers what is known of an NVR.
 func (n nvrs) tell(d nvr.Device, fetches bool) (office.NVR, error) {
 	room := n.a.NVR

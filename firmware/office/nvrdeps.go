@@ -16,6 +16,7 @@ import (
 type NVRs interface {
 	NVRs() ([]NVR, error)
 	NVR(id string) (NVR, error)
+	NVRName(id string) (name string, ok bool)
 	// Begin starts what is asked for: check, expiry, doors. While something is under way there, nothing more is begun.
 	Begin(by account.Who, id, what string) error
 

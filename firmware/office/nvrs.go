@@ -168,8 +168,6 @@ type nvrFetch struct {
 	Bar, Text        string
 }
 
-func nvrSubject(*call) (account.Subject, error) { return account.Subject{}, nil }
-
 // mostGaps of one NVR stand on its page.
 const mostGaps = 20
 

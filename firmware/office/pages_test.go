@@ -98,7 +98,7 @@ func (h *house) pagesOf(ids map[string]string) []struct{ name, who, path string 
 		{"gate", "zheng", "/gate"}, {"gate-teacher", "luo", "/gate"}, {"roll", "luo", "/gate/class/2023-01"},
 		{"log", "zheng", "/log"}, {"log-refused", "zheng", "/log?group=refused"}, {"entry", "zheng", fmt.Sprintf("/log/%d", h.seqOf("footage.access.open"))},
 		{"cameras", "liang", "/cameras"}, {"camera", "liang", "/cameras/c01"}, {"camera-form", "liang", "/cameras/c01/edit"}, {"camera-import", "liang", "/cameras/import"}, {"camera-retire", "liang", "/cameras/c03/retire"}, {"faults", "zheng", "/faults"}, {"faults-closed", "zheng", "/faults?state=closed"}, {"camera-new", "liang", "/cameras/new"},
-		{"nvrs", "liang", "/nvrs"}, {"nvr", "zheng", "/nvrs/n01"}, {"nvr-admin", "liang", "/nvrs/n01"}, {"nvr-new", "liang", "/nvrs/new"}, {"nvr-look", "liang", "/nvrs/new/look1"}, {"nvr-doors", "liang", "/nvrs/n01/doors"},
+		{"nvrs", "liang", "/nvrs"}, {"nvr", "zheng", "/nvrs/n01"}, {"nvr-admin", "liang", "/nvrs/n01"}, {"nvr-new", "liang", "/nvrs/new"}, {"nvr-look", "liang", "/nvr-looks/look1"}, {"nvr-doors", "liang", "/nvrs/n01/doors"},
 		{"people", "liang", "/people"}, {"person", "liang", "/people/" + h.ids["fan"]}, {"person-new", "liang", "/people/new"},
 		{"keeping", "zheng", "/keeping"}, {"days", "zheng", "/keeping/days"}, {"days-none", "zheng", "/keeping/days?camera=c03"}, {"certificate", "zheng", "/keeping/certificate/c01/2026-04-10"},
 		{"certificate-held", "zheng", "/keeping/certificate/c02/2026-04-12"}, {"retreport", "zheng", "/keeping/report?month=2026-05"}, {"retreport-one", "zheng", "/keeping/report?month=2026-05&camera=c01"},
@@ -124,8 +124,9 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	h := newHouse(t)
 	ids := h.scene()
 	browsers := map[string]*visitor{"": h.visit()}
+	all := append(h.pagesOf(ids), h.dutyPages()...)
 	for _, lang := range []string{"zh-CN", "en"} {
-		for _, p := range h.pagesOf(ids) {
+		for _, p := range all {
 			v := browsers[p.who]
 			if v == nil {
 				v = h.as(p.who)

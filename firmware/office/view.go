@@ -75,6 +75,9 @@ func (o *Office) openView(c *call) error {
 	if err != nil {
 		return err
 	}
+	if other := strings.TrimSpace(c.r.PostForm.Get("another")); other != "" {
+		c.r.PostForm.Set("purpose", other) // a new incident, although the last one still counts
+	}
 	return o.view(c, camera, span, false)
 }
 
@@ -108,89 +111,6 @@ func viewer(c *call) (account.Subject, error) {
 		return account.Subject{Person: e.Person}, nil
 	}
 	return account.Subject{}, playback.ErrUnknown
-}
-
-// playerView is the player with its log line.
-type playerView struct {
-	V          opened
-	Live       bool
-	Name       string // of the camera
-	Who, Role  string
-	Where      string
-	Ground     string
-	Mark       string // what is written over the picture
-	Marks      []struct{ X, Y int }
-	FromMs     int64
-	Seconds    int64
-	ZoneMin    int
-	Ticks      []dayHour
-	Gone       []bar
-	Until      string
-	CanApply   bool
-	CanLog     bool
-	Back       string
-	PrettySpan string
-}
-
-func (o *Office) viewPage(c *call) error {
-	v, ok := o.viewings.get(c.r.PathValue("id"))
-	if !ok {
-		if e, past := o.viewings.past(c.r.PathValue("id")); past {
-			w := o.outcomeOf(c.p, e.opened, e.reason)
-			return c.pageStatus(http.StatusGone, "fault", w.Title, faultView{Title: w.Title, Text: w.Text, Href: w.Href, Link: w.Link})
-		}
-		return playback.ErrUnknown
-	}
-	_, offset := v.Span.From.In(o.d.Zone).Zone()
-	pv := playerView{V: v, Live: v.live(), Name: o.cameraName(v.Camera), Who: c.session.Person.Name, Role: c.session.Person.Unit, Where: c.address.String(),
-		FromMs: v.Span.From.UnixMilli(), Seconds: int64(v.Span.Duration() / time.Second), ZoneMin: offset / 60, Until: c.p.When(v.Until, c.now.Wall),
-		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogProof, account.Subject{}), PrettySpan: c.p.Span(v.Span.From, v.Span.To)}
-	pv.Mark = o.watermark(c, v)
-	for y := 60; y < 560; y += 120 {
-		for x := 20 - y/3; x < 960; x += 520 {
-			pv.Marks = append(pv.Marks, struct{ X, Y int }{x, y})
-		}
-	}
-	pv.Ground = c.p.T("view.ground.duty")
-	if v.Application != "" {
-		pv.Ground = c.p.T("view.ground.grant", appNumber(v.Application))
-	}
-	if v.live() {
-		pv.PrettySpan, pv.Back = c.p.T("live.now"), "/live"
-		pv.Ground = c.p.T("view.ground.live")
-	} else {
-		pv.Back = "/footage?camera=" + v.Camera + "&day=" + v.Span.From.In(o.d.Zone).Format(time.DateOnly) + "#day"
-		o.scrub(c, &pv)
-	}
-	title := c.p.T("view.title", pv.Name)
-	f := c.frame("view", title)
-	f.Script = "player.js"
-	return c.framed(http.StatusOK, "view", f, pv)
-}
-
-// scrub draws the strip under the picture: what the viewing may show, and where nothing is.
-func (o *Office) scrub(c *call, pv *playerView) {
-	sc := scale{pv.V.Span.From, pv.V.Span.To}
-	step := 5 * time.Minute
-	switch d := pv.V.Span.Duration(); {
-	case d > 2*time.Hour:
-		step = 30 * time.Minute
-	case d > 45*time.Minute:
-		step = 15 * time.Minute
-	case d <= 10*time.Minute:
-		step = time.Minute
-	}
-	for t := pv.V.Span.From.Truncate(step).Add(step); t.Before(pv.V.Span.To); t = t.Add(step) {
-		pv.Ticks = append(pv.Ticks, dayHour{X: sc.x(t), Label: c.p.Clock(t)})
-	}
-	runs, err := o.coverage.runs(c.r.Context(), pv.V.Camera, pv.V.Span, c.now.Wall, c.now.Mono)
-	if err != nil {
-		o.d.Log.Warn("the strip of a viewing cannot show its gaps", "camera", pv.V.Camera, "error", err)
-		return
-	}
-	for _, h := range holes(runs, pv.V.Span) {
-		pv.Gone = append(pv.Gone, sc.bar(h).atLeast(0.002))
-	}
 }
 
 func number(file, ext string) (int, error) {

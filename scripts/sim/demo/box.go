@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/appliance"
 	"campuskeep/firmware/site"
 	"campuskeep/scripts/sim/camera"
+	nvrsim "campuskeep/scripts/sim/nvr"
 	"campuskeep/scripts/sim/past"
 	"campuskeep/scripts/sim/process"
 	readersim "campuskeep/scripts/sim/reader"
@@ -40,6 +41,8 @@ var cameraPorts = []int{8554, 8556, 8558} // RTP over UDP takes the port after e
 type demo struct {
 	dir, bin string
 	cameras  []*camera.Camera
+	nvr      *nvrsim.NVR
+	stopNVR  context.CancelFunc
 	reader   *readersim.Device
 	reading  chan error // ends when the reader's simulation does
 	stopRead context.CancelFunc
@@ -87,7 +90,10 @@ func (d *demo) start(ctx context.Context) error {
 
 // startDevices starts the cameras and the card reader, which stay for the whole demo.
 func (d *demo) startDevices(ctx context.Context) error {
-	say("starting three cameras and a card reader")
+	say("starting three cameras, an NVR with four more, and a card reader")
+	if err := d.startNVR(ctx); err != nil {
+		return err
+	}
 	for i, port := range cameraPorts {
 		c, err := camera.Start(ctx, camera.Options{Name: cameraName(i), Listen: fmt.Sprintf("127.0.0.1:%d", port), UDP: true,
 			User: cameraUser, Password: cameraPassword, FPS: 8, Coding: scene.Coding{W: 640, H: 360, GOP: 16}})
@@ -136,7 +142,7 @@ func (d *demo) fillBox(ctx context.Context) error {
 	say("filling the demo school with a month of work (once; a minute or two)")
 	began := time.Now()
 	filled, err := past.Fill(ctx, past.Options{Config: cfg, Now: began, Days: historyDays, Cameras: addresses,
-		CameraLogin: site.Login{User: cameraUser, Password: cameraPassword}, ReaderPort: d.path("sim", "reader"), Progress: progress()})
+		CameraLogin: site.Login{User: cameraUser, Password: cameraPassword}, ReaderPort: d.path("sim", "reader"), NVRs: []past.NVR{d.registeredNVR()}, Progress: progress()})
 	if err != nil {
 		return fmt.Errorf("fill the demo school: %w", err)
 	}
@@ -244,6 +250,10 @@ func (d *demo) stop() error {
 	}
 	for _, c := range d.cameras {
 		errs = append(errs, c.Close())
+	}
+	if d.nvr != nil {
+		d.stopNVR()
+		errs = append(errs, d.nvr.Close())
 	}
 	if d.centre != nil && d.centre.Process != nil {
 		say("stopping the centre")

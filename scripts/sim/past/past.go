@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/appliance"
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
@@ -57,7 +58,39 @@ type Options struct {
 	Cameras     []string  // RTSP addresses
 	CameraLogin site.Login
 	ReaderPort  string       // of the OSDP line
+	NVRs        []NVR        // with the cameras behind them, by channel
 	Progress    func(string) // what is being made
+}
+
+// NVR is one beside the box. Its cameras stand behind its channels in their order, and have been there for long.
+type NVR struct {
+	nvr.Device
+	Login   site.Login
+	Cameras []footage.Camera
+}
+
+// nvrAge is how long the cameras behind NVRs have been there.
+const nvrAge = 200 * 24 * time.Hour
+
+// register puts the NVRs and their cameras into the register.
+func (f *filler) register(ctx context.Context) error {
+	for _, n := range f.NVRs {
+		var list []site.CameraPut
+		d := n.Device
+		d.Cameras, d.Installed = map[int]string{}, f.Now.Add(-nvrAge).In(f.zone).Format(time.DateOnly)
+		for i, c := range n.Cameras {
+			c.Since, c.Installed = f.Now.Add(-nvrAge).UTC(), d.Installed
+			list = append(list, site.CameraPut{Camera: c})
+			d.Cameras[i+1] = c.ID
+		}
+		if _, err := f.a.Site.PutCameras(ctx, account.System, list); err != nil {
+			return fmt.Errorf("register the cameras of NVR %s: %w", d.ID, err)
+		}
+		if err := f.a.NVR.Put(ctx, account.System, d, &n.Login); err != nil {
+			return fmt.Errorf("register NVR %s: %w", d.ID, err)
+		}
+	}
+	return nil
 }
 
 // Fill makes the past up to now and leaves a stopped box behind.
@@ -95,7 +128,7 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	out, err = school.Fill(ctx, school.Options{People: f.a.People, Site: f.a.Site, Clock: f.a.Keeper, Zone: zone, Today: now.In(zone).Format(time.DateOnly),
 		Cameras: o.Cameras, CameraLogin: o.CameraLogin, ReaderPort: o.ReaderPort})
 	if err != nil || o.Days == 0 {
-		return out, err
+		return out, errors.Join(err, f.register(ctx))
 	}
 	from := now.Add(-time.Duration(o.Days) * 24 * time.Hour).Truncate(time.Minute)
 	day := now.Add(-24 * time.Hour).Truncate(time.Minute)
@@ -117,7 +150,10 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 		return out, err
 	}
 	progress("applications")
-	return out, f.apply(ctx, out)
+	if err := f.apply(ctx, out); err != nil {
+		return out, err
+	}
+	return out, f.register(ctx)
 }
 
 // moveTo puts the past machine's clocks at an instant and lets two sources confirm it. It returns when the
