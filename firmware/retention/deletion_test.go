@@ -144,42 +144,6 @@ func TestHoldBeforeTheWatermarkCommitCounts(t *testing.T) {
 	h.check()
 }
 
-// What a crash cuts short is finished once, whatever step it hit: every segment is accounted for exactly once.
-func TestDeletionSurvivesPowerCutsAtEveryStep(t *testing.T) {
-	for n := range 40 {
-		h := newHouse(t)
-		h.record("c01", 8)
-		h.clock.advance(31 * day)
-		var ops int
-		done := errors.New("the power goes here")
-		restore := h.disk.Fail(disktest.Rule{Match: func(o disktest.Op) bool {
-			ops++
-			return ops > n && o.What != "close"
-		}, Err: done, Done: n%2 == 0})
-		_, err := h.r.Sweep(t.Context())
-		if err == nil && ops <= n {
-			restore()
-			h.check()
-			return
-		}
-		var rnd = newRand(uint64(n))
-		if n%3 == 0 {
-			rnd = nil
-		}
-		h.powerCut(rnd)
-		h.sweep()
-		h.sweep()
-		if h.files("c01") != 0 || h.deleted() != 8 || len(h.rows("c01")) != 0 {
-			t.Fatalf("cut after %d operations: %d files, %d deleted, %d rows", n, h.files("c01"), h.deleted(), len(h.rows("c01")))
-		}
-		if intents, erased := h.entries("key.erase.intent"), h.entries("key.erased"); len(erased) != 1 || len(intents) < 1 {
-			t.Fatalf("cut after %d operations: %d intents, %d erased", n, len(intents), len(erased))
-		}
-		h.check()
-	}
-	t.Error("a sweep has more operations than were tried")
-}
-
 // Covers F3: every hour is bound before anybody asks, also over restarts and with an index that was lost.
 func TestHoursAreBoundOnce(t *testing.T) {
 	h := newHouse(t)

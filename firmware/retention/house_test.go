@@ -87,14 +87,16 @@ type house struct {
 	t       testing.TB
 	dir     string
 	clock   *handClock
-	disk    *disktest.Disk
+	disk    *disktest.Disk // the vault's
+	data    *disktest.Disk // that of the keys
 	root    *keyring.Root
 	keys    *keyring.Ring
 	store   *store.Store
 	vault   *vault.Vault
 	r       *Retention
 	cameras []footage.Camera
-	plain   bool // the plain disk, for benchmarks
+	plain   bool           // the plain disk, for benchmarks
+	zone    *time.Location // of the day labels
 	small   *smallDisk
 	full    footage.WhenFull
 	stop    context.CancelFunc
@@ -118,9 +120,9 @@ func (h *house) must(err error) {
 
 func (h *house) open() {
 	h.t.Helper()
-	data, err := disk.Real(h.dir)
-	h.must(err)
-	h.root, err = keyring.OpenRoot(data)
+	var err error
+	h.data = disktest.New(h.t, h.dir)
+	h.root, err = keyring.OpenRoot(h.data)
 	h.must(err)
 	people, err := h.root.Ring("people")
 	h.must(err)
@@ -195,6 +197,7 @@ func (h *house) restart() {
 func (h *house) powerCut(rnd *rand.Rand) {
 	h.t.Helper()
 	h.disk.PowerCut(h.t, rnd)
+	h.data.PowerCut(h.t, rnd)
 	h.close(false)
 	h.open()
 }
@@ -204,7 +207,7 @@ func (h *house) record(camera string, n int) {
 	h.t.Helper()
 	for range n {
 		now := h.clock.Now()
-		w, err := h.vault.Begin(vault.Meta{Camera: camera, Day: now.Wall.Format(time.DateOnly), Boot: now.Boot, Session: 1, Codec: "h264",
+		w, err := h.vault.Begin(vault.Meta{Camera: camera, Day: now.Wall.In(h.label()).Format(time.DateOnly), Boot: now.Boot, Session: 1, Codec: "h264",
 			Init: []byte("moov"), From: now.Mono, Wall: now.Wall})
 		h.must(err)
 		for i := range 2 {
@@ -215,6 +218,13 @@ func (h *house) record(camera string, n int) {
 		h.clock.advance(time.Minute)
 	}
 	h.must(h.vault.Flush(h.t.Context()))
+}
+
+func (h *house) label() *time.Location {
+	if h.zone != nil {
+		return h.zone
+	}
+	return time.UTC
 }
 
 func (h *house) sweep() Result {

@@ -112,7 +112,11 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 		return err
 	}
 	res.Keys += len(doomed)
-	return errors.Join(append(skipped, r.erase(ctx, doomed))...)
+	err = r.erase(ctx, doomed)
+	if err != nil {
+		r.settled = false // what was announced is finished by the next sweep
+	}
+	return errors.Join(append(skipped, err)...)
 }
 
 // keepHeld puts the file keys of held segments under the keys of all holds that cover them, once their
