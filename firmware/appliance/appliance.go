@@ -179,12 +179,12 @@ func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) (*keyring.Root
 }
 
 func (a *Appliance) openVault(d Deps, root *keyring.Root) error {
+	path := a.Config.Vault.Path
+	if path == "" {
+		path = filepath.Join(a.Config.Appliance.Data, "vault")
+	}
 	fsys := d.Footage
 	if fsys == nil {
-		path := a.Config.Vault.Path
-		if path == "" {
-			path = filepath.Join(a.Config.Appliance.Data, "vault")
-		}
 		var err error
 		if fsys, err = disk.Real(path); err != nil {
 			return fmt.Errorf("open the vault directory: %w", err)
@@ -197,7 +197,10 @@ func (a *Appliance) openVault(d Deps, root *keyring.Root) error {
 	a.Vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: root,
 		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.notes.vault, Log: a.log})
 	if err != nil {
-		return fmt.Errorf("open the vault: %w", err)
+		if errors.Is(err, disk.ErrLocked) {
+			return fmt.Errorf("the footage in %s is in use by another campuskeepd: %w", path, err)
+		}
+		return fmt.Errorf("open the vault %s: %w", path, err)
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ type offerRow struct {
 	Complete bool
 	None     bool
 	Loses    string // when the first of it falls off unless it is held
+	TooLate  string // what is deleted already: no hold can keep it
 }
 
 // applyPage shows the empty form, or a returned application to be mended.
@@ -199,6 +200,7 @@ func (c *call) offer(w register.Want, f evidence.Offer) offerRow {
 	if !f.FirstLoss.IsZero() {
 		row.Loses = c.p.When(f.FirstLoss, c.now.Wall)
 	}
+	row.TooLate = c.tooLateText(f.TooLate)
 	return row
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"campuskeep/firmware/store"
+	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
 )
@@ -28,7 +29,7 @@ type documentView struct {
 	Found     bool
 	Hash      string
 	Witnessed string
-	Printed   string
+	Paper     *copyOf // entered for print; nil: a preview
 	QR        qrCode
 }
 
@@ -46,7 +47,7 @@ func (o *Office) document(c *call, kind string) error {
 		return err
 	}
 	d := a.Decision
-	if kind == "notice" && (d == nil || !d.Approved || d.No == 0) || kind == "rejection" && (d == nil || d.Approved) {
+	if !hasDocument(a, kind) {
 		return errNotFound
 	}
 	v := documentView{Kind: kind, Org: c.p.T("doc.org", o.d.Info.School), No: a.Number(), A: a, Applicant: o.name(a.Applicant), Date: c.p.FullDate(a.Submitted)}
@@ -81,10 +82,46 @@ func (o *Office) document(c *call, kind string) error {
 		w = append(w, c.p.K("way.", x))
 	}
 	v.Ways = strings.Join(w, c.p.T("sep.clause"))
+	if v.Paper, err = o.printing(c, documentOf(kind, a.ID)); err != nil {
+		return err
+	}
 	if err := o.documentProof(c, &v, kind); err != nil {
 		return err
 	}
 	return c.page("document", c.p.T("doc."+kind), v)
+}
+
+func documentOf(kind, application string) string { return kind + ":" + application }
+
+// printDocument enters a copy of a document of an application and leads to it, ready for print (F13).
+func (o *Office) printDocument(c *call) error {
+	id, kind := c.r.PathValue("id"), c.r.PostForm.Get("document")
+	if kind != "form" && kind != "notice" && kind != "rejection" {
+		return fielderr.Errors{{Field: "document", Rule: "err.choice"}}
+	}
+	a, err := o.d.Register.Get(id)
+	if err != nil {
+		return err
+	}
+	if !hasDocument(a, kind) {
+		return errNotFound
+	}
+	_, entry, err := o.handOut(c, documentOf(kind, id), onPaper, "", id)
+	if err != nil {
+		return err
+	}
+	return c.seeOther(fmt.Sprintf("/applications/%s/%s?entry=%d", id, kind, entry))
+}
+
+// hasDocument says whether there is such a document of the application yet.
+func hasDocument(a register.Application, kind string) bool {
+	switch d := a.Decision; kind {
+	case "notice":
+		return d != nil && d.Approved && d.No != 0
+	case "rejection":
+		return d != nil && !d.Approved
+	}
+	return true
 }
 
 func (o *Office) documentProof(c *call, v *documentView, kind string) error {
@@ -93,7 +130,6 @@ func (o *Office) documentProof(c *call, v *documentView, kind string) error {
 	if err != nil {
 		return fmt.Errorf("finding the entry of a document: %w", err)
 	}
-	v.Printed = c.p.T("doc.printed", c.p.Stamp(c.now.Wall)[:16], c.session.Person.Name)
 	if len(page.Entries) == 0 {
 		return nil
 	}

@@ -455,24 +455,45 @@ func (p *Papers) Issue(ctx context.Context, by account.Who, role account.Role, c
 	return c, d, nil
 }
 
-// issue finds the entry that binds this statement, or makes it.
-func (p *Papers) issue(ctx context.Context, by account.Who, role account.Role, statement []byte, d packet.Day) (uint64, error) {
-	p.issuing.Lock()
-	defer p.issuing.Unlock()
-	data := packet.IssueOf(statement, d)
+// Issued is the entry that binds the certificate as it stands now; ok is false when it was not issued yet.
+func (p *Papers) Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error) {
+	decl, d, entries, err := p.gather(ctx, camera, day)
+	if err != nil {
+		return 0, false, err
+	}
+	statement, _, err := decl.Statement(entries)
+	if err != nil {
+		return 0, false, fmt.Errorf("write the certificate of %s, %s: %w", camera, day, err)
+	}
+	return p.issued(ctx, packet.IssueOf(statement, d), d)
+}
+
+// issued looks for the entry that binds a statement.
+func (p *Papers) issued(ctx context.Context, data map[string]any, d packet.Day) (seq uint64, ok bool, err error) {
 	since := d.Unlinked
 	if since.IsZero() {
 		since = d.NotListed.At
 	}
 	before, err := p.about(ctx, d.Camera, since, time.Time{}, "certificate.issued")
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	sum := fmt.Appendf(nil, `"sum":"%s"`, data["sum"])
 	for _, e := range before {
 		if bytes.Contains(e.Data, sum) {
-			return e.Seq, nil
+			return e.Seq, true, nil
 		}
+	}
+	return 0, false, nil
+}
+
+// issue finds the entry that binds this statement, or makes it.
+func (p *Papers) issue(ctx context.Context, by account.Who, role account.Role, statement []byte, d packet.Day) (uint64, error) {
+	p.issuing.Lock()
+	defer p.issuing.Unlock()
+	data := packet.IssueOf(statement, d)
+	if seq, ok, err := p.issued(ctx, data, d); ok || err != nil {
+		return seq, err
 	}
 	receipt, err := p.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{by.Draft("certificate.issued", role, d.Camera, data)}})
 	if err != nil {

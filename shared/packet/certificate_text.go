@@ -18,7 +18,7 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds())
 
 var outcomeText = map[string]string{
 	OutcomeErased: "这一天的录像已全部删除，密钥已销毁。\nAll footage of this day is deleted and its key is destroyed.\n",
-	OutcomeHeld: "这一天的录像，除保全留存的部分外，已全部删除；当日密钥已销毁，保全部分由保全密钥单独加密。\n" +
+	OutcomeHeld: "这一天的录像，除留存的部分外，已全部删除；当日密钥已销毁，留存部分由留存密钥单独加密。\n" +
 		"All footage of this day is deleted, except for what a hold keeps; the key of the day is destroyed, what is held is under the key of the hold.\n",
 	OutcomePartial: "这一天的录像尚未全部删除。\nThe footage of this day is not all deleted yet.\n",
 	OutcomeAttested: "录像机告知：它已不再列出这一天的录像。这是录像机自己的说法，不能证明数据已被销毁。\n" +
@@ -35,7 +35,7 @@ var lateText = map[footage.LateCause]string{
 	footage.LateClock:  "时钟不可信 the clock was not trusted",
 	footage.LatePower:  "一体机断电 the appliance was off",
 	footage.LateUnlink: "磁盘拒绝删除 the disk refused to delete",
-	footage.LateHold:   "保全期间 a hold kept it",
+	footage.LateHold:   "留存期间 a hold kept it",
 }
 
 var gapText = map[footage.Cause]string{
@@ -144,7 +144,7 @@ func (d Day) gapText(b *strings.Builder) {
 }
 
 func (d Day) holdText(b *strings.Builder) {
-	fmt.Fprintf(b, "\n保全 Holds: %d\n", len(d.Holds))
+	fmt.Fprintf(b, "\n留存 Holds: %d\n", len(d.Holds))
 	for _, h := range d.Holds {
 		fmt.Fprintf(b, "%s  %s – %s  原因 reason %s, ", oneLine(h.ID), instant(h.Span.From), instant(h.Span.To), oneLine(h.Reason))
 		if h.Ended.IsZero() {

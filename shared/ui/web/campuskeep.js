@@ -23,31 +23,63 @@ function theme() {
   });
 }
 
-// Ribbon: one tab stop for the whole grid, arrow keys move by day and by camera.
-function ribbon(scope) {
-  const rows = all('[data-ribbon-row]', scope).map((r) => all('.day', r));
+// A grid of links with one tab stop: arrow keys move in it, and what is reached is told below in words.
+function roving(rows, keys) {
   let stop = null;
-  rows.forEach((days, y) => {
-    days.forEach((a, x) => {
+  const go = (from, next) => {
+    if (!next) return;
+    from.setAttribute('tabindex', '-1');
+    next.setAttribute('tabindex', '0');
+    next.focus();
+  };
+  rows.forEach((cells, y) => {
+    cells.forEach((a, x) => {
       if (!stop || a.hasAttribute('aria-current')) stop = a;
       a.setAttribute('tabindex', '-1');
+      a.addEventListener('focus', () => { all('[tabindex="0"]', a.closest('table, svg')).forEach((o) => { if (o !== a && (o.classList.contains('day') || o.classList.contains('hour'))) o.setAttribute('tabindex', '-1'); }); a.setAttribute('tabindex', '0'); });
       a.addEventListener('keydown', (ev) => {
-        const d = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], Home: [-99, 0], End: [99, 0] }[ev.key];
-        if (!d) return;
-        const row = rows[Math.max(0, Math.min(rows.length - 1, y + d[1]))];
-        const next = row[Math.max(0, Math.min(row.length - 1, x + d[0]))];
+        if (ev.ctrlKey && ev.key === 'Home') { ev.preventDefault(); go(a, rows[0][0]); return; }
+        if (ev.ctrlKey && ev.key === 'End') { ev.preventDefault(); const r = rows[rows.length - 1]; go(a, r[r.length - 1]); return; }
+        if (ev.altKey || ev.ctrlKey || ev.metaKey) return;
+        const d = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], PageUp: [-7, 0], PageDown: [7, 0], Home: [-99, 0], End: [99, 0] }[ev.key];
+        if (!d) { if (keys && keys(ev, a)) ev.preventDefault(); return; }
         ev.preventDefault();
-        a.setAttribute('tabindex', '-1');
-        if (next) { next.setAttribute('tabindex', '0'); next.focus(); }
+        if (keys && keys(ev, a, y + d[1] < 0 ? -1 : y + d[1] >= rows.length ? 1 : 0)) return;
+        const row = rows[Math.max(0, Math.min(rows.length - 1, y + d[1]))];
+        go(a, row[Math.max(0, Math.min(row.length - 1, x + d[0]))]);
       });
     });
   });
   if (stop) stop.setAttribute('tabindex', '0');
 }
 
+// The ribbon: beyond the last row lies the next page; Escape closes the chosen day.
+function ribbon(scope) {
+  all('[data-ribbon]', scope).forEach((wrap) => {
+    const panel = wrap.closest('section');
+    const rows = all('[data-ribbon-row]', wrap).map((r) => all('.day', r));
+    roving(rows, (ev, a, beyond) => {
+      if (ev.key === 'Escape') { const x = document.querySelector('[data-key="close"]'); if (x) location.assign(x.href); return !!x; }
+      const page = beyond && panel.querySelector(beyond > 0 ? '[rel="next"]' : '[rel="prev"]');
+      if (page) location.assign(page.href);
+      return !!page;
+    });
+    const say = panel.querySelector('[data-say]');
+    if (!say) return;
+    const tell = (ev) => { const a = ev.target.closest && ev.target.closest('.day'); say.textContent = a ? a.getAttribute('aria-label') : say.getAttribute('data-hint'); };
+    ['mouseover', 'focusin'].forEach((n) => wrap.addEventListener(n, tell));
+  });
+}
+
 // The 24 h strip: a click chooses the minute under the pointer; without script each hour is a link.
 function strip(scope) {
   all('[data-strip]', scope).forEach((svg) => {
+    roving([all('.hour', svg)], (ev) => {
+      if (ev.key !== 'Escape') return false;
+      const day = document.querySelector('.day[aria-current]');
+      if (day) day.focus();
+      return !!day;
+    });
     svg.addEventListener('click', (ev) => {
       const a = ev.target.closest('a');
       if (!a) return;
@@ -97,12 +129,14 @@ function live() {
 }
 
 all('[data-print]').forEach((b) => b.addEventListener('click', () => window.print()));
+if (document.querySelector('[data-print-now]')) addEventListener('load', () => setTimeout(() => window.print(), 200));
 all('[data-fullscreen]').forEach((b) => b.addEventListener('click', () => {
   const el = document.getElementById(b.getAttribute('data-fullscreen')) || root;
   if (document.fullscreenElement) document.exitFullscreen(); else if (el.requestFullscreen) el.requestFullscreen();
 }));
 // On a phone the ribbon scrolls in its frame: begin at the chosen day, else at now.
 all('.rib-wrap').forEach((w) => {
+  if (w.classList.contains('rib-wrap--week')) return;
   const cur = w.querySelector('.day[aria-current] rect');
   const x = cur ? cur.getBoundingClientRect().left - w.getBoundingClientRect().left - w.clientWidth / 2 : w.scrollWidth;
   w.scrollLeft = Math.max(0, x);
@@ -111,6 +145,8 @@ all('.strip').forEach((w) => {
   const mark = w.querySelector('.s-now');
   if (mark) w.scrollLeft = Math.max(0, mark.getBoundingClientRect().left - w.getBoundingClientRect().left - w.clientWidth / 2);
 });
+// A group that was just opened or closed keeps the focus; so does the day that was just chosen.
+if (location.hash.startsWith('#group-')) { const g = document.getElementById(location.hash.slice(1)); if (g) g.focus({ preventScroll: true }); }
 theme();
 ribbon(document);
 strip(document);
