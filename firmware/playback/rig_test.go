@@ -116,6 +116,7 @@ func serve(t *testing.T, p *playback.Player) string {
 	t.Helper()
 	mux := http.NewServeMux()
 	answer := func(w http.ResponseWriter, kind string, b []byte, err error) {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // for a page of another test server
 		switch {
 		case errors.Is(err, playback.ErrExpired):
 			http.Error(w, err.Error(), http.StatusForbidden)

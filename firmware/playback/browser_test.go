@@ -1,0 +1,141 @@
+package playback_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"campuskeep/scripts/sim/camera"
+	"campuskeep/shared/footage"
+)
+
+// page plays a whole viewing through a media source, as hls.js does: it appends section and parts, shows nothing before
+// it is at the start that the playlist states, and tells what it sees.
+const page = `<!doctype html><video id=v muted hidden></video><script>
+const told = window.told = {parts: 0}
+const v = document.getElementById("v")
+v.onerror = () => { told.error = v.error.message }
+async function run(base, type, start) {
+  const lines = (await (await fetch(base + "/index.m3u8")).text()).split("\n").filter(l => l && !l.startsWith("#"))
+  const ms = new MediaSource()
+  v.src = URL.createObjectURL(ms)
+  await new Promise(r => ms.onsourceopen = r)
+  const sb = ms.addSourceBuffer(type)
+  const put = async (u) => {
+    const b = await (await fetch(base + "/" + u)).arrayBuffer()
+    await new Promise((r, e) => { sb.onupdateend = r; sb.onerror = () => e("append " + u); sb.appendBuffer(b) })
+  }
+  await put("init/0.mp4")
+  for (const l of lines) { await put(l); told.parts++ }
+  told.ranges = sb.buffered.length
+  told.from = sb.buffered.start(0)
+  told.to = sb.buffered.end(sb.buffered.length - 1)
+  v.currentTime = start
+  await new Promise(r => v.onseeked = r)
+  v.requestVideoFrameCallback((now, m) => { told.first = m.mediaTime })
+  v.hidden = false // not before: a browser may paint the first picture that it has
+  await v.play()
+}
+run(...JSON.parse(decodeURIComponent(location.hash.slice(1)))).catch(e => { told.error = String(e) })
+</script>`
+
+// Covers F12: a real browser plays pictures and sound to the end, begins with the picture at the beginning of the
+// span, and never stops for the sound.
+func TestABrowserPlaysPicturesAndSound(t *testing.T) {
+	there := false
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if _, err := exec.LookPath(name); err == nil {
+			there = true
+		}
+	}
+	if !there || testing.Short() {
+		t.Skip("no Chromium here; scripts/test installs it")
+	}
+	for sound, codec := range map[string]string{"aac": ",mp4a.40.2", "opus": ",opus", "alaw": ""} {
+		t.Run(sound, func(t *testing.T) {
+			r := record(t, func(o *camera.Options) { o.Sound, o.Coding.GOP = sound, 50 })
+			r.await(4)
+			r.cam.Hush(true)
+			r.await(2)
+			r.cam.Hush(false)
+			r.await(4)
+			all := r.review()
+			init, err := all.Init(t.Context(), "v1", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file(t, all)
+			d, _ := all.Close("v1")
+			span := footage.Span{From: d.Spans[0].From.Add(2450 * time.Millisecond), To: d.Spans[0].To.Add(-700 * time.Millisecond)}
+			avcc := init[bytes.Index(init, []byte("avcC"))+4:]
+			kind := fmt.Sprintf(`video/mp4; codecs="avc1.%s%s"`, hex.EncodeToString(avcc[1:4]), codec)
+			told := watch(t, serve(t, r.view(span))+"/v1", kind, 0.1)
+			long := span.Duration().Seconds() + 0.1
+			if told.Error != "" || told.Ranges != 1 || told.From > 0.03 || told.To < long-0.15 || told.To > long+0.1 {
+				t.Errorf("%+v of %.2f s", told, long)
+			}
+			// The picture of the beginning is the one before the first that begins in the span; or that, by then.
+			if told.First < 0.09 || told.First > 0.3 {
+				t.Errorf("the first picture shown is that of %v", told.First)
+			}
+			if told.End < long-0.3 || (codec != "") != (told.Heard > 0) {
+				t.Errorf("played to %v, %d bytes of sound", told.End, told.Heard)
+			}
+		})
+	}
+}
+
+type told struct {
+	Error                string
+	Ranges, Parts, Heard int
+	From, To, First, End float64
+}
+
+// watch plays a viewing to its end.
+func watch(t *testing.T, base, kind string, start float64) (got told) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if _, err := w.Write([]byte(page)); err != nil {
+			t.Log(err)
+		}
+	}))
+	defer s.Close()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	defer stop()
+	tab, end := chromedp.NewContext(alloc)
+	defer end()
+	ctx, cancel := context.WithTimeout(tab, 90*time.Second)
+	defer cancel()
+	args, err := json.Marshal([]any{base, kind, start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(s.URL+"/#"+url.PathEscape(string(args)))); err != nil {
+		t.Fatal(err)
+	}
+	ended := chromedp.Poll[bool](`told.error || (told.to && v.currentTime > told.to - 0.25)`, chromedp.WithPollingTimeout(45*time.Second))
+	if _, err := chromedp.Run(ctx, ended); err != nil {
+		t.Logf("waiting for the end: %v", err)
+	}
+	said, err := chromedp.Run(ctx, chromedp.Evaluate[string](`JSON.stringify({...told, end: v.currentTime, heard: v.webkitAudioDecodedByteCount})`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(said), &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
