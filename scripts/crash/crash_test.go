@@ -28,7 +28,7 @@ func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills the daemon many times")
 	}
-	h := newHouse(t)
+	h := newHouse(t, place{})
 	var beeped []int // cards that beeped, by number
 	var cuts []cut
 	card, left := 0, -1 // left: held to the reader when the daemon died, without a beep
@@ -72,24 +72,29 @@ func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.mustBeClean()
+	h.centreHolds(h.beepsAreInTheLog(beeped))
+	t.Logf("%d kills, %d taps beeped", *kills, len(beeped))
+	for i := range h.cameras {
+		h.framesAreThere(i, cuts, lossAllowed)
+	}
+}
+
+// beepsAreInTheLog: each card that beeped is in the log once. It says how many entries there are.
+func (h *house) beepsAreInTheLog(beeped []int) int {
+	h.t.Helper()
 	entries := h.entries()
 	once := map[string]int{}
 	for _, e := range entries {
 		if e.Kind == "attendance.tap" {
-			once[e.Data.Card]++
+			once[e.data(h.t).Card]++
 		}
 	}
 	for _, n := range beeped {
 		if got := once[h.cardHash(n)]; got != 1 {
-			t.Errorf("card %d beeped and is in the log %d times", n, got)
+			h.t.Errorf("card %d beeped and is in the log %d times", n, got)
 		}
 	}
-	h.centreHolds(len(entries))
-	t.Logf("%d kills, %d taps beeped, %d entries", *kills, len(beeped), len(entries))
-
-	for i := range h.cameras {
-		h.framesAreThere(i, cuts)
-	}
+	return len(entries)
 }
 
 // cut is one kill.
@@ -100,7 +105,7 @@ type cut struct {
 
 // framesAreThere compares what a camera showed with what was recorded of it: inside a session no frame is missing,
 // and at each kill no more than is stated.
-func (h *house) framesAreThere(i int, cuts []cut) {
+func (h *house) framesAreThere(i int, cuts []cut, allowed int) {
 	sessions := h.sessions(i)
 	var worst int
 	var before uint32
@@ -116,8 +121,8 @@ func (h *house) framesAreThere(i int, cuts []cut) {
 		case last == 0 && c.lived > mustRecordAfter:
 			h.t.Errorf("camera %d, run %d: nothing recorded in %s", i+1, n+1, c.lived)
 		case last == 0: // killed before the first key frame and fragment; the log has the gap
-		case lost > lossAllowed:
-			h.t.Errorf("camera %d, kill %d: %d frames lost (%.1f s), allowed %d", i+1, n+1, lost, float64(lost)/frameRate, lossAllowed)
+		case lost > allowed:
+			h.t.Errorf("camera %d, kill %d: %d frames lost (%.1f s), allowed %d", i+1, n+1, lost, float64(lost)/frameRate, allowed)
 		default:
 			worst = max(worst, lost)
 		}

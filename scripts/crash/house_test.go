@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +37,9 @@ const cameras = 2
 type house struct {
 	t       *testing.T
 	dir     string
-	centre  *town.Centre
+	data    string       // the appliance's data directory
+	bin     string       // the programs
+	centre  *town.Centre // nil: the appliance works alone
 	cfg     appliance.Config
 	cameras []*camera.Camera
 	reader  *readersim.Device
@@ -45,14 +48,43 @@ type house struct {
 	cardKey [32]byte
 }
 
-func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: t.TempDir(), beeps: make(chan readersim.Event, 1024)}
-	bin := filepath.Join(h.dir, "bin")
-	build := exec.Command("go", "build", "-o", bin+"/", "campuskeep/firmware/cmd/campuskeepd", "campuskeep/cloud/cmd/campuskeep-cloud")
+// built is where the programs are; made once for all tests.
+var built string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if built, err = os.MkdirTemp("", "crash-"); err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(built)
+		return m.Run()
+	}())
+}
+
+var programs = sync.OnceValues(func() (string, error) {
+	build := exec.Command("go", "build", "-o", built+"/", "campuskeep/firmware/cmd/campuskeepd", "campuskeep/cloud/cmd/campuskeep-cloud")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
+	return built, nil
+})
+
+// place is where a house stands; the zero value is one with a centre, all in one directory.
+type place struct {
+	vault  bool   // the footage is not in the data directory
+	alone  bool   // without a centre
+	config string // more lines of the box's configuration
+}
+
+func newHouse(t *testing.T, at place) *house {
+	h := &house{t: t, dir: t.TempDir(), beeps: make(chan readersim.Event, 1024)}
+	var err error
+	if h.bin, err = programs(); err != nil {
+		t.Fatal(err)
+	}
+	h.data = filepath.Join(h.dir, "box")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var sims sync.WaitGroup
 	t.Cleanup(func() { cancel(); sims.Wait() })
@@ -69,7 +101,6 @@ func newHouse(t *testing.T) *house {
 			}
 		})
 	}
-	var err error
 	if h.reader, err = readersim.New(readersim.Options{OnEvent: h.heard}); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +109,17 @@ func newHouse(t *testing.T) *house {
 			t.Error(err)
 		}
 	})
-	h.centre, err = town.StartCentre(t.Context(), bin, filepath.Join(h.dir, "centre"), town.Ports{Enrol: freePort(t), MQTT: freePort(t), Console: freePort(t)})
+	if !at.alone {
+		h.startCentre()
+	}
+	h.fill(ctx, at)
+	return h
+}
+
+func (h *house) startCentre() {
+	t := h.t
+	var err error
+	h.centre, err = town.StartCentre(t.Context(), h.bin, filepath.Join(h.dir, "centre"), town.Ports{Enrol: freePort(t), MQTT: freePort(t), Console: freePort(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +128,6 @@ func newHouse(t *testing.T) *house {
 			t.Error(err)
 		}
 	})
-	h.fill(ctx)
-	return h
 }
 
 func (h *house) heard(e readersim.Event) {
@@ -100,14 +139,20 @@ func (h *house) heard(e readersim.Event) {
 	}
 }
 
-func (h *house) fill(ctx context.Context) {
+func (h *house) fill(ctx context.Context, at place) {
 	t := h.t
-	data := filepath.Join(h.dir, "box")
-	if err := os.MkdirAll(data, 0o700); err != nil {
+	if err := os.MkdirAll(h.data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("[appliance]\nid = \"ck-crash\"\nschool = \"试验学校\"\ndata = %q\n[office]\nlisten = \"127.0.0.1:%d\"\n%s[clock]\nsources = [\"host\", \"centre\"]\n[[bus]]\nport = %q\nbaud = 115200\n",
-		data, freePort(t), h.centre.BoxConfig(), h.reader.Path())
+	more, sources := at.config, `"host", "rtc"`
+	if h.centre != nil {
+		more, sources = h.centre.BoxConfig()+more, `"host", "centre"`
+	}
+	if at.vault {
+		more = fmt.Sprintf("[vault]\npath = %q\n", filepath.Join(h.dir, "footage")) + more
+	}
+	text := fmt.Sprintf("[appliance]\nid = \"ck-crash\"\nschool = \"试验学校\"\ndata = %q\n[office]\nlisten = \"127.0.0.1:%d\"\n%s[clock]\nsources = [%s]\n[[bus]]\nport = %q\nbaud = 115200\n",
+		h.data, freePort(t), more, sources, h.reader.Path())
 	h.cfg = appliance.Default()
 	if err := config.Decode("box.toml", []byte(text), &h.cfg); err != nil {
 		t.Fatal(err)
@@ -132,12 +177,15 @@ func (h *house) fill(ctx context.Context) {
 		}
 		h.cards = append(h.cards, card)
 	}
-	key, err := os.ReadFile(filepath.Join(data, "keys", "site"))
+	key, err := os.ReadFile(filepath.Join(h.data, "keys", "site"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if copy(h.cardKey[:], key) != len(h.cardKey) {
 		t.Fatalf("the site key has %d bytes", len(key))
+	}
+	if h.centre == nil {
+		return
 	}
 	if err := h.centre.Enrol(t.Context(), "ck-crash", "试验学校", h.config()); err != nil {
 		t.Fatal(err)
@@ -149,7 +197,7 @@ func (h *house) config() string { return filepath.Join(h.dir, "box.toml") }
 // startBox starts the daemon and waits until it answers.
 func (h *house) startBox() *process.Process {
 	h.t.Helper()
-	box, err := process.Start(h.centre.Bin, h.dir, "box", "campuskeepd", "run", "-c", h.config())
+	box, err := process.Start(h.bin, h.dir, "box", "campuskeepd", "run", "-c", h.config())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -231,10 +279,25 @@ func (h *house) mustBeClean() {
 
 // entry is what the test reads of a log line.
 type entry struct {
-	Kind string `json:"kind"`
-	Data struct {
-		Card string `json:"card"`
-	} `json:"data"`
+	Kind    string `json:"kind"`
+	Subject string `json:"subject"`
+	Data    json.RawMessage
+}
+
+// facts of entries that the tests ask for.
+type facts struct {
+	Card  string    `json:"card"`
+	Cause string    `json:"cause"`
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+}
+
+func (e entry) data(t *testing.T) (d facts) {
+	t.Helper()
+	if err := json.Unmarshal(e.Data, &d); err != nil {
+		t.Fatalf("%s: %v", e.Kind, err)
+	}
+	return d
 }
 
 func (h *house) export() string { return filepath.Join(h.dir, "log.txt") }
@@ -280,8 +343,27 @@ func (h *house) centreHolds(entries int) {
 // session is what one connection to a camera left: an unbroken run of counters.
 type session struct{ First, Last uint32 }
 
-// sessions decodes all footage of a camera, connection by connection.
-func (h *house) sessions(i int) []session {
+// sessions decodes all footage of a camera, connection by connection: each must be one unbroken run.
+func (h *house) sessions(i int) (out []session) {
+	h.t.Helper()
+	for _, part := range h.footage(i) {
+		runs, bad := scene.Runs(part)
+		if len(runs) != 1 || bad > 0 {
+			h.t.Fatalf("camera %d: a session has runs %v and %d unreadable frames, want one unbroken run", i+1, runs, bad)
+		}
+		out = append(out, session{runs[0].First, runs[0].Last})
+	}
+	return out
+}
+
+// runs decodes all footage of a camera.
+func (h *house) runs(i int) ([]scene.Run, int) {
+	h.t.Helper()
+	return scene.Runs(slices.Concat(h.footage(i)...))
+}
+
+// footage is what a camera's frames show, session by session.
+func (h *house) footage(i int) (out [][]scene.Seen) {
 	h.t.Helper()
 	a, err := appliance.Open(h.t.Context(), h.cfg, appliance.Deps{})
 	if err != nil {
@@ -305,16 +387,14 @@ func (h *house) sessions(i int) []session {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	var out []session
 	for _, id := range order {
 		out = append(out, h.decode(a.Vault, name, parts[id]))
 	}
 	return out
 }
 
-func (h *house) decode(v *vault.Vault, name string, segments []footage.Segment) session {
+func (h *house) decode(v *vault.Vault, name string, segments []footage.Segment) (seen []scene.Seen) {
 	h.t.Helper()
-	var seen []scene.Seen
 	for _, s := range segments {
 		r, err := v.OpenSegment(h.t.Context(), s)
 		if err != nil {
@@ -337,11 +417,7 @@ func (h *house) decode(v *vault.Vault, name string, segments []footage.Segment) 
 		}
 		seen = append(seen, part...)
 	}
-	runs, bad := scene.Runs(seen)
-	if len(runs) != 1 || bad > 0 {
-		h.t.Fatalf("%s: a session of %d segments has runs %v and %d unreadable frames, want one unbroken run", name, len(segments), runs, bad)
-	}
-	return session{runs[0].First, runs[0].Last}
+	return seen
 }
 
 // freePort is a port that was free a moment ago.
