@@ -263,6 +263,7 @@ type house struct {
 	desk      *evidence.Office
 	gate      *gate.Gate
 	health    *health.Room
+	sick      sickness
 	screen    *screen
 	rooms     *rooms
 	recorders *recorders
@@ -374,7 +375,7 @@ func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 	h.clock.change(func(r *clock.Reading) { r.Wall = present.UTC() })
 	h.desk, err = evidence.Open(evidence.Options{Store: h.store, Clock: h.clock, Cameras: h.site.Cameras, Footage: h.film, SchoolDay: func(string) bool { return true }, Log: log})
 	h.must(err)
-	h.health, err = health.Open(health.Options{Store: h.store, Site: h.site, Clock: h.clock, Log: log})
+	h.health, err = health.Open(health.Options{Store: h.store, Site: h.site, Clock: &hasty{stillClock: h.clock}, Watch: []func() []health.Seen{h.sick.seen}, Beat: time.Millisecond, Log: log})
 	h.must(err)
 	d := doors{h.people, h.site}
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})

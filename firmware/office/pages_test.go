@@ -69,6 +69,7 @@ func (h *house) scene() map[string]string {
 	zheng.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}, "purpose": {"围墙翻越报警核实"}})
 	fan.get("/log")
 	fan.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}})
+	h.twoFaults()
 	now := h.clock.Now()
 	for n := range 5 {
 		h.clock.change(func(r *clock.Reading) { r.Wall, r.Mono = at(20, 7, 31+8*n).UTC(), r.Mono+time.Minute })
