@@ -23,6 +23,7 @@ type feed struct {
 	ended  atomic.Bool
 	live   atomic.Bool        // somebody watches: hold nothing back
 	first  chan time.Duration // one slot: where the first recorded fragment begins
+	proven bool               // the password was right when last asked. Of run's goroutine, too.
 	deaf   bool               // asking for the sound broke a session: pictures alone. Of run's goroutine.
 
 	mu      sync.Mutex // guards the rest
@@ -99,7 +100,7 @@ func (f *feed) run(ctx context.Context) {
 		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
 			restart()
 			f.end(CauseSwitched)
-			f.deaf = false
+			f.deaf, f.proven = false, false
 			attempt = -1
 			continue
 		}
@@ -120,7 +121,7 @@ func (f *feed) run(ctx context.Context) {
 		}
 		f.end(why.cause)
 		if f.recordedSince(before) {
-			attempt = 0
+			attempt, f.proven = 0, true
 		}
 		f.rest(sctx, attempt, why)
 		restart()
@@ -160,9 +161,17 @@ func (f *feed) end(cause Cause) {
 	f.gap.lost(from, cause)
 }
 
+// steady is an attempt number whose pause has grown to its full length.
+const steady = 10
+
 // rest waits before the next attempt. It ends early when the camera is configured anew.
 func (f *feed) rest(ctx context.Context, attempt int, why *fault) {
 	pause := f.r.o.Pace(attempt, why.cause)
+	if why.cause == CauseCredentials && f.proven {
+		// The password was right a moment ago. Some cameras refuse everybody while they start: ask once more soon.
+		f.proven = false
+		pause = f.r.o.Pace(steady, CauseOffline)
+	}
 	state := Connecting
 	switch why.cause {
 	case CauseCredentials:
@@ -252,7 +261,7 @@ func diagnose(err error) *fault {
 	switch {
 	case errors.As(err, &status) && (status.Code == base.StatusUnauthorized || status.Code == base.StatusForbidden):
 		return &fault{CauseCredentials, err}
-	case errors.As(err, &status):
+	case errors.As(err, &status), errors.Is(err, errElsewhere):
 		return &fault{CauseStream, err}
 	}
 	return &fault{CauseOffline, err}

@@ -3,6 +3,7 @@ package recorder_test
 import (
 	"bytes"
 	"crypto/tls"
+	"strings"
 	"testing"
 	"time"
 
@@ -391,6 +392,9 @@ func TestOverTLSOnlyThePinnedCameraIsTrusted(t *testing.T) {
 	other := row("c01", cam)
 	r.rec.SetCameras([]recorder.Camera{other})
 	r.await("refusal", func() bool { return r.status("c01").Cause == recorder.CauseOffline })
+	other.Pin = strings.Repeat("0", 64)
+	r.rec.SetCameras([]recorder.Camera{other})
+	r.await("another refusal", func() bool { return r.status("c01").Cause == recorder.CauseOffline && r.status("c01").Fragments == 0 })
 	other.Pin = pin
 	r.rec.SetCameras([]recorder.Camera{other})
 	r.awaitFragments("c01", 2)

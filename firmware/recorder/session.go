@@ -31,7 +31,7 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	if cam.UDP {
 		protocol = gortsplib.ProtocolUDP
 	}
-	var tap tap
+	tap := tap{host: u.Hostname()}
 	client := &gortsplib.Client{
 		Scheme: u.Scheme, Host: u.Host, Protocol: &protocol, UserAgent: "campuskeep", UDPReadBufferSize: 512 << 10,
 		DialContext:   tap.dial,
@@ -226,11 +226,32 @@ func address(cam Camera) (*base.URL, error) {
 
 // dial connects, and counts and gathers what comes in.
 func (t *tap) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := t.permit(address); err != nil {
+		return nil, err
+	}
 	c, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	return t.attach(c), nil
+}
+
+// A camera may send us on, but not in circles.
+const maxDials = 5
+
+var errElsewhere = errors.New("the camera sends us to another device, or in circles")
+
+// permit keeps us, and the password, at the device that was set up, whatever it answers.
+func (t *tap) permit(address string) error {
+	t.dials++
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("address %s: %w", address, err)
+	}
+	if host != t.host || t.dials > maxDials {
+		return fmt.Errorf("%w: %s", errElsewhere, host)
+	}
+	return nil
 }
 
 // unfinished says whether an error of a packet decoder only means that more packets are needed.

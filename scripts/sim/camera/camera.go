@@ -59,6 +59,7 @@ type Camera struct {
 	coding    scene.Coding
 	recode    bool
 	stalled   bool
+	half      bool // every other picture is left out
 	password  string
 	step      time.Duration // how wrong the clock is
 	garbage   int           // packets of nonsense to send
@@ -154,6 +155,13 @@ func (c *Camera) StepClock(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.step += by
+}
+
+// Half sends only every other picture: half the frame rate, from one picture to the next.
+func (c *Camera) Half(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.half = on
 }
 
 // Garbage sends that many packets of nonsense among the good ones.

@@ -97,7 +97,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 		c.speak(time.Now())
 		c.mu.Lock()
 		c.counter = n
-		stalled, recode, coding, step := c.stalled, c.recode, c.coding, c.step
+		stalled, recode, coding, step := c.stalled || c.half && n%2 == 1, c.recode, c.coding, c.step
 		c.recode = false
 		c.mu.Unlock()
 		if recode {
