@@ -9,6 +9,8 @@ import (
 
 	"campuskeep/firmware/disk/disktest"
 	"campuskeep/firmware/recorder"
+	"campuskeep/scripts/sim/camera"
+	"campuskeep/scripts/sim/scene"
 )
 
 // A disk that hangs costs the frames that do not fit into memory, and exactly those are told.
@@ -66,5 +68,55 @@ func TestADiskThatFails(t *testing.T) {
 	}
 	if told := gaps[0].To.Mono - gaps[0].From.Mono; told < 5*time.Second {
 		t.Errorf("only %v told", told)
+	}
+}
+
+// A disk that fails for one camera, that becomes read-only, or whose sync fails: what is missing is told as the disk's
+// doing, recording goes on by itself, and whoever was not hit has lost nothing.
+func TestDiskFaultsWhileRecording(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		match func(disktest.Op) bool
+		err   error
+		all   bool // hits the other camera, too
+	}{
+		"EIO for one camera":       {func(o disktest.Op) bool { return o.What == "write" && strings.HasPrefix(o.Name, "c01/") }, syscall.EIO, false},
+		"one camera's files fail":  {func(o disktest.Op) bool { return o.What == "create" && strings.HasPrefix(o.Name, "c01/") }, syscall.EROFS, false},
+		"the file system is EROFS": {func(o disktest.Op) bool { return o.What == "create" || o.What == "write" || o.What == "mkdir" }, syscall.EROFS, true},
+		"syncs fail":               {func(o disktest.Op) bool { return o.What == "syncfs" || o.What == "sync" }, syscall.EIO, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cams := []*camera.Camera{startCamera(t, "c01", nil), startCamera(t, "c02", nil)}
+			r := newRigOn(t, recorder.Options{}, 0)
+			r.rec.SetCameras([]recorder.Camera{row("c01", cams[0]), row("c02", cams[1])})
+			r.awaitFragments("c01", 3)
+			r.awaitFragments("c02", 1)
+			restore := r.disk.Fail(disktest.Rule{Match: c.match, Err: c.err})
+			if name == "one camera's files fail" {
+				cams[0].Change(scene.Coding{W: 640, H: 360, GOP: 10}) // a new segment
+			}
+			from := cams[0].Counter()
+			r.await("some seconds without a disk", func() bool { return cams[0].Counter() > from+40 })
+			restore()
+			r.await("the gap", func() bool { return len(r.gapsOf("c01")) > 0 })
+			r.awaitFragments("c01", 3)
+			runs, bad, _ := r.allCounters("c01")
+			for _, g := range r.gapsOf("c01") {
+				if g.Cause != recorder.CauseDisk {
+					t.Errorf("gap %+v", g)
+				}
+			}
+			if last := runs[len(runs)-1]; bad != 0 || last.Last < from+60 {
+				t.Errorf("after the fault %v, %d unreadable", runs, bad)
+			}
+			runs, bad, _ = r.allCounters("c02")
+			if !c.all && (len(runs) != 1 || bad != 0 || len(r.gapsOf("c02")) != 0) {
+				t.Errorf("the other camera: %v, %d unreadable, gaps %v", runs, bad, r.gapsOf("c02"))
+			}
+			if c.all && (len(runs) == 0 || len(r.gapsOf("c02")) == 0) {
+				t.Errorf("the other camera was hit as well: %v, gaps %v", runs, r.gapsOf("c02"))
+			}
+		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,6 +40,7 @@ func main() {
 		kbps    = flag.Int("kbps", 1000, "bit rate of each")
 		seconds = flag.Int("seconds", 30, "how long to measure")
 		asJSON  = flag.Bool("json", false, "print results as JSON lines")
+		profile = flag.String("profile", "", "write what the product's processor time goes into to this file")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,11 +48,11 @@ func main() {
 	var err error
 	switch *role {
 	case "":
-		err = compare(ctx, *streams, *kbps, *seconds, *asJSON)
+		err = compare(ctx, *streams, *kbps, *seconds, *asJSON, *profile)
 	case "serve":
 		err = serve(ctx, *streams, *kbps)
 	case "campuskeep", "plain":
-		err = measure(ctx, *role, flag.Args(), time.Duration(*seconds)*time.Second)
+		err = measure(ctx, *role, flag.Args(), time.Duration(*seconds)*time.Second, *profile)
 	default:
 		err = fmt.Errorf("no role %q", *role)
 	}
@@ -61,7 +63,7 @@ func main() {
 }
 
 // compare runs the server and, one after the other, both recorders.
-func compare(ctx context.Context, streams, kbps, seconds int, asJSON bool) (err error) {
+func compare(ctx context.Context, streams, kbps, seconds int, asJSON bool, profile string) (err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -91,7 +93,11 @@ func compare(ctx context.Context, streams, kbps, seconds int, asJSON bool) (err 
 	}
 	results := map[string]Result{}
 	for _, role := range []string{"plain", "campuskeep"} {
-		args := append([]string{"-role", role, "-seconds", strconv.Itoa(seconds)}, urls...)
+		args := []string{"-role", role, "-seconds", strconv.Itoa(seconds)}
+		if role == "campuskeep" {
+			args = append(args, "-profile", profile)
+		}
+		args = append(args, urls...)
 		cmd := exec.CommandContext(ctx, self, args...)
 		cmd.Stderr = os.Stderr
 		b, err := cmd.Output()
@@ -117,7 +123,7 @@ func compare(ctx context.Context, streams, kbps, seconds int, asJSON bool) (err 
 }
 
 // measure lets a recorder warm up and then counts what it costs.
-func measure(ctx context.Context, role string, urls []string, long time.Duration) (err error) {
+func measure(ctx context.Context, role string, urls []string, long time.Duration, profile string) (err error) {
 	dir, err := os.MkdirTemp("", "recordbench-")
 	if err != nil {
 		return err
@@ -135,6 +141,19 @@ func measure(ctx context.Context, role string, urls []string, long time.Duration
 	}
 	if err := pause(ctx, 5*time.Second); err != nil {
 		return err
+	}
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			err = errors.Join(err, f.Close())
+		}()
 	}
 	cpu, bytes, began := cpuTime(), taken(), time.Now()
 	if err := pause(ctx, long); err != nil {
