@@ -313,7 +313,7 @@ func (c *call) certificate(decl packet.Declared, d packet.Day) certificateView {
 		if !h.Ended.IsZero() {
 			until = c.p.T("cert.hold.ended", c.p.Stamp(h.Ended)[:16])
 		}
-		v.Holds = append(v.Holds, certHold{h.ID, c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
+		v.Holds = append(v.Holds, certHold{keptName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
 	}
 	return v
 }

@@ -83,6 +83,9 @@ func (o *Office) showHolds(c *call, status int, at string, errs fielderr.Errors)
 	}
 	v.Percent = use.Rules.DiskPercent
 	v.DiskUsed, v.DiskMay, v.DiskTone = c.p.Bytes(int64(use.Held)), c.p.Bytes(int64(use.Allowed())), "hold"
+	if use.Total == 0 {
+		v.DiskMay = c.p.T("keeping.unknown.word")
+	}
 	if use.Allowed() > 0 {
 		part := float64(use.Held) / float64(use.Allowed())
 		v.DiskBar = ui.Pct(min(1, part))
@@ -211,6 +214,9 @@ func (o *Office) endedHolds(c *call) (out []pastHold, err error) {
 		}
 		if a, ok := applicationOfHold(d.Hold); ok {
 			p.Application, p.No = a, appNumber(a)
+			if _, err := o.d.Register.Get(a); err != nil {
+				p.Application = "" // it was erased, or is of another register
+			}
 		}
 		out = append(out, p)
 	}
@@ -227,6 +233,14 @@ func applicationOfHold(hold string) (string, bool) {
 	id := "a" + rest[:i]
 	_, _, ok = register.ParseApplicationID(id)
 	return id, ok
+}
+
+// keptName is a hold as people know it: by the number of its application.
+func keptName(hold string) string {
+	if a, ok := applicationOfHold(hold); ok {
+		return appNumber(a)
+	}
+	return hold
 }
 
 // proposeRelease is the first of two people.

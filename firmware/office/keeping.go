@@ -220,8 +220,10 @@ func (o *Office) keptCamera(c *call, k Keeping, cam footage.Camera) (keptCamera,
 	row.Oldest, row.Next = "–", "–"
 	if !oldest.IsZero() {
 		row.Oldest = c.p.DayTime(oldest)
-		if row.Own {
-			row.Next = c.p.When(oldest.Add(time.Minute+cam.Policy.Keep()), c.now.Wall)
+		if next := oldest.Add(time.Minute + cam.Policy.Keep()); row.Own && next.After(c.now.Wall) {
+			row.Next = c.p.When(next, c.now.Wall)
+		} else if row.Own {
+			row.Next = c.p.T("keeping.due_now")
 		}
 	}
 	row.Watermark = "–"

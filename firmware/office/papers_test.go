@@ -2,6 +2,7 @@ package office
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -10,10 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 	"github.com/xuri/excelize/v2"
 
 	"campuskeep/firmware/retention"
@@ -378,3 +383,49 @@ func (h *house) paperScene(ids map[string]string) {
 		}
 	}
 }
+
+// What the printer gets is A4 and what was entered; a preview prints nothing of the document. Covers F13.
+func TestPapersOnA4(t *testing.T) {
+	needChromium(t)
+	h := newHouse(t)
+	ids := h.scene()
+	h.paperScene(ids)
+	ctx := browser(t)
+	for _, p := range []struct {
+		name, who, path string
+		pages           int
+	}{{"certificate", "zheng", ids["paper-certificate"], 2}, {"report", "zheng", ids["paper-report"], 1}, {"days", "zheng", ids["paper-days"], 1}, {"notice", "fan", ids["paper-notice"], 1},
+		{"preview", "zheng", "/keeping/certificate/c01/2026-04-12", 1}} {
+		token := h.as(p.who).token()
+		err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error { return h.wear(ctx, tab, token, "light") }),
+			chromedp.Navigate(h.server.URL+p.path), chromedp.WaitReady("main"))
+		h.must(err)
+		pdf, err := chromedp.Run(ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
+		h.must(err)
+		if n := len(onePage.FindAll(pdf, -1)); n != p.pages {
+			t.Errorf("%s: %d pages, want %d", p.name, n, p.pages)
+		}
+		if !bytes.Contains(pdf, []byte("/MediaBox [0 0 594.95996 841.91998]")) && !bytes.Contains(pdf, []byte("/MediaBox [0 0 595 842]")) {
+			t.Errorf("%s is not on A4: %s", p.name, mediaBox.Find(pdf))
+		}
+		h.must(chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+			_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+			return err
+		}), chromedp.EmulateViewport(794, 1123)))
+		shown, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`getComputedStyle(document.querySelector('.a4 h1')).display !== 'none'`))
+		h.must(err)
+		if draft := p.name == "preview"; shown == draft {
+			t.Errorf("%s: the printer gets the document: %v", p.name, shown)
+		}
+		if *shots != "" {
+			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+			h.must(err)
+			h.must(writeShot("print-"+p.name, png))
+		}
+	}
+}
+
+var (
+	onePage  = regexp.MustCompile(`/Type /Page\b`)
+	mediaBox = regexp.MustCompile(`/MediaBox \[[^\]]*\]`)
+)

@@ -64,8 +64,9 @@ type causeRow struct {
 type timedRow struct {
 	Hour, By, Why string
 	Count         int
-	Seq           uint64
+	Seq           uint64 // of the first
 	Open          bool
+	from, to      time.Time
 }
 
 func reportDocument(camera, month string) string { return "report:" + orAll(camera) + ":" + month }
@@ -117,7 +118,7 @@ func (o *Office) monthView(c *call, f url.Values) (reportView, error) {
 	if _, ok := o.d.Site.Camera(camera); camera != "" && !ok {
 		return v, fielderr.Errors{{Field: "camera", Rule: "err.unknown_camera"}}
 	}
-	v.Month = c.p.T("retreport.month", span.From.Year(), int(span.From.Month()))
+	v.Month = c.p.T("retreport.month", fmt.Sprint(span.From.Year()), fmt.Sprint(int(span.From.Month())))
 	v.Running = c.now.Wall.Before(span.To)
 	link := func(at time.Time) string {
 		return "/keeping/report?" + url.Values{"camera": {camera}, "month": {at.Format("2006-01")}}.Encode()
@@ -163,9 +164,9 @@ func (c *call) reportRow(cam footage.Camera, r footage.MonthReport) reportRow {
 		switch {
 		case p.Recorded:
 		case p.Cause == footage.CauseUnknown:
-			row.Bad = append(row.Bad, sc.bar(p.Span).atLeast(0.2))
+			row.Bad = append(row.Bad, sc.bar(p.Span).atLeast(0.004))
 		default:
-			row.Gaps = append(row.Gaps, sc.bar(p.Span).atLeast(0.2))
+			row.Gaps = append(row.Gaps, sc.bar(p.Span).atLeast(0.004))
 		}
 	}
 	c.timings(&row, r)
@@ -180,7 +181,7 @@ func (c *call) reportRow(cam footage.Camera, r footage.MonthReport) reportRow {
 		if !h.Ended.IsZero() {
 			until = c.p.T("cert.hold.ended", c.p.Stamp(h.Ended)[:16])
 		}
-		row.Holds = append(row.Holds, certHold{h.ID, c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
+		row.Holds = append(row.Holds, certHold{keptName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
 	}
 	row.Watermark = "–"
 	if !r.Watermark.IsZero() {
@@ -200,28 +201,39 @@ func (c *call) reportRow(cam footage.Camera, r footage.MonthReport) reportRow {
 func (c *call) timings(row *reportRow, r footage.MonthReport) {
 	var worst time.Duration
 	for _, t := range r.Early {
-		x := timedRow{Hour: c.p.DayTime(t.Hour), By: c.p.Words(t.Early), Count: t.Count, Seq: t.Seq, Open: t.Faulty(), Why: c.p.T("retreport.no_breach")}
+		why := c.p.T("retreport.no_breach")
 		if t.Breach > 0 {
-			x.Why = c.p.T("retreport.breach", t.Breach-1)
+			why = c.p.T("retreport.breach", t.Breach-1)
 		}
-		if x.Open {
+		if t.Faulty() {
 			row.EarlyOpen++
 		}
 		worst = max(worst, t.Early)
-		row.Early = append(row.Early, x)
+		row.Early = c.timed(row.Early, t, t.Early, why)
 	}
 	row.EarlyWorst = c.p.Words(worst)
 	worst = 0
 	for _, t := range r.Late {
-		x := timedRow{Hour: c.p.DayTime(t.Hour), By: c.p.Words(t.Late), Count: t.Count, Seq: t.Seq, Open: t.Faulty(), Why: c.lateCauses(t.Causes)}
+		why := c.lateCauses(t.Causes)
 		if t.Unexplained > 0 {
-			x.Why = c.p.T("retreport.late.open", c.p.Words(t.Unexplained))
+			why = c.p.T("retreport.late.open", c.p.Words(t.Unexplained))
 			row.LateOpen++
 		}
 		worst = max(worst, t.Late)
-		row.Late = append(row.Late, x)
+		row.Late = c.timed(row.Late, t, t.Late, why)
 	}
 	row.LateWorst = c.p.Words(worst)
+}
+
+// timed adds a deletion to a list; hours that follow each other and are off by the same for the same reason are one line.
+func (c *call) timed(list []timedRow, t footage.Timing, by time.Duration, why string) []timedRow {
+	x := timedRow{By: c.p.Words(by), Count: t.Count, Seq: t.Seq, Open: t.Faulty(), Why: why, from: t.Hour, to: t.Hour.Add(time.Hour)}
+	if n := len(list); n > 0 && list[n-1].to.Equal(x.from) && list[n-1].By == x.By && list[n-1].Why == why && list[n-1].Open == x.Open {
+		x.from, x.Count, x.Seq = list[n-1].from, x.Count+list[n-1].Count, list[n-1].Seq
+		list = list[:n-1]
+	}
+	x.Hour = c.p.Span(x.from, x.to)
+	return append(list, x)
 }
 
 // faultWords names what nobody explains.
@@ -294,7 +306,7 @@ func (c *call) reportTable(v reportView) [][]string {
 	t = append(t, row)
 	for _, r := range v.Rows {
 		t = append(t, []string{r.C.Name, r.C.Place, c.p.K("custody.", r.C.Custody), fmt.Sprint(r.C.Policy.Days), r.Ought, r.Have, r.Missing, orZero(r.Unexplained), fmt.Sprint(r.R.Segments),
-			fmt.Sprint(r.R.Here), fmt.Sprint(r.R.Gone), fmt.Sprint(r.R.Lost), fmt.Sprint(r.R.Removals), fmt.Sprint(r.OnTime), fmt.Sprint(len(r.Early)), fmt.Sprint(len(r.Late)), fmt.Sprint(r.R.Overdue),
+			fmt.Sprint(r.R.Here), fmt.Sprint(r.R.Gone), fmt.Sprint(r.R.Lost), fmt.Sprint(r.R.Removals), fmt.Sprint(r.OnTime), fmt.Sprint(len(r.R.Early)), fmt.Sprint(len(r.R.Late)), fmt.Sprint(r.R.Overdue),
 			r.Watermark, joined(slices.Concat([]string{r.Word}, r.FaultText), c.p.T("sep.clause"))})
 	}
 	t = append(t, nil, []string{c.p.T("camera"), c.p.T("retreport.causes"), c.p.T("retreport.time"), c.p.T("retreport.gaps")})

@@ -246,20 +246,16 @@ func (r MonthReport) Unexplained() time.Duration {
 	return 0
 }
 
-// Faults counts what nobody explains; a good month has none.
+// Faults counts the kinds of things that nobody explains; a good month has none.
 func (r MonthReport) Faults() int {
 	n := 0
-	for _, t := range slices.Concat(r.Early, r.Late) {
-		if t.Faulty() {
-			n++
-		}
-	}
-	for _, bad := range []bool{r.Unexplained() > 0, r.Lost > 0, r.Overdue > 0, r.Dark > 0} {
+	for _, bad := range []bool{r.Unexplained() > 0, r.Lost > 0, slices.ContainsFunc(r.Early, Timing.Faulty), slices.ContainsFunc(r.Late, Timing.Faulty),
+		r.Overdue > 0, r.Dark > 0, r.Over > 0, r.Short > 0} {
 		if bad {
 			n++
 		}
 	}
-	return n + r.Short + r.Over
+	return n
 }
 
 // Report does the sums of a month.
