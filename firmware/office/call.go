@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"campuskeep/firmware/evidence"
@@ -274,4 +275,8 @@ func (c *call) login() {
 	http.Redirect(c.w, c.r, path, http.StatusSeeOther)
 }
 
-func (c *call) media() bool { return strings.HasPrefix(c.r.URL.Path, "/media/") }
+// media says whether a script asks, not a person: what goes wrong is answered in JSON.
+func (c *call) media() bool {
+	p := c.r.URL.Path
+	return strings.HasPrefix(p, "/media/") || strings.HasPrefix(p, "/view/") && slices.ContainsFunc([]string{"/state", "/events", "/when", "/snapshot"}, func(end string) bool { return strings.HasSuffix(p, end) })
+}

@@ -189,7 +189,7 @@ func (o *Office) footagePage(c *call) error {
 	}
 	in.Days = state.Days
 	v := footageView{All: len(in.Cameras), State: state, Goto: unread, CanApply: c.can(account.ActApplicationCreate, account.Subject{}),
-		CanLive: c.can(account.ActFootageLive, account.Subject{Purpose: true})}
+		CanLive: c.can(account.ActFootageLive, account.Subject{})}
 	v.Choice = choiceOf(in.Cameras)
 	o.layOut(c, &v, in)
 	k := o.d.Status.Keeping()
@@ -213,10 +213,16 @@ func (o *Office) footagePage(c *call) error {
 // layOut filters, groups and pages what the ribbon shows.
 func (o *Office) layOut(c *call, v *footageView, in ribInput) {
 	s := v.State
+	rest := s
+	rest.Camera, rest.Day, rest.T, rest.To = "", "", "", ""
+	_, query, more := strings.Cut(rest.href("day"), "?") // two thousand addresses differ in two words
+	if more {
+		query = "&" + query
+	} else {
+		query = "#day"
+	}
 	in.Link = func(camera string, day time.Time) string {
-		n := s
-		n.Camera, n.Day, n.T, n.To = camera, day.In(o.d.Zone).Format(time.DateOnly), "", ""
-		return n.href("day")
+		return "/footage?camera=" + camera + "&day=" + day.In(o.d.Zone).Format(time.DateOnly) + query
 	}
 	facts := map[string]rowFacts{}
 	var gaps []gap

@@ -1,6 +1,8 @@
 package office
 
 import (
+	"strconv"
+
 	"campuskeep/shared/ui"
 )
 
@@ -36,6 +38,7 @@ type spot struct {
 	side  side
 	x     float64 // of its anchor, as a part of the width
 	least float64 // width of the strip from which on it is shown
+	later bool    // not at the first tier: the style sheet must know
 	px    float64
 }
 
@@ -68,7 +71,7 @@ func (l label) spot(sd side, least float64) spot {
 	case centre:
 		x = (l.a + l.b) / 2
 	}
-	return spot{true, sd, x, least, l.px}
+	return spot{shown: true, side: sd, x: x, least: least, px: l.px}
 }
 
 // fits says whether the text stays on the strip and clear of another from its least width on. Distances change
@@ -112,6 +115,7 @@ func place(labels []label, tiers ...float64) []spot {
 			}
 			for _, sd := range l.sides {
 				if s := l.spot(sd, t); s.fits(placed) {
+					s.later = t > tiers[0]
 					out[i] = s
 					placed = append(placed, s)
 					break
@@ -153,17 +157,8 @@ func (s spot) Dx() int {
 // Class aligns the text and says from which width on it is shown.
 func (s spot) Class() string {
 	c := map[side]string{before: "te", centre: "tm"}[s.side]
-	switch {
-	case s.least >= 1480:
-		c += " l1480"
-	case s.least >= 1240:
-		c += " l1240"
-	case s.least >= 1010:
-		c += " l1010"
-	case s.least >= 880:
-		c += " l880"
-	case s.least >= 560:
-		c += " l560"
+	if s.later {
+		c += " l" + strconv.Itoa(int(s.least))
 	}
 	return c
 }

@@ -148,7 +148,7 @@ func (o *Office) resetPassword(c *call) error {
 	if err != nil {
 		return err
 	}
-	o.closeOf(c.r.Context(), p.ID, "revoked")
+	o.closeOf(c.r.Context(), p.ID, "logged_out")
 	return o.showPassword(c, p, password)
 }
 

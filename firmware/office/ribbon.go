@@ -1,8 +1,11 @@
 package office
 
 import (
+	"html"
+	"html/template"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"campuskeep/shared/footage"
@@ -120,8 +123,9 @@ type ribRow struct {
 	Gaps      []ribGap
 	Holds     []ribHold
 	Days      []ribDay
-	LongKeep  int    // days, when more than 30
-	Began     string // "in use since", when that lies inside the ribbon
+	Links     template.HTML // Days, drawn
+	LongKeep  int           // days, when more than 30
+	Began     string        // "in use since", when that lies inside the ribbon
 	BeganSpot spot
 	Percent   string
 	Missing   time.Duration
@@ -250,7 +254,7 @@ func (r *ribbon) drawHead(in ribInput, sc scale, days []footage.Span, p ui.Print
 		h := ribHead{Day: headDay(d.From.In(in.Zone)), Weekday: p.WeekdayShort(d.From), Off: !school, Bar: b,
 			Current: !in.Day.IsZero() && sameDay(d.From, in.Day, in.Zone), Now: d.To.Equal(in.Now)}
 		if in.Days == weekDays {
-			h.Day, h.Weekday = p.Day(d.From), p.Weekday(d.From)
+			h.Day = d.From.In(in.Zone).Format("1/2")
 		}
 		if b.b-b.a < 0.012 { // a sliver of a first or last day has no room for its number
 			h.Day, h.Weekday = "", ""
@@ -368,10 +372,32 @@ func drawRow(in ribInput, cam footage.Camera, f rowFacts, sc scale, days []foota
 	for _, d := range days {
 		row.Days = append(row.Days, dayCell(in, cam, d, f.gaps, sc, p))
 	}
+	row.Links = drawDays(row.Days)
 	row.Missing = f.missing
 	row.Percent = p.Percent(f.due.Duration()-f.missing, f.due.Duration())
 	row.Tone = f.tone()
 	return row
+}
+
+// drawDays writes the cells of a row. A page may have two thousand of them, which is too much for a template.
+func drawDays(days []ribDay) template.HTML {
+	var b strings.Builder
+	for _, d := range days {
+		b.WriteString("\n<a class=\"day\" href=\"")
+		b.WriteString(html.EscapeString(d.Href))
+		b.WriteString("\" aria-label=\"")
+		b.WriteString(html.EscapeString(d.Name))
+		b.WriteByte('"')
+		if d.Current {
+			b.WriteString(" aria-current=\"date\"")
+		}
+		b.WriteString("><rect x=\"")
+		b.WriteString(d.Bar.X)
+		b.WriteString("\" y=\"15\" width=\"")
+		b.WriteString(d.Bar.W)
+		b.WriteString("\" height=\"18\"/></a>")
+	}
+	return template.HTML(b.String())
 }
 
 // lockPx is the room of the lock before the name of a hold.

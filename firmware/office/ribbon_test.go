@@ -113,7 +113,7 @@ func TestNamesOfHoldsFindRoom(t *testing.T) {
 	}
 	holds, gaps := bars(0.2, 0.26, 0.97, 0.5), []ribGap{{Bar: bar{a: 0.9, b: 0.91}, Char: "网"}}
 	placeLabels(holds, gaps, []float64{760})
-	if !gaps[0].Spot.shown || holds[0].Spot.side != after || !holds[1].Spot.shown || !holds[3].Spot.shown {
+	if !gaps[0].Spot.shown || holds[0].Spot.side != after || holds[1].Spot.shown || !holds[3].Spot.shown {
 		t.Errorf("two beside one another and one alone: %+v", holds)
 	}
 	if holds[2].Spot.shown {
@@ -158,8 +158,18 @@ func TestCoverageIsReadOnce(t *testing.T) {
 	if n := read(5 * time.Second); n == 0 || n > 2 {
 		t.Errorf("after five seconds: %d, want the present alone", n)
 	}
-	if n := read(freshDays + time.Minute); n != 31 {
-		t.Errorf("after %v: %d, want all", freshDays, n)
+	if n := read(freshDays + time.Minute); n == 0 || n > 2 {
+		t.Errorf("after %v: %d, want the present alone; nobody waits for the rest", freshDays, n)
+	}
+	src.asked = 0
+	if err := cov.refresh(t.Context(), present, freshDays+time.Minute); err != nil || src.asked < 29 {
+		t.Errorf("in the background %d days are read anew (%v), want the past ones", src.asked, err)
+	}
+	if n := read(freshDays + 2*time.Minute); n > 2 {
+		t.Errorf("afterwards: %d", n)
+	}
+	if n := read(freshDays + 2*time.Minute + staleDays); n != 31 {
+		t.Errorf("when nobody looked for %v: %d, want all", staleDays, n)
 	}
 }
 

@@ -122,7 +122,7 @@ func (o *Office) endSessions(c *call) error {
 	if err := o.d.People.EndSessions(c.r.Context(), c.who(), c.actor.ID); err != nil {
 		return err
 	}
-	o.closeOf(c.r.Context(), c.actor.ID, "closed")
+	o.closeOf(c.r.Context(), c.actor.ID, "logged_out")
 	if err := o.overShift(c.r.Context(), c.who(), "logged_out"); err != nil {
 		return err
 	}

@@ -300,8 +300,8 @@ func (c *call) firstLoss(a register.Application) []string {
 }
 
 func (o *Office) recent(c *call, v *todayView) error {
-	kinds := []ledger.Kind{"footage.access.open", "access.refused"}
-	page, err := o.d.Ledger.Search(c.r.Context(), store.Query{Kinds: kinds, Limit: 8})
+	// What was refused is no access: it is counted here, and listed in the log.
+	page, err := o.d.Ledger.Search(c.r.Context(), store.Query{Kinds: []ledger.Kind{"footage.access.open"}, Limit: 8})
 	if err != nil {
 		return fmt.Errorf("reading the latest accesses: %w", err)
 	}
@@ -312,7 +312,7 @@ func (o *Office) recent(c *call, v *todayView) error {
 	if err != nil {
 		return fmt.Errorf("finding the beginning of the day: %w", err)
 	}
-	n, err := o.d.Ledger.Tally(c.r.Context(), store.Query{Kinds: kinds, From: midnight})
+	n, err := o.d.Ledger.Tally(c.r.Context(), store.Query{Kinds: []ledger.Kind{"footage.access.open", "access.refused"}, From: midnight})
 	if err != nil {
 		return fmt.Errorf("counting today's accesses: %w", err)
 	}
