@@ -149,14 +149,14 @@ func (o *Office) dutyShifts(c *call, v *dutyView, span footage.Span) error {
 			From: o.officerOf(s.After, on.From), To: o.officerOf(s.Next, on.To)}
 		switch {
 		case s.Open() && !s.Offered.IsZero():
-			row.Tone, row.Icon, row.End, row.Offered = "warn", "clock", c.p.T("shift.end.offered"), c.p.When(s.Offered, c.now.Wall)
+			row.Tone, row.Icon, row.End, row.Offered = "warn", "clock", c.p.T("shift.end.offered"), c.p.DayTime(s.Offered)
 		case s.Open():
 			row.Tone, row.Icon, row.End = "acc", "user", c.p.T("shift.end.open")
 		case s.End == duty.EndLongest:
 			row.Tone, row.Icon = "warn", "warn"
 		}
 		if s.Open() {
-			row.Span = c.p.T("duty.since", c.p.When(on.From, c.now.Wall))
+			row.Span = c.p.T("duty.since", c.p.DayTime(on.From))
 		}
 		if !s.Offered.IsZero() {
 			var err error

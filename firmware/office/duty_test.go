@@ -44,6 +44,16 @@ func (h *house) handedOver() *visitor {
 	return v
 }
 
+// dutyPages hands over a shift and lists the control room's pages as the incoming officer sees them.
+func (h *house) dutyPages() []struct{ name, who, path string } {
+	h.t.Helper()
+	v := h.handedOver()
+	r := h.as("zheng").post("/duty/print", url.Values{"day": {"2026-05-20"}})
+	v.post("/shift/handover", url.Values{"happened": {"例行巡视两次，无异常。"}, "equipment": {"设备正常。"}})
+	return []struct{ name, who, path string }{{"live", "wei", "/live"}, {"live-16", "wei", "/live?size=16"}, {"handover", "wei", "/shift/handover"}, {"handover-notes", "wei", "/shift/handover?edit=1"},
+		{"leave", "wei", "/shift/leave"}, {"duty", "zheng", "/duty"}, {"duty-empty", "zheng", "/duty?day=2026-05-19"}, {"duty-sheet", "zheng", r.header.Get("Location")}}
+}
+
 // Covers F20, M7: notes, then the next officer's own password and code at the same screen; the screen is theirs from
 // then on, and nothing of the other's goes on.
 func TestHandOverAtTheScreen(t *testing.T) {

@@ -32,7 +32,7 @@ func TestShots(t *testing.T) {
 	}
 	ctx := browser(t)
 	tokens := map[string]string{}
-	for _, p := range h.pagesOf(ids) {
+	for _, p := range append(h.pagesOf(ids), h.dutyPages()...) {
 		if !regexp.MustCompile(*only).MatchString(p.name) {
 			continue
 		}

@@ -52,6 +52,7 @@ func TestOffice(t *testing.T) {
 		{"LogIn", (*house).logIn},
 		{"Watch", (*house).watch},
 		{"Live", (*house).live},
+		{"Duty", (*house).duty},
 		{"Apply", (*house).apply},
 		{"Refuse", (*house).refuse},
 		{"OwnApplication", (*house).ownApplication},

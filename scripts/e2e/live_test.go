@@ -10,7 +10,7 @@ import (
 func (h *house) live(t *testing.T) {
 	b := h.tab(t, "zhou")
 	b.allow("status of 403")
-	if a := h.visitor(h.token(t, "zhou")).ask(t, "POST", "/live/view", url.Values{"camera": {"c01"}}); a.status != 403 || isVideo(a) {
+	if a := h.visitor(h.token(t, "zhou")).ask(t, "POST", "/live/view", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}}); a.status != 403 || isVideo(a) {
 		t.Fatalf("before the shift: %d", a.status)
 	}
 	b.open("/live")
@@ -21,7 +21,11 @@ func (h *house) live(t *testing.T) {
 		t.Fatalf("after signing in one stands at %s", got)
 	}
 	first := b.firstMedia()
-	b.follow("li:has([value='c01']) form[action='/live/view'] button")
+	a := h.visitor(h.token(t, "zhou")).ask(t, "POST", "/live/view", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}})
+	if a.status != 303 {
+		t.Fatalf("opening live pictures: %d", a.status)
+	}
+	b.open(a.header.Get("Location"))
 	entry := h.entry(t, from, "footage.access.open")
 	var open opening
 	decode(t, entry.Data, &open)
@@ -47,5 +51,6 @@ func (h *house) live(t *testing.T) {
 	if a := h.visitor(h.token(t, "zhou")).ask(t, "GET", path, nil); a.status == 200 || isVideo(a) {
 		t.Errorf("after signing off the playlist answers %d", a.status)
 	}
-	b.wait("word that it is over", "!document.querySelector('[data-msg]').hidden")
+	b.wait("word that it is over", "!document.querySelector('[data-scr=ended]').hidden")
+	b.says("值班已结束")
 }

@@ -48,6 +48,8 @@ var staff = []member{
 	{"bai", "白露晞", "美术组", "美术教师", roles(account.RoleSubjectTeacher)},
 	{"cen", "岑鹤鸣", "音乐组", "音乐教师", roles(account.RoleSubjectTeacher)},
 	{"gu", "顾言蹊", "教务处", "教务员", roles()},
+	{"yan", "严守拙", "安保科", "监控值班员", roles(account.RoleOfficer)},
+	{"shao", "邵临川", "安保科", "监控值班员", roles(account.RoleOfficer)},
 }
 
 var (
