@@ -99,7 +99,10 @@ func (o *Office) camerasPage(c *call) error {
 	for _, x := range append([]string{"q"}, cameraFilterNames...) {
 		v.Filtered = v.Filtered || f.Get(x) != ""
 	}
-	v.Text = c.p.T("cameras.found", len(rows), len(all))
+	v.Text = c.p.T("cameras.sub", len(all))
+	if v.Filtered {
+		v.Text = c.p.T("cameras.found", len(rows), len(all))
+	}
 	from, to, p := c.pagesOf("/cameras", f, len(rows))
 	v.Rows, v.Pages = rows[from:to], p
 	v.Columns = c.cameraColumns(f)

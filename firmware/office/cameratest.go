@@ -272,7 +272,7 @@ func (o *Office) showTried(c *call, id string, typed bool, v *triedView) error {
 	c.w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case c.r.Header.Get("HX-Request") != "":
-		return c.part("camera_form", "tried", v)
+		return c.part("camera_form", "tried.part", v)
 	case typed:
 		return o.showCameraForm(c, http.StatusOK, id, c.r.PostForm, nil, v)
 	}
