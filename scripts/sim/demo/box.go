@@ -37,10 +37,14 @@ const historyDays = 31
 
 var cameraPorts = []int{8554, 8556, 8558} // RTP over UDP takes the port after each
 
+// stillPort is where the first camera's web server listens; the others follow.
+const stillPort = 8181
+
 // demo is everything that was started.
 type demo struct {
 	dir, bin string
 	cameras  []*camera.Camera
+	stills   []*camera.Stills
 	nvr      *nvrsim.NVR
 	stopNVR  context.CancelFunc
 	reader   *readersim.Device
@@ -101,6 +105,11 @@ func (d *demo) startDevices(ctx context.Context) error {
 			return fmt.Errorf("camera %d: %w", i+1, err)
 		}
 		d.cameras = append(d.cameras, c)
+		s, err := camera.StartStills(camera.StillOptions{Name: cameraName(i), Listen: fmt.Sprintf("127.0.0.1:%d", stillPort+i), User: cameraUser, Password: cameraPassword})
+		if err != nil {
+			return err
+		}
+		d.stills = append(d.stills, s)
 	}
 	var err error
 	d.reader, err = readersim.New(readersim.Options{})
@@ -135,13 +144,13 @@ func (d *demo) fillBox(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var addresses []string
-	for _, c := range d.cameras {
-		addresses = append(addresses, c.URL())
+	var addresses, stills []string
+	for i, c := range d.cameras {
+		addresses, stills = append(addresses, c.URL()), append(stills, d.stills[i].URL())
 	}
 	say("filling the demo school with a month of work (once; a minute or two)")
 	began := time.Now()
-	filled, err := past.Fill(ctx, past.Options{Config: cfg, Now: began, Days: historyDays, Cameras: addresses,
+	filled, err := past.Fill(ctx, past.Options{Config: cfg, Now: began, Days: historyDays, Cameras: addresses, Stills: stills,
 		CameraLogin: site.Login{User: cameraUser, Password: cameraPassword}, ReaderPort: d.path("sim", "reader"), NVRs: []past.NVR{d.registeredNVR()}, Progress: progress()})
 	if err != nil {
 		return fmt.Errorf("fill the demo school: %w", err)
@@ -247,6 +256,9 @@ func (d *demo) stop() error {
 	if d.stopRead != nil {
 		d.stopRead()
 		errs = append(errs, d.reader.Close())
+	}
+	for _, s := range d.stills {
+		errs = append(errs, s.Close())
 	}
 	for _, c := range d.cameras {
 		errs = append(errs, c.Close())

@@ -56,6 +56,7 @@ type Options struct {
 	Now         time.Time // the present
 	Days        int       // of footage; 0: none, and no applications
 	Cameras     []string  // RTSP addresses
+	Stills      []string  // of their still pictures; none: they have none
 	CameraLogin site.Login
 	ReaderPort  string       // of the OSDP line
 	NVRs        []NVR        // with the cameras behind them, by channel
@@ -126,7 +127,7 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	}
 	progress("people, classes, pupils, cards")
 	out, err = school.Fill(ctx, school.Options{People: f.a.People, Site: f.a.Site, Clock: f.a.Keeper, Zone: zone, Today: now.In(zone).Format(time.DateOnly),
-		Cameras: o.Cameras, CameraLogin: o.CameraLogin, ReaderPort: o.ReaderPort})
+		Cameras: o.Cameras, Stills: o.Stills, CameraLogin: o.CameraLogin, ReaderPort: o.ReaderPort})
 	if err != nil || o.Days == 0 {
 		return out, errors.Join(err, f.register(ctx))
 	}

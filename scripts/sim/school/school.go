@@ -50,6 +50,7 @@ type Options struct {
 	Today  string // date of the demo, 2006-01-02: classes, terms and holidays are laid around it
 
 	Cameras     []string   // addresses of the three cameras, rtsp://
+	Stills      []string   // of their still pictures, in the same order; none: they have none
 	CameraLogin site.Login // what they ask for
 	ReaderPort  string     // serial port of the OSDP line
 }
@@ -190,6 +191,9 @@ func (o Options) place(ctx context.Context) error {
 		c := footage.Camera{ID: fmt.Sprintf("c%02d", i+1), Name: v.name, Place: v.place, Group: v.group, Area: v.area,
 			Custody: footage.CustodyVault, Main: o.Cameras[i], Policy: footage.Policy{Days: footage.MinDays}, Priority: i + 1,
 			Installer: "示例安防工程公司", Technician: "p006", Installed: "2024-08-20"}
+		if i < len(o.Stills) {
+			c.Still = o.Stills[i]
+		}
 		if err := o.Site.PutCamera(ctx, account.System, c, &o.CameraLogin); err != nil {
 			return fmt.Errorf("camera %s: %w", c.ID, err)
 		}
