@@ -112,6 +112,45 @@ func (a *Appliance) worth(made time.Time) string {
 	return word
 }
 
+const (
+	turnEvery = 24 * time.Hour
+	turnLook  = time.Hour
+)
+
+// turnRoot rotates a root that lies in the TPM once a day when keys were erased since: an older copy of a ring, which a
+// flash disk may keep, is opened by the root of its day, and that one is gone from the chip then. A root in a file
+// is left alone: the disk may keep older copies of it as well.
+func (a *Appliance) turnRoot(ctx context.Context) error {
+	tick := time.NewTicker(turnLook)
+	defer tick.Stop()
+	for {
+		if err := a.turnDue(ctx, a.Keeper.Now().Wall); err != nil && ctx.Err() == nil {
+			a.log.Error("the root key could not be rotated", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *Appliance) turnDue(ctx context.Context, now time.Time) error {
+	know := a.rooted.Load()
+	if _, place := a.root.Label(); place != keyring.PlaceTPM || know == nil || now.Sub(know.at) < turnEvery {
+		return nil
+	}
+	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"key.erased", "key.root"}, Limit: 1})
+	if err != nil {
+		return fmt.Errorf("look for erased keys: %w", err)
+	}
+	if len(page.Entries) == 0 || page.Entries[0].Kind != "key.erased" {
+		return nil
+	}
+	_, err = a.rotateRoot(ctx)
+	return err
+}
+
 // rotated is the answer of the control socket.
 type rotated struct {
 	Place string `json:"place"`

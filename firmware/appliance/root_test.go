@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/keyring/tpmtest"
 	"campuskeep/shared/footage"
 )
 
@@ -134,5 +136,48 @@ func TestCamerasThatDoNotFitAreRefused(t *testing.T) {
 	}
 	if err := a.fits(nil); err != nil {
 		t.Errorf("none: %v", err)
+	}
+}
+
+// Covers F11, design §5: with a TPM the root moves into it, erasures of later keys are worth the word, and the root is
+// turned by itself within a day after keys were erased, not without reason.
+func TestRootInTheTPMTurnsAfterErasures(t *testing.T) {
+	c := testConfig(t)
+	_, stop := running(t, c)
+	stop()
+	c.Keys.TPM, _ = tpmtest.Start(t, t.TempDir())
+	a, stop := running(t, c)
+	get(t, a, "/healthz")
+	now := a.Keeper.Now().Wall
+	if got := a.worth(now); got != keyring.AssuranceBestEffort {
+		t.Errorf("while the root lies in a file: %s", got)
+	}
+	var out bytes.Buffer
+	if err := RotateRoot(t.Context(), c, &out); err != nil || !strings.Contains(out.String(), "TPM") {
+		t.Fatalf("%v, %q", err, out.String())
+	}
+	if before, after := a.worth(now.Add(-time.Hour)), a.worth(now.Add(time.Hour)); before != keyring.AssuranceBestEffort || after != keyring.AssuranceErased {
+		t.Errorf("keys made before: %s, after: %s", before, after)
+	}
+	turned := func(later time.Duration) bool {
+		t.Helper()
+		was := a.root.ID()
+		if err := a.turnDue(t.Context(), now.Add(later)); err != nil {
+			t.Fatal(err)
+		}
+		return a.root.ID() != was
+	}
+	if turned(48 * time.Hour) {
+		t.Error("turned although no key was erased")
+	}
+	if err := a.enter(t.Context(), "key.erased", "c01", map[string]any{"ring": "footage", "keys": []string{"c01:2026-03-01"}}); err != nil {
+		t.Fatal(err)
+	}
+	if turned(23*time.Hour) || !turned(25*time.Hour) || turned(50*time.Hour) {
+		t.Error("not turned once within the day")
+	}
+	stop()
+	if found, err := Check(t.Context(), c, true, &out); err != nil || found != 0 {
+		t.Errorf("check: %d, %v: %s", found, err, out.String())
 	}
 }

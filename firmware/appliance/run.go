@@ -106,6 +106,7 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 	start("NVRs", a.NVR.Run)
 	start("NVR clocks", a.followNVRs)
 	start("storage", a.Keeping.Watch)
+	start("root key", a.turnRoot)
 	start("recorder", a.recorder.Run)
 	start("office", a.office.Run)
 	start("office page", func(ctx context.Context) error { return a.serveOffice(ctx) })

@@ -3,59 +3,19 @@ package keyring
 import (
 	"errors"
 	"maps"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"campuskeep/firmware/disk/disktest"
+	"campuskeep/firmware/keyring/tpmtest"
 )
-
-// startTPM starts a software TPM 2.0 that answers on a socket, with a state that outlives it.
-func startTPM(t *testing.T, state string) (device string, stop func()) {
-	t.Helper()
-	program, err := exec.LookPath("swtpm")
-	if err != nil {
-		t.Skip("swtpm is not installed (apt-get install swtpm)")
-	}
-	// A socket's path is short.
-	dir, err := os.MkdirTemp("", "tpm")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	device = filepath.Join(dir, "s")
-	cmd := exec.Command(program, "socket", "--tpm2", "--tpmstate", "dir="+state, "--server", "type=unixio,path="+device,
-		"--ctrl", "type=unixio,path="+device+".c", "--flags", "not-need-init,startup-clear")
-	must(t, cmd.Start())
-	stopped := false
-	stop = func() {
-		if !stopped {
-			stopped = true
-			must(t, cmd.Process.Kill())
-			if err := cmd.Wait(); err == nil {
-				t.Error("the TPM ended by itself")
-			}
-		}
-	}
-	t.Cleanup(stop)
-	for end := time.Now().Add(10 * time.Second); ; {
-		c, err := net.Dial("unix", device+".c")
-		if err == nil {
-			must(t, c.Close())
-			return device, stop
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
-}
 
 // Covers F11, design §5: with a TPM the root lies in it and erasures may be called that; the disk alone gives nothing.
 func TestRootInTPM(t *testing.T) {
 	state, dir := t.TempDir(), t.TempDir()
-	device, stop := startTPM(t, state)
+	device, stop := tpmtest.Start(t, state)
 	d := disktest.New(t, dir)
 	r, want := stocked(t, d) // as the box was before it had a TPM
 	if word, place := r.Label(); word != AssuranceBestEffort || place != PlaceFile {
@@ -94,7 +54,7 @@ func TestRootInTPM(t *testing.T) {
 			t.Fatalf("keys %v", got)
 		}
 		stop() // the box is switched off
-		device, stop = startTPM(t, state)
+		device, stop = tpmtest.Start(t, state)
 		r = open()
 		must(t, r.Rotate(silent))
 	}
@@ -118,7 +78,7 @@ func TestRootInTPM(t *testing.T) {
 
 // A new box with a TPM makes its root there; another data directory on the same TPM is refused, not overwritten.
 func TestTPMOfAnotherDirectory(t *testing.T) {
-	device, _ := startTPM(t, t.TempDir())
+	device, _ := tpmtest.Start(t, t.TempDir())
 	d := disktest.New(t, t.TempDir())
 	r, err := OpenRoot(d, TPMSlots(d, device)...)
 	must(t, err)
@@ -141,7 +101,7 @@ func TestTPMOfAnotherDirectory(t *testing.T) {
 
 // Covers design §5: a rotation in the TPM that loses the disk at any step is settled by the next start.
 func TestRotationInTPMCutShort(t *testing.T) {
-	device, _ := startTPM(t, t.TempDir())
+	device, _ := tpmtest.Start(t, t.TempDir())
 	dir := t.TempDir()
 	d := disktest.New(t, dir)
 	r, err := OpenRoot(d, TPMSlots(d, device)...)
