@@ -59,6 +59,7 @@ type viewing struct {
 
 	planned sync.Mutex // held while the plan is made, so that it is made once
 	plan    *plan
+	silent  bool // no sound; guarded by planned
 
 	mu     sync.Mutex // guards the rest
 	given  []footage.Span
@@ -109,6 +110,19 @@ func (p *Player) Close(id string) (Delivered, bool) {
 	defer v.mu.Unlock()
 	v.closed = true
 	return Delivered{v.given, v.bytes}, true
+}
+
+// Silence takes the sound out of a viewing of recorded footage, from the next playlist on: for a browser that cannot
+// decode what a camera calls sound, and would stop the pictures for it.
+func (p *Player) Silence(id string) error {
+	v, err := p.lookup(id)
+	if err != nil {
+		return err
+	}
+	v.planned.Lock()
+	defer v.planned.Unlock()
+	v.silent, v.plan = true, nil
+	return nil
 }
 
 // Idle lists the viewings that asked for nothing during the last d, and those whose time has passed.
@@ -277,6 +291,11 @@ func (p *Player) planOf(ctx context.Context, v *viewing) (*plan, error) {
 		pl, err := p.makePlan(ctx, v.Viewing)
 		if err != nil {
 			return nil, err
+		}
+		if v.silent {
+			for _, l := range pl.lines {
+				l.sound = nil
+			}
 		}
 		v.plan = pl
 	}

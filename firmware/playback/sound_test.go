@@ -91,6 +91,12 @@ func TestSoundForABrowser(t *testing.T) {
 			if tracks == 1 {
 				return
 			}
+			defer func() {
+				if err := p.Silence("v1"); err != nil {
+					t.Fatal(err)
+				}
+				whole(t, file(t, p), 1)
+			}()
 			beeps, err := scene.Beeps(t.Context(), bytes.NewReader(b))
 			if err != nil || len(beeps) < 5 {
 				t.Fatalf("beeps at %v, %v", beeps, err)
