@@ -292,15 +292,21 @@ func marked(img image.Image, text string) ([]byte, error) {
 	w := min(aimWidth, b.Dx())
 	out := image.NewRGBA(image.Rect(0, 0, w, max(1, b.Dy()*w/b.Dx())))
 	draw.ApproxBiLinear.Scale(out, out.Bounds(), img, b, draw.Src, nil)
+	stamp := image.NewRGBA(image.Rect(0, 0, 7*len(text)+2, 15))
+	for _, p := range []struct {
+		d int
+		c color.Color
+	}{{1, color.NRGBA{0, 0, 0, 150}}, {0, color.NRGBA{255, 255, 255, 190}}} {
+		d := font.Drawer{Dst: stamp, Src: image.NewUniform(p.c), Face: basicfont.Face7x13, Dot: fixed.P(p.d, 11+p.d)}
+		d.DrawString(text)
+	}
+	size := stamp.Bounds().Size()
+	if w > aimWidth/2 {
+		size = size.Mul(2)
+	}
 	for y := markStep / 2; y < out.Bounds().Dy(); y += markStep {
-		for x := (y * 3) % 200; x < w; x += 7*len(text) + 80 {
-			for _, p := range []struct {
-				d int
-				c color.Color
-			}{{1, color.NRGBA{0, 0, 0, 150}}, {0, color.NRGBA{255, 255, 255, 190}}} {
-				d := font.Drawer{Dst: out, Src: image.NewUniform(p.c), Face: basicfont.Face7x13, Dot: fixed.P(x+p.d, y+p.d)}
-				d.DrawString(text)
-			}
+		for x := -(y * 3) % 200; x < w; x += size.X + 80 {
+			draw.NearestNeighbor.Scale(out, image.Rectangle{image.Pt(x, y), image.Pt(x, y).Add(size)}, stamp, stamp.Bounds(), draw.Over, nil)
 		}
 	}
 	var buf bytes.Buffer
