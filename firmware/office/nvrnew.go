@@ -401,6 +401,9 @@ func (o *Office) plan(c *call, l NVRLook, f url.Values) (p NVRPlan, errs fielder
 			if x.keep == footage.KeepSub {
 				choice.Stream = 2
 			}
+			if st, ok := x.ch.stream(choice.Stream); ok {
+				choice.Camera.Kbps = st.Kbps // the disk is reckoned with it until it is measured
+			}
 			loads = append(loads, load)
 		}
 		check := choice.Camera

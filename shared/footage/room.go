@@ -6,21 +6,18 @@ import (
 	"time"
 )
 
-// What a camera counts with until its own footage has been measured, in bits a second: what a 1080p H.264
+// What a camera counts with until its own footage has been measured, in kbit/s: what a 1080p H.264
 // camera is usually set to, and its sub-stream. A camera whose row states a rate counts with that.
 const (
-	MainEstimate = 4_000_000
-	SubEstimate  = 512_000
+	MainEstimate = 4000
+	SubEstimate  = 512
 )
-
-// perDay is what a rate in bits a second writes in a day, in bytes.
-func perDay(bits int64) int64 { return bits / 8 * 24 * 60 * 60 }
 
 // Estimate is what a camera will write a day as far as its row tells: main and, where it has one, sub-stream.
 func Estimate(c Camera) (main, sub int64) {
-	main = perDay(MainEstimate)
+	main = PerDay(MainEstimate)
 	if c.Kbps > 0 {
-		main = perDay(int64(c.Kbps) * 1000)
+		main = PerDay(c.Kbps)
 	}
 	if c.Sub != "" {
 		sub = SubOf(main)
@@ -30,7 +27,7 @@ func Estimate(c Camera) (main, sub int64) {
 
 // SubOf is what a sub-stream is reckoned with until it was recorded: its estimate, and at most a quarter of a main
 // stream of so many bytes a day.
-func SubOf(main int64) int64 { return min(perDay(SubEstimate), main/4) }
+func SubOf(main int64) int64 { return min(PerDay(SubEstimate), main/4) }
 
 // Reserve is the part of a disk that footage leaves free: the ledger and the index go on growing when the disk
 // is full, and a file system without room is slow. 2 %, at least 1 GiB and at most 20 GiB; of a disk too small
