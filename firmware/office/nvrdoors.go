@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"campuskeep/firmware/store"
@@ -122,7 +123,7 @@ func (c *call) doorRow(i int, d NVRDoor, f ui.Form) doorRow {
 		r.Name, r.Hint = c.p.K("doors.place.", d.Name), c.p.K("doors.place.hint.", d.Name)
 	case "service":
 		if d.Port > 0 {
-			r.Name = c.p.T("doors.port", d.Name, d.Port)
+			r.Name = c.p.T("doors.port", d.Name, strconv.Itoa(d.Port))
 		}
 		if k := "doors.service." + d.Name; ui.Has(k) {
 			r.Hint = c.p.T(k)

@@ -158,6 +158,7 @@ type nvrGap struct {
 	Span   string
 	Long   string
 	Cause  footage.Cause
+	Name   string // of the cause
 }
 
 type nvrFetch struct {
@@ -352,7 +353,11 @@ func (v *nvrView) gaps(c *call, x NVRCamera) {
 		if g.Span.Duration() < time.Minute {
 			continue
 		}
-		v.Gaps = append(v.Gaps, nvrGap{Camera: c.o.cameraName(x.Camera), Span: c.p.Span(g.Span.From, g.Span.To), Long: c.p.Words(g.Span.Duration()), Cause: g.Cause})
+		name := gapName(c.p, g.Cause)
+		if g.Cause == footage.CauseBreach { // an NVR says not why
+			name = c.p.T("nvr.breach.floor")
+		}
+		v.Gaps = append(v.Gaps, nvrGap{Camera: c.o.cameraName(x.Camera), Span: c.p.Span(g.Span.From, g.Span.To), Long: c.p.Words(g.Span.Duration()), Cause: g.Cause, Name: name})
 	}
 }
 

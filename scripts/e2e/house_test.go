@@ -56,6 +56,7 @@ func TestOffice(t *testing.T) {
 		{"Apply", (*house).apply},
 		{"Refuse", (*house).refuse},
 		{"OwnApplication", (*house).ownApplication},
+		{"NVR", (*house).nvr},
 		{"Tap", (*house).tap},
 		{"Administrator", (*house).administrator},
 		{"Pages", (*house).pages},
