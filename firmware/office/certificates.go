@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,10 +136,19 @@ func (c *call) deletedRow(d retention.DeletedDay) deletedRow {
 	if s := packet.DaySpan(d.Day, c.o.d.Zone); !s.From.IsZero() {
 		r.Date = c.p.FullDate(s.From) + " " + c.p.Weekday(s.From)
 	}
-	if d.Attested {
+	switch {
+	case d.Attested:
 		r.Tone, r.Icon, r.Word = "mute", "eye", c.p.T("keeping.attested")
+	case c.keptOn(d.Camera, d.Day):
+		r.Tone, r.Icon, r.Word = "hold", "lock", c.p.T("cert.outcome.held")
 	}
 	return r
+}
+
+// keptOn says whether a hold in force reaches into a camera's day.
+func (c *call) keptOn(camera, day string) bool {
+	span := packet.DaySpan(day, c.o.d.Zone)
+	return slices.ContainsFunc(c.o.d.Register.Holds(), func(h footage.Hold) bool { return h.Active(c.now.Wall) && h.Covers(camera, span) })
 }
 
 // printDays enters a copy of the list and leads to it on A4.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"campuskeep/shared/fielderr"
@@ -26,7 +27,7 @@ type reportView struct {
 	Can     bool
 	Paper   *copyOf
 	Org     string
-	Printed string
+	Pager   ui.Pager
 }
 
 // reportRow is one camera's month, with what is zero or explained in words.
@@ -89,7 +90,7 @@ func (c *call) reportMonth(f url.Values) (label string, span footage.Span, err e
 
 func (o *Office) reportPage(c *call) error {
 	f := c.r.URL.Query()
-	v, err := o.monthView(c, f)
+	v, err := o.monthView(c, f, false)
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		v.Form.Errors = errs
 		return c.pageStatus(422, "retreport", c.p.T("retreport.title"), v)
@@ -103,7 +104,8 @@ func (o *Office) reportPage(c *call) error {
 	return c.page("retreport", c.p.T("retreport.title"), v)
 }
 
-func (o *Office) monthView(c *call, f url.Values) (reportView, error) {
+// monthView makes the report; whole: of all cameras at once, for what leaves the house.
+func (o *Office) monthView(c *call, f url.Values, whole bool) (reportView, error) {
 	v := reportView{Form: ui.Form{Name: "retreport", P: c.p, Values: cloneValues(f)}, Can: c.mayPaper(), Org: c.p.T("doc.org", o.d.Info.School)}
 	v.Cameras = append(v.Cameras, ui.Option{Text: c.p.T("log.all_cameras")})
 	for _, cam := range o.d.Site.Cameras() {
@@ -130,15 +132,25 @@ func (o *Office) monthView(c *call, f url.Values) (reportView, error) {
 	if v.Paper, err = o.printing(c, reportDocument(camera, label)); err != nil {
 		return v, err
 	}
+	var list []footage.Camera
 	for _, cam := range o.d.Site.Cameras() {
-		if camera != "" && cam.ID != camera || camera == "" && cam.Retired {
-			continue
+		if cam.ID == camera || camera == "" && !cam.Retired {
+			list = append(list, cam)
 		}
-		r, err := o.d.Papers.Month(c.r.Context(), cam.ID, label)
-		if err != nil {
-			return v, paperFault(err)
-		}
-		row := c.reportRow(cam, r)
+	}
+	if v.Paper == nil && !whole {
+		list = c.reportPart(&v, f, list)
+	}
+	var ids []string
+	for _, cam := range list {
+		ids = append(ids, cam.ID)
+	}
+	reports, err := o.d.Papers.Months(c.r.Context(), ids, label)
+	if err != nil {
+		return v, paperFault(err)
+	}
+	for i, cam := range list {
+		row := c.reportRow(cam, reports[i])
 		v.Faults += row.Faults
 		v.Rows = append(v.Rows, row)
 	}
@@ -146,6 +158,30 @@ func (o *Office) monthView(c *call, f url.Values) (reportView, error) {
 		v.One = &v.Rows[0]
 	}
 	return v, nil
+}
+
+// reportsShown is how many cameras stand on one page: each month is thousands of entries.
+const reportsShown = 16
+
+// reportPart is the page of cameras asked for.
+func (c *call) reportPart(v *reportView, f url.Values, list []footage.Camera) []footage.Camera {
+	n, err := strconv.Atoi(f.Get("part"))
+	if err != nil || n < 0 || n*reportsShown >= len(list) {
+		n = 0
+	}
+	link := func(part int) string {
+		x := cloneValues(f)
+		x.Set("part", strconv.Itoa(part))
+		return "/keeping/report?" + x.Encode()
+	}
+	if n > 0 {
+		v.Pager.Newer = link(n - 1)
+	}
+	if (n+1)*reportsShown < len(list) {
+		v.Pager.Older = link(n + 1)
+	}
+	v.Pager.Text = c.p.T("retreport.part", n*reportsShown+1, min(len(list), (n+1)*reportsShown), len(list))
+	return list[n*reportsShown : min(len(list), (n+1)*reportsShown)]
 }
 
 // reportRow puts the sums into words. What nobody explains is counted and named, whatever else is in order.
@@ -273,7 +309,7 @@ func (o *Office) handReport(c *call) error {
 	if form != onPaper && form != asSheet {
 		return fielderr.Errors{{Field: "form", Rule: "err.choice"}}
 	}
-	v, err := o.monthView(c, f)
+	v, err := o.monthView(c, f, form == asSheet)
 	if err != nil {
 		return err
 	}

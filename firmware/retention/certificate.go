@@ -36,6 +36,7 @@ type PapersOptions struct {
 type Papers struct {
 	o       PapersOptions
 	issuing sync.Mutex // one issue at a time, so that the same statement is entered once
+	sums    sums
 }
 
 // NewPapers prepares them; it starts nothing.
@@ -69,7 +70,7 @@ func (g gathered) sorted() []ledger.Entry {
 	})
 }
 
-// mostFound bounds what one search may bring: a year of a camera's hours, twice.
+// mostFound bounds what one search may bring for each camera: a year of its hours, twice.
 const mostFound = 20_000
 
 // find gives all entries of a query, newest first.
@@ -84,7 +85,7 @@ func (p *Papers) find(ctx context.Context, q store.Query) (out []ledger.Entry, e
 		if page.Next == 0 {
 			return out, nil
 		}
-		if len(out) > mostFound {
+		if len(out) > mostFound*max(1, len(q.About)) {
 			return nil, ErrTooLong
 		}
 		q.Before = page.Next

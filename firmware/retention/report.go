@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"campuskeep/firmware/store"
@@ -133,14 +134,57 @@ func (p *Papers) longest() time.Duration {
 
 // Month reports how one camera's footage was kept in a month, label 2006-01.
 func (p *Papers) Month(ctx context.Context, camera, label string) (footage.MonthReport, error) {
-	var r footage.MonthReport
-	c, ok := p.camera(camera)
+	list, err := p.Months(ctx, []string{camera}, label)
+	if err != nil {
+		return footage.MonthReport{}, err
+	}
+	return list[0], nil
+}
+
+// atOnce is how many cameras one pass over the log serves: their entries are in memory together.
+const atOnce = 16
+
+// Months reports on several cameras, in their order. One pass over the log serves many; what was summed up lately is
+// believed for a while.
+func (p *Papers) Months(ctx context.Context, cameras []string, label string) ([]footage.MonthReport, error) {
 	span, err := p.month(label)
-	if !ok || err != nil {
-		return r, ErrNoDay
+	if err != nil {
+		return nil, ErrNoDay
 	}
 	now := p.o.Clock.Now()
-	m := footage.Month{Camera: c, Span: span, Now: now.Wall.UTC(), Trusted: now.State == clock.Trusted}
+	out := make([]footage.MonthReport, len(cameras))
+	var missing []int
+	for i, id := range cameras {
+		if _, ok := p.camera(id); !ok {
+			return nil, ErrNoDay
+		}
+		if r, ok := p.sums.get(id+" "+label, now); ok {
+			out[i] = r
+		} else {
+			missing = append(missing, i)
+		}
+	}
+	for part := range slices.Chunk(missing, atOnce) {
+		var ids []string
+		for _, i := range part {
+			ids = append(ids, cameras[i])
+		}
+		entries, err := p.monthEntries(ctx, ids, span)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range part {
+			if out[i], err = p.sumUp(ctx, cameras[i], label, span, now, entries); err != nil {
+				return nil, err
+			}
+			p.sums.put(cameras[i]+" "+label, now, out[i])
+		}
+	}
+	return out, nil
+}
+
+// monthEntries finds what the log says about the keeping of some cameras in a month.
+func (p *Papers) monthEntries(ctx context.Context, cameras []string, span footage.Span) ([]ledger.Entry, error) {
 	g := gathered{}
 	for _, part := range []struct {
 		from, to time.Time
@@ -152,28 +196,35 @@ func (p *Papers) Month(ctx context.Context, camera, label string) (footage.Month
 		{time.Time{}, span.To, []ledger.Kind{"camera.registered", "camera.changed"}},
 		{span.From, span.To, []ledger.Kind{"footage.unlinkfailed"}},
 	} {
-		list, err := p.about(ctx, camera, part.from, part.to, part.kinds...)
+		list, err := p.find(ctx, store.Query{Kinds: part.kinds, About: cameras, From: part.from, To: part.to})
 		if err != nil {
-			return r, err
+			return nil, err
 		}
 		g.add(list)
 	}
-	reach := footage.Span{From: span.From.Add(-p.longest() - longWindow), To: span.To}
-	holds, err := p.holdEntries(ctx, camera, reach)
-	if err != nil {
-		return r, err
+	for _, c := range cameras {
+		holds, err := p.holdEntries(ctx, c, footage.Span{From: span.From.Add(-p.longest() - longWindow), To: span.To})
+		if err != nil {
+			return nil, err
+		}
+		g.add(holds)
 	}
-	g.add(holds)
-	if err := p.gatherExcuses(ctx, g, camera, span); err != nil {
-		return r, err
+	if err := p.gatherExcuses(ctx, g, cameras[0], span); err != nil { // clock and power are everybody's
+		return nil, err
 	}
-	record, err := packet.ReadRecord(camera, g.sorted())
+	return g.sorted(), nil
+}
+
+func (p *Papers) sumUp(ctx context.Context, camera, label string, span footage.Span, now clock.Reading, entries []ledger.Entry) (footage.MonthReport, error) {
+	c, _ := p.camera(camera)
+	m := footage.Month{Camera: c, Span: span, Now: now.Wall.UTC(), Trusted: now.State == clock.Trusted}
+	record, err := packet.ReadRecord(camera, entries)
 	if err != nil {
-		return r, err
+		return footage.MonthReport{}, err
 	}
 	fill(&m, record, span, label)
 	if m.Present, err = p.o.Footage.Segments(ctx, camera, span); err != nil {
-		return r, fmt.Errorf("read what is there of %s: %w", camera, err)
+		return footage.MonthReport{}, fmt.Errorf("read what is there of %s: %w", camera, err)
 	}
 	m.Present = slices.DeleteFunc(m.Present, func(s footage.Placed) bool { return !span.Contains(s.Span.From) })
 	err = p.o.Store.View(func(tx store.Tx) error {
@@ -181,9 +232,51 @@ func (p *Papers) Month(ctx context.Context, camera, label string) (footage.Month
 		return err
 	})
 	if err != nil {
-		return r, err
+		return footage.MonthReport{}, err
 	}
-	return footage.Report(m), nil
+	r := footage.Report(m)
+	// Of what is there only the sums are of use from here on: a month of segments is megabytes.
+	r.Present, r.Recorded, r.Deleted, r.Removed = nil, nil, nil, nil
+	return r, nil
+}
+
+// sums are the months summed up lately.
+type sums struct {
+	mu    sync.Mutex
+	known map[string]summed
+}
+
+type summed struct {
+	report footage.MonthReport
+	mono   time.Duration
+	boot   string
+}
+
+// How long the sums of a month are believed: each is thousands of entries. One that is over, with everything of it
+// deleted, changes no more.
+const (
+	fresh = 10 * time.Minute
+	done  = 24 * time.Hour
+)
+
+func (s *sums) get(key string, now clock.Reading) (footage.MonthReport, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.known[key]
+	age := fresh
+	if ok && now.Wall.Sub(k.report.Span.To) > k.report.Camera.Policy.Keep()+longWindow {
+		age = done
+	}
+	return k.report, ok && k.boot == now.Boot && now.Mono >= k.mono && now.Mono-k.mono < age
+}
+
+func (s *sums) put(key string, now clock.Reading, r footage.MonthReport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) > 1000 {
+		s.known = map[string]summed{}
+	}
+	s.known[key] = summed{r, now.Mono, now.Boot}
 }
 
 // fill sorts what the entries say into the month.

@@ -96,11 +96,7 @@ func (t Timing) Faulty() bool {
 // TimeOf judges one deletion. After a cause has gone, up to CatchUp may pass for the work that has piled up.
 func TimeOf(b Binding, policies []PolicyAt, excuses []Excuse, holds []Kept, breaches []BreachEntry) Timing {
 	t := Timing{Binding: b, Due: DueAt(b.Last, policies)}
-	for _, x := range breaches {
-		if !x.Span.From.After(b.First) && !x.Span.To.Before(b.Last) {
-			t.Breach = x.Seq + 1
-		}
-	}
+	t.Breach = breachOf(b, breaches)
 	switch late := b.At.Sub(t.Due); {
 	case late < 0:
 		t.Early = -late
@@ -136,6 +132,24 @@ func TimeOf(b Binding, policies []PolicyAt, excuses []Excuse, holds []Kept, brea
 		slices.Sort(t.Causes)
 	}
 	return t
+}
+
+// breachOf gives the latest of the breaches that together cover a deletion, plus one; 0 when they do not.
+func breachOf(b Binding, breaches []BreachEntry) (seq uint64) {
+	open := []Span{{b.First, b.Last}}
+	for _, x := range breaches {
+		if x.Span.Overlaps(Span{b.First, b.Last}) {
+			open, seq = Without(open, x.Span), x.Seq+1
+		}
+	}
+	var left time.Duration
+	for _, s := range open {
+		left += s.Duration()
+	}
+	if left > Joined {
+		return 0
+	}
+	return seq
 }
 
 // Without cuts a span out of others.

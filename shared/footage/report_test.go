@@ -1,0 +1,100 @@
+package footage
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var april = time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+
+func binding(hour int, late time.Duration) Binding {
+	from := april.Add(time.Duration(hour) * time.Hour)
+	return Binding{At: from.Add(time.Hour + 30*24*time.Hour + late), Trusted: true, Hour: from, Count: 60, First: from, Last: from.Add(time.Hour)}
+}
+
+// A deletion on time needs no word; one that is late needs causes that cover it; one that is early a breach.
+func TestTimeOfADeletion(t *testing.T) {
+	if got := TimeOf(binding(3, 90*time.Second), nil, nil, nil, nil); got.Late != 0 || got.Early != 0 || got.Faulty() {
+		t.Errorf("on time: %+v", got)
+	}
+	late := binding(3, 5*time.Hour)
+	if got := TimeOf(late, nil, nil, nil, nil); got.Late != 5*time.Hour || got.Unexplained != 5*time.Hour || !got.Faulty() {
+		t.Errorf("late: %+v", got)
+	}
+	due := late.At.Add(-5 * time.Hour)
+	power := Excuse{Span: Span{due.Add(-time.Hour), due.Add(3 * time.Hour)}, Cause: LatePower}
+	clock := Excuse{Span: Span{due.Add(3 * time.Hour), due.Add(4*time.Hour + 55*time.Minute)}, Cause: LateClock}
+	if got := TimeOf(late, nil, []Excuse{power}, nil, nil); got.Unexplained == 0 || !slices.Equal(got.Causes, []LateCause{LatePower}) {
+		t.Errorf("late, half explained: %+v", got)
+	}
+	if got := TimeOf(late, nil, []Excuse{clock, power}, nil, nil); got.Unexplained != 0 || got.Faulty() || len(got.Causes) != 2 {
+		t.Errorf("late, explained: %+v", got)
+	}
+	refused := Excuse{Span: Span{From: due.Add(30 * time.Second)}, Cause: LateUnlink}
+	if got := TimeOf(late, nil, []Excuse{refused}, nil, nil); got.Faulty() {
+		t.Errorf("the disk refused: %+v", got)
+	}
+	refused.Span.From = due.Add(-24 * time.Hour) // another file, the day before
+	if got := TimeOf(late, nil, []Excuse{refused}, nil, nil); !got.Faulty() {
+		t.Errorf("the disk refused something else: %+v", got)
+	}
+	hold := Kept{Span: Span{late.First, late.Last}, Since: due.Add(-10 * 24 * time.Hour), Ended: late.At.Add(-time.Minute)}
+	if got := TimeOf(late, nil, nil, []Kept{hold}, nil); got.Faulty() || got.Causes[0] != LateHold {
+		t.Errorf("held: %+v", got)
+	}
+	early := binding(3, -24*time.Hour)
+	if got := TimeOf(early, nil, nil, nil, nil); got.Early != 24*time.Hour || !got.Faulty() {
+		t.Errorf("early: %+v", got)
+	}
+	halves := []BreachEntry{{Seq: 4, Span: Span{early.First, early.First.Add(20 * time.Minute)}}, {Seq: 7, Span: Span{early.First.Add(20 * time.Minute), early.Last}}}
+	if got := TimeOf(early, nil, nil, nil, halves[:1]); !got.Faulty() {
+		t.Errorf("early, half told: %+v", got)
+	}
+	if got := TimeOf(early, nil, nil, nil, halves); got.Faulty() || got.Breach != 8 {
+		t.Errorf("early, told: %+v", got)
+	}
+	wild := binding(3, 0)
+	wild.Trusted = false
+	if !TimeOf(wild, nil, nil, nil, nil).Faulty() {
+		t.Error("a deletion by a clock that was not trusted is in order")
+	}
+}
+
+// What ought to be there is what was recorded and what is missing, cause by cause, whatever the month was like.
+func TestTheSumsOfAMonth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := Month{Camera: Camera{Custody: CustodyVault}, Span: Span{april, april.Add(48 * time.Hour)}, Now: april.Add(90 * 24 * time.Hour), Trusted: true}
+		told := time.Duration(0)
+		for h := range 48 {
+			switch rapid.SampledFrom([]string{"deleted", "there", "gap", "silent"}).Draw(t, "hour") {
+			case "deleted":
+				m.Recorded, m.Deleted, m.Removed = append(m.Recorded, binding(h, 0)), append(m.Deleted, binding(h, 0)), append(m.Removed, binding(h, 0))
+			case "there":
+				b := binding(h, 0)
+				m.Recorded, m.Present = append(m.Recorded, b), append(m.Present, Placed{Span: Span{b.First, b.Last}, Anchored: true})
+				m.Holds = []Kept{{Span: m.Span, Since: april}}
+			case "gap":
+				b := binding(h, 0)
+				m.Gaps = append(m.Gaps, Gap{Span: Span{b.First, b.Last}, Cause: CausePowerOff})
+				told += time.Hour
+			}
+		}
+		r := Report(m)
+		if r.Ought != 48*time.Hour || r.Have+r.Missing != r.Ought {
+			t.Fatalf("ought %v, have %v, missing %v", r.Ought, r.Have, r.Missing)
+		}
+		sum := time.Duration(0)
+		for _, c := range r.Causes {
+			sum += c.Time
+		}
+		if sum != r.Missing || told > r.Missing {
+			t.Fatalf("causes %v of %v", r.Causes, r.Missing)
+		}
+		if len(r.Early)+len(r.Late) != 0 || r.OnTime != len(m.Removed) {
+			t.Fatalf("early %v, late %v", r.Early, r.Late)
+		}
+	})
+}
