@@ -48,9 +48,7 @@ type Room struct {
 // of that holds keep.
 func RoomOf(size, free, footage, held int64) Room {
 	other := max(size-free-footage, 0)
-	r := Room{Capacity: max(size-other-Reserve(size), 0), Held: held}
-	r.Hard = r.Capacity + Reserve(size)/2
-	return r
+	return Room{Capacity: max(size-other-Reserve(size), 0), Hard: max(size-other-Reserve(size)/2, 0), Held: held}
 }
 
 // Stream says which of its streams a camera records.
@@ -151,7 +149,7 @@ const (
 	thinBack  = 90  // percent of the capacity
 	stopBack  = 3.0 // days that a camera can record before it would have to stop again
 	ThinStays = 24 * time.Hour
-	StopStays = time.Hour
+	StopStays = time.Minute
 )
 
 // Thin says which stream each camera shall record so that the disk never gets full: the main one where
@@ -245,7 +243,8 @@ func tooLateToWait(room Room, list []Demand, to map[string]Stream) bool {
 	return Foresee(room, room.Capacity, list, all).Peak > room.Capacity*thinBack/100
 }
 
-// relax brings back one camera, the highest priority first, and says nothing of the others: one step, then look again.
+// relax brings back cameras, the highest priority first: of the stopped ones as many as there is room for, of the
+// thinned ones one, because each changes the prospect for a month.
 func relax(room Room, list []Demand, to map[string]Stream, from Stream) {
 	for _, d := range slices.Backward(list) {
 		if to[d.Camera] != from || d.Now != from {
@@ -261,7 +260,7 @@ func relax(room Room, list []Demand, to map[string]Stream, from Stream) {
 		to[d.Camera] = d.back()
 		if p := Foresee(room, room.Hard, list, to); d.For < StopStays || p.Full >= 0 && p.Full < stopBack {
 			to[d.Camera] = from
+			return
 		}
-		return
 	}
 }

@@ -221,6 +221,9 @@ func TestRoomCountsWhatElseLiesOnTheDisk(t *testing.T) {
 	if r = RoomOf(64*mb, 60*mb, 0, 0); r.Capacity != 53_600_000 {
 		t.Errorf("a small disk: %+v", r)
 	}
+	if r = RoomOf(1000*gb, 1*gb, 10*gb, 0); r.Capacity != 0 || r.Hard != gb {
+		t.Errorf("a disk filled by others: %+v", r)
+	}
 	main, sub := Estimate(Camera{Main: "rtsp://c"})
 	if main != 43_200*mb || sub != 0 {
 		t.Errorf("estimate %d, %d", main, sub)
