@@ -66,7 +66,7 @@ func (e *ExportWriter) Close(keys []string, checkpoint []byte) error {
 		return errors.New("ledger: the export has not as many leaves as it said")
 	}
 	var tail bytes.Buffer
-	formatTail(&tail, keys, checkpoint)
+	FormatTail(&tail, keys, checkpoint)
 	if _, err := e.w.Write(tail.Bytes()); err != nil {
 		return err
 	}
@@ -141,8 +141,8 @@ func exportHead(s *bufio.Reader, trusted []Verifier) (Head, error) {
 	if err != nil {
 		return Head{}, fmt.Errorf("ledger: export: %w", err)
 	}
-	r := lines{rest: rest}
-	keys, checkpoint := r.tail()
+	r := Lines{rest: rest}
+	keys, checkpoint := r.Tail()
 	if r.err != nil {
 		return Head{}, fmt.Errorf("ledger: export, after the entries: %w", r.err)
 	}

@@ -60,11 +60,12 @@ func (p Proof) Format() []byte {
 	for _, h := range p.Path {
 		fmt.Fprintf(&b, "%s\n", h)
 	}
-	formatTail(&b, p.Keys, p.Checkpoint)
+	FormatTail(&b, p.Keys, p.Checkpoint)
 	return b.Bytes()
 }
 
-func formatTail(b *bytes.Buffer, keys []string, checkpoint []byte) {
+// FormatTail writes the keys and the signed note that end a file.
+func FormatTail(b *bytes.Buffer, keys []string, checkpoint []byte) {
 	fmt.Fprintf(b, "keys %d\n", len(keys))
 	for _, k := range keys {
 		fmt.Fprintf(b, "%s\n", k)
@@ -80,29 +81,29 @@ func ParseProof(text []byte) (Proof, error) {
 	if len(text) > maxProof {
 		return Proof{}, fmt.Errorf("ledger: proof of %d bytes, at most %d are read", len(text), maxProof)
 	}
-	r := lines{rest: text}
+	r := Lines{rest: text}
 	var p Proof
-	r.expect(proofTitle)
-	r.expect("entry")
-	p.Leaf = []byte(r.next())
-	for range r.count("parts", MaxParts) {
-		f := strings.Split(r.next(), " ")
+	r.Expect(proofTitle)
+	r.Expect("entry")
+	p.Leaf = []byte(r.Next())
+	for range r.Count("parts", MaxParts) {
+		f := strings.Split(r.Next(), " ")
 		if len(f) != 4 {
-			r.fail("a part has four fields")
+			r.Fail("a part has four fields")
 			break
 		}
 		p.Parts = append(p.Parts, OpenPart{Name: f[0], Owner: f[1], Salt: r.base64(f[2]), Plain: r.base64(f[3])})
 	}
-	for range r.count("path", maxPath) {
-		h, err := tlog.ParseHash(r.next())
+	for range r.Count("path", maxPath) {
+		h, err := tlog.ParseHash(r.Next())
 		if err != nil {
-			r.fail("a hash is malformed")
+			r.Fail("a hash is malformed")
 		}
 		p.Path = append(p.Path, h)
 	}
-	p.Keys, p.Checkpoint = r.tail()
+	p.Keys, p.Checkpoint = r.Tail()
 	if r.err == nil && !bytes.Equal(p.Format(), text) {
-		r.fail("is not in canonical form")
+		r.Fail("is not in canonical form")
 	}
 	if r.err != nil {
 		return Proof{}, fmt.Errorf("ledger: proof line %d: %w", r.line, r.err)
@@ -110,26 +111,39 @@ func ParseProof(text []byte) (Proof, error) {
 	return p, nil
 }
 
-// lines reads a text format line by line; the first fault sticks.
-type lines struct {
+// Lines reads a text format of ours line by line; the first fault sticks, and what is read after it is empty.
+type Lines struct {
 	rest []byte
 	line int
 	err  error
 }
 
-func (r *lines) fail(what string) {
+// NewLines begins to read.
+func NewLines(text []byte) *Lines { return &Lines{rest: text} }
+
+// Err is the first fault with the number of its line.
+func (r *Lines) Err() error {
+	if r.err == nil {
+		return nil
+	}
+	return fmt.Errorf("line %d: %w", r.line, r.err)
+}
+
+// Fail notes a fault in the line read last.
+func (r *Lines) Fail(what string) {
 	if r.err == nil {
 		r.err = errors.New(what)
 	}
 }
 
-func (r *lines) next() string {
+// Next is the next line, without its end.
+func (r *Lines) Next() string {
 	if r.err != nil {
 		return ""
 	}
 	line, rest, ok := bytes.Cut(r.rest, []byte{'\n'})
 	if !ok {
-		r.fail("the file ends too early")
+		r.Fail("the file ends too early")
 		return ""
 	}
 	r.rest = rest
@@ -137,17 +151,19 @@ func (r *lines) next() string {
 	return string(line)
 }
 
-func (r *lines) expect(want string) {
-	if got := r.next(); r.err == nil && got != want {
-		r.fail("want " + strconv.Quote(want))
+// Expect reads a line that must be this.
+func (r *Lines) Expect(want string) {
+	if got := r.Next(); r.err == nil && got != want {
+		r.Fail("want " + strconv.Quote(want))
 	}
 }
 
-func (r *lines) count(word string, limit int) int {
-	name, number, _ := strings.Cut(r.next(), " ")
+// Count reads a line of a word and a number.
+func (r *Lines) Count(word string, limit int) int {
+	name, number, _ := strings.Cut(r.Next(), " ")
 	n, err := strconv.Atoi(number)
 	if r.err == nil && (name != word || err != nil || n < 0 || n > limit || strconv.Itoa(n) != number) {
-		r.fail(fmt.Sprintf("want %q and a number up to %d", word, limit))
+		r.Fail(fmt.Sprintf("want %q and a number up to %d", word, limit))
 	}
 	if r.err != nil {
 		return 0
@@ -155,18 +171,19 @@ func (r *lines) count(word string, limit int) int {
 	return n
 }
 
-func (r *lines) base64(s string) []byte {
+func (r *Lines) base64(s string) []byte {
 	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil {
-		r.fail("base64 is malformed")
+		r.Fail("base64 is malformed")
 	}
 	return b
 }
 
-func (r *lines) tail() (keys []string, checkpoint []byte) {
-	for range r.count("keys", maxProofKeys) {
-		keys = append(keys, r.next())
+// Tail reads what FormatTail writes, to the end of the file.
+func (r *Lines) Tail() (keys []string, checkpoint []byte) {
+	for range r.Count("keys", maxProofKeys) {
+		keys = append(keys, r.Next())
 	}
-	r.expect("checkpoint")
+	r.Expect("checkpoint")
 	return keys, bytes.Clone(r.rest)
 }

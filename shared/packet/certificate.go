@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,7 +52,6 @@ const (
 	MaxCertificateEntries = 10000
 	maxCertificateNodes   = MaxCertificateEntries * 64
 	maxStatement          = 2*MaxCertificateEntries + 500 // lines
-	maxKeys               = 8
 	issued                = ledger.Kind("certificate.issued")
 )
 
@@ -74,11 +72,7 @@ func (c Certificate) Format() []byte {
 	for _, h := range c.Nodes {
 		fmt.Fprintf(&b, "%s\n", h)
 	}
-	fmt.Fprintf(&b, "keys %d\n", len(c.Keys))
-	for _, k := range c.Keys {
-		fmt.Fprintf(&b, "%s\n", k)
-	}
-	fmt.Fprintf(&b, "checkpoint\n%s", c.Checkpoint)
+	ledger.FormatTail(&b, c.Keys, c.Checkpoint)
 	return b.Bytes()
 }
 
@@ -88,79 +82,30 @@ func ParseCertificate(text []byte) (Certificate, error) {
 	if len(text) > maxCertificate {
 		return Certificate{}, fmt.Errorf("packet: certificate of %d bytes, at most %d are read", len(text), maxCertificate)
 	}
-	r := reader{rest: text}
+	r := ledger.NewLines(text)
 	var c Certificate
-	r.expect(certificateTitle)
-	for range r.count("statement", maxStatement) {
-		c.Statement = append(append(c.Statement, r.next()...), '\n')
+	r.Expect(certificateTitle)
+	for range r.Count("statement", maxStatement) {
+		c.Statement = append(append(c.Statement, r.Next()...), '\n')
 	}
-	for range r.count("entries", MaxCertificateEntries) {
-		c.Leaves = append(c.Leaves, bytes.Clone(r.next()))
+	for range r.Count("entries", MaxCertificateEntries) {
+		c.Leaves = append(c.Leaves, []byte(r.Next()))
 	}
-	for range r.count("nodes", maxCertificateNodes) {
-		h, err := tlog.ParseHash(string(r.next()))
+	for range r.Count("nodes", maxCertificateNodes) {
+		h, err := tlog.ParseHash(r.Next())
 		if err != nil {
-			r.fail("a hash is malformed")
+			r.Fail("a hash is malformed")
 		}
 		c.Nodes = append(c.Nodes, h)
 	}
-	for range r.count("keys", maxKeys) {
-		c.Keys = append(c.Keys, string(r.next()))
+	c.Keys, c.Checkpoint = r.Tail()
+	if r.Err() == nil && !bytes.Equal(c.Format(), text) {
+		r.Fail("is not in canonical form")
 	}
-	r.expect("checkpoint")
-	c.Checkpoint = bytes.Clone(r.rest)
-	if r.err == nil && !bytes.Equal(c.Format(), text) {
-		r.fail("is not in canonical form")
-	}
-	if r.err != nil {
-		return Certificate{}, fmt.Errorf("packet: certificate line %d: %w", r.line, r.err)
+	if err := r.Err(); err != nil {
+		return Certificate{}, fmt.Errorf("packet: certificate, %w", err)
 	}
 	return c, nil
-}
-
-// reader reads a text format line by line; the first fault sticks.
-type reader struct {
-	rest []byte
-	line int
-	err  error
-}
-
-func (r *reader) fail(what string) {
-	if r.err == nil {
-		r.err = errors.New(what)
-	}
-}
-
-func (r *reader) next() []byte {
-	if r.err != nil {
-		return nil
-	}
-	line, rest, ok := bytes.Cut(r.rest, []byte{'\n'})
-	if !ok {
-		r.fail("the file ends too early")
-		return nil
-	}
-	r.rest = rest
-	r.line++
-	return line
-}
-
-func (r *reader) expect(want string) {
-	if got := r.next(); r.err == nil && string(got) != want {
-		r.fail("want " + strconv.Quote(want))
-	}
-}
-
-func (r *reader) count(word string, limit int) int {
-	name, number, _ := strings.Cut(string(r.next()), " ")
-	n, err := strconv.Atoi(number)
-	if r.err == nil && (name != word || err != nil || n < 0 || n > limit || strconv.Itoa(n) != number) {
-		r.fail(fmt.Sprintf("want %q and a number up to %d", word, limit))
-	}
-	if r.err != nil {
-		return 0
-	}
-	return n
 }
 
 // CertificateVerdict is what a verified certificate shows.
