@@ -72,8 +72,8 @@ export function speeds(video, hls, tell) {
       settle();
       video.pause();
       const from = shown >= 0 ? shown : video.currentTime;
-      for (let n = 1, at = from; n <= 24; n++) {
-        at = dir > 0 ? from + frame * (n === 1 ? 1.05 : 1 + (n - 1) * 0.5) : from - frame * (n === 1 ? 0.5 : (n - 1) * 0.5 + 0.5);
+      for (let n = 1, at = from; n <= 30; n++) {
+        at = from + dir * (n - (dir > 0 ? -0.05 : 0.5)) * frame;
         at = Math.max(0, Math.min(video.duration || at, at));
         const done = wait('seeked', 3000), seen = presented();
         video.currentTime = at;
