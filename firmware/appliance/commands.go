@@ -99,7 +99,7 @@ func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int
 		if full {
 			how = "every fragment decrypted"
 		}
-		fmt.Fprintf(out, "clean: I1 I2 I3 I4 I5 (%s)\n", how)
+		fmt.Fprintf(out, "clean: I1 I2 I3 I4 I5 I6 (%s)\n", how)
 	}
 	return found, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"campuskeep/firmware/vault"
@@ -18,8 +19,8 @@ import (
 // and its work (design §5: 60 s), doubled for a disk that is busy.
 const lateAfter = 2 * time.Minute
 
-// Check verifies I3 and I4: the files behind the index, nothing past its ceiling outside a hold, nothing
-// deleted before its floor without a breach entry. full decrypts all footage.
+// Check verifies I3, I4 and I6: the files behind the index, nothing past its ceiling outside a hold, nothing
+// deleted before its floor without a breach entry, no erased key there again. full decrypts all footage.
 func (r *Retention) Check(ctx context.Context, full bool, report func(vault.Finding)) error {
 	s, err := r.look()
 	if err != nil {
@@ -34,7 +35,40 @@ func (r *Retention) Check(ctx context.Context, full bool, report func(vault.Find
 	if err := r.checkCeiling(s, report); err != nil {
 		return err
 	}
-	return r.checkFloor(ctx, report)
+	erased, err := r.checkFloor(ctx, report)
+	if err != nil {
+		return err
+	}
+	return r.checkErased(erased, s.holds, report)
+}
+
+// checkErased looks for keys that the log says were destroyed: an older copy of a ring was put back. A camera-day that
+// was begun again has a new key, and something that needs it; so has a hold that was registered again.
+func (r *Retention) checkErased(erased map[dyingKey]bool, holds []footage.Hold, report func(vault.Finding)) error {
+	kept, err := r.o.Vault.Kept()
+	if err != nil {
+		return err
+	}
+	for _, id := range kept {
+		again := slices.ContainsFunc(holds, func(h footage.Hold) bool { return h.ID == id })
+		if erased[dyingKey{holdRing + id, wholeRing}] && !again {
+			report(vault.Finding{Invariant: "I6", What: "a ring that was erased is there again", Where: holdRing + id})
+		}
+	}
+	for k := range erased {
+		camera, day, ok := strings.Cut(k.Key, ":")
+		if k.Ring != footageRing || !ok || !slices.Contains(r.o.Vault.Days(camera), day) {
+			continue
+		}
+		empty, err := r.o.Vault.DayEmpty(camera, day)
+		if err != nil {
+			return err
+		}
+		if empty {
+			report(vault.Finding{Invariant: "I6", What: "a key that was erased is there again", Where: "ring footage, " + k.Key})
+		}
+	}
+	return nil
 }
 
 // checkCeiling looks for rows that should be gone. Without a trusted clock nobody can tell.
@@ -82,15 +116,16 @@ type policySince struct {
 	days int
 }
 
-var aboutFloors = []ledger.Kind{"camera.registered", "camera.changed", "footage.breach", "footage.deleted"}
+var aboutFloors = []ledger.Kind{"camera.registered", "camera.changed", "footage.breach", "footage.deleted", "key.erased"}
 
-// checkFloor reads the ledger for deletions that came too early. The order of entries counts: a breach excuses only
-// what goes after it.
-func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) error {
+// checkFloor reads the ledger for deletions that came too early, and gives the keys that it says were destroyed. The
+// order of entries counts: a breach excuses only what goes after it.
+func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) (erased map[dyingKey]bool, err error) {
+	erased = map[dyingKey]bool{}
 	cameras := map[string]*floors{}
 	for e, err := range r.o.Store.Entries(0, r.o.Store.Size()) {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 		if err != nil {
 			continue // I1 reports damaged leaves
@@ -104,6 +139,16 @@ func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) 
 			cameras[e.Subject] = f
 		}
 		switch e.Kind {
+		case "key.erased":
+			var d struct {
+				Ring string
+				Keys []string
+			}
+			if json.Unmarshal(e.Data, &d) == nil {
+				for _, k := range d.Keys {
+					erased[dyingKey{d.Ring, k}] = true
+				}
+			}
 		case "camera.registered", "camera.changed":
 			var d struct{ Days int }
 			if json.Unmarshal(e.Data, &d) == nil && d.Days > 0 {
@@ -117,14 +162,14 @@ func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) 
 		case "footage.deleted":
 			var d struct{ First, Last time.Time }
 			if err := json.Unmarshal(e.Data, &d); err != nil {
-				return fmt.Errorf("entry %d: %w", e.Seq, err)
+				return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
 			}
 			if f.tooEarly(e, d.Last) && !f.excused(footage.Span{From: d.First, To: d.Last}) {
 				report(vault.Finding{Invariant: "I4", What: "deleted before its floor without a breach", Where: fmt.Sprintf("ledger entry %d, camera %s", e.Seq, e.Subject)})
 			}
 		}
 	}
-	return nil
+	return erased, nil
 }
 
 func unite(list []footage.Span, s footage.Span) []footage.Span {

@@ -162,6 +162,29 @@ func TestHoldRegisteredDuringASweep(t *testing.T) {
 	}
 }
 
+// I6: an older copy of a ring that is put back is found, and the next start destroys what is in it again.
+func TestRestoredRingIsFound(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 3)
+	file := filepath.Join(h.dir, "keys", "footage.ring")
+	old, err := os.ReadFile(file)
+	h.must(err)
+	h.clock.advance(31 * day)
+	h.sweep()
+	h.check()
+	h.close(true)
+	h.must(os.WriteFile(file, old, 0o600))
+	h.open()
+	if f := h.findings(); len(f) != 1 || f[0].Invariant != "I6" || !strings.Contains(f[0].Where, "c01:2026-03-02") {
+		t.Fatalf("findings %+v", f)
+	}
+	h.sweep()
+	if len(h.keys.IDs()) != 0 {
+		t.Errorf("keys %v", h.keys.IDs())
+	}
+	h.check()
+}
+
 const (
 	childDir   = "CAMPUSKEEP_TEST_RETENTION_DIR"
 	childRound = "CAMPUSKEEP_TEST_RETENTION_ROUND"
