@@ -1,7 +1,8 @@
 // Package fmp4 writes, reads and rewrites fragmented MP4: one track of pictures, and one of sound where there is any.
 //
 // It owns the form in which footage is kept and played, and what has to be known of H.264, H.265 and the codecs of
-// sound to write it. It must never decode or change a picture or a sound: bytes go in as a camera sent them.
+// sound to write it. It must never decode a picture, or change what a picture or a sound says: bytes go in as a camera
+// sent them, and what is written for browsers is never stored.
 package fmp4
 
 import (

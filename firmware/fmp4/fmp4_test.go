@@ -2,6 +2,8 @@ package fmp4
 
 import (
 	"bytes"
+	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -197,4 +199,62 @@ func FuzzVideo(f *testing.F) {
 			_, _ = Init(v, nil) // an error is an answer, too
 		}
 	})
+}
+
+// An independent decoder hears in the FLAC exactly what G.711 means.
+func TestG711AsFLACIsTheSameSamples(t *testing.T) {
+	piece := make([]byte, 256)
+	for i := range piece {
+		piece[i] = byte(i)
+	}
+	for _, entry := range []string{ALaw, MuLaw} {
+		a := sounds()[entry]
+		init, err := Init(Video{Codec: H264, SPS: sps, PPS: pps}, &a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tracks, err := Tracks(init)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := tracks[1]
+		init, err = AsFLAC(init, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now, err := Tracks(init); err != nil || len(now) != 2 || now[1].Entry != "fLaC" || now[1].Scale != 8000 || now[1].Channels != 1 || now[0] != tracks[0] {
+			t.Fatalf("%v, %+v", err, now)
+		}
+		frame, ok := x.FLAC(piece)
+		silence, ticks, _, known := x.Silence()
+		if !ok || !known {
+			t.Fatal("no frame")
+		}
+		if init, err = Without(init, VideoTrack); err != nil {
+			t.Fatal(err)
+		}
+		samples := []Sample{{Duration: 256, Key: true, Data: frame}, {Duration: uint32(ticks), Key: true, Data: silence}, {Duration: 256, Key: true, Data: frame}}
+		got := ffmpeg(t, append(init, Marshal(1, Run{Track: AudioTrack, Samples: samples})...), "-i", "-")
+		want := ffmpeg(t, piece, "-f", map[string]string{ALaw: "alaw", MuLaw: "mulaw"}[entry], "-ar", "8000", "-ac", "1", "-i", "-")
+		if !bytes.Equal(got, slices.Concat(want, make([]byte, 2*ticks), want)) {
+			t.Errorf("%s: %d bytes of samples differ", entry, len(got))
+		}
+	}
+	if _, ok := (Track{Entry: ALaw}).FLAC(piece[:15]); ok {
+		t.Error("a frame of 15 samples")
+	}
+}
+
+// ffmpeg decodes to 16-bit samples.
+func ffmpeg(t *testing.T, in []byte, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", append(append([]string{"-v", "error", "-nostdin"}, args...), "-f", "s16le", "-")...)
+	cmd.Stdin = bytes.NewReader(in)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil || said.Len() > 0 {
+		t.Fatalf("%v: %s", err, said.String())
+	}
+	return out
 }

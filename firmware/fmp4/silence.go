@@ -6,24 +6,26 @@ var aacSilence = [][]byte{
 	2: {0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80},
 }
 
-// Silence is a piece of sound for a track of AAC or Opus in which nothing is heard, and what is known of the sound;
-// false where we know none. It takes Audio.Ticks of time.
-func (t Track) Silence() (data []byte, a Audio, ok bool) {
+// Silence is a piece of sound for a track of AAC, Opus or FLAC made of G.711 in which nothing is heard, how many ticks
+// it takes, and what is known of the sound; false where we know none.
+func (t Track) Silence() (data []byte, ticks int64, a Audio, ok bool) {
 	a = Audio{Rate: int(t.Scale), Channels: t.Channels}
-	if t.Channels < 1 || t.Channels > 2 {
-		return nil, a, false
-	}
-	switch t.Entry {
-	case "mp4a":
+	switch {
+	case t.G711():
+		a.Codec = t.Entry
+		n := a.Rate / 50
+		return flacSilence(n), int64(n), a, true
+	case t.Channels < 1 || t.Channels > 2:
+	case t.Entry == "mp4a":
 		a.Codec = AAC
-		return aacSilence[t.Channels], a, true
-	case "Opus":
+		return aacSilence[t.Channels], aacFrame, a, true
+	case t.Entry == "Opus":
 		a.Codec = Opus
 		data = []byte{0xf8, 0xff, 0xfe} // 20 ms of the full band
 		if t.Channels == 2 {
 			data[0] = 0xfc
 		}
-		return data, a, true
+		return data, a.Ticks(data), a, true
 	}
-	return nil, a, false
+	return nil, 0, a, false
 }

@@ -61,7 +61,7 @@ func TestABrowserPlaysPicturesAndSound(t *testing.T) {
 	if !there || testing.Short() {
 		t.Skip("no Chromium here; scripts/test installs it")
 	}
-	for sound, codec := range map[string]string{"aac": ",mp4a.40.2", "opus": ",opus", "alaw": ""} {
+	for sound, codec := range map[string]string{"aac": ",mp4a.40.2", "opus": ",opus", "alaw": ",flac", "ulaw": ",flac"} {
 		t.Run(sound, func(t *testing.T) {
 			r := record(t, func(o *camera.Options) { o.Sound, o.Coding.GOP = sound, 50 })
 			r.await(4)

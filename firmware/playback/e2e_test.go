@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/vault"
+	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/scene"
 	"campuskeep/shared/clock"
@@ -61,7 +62,7 @@ func record(t *testing.T, change ...func(*camera.Options)) *recording {
 			t.Error(err)
 		}
 	})
-	r := &recording{t: t, cam: cam, vault: openVault(t), clock: running{time.Now().Add(-time.Hour)}}
+	r := &recording{t: t, cam: cam, vault: vaulttest.Open(t), clock: running{time.Now().Add(-time.Hour)}}
 	r.rec = recorder.New(recorder.Options{
 		Vault: r.vault, Clock: r.clock,
 		Gap: func(g recorder.Gap) {

@@ -12,6 +12,7 @@ import (
 
 	"campuskeep/firmware/fmp4"
 	"campuskeep/firmware/playback"
+	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/scene"
 	"campuskeep/shared/footage"
@@ -124,7 +125,7 @@ func renew(t *testing.T, path, name string) {
 
 // Covers F13: who may not see any more gets nothing more, also where a request waits for pictures.
 func TestTheEndCutsARequestThatWaits(t *testing.T) {
-	v := openVault(t)
+	v := vaulttest.Open(t)
 	p, _ := newPlayer(nil, v)
 	if err := p.Open(playback.Viewing{ID: "v1", Camera: "c01", Live: true, Until: now.Add(time.Hour)}); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/scene"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
 )
 
 // Covers F12, F13: the whole span can be seen and nothing else, however rare key frames are; what had to be delivered
@@ -66,13 +67,26 @@ func TestTheApprovedSpanIsSeenToThePicture(t *testing.T) {
 }
 
 // rareSource has key frames at the beginning of its first minute and in the middle of its fourth, and nowhere else.
-type rareSource struct{ *busy }
-
-func (r rareSource) OpenSegment(_ context.Context, s footage.Segment) (footage.SegmentReader, error) {
-	return rareMinute{minuteOf(s)}, nil
+type rareSource struct {
+	*busy
+	damaged bool
 }
 
-type rareMinute struct{ minuteOf }
+func (r rareSource) OpenSegment(_ context.Context, s footage.Segment) (footage.SegmentReader, error) {
+	return rareMinute{minuteOf(s), r.damaged && s.From == 0}, nil
+}
+
+type rareMinute struct {
+	minuteOf
+	damaged bool // its first fragment cannot be read
+}
+
+func (m rareMinute) Fragment(i int) ([]byte, error) {
+	if m.damaged && i == 0 {
+		return nil, packet.ErrDamaged
+	}
+	return m.minuteOf.Fragment(i)
+}
 
 func (m rareMinute) Fragments() []footage.FragmentInfo {
 	f := m.minuteOf.Fragments()
@@ -83,7 +97,7 @@ func (m rareMinute) Fragments() []footage.FragmentInfo {
 }
 
 func TestAKeyFrameSegmentsAway(t *testing.T) {
-	src := rareSource{&busy{minutes: 4}}
+	src := rareSource{&busy{minutes: 4}, false}
 	p, _ := newPlayer(src, nil)
 	open := func(id string, from time.Duration) string {
 		if err := p.Open(view(id, footage.Span{From: now.Add(-4*time.Minute + from), To: now})); err != nil {
@@ -105,6 +119,11 @@ func TestAKeyFrameSegmentsAway(t *testing.T) {
 	}
 	// Too far away: it begins with the next key frame.
 	if list := open("far", 130*time.Second); strings.Contains(list, "EXT-X-START") || !strings.Contains(list, "TIME:"+now.Add(-30*time.Second).Format("2006-01-02T15:04:05.000Z")) {
+		t.Errorf("%s", list)
+	}
+	// And when it is there but damaged.
+	p, _ = newPlayer(rareSource{&busy{minutes: 4}, true}, nil)
+	if list := open("damaged", 90*time.Second); strings.Contains(list, "EXT-X-START") || !strings.Contains(list, "TIME:"+now.Add(-30*time.Second).Format("2006-01-02T15:04:05.000Z")) {
 		t.Errorf("%s", list)
 	}
 }

@@ -2,7 +2,6 @@ package playback
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -43,8 +42,8 @@ func newLine(init []byte) (*line, error) {
 	for _, t := range tracks {
 		if !t.Sound {
 			l.main = t
-		} else if data, a, ok := t.Silence(); ok && l.sound == nil && len(tracks) > 1 {
-			l.sound, l.audio, l.silence, l.frame = &t, a, data, a.Ticks(data)
+		} else if data, ticks, a, ok := t.Silence(); ok && l.sound == nil && len(tracks) > 1 {
+			l.sound, l.audio, l.silence, l.frame = &t, a, data, ticks
 		}
 	}
 	return l, nil
@@ -53,11 +52,15 @@ func newLine(init []byte) (*line, error) {
 // section is the initialisation section as a browser gets it.
 func (l *line) section(init []byte) ([]byte, error) {
 	for _, t := range l.tracks {
-		if t.ID == l.main.ID || l.sound != nil && t.ID == l.sound.ID {
-			continue
-		}
 		var err error
-		if init, err = fmp4.Without(init, t.ID); err != nil {
+		switch {
+		case t.ID == l.main.ID:
+		case l.sound == nil || t.ID != l.sound.ID:
+			init, err = fmp4.Without(init, t.ID)
+		case t.G711():
+			init, err = fmp4.AsFLAC(init, t)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -66,9 +69,9 @@ func (l *line) section(init []byte) ([]byte, error) {
 
 // begin starts a line with the first part of a segment.
 func (p *Player) begin(ctx context.Context, pl *plan, s footage.Placed, r footage.SegmentReader, first *part, span footage.Span, lead []place) error {
-	b, err := r.Fragment(first.first)
+	b, err := fragment(r, s.Segment, first.first)
 	if err != nil {
-		return fmt.Errorf("playback: fragment %d of segment %s: %w", first.first, s.File, err)
+		return err
 	}
 	l, err := newLine(r.Init())
 	if err != nil {
@@ -182,16 +185,12 @@ func (p *Player) findLead(ctx context.Context, s footage.Placed, frags []footage
 }
 
 // infos lists the fragments of a segment.
-func (p *Player) infos(ctx context.Context, s footage.Placed) ([]footage.FragmentInfo, error) {
-	r, err := p.src.OpenSegment(ctx, s.Segment)
-	if err != nil {
-		return nil, fmt.Errorf("playback: open segment %s: %w", s.File, err)
-	}
-	infos := r.Fragments()
-	if err := r.Close(); err != nil {
-		return nil, fmt.Errorf("playback: close segment %s: %w", s.File, err)
-	}
-	return infos, nil
+func (p *Player) infos(ctx context.Context, s footage.Placed) (infos []footage.FragmentInfo, err error) {
+	err = p.reading(ctx, s.Segment, func(r footage.SegmentReader) error {
+		infos = r.Fragments()
+		return nil
+	})
+	return infos, err
 }
 
 // fetch reads fragments; those of one segment follow one another.
@@ -211,25 +210,19 @@ func (p *Player) fetch(ctx context.Context, places []place) (cuts []cut, err err
 
 func (p *Player) fetchOf(ctx context.Context, places []place, cuts []cut) (_ []cut, err error) {
 	s := places[0].Placed
-	r, err := p.src.OpenSegment(ctx, s.Segment)
-	if err != nil {
-		return nil, fmt.Errorf("playback: open segment %s: %w", s.File, err)
-	}
-	defer func() {
-		if closeErr := r.Close(); closeErr != nil {
-			err = errors.Join(err, fmt.Errorf("playback: close segment %s: %w", s.File, closeErr))
+	err = p.reading(ctx, s.Segment, func(r footage.SegmentReader) error {
+		frags := r.Fragments()
+		for _, x := range places {
+			if x.i >= len(frags) {
+				return fmt.Errorf("playback: segment %s has %d fragments now, %d were listed", s.File, len(frags), x.i+1)
+			}
+			b, err := fragment(r, s.Segment, x.i)
+			if err != nil {
+				return err
+			}
+			cuts = append(cuts, cut{fragSpan(s, frags[x.i]), b})
 		}
-	}()
-	frags := r.Fragments()
-	for _, x := range places {
-		if x.i >= len(frags) {
-			return nil, fmt.Errorf("playback: segment %s has %d fragments now, %d were listed", s.File, len(frags), x.i+1)
-		}
-		b, err := r.Fragment(x.i)
-		if err != nil {
-			return nil, fmt.Errorf("playback: fragment %d of segment %s: %w", x.i, s.File, err)
-		}
-		cuts = append(cuts, cut{fragSpan(s, frags[x.i]), b})
-	}
-	return cuts, nil
+		return nil
+	})
+	return cuts, err
 }

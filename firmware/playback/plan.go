@@ -121,30 +121,28 @@ func (pl *plan) add(it item) {
 // cut opens a segment and groups its fragments that lie within the span. A fresh one starts with a key frame or not
 // at all, and begins a line.
 func (p *Player) cut(ctx context.Context, pl *plan, s footage.Placed, span footage.Span, fresh bool) (parts []part, err error) {
-	r, err := p.src.OpenSegment(ctx, s.Segment)
-	if err != nil {
-		return nil, fmt.Errorf("playback: open segment %s: %w", s.File, err)
-	}
-	defer func() {
-		if closeErr := r.Close(); closeErr != nil {
-			err = errors.Join(err, fmt.Errorf("playback: close segment %s: %w", s.File, closeErr))
+	err = p.reading(ctx, s.Segment, func(r footage.SegmentReader) (err error) {
+		frags := r.Fragments()
+		start := -1
+		var lead []place
+		if fresh && len(pl.items) == 0 {
+			if start, lead, err = p.findLead(ctx, s, frags, span); err != nil {
+				return err
+			}
 		}
-	}()
-	frags := r.Fragments()
-	start := -1
-	var lead []place
-	if fresh && len(pl.items) == 0 {
-		if start, lead, err = p.findLead(ctx, s, frags, span); err != nil {
-			return nil, err
+		parts = group(s, frags, span, fresh, start)
+		if fresh && len(parts) > 0 {
+			err = p.begin(ctx, pl, s, r, &parts[0], span, lead)
 		}
-	}
-	parts = group(s, frags, span, fresh, start)
-	if fresh && len(parts) > 0 {
-		if err = p.begin(ctx, pl, s, r, &parts[0], span, lead); err != nil {
-			return nil, err
+		if gone(err) && len(lead) > 0 { // what is needed before the span cannot be had: the next key frame, then
+			lead, err = nil, nil
+			if parts = group(s, frags, span, fresh, -1); len(parts) > 0 {
+				err = p.begin(ctx, pl, s, r, &parts[0], span, nil)
+			}
 		}
-		pl.lead = lead
-	}
+		pl.lead = append(pl.lead, lead...)
+		return err
+	})
 	return parts, err
 }
 

@@ -197,19 +197,15 @@ func (p *Player) Init(ctx context.Context, id string, n int) ([]byte, error) {
 	if n < 0 || n >= len(pl.lines) {
 		return nil, ErrNoPart
 	}
-	s := pl.lines[n].init
-	r, err := p.src.OpenSegment(ctx, s)
-	if err != nil {
-		return nil, fmt.Errorf("playback: open segment %s: %w", s.File, err)
-	}
-	init := r.Init()
-	if err := r.Close(); err != nil {
-		return nil, fmt.Errorf("playback: close segment %s: %w", s.File, err)
-	}
-	if init, err = pl.lines[n].section(init); err != nil {
-		return nil, fmt.Errorf("playback: initialisation section of segment %s: %w", s.File, err)
-	}
-	return init, nil
+	l := pl.lines[n]
+	var init []byte
+	err = p.reading(ctx, l.init, func(r footage.SegmentReader) error {
+		if init, err = l.section(r.Init()); err != nil {
+			return fmt.Errorf("playback: initialisation section of segment %s: %w", l.init.File, err)
+		}
+		return nil
+	})
+	return init, err
 }
 
 // Fragment gives the i-th part of a segment as the playlist numbers them, and counts it as delivered.

@@ -47,39 +47,55 @@ func (p *Player) read(ctx context.Context, v *viewing, pl *plan, segment string,
 
 // partOf adds the fragments of a part to cuts. after is the fragment behind them, when there is sound in it.
 func (p *Player) partOf(ctx context.Context, it item, pt part, m *remix, cuts []cut) (_ []cut, after []byte, err error) {
-	r, err := p.src.OpenSegment(ctx, it.Segment)
+	err = p.reading(ctx, it.Segment, func(r footage.SegmentReader) error {
+		frags := r.Fragments()
+		if pt.end < 0 {
+			pt.end = len(frags)
+		}
+		if pt.end > len(frags) {
+			return fmt.Errorf("playback: segment %s has %d fragments now, %d were listed", it.File, len(frags), pt.end)
+		}
+		for k := pt.first; k < pt.end; k++ {
+			at := fragSpan(it.Placed, frags[k])
+			if !at.Overlaps(m.span) || (at.From.Before(m.span.From) && !m.lead) {
+				continue // the index was wrong about the ends of the segment; the span is the law
+			}
+			b, err := fragment(r, it.Segment, k)
+			if err != nil {
+				return err
+			}
+			cuts = append(cuts, cut{at, b})
+		}
+		if m.line.sound != nil && pt.end < len(frags) {
+			after, err = fragment(r, it.Segment, pt.end)
+			return err
+		}
+		return nil
+	})
+	return cuts, after, err
+}
+
+// reading opens a segment for use.
+func (p *Player) reading(ctx context.Context, s footage.Segment, use func(footage.SegmentReader) error) (err error) {
+	r, err := p.src.OpenSegment(ctx, s)
 	if err != nil {
-		return nil, nil, fmt.Errorf("playback: open segment %s: %w", it.File, err)
+		return fmt.Errorf("playback: open segment %s: %w", s.File, err)
 	}
 	defer func() {
 		if closeErr := r.Close(); closeErr != nil {
-			err = errors.Join(err, fmt.Errorf("playback: close segment %s: %w", it.File, closeErr))
+			err = errors.Join(err, fmt.Errorf("playback: close segment %s: %w", s.File, closeErr))
 		}
 	}()
-	frags := r.Fragments()
-	if pt.end < 0 {
-		pt.end = len(frags)
+	return use(r)
+}
+
+// fragment reads one fragment of an open segment.
+func fragment(r footage.SegmentReader, s footage.Segment, i int) ([]byte, error) {
+	b, err := r.Fragment(i)
+	if err != nil {
+		return nil, fmt.Errorf("playback: fragment %d of segment %s: %w", i, s.File, err)
 	}
-	if pt.end > len(frags) {
-		return nil, nil, fmt.Errorf("playback: segment %s has %d fragments now, %d were listed", it.File, len(frags), pt.end)
-	}
-	for k := pt.first; k < pt.end; k++ {
-		at := fragSpan(it.Placed, frags[k])
-		if !at.Overlaps(m.span) || (at.From.Before(m.span.From) && !m.lead) {
-			continue // the index was wrong about the ends of the segment; the span is the law
-		}
-		b, err := r.Fragment(k)
-		if err != nil {
-			return nil, nil, fmt.Errorf("playback: fragment %d of segment %s: %w", k, it.File, err)
-		}
-		cuts = append(cuts, cut{at, b})
-	}
-	if m.line.sound != nil && pt.end < len(frags) {
-		if after, err = r.Fragment(pt.end); err != nil {
-			return nil, nil, fmt.Errorf("playback: fragment %d of segment %s: %w", pt.end, it.File, err)
-		}
-	}
-	return cuts, after, nil
+	return b, nil
 }
 
 // opening is the first fragment of an item; nil when it cannot be had: then the last sound before it is missing.

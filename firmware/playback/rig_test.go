@@ -1,22 +1,18 @@
 package playback_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"campuskeep/firmware/disk"
-	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/playback"
-	"campuskeep/firmware/vault"
+	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/history"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -51,54 +47,10 @@ func (h *hand) advance(d time.Duration) {
 	h.r.Wall, h.r.Mono = h.r.Wall.Add(d), h.r.Mono+d
 }
 
-// openVault opens a vault on a real disk and runs it.
-func openVault(t testing.TB) *vault.Vault {
-	t.Helper()
-	dir := t.TempDir()
-	fsys, err := disk.Real(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := keyring.OpenRoot(fsys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := root.Ring("footage")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := fsys.MkdirAll("vault", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	vfs, err := disk.Real(filepath.Join(dir, "vault"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.Open(vault.Options{FS: vfs, IndexPath: filepath.Join(dir, "index.db"), Keys: ring, Holds: root})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	done.Go(func() {
-		if err := v.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() {
-		stop()
-		done.Wait()
-		if err := v.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return v
-}
-
 // past fills a vault with history of camera c01 up to now.
 func past(t testing.TB, long time.Duration) (footage.Source, []history.Gap) {
 	t.Helper()
-	v := openVault(t)
+	v := vaulttest.Open(t)
 	gaps, err := history.Fill(t.Context(), v, []footage.Camera{{ID: "c01"}}, footage.Span{From: now.Add(-long), To: now}, anchor, nil)
 	if err != nil {
 		t.Fatal(err)

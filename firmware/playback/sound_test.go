@@ -20,8 +20,8 @@ func whole(t *testing.T, b []byte, tracks int) {
 		t.Fatalf("%v, tracks %+v", err, list)
 	}
 	if tracks == 1 {
-		if bytes.Contains(b[:head], []byte("alaw")) || list[0].Sound {
-			t.Error("the sound that browsers cannot play is still there")
+		if list[0].Sound || len(list) != 1 {
+			t.Error("the sound is still there")
 		}
 		return
 	}
@@ -59,10 +59,10 @@ func whole(t *testing.T, b []byte, tracks int) {
 	}
 }
 
-// A browser gets the sound that it can play, in time and without a hole; of other sound it never learns.
+// A browser gets the sound in a form that it can play, in time and without a hole, or none.
 func TestSoundForABrowser(t *testing.T) {
 	t.Parallel()
-	for sound, tracks := range map[string]int{"aac": 2, "opus": 2, "alaw": 1, "ulaw": 1} {
+	for sound, tracks := range map[string]int{"aac": 2, "opus": 2, "alaw": 2, "ulaw": 2} {
 		t.Run(sound, func(t *testing.T) {
 			t.Parallel()
 			r := record(t, func(o *camera.Options) { o.Sound, o.Coding.GOP = sound, 20 })

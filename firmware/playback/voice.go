@@ -35,7 +35,13 @@ func (v *voice) add(l *line, runs []fmp4.Run) {
 			if d := int64(s.Duration); long <= 0 || d < long*3/2 {
 				long = d
 			}
-			v.pieces = append(v.pieces, utterance{at, long, s.Data})
+			data, ok := s.Data, true
+			if l.sound.G711() {
+				data, ok = l.sound.FLAC(data)
+			}
+			if ok {
+				v.pieces = append(v.pieces, utterance{at, long, data})
+			}
 			at += int64(s.Duration)
 		}
 	}

@@ -1,17 +1,12 @@
 package recorder
 
 import (
-	"context"
 	"log/slog"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
-	"campuskeep/firmware/disk"
 	"campuskeep/firmware/fmp4"
-	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/vault"
+	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/scene"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -61,7 +56,7 @@ func TestWhereSegmentsEnd(t *testing.T) {
 // cutUp records 260 seconds, two pictures a second, of a stream with a key frame so often.
 func cutUp(t *testing.T, aus [][][]byte, gop time.Duration) (segs []footage.Segment, frags []fragment) {
 	t.Helper()
-	v := testVault(t)
+	v := vaulttest.Open(t)
 	k := keeper{
 		camera: "c01", vault: v, zone: time.UTC, log: slog.New(slog.DiscardHandler), first: make(chan time.Duration, 1),
 		gap: &outage{tell: func(from, to time.Duration, c Cause) { t.Errorf("gap %v %v %s", from, to, c) }},
@@ -96,47 +91,4 @@ func cutUp(t *testing.T, aus [][][]byte, gop time.Duration) (segs []footage.Segm
 		t.Fatal(err)
 	}
 	return segs, frags
-}
-
-func testVault(t *testing.T) *vault.Vault {
-	t.Helper()
-	dir := t.TempDir()
-	fsys, err := disk.Real(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := keyring.OpenRoot(fsys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := root.Ring("footage")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := fsys.MkdirAll("vault", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	vfs, err := disk.Real(filepath.Join(dir, "vault"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.Open(vault.Options{FS: vfs, IndexPath: filepath.Join(dir, "index.db"), Keys: ring, Holds: root})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	done.Go(func() {
-		if err := v.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() {
-		stop()
-		done.Wait()
-		if err := v.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return v
 }

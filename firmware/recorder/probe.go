@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"sync"
 	"time"
 
@@ -84,10 +83,11 @@ func (p *probe) run(ctx context.Context, cam Camera) error {
 	if cam.UDP {
 		protocol = gortsplib.ProtocolUDP
 	}
+	tap := tap{host: u.Hostname()}
 	client := &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &protocol, UserAgent: "campuskeep", UDPReadBufferSize: 512 << 10,
 		ReadTimeout: probeReach, WriteTimeout: probeReach, TLSConfig: p.tls(cam.Pin),
 		OnPacketsLost: func(uint64) {}, OnDecodeError: func(error) {},
-		DialContext: (&net.Dialer{Timeout: probeReach}).DialContext}
+		DialContext: tap.dial}
 	if err := client.Start(); err != nil {
 		return &fault{CauseStream, fmt.Errorf("start client: %w", err)}
 	}
