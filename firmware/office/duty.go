@@ -241,12 +241,7 @@ func (o *Office) fact(c *call, e ledger.Entry) dutyFact {
 	default:
 		f.Text = r.Detail
 	}
-	var x struct{ Code, Reason string }
-	decode(e.Data, &x)
-	switch {
-	case strings.HasPrefix(string(e.Kind), "fault.") && x.Code != "":
-		f.Text += " · " + c.p.K("fault.code.", x.Code)
-	case e.Kind == "fault.closed":
+	if e.Kind == "fault.closed" {
 		f.Tone, f.Icon = "ok", "ok"
 	}
 	if e.Kind == "fault.opened" {
@@ -312,24 +307,26 @@ func (o *Office) purposeOf(seq uint64) (string, error) {
 	return "", nil
 }
 
-// dutyFacts is what stands beside the notes of a hand-over: faults and clock events of the shift, and open applications.
-func (o *Office) dutyFacts(c *call, span footage.Span) ([]dutyFact, error) {
-	kinds := slices.Concat(dutyFaults, dutyClock)
-	span.To = span.To.Add(time.Second)
-	entries, err := o.dayEntries(c.r.Context(), span, kinds)
+// dutyFacts is what stands beside the notes of a hand-over: what is broken now, and what else the shift saw: what was
+// mended, the clock, and why footage was watched.
+func (o *Office) dutyFacts(c *call, span footage.Span) (out []dutyFact, err error) {
+	for _, f := range o.d.Health.Faults() {
+		r := c.faultRow(f, nil)
+		out = append(out, dutyFact{At: r.Opened, What: r.What, Text: r.Camera, Tone: "bad", Icon: "warn"})
+	}
+	kinds := slices.DeleteFunc(slices.Concat(dutyFaults, dutyClock), func(k ledger.Kind) bool { return k == "fault.opened" || k == "fault.acknowledged" })
+	span.To = span.To.Add(time.Second) // what happens now counts
+	entries, err := o.dayEntries(c.r.Context(), span, append(kinds, "footage.access.open"))
 	if err != nil {
 		return nil, err
 	}
-	out := o.facts(c, entries, kinds)
-	states := o.d.Status.Cameras()
-	for _, cam := range o.d.Site.Cameras() {
-		if s := states[cam.ID]; !cam.Retired && s.State == "offline" {
-			f := dutyFact{What: c.p.T("cam.offline"), Text: cam.Name, Tone: "bad", Icon: "camoff"}
-			if !s.Since.IsZero() {
-				f.At = c.p.When(s.Since, c.now.Wall)
-			}
-			out = append(out, f)
-		}
+	out = append(out, o.facts(c, entries, kinds)...)
+	incidents, err := o.incidents(c, entries)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range incidents {
+		out = append(out, dutyFact{At: i.Span, What: i.Purpose, Text: i.Who + " · " + strings.Join(append(i.Live, i.Playback...), c.p.T("sep.list")), Tone: "mute", Icon: "eye"})
 	}
 	return out, nil
 }
