@@ -80,6 +80,16 @@ func (e *Office) whereabouts(ctx context.Context, camera string, span footage.Sp
 	return here, there, nil
 }
 
+// weight is what a segment adds to the disk when a span of it is kept: a file of ours as it is, and of a recording
+// that lies on an NVR the part that would be fetched.
+func weight(x footage.Placed, span footage.Span) uint64 {
+	whole := x.Span.Duration()
+	if x.Custody != footage.CustodyNVR || whole <= 0 {
+		return uint64(x.Bytes)
+	}
+	return uint64(float64(x.Bytes) * float64(x.Span.Intersect(span).Duration()) / float64(whole))
+}
+
 // onNVR says whether a camera's footage is kept by an NVR.
 func (e *Office) onNVR(camera string) bool {
 	for _, c := range e.o.Cameras() {

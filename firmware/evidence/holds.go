@@ -104,7 +104,7 @@ func (s scales) weigh(ctx context.Context, cameras []string, span footage.Span) 
 		}
 		for _, x := range list {
 			if !s.seen[x.File] {
-				s.seen[x.File], sum = true, sum+uint64(x.Bytes)
+				s.seen[x.File], sum = true, sum+weight(x, span)
 			}
 		}
 	}
