@@ -28,7 +28,7 @@ func (h *house) nvr(t *testing.T) {
 		liang.fill("[name=address]", recorder.Address())
 		liang.fill("[name=user]", "keeper")
 		liang.fill("[name=password]", password)
-		liang.click("details summary")
+		liang.click("main details summary")
 		liang.fill("[name=rtsp]", recorder.RTSPAddress())
 		liang.follow(".panel__f button")
 	}
