@@ -99,12 +99,15 @@ func (v *voice) reach(l *line, r *fmp4.Run, at int64) {
 	v.fresh = false
 }
 
+// maxQuiet is how many pieces of silence follow one another at most: minutes, while a part lasts one.
+const maxQuiet = 20000
+
 // quiet is so much silence.
 func (l *line) quiet(long int64) []fmp4.Sample {
-	n := max((long+l.frame/2)/l.frame, 1)
+	n := min(max((long+l.frame/2)/l.frame, 1), maxQuiet)
 	out := make([]fmp4.Sample, n)
 	for i := range out {
-		to, from := long*int64(i+1)/n, long*int64(i)/n
+		to, from := long/n*int64(i+1)+long%n*int64(i+1)/n, long/n*int64(i)+long%n*int64(i)/n
 		out[i] = fmp4.Sample{Duration: uint32(to - from), Key: true, Data: l.silence}
 	}
 	return out
