@@ -156,11 +156,15 @@ func (s spot) Dx() int {
 
 // Class aligns the text and says from which width on it is shown.
 func (s spot) Class() string {
-	c := map[side]string{before: "te", centre: "tm"}[s.side]
+	return map[side]string{before: "te", centre: "tm"}[s.side] + s.Tier()
+}
+
+// Tier says from which width on it is shown, for what is aligned by itself.
+func (s spot) Tier() string {
 	if s.later {
-		c += " l" + strconv.Itoa(int(s.least))
+		return " l" + strconv.Itoa(int(s.least))
 	}
-	return c
+	return ""
 }
 
 // Shown says whether it stands anywhere.
