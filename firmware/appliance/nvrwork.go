@@ -30,14 +30,16 @@ func (a *Appliance) openNVRs() (err error) {
 	return err
 }
 
-// followNVRs makes the clocks of the NVRs witnesses of the time, as they come and go.
+// followNVRs makes the clocks of the NVRs witnesses of the time, as they come and go, when the configuration declares
+// them a source.
 func (a *Appliance) followNVRs(ctx context.Context) error {
+	declared := slices.Contains(a.Config.Clock.Sources, "nvr")
 	asked := map[string]string{} // by NVR, the source's name
 	for {
 		changed := a.NVR.Changed()
 		now := map[string]bool{}
 		for _, d := range a.NVR.Devices() {
-			if now[d.ID] = !d.Retired; !d.Retired && asked[d.ID] == "" {
+			if now[d.ID] = declared && !d.Retired; now[d.ID] && asked[d.ID] == "" {
 				s := a.NVR.TimeSource(d.ID, a.Keeper.Mono)
 				a.Keeper.AddSource(s)
 				asked[d.ID] = s.Name()

@@ -187,7 +187,7 @@ listen = %q
 
 %s
 [clock]
-sources = ["host", "centre"]
+sources = ["host", "nvr", "centre"]
 
 [[bus]]
 port = %q
