@@ -270,8 +270,11 @@ func (r *Retention) sameHolds(s state) func(store.Tx) error {
 // gets a row, and an entry when it is new.
 func (r *Retention) unlink(ctx context.Context, list []due, s state, res *Result) (gone map[footage.FileID]bool, err error) {
 	gone = map[footage.FileID]bool{}
+	var todo []footage.Segment // of all cameras: their directories are made durable together
 	for _, d := range list {
-		var todo []footage.Segment
+		if r.unlinked[d.camera] == nil {
+			r.unlinked[d.camera] = map[footage.FileID]struct{}{}
+		}
 		for _, seg := range d.rows {
 			if _, done := r.unlinked[d.camera][seg.File]; done {
 				gone[seg.File] = true
@@ -279,29 +282,29 @@ func (r *Retention) unlink(ctx context.Context, list []due, s state, res *Result
 				todo = append(todo, seg)
 			}
 		}
-		if len(todo) == 0 {
-			continue
+	}
+	if len(todo) == 0 {
+		return gone, nil
+	}
+	failures := map[string][]vault.Failure{}
+	failed := map[footage.FileID]bool{}
+	for _, f := range r.o.Vault.Unlink(ctx, todo) {
+		failures[f.Segment.Camera] = append(failures[f.Segment.Camera], f)
+		failed[f.Segment.File] = true
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, seg := range todo {
+		if !failed[seg.File] {
+			gone[seg.File] = true
+			r.unlinked[seg.Camera][seg.File] = struct{}{}
+			res.Unlinked++
 		}
-		failures := r.o.Vault.Unlink(ctx, todo)
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		failed := map[footage.FileID]bool{}
-		for _, f := range failures {
-			failed[f.Segment.File] = true
-		}
-		if r.unlinked[d.camera] == nil {
-			r.unlinked[d.camera] = map[footage.FileID]struct{}{}
-		}
-		for _, seg := range todo {
-			if !failed[seg.File] {
-				gone[seg.File] = true
-				r.unlinked[d.camera][seg.File] = struct{}{}
-				res.Unlinked++
-			}
-		}
-		res.Failed += len(failures)
-		if err := r.stay(ctx, d.camera, failures, s); err != nil {
+	}
+	res.Failed += len(failed)
+	for _, d := range list {
+		if err := r.stay(ctx, d.camera, failures[d.camera], s); err != nil {
 			return nil, err
 		}
 	}
