@@ -317,3 +317,23 @@ func BenchmarkBulkImport(b *testing.B) {
 	b.ReportMetric(bare.Seconds()/ours.Seconds(), "ratio")
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkRecord writes minutes of 1 Mbit/s as fast as they go: what the vault costs of a recorded stream.
+func BenchmarkRecord(b *testing.B) {
+	r, err := openRooms(b.TempDir(), archiveEnd)
+	if err != nil {
+		b.Fatal(err)
+	}
+	minutes, cpu := 0, cpuTime()
+	for b.Loop() {
+		if err := write(b.Context(), r.vault, cameraID(minutes%16), minutes/16, 60, bigFragment); err != nil {
+			b.Fatal(err)
+		}
+		minutes++
+	}
+	if err := errors.Join(r.vault.Flush(b.Context()), r.stop()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(60*(cpuTime()-cpu).Seconds()/float64(minutes), "CPU-s/stream-hour")
+	b.ReportMetric(0, "ns/op")
+}
