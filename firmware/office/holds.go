@@ -29,6 +29,7 @@ type holdsView struct {
 	DiskBar    string
 	DiskTone   string
 	Percent    int
+	Undecided  int // school days
 	Past       []pastHold
 	Pager      ui.Pager
 	Form       ui.Form
@@ -81,7 +82,7 @@ func (o *Office) showHolds(c *call, status int, at string, errs fielderr.Errors)
 	for _, h := range list {
 		v.Rows = append(v.Rows, c.holdRow(h))
 	}
-	v.Percent = use.Rules.DiskPercent
+	v.Percent, v.Undecided = use.Rules.DiskPercent, use.Rules.UndecidedDays
 	v.DiskUsed, v.DiskMay, v.DiskTone = c.p.Bytes(int64(use.Held)), c.p.Bytes(int64(use.Allowed())), "hold"
 	if use.Total == 0 {
 		v.DiskMay = c.p.T("keeping.unknown.word")
