@@ -20,6 +20,9 @@ type NVRs interface {
 	// Begin starts what is asked for: check, expiry, doors. While something is under way there, nothing more is begun.
 	Begin(by account.Who, id, what string) error
 
+	// SetLogin gives an NVR of the register another password; it ends a refusal.
+	SetLogin(ctx context.Context, by account.Who, id string, login site.Login) error
+
 	// Look begins to ask an NVR that is not registered; Looked tells how it goes, to whoever began it.
 	Look(by account.Who, ask NVRAsk) (look string, err error)
 	Looked(by account.Who, look string) (NVRLook, error)

@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/ui"
@@ -126,6 +130,7 @@ type nvrView struct {
 	Clock    []mark
 	Fetches  []nvrFetch
 	Pending  int // fetches that are not over
+	Login    ui.Form
 }
 
 type nvrWork struct {
@@ -172,7 +177,9 @@ type nvrFetch struct {
 // mostGaps of one NVR stand on its page.
 const mostGaps = 20
 
-func (o *Office) nvrPage(c *call) error {
+func (o *Office) nvrPage(c *call) error { return o.showNVR(c, http.StatusOK, nil, nil) }
+
+func (o *Office) showNVR(c *call, status int, values url.Values, errs fielderr.Errors) error {
 	n, err := o.d.NVRs.NVR(c.r.PathValue("id"))
 	if errors.Is(err, ErrNoNVR) {
 		return errNotFound
@@ -205,7 +212,24 @@ func (o *Office) nvrPage(c *call) error {
 			return err
 		}
 	}
-	return c.page("nvr", n.Name, v)
+	v.Login = ui.Form{Name: "nvr_new", P: c.p, Values: values, Errors: errs}
+	return c.pageStatus(status, "nvr", n.Name, v)
+}
+
+// setNVRLogin takes another password and looks at the NVR with it, once.
+func (o *Office) setNVRLogin(c *call) error {
+	f, id := c.r.PostForm, c.r.PathValue("id")
+	err := o.d.NVRs.SetLogin(c.r.Context(), c.who(), id, site.Login{User: strings.TrimSpace(f.Get("user")), Password: f.Get("password")})
+	if errors.Is(err, ErrNoNVR) {
+		return errNotFound
+	}
+	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
+		return o.showNVR(c, http.StatusUnprocessableEntity, url.Values{"user": f["user"]}, errs)
+	}
+	if err != nil {
+		return err
+	}
+	return o.beginAt(nvrCheck)(c)
 }
 
 func (c *call) nvrWork(w *NVRWork) *nvrWork {
