@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"campuskeep/shared/footage"
 )
@@ -65,6 +67,7 @@ func (h *house) watch(t *testing.T) {
 		t.Error("no media was asked for")
 	}
 	b.controls()
+	b.depth()
 	playlist := h.url + eval[string](b, "document.querySelector('[data-player]').getAttribute('data-src')")
 	h.playsElsewhere(t, playlist)
 	h.belongsTo(t, "zheng", "leader", strings.TrimPrefix(playlist, h.url))
@@ -84,6 +87,81 @@ func (h *house) watch(t *testing.T) {
 	if a := h.visitor(h.token(t, "zheng")).ask(t, "GET", strings.TrimPrefix(playlist, h.url), nil); a.status != 410 {
 		t.Errorf("after the end the playlist answers %d, want 410", a.status)
 	}
+	h.loseTheRole(t)
+}
+
+// depth: by keys alone a frame on, sixteen times the speed, a time as people write it, the help, full screen with the
+// mark of who watches.
+func (b *tab) depth() {
+	b.t.Helper()
+	video := "document.querySelector('video')"
+	eval[bool](b, "document.activeElement.blur(), "+video+".requestVideoFrameCallback(function on(_, m) { window.frame = m.mediaTime; "+video+".requestVideoFrameCallback(on) }), true")
+	b.do("play", chromedp.KeyEvent(" "))
+	b.wait("frames", "window.frame > 0")
+	b.do("pause", chromedp.KeyEvent(" "))
+	b.wait("the pause", video+".paused")
+	before := eval[float64](b, "window.frame")
+	b.do("a frame on", chromedp.KeyEvent("."))
+	b.wait("the next frame", fmt.Sprintf("window.frame > %v", before))
+	for range 4 {
+		b.do("faster", chromedp.KeyEvent("+"))
+	}
+	b.wait("16×", video+".playbackRate === 16 && document.querySelector('[name=speed][value=\"16\"]').checked")
+	eval[bool](b, "window.began = "+video+".currentTime, "+video+".play(), true")
+	b.wait("half a minute of footage", video+".currentTime > window.began + 30")
+	b.do("normal speed", chromedp.KeyEvent("1"))
+	b.do("help", chromedp.KeyEvent("?"))
+	b.wait("the help", "document.querySelector('[data-help]').open")
+	b.do("no help", chromedp.KeyEvent(kb.Escape))
+	b.wait("no help", "!document.querySelector('[data-help]').open")
+	b.do("full screen", chromedp.KeyEvent("f"))
+	b.wait("full screen with the mark", "document.fullscreenElement && document.fullscreenElement.querySelector('.screen__over').textContent.includes('郑守川')")
+	b.do("leave it", chromedp.KeyEvent("f"))
+	b.wait("the page again", "!document.fullscreenElement")
+	from := eval[string](b, "document.querySelector('[data-clock]').innerText.slice(0, 3) + '10'")
+	eval[bool](b, fmt.Sprintf("((e) => { e.focus(); e.value = %q; return true })(document.querySelector('#goto'))", from))
+	b.do("go there", chromedp.KeyEvent(kb.Enter))
+	b.wait("the time that was typed", fmt.Sprintf("document.querySelector('[data-clock]').innerText.startsWith(%q) || document.querySelector('[data-goto-error] a')", from))
+	if s := eval[string](b, "[...document.querySelectorAll('[data-scr]:not([hidden])')].map(e => e.innerText).join()"); s != "" {
+		b.t.Errorf("over the picture stands %q", s)
+	}
+}
+
+// loseTheRole: the administrator takes a role away on the page of people; who watches sees the picture stop, and why,
+// and the closing entry says it. Covers F12, F13.
+func (h *house) loseTheRole(t *testing.T) {
+	t.Helper()
+	at := h.quiet(0)
+	leader := h.account(t, "leader")
+	b := h.tab(t, "leader")
+	b.allow("status of 40")
+	b.open(fmt.Sprintf("/footage?camera=c02&day=%s&t=%s", at.Format(time.DateOnly), at.Format("15:04")))
+	b.fill("#w-purpose", "核实看台秩序")
+	b.follow("form[action='/footage/view'] button")
+	b.plays()
+	from := h.box.Store.Size()
+	admin := h.tab(t, "admin")
+	set := func(on bool) {
+		t.Helper()
+		admin.open("/people/" + leader.ID)
+		eval[bool](admin, fmt.Sprintf("((e) => { e.checked = %v; return true })(document.querySelector('[name=roles][value=school_leader]'))", on))
+		admin.leave(func() { eval[bool](admin, "(document.querySelector('[name=roles]').form.requestSubmit(), true)") })
+	}
+	set(false)
+	b.wait("the end, with its reason", "document.querySelector('[data-scr=ended]:not([hidden])') && document.querySelector('[data-scr=ended]').innerText.includes('权限已取消')")
+	if eval[bool](b, "!document.querySelector('video').paused") {
+		t.Error("the picture goes on")
+	}
+	var c closing
+	decode(t, h.entry(t, from, "footage.access.close").Data, &c)
+	if c.Reason != "role" {
+		t.Errorf("the closing entry says %q", c.Reason)
+	}
+	src := eval[string](b, "document.querySelector('[data-player]').getAttribute('data-src')")
+	if a := h.visitor(h.token(t, "leader")).ask(t, "GET", src, nil); a.status != 403 || isVideo(a) {
+		t.Errorf("afterwards the playlist answers %d", a.status)
+	}
+	set(true)
 }
 
 // showsWhatIsRecorded: a row for each camera with its days, its gaps and their causes.
