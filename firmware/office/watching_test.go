@@ -382,10 +382,10 @@ func TestTheRibbonByKeys(t *testing.T) {
 		}
 		s.key(kb.ArrowDown)
 	}
-	s.wait("the next page", "location.search.includes('page=2')")
+	s.wait("the next page", "location.search.includes('page=2') && document.querySelector('.day[tabindex=\"0\"]')")
 	look[bool](s, "(document.querySelector('.day[tabindex=\"0\"]').focus(), true)")
 	s.do(chromedp.KeyEvent(kb.Enter))
-	s.wait("the day", "document.querySelector('[data-strip]')")
+	s.wait("the day", "document.querySelector('[data-strip] .hour[tabindex=\"0\"]') && document.querySelector('.day[aria-current]')")
 	look[bool](s, "(document.querySelector('.day[aria-current]').focus(), true)")
 	s.key(kb.Escape)
 	s.wait("no day", "!document.querySelector('[data-strip]') && location.search.includes('page=2')")
