@@ -29,7 +29,11 @@ type schools struct {
 	by, leaves, alarms *prometheus.Desc
 }
 
-func (s *schools) Describe(out chan<- *prometheus.Desc) { out <- s.by; out <- s.leaves; out <- s.alarms }
+func (s *schools) Describe(out chan<- *prometheus.Desc) {
+	out <- s.by
+	out <- s.leaves
+	out <- s.alarms
+}
 
 func (s *schools) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
