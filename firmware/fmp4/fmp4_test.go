@@ -73,7 +73,7 @@ func TestFragmentsAreWhatTheLibraryMakes(t *testing.T) {
 
 // sounds are all the codecs of sound that can be kept.
 func sounds() map[string]Audio {
-	lc := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 16000, ChannelConfig: 1, ChannelCount: 1}
+	lc := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 16000, ChannelConfig: 1}
 	return map[string]Audio{
 		"mp4a": {Codec: AAC, Rate: 16000, Channels: 1, AAC: lc}, "Opus": {Codec: Opus, Rate: 48000, Channels: 2},
 		"alaw": {Codec: ALaw, Rate: 8000, Channels: 1}, "ulaw": {Codec: MuLaw, Rate: 8000, Channels: 1},

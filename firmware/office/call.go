@@ -105,13 +105,6 @@ func (c *call) send(status int, b []byte) {
 	}
 }
 
-// write sends bytes; a browser that went away is no fault of ours.
-func (c *call) write(b []byte) {
-	if _, err := c.w.Write(b); err != nil {
-		c.o.d.Log.Debug("browser went away", "path", c.r.URL.Path)
-	}
-}
-
 func (c *call) json(status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -187,10 +187,3 @@ func holes(runs []footage.Span, span footage.Span) []footage.Span {
 	}
 	return out
 }
-
-func total(spans []footage.Span) (d time.Duration) {
-	for _, s := range spans {
-		d += s.Duration()
-	}
-	return d
-}

@@ -121,9 +121,7 @@ type outcome struct {
 	Link  string `json:"link,omitempty"`
 }
 
-// endings are the reasons that a person is told, each with its words: view.end.<reason>. The rest is "closed".
-var endings = []string{"closed", "idle", "over", "revoked", "stop", "role", "disabled", "logged_out", "shift"}
-
+// outcomeOf gives a reason its words, view.end.<reason>; one that a person is not told is "closed".
 func (o *Office) outcomeOf(p ui.Printer, v opened, reason string) outcome {
 	if !ui.Has("view.end." + reason) {
 		reason = "closed"

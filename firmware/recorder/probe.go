@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -264,7 +265,8 @@ func soundOf(desc *description.Session) string {
 			case *format.Opus:
 				return "Opus"
 			}
-			return f.Codec()
+			name, _, _ := strings.Cut(f.RTPMap(), "/")
+			return name
 		}
 	}
 	return ""

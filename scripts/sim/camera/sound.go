@@ -84,7 +84,7 @@ func (c *Camera) speak(now time.Time) {
 
 func (f *front) describeSound() {
 	s := f.c.sound
-	config := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: s.Rate, ChannelConfig: 1, ChannelCount: 1}
+	config := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: s.Rate, ChannelConfig: 1}
 	var x format.Format
 	switch f.c.o.Sound {
 	case "aac":
