@@ -194,6 +194,7 @@ type Player interface {
 	Playlist(ctx context.Context, id string) ([]byte, error)
 	Init(ctx context.Context, id string, n int) ([]byte, error)
 	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)
+	Silence(id string) error // from the next playlist on: without sound
 	Close(id string) (playback.Delivered, bool)
 	Idle(d time.Duration) []string // asked for nothing for so long, or over
 }

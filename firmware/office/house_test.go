@@ -133,6 +133,12 @@ func (s *screen) Touch(id string) error {
 	return s.has(id)
 }
 
+func (s *screen) Silence(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.has(id)
+}
+
 func (s *screen) has(id string) error {
 	if _, ok := s.open[id]; !ok {
 		return playback.ErrUnknown

@@ -96,8 +96,8 @@ func (o *Office) viewPage(c *call) error {
 	if cam, ok := o.d.Site.Camera(v.Camera); ok && pv.CanApply {
 		pv.Apply = "/applications/new?" + url.Values{"place": {cam.Place}, "from": {c.p.Input(v.Span.From)}, "to": {c.p.Input(v.Span.To)}}.Encode()
 	}
-	for _, k := range [][]string{{"play", "Space"}, {"jump", "←", "→"}, {"frame", ",", "."}, {"gap", "[", "]"}, {"speed", "-", "+"}, {"one", "1"}, {"goto", "G"}, {"still", "S"}, {"full", "F"}, {"help", "?"}} {
-		if pv.Live && !slices.Contains([]string{"play", "full", "help"}, k[0]) || k[0] == "still" && !pv.Still {
+	for _, k := range [][]string{{"play", "Space"}, {"jump", "←", "→"}, {"frame", ",", "."}, {"gap", "[", "]"}, {"speed", "-", "+"}, {"one", "1"}, {"goto", "G"}, {"still", "S"}, {"sound", "M"}, {"full", "F"}, {"help", "?"}} {
+		if pv.Live && !slices.Contains([]string{"play", "sound", "full", "help"}, k[0]) || k[0] == "still" && !pv.Still {
 			continue
 		}
 		pv.Keys = append(pv.Keys, keyHelp{k[1:], c.p.T("view.key." + k[0])})
@@ -201,6 +201,15 @@ func (o *Office) viewWhen(c *call) error {
 		out.At = at.UnixMilli()
 	}
 	return c.json(http.StatusOK, out)
+}
+
+// silence takes the sound out of a viewing, for a browser that stops the pictures for it.
+func (o *Office) silence(c *call) error {
+	if err := o.d.Player.Silence(c.r.PathValue("id")); err != nil {
+		return err
+	}
+	c.send(http.StatusNoContent, nil)
+	return nil
 }
 
 // stillSubject is what keeping one picture of a viewing is about.

@@ -49,6 +49,7 @@ func (o *Office) table() []route {
 		{pattern: "GET /view/{id}", action: account.ActMediaRead, subject: viewing, handle: o.viewPage},
 		{pattern: "GET /view/{id}/state", action: account.ActSelf, subject: viewer, handle: o.viewState},
 		{pattern: "GET /view/{id}/when", action: account.ActMediaRead, subject: viewing, handle: o.viewWhen},
+		{pattern: "POST /view/{id}/silence", action: account.ActMediaRead, subject: viewing, handle: o.silence},
 		{pattern: "POST /view/{id}/snapshot", action: account.ActFootageSnapshot, subject: stillSubject, handle: o.snapshot},
 		{pattern: "GET /view/{id}/events", action: account.ActSelf, subject: viewer, handle: o.viewEvents, stream: true},
 		{pattern: "POST /view/{id}/close", action: account.ActSelf, subject: viewer, handle: o.closeView},

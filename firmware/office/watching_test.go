@@ -275,6 +275,50 @@ func TestThePlayerToDepth(t *testing.T) {
 	})
 }
 
+// A viewing that begins between two key frames: the pictures that lead up to it are decoded and never seen, whatever
+// the person presses. Covers F10, F12.
+func TestPicturesBeforeTheSpanAreNotSeen(t *testing.T) {
+	needChromium(t)
+	h := newHouseWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
+	h.running()
+	s := h.seat("zheng")
+	// On every frame of the page: is a picture before the span visible?
+	s.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `window.leaks = []; window.dark = 0; (function eye() {
+			const v = document.querySelector('video');
+			if (v && v.readyState >= 2 && v.currentTime < 0.09) { if (getComputedStyle(v).visibility === 'hidden') window.dark++; else window.leaks.push(v.currentTime); }
+			requestAnimationFrame(eye);
+		})()`})
+		return err
+	}))
+	s.do(chromedp.Navigate(h.server.URL + "/footage?camera=c01&day=2026-05-20&t=08:01&to=08:03"))
+	s.do(chromedp.SetValue(chromedp.CSS("#w-from"), "08:01:07"), chromedp.SendKeys(chromedp.CSS("#w-purpose"), "测试播放"),
+		chromedp.Click(chromedp.CSS("#watch .btn--p")), chromedp.WaitReady(chromedp.CSS("[data-player] video")))
+	const begin = 8*3600 + 1*60 + 7
+	s.wait("the picture", playingJS)
+	s.wait("a visible picture", "getComputedStyle(document.querySelector('video')).visibility === 'visible'")
+	if got := look[float64](s, clockJS); got < begin || got > begin+20 {
+		t.Fatalf("the picture begins at %g s of the day, want %d", got, begin)
+	}
+	s.key(kb.ArrowLeft)
+	s.key(kb.ArrowLeft)
+	s.key(" ")
+	s.key(",")
+	s.key(",")
+	look[bool](s, "(document.querySelector('video').currentTime = 0, true)")
+	s.wait("the beginning of the span again", fmt.Sprintf("!document.querySelector('video').seeking && getComputedStyle(document.querySelector('video')).visibility === 'visible' && %s >= %d", clockJS, begin))
+	if leaks := look[[]float64](s, "window.leaks"); len(leaks) > 0 {
+		t.Errorf("pictures before the span were to be seen at %v", leaks)
+	}
+	if list := look[string](s, "fetch(document.querySelector('[data-player]').dataset.src).then(r => r.text()).then(t => { window.list = t }), ''"); list != "" {
+		t.Fatal(list)
+	}
+	s.wait("the playlist", "window.list")
+	if !look[bool](s, "window.list.includes('EXT-X-START')") {
+		t.Error("the viewing has no pictures before its span: this test shows nothing")
+	}
+}
+
 // A still picture: the entry stands in the log before the browser draws, its number is in the name of the file, and
 // the page says that it proves nothing by itself. Covers F10, F13.
 func TestAStillInABrowser(t *testing.T) {

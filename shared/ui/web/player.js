@@ -21,8 +21,8 @@ function start(box) {
   const at = Number(get('at')) || from;
   const ahead = Number(get('now')) - Date.now(); // of the appliance's clock
   const parts = JSON.parse(get('parts') || '{}');
-  const pos = one('[data-pos]'), clock = one('[data-clock]'), stampEl = one('[data-stamp]'), unsure = box.querySelector('[data-unsure]');
-  let over = false, state = '', toastTimer = 0, retryTimer = 0, healed = 0;
+  const pos = one('[data-pos]'), ear = one('[data-act="sound"]'), clock = one('[data-clock]'), stampEl = one('[data-stamp]'), unsure = box.querySelector('[data-unsure]');
+  let over = false, state = '', toastTimer = 0, retryTimer = 0, healed = 0, audible = false, silenced = false, resume = 0;
 
   // ---- words over the picture
   const panels = [...box.querySelectorAll('[data-scr]')];
@@ -113,8 +113,23 @@ function start(box) {
     if (/codec/i.test(d.details || '') && h265 && !plays265()) { show('h265'); hls.stopLoad(); return; }
     if (!d.fatal) return;
     if (d.type === Hls.ErrorTypes.NETWORK_ERROR) { show('network'); again(); return; }
-    if (d.type === Hls.ErrorTypes.MEDIA_ERROR && healed++ < 3) { hls.recoverMediaError(); return; }
+    if (d.type === Hls.ErrorTypes.MEDIA_ERROR && healed++ < 3) {
+      if (audible && !silenced && !live && healed > 1) silence(); else hls.recoverMediaError();
+      return;
+    }
     show('media');
+  });
+  // What a camera calls sound may be something that no browser decodes; the pictures go on without it.
+  const silence = async () => {
+    silenced = true;
+    resume = wall();
+    try { await fetch(get('view') + '/silence', { method: 'POST', credentials: 'same-origin' }); } catch (e) { show('network'); return; }
+    hls.recoverMediaError();
+    hls.loadSource(get('src'));
+  };
+  hls.on(Hls.Events.BUFFER_CODECS, (_, d) => {
+    audible = !!(d.audio || (d.audiovideo && /mp4a|opus|flac/i.test(d.audiovideo.codec + d.audiovideo.levelCodec)));
+    if (ear) ear.hidden = !audible;
   });
   const again = () => {
     clearTimeout(retryTimer);
@@ -130,7 +145,16 @@ function start(box) {
     for (const f of frags()) { if (f.start <= t + 0.05 && f.programDateTime) hit = f; }
     return hit ? hit.programDateTime + (t - hit.start) * 1000 : 0;
   };
+  // Pictures before the span are there because the first one of it needs them. They are not to be seen.
+  const lead = () => { const l = hls && hls.levels && hls.levels[0]; return (l && l.details && l.details.startTimeOffset) || 0; };
+  const curtain = () => {
+    if (live || over || !frags().length) return;
+    const early = video.currentTime < lead() - 0.002;
+    if (early) { box.classList.add('is-early'); video.currentTime = lead(); } else if (!video.seeking && video.readyState > 1) box.classList.remove('is-early');
+  };
+  ['loadeddata', 'seeking', 'seeked', 'canplay', 'timeupdate'].forEach((n) => video.addEventListener(n, curtain));
   const seek = (ms) => {
+    ms = Math.max(ms, from);
     const list = frags().filter((f) => f.programDateTime);
     speed.stop();
     for (const f of list) {
@@ -143,6 +167,7 @@ function start(box) {
   hls.on(Hls.Events.LEVEL_LOADED, () => {
     clear('network', 'nosignal');
     if (!placed) { placed = true; setTimeout(() => { if (at > from) seek(at); play(); }, 0); }
+    if (resume) { const to = resume; resume = 0; setTimeout(() => { seek(to); play(); }, 0); }
   });
   show('loading');
   hls.loadSource(get('src'));
@@ -205,6 +230,7 @@ function start(box) {
     rate(n);
     toast(get('t-speed') + ' ' + n + '×');
   };
+  if (ear) video.addEventListener('volumechange', () => ear.setAttribute('aria-pressed', String(!video.muted)));
   const act = {
     play: () => { if (speed.hopping) { speed.stop(); face(); } else if (video.paused) play(); else video.pause(); },
     back: () => seek(wall() - 10000),
@@ -214,6 +240,7 @@ function start(box) {
     gapfwd: () => edge(1),
     gapback: () => edge(-1),
     still: () => { if (still && video.readyState >= 2) still(wall()); },
+    sound: () => { if (audible) video.muted = !video.muted; },
     help: () => { if (help.open) help.close(); else help.showModal(); },
     full: () => { const f = document.fullscreenElement; if (f) document.exitFullscreen(); else if (stage.requestFullscreen) stage.requestFullscreen(); },
   };
@@ -228,9 +255,9 @@ function start(box) {
   const face = () => { if (button) button.classList.toggle('is-playing', !video.paused || speed.hopping); };
   video.addEventListener('play', face);
   video.addEventListener('pause', face);
-  const keys = live ? { ' ': act.play, f: act.full, '?': act.help } :
+  const keys = live ? { ' ': act.play, m: act.sound, f: act.full, '?': act.help } :
     { ' ': act.play, ArrowLeft: act.back, ArrowRight: act.fwd, ',': act.frameback, '.': act.frame, '[': act.gapback, ']': act.gapfwd, '-': () => change(-1), '+': () => change(1), '=': () => change(1),
-      1: () => rate(1), g: () => one('#goto').focus(), s: act.still, f: act.full, '?': act.help };
+      1: () => rate(1), g: () => one('#goto').focus(), s: act.still, m: act.sound, f: act.full, '?': act.help };
   document.addEventListener('keydown', (ev) => {
     const tag = ev.target.tagName, field = tag === 'INPUT' && ev.target.type !== 'radio' && ev.target.type !== 'range';
     if (ev.ctrlKey || ev.metaKey || ev.altKey || field || /^(TEXTAREA|SELECT)$/.test(tag)) return;
