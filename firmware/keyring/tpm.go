@@ -186,7 +186,18 @@ func (s tpmSlot) secret() ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
-	b = make([]byte, 32)
-	rand.Read(b)
+	b = newSecret()
 	return b, disk.WriteAtomic(s.fs, name, b, 0o600)
+}
+
+// newSecret has no zero among its bytes: a TPM drops those at the end of an authorization value (TPM 2.0 Part 1,
+// 19.6.5), and go-tpm 0.9.6 cuts the value at the first one.
+func newSecret() []byte {
+	b := make([]byte, 32)
+	for i := range b {
+		for b[i] == 0 {
+			rand.Read(b[i : i+1])
+		}
+	}
+	return b
 }

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"os"
@@ -128,6 +129,15 @@ func TestRotationInTPMCutShort(t *testing.T) {
 		must(t, err)
 		if got, ok := k.Key("a"); !ok || got != want {
 			t.Fatalf("step %d: the key is lost", step)
+		}
+	}
+}
+
+// One secret in eight would have a zero in it, and would not open the chip. Covers F11.
+func TestSecretsOfTheTPMHaveNoZeros(t *testing.T) {
+	for range 500 {
+		if s := newSecret(); len(s) != 32 || bytes.IndexByte(s, 0) >= 0 {
+			t.Fatalf("secret %x", s)
 		}
 	}
 }
