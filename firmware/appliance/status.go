@@ -9,6 +9,7 @@ import (
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/recorder"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
 )
 
 // status is how the rooms stand, as the office page tells it.
@@ -28,7 +29,26 @@ func (s status) Cameras() map[string]office.CameraState {
 		}
 		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause}
 	}
+	s.onNVRs(out)
 	return out
+}
+
+// onNVRs adds the cameras that NVRs keep, as the last check found them.
+func (s status) onNVRs(out map[string]office.CameraState) {
+	reports, err := s.a.NVR.Reports()
+	if err != nil {
+		s.a.log.Error("reports of the NVRs cannot be read", "err", err)
+		return
+	}
+	for _, r := range reports {
+		cam, ok := s.a.Site.Camera(r.Camera)
+		if found := r.Attestation; ok && cam.Custody == footage.CustodyNVR && !found.At.IsZero() {
+			out[r.Camera] = office.CameraState{State: "online", Since: found.At, Listed: found.Newest}
+			if found.Silent {
+				out[r.Camera] = office.CameraState{State: "offline", Since: found.Newest, Listed: found.At}
+			}
+		}
+	}
 }
 
 // metrics answers /metrics: figures that an operator can act on, without personal data.

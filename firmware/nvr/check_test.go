@@ -113,6 +113,25 @@ func TestWithoutATrustedClockNothingIsABreach(t *testing.T) {
 	}
 }
 
+// Covers F3: what was listed before our own clock was trusted is judged as soon as it is, not a day later.
+func TestWhatCouldNotBeJudgedIsCheckedAgain(t *testing.T) {
+	r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-45*day), noon) })
+	r.world.state = clock.Untrusted
+	r.register()
+	r.check()
+	if r.report().Attestation.Judged {
+		t.Fatal("judged by a clock that is not trusted")
+	}
+	defer r.run()()
+	r.world.mu.Lock()
+	r.world.state = clock.Trusted
+	r.world.mu.Unlock()
+	r.await("the judgement", func() bool { a := r.report().Attestation; return a.Judged && a.Ceiling() })
+	if n := len(r.entries("nvr.breach")); n != 1 {
+		t.Errorf("%d breaches entered", n)
+	}
+}
+
 func TestACameraThatFallsSilent(t *testing.T) {
 	r := newRig(t, nil)
 	r.register()

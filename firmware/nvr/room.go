@@ -354,8 +354,12 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	now := r.o.Clock.Now().Wall
-	due := s.Checked.Add(r.o.Every)
+	reading := r.o.Clock.Now()
+	now, due := reading.Wall, s.Checked.Add(r.o.Every)
+	unjudged := !s.Checked.IsZero() && !s.Calibration.Known // checked by a clock of ours that nobody vouched for
+	if unjudged && reading.State == clock.Trusted {
+		due = now
+	}
 	stale, err := r.stale(id, s, now)
 	if err != nil {
 		return 0, err
@@ -373,5 +377,11 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	if next.IsZero() || due.Before(next) {
 		next = due
 	}
+	if unjudged {
+		return min(next.Sub(now), trustAgain), nil
+	}
 	return next.Sub(now), nil
 }
+
+// trustAgain is how often it is asked whether our own clock is trusted by now.
+const trustAgain = 5 * time.Second

@@ -80,7 +80,8 @@ func (o *Office) day(c *call, state ribState, camera string, day time.Time) (*da
 	if err != nil {
 		return nil, err
 	}
-	if st := o.d.Status.Cameras()[camera]; st.State == "online" && whole.Contains(c.now.Wall) {
+	st := o.d.Status.Cameras()[camera]
+	if st.State == "online" && st.Listed.IsZero() && whole.Contains(c.now.Wall) {
 		runs = within(untilNow(runs, st.Since, c.now.Wall), past)
 	}
 	sc := scale{day, end}
@@ -104,6 +105,9 @@ func (o *Office) day(c *call, state ribState, camera string, day time.Time) (*da
 		v.Thin = append(v.Thin, sc.bar(t).atLeast(0.001))
 	}
 	due := v.edges(sc, past, c.now.Wall)
+	if !st.Listed.IsZero() && st.Listed.Before(due.To) {
+		due.To = maxTime(st.Listed, due.From)
+	}
 	v.drawGaps(c.p, sc, holes(within(runs, due), due), noted)
 	v.drawHolds(o, c, sc, whole)
 	if !v.Empty {

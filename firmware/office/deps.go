@@ -261,4 +261,7 @@ type CameraState struct {
 	State string // online, offline, connecting
 	Since time.Time
 	Cause footage.Cause
+	// Listed is up to when it is known what lies on the NVR that keeps the camera's footage: what came later has
+	// not been asked for and is not missing. Zero: we record it ourselves, or nothing is known yet.
+	Listed time.Time
 }

@@ -467,7 +467,7 @@ func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
 func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, error) {
 	now := c.now.Wall
 	span := footage.Span{From: now.Add(-ribDays * 24 * time.Hour), To: now}
-	in := ribInput{Now: now, Zone: o.d.Zone, Runs: map[string][]footage.Span{}, Fetched: map[string][]footage.Span{}, Thin: map[string][]footage.Span{}, Noted: map[string][]footage.Gap{}, Online: map[string]string{}, Camera: camera, Day: day,
+	in := ribInput{Now: now, Zone: o.d.Zone, Runs: map[string][]footage.Span{}, Fetched: map[string][]footage.Span{}, Thin: map[string][]footage.Span{}, Noted: map[string][]footage.Gap{}, Online: map[string]string{}, Listed: map[string]time.Time{}, Camera: camera, Day: day,
 		Holds: o.d.Register.Holds(), HoldName: holdName}
 	for _, cam := range o.d.Site.Cameras() {
 		if !cam.Retired {
@@ -497,7 +497,7 @@ func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, erro
 	}
 	for id, st := range o.d.Status.Cameras() {
 		in.Online[id] = st.State
-		if st.State == "online" {
+		if in.Listed[id] = st.Listed; st.State == "online" && st.Listed.IsZero() {
 			in.Runs[id] = untilNow(in.Runs[id], st.Since, now)
 		}
 	}

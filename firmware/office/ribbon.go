@@ -188,6 +188,7 @@ type ribInput struct {
 	Noted    map[string][]footage.Gap  // by camera
 	Thin     map[string][]footage.Span
 	Online   map[string]string
+	Listed   map[string]time.Time // of cameras on an NVR: CameraState.Listed
 	Holds    []footage.Hold
 	HoldName func(footage.Hold) string
 	SchoolOn func(day time.Time) (school bool, holiday string)
@@ -312,13 +313,16 @@ func (in ribInput) facts(cam footage.Camera) rowFacts {
 	if cam.Since.After(f.due.From) {
 		f.due.From = cam.Since
 	}
+	if listed := in.Listed[cam.ID]; !listed.IsZero() && listed.Before(f.due.To) {
+		f.due.To = maxTime(listed, f.due.From)
+	}
 	if first := firstAfter(runs, line); !first.IsZero() && first.After(f.due.From) && cam.Since.IsZero() {
 		f.due.From = first
 	}
 	inside := within(runs, f.due)
 	f.some = len(inside) > 0
 	for _, m := range holes(inside, f.due) {
-		g := gap{Camera: cam.ID, Name: cam.Name, Span: m, Cause: explain(in.Noted[cam.ID], m), Open: m.To.Equal(in.Now)}
+		g := gap{Camera: cam.ID, Name: cam.Name, Span: m, Cause: explain(in.Noted[cam.ID], m), Open: m.To.Equal(f.due.To)}
 		if g.Cause == footage.CauseUnknown && g.Open && in.Online[cam.ID] == "offline" {
 			g.Cause = footage.CauseCameraOff
 		}
@@ -341,7 +345,7 @@ func drawRow(in ribInput, cam footage.Camera, f rowFacts, sc scale, days []foota
 	}
 	// What is there: one bar from the first to the last frame, gaps are drawn over it at true scale.
 	if f.due.Duration() > 0 && f.some {
-		row.Recorded = append(row.Recorded, sc.bar(footage.Span{From: f.due.From, To: in.Now}))
+		row.Recorded = append(row.Recorded, sc.bar(f.due))
 	}
 	for _, x := range within(in.Runs[cam.ID], footage.Span{From: sc.from, To: line}) {
 		if cam.Policy.Days > lineDays || heldAt(in.Holds, cam.ID, x, in.Now) {

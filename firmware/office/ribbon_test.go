@@ -200,3 +200,18 @@ func BenchmarkRibbon(b *testing.B) {
 func clockAt(t time.Time) clock.Reading {
 	return clock.Reading{Wall: t.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour}
 }
+
+// Covers F3: what an NVR has not been asked about since its last listing is not missing; a hole before that is.
+func TestWhatWasNotListedYetIsNotMissing(t *testing.T) {
+	now := at(20, 10, 0)
+	cam := footage.Camera{ID: "n01", Custody: footage.CustodyNVR, Policy: footage.Policy{Days: 30}}
+	listed := now.Add(-2 * time.Hour)
+	in := ribInput{Now: now, Cameras: []footage.Camera{cam}, Runs: map[string][]footage.Span{"n01": {{From: now.AddDate(0, 0, -40), To: listed.Add(-time.Hour)}, {From: listed.Add(-30 * time.Minute), To: listed}}}}
+	if f := in.facts(cam); f.missing != 150*time.Minute {
+		t.Errorf("of a camera that we record %v are missing, want 2 h 30", f.missing)
+	}
+	in.Listed = map[string]time.Time{"n01": listed}
+	if f := in.facts(cam); f.missing != 30*time.Minute || len(f.gaps) != 1 || f.gaps[0].Open || !f.due.To.Equal(listed) {
+		t.Errorf("%v missing in %d gaps up to %v, want 30 min in one, up to the listing", f.missing, len(f.gaps), f.due.To)
+	}
+}
