@@ -334,3 +334,24 @@ func TestMonthlyReport(t *testing.T) {
 		t.Errorf("an unknown camera: %v", err)
 	}
 }
+
+// Covers F3: footage that was bound long after its month, because the box was off, is in the report all the same.
+func TestMonthlyReportOfLateEntries(t *testing.T) {
+	h := newHouse(t)
+	h.clock.set(func(r *clock.Reading) {
+		r.Mono += time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC).Sub(r.Wall)
+		r.Wall = time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
+	})
+	h.cameras[0].Since = h.clock.Now().Wall
+	h.enter("camera.registered", "c01", map[string]any{"custody": "vault", "area": "gate", "days": 30})
+	h.record("c01", 120)
+	h.clock.advance(20 * day) // 10 May
+	h.sweep()
+	h.clock.advance(15 * day)
+	h.sweep()
+	r, err := h.papers().Month(t.Context(), "c01", "2026-04")
+	h.must(err)
+	if r.Segments != 120 || r.Gone != 120 || r.Lost != 0 || r.Have != 2*time.Hour {
+		t.Errorf("%d recorded, %d gone, %d lost, %v", r.Segments, r.Gone, r.Lost, r.Have)
+	}
+}

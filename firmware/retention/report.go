@@ -169,7 +169,7 @@ func (p *Papers) Months(ctx context.Context, cameras []string, label string) ([]
 		for _, i := range part {
 			ids = append(ids, cameras[i])
 		}
-		entries, err := p.monthEntries(ctx, ids, span)
+		entries, err := p.monthEntries(ctx, ids, span, boundBy)
 		if err != nil {
 			return nil, err
 		}
@@ -177,21 +177,36 @@ func (p *Papers) Months(ctx context.Context, cameras []string, label string) ([]
 			if out[i], err = p.sumUp(ctx, cameras[i], label, span, now, entries); err != nil {
 				return nil, err
 			}
+			if r := out[i]; r.Segments < r.Gone+r.Here && now.Wall.After(span.To.Add(boundBy)) {
+				// More is known of than was bound in time: the box was long off, or a lost index was rebuilt. Its
+				// entries may be as young as the deletion.
+				late, err := p.monthEntries(ctx, cameras[i:i+1], span, p.longest()+longWindow)
+				if err != nil {
+					return nil, err
+				}
+				if out[i], err = p.sumUp(ctx, cameras[i], label, span, now, late); err != nil {
+					return nil, err
+				}
+			}
 			p.sums.put(cameras[i]+" "+label, now, out[i])
 		}
 	}
 	return out, nil
 }
 
-// monthEntries finds what the log says about the keeping of some cameras in a month.
-func (p *Papers) monthEntries(ctx context.Context, cameras []string, span footage.Span) ([]ledger.Entry, error) {
+// boundBy is how long after a month its last hour is bound, when the box runs.
+const boundBy = 26 * time.Hour
+
+// monthEntries finds what the log says about the keeping of some cameras in a month, when what was recorded was
+// entered within a time after it.
+func (p *Papers) monthEntries(ctx context.Context, cameras []string, span footage.Span, within time.Duration) ([]ledger.Entry, error) {
 	g := gathered{}
 	for _, part := range []struct {
 		from, to time.Time
 		kinds    []ledger.Kind
 	}{
-		{span.From, span.To.Add(26 * time.Hour), []ledger.Kind{"footage.recorded", "nvr.checked"}},
-		{span.From, span.To.Add(longWindow), []ledger.Kind{"footage.gap"}},
+		{span.From, span.To.Add(within), []ledger.Kind{"footage.recorded", "nvr.checked"}},
+		{span.From, span.To.Add(max(within, longWindow)), []ledger.Kind{"footage.gap"}},
 		{span.From, span.To.Add(p.longest() + longWindow), []ledger.Kind{"footage.deleted", "footage.breach", "footage.damaged"}},
 		{time.Time{}, span.To, []ledger.Kind{"camera.registered", "camera.changed"}},
 		{span.From, span.To, []ledger.Kind{"footage.unlinkfailed"}},
@@ -228,15 +243,21 @@ func (p *Papers) sumUp(ctx context.Context, camera, label string, span footage.S
 	}
 	m.Present = slices.DeleteFunc(m.Present, func(s footage.Placed) bool { return !span.Contains(s.Span.From) })
 	err = p.o.Store.View(func(tx store.Tx) error {
-		m.Watermark, err = WatermarkIn(tx, camera)
-		return err
+		if m.Watermark, err = WatermarkIn(tx, camera); err != nil {
+			return err
+		}
+		m.Stuck = map[footage.FileID]bool{}
+		for _, c := range condemned.Prefix(tx, camera+"/") {
+			m.Stuck[c.Segment.File] = true
+		}
+		return nil
 	})
 	if err != nil {
 		return footage.MonthReport{}, err
 	}
 	r := footage.Report(m)
 	// Of what is there only the sums are of use from here on: a month of segments is megabytes.
-	r.Present, r.Recorded, r.Deleted, r.Removed = nil, nil, nil, nil
+	r.Present, r.Recorded, r.Deleted, r.Removed, r.Stuck = nil, nil, nil, nil, nil
 	return r, nil
 }
 

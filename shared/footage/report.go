@@ -203,13 +203,14 @@ type Checked struct {
 // Month is all that the report of one camera's month looks at.
 type Month struct {
 	Camera    Camera
-	Span      Span      // the month
-	Now       time.Time // what is later is not judged
-	Trusted   bool      // the clock is, now: otherwise nothing can be called overdue
-	Recorded  []Binding // of the hours of the month
-	Deleted   []Binding // of the hours of the month, whenever they were deleted
-	Removed   []Binding // deleted within the month, whatever their hour
-	Present   []Placed  // of the month, still there
+	Span      Span            // the month
+	Now       time.Time       // what is later is not judged
+	Trusted   bool            // the clock is, now: otherwise nothing can be called overdue
+	Recorded  []Binding       // of the hours of the month
+	Deleted   []Binding       // of the hours of the month, whenever they were deleted
+	Removed   []Binding       // deleted within the month, whatever their hour
+	Present   []Placed        // of the month, still there, or condemned and not yet accounted for
+	Stuck     map[FileID]bool // condemned, and their files could not be removed
 	Gaps      []Gap
 	Breaches  []BreachEntry
 	Policies  []PolicyAt
@@ -307,6 +308,9 @@ func Report(m Month) MonthReport {
 		}
 	}
 	for _, p := range m.Present {
+		if !p.Span.To.Add(p.Uncertainty).After(m.Watermark) && !m.Stuck[p.File] {
+			continue // its file is gone; its hour is accounted for when it is over
+		}
 		if m.Trusted && m.Now.Sub(DueAt(p.Span.To.Add(p.Uncertainty), m.Policies)) > CatchUp && !held(m.Holds, p.Span) && !excused(m.Excuses, m.Now) {
 			r.Overdue++
 		}

@@ -98,3 +98,25 @@ func TestTheSumsOfAMonth(t *testing.T) {
 		}
 	})
 }
+
+// Covers F3: footage whose file is gone and whose hour is not over yet is not overdue; what could not be removed, or
+// was never condemned, is.
+func TestOverdueIsWhatLiesThere(t *testing.T) {
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	old := Placed{Segment: Segment{File: FileID{1}}, Span: Span{now.Add(-31 * 24 * time.Hour), now.Add(-31*24*time.Hour + time.Minute)}, Anchored: true}
+	month := Month{Camera: Camera{ID: "c01", Policy: Policy{Days: 30}}, Span: Span{now.AddDate(0, -2, 0), now}, Now: now, Trusted: true, Present: []Placed{old}}
+	for name, c := range map[string]struct {
+		watermark time.Time
+		stuck     map[FileID]bool
+		want      int
+	}{
+		"condemned and removed":     {now.Add(-30 * 24 * time.Hour), nil, 0},
+		"condemned and not removed": {now.Add(-30 * 24 * time.Hour), map[FileID]bool{{1}: true}, 1},
+		"never condemned":           {now.Add(-40 * 24 * time.Hour), nil, 1},
+	} {
+		month.Watermark, month.Stuck = c.watermark, c.stuck
+		if got := Report(month).Overdue; got != c.want {
+			t.Errorf("%s: %d overdue, want %d", name, got, c.want)
+		}
+	}
+}
