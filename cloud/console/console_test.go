@@ -265,7 +265,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 			if want := map[bool]int{true: http.StatusNotFound, false: http.StatusOK}[path == "/schools/none"]; got != want {
 				t.Errorf("%s %s: %d, want %d", lang, path, got, want)
 			}
-			if strings.Contains(body, "⟦") || strings.Contains(body, "<no value>") || strings.Contains(body, "查看车棚<b>") || strings.Contains(body, " style=") {
+			if strings.Contains(body, "⟦") || strings.Contains(body, "<no value>") || strings.Contains(body, "%!") || strings.Contains(body, "%d") || strings.Contains(body, "%s") || strings.Contains(body, "查看车棚<b>") || strings.Contains(body, " style=") {
 				t.Errorf("%s %s: missing word, unescaped text or inline style", lang, path)
 			}
 			if path == "/schools/ck-0417" && !strings.Contains(body, "2,232") { // Covers F3: how it kept to its days
