@@ -14,6 +14,7 @@ import (
 type arrival struct {
 	In, Expected, Missing, Leave, Late int
 	School                             bool
+	Early                              bool // before the bell: who has not come is not late
 
 	W, H, Base, Mid int
 	Points          string
@@ -47,6 +48,7 @@ func drawArrival(b gate.Board, w, h int, p ui.Printer) *arrival {
 	// Who looks in the afternoon sees the afternoon too.
 	now := int(b.Now.Wall.Sub(b.Day.At(0)) / time.Minute)
 	to = max(to, min(now, b.Hours.Closes))
+	a.Early = now < b.Hours.Bell
 	at := func(m int) string { return p.Clock(b.Day.At(m)) }
 	x := func(m int) int { return (m - from) * w / (to - from) }
 	a.From, a.To, a.Bell, a.BellX = at(from), at(to), at(b.Hours.Bell), x(b.Hours.Bell)
