@@ -70,7 +70,7 @@ func TestEveryOperationMayFailForOneCamera(t *testing.T) {
 				default:
 				}
 				if got := b.rows("c02"); len(got) != 5 || got[2].Frags != 2 {
-					t.Errorf("the other camera has %d rows", len(got))
+					t.Errorf("the other camera has %d rows; alarms %v", len(got), b.codes())
 				}
 				got := b.rows("c01")
 				if len(got) < 4 || !slices.ContainsFunc(got, func(s footage.Segment) bool { return s.From == meta("", "", 1442).From }) {

@@ -98,9 +98,12 @@ func (d *Disk) Fail(r Rule) (restore func()) {
 	}
 }
 
-// Match makes a predicate from an operation and a part of the name.
+// Match makes a predicate from an operation and a part of the name: the beginning of one of its elements, or its
+// extension. The random names of files hold every short word now and then, so that parts inside do not count.
 func Match(what, part string) func(Op) bool {
-	return func(o Op) bool { return o.What == what && strings.Contains(o.Name, part) }
+	return func(o Op) bool {
+		return o.What == what && (strings.Contains("/"+o.Name, "/"+part) || strings.HasPrefix(part, ".") && strings.HasSuffix(o.Name, part))
+	}
 }
 
 // verdict counts the operation and says whether to perform it and what to answer.
