@@ -356,9 +356,12 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	}
 	reading := r.o.Clock.Now()
 	now, due := reading.Wall, s.Checked.Add(r.o.Every)
-	unjudged := !s.Checked.IsZero() && !s.Calibration.Known // checked by a clock of ours that nobody vouched for
-	if unjudged && reading.State == clock.Trusted {
-		due = now
+	unjudged, err := r.unjudged(id)
+	if err != nil {
+		return 0, err
+	}
+	if again := s.Tried.Add(judgeAgain); unjudged && reading.State == clock.Trusted && again.Before(due) {
+		due = again
 	}
 	stale, err := r.stale(id, s, now)
 	if err != nil {
@@ -383,5 +386,17 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	return next.Sub(now), nil
 }
 
+// unjudged says whether the last check found a camera's footage while nobody vouched for our own clock.
+func (r *Room) unjudged(id string) (bool, error) {
+	all, err := r.Reports()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(p Report) bool { return p.NVR == id && !p.Attestation.At.IsZero() && !p.Attestation.Judged }), nil
+}
+
 // trustAgain is how often it is asked whether our own clock is trusted by now.
 const trustAgain = 5 * time.Second
+
+// judgeAgain is how soon after a check that could not judge the next one comes, however often trust comes and goes.
+const judgeAgain = time.Minute
