@@ -90,8 +90,7 @@ func (h *house) watch(t *testing.T) {
 	h.loseTheRole(t)
 }
 
-// depth: by keys alone a frame on, sixteen times the speed, a time as people write it, the help, full screen with the
-// mark of who watches.
+// depth: by keys alone a frame on, sixteen times the speed, a time as people write it, the help.
 func (b *tab) depth() {
 	b.t.Helper()
 	video := "document.querySelector('video')"
@@ -114,10 +113,6 @@ func (b *tab) depth() {
 	b.wait("the help", "document.querySelector('[data-help]').open")
 	b.do("no help", chromedp.KeyEvent(kb.Escape))
 	b.wait("no help", "!document.querySelector('[data-help]').open")
-	b.do("full screen", chromedp.KeyEvent("f"))
-	b.wait("full screen with the mark", "document.fullscreenElement && document.fullscreenElement.querySelector('.screen__over').textContent.includes('郑守川')")
-	b.do("leave it", chromedp.KeyEvent("f"))
-	b.wait("the page again", "!document.fullscreenElement")
 	from := eval[string](b, "document.querySelector('[data-clock]').innerText.slice(0, 3) + '10'")
 	eval[bool](b, fmt.Sprintf("((e) => { e.focus(); e.value = %q; return true })(document.querySelector('#goto'))", from))
 	b.do("go there", chromedp.KeyEvent(kb.Enter))
