@@ -343,3 +343,11 @@ func (v *visitor) ask(t *testing.T, method, path string, form url.Values) answer
 	}
 	return a
 }
+
+// states gives the purpose of a viewing, unless one that was stated lately still counts.
+func (b *tab) states(purpose string) {
+	b.t.Helper()
+	if eval[bool](b, "!!document.querySelector('#w-purpose')") {
+		b.fill("#w-purpose", purpose)
+	}
+}

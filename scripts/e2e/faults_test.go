@@ -18,7 +18,7 @@ func (h *house) noLogNoFootage(t *testing.T) {
 	b := h.tab(t, "leader")
 	b.allow("status of 503")
 	b.open(fmt.Sprintf("/footage?camera=c02&day=%s&t=%s", at.Format(time.DateOnly), at.Format("15:04")))
-	b.fill("#w-purpose", "核实看台秩序")
+	b.states("核实看台秩序")
 	session := h.visitor(h.token(t, "leader"))
 	form := url.Values{"camera": {"c02"}, "day": {at.Format(time.DateOnly)}, "from": {at.Format("15:04")}, "to": {at.Add(10 * time.Minute).Format("15:04")}, "purpose": {"核实看台秩序"}}
 	size := h.box.Store.Size()

@@ -122,9 +122,7 @@ func (h *house) fetchOnDuty(t *testing.T) {
 	day := h.yesterday().AddDate(0, 0, -2).Format(time.DateOnly)
 	zheng.open("/footage?camera=" + cam + "&day=" + day + "&t=09:10#day")
 	from := h.box.Store.Size()
-	if eval[bool](zheng, "!!document.querySelector('#watch [name=purpose]')") { // else a purpose that was stated before still counts
-		zheng.fill("[name=purpose]", "核实走廊玻璃破损")
-	}
+	zheng.states("核实走廊玻璃破损")
 	zheng.set("[name=from]", "09:00")
 	zheng.set("[name=to]", "09:03")
 	zheng.follow("form[action='/footage/view'] button")
