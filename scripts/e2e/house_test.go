@@ -265,7 +265,13 @@ func (h *house) token(t *testing.T, login string) string {
 	defer h.mu.Unlock()
 	if h.tokens[login] == "" {
 		a := h.account(t, login)
-		s, err := h.box.People.Login(t.Context(), people.Credentials{User: login, Password: school.Password, Code: a.Code(time.Now())}, ledger.From{Address: "192.168.1.21", Device: "Chrome/Windows"})
+		enter := func(at time.Time) (people.Session, error) {
+			return h.box.People.Login(t.Context(), people.Credentials{User: login, Password: school.Password, Code: a.Code(at)}, ledger.From{Address: "192.168.1.21", Device: "Chrome/Windows"})
+		}
+		s, err := enter(time.Now())
+		if err != nil { // a code counts once, and somebody has just used it: the next one counts already
+			s, err = enter(time.Now().Add(30 * time.Second))
+		}
 		if err != nil {
 			t.Fatalf("%s logs in: %v", login, err)
 		}
