@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	gosync "sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"campuskeep/cloud/centre"
+	"campuskeep/cloud/store"
 	boxstore "campuskeep/firmware/store"
 	"campuskeep/scripts/sim/sync"
 	"campuskeep/shared/ledger"
@@ -239,6 +241,7 @@ func TestMosquittoKilledInMidFlow(t *testing.T) {
 		t.Error("no urgent entry went ahead")
 	}
 	alarms, err := c.Store.Alarms(t.Context(), id, false, 10)
+	alarms = slices.DeleteFunc(alarms, func(a store.Alarm) bool { return ledger.Kinds[ledger.Kind(a.Kind)].Urgent }) // what the school itself told
 	if err != nil || len(alarms) != 0 {
 		t.Errorf("alarms between honest parties: %+v %v", alarms, err)
 	}
