@@ -42,6 +42,7 @@ type reportRow struct {
 	Removed               string
 	OnTime                int
 	Early, Late           []timedRow
+	In                    bar // the camera was in service, up to now
 	Gaps                  []bar
 	Bad                   []bar
 	Tone, Icon, Word      string
@@ -196,6 +197,9 @@ func (c *call) reportRow(cam footage.Camera, r footage.MonthReport) reportRow {
 		}
 	}
 	sc := scale{r.Span.From, r.Span.To}
+	if n := len(r.Pieces); n > 0 {
+		row.In = sc.bar(footage.Span{From: r.Pieces[0].Span.From, To: r.Pieces[n-1].Span.To})
+	}
 	for _, p := range r.Pieces {
 		switch {
 		case p.Recorded:

@@ -348,7 +348,11 @@ func (r *MonthReport) cover(span Span) {
 			segments = append(segments, Placed{Span: s, Anchored: true})
 		}
 	}
-	c := Cover(span, segments, r.Gaps)
+	r.sum(Cover(span, segments, r.Gaps))
+}
+
+// sum takes over what is covered and adds up the holes by their causes.
+func (r *MonthReport) sum(c Coverage) {
 	r.Have, r.Missing, r.Ought, r.Pieces = c.Recorded, c.Missing, c.Recorded+c.Missing, c.Pieces
 	for _, p := range c.Pieces {
 		if p.Recorded {
@@ -364,12 +368,17 @@ func (r *MonthReport) cover(span Span) {
 	slices.SortFunc(r.Causes, func(a, b CauseTime) int { return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.Cause, b.Cause)) })
 }
 
-// attested sums up what an NVR told: one check a day at least, nothing past its time, nothing gone too early.
+// attested sums up what an NVR told: one check a day at least, nothing past its time, nothing gone too early. What it
+// did before its camera stood in our register, nobody had to ask.
 func (r *MonthReport) attested(span Span) {
-	if !span.From.Before(span.To) {
-		return
+	at := span.To // no entry up to the month's end knows the camera
+	if len(r.Policies) > 0 {
+		at = span.From
+		if registered := r.Policies[0].At; registered.After(at) {
+			at = registered
+		}
 	}
-	for at := span.From; at.Before(span.To); at = at.Add(24 * time.Hour) {
+	for ; at.Before(span.To); at = at.Add(24 * time.Hour) {
 		day := Span{at, at.Add(24 * time.Hour)}
 		if day.To.After(span.To) {
 			break // the running day has time until its end
@@ -389,21 +398,13 @@ func (r *MonthReport) attested(span Span) {
 			r.Short++
 		}
 	}
-	var hole time.Duration
+	listed := []Span{span}
 	for _, g := range r.Gaps {
-		part := g.Span.Intersect(span).Duration()
-		if part <= 0 {
-			continue
-		}
-		hole += part
-		i := slices.IndexFunc(r.Causes, func(x CauseTime) bool { return x.Cause == g.Cause })
-		if i < 0 {
-			i, r.Causes = len(r.Causes), append(r.Causes, CauseTime{Cause: g.Cause})
-		}
-		r.Causes[i].Time += part
-		r.Causes[i].Gaps++
+		listed = Without(listed, g.Span)
 	}
-	r.Ought = span.Duration()
-	r.Missing = min(hole, r.Ought)
-	r.Have = r.Ought - r.Missing
+	var segments []Placed
+	for _, s := range listed {
+		segments = append(segments, Placed{Span: s, Anchored: true})
+	}
+	r.sum(Cover(span, segments, r.Gaps))
 }

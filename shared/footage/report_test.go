@@ -120,3 +120,34 @@ func TestOverdueIsWhatLiesThere(t *testing.T) {
 		}
 	}
 }
+
+// Covers F3: an NVR owes an answer a day from the day on which its camera stood in the register, and not before; holes
+// that several checks tell of count once.
+func TestTheMonthOfAnNVRsCamera(t *testing.T) {
+	month := Span{april, april.AddDate(0, 1, 0)}
+	m := Month{Camera: Camera{ID: "c05", Custody: CustodyNVR, Since: april.AddDate(0, -6, 0)}, Span: month, Now: month.To.AddDate(0, 1, 0)}
+	dark := func(registered time.Time, checks ...time.Time) int {
+		m.Policies, m.Checks = nil, nil
+		if !registered.IsZero() {
+			m.Policies = []PolicyAt{{At: registered, Days: 30}}
+		}
+		for _, at := range checks {
+			m.Checks = append(m.Checks, Checked{At: at})
+		}
+		return Report(m).Dark
+	}
+	if n := dark(april.AddDate(0, -1, 0)); n != 30 {
+		t.Errorf("registered before, never asked: %d days dark", n)
+	}
+	if n := dark(april.AddDate(0, 0, 27).Add(9*time.Hour), april.AddDate(0, 0, 27).Add(10*time.Hour)); n != 1 {
+		t.Errorf("registered on the 28th, asked once: %d days dark", n)
+	}
+	if n := dark(time.Time{}); n != 0 {
+		t.Errorf("registered later: %d days dark", n)
+	}
+	hole := Span{april.Add(10 * time.Hour), april.Add(20 * time.Hour)}
+	m.Gaps = []Gap{{Span: hole, Cause: CauseDisk}, {Span: Span{hole.From.Add(5 * time.Hour), hole.To.Add(time.Hour)}, Cause: CauseDisk}}
+	if r := Report(m); r.Missing != 11*time.Hour || r.Have+r.Missing != month.Duration() || len(r.Causes) != 1 || len(r.Pieces) < 3 || r.Unexplained() != 0 {
+		t.Errorf("%v missing, %v there, %+v, %+v", r.Missing, r.Have, r.Causes, r.Pieces)
+	}
+}

@@ -104,7 +104,9 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
-	f := &filler{Options: o, zone: zone, clock: &pastClock{begin: now.Add(-time.Duration(o.Days)*24*time.Hour - time.Hour), at: time.Minute}}
+	from := now.Add(-time.Duration(o.Days) * 24 * time.Hour).Truncate(time.Minute)
+	// The cameras are registered when their pictures begin: a minute after the boot.
+	f := &filler{Options: o, zone: zone, clock: &pastClock{begin: from.Add(-time.Minute), at: time.Minute}}
 	f.a, err = appliance.Open(ctx, o.Config, appliance.Deps{Host: f.clock, Sources: []timekeeper.Source{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return out, err
@@ -131,7 +133,6 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	if err != nil || o.Days == 0 {
 		return out, errors.Join(err, f.register(ctx))
 	}
-	from := now.Add(-time.Duration(o.Days) * 24 * time.Hour).Truncate(time.Minute)
 	day := now.Add(-24 * time.Hour).Truncate(time.Minute)
 	// Most of the month is bound into the log while the clock stands a day before the present: nothing is due
 	// then. The last day is left for the daemon to bind, and the oldest day for it to delete.
