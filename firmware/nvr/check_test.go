@@ -128,6 +128,7 @@ func TestWhatCouldNotBeJudgedIsCheckedAgain(t *testing.T) {
 	r.world.state = clock.Trusted
 	r.world.mu.Unlock()
 	r.await("the judgement", func() bool { a := r.report().Attestation; return a.Judged && a.Ceiling() })
+	r.await("its entry", func() bool { return len(r.entries("nvr.breach")) > 0 }) // rows are seen a moment before the log's size is
 	if n := len(r.entries("nvr.breach")); n != 1 {
 		t.Errorf("%d breaches entered", n)
 	}

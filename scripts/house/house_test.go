@@ -233,6 +233,27 @@ func TestRulesDoNoIO(t *testing.T) {
 	}
 }
 
+// A rule that starts a goroutine depends on who comes first. That none does is also why scripts/test runs the rule rooms
+// without the race detector.
+func TestRulesStartNoGoroutine(t *testing.T) {
+	for _, f := range sources(t) {
+		if !in(f.path, "shared") || in(f.path, "shared/cmd", "shared/ui", "shared/web") {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine", f.path)
+			case *ast.SelectorExpr:
+				if n.Sel.Name == "Go" {
+					t.Errorf("%s uses a group's Go: it starts a goroutine", f.path)
+				}
+			}
+			return true
+		})
+	}
+}
+
 // Only cmd reads flags, environment and configuration files, so that a test can start any room.
 func TestOnlyCmdReadsFlagsAndEnvironment(t *testing.T) {
 	for _, f := range sources(t) {
