@@ -26,10 +26,19 @@ func (r *Retention) Check(ctx context.Context, full bool, report func(vault.Find
 	if err != nil {
 		return err
 	}
-	err = r.o.Vault.Check(ctx, vault.CheckOptions{Full: full, Condemned: func(seg footage.Segment) bool {
-		return errors.Is(s.refuses(seg), footage.ErrCondemned)
+	var blind error
+	err = r.o.Vault.Check(ctx, vault.CheckOptions{Full: full, Condemned: func(seg footage.Segment, again bool) bool {
+		lately := s
+		if again { // a sweep may have condemned it meanwhile
+			var err error
+			if lately, err = r.look(); err != nil {
+				blind = err
+				return false
+			}
+		}
+		return errors.Is(lately.refuses(seg), footage.ErrCondemned)
 	}}, report)
-	if err != nil {
+	if err = errors.Join(err, blind); err != nil {
 		return err
 	}
 	if err := r.checkCeiling(s, report); err != nil {

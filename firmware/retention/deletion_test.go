@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"campuskeep/firmware/disk/disktest"
 	"campuskeep/firmware/store"
+	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/packet"
@@ -209,6 +211,34 @@ func TestReconcileTellsWhatIsMissing(t *testing.T) {
 	}
 	if _, err := h.source().OpenSegment(t.Context(), rows[12]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file opens: %v", err)
+	}
+}
+
+// A box that deletes while it is checked is in order: what went meanwhile is no finding, whether its hour is accounted for
+// already or not; what was missing before is one.
+func TestASweepDuringACheckIsNoFinding(t *testing.T) {
+	for _, minutes := range []time.Duration{10, 70} { // of the second camera, past its time when the check is half through
+		h := newHouse(t)
+		h.cameras[1].Policy.Days = 30
+		h.record("c01", 5)
+		h.record("c02", 80)
+		h.sweep()
+		first := h.rows("c01")[0]
+		h.clock.advance(30*day - 85*time.Minute)
+		h.must(h.disk.Remove(first.Camera + "/" + first.Day + "/" + first.File.String() + ".ckf"))
+		var found []vault.Finding
+		err := h.r.Check(t.Context(), true, func(f vault.Finding) {
+			if found = append(found, f); len(found) == 1 {
+				h.clock.advance((5 + minutes) * time.Minute)
+				if res := h.sweep(); res.Unlinked == 0 || h.files("c02") == len(h.rows("c02")) {
+					t.Fatalf("nothing deleted: %+v", res)
+				}
+			}
+		})
+		h.must(err)
+		if len(found) != 1 || found[0].Invariant != "I3" || !strings.Contains(found[0].Where, first.File.String()) {
+			t.Errorf("%d minutes: %+v", minutes, found)
+		}
 	}
 }
 

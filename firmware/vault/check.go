@@ -21,8 +21,9 @@ type Finding struct {
 type CheckOptions struct {
 	// Full decrypts every fragment; otherwise sizes, headers, init records and indexes are verified.
 	Full bool
-	// Condemned tells of rows that are being deleted: their file may be gone or still there.
-	Condemned func(footage.Segment) bool
+	// Condemned tells of rows that are being deleted: their file may be gone or still there. What was true when the check
+	// began is good enough, except for a row that looks broken: then again is true, and the state of this moment counts.
+	Condemned func(s footage.Segment, again bool) bool
 }
 
 // Check verifies I3: every live row has its file, whole and decryptable; every file has a row, is being
@@ -36,6 +37,9 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 	}
 	err := v.allStrays(ctx, func(files []stray) error {
 		for _, f := range files {
+			if _, err := v.o.FS.Stat(f.path()); errors.Is(err, fs.ErrNotExist) {
+				continue // deleted, its row too, since the directory was read
+			}
 			file, _ := fileID(f.name)
 			what := "the file has no row"
 			v.mu.Lock()
@@ -78,10 +82,18 @@ func (v *Vault) checkCamera(ctx context.Context, camera string, o CheckOptions, 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if o.Condemned != nil && o.Condemned(s) {
+		if o.Condemned != nil && o.Condemned(s, false) {
 			continue
 		}
 		if err := v.checkRow(s, o.Full); err != nil {
+			if o.Condemned != nil && o.Condemned(s, true) {
+				continue
+			}
+			if there, err := v.hasRow(s); err != nil {
+				return err
+			} else if !there {
+				continue
+			}
 			where := filePath(dayID{s.Camera, s.Day}, s.File)
 			if d, ok := errors.AsType[*packet.DamageError](err); ok && d.Record >= 0 {
 				where = fmt.Sprintf("%s, record %d", where, d.Record)
@@ -90,6 +102,15 @@ func (v *Vault) checkCamera(ctx context.Context, camera string, o CheckOptions, 
 		}
 	}
 	return nil
+}
+
+// hasRow says whether a segment still has its row.
+func (v *Vault) hasRow(s footage.Segment) (there bool, err error) {
+	err = v.RowsFrom(s.Camera, s.Boot, s.From, func(x footage.Segment) bool {
+		there = x.File == s.File
+		return !there && x.Boot == s.Boot && x.From <= s.From
+	})
+	return there, err
 }
 
 func (v *Vault) checkRow(s footage.Segment, full bool) (err error) {
