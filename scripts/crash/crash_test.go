@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var kills = flag.Int("kills", 50, "how often the daemon is killed")
+var kills = flag.Int("kills", 25, "how often the daemon is killed")
 
 // Stated loss of footage at a kill: what waits for the vault's writer is at most one fragment (1 s). The rest of
 // the allowance is the way of a picture through encoder, network and reassembly. A power cut costs up to 2 s more.
@@ -28,6 +28,7 @@ func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills the daemon many times")
 	}
+	t.Parallel()
 	h := newHouse(t, place{})
 	var beeped []int // cards that beeped, by number
 	var cuts []cut

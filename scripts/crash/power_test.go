@@ -23,6 +23,7 @@ func TestNothingAcknowledgedIsLostWhenThePowerGoes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("cuts the power several times")
 	}
+	t.Parallel()
 	h := newHouse(t, place{})
 	disk := newSmallDisk(t, "ext4", 192, h.data)
 	var beeped []int
