@@ -73,7 +73,7 @@ func record(t *testing.T, change ...func(*camera.Options)) *recording {
 		Pace: func(int, recorder.Cause) time.Duration { return 100 * time.Millisecond },
 	})
 	r.rec.SetCameras([]recorder.Camera{{
-		Camera: footage.Camera{ID: "c01", Custody: footage.CustodyVault, Main: cam.URL()}, User: "admin", Password: "secret",
+		Camera: footage.Camera{ID: "c01", Custody: footage.CustodyVault, Main: cam.URL(), Sound: o.Sound != ""}, User: "admin", Password: "secret",
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup

@@ -34,6 +34,8 @@ func TestValidateNamesFieldAndRule(t *testing.T) {
 		{"29 days", func(c *Camera) { c.Policy.Days = 29 }, "days", "err.days_range"},
 		{"400 days", func(c *Camera) { c.Policy.Days = 400 }, "days", "err.days_range"},
 		{"90 days without a reason", func(c *Camera) { c.Policy.Days = 90 }, "reason", "err.days_reason"},
+		{"sound without a ground", func(c *Camera) { c.Sound, c.SoundReason = true, "  " }, "sound_reason", "err.sound_reason"},
+		{"a long ground for sound", func(c *Camera) { c.SoundReason = strings.Repeat("听", 201) }, "sound_reason", "err.too_long"},
 		{"no custody", func(c *Camera) { c.Custody = "" }, "custody", "err.custody_unknown"},
 		{"vault without address", func(c *Camera) { c.Main = "" }, "main", "err.required"},
 		{"http address", func(c *Camera) { c.Main = "http://10.0.0.5/" }, "main", "err.rtsp_address"},
