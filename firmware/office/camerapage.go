@@ -121,11 +121,13 @@ func (c *call) cameraFacts(cam footage.Camera, state CameraState) []cameraFact {
 	return out
 }
 
-// soundFact says whether sound is recorded, on what ground, and what the camera sends while we are connected to it.
+// soundFact says whether we record sound, on what ground, and what the camera sends while we are connected to it.
 func (c *call) soundFact(cam footage.Camera, s CameraState) string {
 	text := c.p.T("sound." + soundCode(cam.Sound))
 	switch {
-	case s.State != "online" || cam.Custody != footage.CustodyVault:
+	case cam.Custody != footage.CustodyVault:
+		text += c.p.T("sep.clause") + c.p.T("sound.elsewhere")
+	case s.State != "online":
 	case s.Offers == "":
 		text += c.p.T("sep.clause") + c.p.T("sound.none")
 	default:

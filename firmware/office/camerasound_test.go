@@ -54,6 +54,10 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 	if page := v.get("/cameras/c01"); !strings.Contains(page.body, "<del>不录音</del> → <ins>录音</ins>") || !strings.Contains(page.body, "<ins>校门值守须知第 4 条</ins>") {
 		t.Errorf("the change is not told:\n%s", page.text())
 	}
+	f.Set("custody", "nvr")
+	if r := v.post("/cameras/c01", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-sound-e"`) || !strings.Contains(r.body, "只有一体机保管录像的摄像机能录音") {
+		t.Errorf("sound that an NVR keeps: %d", r.status)
+	}
 	f.Del("sound") // a form that says nothing of it, as before there was the choice
 	if r := v.post("/cameras/c01", f); r.status != http.StatusSeeOther {
 		t.Fatalf("%d", r.status)
@@ -61,6 +65,7 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 	if cam, _ := h.site.Camera("c01"); cam.Sound {
 		t.Error("it is on without anybody saying so")
 	}
+	page(CameraState{State: "online"}, "不录音；录像机自己录不录音，由录像机设定")
 }
 
 // Covers F1, F3: in a spreadsheet an empty cell is off, and nothing else but the two words is taken.

@@ -35,6 +35,7 @@ func TestValidateNamesFieldAndRule(t *testing.T) {
 		{"400 days", func(c *Camera) { c.Policy.Days = 400 }, "days", "err.days_range"},
 		{"90 days without a reason", func(c *Camera) { c.Policy.Days = 90 }, "reason", "err.days_reason"},
 		{"sound without a ground", func(c *Camera) { c.Sound, c.SoundReason = true, "  " }, "sound_reason", "err.sound_reason"},
+		{"sound that an NVR keeps", func(c *Camera) { c.Sound, c.SoundReason, c.Custody = true, "值守须知", CustodyNVR }, "sound", "err.sound_custody"},
 		{"a long ground for sound", func(c *Camera) { c.SoundReason = strings.Repeat("听", 201) }, "sound_reason", "err.too_long"},
 		{"no custody", func(c *Camera) { c.Custody = "" }, "custody", "err.custody_unknown"},
 		{"vault without address", func(c *Camera) { c.Main = "" }, "main", "err.required"},
