@@ -27,7 +27,7 @@ func (s status) Cameras() map[string]office.CameraState {
 				state = "connecting"
 			}
 		}
-		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause}
+		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause, Offers: c.Offers, Sound: c.Sound != ""}
 	}
 	s.onNVRs(out)
 	return out

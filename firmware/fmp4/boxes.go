@@ -3,6 +3,7 @@ package fmp4
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -131,6 +132,45 @@ func Without(init []byte, track uint32) ([]byte, error) {
 			return b.all, true
 		})), true
 	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// With writes an initialisation section anew with a track of another one, which it must not have yet.
+func With(init, other []byte, track uint32) ([]byte, error) {
+	var err error
+	var trak, trex []byte
+	for b := range inside(other, &err, "moov", "trak") {
+		if trackOf(b, &err).ID == track {
+			trak = b.all
+		}
+	}
+	for b := range inside(other, &err, "moov", "mvex", "trex") {
+		if versioned(b.content(), 4, 4) == track {
+			trex = b.all
+		}
+	}
+	there, placed := false, false
+	out := rebuilt(init, &err, func(b box) ([]byte, bool) {
+		if b.name != "moov" {
+			return b.all, true
+		}
+		return wrapped(b, rebuilt(b.content(), &err, func(b box) ([]byte, bool) {
+			switch b.name {
+			case "trak":
+				there = there || trackOf(b, &err).ID == track
+			case "mvex":
+				placed = true
+				return slices.Concat(trak, wrapped(b, slices.Concat(b.content(), trex))), true
+			}
+			return b.all, true
+		})), true
+	})
+	if err == nil && (trak == nil || trex == nil || there || !placed) {
+		err = ErrForm
+	}
 	if err != nil {
 		return nil, err
 	}

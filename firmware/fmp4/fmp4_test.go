@@ -2,6 +2,7 @@ package fmp4
 
 import (
 	"bytes"
+	"errors"
 	"os/exec"
 	"slices"
 	"testing"
@@ -112,6 +113,15 @@ func TestTheSoundIsTakenOutOfAnInitialisationSectionExactly(t *testing.T) {
 				t.Fatalf("%s: byte %d differs", entry, i)
 			}
 		}
+		if again, err := With(left, init, AudioTrack); err != nil || !bytes.Equal(again, init) {
+			t.Errorf("%s: the track that was taken out and put back: %v", entry, err)
+		}
+		for name, other := range map[string][]byte{"has none": silent, "is there": init} {
+			from := map[string][]byte{"has none": left, "is there": init}[name]
+			if _, err := With(from, other, AudioTrack); !errors.Is(err, ErrForm) {
+				t.Errorf("%s, %s: %v", entry, name, err)
+			}
+		}
 	}
 }
 
@@ -167,6 +177,9 @@ func FuzzBoxes(f *testing.F) {
 			if err == nil && len(left) >= len(tracks) {
 				t.Fatal("the track is still there")
 			}
+		}
+		if more, err := With(init, init, AudioTrack); err == nil {
+			t.Fatalf("%d bytes with a track twice", len(more))
 		}
 		before := len(frag)
 		if err := Shift(frag, time.Duration(by), tracks); err == nil {

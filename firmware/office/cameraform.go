@@ -26,6 +26,7 @@ type cameraFormView struct {
 	Custody    []ui.Option
 	Techs      []ui.Option
 	Transports []ui.Option
+	Sounds     []ui.Option
 	CanTest    bool
 	Tried      *triedView
 }
@@ -62,6 +63,7 @@ func cameraValues(cam footage.Camera) url.Values {
 	v := url.Values{}
 	for k, s := range map[string]string{"id": cam.ID, "name": cam.Name, "place": cam.Place, "group": cam.Group, "area": string(cam.Area), "custody": string(cam.Custody),
 		"main": cam.Main, "sub": cam.Sub, "transport": cam.Transport, "pin": cam.Pin, "still": cam.Still, "days": strconv.Itoa(cam.Policy.Days), "reason": cam.Policy.Reason,
+		"sound": soundCode(cam.Sound), "sound_reason": cam.SoundReason,
 		"installer": cam.Installer, "technician": cam.Technician, "installed": cam.Installed, "gb_code": cam.GBCode} {
 		v.Set(k, s)
 	}
@@ -72,6 +74,14 @@ func cameraValues(cam footage.Camera) url.Values {
 		v.Set("priority", strconv.Itoa(cam.Priority))
 	}
 	return v
+}
+
+// soundCode is whether sound is recorded, as forms and spreadsheets say it.
+func soundCode(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 func (o *Office) showCameraForm(c *call, status int, id string, values url.Values, errs fielderr.Errors, tried *triedView) error {
@@ -89,6 +99,9 @@ func (o *Office) showCameraForm(c *call, status int, id string, values url.Value
 		v.Custody = append(v.Custody, ui.Option{Value: string(k), Text: c.p.K("custody.", k), Hint: c.p.K("custody.hint.", k)})
 	}
 	v.Transports = []ui.Option{{Text: "TCP"}, {Value: "udp", Text: "UDP"}}
+	for _, s := range []string{"off", "on"} {
+		v.Sounds = append(v.Sounds, ui.Option{Value: s, Text: c.p.T("sound." + s), Hint: c.p.T("sound.hint." + s)})
+	}
 	v.Techs = []ui.Option{{Text: "–"}}
 	for _, p := range o.d.People.People() {
 		if !p.Disabled {
@@ -129,6 +142,15 @@ func (o *Office) cameraTyped(f url.Values, was footage.Camera) (footage.Camera, 
 	cam.Main, cam.Sub, cam.Still = text("main"), text("sub"), text("still")
 	cam.Transport, cam.Pin = f.Get("transport"), plainPin(text("pin"))
 	cam.Policy = footage.Policy{Days: num("days", 0), Reason: text("reason")}
+	cam.SoundReason = text("sound_reason")
+	switch f.Get("sound") {
+	case "on":
+		cam.Sound = true
+	case "", "off":
+		cam.Sound = false
+	default:
+		errs.Add("sound", "err.sound")
+	}
 	cam.Priority, cam.Kbps = num("priority", 0), num("kbps", 0)
 	cam.Installer, cam.Technician, cam.Installed, cam.GBCode = text("installer"), f.Get("technician"), text("installed"), text("gb_code")
 	if cam.Technician != "" && cam.Technician != was.Technician {

@@ -66,8 +66,9 @@ func (o *Office) showCamera(c *call, status int, tried *triedView) error {
 			open = append(open, f)
 		}
 	}
-	v.Row = c.cameraState(cam, o.d.Status.Cameras()[cam.ID], open)
-	v.Facts = c.cameraFacts(cam)
+	state := o.d.Status.Cameras()[cam.ID]
+	v.Row = c.cameraState(cam, state, open)
+	v.Facts = c.cameraFacts(cam, state)
 	v.Seen, v.SeenText = c.cameraSeen(cam)
 	past, err := o.d.Health.History(cam.ID, c.now.Wall.AddDate(0, 0, -faultDays))
 	if err != nil {
@@ -89,7 +90,7 @@ func (o *Office) showCamera(c *call, status int, tried *triedView) error {
 	return c.pageStatus(status, "camera", cam.Name, v)
 }
 
-func (c *call) cameraFacts(cam footage.Camera) []cameraFact {
+func (c *call) cameraFacts(cam footage.Camera, state CameraState) []cameraFact {
 	days := c.p.T("camera.days", cam.Policy.Days)
 	if cam.Policy.Reason != "" {
 		days += c.p.T("sep.clause") + cam.Policy.Reason
@@ -108,7 +109,7 @@ func (c *call) cameraFacts(cam footage.Camera) []cameraFact {
 	}
 	var out []cameraFact
 	for _, f := range []cameraFact{
-		{"place", cam.Place, false}, {"group", cam.Group, false}, {"area", c.p.K("area.", cam.Area), false}, {"custody", c.p.K("custody.", cam.Custody), false}, {"days", days, false},
+		{"place", cam.Place, false}, {"group", cam.Group, false}, {"area", c.p.K("area.", cam.Area), false}, {"custody", c.p.K("custody.", cam.Custody), false}, {"days", days, false}, {"sound", c.soundFact(cam, state), false},
 		{"main", cam.Main, true}, {"sub", cam.Sub, true}, {"still", cam.Still, true}, {"transport", transport, false}, {"pin", pin, true}, {"kbps", kbps, false}, {"gb_code", cam.GBCode, true},
 		{"installer", cam.Installer, false}, {"installed", cam.Installed, false}, {"technician", c.o.name(cam.Technician), false}, {"since", c.p.DayTime(cam.Since), false},
 	} {
@@ -118,6 +119,32 @@ func (c *call) cameraFacts(cam footage.Camera) []cameraFact {
 		}
 	}
 	return out
+}
+
+// soundFact says whether we record sound, on what ground, and what the camera sends while we are connected to it.
+func (c *call) soundFact(cam footage.Camera, s CameraState) string {
+	text := c.p.T("sound." + soundCode(cam.Sound))
+	switch {
+	case cam.Custody != footage.CustodyVault:
+		text += c.p.T("sep.clause") + c.p.T("sound.elsewhere")
+	case s.State != "online":
+	case s.Offers == "":
+		text += c.p.T("sep.clause") + c.p.T("sound.none")
+	default:
+		text = c.soundWord(s.Offers, cam.Sound, s.Sound)
+	}
+	if cam.Sound {
+		text += c.p.T("sep.clause") + cam.SoundReason
+	}
+	return text
+}
+
+// soundWord says of sound that a camera sends whether it is recorded; can is false where it cannot be.
+func (c *call) soundWord(codec string, on, can bool) string {
+	if on && !can {
+		return c.p.T("sound.cannot", codec)
+	}
+	return c.p.T("sound.sends", codec, c.p.T("sound."+soundCode(on)))
 }
 
 func cmpOr(a, b string) string {
@@ -239,6 +266,8 @@ func (c *call) fieldWord(cam footage.Camera, field string) string {
 		return c.p.K("area.", cam.Area)
 	case "custody":
 		return c.p.K("custody.", cam.Custody)
+	case "sound":
+		return c.p.T("sound." + soundCode(cam.Sound))
 	case "technician":
 		return c.o.name(cam.Technician)
 	case "since":

@@ -35,7 +35,7 @@ var cameraColumns = []struct {
 }{
 	{"id", true, "c01"}, {"name", true, ""}, {"place", true, ""}, {"group", false, ""}, {"area", true, ""}, {"custody", true, ""},
 	{"main", false, "rtsp://10.20.4.11:554/main"}, {"sub", false, "rtsp://10.20.4.11:554/sub"}, {"transport", false, "TCP / UDP"}, {"still", false, "http://10.20.4.11/snapshot.jpg"}, {"pin", false, ""},
-	{"user", false, ""}, {"password", false, ""}, {"days", false, "30"}, {"reason", false, ""}, {"priority", false, "0–9"}, {"kbps", false, "4000"},
+	{"user", false, ""}, {"password", false, ""}, {"days", false, "30"}, {"reason", false, ""}, {"sound", false, ""}, {"sound_reason", false, ""}, {"priority", false, "0–9"}, {"kbps", false, "4000"},
 	{"installer", false, ""}, {"installed", false, "2026-05-20"}, {"technician", false, ""}, {"gb_code", false, "34020000001320000001"}, {"service", false, ""},
 }
 
@@ -154,7 +154,7 @@ func readCamera(cell map[string]string, known func(string) (footage.Camera, bool
 		*into = n
 	}
 	for field, into := range map[string]*string{"name": &cam.Name, "place": &cam.Place, "group": &cam.Group, "main": &cam.Main, "sub": &cam.Sub, "still": &cam.Still,
-		"reason": &cam.Policy.Reason, "installer": &cam.Installer, "installed": &cam.Installed, "gb_code": &cam.GBCode} {
+		"reason": &cam.Policy.Reason, "sound_reason": &cam.SoundReason, "installer": &cam.Installer, "installed": &cam.Installed, "gb_code": &cam.GBCode} {
 		set(field, into)
 	}
 	cam.Installed = sheetDate(cam.Installed)
@@ -209,6 +209,7 @@ func (r *sheetCamera) choose(cell map[string]string) {
 	}
 	pick("area", "err.area_unknown", "area.", areas, func(s string) { cam.Area = footage.Area(s) })
 	pick("custody", "err.custody_unknown", "custody.", keepers, func(s string) { cam.Custody = footage.Custody(s) })
+	pick("sound", "err.sound", "sound.", []string{"", "on", "off"}, func(s string) { cam.Sound = s == "on" })
 	pick("service", "err.service", "service.", []string{"", "on", "off"}, func(s string) { cam.Retired = s == "off" })
 	if v, ok := cell["transport"]; ok {
 		cam.Transport = strings.ToLower(v)
@@ -265,9 +266,11 @@ func (c *call) columnHint(field, example string) string {
 			codes = append(codes, string(k))
 		}
 		return words("custody.", codes)
+	case "sound":
+		return words("sound.", []string{"on", "off"})
 	case "service":
 		return words("service.", []string{"on", "off"})
-	case "name", "place", "pin", "user", "password", "technician", "reason", "installer", "group":
+	case "name", "place", "pin", "user", "password", "technician", "reason", "sound_reason", "installer", "group":
 		return c.p.T("import.hint." + field)
 	}
 	return example
@@ -314,6 +317,8 @@ func (c *call) sheetRow(cam footage.Camera) (out []string) {
 			s = c.p.K(col.field+".", s)
 		case "transport":
 			s = strings.ToUpper(s)
+		case "sound":
+			s = c.p.T("sound." + s)
 		case "technician":
 			s = ""
 			if p, ok := c.o.d.People.Person(cam.Technician); ok {

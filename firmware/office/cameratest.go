@@ -194,7 +194,7 @@ func (c *call) fillTried(v *triedView, got health.Tried, picture []byte, cam foo
 		t    *health.TriedStream
 	}{{"main", got.Main}, {"sub", got.Sub}} {
 		if s.t != nil {
-			v.Streams = append(v.Streams, c.triedStream(s.name, s.t))
+			v.Streams = append(v.Streams, c.triedStream(s.name, s.t, cam.Sound))
 		}
 	}
 	if got.Still == nil {
@@ -218,7 +218,7 @@ func (c *call) fillTried(v *triedView, got health.Tried, picture []byte, cam foo
 	v.Still = x
 }
 
-func (c *call) triedStream(name string, t *health.TriedStream) triedStream {
+func (c *call) triedStream(name string, t *health.TriedStream, sound bool) triedStream {
 	s := triedStream{Name: c.p.T("try." + name), OK: t.Err == nil}
 	if t.Err != nil {
 		s.Trouble = c.tryWord(string(t.Cause))
@@ -239,7 +239,11 @@ func (c *call) triedStream(name string, t *health.TriedStream) triedStream {
 	}
 	fact("gop", gop)
 	fact("rate", c.p.T("nvr.kbps", t.Kbps))
-	fact("audio", cmpOr(t.Audio, c.p.T("try.audio.none")))
+	heard := c.p.T("sound.none")
+	if t.Audio != "" {
+		heard = c.soundWord(t.Audio, sound, t.Keepable)
+	}
+	fact("audio", heard)
 	if t.Pin != "" {
 		s.Facts = append(s.Facts, cameraFact{Name: c.p.T("camera.f.pin"), Text: t.Pin, Mono: true})
 	}

@@ -264,4 +264,6 @@ type CameraState struct {
 	// Listed is up to when it is known what lies on the NVR that keeps the camera's footage: what came later has
 	// not been asked for and is not missing. Zero: we record it ourselves, or nothing is known yet.
 	Listed time.Time
+	Offers string // the sound that it offers; empty: none, or not known
+	Sound  bool   // …and it is recorded
 }

@@ -178,6 +178,11 @@ func TestThePlayerToDepth(t *testing.T) {
 		h.must(writeShot("player", png))
 	}
 
+	t.Run("no sound, no button for it", func(t *testing.T) { // F3: nothing promises what was not recorded
+		if shown := look[string](s, `getComputedStyle(document.querySelector('[data-act="sound"]')).display`); shown != "none" {
+			t.Errorf("display: %s", shown)
+		}
+	})
 	t.Run("frames", func(t *testing.T) {
 		step := func(key string) float64 {
 			before := look[float64](s, "window.shown")

@@ -15,6 +15,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"campuskeep/firmware/fmp4"
+	"campuskeep/firmware/recorder"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/shared/footage"
 )
@@ -26,7 +28,8 @@ const told = window.told = {parts: 0}
 const v = document.getElementById("v")
 v.onerror = () => { told.error = v.error.message }
 async function run(base, type, start) {
-  const lines = (await (await fetch(base + "/index.m3u8")).text()).split("\n").filter(l => l && !l.startsWith("#"))
+  const lines = (await (await fetch(base + "/index.m3u8")).text()).split("\n").
+    map(l => l.replace(/^#EXT-X-MAP:URI="(.*)"$/, "$1")).filter(l => l && !l.startsWith("#"))
   const ms = new MediaSource()
   v.src = URL.createObjectURL(ms)
   await new Promise(r => ms.onsourceopen = r)
@@ -35,7 +38,6 @@ async function run(base, type, start) {
     const b = await (await fetch(base + "/" + u)).arrayBuffer()
     await new Promise((r, e) => { sb.onupdateend = r; sb.onerror = () => e("append " + u); sb.appendBuffer(b) })
   }
-  await put("init/0.mp4")
   for (const l of lines) { await put(l); told.parts++ }
   told.ranges = sb.buffered.length
   told.from = sb.buffered.start(0)
@@ -52,15 +54,7 @@ run(...JSON.parse(decodeURIComponent(location.hash.slice(1)))).catch(e => { told
 // Covers F12: a real browser plays pictures and sound to the end, begins with the picture at the beginning of the
 // span, and never stops for the sound.
 func TestABrowserPlaysPicturesAndSound(t *testing.T) {
-	there := false
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if _, err := exec.LookPath(name); err == nil {
-			there = true
-		}
-	}
-	if !there || testing.Short() {
-		t.Skip("no Chromium here; scripts/test installs it")
-	}
+	needChromium(t)
 	for sound, codec := range map[string]string{"aac": ",mp4a.40.2", "opus": ",opus", "alaw": ",flac", "ulaw": ",flac"} {
 		t.Run(sound, func(t *testing.T) {
 			r := record(t, func(o *camera.Options) { o.Sound, o.Coding.GOP = sound, 50 })
@@ -93,6 +87,78 @@ func TestABrowserPlaysPicturesAndSound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Covers F3: a viewing in which sound was switched on and off again is one for the browser, from whichever side it
+// begins: it takes no stream that has sound for a while.
+func TestABrowserPlaysOnWhereSoundWasSwitched(t *testing.T) {
+	needChromium(t)
+	r := record(t, func(o *camera.Options) { o.Sound = "alaw" })
+	r.await(3)
+	for _, on := range []bool{false, true} {
+		r.hear(on)
+		r.switched(on)
+		r.await(3)
+	}
+	all := r.review()
+	init, err := all.Init(t.Context(), "v1", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tracks, err := fmp4.Tracks(init); err != nil || len(tracks) != 2 || tracks[1].Entry != "fLaC" {
+		t.Fatalf("%v, %+v", err, tracks)
+	}
+	file(t, all)
+	d, _ := all.Close("v1")
+	if len(d.Spans) != 3 {
+		t.Fatalf("%v", d.Spans)
+	}
+	avcc := init[bytes.Index(init, []byte("avcC"))+4:]
+	kind := fmt.Sprintf(`video/mp4; codecs="avc1.%s,flac"`, hex.EncodeToString(avcc[1:4]))
+	for name, n := range map[string]int{"with": 0, "without": 1} {
+		span := footage.Span{From: d.Spans[n].From, To: d.Spans[2].To}
+		last := d.Spans[2].From.Sub(span.From).Seconds() + 0.2
+		told := watch(t, serve(t, r.view(span))+"/v1", kind, last)
+		if told.Error != "" || told.Ranges != 3-n || told.End < span.Duration().Seconds()-0.4 || told.Heard == 0 {
+			t.Errorf("from the part %s sound on: %+v of %v", name, told, span.Duration())
+		}
+	}
+	p := r.view(footage.Span{From: d.Spans[0].From, To: d.Spans[2].To})
+	if err := p.Silence("v1"); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, file(t, p), 1)
+}
+
+// switched waits until sound is recorded, or is not.
+func (r *recording) switched(on bool) {
+	r.t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, s := range r.rec.Status() {
+			if s.State == recorder.Recording && (s.Sound != "") == on {
+				return
+			}
+		}
+		select {
+		case <-deadline.C:
+			r.t.Fatalf("waited too long: %+v", r.rec.Status())
+		case <-tick.C:
+		}
+	}
+}
+
+func needChromium(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if _, err := exec.LookPath(name); err == nil && !testing.Short() {
+			return
+		}
+	}
+	t.Skip("no Chromium here; scripts/test installs it")
 }
 
 type told struct {

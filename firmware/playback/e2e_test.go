@@ -72,9 +72,7 @@ func record(t *testing.T, change ...func(*camera.Options)) *recording {
 		},
 		Pace: func(int, recorder.Cause) time.Duration { return 100 * time.Millisecond },
 	})
-	r.rec.SetCameras([]recorder.Camera{{
-		Camera: footage.Camera{ID: "c01", Custody: footage.CustodyVault, Main: cam.URL()}, User: "admin", Password: "secret",
-	}})
+	r.hear(o.Sound != "")
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -88,6 +86,13 @@ func record(t *testing.T, change ...func(*camera.Options)) *recording {
 	})
 	t.Cleanup(r.stop)
 	return r
+}
+
+// hear says whether the sound of the camera is recorded from now on.
+func (r *recording) hear(on bool) {
+	r.rec.SetCameras([]recorder.Camera{{
+		Camera: footage.Camera{ID: "c01", Custody: footage.CustodyVault, Main: r.cam.URL(), Sound: on}, User: "admin", Password: "secret",
+	}})
 }
 
 // await waits until n more fragments are recorded.

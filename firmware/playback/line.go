@@ -24,7 +24,8 @@ type line struct {
 	sound   *fmp4.Track // what a browser hears; nil: nothing
 	audio   fmp4.Audio
 	silence []byte
-	frame   int64 // ticks of silence
+	frame   int64  // ticks of silence
+	lent    []byte // the section that sound was taken from, of another line: here it is all silence
 
 	lead   time.Duration // the time that the pictures before the span are given; 0 when there are none
 	start  uint64        // tick of the first of them
@@ -64,7 +65,32 @@ func (l *line) section(init []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if l.lent != nil && l.sound != nil {
+		return fmp4.With(init, l.lent, l.sound.ID)
+	}
 	return init, nil
+}
+
+// lend gives the lines without sound the sound of one that has some, as silence: a browser that has begun with sound
+// takes nothing else, and one that has begun without takes none.
+func (p *Player) lend(ctx context.Context, lines []*line) error {
+	n := slices.IndexFunc(lines, func(l *line) bool { return l.sound != nil })
+	if n < 0 || !slices.ContainsFunc(lines, func(l *line) bool { return l.sound == nil }) {
+		return nil
+	}
+	from := lines[n]
+	section, err := p.section(ctx, from)
+	if gone(err) {
+		return nil // its own parts will say so
+	} else if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		if l.sound == nil && l.main.ID != from.sound.ID {
+			l.sound, l.audio, l.silence, l.frame, l.lent = from.sound, from.audio, from.silence, from.frame, section
+		}
+	}
+	return nil
 }
 
 // begin starts a line with the first part of a segment.

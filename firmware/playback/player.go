@@ -197,8 +197,11 @@ func (p *Player) Init(ctx context.Context, id string, n int) ([]byte, error) {
 	if n < 0 || n >= len(pl.lines) {
 		return nil, ErrNoPart
 	}
-	l := pl.lines[n]
-	var init []byte
+	return p.section(ctx, pl.lines[n])
+}
+
+// section is the initialisation section of a line as a browser gets it.
+func (p *Player) section(ctx context.Context, l *line) (init []byte, err error) {
 	err = p.reading(ctx, l.init, func(r footage.SegmentReader) error {
 		if init, err = l.section(r.Init()); err != nil {
 			return fmt.Errorf("playback: initialisation section of segment %s: %w", l.init.File, err)
@@ -292,6 +295,8 @@ func (p *Player) planOf(ctx context.Context, v *viewing) (*plan, error) {
 			for _, l := range pl.lines {
 				l.sound = nil
 			}
+		} else if err := p.lend(ctx, pl.lines); err != nil {
+			return nil, err
 		}
 		v.plan = pl
 	}

@@ -28,7 +28,7 @@ type remix struct {
 
 // whole says whether fragments can go out as they are but for their times.
 func (m *remix) whole(cuts []cut) bool {
-	if len(m.line.tracks) > 1 {
+	if len(m.line.tracks) > 1 || m.line.sound != nil {
 		return false
 	}
 	for _, c := range cuts {

@@ -21,7 +21,7 @@ type utterance struct {
 
 // add takes the sound of a fragment.
 func (v *voice) add(l *line, runs []fmp4.Run) {
-	if l.sound == nil {
+	if l.sound == nil || l.lent != nil {
 		return
 	}
 	for _, r := range runs {

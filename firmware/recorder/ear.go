@@ -20,6 +20,15 @@ type ear struct {
 // errSound is a session that broke because the camera was asked for its sound.
 type errSound struct{ error }
 
+// listen says what sound to ask the camera for. Sound that nobody decided to record is not asked for, so that not a
+// byte of it crosses the network; nor is sound that the camera has refused.
+func (f *feed) listen(cam Camera, desc *description.Session) *ear {
+	if !cam.Sound || f.deaf {
+		return nil
+	}
+	return chooseSound(desc)
+}
+
 // chooseSound finds the first sound that can be kept; nil when there is none. Sound that we would have to play to the
 // camera is not its sound.
 func chooseSound(desc *description.Session) *ear {

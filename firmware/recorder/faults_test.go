@@ -45,7 +45,7 @@ func TestWhatCamerasDo(t *testing.T) {
 			bad, good := startCamera(t, "c01", c.change), startCamera(t, "c02", nil)
 			r := newRig(t, recorder.Options{})
 			r.garbage = c.garbage
-			x := row("c01", bad)
+			x := heard("c01", bad)
 			x.UDP = c.udp
 			r.rec.SetCameras([]recorder.Camera{x, row("c02", good)})
 			r.awaitFragments("c01", 3)
@@ -216,7 +216,7 @@ func TestAnotherProgramsPackets(t *testing.T) {
 			}, encode...)
 			r := newRig(t, recorder.Options{StallAfter: 3 * time.Second})
 			c := recorder.Camera{Camera: row("c01", startCamera(t, "c01", nil)).Camera}
-			c.Main = relay.URL()
+			c.Main, c.Sound = relay.URL(), true
 			r.rec.SetCameras([]recorder.Camera{c})
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()

@@ -34,6 +34,7 @@ type feed struct {
 	cause   Cause
 	mux     *muxer // nil between sessions
 	thin    bool   // the session at work, or the last one, pulls the sub-stream
+	offers  string // the sound that the camera offered then
 	keep    keeper
 	gap     outage
 	frame   time.Duration // arrival of the last access unit
@@ -235,7 +236,7 @@ func (f *feed) status() Status {
 	defer f.mu.Unlock()
 	s := Status{
 		Camera: f.id, State: f.state, Since: f.since, Cause: f.cause, Fragments: f.keep.fragments, Bytes: f.keep.bytes,
-		Lost: f.lost, Steps: f.steps, Thin: f.thin,
+		Lost: f.lost, Steps: f.steps, Thin: f.thin, Offers: f.offers,
 	}
 	if f.keep.stream != nil {
 		s.Codec = f.keep.stream.video.Codec

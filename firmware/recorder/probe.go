@@ -31,7 +31,8 @@ type Probed struct {
 	GOPFrames     int
 	Watched       time.Duration // from the first picture to the last
 	Kbps          int
-	Audio         string // codec of the sound it offers; empty: none
+	Audio         string // the sound it offers; empty: none
+	Keepable      bool   // …and some of it can be recorded
 	Pin           string // SHA-256 of the certificate that it showed, also when it was refused; rtsps only
 	Cause         Cause  // why it failed
 }
@@ -106,7 +107,7 @@ func (p *probe) run(ctx context.Context, cam Camera) error {
 	if err != nil {
 		return &fault{CauseStream, err}
 	}
-	p.video, p.got.Codec, p.got.Audio = video, video.Codec, soundOf(desc)
+	p.video, p.got.Codec, p.got.Audio, p.got.Keepable = video, video.Codec, soundOf(desc), chooseSound(desc) != nil
 	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
 		return p.refused(fmt.Errorf("setup: %w", err))
 	}

@@ -30,7 +30,7 @@ func TestProbe(t *testing.T) {
 		return c
 	}
 	plain := start(camera.Options{Name: "c01", Listen: "127.0.0.1:0", User: "viewer", Password: "secret", Coding: scene.Coding{W: 320, H: 192, GOP: 10}, FPS: 10})
-	smart := start(camera.Options{Name: "c02", Listen: "127.0.0.1:0", Coding: scene.Coding{W: 160, H: 96, GOP: 2000, Codec: "h265"}, FPS: 5})
+	smart := start(camera.Options{Name: "c02", Listen: "127.0.0.1:0", Coding: scene.Coding{W: 160, H: 96, GOP: 2000, Codec: "h265"}, FPS: 5, Sound: "opus"})
 	safe := start(camera.Options{Name: "c03", Listen: "127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, Coding: scene.Coding{W: 160, H: 96, GOP: 10}, FPS: 10})
 	at := func(c *camera.Camera) recorder.Camera {
 		return recorder.Camera{Camera: footage.Camera{ID: "c01", Main: c.URL()}}
@@ -40,14 +40,14 @@ func TestProbe(t *testing.T) {
 		cam := at(plain)
 		cam.User, cam.Password = "viewer", "secret"
 		got, err := recorder.Probe(t.Context(), cam)
-		if err != nil || got.Codec != "h264" || got.Width != 320 || got.Height != 192 || got.FPS < 8 || got.FPS > 12 || got.GOPFrames != 10 || got.GOP < 800*time.Millisecond || got.GOP > 1300*time.Millisecond || got.Kbps < 5 || got.Audio != "" {
+		if err != nil || got.Codec != "h264" || got.Width != 320 || got.Height != 192 || got.FPS < 8 || got.FPS > 12 || got.GOPFrames != 10 || got.GOP < 800*time.Millisecond || got.GOP > 1300*time.Millisecond || got.Kbps < 5 || got.Audio != "" || got.Keepable {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
 	t.Run("long group", func(t *testing.T) {
 		t.Parallel()
 		got, err := recorder.Probe(t.Context(), at(smart))
-		if err != nil || got.Codec != "h265" || got.Width != 160 || got.GOP != 0 || got.FPS < 4 || got.FPS > 6 || got.Watched < 8*time.Second {
+		if err != nil || got.Codec != "h265" || got.Width != 160 || got.GOP != 0 || got.FPS < 4 || got.FPS > 6 || got.Watched < 8*time.Second || got.Audio != "Opus" || !got.Keepable || smart.SoundAsked() != 0 {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})

@@ -84,7 +84,8 @@ type Status struct {
 	Since     clock.Reading // of this state
 	Cause     Cause         // why it is not recording
 	Codec     string
-	Sound     string // codec of the sound that is offered beside the pictures, and can be kept
+	Offers    string // the sound that the camera offers beside its pictures, by its usual name; empty: none, or not known yet
+	Sound     string // codec of the sound that is recorded; empty: none
 	Fragments uint64 // recorded since the start
 	Bytes     uint64
 	LastFrame clock.Reading
@@ -228,11 +229,11 @@ func (r *Recorder) adjust(ctx context.Context, wg *sync.WaitGroup) {
 type connection struct {
 	source, user, password, pin string
 	stopped                     Cause
-	udp                         bool
+	udp, sound                  bool
 }
 
 func (c Camera) connection() connection {
-	return connection{c.source(), c.User, c.Password, c.Pin, c.Stopped, c.UDP}
+	return connection{c.source(), c.User, c.Password, c.Pin, c.Stopped, c.UDP, c.Sound}
 }
 
 // Status tells how every camera stands.

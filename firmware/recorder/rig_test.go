@@ -145,6 +145,13 @@ func row(id string, c *camera.Camera) recorder.Camera {
 	}
 }
 
+// heard is a camera whose sound is to be recorded.
+func heard(id string, c *camera.Camera) recorder.Camera {
+	r := row(id, c)
+	r.Sound, r.SoundReason = true, "校门值守须知"
+	return r
+}
+
 // await looks again and again until the condition holds. The recorder offers no event for what tests wait for.
 func (r *rig) await(what string, ok func() bool) {
 	r.t.Helper()

@@ -57,17 +57,14 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
 		return diagnose(fmt.Errorf("setup: %w", err))
 	}
-	ear := chooseSound(desc)
-	if f.deaf {
-		ear = nil
-	}
+	ear := f.listen(cam, desc)
 	if ear != nil {
 		if _, err := client.Setup(desc.BaseURL, ear.media, 0, 0); err != nil {
 			f.deaf = true
 			return errSound{fmt.Errorf("setup of the sound: %w", err)}
 		}
 	}
-	f.start(cam, video, ear)
+	f.start(cam, video, soundOf(desc), ear)
 	packets := &packetSource{f: f, client: client, media: media, decode: decode}
 	client.OnPacketRTP(media, forma, packets.take)
 	if ear != nil {
@@ -113,10 +110,10 @@ func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
 }
 
 // start prepares for the first packet of a session.
-func (f *feed) start(cam Camera, v fmp4.Video, e *ear) {
+func (f *feed) start(cam Camera, v fmp4.Video, offers string, e *ear) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.thin = cam.thinned()
+	f.thin, f.offers = cam.thinned(), offers
 	f.mux = &muxer{now: v, time: videoLine(f.keep.to), emit: f.keep.fragment, frozen: func(from, to time.Duration) {
 		f.gap.lost(from, CauseStalled)
 		f.gap.back(to)

@@ -80,6 +80,13 @@ func Validate(c Camera) error {
 		e.Add("reason", "err.days_reason", MinDays)
 	}
 	text(&e, "reason", c.Policy.Reason, 0, 200)
+	switch {
+	case c.Sound && c.Custody != CustodyVault: // what others record comes to us without its sound
+		e.Add("sound", "err.sound_custody")
+	case c.Sound && strings.TrimSpace(c.SoundReason) == "":
+		e.Add("sound_reason", "err.sound_reason")
+	}
+	text(&e, "sound_reason", c.SoundReason, 0, 200)
 	if c.Kbps < 0 || c.Kbps > 100_000 {
 		e.Add("kbps", "err.range", 0, 100_000)
 	}

@@ -19,7 +19,7 @@ const (
 	CauseOverload  Cause = "overload"    // the disk did not keep up
 	CauseDisk      Cause = "disk"        // a write or sync failed; the segment was abandoned
 	CauseStart     Cause = "start"       // recording began, the first picture took long
-	CauseSwitched  Cause = "switched"    // another stream, address or password was set for the camera
+	CauseSwitched  Cause = "switched"    // another stream, address or password was set for the camera, or its sound switched on or off
 
 	CauseRestart  Cause = "restart"    // the program was down, the machine was up
 	CausePowerOff Cause = "power"      // the machine was off

@@ -53,28 +53,31 @@ type Policy struct {
 // Keep is the retention as a duration: N × 24 h.
 func (p Policy) Keep() time.Duration { return time.Duration(p.Days) * 24 * time.Hour }
 
-// Camera is one row of the register of cameras (F1). Credentials are not part of it: they are sealed.
+// Camera is one row of the register of cameras (F1). Credentials are not part of it: they are sealed. Sound of people
+// is more sensitive than pictures of them: none is kept unless somebody has decided so, and said why.
 type Camera struct {
-	ID         string    `json:"id"` // c01 …; [a-z0-9-]{1,32}, part of file paths
-	Name       string    `json:"name"`
-	Place      string    `json:"place"` // the words an applicant knows the place by
-	Group      string    `json:"group,omitempty"`
-	Area       Area      `json:"area"`
-	Custody    Custody   `json:"custody"`
-	Main       string    `json:"main"` // rtsp:// or rtsps:// address without credentials
-	Sub        string    `json:"sub,omitempty"`
-	Transport  string    `json:"transport,omitempty"` // of the pictures: tcp (also when empty) or udp
-	Pin        string    `json:"pin,omitempty"`       // SHA-256 of the certificate in hex, for rtsps and https
-	Still      string    `json:"still,omitempty"`     // http:// or https:// address of the camera's own JPEG, without credentials
-	Kbps       int       `json:"kbps,omitempty"`      // what the main stream is set to; 0: not known
-	Policy     Policy    `json:"policy"`
-	Priority   int       `json:"priority,omitempty"` // 1 is the last to be thinned
-	Installer  string    `json:"installer,omitempty"`
-	Technician string    `json:"technician,omitempty"` // person id
-	Installed  string    `json:"installed,omitempty"`  // date, 2006-01-02
-	GBCode     string    `json:"gb_code,omitempty"`    // 20 digits, GB/T 28181
-	Retired    bool      `json:"retired,omitempty"`
-	Since      time.Time `json:"since,omitzero"` // registered
+	ID          string    `json:"id"` // c01 …; [a-z0-9-]{1,32}, part of file paths
+	Name        string    `json:"name"`
+	Place       string    `json:"place"` // the words an applicant knows the place by
+	Group       string    `json:"group,omitempty"`
+	Area        Area      `json:"area"`
+	Custody     Custody   `json:"custody"`
+	Main        string    `json:"main"` // rtsp:// or rtsps:// address without credentials
+	Sub         string    `json:"sub,omitempty"`
+	Transport   string    `json:"transport,omitempty"` // of the pictures: tcp (also when empty) or udp
+	Pin         string    `json:"pin,omitempty"`       // SHA-256 of the certificate in hex, for rtsps and https
+	Still       string    `json:"still,omitempty"`     // http:// or https:// address of the camera's own JPEG, without credentials
+	Kbps        int       `json:"kbps,omitempty"`      // what the main stream is set to; 0: not known
+	Policy      Policy    `json:"policy"`
+	Sound       bool      `json:"sound,omitempty"`        // what the camera sends to be heard is kept too
+	SoundReason string    `json:"sound_reason,omitempty"` // on what ground
+	Priority    int       `json:"priority,omitempty"`     // 1 is the last to be thinned
+	Installer   string    `json:"installer,omitempty"`
+	Technician  string    `json:"technician,omitempty"` // person id
+	Installed   string    `json:"installed,omitempty"`  // date, 2006-01-02
+	GBCode      string    `json:"gb_code,omitempty"`    // 20 digits, GB/T 28181
+	Retired     bool      `json:"retired,omitempty"`
+	Since       time.Time `json:"since,omitzero"` // registered
 }
 
 // Span is the half-open time [From, To).

@@ -242,6 +242,7 @@ func (f *front) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response,
 	if f.ear != nil && strings.HasSuffix(ctx.Request.URL.String(), "trackID=1") {
 		f.c.mu.Lock()
 		mute := f.c.mouth.refused
+		f.c.mouth.asked++
 		f.c.mu.Unlock()
 		if mute {
 			return &base.Response{StatusCode: base.StatusNotFound}, nil, errors.New("no sound for you")

@@ -17,6 +17,7 @@ type mouth struct {
 	next    int // piece
 	silent  bool
 	refused bool
+	asked   int // how often somebody set it up
 	garbage int
 	step    int64 // ticks by which its clock is wrong
 	skew    int64 // ticks of a thousand by which its clock runs fast
@@ -35,6 +36,13 @@ func (c *Camera) RefuseSound() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mouth.refused = true
+}
+
+// SoundAsked is how often somebody asked for the sound.
+func (c *Camera) SoundAsked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mouth.asked
 }
 
 // GarbageSound sends nonsense instead of the next packets of sound.
