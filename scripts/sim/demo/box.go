@@ -99,8 +99,12 @@ func (d *demo) startDevices(ctx context.Context) error {
 		return err
 	}
 	for i, port := range cameraPorts {
+		sound := ""
+		if i == 0 { // the one whose sound is recorded
+			sound = "aac"
+		}
 		c, err := camera.Start(ctx, camera.Options{Name: cameraName(i), Listen: fmt.Sprintf("127.0.0.1:%d", port), UDP: true,
-			User: cameraUser, Password: cameraPassword, FPS: 8, Coding: scene.Coding{W: 640, H: 360, GOP: 16}})
+			User: cameraUser, Password: cameraPassword, FPS: 8, Coding: scene.Coding{W: 640, H: 360, GOP: 16}, Sound: sound})
 		if err != nil {
 			return fmt.Errorf("camera %d: %w", i+1, err)
 		}

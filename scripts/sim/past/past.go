@@ -134,21 +134,29 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 		return out, errors.Join(err, f.register(ctx))
 	}
 	day := now.Add(-24 * time.Hour).Truncate(time.Minute)
-	// Most of the month is bound into the log while the clock stands a day before the present: nothing is due
-	// then. The last day is left for the daemon to bind, and the oldest day for it to delete.
-	if err := f.record(ctx, footage.Span{From: from, To: day}, 0, progress); err != nil {
+	// Most of the month is bound into the log while the clock stands a day before the present: nothing is due then. From
+	// the first deadline on the box deletes as it would have done.
+	gaps, err := f.record(ctx, footage.Span{From: from, To: day}, 0, progress)
+	if err != nil {
 		return out, err
 	}
-	if err := f.moveTo(ctx, day); err != nil {
+	if err := f.note(ctx, gaps, day); err != nil {
 		return out, err
 	}
-	if _, err := f.a.Keeping.Sweep(ctx); err != nil {
-		return out, fmt.Errorf("bind the month's footage: %w", err)
-	}
-	if err := f.record(ctx, footage.Span{From: day, To: now.Truncate(time.Minute)}, o.Days-1, progress); err != nil {
+	if err := f.sweep(ctx, day); err != nil {
 		return out, err
 	}
-	if err := f.moveTo(ctx, now.Add(-20*time.Minute)); err != nil {
+	if gaps, err = f.record(ctx, footage.Span{From: day, To: now.Truncate(time.Minute)}, o.Days-1, progress); err != nil {
+		return out, err
+	}
+	end := now.Add(-20 * time.Minute)
+	for at := from.Add(footage.Policy{Days: footage.MinDays}.Keep()); at.Before(end); at = at.Add(footage.OnTime / 2) {
+		progress("deletions of the last day, " + at.In(zone).Format("15:04"))
+		if err := f.sweep(ctx, at); err != nil {
+			return out, err
+		}
+	}
+	if err := f.note(ctx, gaps, end); err != nil { // a gap is noted when it is over, and the applications are still to come
 		return out, err
 	}
 	progress("applications")
@@ -180,8 +188,19 @@ func (f *filler) moveTo(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// record writes a span of footage for all cameras, and the log's entries of what was left out.
-func (f *filler) record(ctx context.Context, span footage.Span, doneDays int, progress func(string)) error {
+// sweep keeps the footage at an instant.
+func (f *filler) sweep(ctx context.Context, at time.Time) error {
+	if err := f.moveTo(ctx, at); err != nil {
+		return err
+	}
+	if _, err := f.a.Keeping.Sweep(ctx); err != nil {
+		return fmt.Errorf("keep the month's footage: %w", err)
+	}
+	return nil
+}
+
+// record writes a span of footage for all cameras, and says what was left out.
+func (f *filler) record(ctx context.Context, span footage.Span, doneDays int, progress func(string)) ([]history.Gap, error) {
 	anchor := clock.Anchor{Boot: f.clock.BootID(), Mono: 0, UTC: f.clock.begin}
 	total := f.Days * 24 * 60 * len(f.Cameras)
 	before := doneDays * 24 * 60 * len(f.Cameras)
@@ -190,7 +209,15 @@ func (f *filler) record(ctx context.Context, span footage.Span, doneDays int, pr
 		progress(fmt.Sprintf("footage: %d of %d segments", before+done, total))
 	})
 	if err != nil {
-		return fmt.Errorf("write the month's footage: %w", err)
+		return nil, fmt.Errorf("write the month's footage: %w", err)
+	}
+	return gaps, nil
+}
+
+// note enters gaps at an instant.
+func (f *filler) note(ctx context.Context, gaps []history.Gap, at time.Time) error {
+	if err := f.moveTo(ctx, at); err != nil {
+		return err
 	}
 	var c store.Change
 	for _, g := range gaps {
@@ -199,13 +226,6 @@ func (f *filler) record(ctx context.Context, span footage.Span, doneDays int, pr
 	}
 	if len(c.Entries) == 0 {
 		return nil
-	}
-	over := span.To // a gap is noted when it is over, and the applications are still to come
-	if before := f.Now.Add(-20 * time.Minute); over.After(before) {
-		over = before
-	}
-	if err := f.moveTo(ctx, over); err != nil {
-		return err
 	}
 	if _, err := f.a.Store.Commit(ctx, c); err != nil {
 		return fmt.Errorf("enter the gaps: %w", err)

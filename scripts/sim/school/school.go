@@ -179,10 +179,11 @@ func (o Options) place(ctx context.Context) error {
 	views := []struct {
 		name, place, group string
 		area               footage.Area
+		sound              string // on what ground its sound is recorded
 	}{
-		{"校门东侧", "校门", "校门与周界", footage.AreaGate},
-		{"操场北看台", "操场", "室外场地", footage.AreaPlayground},
-		{"自行车棚", "自行车棚", "室外场地", footage.AreaPublic},
+		{"校门东侧", "校门", "校门与周界", footage.AreaGate, "校门处置纠纷时还原对话，门口已张贴录音告示"},
+		{"操场北看台", "操场", "室外场地", footage.AreaPlayground, ""},
+		{"自行车棚", "自行车棚", "室外场地", footage.AreaPublic, ""},
 	}
 	if len(o.Cameras) != len(views) {
 		return fmt.Errorf("%d camera addresses, want %d", len(o.Cameras), len(views))
@@ -190,6 +191,7 @@ func (o Options) place(ctx context.Context) error {
 	for i, v := range views {
 		c := footage.Camera{ID: fmt.Sprintf("c%02d", i+1), Name: v.name, Place: v.place, Group: v.group, Area: v.area,
 			Custody: footage.CustodyVault, Main: o.Cameras[i], Policy: footage.Policy{Days: footage.MinDays}, Priority: i + 1,
+			Sound: v.sound != "", SoundReason: v.sound,
 			Installer: "示例安防工程公司", Technician: "p006", Installed: "2024-08-20"}
 		if i < len(o.Stills) {
 			c.Still = o.Stills[i]
