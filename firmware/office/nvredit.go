@@ -40,6 +40,7 @@ type nvrKept struct{ Camera, Span, Until string }
 
 // What is stated about the machine behind an address.
 const (
+	swapNone  = "none"  // it is the same
 	swapGone  = "gone"  // another one, and the footage went with the old one
 	swapDisks = "disks" // another one with the old disks
 )
@@ -69,7 +70,7 @@ func (o *Office) nvrOf(c *call) (NVR, error) {
 
 func nvrValues(n NVR) url.Values {
 	return url.Values{"rev": {strconv.FormatUint(n.Rev, 10)}, "name": {n.Name}, "place": {n.Place}, "installer": {n.Installer}, "technician": {n.Technician},
-		"installed": {n.Installed}, "address": {n.Address}, "rtsp": {n.RTSP}, "pin": {n.Pin}}
+		"installed": {n.Installed}, "address": {n.Address}, "rtsp": {n.RTSP}, "pin": {n.Pin}, "swap": {swapNone}}
 }
 
 func (o *Office) showNVRForm(c *call, status int, n NVR, values url.Values, errs fielderr.Errors, why error) error {
@@ -78,8 +79,8 @@ func (o *Office) showNVRForm(c *call, status int, n NVR, values url.Values, errs
 		v.Refusal = c.nvrRefusal(r)
 	}
 	v.Techs = o.technicians(n.Technician)
-	for _, s := range []string{"", swapGone, swapDisks} {
-		k := "nvr_edit.swap." + cmpOr(s, "none")
+	for _, s := range []string{swapNone, swapGone, swapDisks} {
+		k := "nvr_edit.swap." + s
 		v.Swap = append(v.Swap, ui.Option{Value: s, Text: c.p.T(k), Hint: c.p.T(k + ".hint")})
 	}
 	for _, x := range n.Depend {

@@ -161,7 +161,7 @@ func TestAnNVRLeavesAndComesBack(t *testing.T) {
 	h := newHouse(t)
 	liang := h.as("liang")
 	body := liang.get("/nvrs/n01/retire").body
-	for _, want := range []string{"同时停用的 3 路摄像机", "北侧围墙", "本机经它录制", "等到 6月19日", "确认停用（连同 3 路摄像机）", "排队中的 2 项调取就此结束"} {
+	for _, want := range []string{"同时停用的 3 路摄像机", "北侧围墙", "本机经它录制", "等到 6月19日 再停用", "确认停用（连同 3 路摄像机）", "排队中的 2 项调取就此结束"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not ask with %q", want)
 		}

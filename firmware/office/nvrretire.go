@@ -92,9 +92,9 @@ func (o *Office) serveNVR(retired bool) handler {
 		if err != nil {
 			return errNotFound
 		}
-		serve, key := o.d.NVRs.Restore, "done.nvr.back"
+		serve := o.d.NVRs.Restore
 		if retired {
-			serve, key = o.d.NVRs.Retire, "done.nvr.retired"
+			serve = o.d.NVRs.Retire
 		}
 		err = serve(c.r.Context(), c.who(), n.ID, rev, strings.TrimSpace(f.Get("reason")), f["camera"])
 		if status, errs := nvrStatus(err); status != 0 {
@@ -106,6 +106,9 @@ func (o *Office) serveNVR(retired bool) handler {
 		if err != nil {
 			return err
 		}
-		return c.done("/nvrs/"+n.ID, key)
+		if !retired {
+			return o.beginAt(nvrCheck)(c)
+		}
+		return c.done("/nvrs/"+n.ID, "done.nvr.retired")
 	}
 }
