@@ -343,7 +343,7 @@ func (r *Room) moved(ch *store.Change, old, d Device, at time.Time) error {
 			rep = Report{Camera: camera, NVR: rep.NVR, Lost: rep.Lost, Again: rep.Again}
 			ch.Puts = append(ch.Puts, reports.Put(camera, rep))
 		default:
-			ch.Puts = append(ch.Puts, reports.Put(camera, rep.afresh(footage.Span{})))
+			ch.Puts = append(ch.Puts, reports.Put(camera, rep.afresh()))
 		}
 	}
 	return nil

@@ -483,3 +483,39 @@ func TestARegistrationThatFailsLeavesNothing(t *testing.T) {
 		t.Errorf("after a restart: %v", r.Devices())
 	}
 }
+
+// A camera that was put on another NVR has its footage on both: it is attested together, and each part is fetched from
+// where it lies. Covers F1, F3.
+func TestACameraMovesToAnotherNVR(t *testing.T) {
+	r := newRig(t, nil)
+	r.register()
+	r.check()
+	moved := noon.Add(-3 * day)
+	r.nvr.Record(1, sim.Hours(noon.Add(-30*day), moved)...)
+	other := r.second(func(o *sim.Options) { o.Model, o.Channels[0].Pieces = "DS-7616NI", sim.Hours(noon.Add(-9*day), noon) })
+	r.must(r.Put(t.Context(), account.System, nvr.Device{ID: "n02", Name: "other", Driver: "hikvision", Address: other.Address(), RTSP: other.RTSPAddress()}, &site.Login{User: "keeper", Password: "right horse"}))
+	r.must(r.Rewire(t.Context(), technician, "n01", r.Revision("n01"), map[string]int{"c01": 0}, moved))
+	r.must(r.Rewire(t.Context(), technician, "n02", r.Revision("n02"), map[string]int{"c01": 1}, moved))
+	for _, id := range []string{"n01", "n02", "n01"} {
+		if _, err := r.Check(t.Context(), id); err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+	}
+	rep := r.report()
+	if a := rep.Attestation; rep.NVR != "n02" || a.Floor() || len(a.Gaps) != 0 || a.Pieces != 720 || len(r.entries("nvr.breach")) != 0 {
+		t.Errorf("%+v", rep)
+	}
+	r.must(r.Want(t.Context(), account.System, "c01", footage.Span{From: moved.Add(-10 * time.Second), To: moved.Add(10 * time.Second)}, "a2026-0001", false))
+	all, err := r.Fetches()
+	r.must(err)
+	if len(all) != 2 || all[0].NVR != "n01" || all[1].NVR != "n02" || !all[0].Span.To.Equal(all[1].Span.From) {
+		t.Fatalf("%+v", all)
+	}
+	stop := r.run()
+	defer stop()
+	r.await("both parts", func() bool {
+		all, err = r.Fetches()
+		r.must(err)
+		return all[0].State == nvr.FetchDone && all[1].State == nvr.FetchDone
+	})
+}

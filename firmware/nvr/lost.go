@@ -126,11 +126,10 @@ func unless(id string) func(store.Tx) error {
 
 // afresh is a report of which only that counts what cannot be found out again: since when the camera is known, the
 // holes that were known, and what was entered as a breach.
-func (p Report) afresh(lost footage.Span) Report {
+func (p Report) afresh() Report {
 	out := Report{Camera: p.Camera, NVR: p.NVR, Channel: p.Channel, Track: p.Track, Since: p.Since, Lost: p.Lost, Again: p.Again}
 	a := p.Attestation
 	out.Attestation = footage.Attestation{Days: a.Days, Newest: a.Newest, Gaps: a.Gaps, Short: a.Short}
-	out.lost(lost)
 	return out
 }
 
@@ -204,9 +203,14 @@ func (r *Room) leaveBehind(ch *store.Change, d Device, kept map[string]footage.S
 		if err != nil {
 			return err
 		}
-		if ok {
-			ch.Puts = append(ch.Puts, reports.Put(camera, rep.afresh(kept[camera])))
+		if !ok {
+			continue
 		}
+		if rep.NVR == d.ID {
+			rep = rep.afresh()
+		}
+		rep.lost(kept[camera])
+		ch.Puts = append(ch.Puts, reports.Put(camera, rep))
 	}
 	return nil
 }
