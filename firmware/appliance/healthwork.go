@@ -58,7 +58,7 @@ func (n *nvrWatch) seen() []health.Seen {
 	n.last = []health.Seen{}
 	for _, r := range reports {
 		cam, ok := n.a.Site.Camera(r.Camera)
-		if !ok || cam.Custody != footage.CustodyNVR {
+		if !ok || cam.Custody != footage.CustodyNVR || r.Attestation.At.IsZero() {
 			continue
 		}
 		f := footage.Well

@@ -16,6 +16,7 @@ import (
 	"campuskeep/firmware/nvr/hikvision"
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/site"
+	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -117,10 +118,11 @@ func (n nvrs) NVRName(id string) (string, bool) {
 	return "", false
 }
 
-// tell gathers what is known of an NVR.
-func (n nvrs) tell(d nvr.Device, fetches bool) (office.NVR, error) {
+// tell gathers what is known of an NVR; for a list, not all of it.
+func (n nvrs) tell(d nvr.Device, all bool) (office.NVR, error) {
 	room := n.a.NVR
-	out := office.NVR{ID: d.ID, Name: d.Name, Place: d.Place, Address: d.Address, Installer: d.Installer, Technician: d.Technician, Installed: d.Installed, Retired: d.Retired}
+	out := office.NVR{ID: d.ID, Rev: room.Revision(d.ID), Name: d.Name, Place: d.Place, Address: d.Address, RTSP: d.RTSP, Pin: d.Pin, Installer: d.Installer, Technician: d.Technician,
+		Installed: d.Installed, Retired: d.Retired}
 	s, _, err := room.State(d.ID)
 	if err != nil {
 		return out, err
@@ -156,9 +158,13 @@ func (n nvrs) tell(d nvr.Device, fetches bool) (office.NVR, error) {
 	if ok {
 		out.DoorsRead, out.DoorsSigned, out.SignedBy = l.Read, l.Signed, l.ByName
 	}
-	if fetches {
-		out.Fetches, err = n.fetches(d.ID)
+	if !all {
+		return out, nil
 	}
+	if err := n.service(d, s, &out); err != nil {
+		return out, err
+	}
+	out.Fetches, err = n.fetches(d.ID)
 	return out, err
 }
 
@@ -263,8 +269,7 @@ func (n nvrs) known(serial string) (string, error) {
 	return "", nil
 }
 
-// Adopt registers the cameras in one Change and then the NVR in another: an NVR names cameras that are there. Done
-// again after a fault it changes nothing twice, because the same names are given.
+// Adopt registers the NVR and its cameras in one Change.
 func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan office.NVRPlan) (string, error) {
 	l, err := n.a.NVR.Looked(by, look)
 	if errors.Is(err, nvr.ErrNoLook) {
@@ -278,8 +283,9 @@ func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan offic
 	d.ID, d.Name, d.Place, d.Installer, d.Technician, d.Installed = n.free(), plan.Name, plan.Place, plan.Installer, plan.Technician, plan.Installed
 	d.Cameras = map[int]string{}
 	var list []site.CameraPut
+	var coming []footage.Camera
 	for _, c := range plan.Cameras {
-		p := site.CameraPut{Camera: c.Camera}
+		p := site.CameraPut{Camera: c.Camera, New: true}
 		if c.Camera.Custody == footage.CustodyNVR {
 			d.Cameras[c.Channel] = c.Camera.ID
 		} else {
@@ -287,11 +293,16 @@ func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan offic
 			p.Login = &login
 		}
 		list = append(list, p)
+		coming = append(coming, p.Camera)
 	}
-	if _, err := n.a.Site.PutCameras(ctx, by, list); err != nil {
-		return "", err
+	return d.ID, n.a.NVR.Adopt(ctx, by, look, d, coming, n.beside(by, list))
+}
+
+// beside makes a change of an NVR true together with one of cameras.
+func (n nvrs) beside(by account.Who, list []site.CameraPut) nvr.Commit {
+	return func(ctx context.Context, ch store.Change, _ nvr.Target) (store.Receipt, error) {
+		return n.a.Site.PutCamerasWith(ctx, by, list, ch)
 	}
-	return d.ID, n.a.NVR.Adopt(ctx, by, look, d)
 }
 
 // free is the first id that no NVR has.
@@ -309,13 +320,14 @@ func (n nvrs) free() string {
 
 // liveAddress is where an NVR gives a channel's pictures as they come.
 func liveAddress(d nvr.Device, channel, stream int) string {
-	host := d.RTSP
-	if host == "" {
-		if u, err := url.Parse(d.Address); err == nil {
-			host = net.JoinHostPort(u.Hostname(), "554")
-		}
+	return fmt.Sprintf("rtsp://%s/Streaming/Channels/%d%02d", liveHost(d), channel, max(1, stream))
+}
+
+func liveHost(d nvr.Device) string {
+	if u, err := url.Parse(d.Address); err == nil && d.RTSP == "" {
+		return net.JoinHostPort(u.Hostname(), "554")
 	}
-	return fmt.Sprintf("rtsp://%s/Streaming/Channels/%d%02d", host, channel, max(1, stream))
+	return d.RTSP
 }
 
 func (n nvrs) Doors(id string) (office.NVRDoors, bool, error) {

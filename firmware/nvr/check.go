@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,13 +31,13 @@ const (
 // past us. It runs daily by itself, and on demand.
 func (r *Room) Check(ctx context.Context, id string) (State, error) {
 	var out State
-	err := r.with(ctx, id, func(l *link) error {
+	err := r.with(ctx, id, func(ctx context.Context, l *link) error {
 		var err error
 		out, err = r.check(ctx, l, id)
 		return err
 	})
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, errYield) {
 			return out, err
 		}
 		return out, errors.Join(err, r.fail(ctx, id, err))
@@ -56,6 +55,9 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if s.Info, err = l.driver.Info(ctx); err != nil {
 		return prev, err
 	}
+	if was := prev.Info; was.Serial != "" && was.Serial != s.Info.Serial {
+		return prev, &OtherDevice{Found: s.Info, Was: was}
+	}
 	if s.Channels, err = l.driver.Channels(ctx); err != nil {
 		return prev, err
 	}
@@ -72,14 +74,14 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if err != nil {
 		return prev, err
 	}
-	for n, channel := range slices.Sorted(maps.Keys(l.target.Cameras)) {
-		camera := l.target.Cameras[channel]
-		r.at(id, camera, n, len(l.target.Cameras))
-		if err := r.checkCamera(ctx, l, c, at, camera, channel, tracks, lines); err != nil {
+	cameras := l.target.wiredBy()
+	for n, camera := range cameras {
+		r.at(id, camera, n, len(cameras))
+		if err := r.checkCamera(ctx, l, c, at, camera, tracks, lines); err != nil {
 			return prev, fmt.Errorf("camera %s: %w", camera, err)
 		}
 	}
-	if err := r.forget(ctx, l.target.Device); err != nil {
+	if err := r.forget(ctx, l); err != nil {
 		return prev, err
 	}
 	s.Calibration, s.Checked = c, s.Tried
@@ -128,12 +130,19 @@ func meaning(m Meaning) string {
 
 // fail writes down why a check did not come through; an entry only when it is news.
 func (r *Room) fail(ctx context.Context, id string, cause error) error {
+	if errors.Is(cause, ErrRetired) {
+		return nil
+	}
+	l := r.link(id)
+	select { // the state has one writer
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.turn }()
 	s, _, err := r.State(id)
 	if err != nil {
 		return err
-	}
-	if errors.Is(cause, ErrRetired) {
-		return nil
 	}
 	fault := faultOf(cause)
 	var parts []ledger.Part
@@ -156,8 +165,9 @@ func (r *Room) draft(kind ledger.Kind, subject string, data any, sealed ...ledge
 	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaNVR, Kind: kind, Subject: subject, Data: data, Sealed: sealed}
 }
 
-// checkCamera lists what the NVR holds of a camera and writes down what that attests.
-func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at instant, id string, channel int, tracks []Track, lines []line) error {
+// checkCamera lists what the NVR holds of a camera and writes down what that attests. Of a camera that is on another
+// NVR by now, or on none, only the listing is kept: what it shows is attested where the camera is.
+func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at instant, id string, tracks []Track, lines []line) error {
 	i := slices.IndexFunc(r.o.Cameras(), func(f footage.Camera) bool { return f.ID == id })
 	if i < 0 {
 		return errors.New("not registered")
@@ -166,37 +176,82 @@ func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at insta
 	if cam.Retired {
 		return nil
 	}
-	track := mainTrack(channel)
-	pieces, locked, err := r.listing(ctx, l, c, at, l.target.ID, id, track)
+	listed, locked, err := r.listings(ctx, l, c, at, cam)
 	if err != nil {
 		return err
 	}
-	prev, _, err := r.Report(id)
+	puts, deletes, err := r.dayRows(l, id, listed)
+	if err != nil {
+		return err
+	}
+	change := store.Change{Puts: puts, Deletes: deletes}
+	if channel, ok := l.target.channelOf(id); ok {
+		if err := r.attestCamera(l, c, cam, channel, listed, locked, tracks, lines, &change); err != nil {
+			return err
+		}
+	}
+	if _, err := r.o.Store.Commit(ctx, change); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// attestCamera adds to a change what the listings of a camera, from this NVR and from others that it was on, show.
+func (r *Room) attestCamera(l *link, c Calibration, cam footage.Camera, channel int, listed []held, locked int, tracks []Track, lines []line, change *store.Change) error {
+	prev, _, err := r.Report(cam.ID)
 	if err != nil {
 		return err
 	}
 	now := r.o.Clock.Now()
-	rep := prev
-	rep.Camera, rep.NVR, rep.Channel, rep.Track, rep.Offset = id, l.target.ID, channel, track, c.Offset
-	rep.Since = since(cam, prev, pieces)
-	rep.Attestation = attest(cam, pieces, prev.Attestation.Gaps, rep.Since, now, id, channel, lines)
-	rep.Attestation.Locked = locked
-	entries := r.judge(prev, &rep, c)
-	if t := slices.IndexFunc(tracks, func(t Track) bool { return t.ID == track }); t >= 0 {
-		entries = append(entries, r.expiry(&rep, cam, tracks[t], now)...)
-	} else {
-		rep.Expiry = Expiry{}
-	}
-	entries = append(entries, r.draft("nvr.checked", id, checked(rep)))
-	puts, deletes, err := r.dayRows(l.target.ID, id, track, l.kbps[channel], pieces)
+	elsewhere, err := r.held(cam.ID, footage.Span{From: now.Wall.Add(-farBack), To: now.Wall.Add(farBack)})
 	if err != nil {
 		return err
 	}
-	puts = append(puts, reports.Put(id, rep))
-	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: puts, Deletes: deletes, Entries: entries}); err != nil {
-		return fmt.Errorf("write the report: %w", err)
+	var pieces []footage.Placed
+	for _, h := range append(slices.DeleteFunc(elsewhere, func(h held) bool { return h.nvr == l.target.ID }), listed...) {
+		pieces = append(pieces, h.Placed)
 	}
+	slices.SortStableFunc(pieces, byStart)
+	track := mainTrack(channel)
+	rep := prev
+	rep.Camera, rep.NVR, rep.Channel, rep.Track, rep.Offset = cam.ID, l.target.ID, channel, track, c.Offset
+	if rep.NVR != prev.NVR || rep.Track != prev.Track {
+		rep.Expiry = Expiry{}
+	}
+	rep.Since = since(cam, prev, pieces)
+	rep.recur(cam, pieces, now.Wall)
+	rep.Attestation = attest(cam, pieces, rep, now, channel, lines)
+	rep.Attestation.Locked = locked
+	change.Entries = r.judge(prev, &rep)
+	if t := slices.IndexFunc(tracks, func(t Track) bool { return t.ID == track }); t >= 0 {
+		change.Entries = append(change.Entries, r.expiry(&rep, cam, tracks[t], now)...)
+	} else {
+		rep.Expiry = Expiry{}
+	}
+	change.Entries = append(change.Entries, r.draft("nvr.checked", cam.ID, checked(rep)))
+	change.Puts = append(change.Puts, reports.Put(cam.ID, rep))
 	return nil
+}
+
+// listings lists the channels that a camera is and was on, each for the time that it was there. What is past its days is
+// listed only where the camera is.
+func (r *Room) listings(ctx context.Context, l *link, c Calibration, at instant, cam footage.Camera) (out []held, locked int, err error) {
+	old := r.o.Clock.Now().Wall.Add(-cam.Policy.Keep() - footage.CeilingSlack)
+	for _, w := range l.target.wires(cam.ID) {
+		if !w.To.IsZero() && w.To.Before(old) {
+			continue
+		}
+		track := mainTrack(w.Channel)
+		pieces, n, err := r.listing(ctx, l, c, at, l.target.ID, cam.ID, track, w)
+		if err != nil {
+			return nil, 0, err
+		}
+		locked += n
+		for _, p := range pieces {
+			out = append(out, held{p, l.target.ID, track})
+		}
+	}
+	return out, locked, nil
 }
 
 // since is when the camera is known to have existed behind the NVR: what is older cannot be asked for.
@@ -217,21 +272,22 @@ func since(cam footage.Camera, prev Report, pieces []footage.Placed) time.Time {
 }
 
 // attest judges the listing, after it has explained the holes by the NVR's own log where that says something.
-func attest(cam footage.Camera, pieces []footage.Placed, before []footage.Gap, since time.Time, now clock.Reading, id string, channel int, lines []line) footage.Attestation {
+func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.Reading, channel int, lines []line) footage.Attestation {
 	var known []footage.Gap
-	for _, g := range before {
+	for _, g := range rep.Attestation.Gaps {
 		if g.Cause != footage.CauseBreach { // a breach stays one for as long as the hole can be seen
 			known = append(known, g)
 		}
 	}
-	a := footage.Attest(cam, pieces, known, since, now)
+	a := footage.Attest(cam, pieces, known, rep.Since, now)
 	for _, g := range a.Gaps {
 		if cause := explain(g.Span, channel, lines); g.Cause == footage.CauseUnknown && cause != "" {
 			known = slices.DeleteFunc(known, func(k footage.Gap) bool { return k.Cause == footage.CauseUnknown && k.Span.Overlaps(g.Span) })
-			known = append(known, footage.Gap{Camera: id, Span: g.Span, Cause: cause})
+			known = append(known, footage.Gap{Camera: cam.ID, Span: g.Span, Cause: cause})
 		}
 	}
-	a = footage.Attest(cam, pieces, known, since, now)
+	a = footage.Attest(cam, pieces, known, rep.Since, now)
+	rep.part(&a)
 	if len(a.Gaps) > maxGaps { // a camera that records by movement; the long holes count when they grow old
 		a.Gaps = slices.DeleteFunc(a.Gaps, func(g footage.Gap) bool { return g.Span.Duration() <= footage.FloorSlack })
 	}
@@ -239,10 +295,10 @@ func attest(cam footage.Camera, pieces []footage.Placed, before []footage.Gap, s
 }
 
 // judge makes entries of what is new: breaches, and holes that have closed.
-func (r *Room) judge(prev Report, rep *Report, c Calibration) (out []ledger.Draft) {
+func (r *Room) judge(prev Report, rep *Report) (out []ledger.Draft) {
 	a, b := rep.Attestation, prev.Attestation
 	breach := func(kind string, s footage.Span) {
-		out = append(out, r.draft("nvr.breach", rep.Camera, map[string]any{"nvr": rep.NVR, "kind": kind, "from": s.From, "to": s.To, "days": a.Days}))
+		out = append(out, r.draft("nvr.breach", rep.Camera, breachData(rep.NVR, kind, s, a.Days)))
 	}
 	if a.Silent && !b.Silent && b.Pieces > 0 {
 		out = append(out, r.draft("nvr.fault", rep.NVR, map[string]any{"code": "silent", "camera": rep.Camera}))
@@ -250,7 +306,7 @@ func (r *Room) judge(prev Report, rep *Report, c Calibration) (out []ledger.Draf
 	if a.Ceiling() && !b.Ceiling() {
 		breach("ceiling", a.Over)
 	}
-	if a.Floor() && a.Short.To.Sub(b.Short.To) > footage.FloorSlack {
+	if a.Floor() && a.Short.To.Sub(latest(b.Short.To, rep.Lost.To)) > footage.FloorSlack {
 		breach("floor", a.Short)
 	}
 	n := 0
@@ -265,6 +321,10 @@ func (r *Room) judge(prev Report, rep *Report, c Calibration) (out []ledger.Draf
 		out = append(out, r.draft("footage.gap", rep.Camera, map[string]any{"from": g.Span.From, "to": g.Span.To, "cause": g.Cause}))
 	}
 	return out
+}
+
+func breachData(nvr, kind string, s footage.Span, days int) map[string]any {
+	return map[string]any{"nvr": nvr, "kind": kind, "from": s.From, "to": s.To, "days": days}
 }
 
 // expiry follows what the NVR is set to, and whether what we set is honoured: that only a later search shows.
@@ -305,22 +365,22 @@ func checked(rep Report) map[string]any {
 	return data
 }
 
-// dayRows are the changes that make the stored listing the present one.
-func (r *Room) dayRows(nvr, camera string, track, kbps int, pieces []footage.Placed) (puts []store.Put, deletes []store.Delete, err error) {
+// dayRows are the changes that make the stored listing of one NVR and camera the present one.
+func (r *Room) dayRows(l *link, camera string, list []held) (puts []store.Put, deletes []store.Delete, err error) {
 	next := map[string]dayRow{}
-	for _, p := range pieces {
-		key := camera + "/" + p.Span.From.UTC().Format(time.DateOnly)
+	for _, p := range list {
+		key := fmt.Sprintf("%s/%s/%s.%d", camera, p.Span.From.UTC().Format(time.DateOnly), p.nvr, p.track)
 		d := next[key]
-		d.NVR, d.Track, d.Codec, d.Kbps, d.Unsure = nvr, track, p.Codec, kbps, max(d.Unsure, int64(p.Uncertainty))
+		d.NVR, d.Swaps, d.Track, d.Codec, d.Kbps, d.Unsure = p.nvr, l.target.Swaps, p.track, p.Codec, l.kbps[p.track/100], max(d.Unsure, int64(p.Uncertainty))
 		d.Pieces = append(d.Pieces, [2]int64{p.Span.From.Unix(), p.Span.To.Unix()})
 		next[key] = d
 	}
 	err = r.o.Store.View(func(tx store.Tx) error {
 		for key, old := range days.Prefix(tx, camera+"/") {
 			d, ok := next[key]
-			if !ok {
+			if !ok && old.NVR == l.target.ID {
 				deletes = append(deletes, days.Delete(key))
-			} else if d.NVR == old.NVR && d.Track == old.Track && d.Kbps == old.Kbps && d.Unsure == old.Unsure && slices.Equal(d.Pieces, old.Pieces) {
+			} else if ok && d.Swaps == old.Swaps && d.Kbps == old.Kbps && d.Unsure == old.Unsure && d.Codec == old.Codec && slices.Equal(d.Pieces, old.Pieces) {
 				delete(next, key)
 			}
 		}
@@ -333,22 +393,34 @@ func (r *Room) dayRows(nvr, camera string, track, kbps int, pieces []footage.Pla
 }
 
 // forget drops what was listed of cameras that do not stand behind the NVR any more.
-func (r *Room) forget(ctx context.Context, d Device) error {
+func (r *Room) forget(ctx context.Context, l *link) error {
 	all, err := r.Reports()
 	if err != nil {
 		return err
 	}
+	var gone []string
+	var change store.Change
 	for _, rep := range all {
-		if rep.NVR != d.ID || d.Cameras[rep.Channel] == rep.Camera {
+		if _, on := l.target.channelOf(rep.Camera); rep.NVR == l.target.ID && !on {
+			change.Deletes = append(change.Deletes, reports.Delete(rep.Camera))
+			gone = append(gone, rep.Camera)
+		}
+	}
+	for _, camera := range gone {
+		if len(l.target.wires(camera)) > 0 {
 			continue
 		}
-		_, deletes, err := r.dayRows(d.ID, rep.Camera, rep.Track, 0, nil)
+		_, deletes, err := r.dayRows(l, camera, nil)
 		if err != nil {
 			return err
 		}
-		if _, err := r.o.Store.Commit(ctx, store.Change{Deletes: append(deletes, reports.Delete(rep.Camera))}); err != nil {
-			return fmt.Errorf("forget camera %s: %w", rep.Camera, err)
-		}
+		change.Deletes = append(change.Deletes, deletes...)
+	}
+	if len(change.Deletes) == 0 {
+		return nil
+	}
+	if _, err := r.o.Store.Commit(ctx, change); err != nil {
+		return fmt.Errorf("forget cameras of NVR %s: %w", l.target.ID, err)
 	}
 	return nil
 }

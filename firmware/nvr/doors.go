@@ -103,7 +103,7 @@ const maxDoors = 256
 // changed; a signature stays only when nothing has.
 func (r *Room) ReadDoors(ctx context.Context, id string) error {
 	next := DoorList{NVR: id, Read: r.o.Clock.Now().Wall.UTC().Truncate(time.Second)}
-	err := r.with(ctx, id, func(l *link) error {
+	err := r.with(ctx, id, func(ctx context.Context, l *link) error {
 		users, err := l.driver.Accounts(ctx)
 		if next.NoUsers = errors.Is(err, ErrNotOffered); err != nil && !next.NoUsers {
 			return err

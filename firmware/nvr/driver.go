@@ -50,6 +50,8 @@ type Device struct {
 	RTSP       string         `json:"rtsp,omitempty"`    // host:port; empty: the host of Address, port 554
 	Pin        string         `json:"pin,omitempty"`     // SHA-256 of the certificate, hex; empty: what the authorities vouch for
 	Cameras    map[int]string `json:"cameras,omitempty"` // channel → camera id
+	Wires      []Wire         `json:"wires,omitempty"`   // what has changed of that; a camera that has no open one has always been where Cameras says
+	Swaps      int            `json:"swaps,omitempty"`   // how often the machine was replaced: what an earlier one listed counts no more
 	Installer  string         `json:"installer,omitempty"`
 	Technician string         `json:"technician,omitempty"` // person id
 	Installed  string         `json:"installed,omitempty"`  // date, 2006-01-02

@@ -51,15 +51,21 @@ func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span fo
 		}
 		rep.Track = mainTrack(rep.Channel)
 	}
-	listed, err := r.listed(camera, span)
+	listed, err := r.held(camera, span)
 	if err != nil {
 		return Fetch{}, err
+	}
+	if len(listed) > 0 { // it may lie where the camera was before
+		rep.NVR, rep.Track = listed[0].nvr, listed[0].track
 	}
 	if len(listed) == 0 && (!span.To.After(rep.Attestation.At) || !span.From.Before(r.o.Clock.Now().Wall)) {
 		return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
 	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
+	if d, ok := r.device(rep.NVR); !ok || d.v.Retired {
+		return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
+	}
 	all, err := r.Fetches()
 	if err != nil {
 		return Fetch{}, err
@@ -138,7 +144,7 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 	var why error
 	if len(missing) > 0 {
 		before := len(f.Done)
-		err := r.with(ctx, id, func(l *link) error {
+		err := r.with(ctx, id, func(ctx context.Context, l *link) error {
 			s, _, err := r.State(id)
 			if err != nil {
 				return err
@@ -164,9 +170,10 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 			return ctx.Err()
 		}
 		why = err
-		if len(f.Done) > before {
+		switch {
+		case len(f.Done) > before:
 			f.Attempts = 0
-		} else {
+		case !errors.Is(err, errYield):
 			f.Attempts++
 		}
 		f.Done = mergeSpans(f.Done)
@@ -198,22 +205,20 @@ func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) e
 	}
 	ch := store.Change{Puts: []store.Put{fetches.Put(f.ID, f)}}
 	if f.State.Over() {
-		f.Ended = now
-		spans := f.Done[:min(len(f.Done), 64)]
-		data := map[string]any{"fetch": f.ID, "camera": f.Camera, "result": f.State, "spans": nonNil(spans), "bytes": f.Bytes}
-		if f.Reason != "" {
-			data["reason"] = f.Reason
-		}
-		ch = store.Change{Puts: []store.Put{fetches.Put(f.ID, f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
+		ch = r.over(&f)
 	}
-	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
+	ch.Check = unless(f.ID)
+	if _, err := r.o.Store.Commit(ctx, ch); err != nil && !errors.Is(err, errOver) {
 		return fmt.Errorf("fetch %s: %w", f.ID, err)
 	}
-	if why != nil && !f.State.Over() {
+	if why != nil && !f.State.Over() && !errors.Is(why, errYield) {
 		r.o.Log.Warn("fetch interrupted", "fetch", f.ID, "nvr", f.NVR, "err", why, "attempts", f.Attempts)
 	}
 	return nil
 }
+
+// errOver: the fetch has been ended meanwhile, with the NVR.
+var errOver = errors.New("nvr: the fetch is over")
 
 func nonNil(s []footage.Span) []footage.Span { return append([]footage.Span{}, s...) }
 
@@ -222,6 +227,8 @@ func reason(err error) string {
 	switch {
 	case err == nil:
 		return "broke_off"
+	case errors.Is(err, errYield):
+		return ""
 	case errors.Is(err, ErrBusy):
 		return "busy"
 	case errors.Is(err, ErrRefused):
@@ -239,41 +246,35 @@ func reason(err error) string {
 // part is what has to be played. last says that nothing is recorded behind it: its last second need not be full.
 type part struct {
 	footage.Span
-	last bool
+	track int
+	last  bool
 }
 
 // missing is what the NVR lists of a fetch's span and is not in the vault yet.
 func (r *Room) missing(f Fetch) (out []part, err error) {
-	pieces, err := r.pieces(f.Camera, f.Span)
+	pieces, err := r.held(f.Camera, f.Span)
 	if err != nil {
 		return nil, err
 	}
-	spans := make([]footage.Span, len(pieces))
-	for i, p := range pieces {
-		spans[i] = p.Span
-	}
-	for _, s := range joinSpans(spans, footage.Joined) {
-		for _, left := range subtract(s.Intersect(f.Span), f.Done, 100*time.Millisecond) {
-			p := part{left, left.To.Equal(s.To)}
-			if (p.last || left.From.Equal(s.From)) && left.Duration() <= rest {
-				continue
-			}
-			out = append(out, p)
-		}
-	}
-	return out, nil
-}
-
-// listed is what the last check listed of a camera within a span, joined.
-func (r *Room) listed(camera string, span footage.Span) ([]footage.Span, error) {
-	pieces, err := r.pieces(camera, span)
-	var out []footage.Span
+	tracks := map[int][]footage.Span{}
 	for _, p := range pieces {
-		if s := p.Span.Intersect(span); s.From.Before(s.To) {
-			out = append(out, s)
+		if p.nvr == f.NVR {
+			tracks[p.track] = append(tracks[p.track], p.Span)
 		}
 	}
-	return joinSpans(out, footage.NVRJoined), err
+	for track, spans := range tracks {
+		for _, s := range joinSpans(spans, footage.Joined) {
+			for _, left := range subtract(s.Intersect(f.Span), f.Done, 100*time.Millisecond) {
+				p := part{left, track, left.To.Equal(s.To)}
+				if (p.last || left.From.Equal(s.From)) && left.Duration() <= rest {
+					continue
+				}
+				out = append(out, p)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b part) int { return a.From.Compare(b.From) })
+	return out, nil
 }
 
 func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, 100*time.Millisecond) }

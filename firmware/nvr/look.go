@@ -11,6 +11,7 @@ import (
 
 	"campuskeep/firmware/site"
 	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
 )
 
 // Look is an installer's look at an NVR that is not registered yet.
@@ -110,13 +111,14 @@ func (r *Room) Login(by account.Who, id string) (site.Login, error) {
 	return r.looks[id].login, nil
 }
 
-// Adopt registers what a person looked at, with the password that was used, and forgets the look.
-func (r *Room) Adopt(ctx context.Context, by account.Who, id string, d Device) error {
+// Adopt registers what a person looked at, with the password that was used, and forgets the look. The cameras that are
+// coming are registered by commit, in the same change.
+func (r *Room) Adopt(ctx context.Context, by account.Who, id string, d Device, coming []footage.Camera, commit Commit) error {
 	login, err := r.Login(by, id)
 	if err != nil {
 		return err
 	}
-	if err := r.Put(ctx, by, d, &login); err != nil {
+	if err := r.register(ctx, by, d, &login, coming, commit); err != nil {
 		return err
 	}
 	r.mu.Lock()

@@ -75,7 +75,7 @@ func (r *Room) SetExpiry(ctx context.Context, by account.Who, id string) error {
 		}
 		role = may.Role
 	}
-	return r.with(ctx, id, func(l *link) error {
+	return r.with(ctx, id, func(ctx context.Context, l *link) error {
 		tracks, err := l.driver.Tracks(ctx)
 		if err != nil {
 			return err

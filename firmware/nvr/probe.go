@@ -151,8 +151,8 @@ func firstClock(ctx context.Context, l *link, c Calibration, track int, at time.
 }
 
 // listing is everything that an NVR lists of a channel. It is asked for so widely that it does not matter what the
-// digits of the question mean to the NVR.
-func (r *Room) listing(ctx context.Context, l *link, c Calibration, at instant, nvr, camera string, track int) ([]footage.Placed, int, error) {
+// digits of the question mean to the NVR. What was recorded while the camera was not on it is left out.
+func (r *Room) listing(ctx context.Context, l *link, c Calibration, at instant, nvr, camera string, track int, w Wire) ([]footage.Placed, int, error) {
 	from, to := Stamp{Digits: at.utc.Add(-farBack).Truncate(time.Second), Mark: MarkZ}, Stamp{Digits: at.utc.Add(24 * time.Hour).Truncate(time.Second), Mark: MarkZ}
 	var out []footage.Placed
 	locked := 0
@@ -171,10 +171,14 @@ func (r *Room) listing(ctx context.Context, l *link, c Calibration, at instant, 
 			return nil
 		}
 		seen[key] = true
+		s := w.cut(footage.Span{From: a, To: b})
+		if !s.From.Before(s.To) {
+			return nil
+		}
 		if rec.Locked {
 			locked++
 		}
-		out = append(out, piece(nvr, camera, track, codecName(rec.Codec), footage.Span{From: a, To: b}, max(da, db)))
+		out = append(out, piece(nvr, camera, track, codecName(rec.Codec), s, max(da, db)))
 		return nil
 	})
 	return out, locked, err

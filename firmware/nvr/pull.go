@@ -52,7 +52,7 @@ func (r *Room) pull(ctx context.Context, l *link, c Calibration, f Fetch, part p
 	p.mux.emit = p.group
 	// A second more on both sides: digits are cut to seconds.
 	from, to := c.Stamp(part.From.Add(-time.Second), c.Play), c.Stamp(part.To.Add(2*time.Second), c.Play)
-	err := l.driver.Play(ctx, f.Track, from, to, p.take)
+	err := l.driver.Play(ctx, part.track, from, to, p.take)
 	if err == nil || errors.Is(err, ErrEnough) {
 		err = p.end()
 	}

@@ -16,6 +16,7 @@ import (
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
 
@@ -24,18 +25,23 @@ var (
 	pinForm = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 )
 
+// Commit makes a change of the register true, alone or together with what another room puts beside it. t is the NVR as
+// it will be, with its password. The receipt's revisions are those of the change that was given.
+type Commit func(ctx context.Context, ch store.Change, t Target) (store.Receipt, error)
+
 // Put registers or changes an NVR (F1). login nil leaves the password as it is; a new one ends a refusal. Errors:
 // fielderr.Errors, *account.Refused.
 func (r *Room) Put(ctx context.Context, by account.Who, d Device, login *site.Login) error {
-	role := account.Role("")
-	if !by.IsSystem() {
-		may := account.May(by.Actor, account.ActNVRsEdit, account.Subject{}, r.o.Clock.Now().Wall)
-		if !may.Allowed {
-			return may.Err(account.ActNVRsEdit)
-		}
-		role = may.Role
+	return r.register(ctx, by, d, login, nil, nil)
+}
+
+// register is [Room.Put] for cameras that are registered in the same change.
+func (r *Room) register(ctx context.Context, by account.Who, d Device, login *site.Login, coming []footage.Camera, commit Commit) error {
+	role, err := r.editor(by)
+	if err != nil {
+		return err
 	}
-	if err := r.validate(d, login); err != nil {
+	if err := r.validate(d, login, coming...); err != nil {
 		return err
 	}
 	r.writing.Lock()
@@ -50,31 +56,71 @@ func (r *Room) Put(ctx context.Context, by account.Who, d Device, login *site.Lo
 	if exists && login == nil && reflect.DeepEqual(old.v, d) {
 		return nil
 	}
-	ch := store.Change{Puts: []store.Put{devices.PutRev(d.ID, d, old.rev)}}
-	parts := []ledger.Part{sealed("after", d.ID, d)}
-	if exists {
-		parts = append(parts, sealed("before", d.ID, old.v))
+	x := rowChange{old: old, d: d, login: login, what: "nvr", commit: commit}
+	return r.write(ctx, by, role, x)
+}
+
+// editor says in which role somebody may change the register.
+func (r *Room) editor(by account.Who) (account.Role, error) {
+	if by.IsSystem() {
+		return "", nil
 	}
-	ch.Entries = append(ch.Entries, by.Draft("config.change", role, "nvr:"+d.ID, map[string]any{"what": "nvr", "key": d.ID}, parts...))
-	if login != nil {
-		ch.Puts = append(ch.Puts, logins.Put(d.ID, deviceLogin{NVR: d.ID, Login: *login}))
-		ch.Entries = append(ch.Entries, by.Draft("config.change", role, "nvr:"+d.ID, map[string]any{"what": "nvr_login", "key": d.ID}))
+	may := account.May(by.Actor, account.ActNVRsEdit, account.Subject{}, r.o.Clock.Now().Wall)
+	return may.Role, may.Err(account.ActNVRsEdit)
+}
+
+// rowChange is a change of one NVR of the register, with what belongs to it.
+type rowChange struct {
+	old    row[Device] // rev 0: it is new
+	d      Device
+	login  *site.Login // nil: as it is
+	what   string      // code in the entry
+	reason string      // sealed beside it; may be empty
+	with   store.Change
+	target Target // for commit
+	commit Commit // nil: alone
+}
+
+// write commits a change and takes it into memory. The caller holds writing.
+func (r *Room) write(ctx context.Context, by account.Who, role account.Role, x rowChange) error {
+	id := x.d.ID
+	parts := []ledger.Part{sealed("after", id, x.d)}
+	if x.old.rev > 0 {
+		parts = append(parts, sealed("before", id, x.old.v))
 	}
-	rc, err := r.o.Store.Commit(ctx, ch)
+	if x.reason != "" {
+		parts = append(parts, ledger.Part{Name: "reason", Owner: owner(id), Plain: []byte(x.reason)})
+	}
+	ch := store.Change{
+		Puts:    []store.Put{devices.PutRev(id, x.d, x.old.rev)},
+		Entries: []ledger.Draft{by.Draft("config.change", role, owner(id), map[string]any{"what": x.what, "key": id}, parts...)},
+	}
+	if x.login != nil {
+		ch.Puts = append(ch.Puts, logins.Put(id, deviceLogin{NVR: id, Login: *x.login}))
+		ch.Entries = append(ch.Entries, by.Draft("config.change", role, owner(id), map[string]any{"what": "nvr_login", "key": id}))
+	}
+	ch.Puts, ch.Deletes, ch.Entries = append(ch.Puts, x.with.Puts...), x.with.Deletes, append(ch.Entries, x.with.Entries...)
+	commit := x.commit
+	if commit == nil {
+		commit = func(ctx context.Context, ch store.Change, _ Target) (store.Receipt, error) {
+			return r.o.Store.Commit(ctx, ch)
+		}
+	}
+	rc, err := commit(ctx, ch, x.target)
 	if err != nil {
-		return fmt.Errorf("change NVR %s: %w", d.ID, err)
+		return fmt.Errorf("change NVR %s: %w", id, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.devices[d.ID] = row[Device]{d, rc.Revs[0]}
-	if l := r.links[d.ID]; l != nil {
+	r.devices[id] = row[Device]{x.d, rc.Revs[0]}
+	if l := r.links[id]; l != nil {
 		l.stale.Store(true)
 	}
 	r.stir()
 	return nil
 }
 
-func (r *Room) validate(d Device, login *site.Login) error {
+func (r *Room) validate(d Device, login *site.Login, coming ...footage.Camera) error {
 	var e fielderr.Errors
 	if !idForm.MatchString(d.ID) {
 		e.Add("id", "err.id")
@@ -104,7 +150,7 @@ func (r *Room) validate(d Device, login *site.Login) error {
 			e.Add("installed", "err.date")
 		}
 	}
-	r.validateCameras(&e, d)
+	r.validateCameras(&e, d, coming)
 	if login != nil {
 		word(&e, "user", login.User, 1, 64)
 		word(&e, "password", login.Password, 1, 128)
@@ -112,22 +158,22 @@ func (r *Room) validate(d Device, login *site.Login) error {
 	return e.Err()
 }
 
-// validateCameras: each camera stands behind one channel of one NVR.
-func (r *Room) validateCameras(e *fielderr.Errors, d Device) {
+// maxChannel is the highest number of a channel.
+const maxChannel = 1024
+
+// validateCameras: each camera stands behind one channel of one NVR. Cameras that are coming are registered with it.
+func (r *Room) validateCameras(e *fielderr.Errors, d Device, coming []footage.Camera) {
+	all := slices.Concat(r.o.Cameras(), coming)
 	var ids []string
 	for channel, id := range d.Cameras {
-		if channel < 1 || channel > 1024 {
-			e.Add("cameras", "err.range", 1, 1024)
+		if channel < 1 || channel > maxChannel {
+			e.Add("cameras", "err.range", 1, maxChannel)
 		}
 		if slices.Contains(ids, id) {
 			e.Add("cameras", "err.nvr_camera_twice", id)
 		}
 		ids = append(ids, id)
-		known := false
-		for _, c := range r.o.Cameras() {
-			known = known || c.ID == id
-		}
-		if !known {
+		if !slices.ContainsFunc(all, func(c footage.Camera) bool { return c.ID == id }) {
 			e.Add("cameras", "err.camera_unknown", id)
 		}
 	}

@@ -61,8 +61,10 @@ type link struct {
 	stale  atomic.Bool // the register has changed: the driver is of yesterday
 	driver Driver
 	target Target
-	login  uint64      // revision of the password that the driver uses
-	kbps   map[int]int // by channel, what is recorded
+	yield  context.CancelCauseFunc // asks whoever has the turn to give it up; nil: nobody has. Room.mu guards this and the next
+	wanted int                     // how many wait for the turn to change the register: they come first
+	login  uint64                  // revision of the password that the driver uses
+	kbps   map[int]int             // by channel, what is recorded
 }
 
 // Open loads the register. The store's Run need not run yet.
@@ -172,7 +174,7 @@ var ErrRetired = errors.New("nvr: no such NVR in service")
 
 // with gives f the only turn at an NVR, with a driver of the present register. A password that was refused is not
 // tried again, not even after a restart.
-func (r *Room) with(ctx context.Context, id string, f func(*link) error) error {
+func (r *Room) with(ctx context.Context, id string, f func(context.Context, *link) error) error {
 	l := r.link(id)
 	select {
 	case l.turn <- struct{}{}:
@@ -186,7 +188,7 @@ func (r *Room) with(ctx context.Context, id string, f func(*link) error) error {
 var errTaken = errors.New("nvr: another task of ours is at the NVR")
 
 // withIfFree is [Room.with] for those who had rather not wait.
-func (r *Room) withIfFree(ctx context.Context, id string, f func(*link) error) error {
+func (r *Room) withIfFree(ctx context.Context, id string, f func(context.Context, *link) error) error {
 	l := r.link(id)
 	select {
 	case l.turn <- struct{}{}:
@@ -207,17 +209,65 @@ func (r *Room) link(id string) *link {
 	return l
 }
 
-func (r *Room) inTurn(ctx context.Context, l *link, id string, f func(*link) error) error {
+func (r *Room) inTurn(ctx context.Context, l *link, id string, f func(context.Context, *link) error) error {
 	defer func() { <-l.turn }()
 	if err := r.ready(l, id); err != nil {
 		return err
 	}
-	err := f(l)
+	turn, cancel := context.WithCancelCause(ctx)
+	r.mayYield(l, cancel)
+	defer r.mayYield(l, nil)
+	defer cancel(nil)
+	err := f(turn, l)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(turn), errYield) {
+		return errYield
+	}
 	if errors.Is(err, ErrRefused) {
 		err = errors.Join(err, r.remember(ctx, id, func(s *State) { s.Refused = l.login }))
 	}
 	return err
 }
+
+func (r *Room) mayYield(l *link, cancel context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.yield = cancel
+	if cancel != nil && l.wanted > 0 {
+		cancel(errYield)
+	}
+}
+
+// errYield: a person changes the register of this NVR, and what was under way there has made room.
+var errYield = errors.New("nvr: the register of this NVR is being changed")
+
+// alone runs f while nobody of us is at the NVR, for a change of the register. Whoever is there makes room; when that
+// takes longer than people wait, it is [Unanswered].
+func (r *Room) alone(ctx context.Context, id string, f func() error) error {
+	l := r.link(id)
+	wait := time.NewTimer(yieldTime)
+	defer wait.Stop()
+	want := func(n int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if l.wanted += n; l.wanted > 0 && l.yield != nil {
+			l.yield(errYield)
+		}
+	}
+	want(1)
+	defer want(-1)
+	select {
+	case l.turn <- struct{}{}:
+	case <-wait.C:
+		return &Unanswered{Fault: FaultBusy}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.turn }()
+	return f()
+}
+
+// yieldTime is how long a change of the register waits for its turn.
+const yieldTime = 10 * time.Second
 
 // ready makes the driver if there is none of the present register. The caller holds the turn.
 func (r *Room) ready(l *link, id string) error {
@@ -332,6 +382,8 @@ func (r *Room) serve(ctx context.Context, id string) {
 				if failed = 0; wait <= 0 {
 					continue
 				}
+			case errors.Is(err, errYield):
+				wait = r.o.Pause(failed)
 			default:
 				r.o.Log.Warn("NVR", "nvr", id, "err", err)
 				wait = r.o.Pause(failed)
@@ -363,6 +415,13 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	if again := s.Tried.Add(judgeAgain); unjudged && reading.State == clock.Trusted && again.Before(due) {
 		due = again
 	}
+	unseen, err := r.unseen(id)
+	if err != nil {
+		return 0, err
+	}
+	if again := s.Tried.Add(judgeAgain); unseen && again.Before(due) {
+		due = again
+	}
 	stale, err := r.stale(id, s, now)
 	if err != nil {
 		return 0, err
@@ -372,6 +431,9 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 			return 0, err
 		}
 		return 0, nil
+	}
+	if s.Fault == FaultOther { // nothing is fetched from a machine that nobody knows
+		return due.Sub(now), nil
 	}
 	next, err := r.bring(ctx, id)
 	if err != nil {
@@ -395,8 +457,30 @@ func (r *Room) unjudged(id string) (bool, error) {
 	return slices.ContainsFunc(all, func(p Report) bool { return p.NVR == id && !p.Attestation.At.IsZero() && !p.Attestation.Judged }), nil
 }
 
+// unseen says whether a camera in service has not been looked at since it was put where it is.
+func (r *Room) unseen(id string) (bool, error) {
+	d, ok := r.device(id)
+	if !ok {
+		return false, nil
+	}
+	for _, cam := range r.o.Cameras() {
+		channel, on := d.v.channelOf(cam.ID)
+		if !on || cam.Retired {
+			continue
+		}
+		rep, ok, err := r.Report(cam.ID)
+		if err != nil {
+			return false, err
+		}
+		if !ok || rep.NVR != id || rep.Channel != channel || rep.Attestation.At.IsZero() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // trustAgain is how often it is asked whether our own clock is trusted by now.
 const trustAgain = 5 * time.Second
 
-// judgeAgain is how soon after a check that could not judge the next one comes, however often trust comes and goes.
+// judgeAgain is how soon after a check that could not judge, or was asked for again, the next one comes.
 const judgeAgain = time.Minute

@@ -14,17 +14,34 @@ import (
 // ErrNotFetched: the footage lies on the NVR only. It can be shown once it was fetched.
 var ErrNotFetched = fmt.Errorf("nvr: the footage has not been fetched: %w", fs.ErrNotExist)
 
+// held is a piece of a camera's footage with the NVR and the track that it lies on.
+type held struct {
+	footage.Placed
+	nvr   string
+	track int
+}
+
 // pieces lists what the last check listed of a camera and overlaps the span, oldest first.
-func (r *Room) pieces(camera string, span footage.Span) (out []footage.Placed, err error) {
+func (r *Room) pieces(camera string, span footage.Span) ([]footage.Placed, error) {
+	list, err := r.held(camera, span)
+	var out []footage.Placed
+	for _, h := range list {
+		out = append(out, h.Placed)
+	}
+	return out, err
+}
+
+// held is [Room.pieces] with where each lies. The register decides what counts: what a channel showed while the camera
+// was on it, of the machine that stands there now, as long as that is in service.
+func (r *Room) held(camera string, span footage.Span) (out []held, err error) {
+	register := map[string]Device{}
+	for _, d := range r.Devices() {
+		register[d.ID] = d
+	}
 	err = r.o.Store.View(func(tx store.Tx) error {
-		for _, d := range days.Prefix(tx, camera+"/") {
-			for _, p := range d.Pieces {
-				s := footage.Span{From: time.Unix(p[0], 0).UTC(), To: time.Unix(p[1], 0).UTC()}
-				if s.Overlaps(span) {
-					q := piece(d.NVR, camera, d.Track, d.Codec, s, time.Duration(d.Unsure))
-					q.Bytes = sizeOf(d.Kbps, s.Duration())
-					out = append(out, q)
-				}
+		for _, row := range days.Prefix(tx, camera+"/") {
+			if d, ok := register[row.NVR]; ok && !d.Retired && d.Swaps == row.Swaps {
+				out = append(out, row.held(d, camera, span)...)
 			}
 		}
 		return nil
@@ -32,8 +49,26 @@ func (r *Room) pieces(camera string, span footage.Span) (out []footage.Placed, e
 	if err != nil {
 		return nil, fmt.Errorf("listing of camera %s: %w", camera, err)
 	}
-	slices.SortStableFunc(out, byStart)
+	slices.SortStableFunc(out, func(a, b held) int { return byStart(a.Placed, b.Placed) })
 	return out, nil
+}
+
+// held gives the row's pieces as far as the camera was on their channel.
+func (row dayRow) held(d Device, camera string, span footage.Span) (out []held) {
+	for _, w := range d.wires(camera) {
+		if mainTrack(w.Channel) != row.Track {
+			continue
+		}
+		for _, p := range row.Pieces {
+			s := w.cut(footage.Span{From: time.Unix(p[0], 0).UTC(), To: time.Unix(p[1], 0).UTC()})
+			if s.From.Before(s.To) && s.Overlaps(span) {
+				q := piece(d.ID, camera, row.Track, row.Codec, s, time.Duration(row.Unsure))
+				q.Bytes = sizeOf(row.Kbps, s.Duration())
+				out = append(out, held{q, d.ID, row.Track})
+			}
+		}
+	}
+	return out
 }
 
 // sizeOf is what footage is about to weigh once it is fetched: an NVR does not tell, the rate of its stream does.

@@ -14,7 +14,7 @@ var (
 	logins  = store.NewTable[deviceLogin]("nvr_logins", store.Sealed(func(l deviceLogin) string { return owner(l.NVR) }))
 	states  = store.NewTable[State]("nvr_states")
 	reports = store.NewTable[Report]("nvr_reports") // by camera
-	days    = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)
+	days    = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)/nvr.track
 	fetches = store.NewTable[Fetch]("nvr_fetches")
 	doors   = store.NewTable[DoorList]("nvr_doors", store.Sealed(func(l DoorList) string { return owner(l.NVR) }))
 )
@@ -56,6 +56,7 @@ const (
 	FaultZone         Fault = "zone"         // its clock is off by whole zones
 	FaultUncalibrated Fault = "uncalibrated" // what its times mean is not certain: nothing is judged by them
 	FaultNotOffered   Fault = "not_offered"  // of a work: it has no such function
+	FaultOther        Fault = "other_device" // another machine answers than the one that was registered
 )
 
 // Report is what the last check showed of one camera.
@@ -68,6 +69,11 @@ type Report struct {
 	Attestation footage.Attestation `json:"attestation"`
 	Expiry      Expiry              `json:"expiry"`
 	Offset      time.Duration       `json:"offset"` // of the NVR's clock
+
+	// Lost is what was held by a machine that was replaced or retired before its time, and entered as a breach then.
+	// Again is when what answers now began to record; zero: nothing of it has been seen yet.
+	Lost  footage.Span `json:"lost,omitzero"`
+	Again time.Time    `json:"again,omitzero"`
 }
 
 // Expiry is how long the NVR itself keeps the track.
@@ -79,9 +85,11 @@ type Expiry struct {
 	Found string        `json:"found,omitempty"` // by later searches: "confirmed", "ignored"; empty: not yet
 }
 
-// dayRow is what an NVR lists of a camera for one day: pieces that begin in it.
+// dayRow is what an NVR listed of a camera for one day on one channel: pieces that begin in it. What of it still counts
+// is for the register to say: see [Room.held].
 type dayRow struct {
 	NVR    string     `json:"nvr"`
+	Swaps  int        `json:"swaps,omitempty"` // [Device.Swaps] of the machine that listed it
 	Track  int        `json:"track"`
 	Codec  string     `json:"codec"`
 	Unsure int64      `json:"unsure"` // ns

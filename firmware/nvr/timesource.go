@@ -47,10 +47,10 @@ func (s *timeSource) Observe(ctx context.Context) (o clock.Observation, err erro
 	if err != nil {
 		return o, err
 	}
-	if !known || state.Calibration.BadZone {
+	if !known || state.Calibration.BadZone || state.Fault == FaultOther {
 		return o, timekeeper.ErrSilent
 	}
-	err = s.r.withIfFree(ctx, s.id, func(l *link) error {
+	err = s.r.withIfFree(ctx, s.id, func(ctx context.Context, l *link) error {
 		dc, err := l.driver.Clock(ctx)
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func (s *timeSource) Observe(ctx context.Context) (o clock.Observation, err erro
 		}
 		return err
 	})
-	if errors.Is(err, errTaken) { // a fetch may take minutes; the clock of the house does not wait for it
+	if errors.Is(err, errTaken) || errors.Is(err, errYield) { // a fetch may take minutes; the clock of the house does not wait for it
 		return clock.Observation{}, timekeeper.ErrSilent
 	}
 	s.asked, s.at = true, s.mono()

@@ -34,12 +34,33 @@ func (r *Room) Want(ctx context.Context, by account.Who, camera string, span foo
 		}
 		left = without(left, taken)
 	}
+	if left, err = r.byNVR(camera, left); err != nil {
+		return err
+	}
 	for _, s := range left {
 		if _, err := r.Fetch(ctx, by, camera, s, ground); err != nil && !errors.Is(err, ErrNothing) {
 			return err
 		}
 	}
 	return nil
+}
+
+// byNVR cuts spans where a camera's footage goes on on another NVR: a fetch is from one.
+func (r *Room) byNVR(camera string, spans []footage.Span) (out []footage.Span, err error) {
+	for _, s := range spans {
+		list, err := r.held(camera, s)
+		if err != nil {
+			return nil, err
+		}
+		for i, h := range list {
+			if i > 0 && h.nvr != list[i-1].nvr && h.Span.From.After(s.From) && h.Span.From.Before(s.To) {
+				out = append(out, footage.Span{From: s.From, To: h.Span.From})
+				s.From = h.Span.From
+			}
+		}
+		out = append(out, s)
+	}
+	return out, nil
 }
 
 func holds(a, b footage.Span) bool { return !a.From.After(b.From) && !a.To.Before(b.To) }

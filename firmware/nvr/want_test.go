@@ -101,7 +101,7 @@ func TestALookIsAdopted(t *testing.T) {
 	if _, err := r.Looked(account.Who{Actor: account.Actor{ID: "p002"}}, l.ID); !errors.Is(err, nvr.ErrNoLook) {
 		t.Errorf("somebody else's look: %v", err)
 	}
-	r.must(r.Adopt(t.Context(), technician, l.ID, r.device()))
+	r.must(r.Adopt(t.Context(), technician, l.ID, r.device(), nil, nil))
 	r.await("the first check", func() bool { s, _, err := r.State("n01"); r.must(err); return !s.Checked.IsZero() })
 	if _, err := r.Looked(technician, l.ID); !errors.Is(err, nvr.ErrNoLook) {
 		t.Errorf("the look is still there: %v", err)

@@ -128,13 +128,16 @@ func (r *Room) at(id, camera string, done, of int) {
 // faultOf is the code of what went wrong.
 func faultOf(err error) Fault {
 	var a *AnswerError
+	var other *OtherDevice
 	switch {
 	case err == nil:
 		return FaultNone
 	case errors.Is(err, ErrRefused):
 		return FaultCredentials
-	case errors.Is(err, ErrBusy), errors.Is(err, errCrowded):
+	case errors.Is(err, ErrBusy), errors.Is(err, errCrowded), errors.Is(err, errYield):
 		return FaultBusy
+	case errors.As(err, &other):
+		return FaultOther
 	case errors.Is(err, ErrNotOffered):
 		return FaultNotOffered
 	case errors.As(err, &a):

@@ -359,6 +359,9 @@ func (c *call) logRow(e ledger.Entry) logRow {
 	case "footage.gap", "footage.thinned", "clock.step", "attendance.unknown", "application.overdue":
 		r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")
 	}
+	if e.Kind == "config.change" && strings.HasPrefix(e.Subject, "nvr:") {
+		r.What = c.nvrChange(e)
+	}
 	if isNVR(e.Kind) {
 		c.nvrWords(&r, e)
 	}

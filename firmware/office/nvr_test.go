@@ -33,6 +33,11 @@ type recorders struct {
 	doors  NVRDoors
 	signed map[string]NVRReply
 	wait   *evidence.Fetching
+
+	edits    []NVREdit
+	channels map[string]int
+	since    time.Time
+	service  []string // "retire n01 reason c01,c02"
 }
 
 func newRecorders(clock *stillClock, s *site.Site) *recorders {
@@ -53,7 +58,10 @@ func newRecorders(clock *stillClock, s *site.Site) *recorders {
 	gap := footage.Span{From: at(12, 9, 0), To: at(12, 13, 30)}
 	short := footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present.Add(-23 * 24 * time.Hour)}
 	r := &recorders{clock: clock, site: s, signed: map[string]NVRReply{}}
-	r.list = []NVR{{ID: "n01", Name: "监控室一号录像机", Place: "监控室", Address: "http://192.168.1.64", Installer: "云汀安防", Installed: "2025-08-20", Model: "DS-7732NI-K4", Serial: "DS-7732NI-K40820250801CCRRD00000001WCVU",
+	r.list = []NVR{{ID: "n01", Rev: 3, Name: "监控室一号录像机", Place: "监控室", Address: "http://192.168.1.64",
+		Channels: []NVRPlug{{1, "东大门外"}, {2, "IPC-2"}, {3, "自行车棚"}, {4, "备用"}}, Wires: []NVRWire{{"c02", 4, time.Time{}, at(3, 9, 0)}},
+		Depend: []NVRDependent{{"c01", false}, {"c02", false}, {"c03", true}},
+		Kept:   []NVRKept{{"c01", footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present}, present.Add(30 * 24 * time.Hour)}, {"c02", footage.Span{From: present.Add(-23 * 24 * time.Hour), To: present}, present.Add(30 * 24 * time.Hour)}}, Installer: "云汀安防", Installed: "2025-08-20", Model: "DS-7732NI-K4", Serial: "DS-7732NI-K40820250801CCRRD00000001WCVU",
 		Firmware: "V4.61.025 build 220906", Checked: present.Add(-3 * time.Hour), Tried: present.Add(-3 * time.Hour), Others: []string{"4 备用"},
 		Clock: NVRClock{At: present.Add(-50 * time.Hour), Known: true, Offset: 1300 * time.Millisecond, Error: time.Second, Zone: "CST-8:00:00", East: 8 * time.Hour, List: "local", Playback: "local", Log: "local", FalseZ: true, Told: true},
 		Cameras: []NVRCamera{
@@ -70,7 +78,9 @@ func newRecorders(clock *stillClock, s *site.Site) *recorders {
 			{ID: "f000003", Camera: "c02", Ground: "a2026-0002", Span: footage.Span{From: at(18, 7, 0), To: at(18, 8, 0)}, State: "running", Running: true, Percent: 42, Asked: present},
 			{ID: "f000002", Camera: "c03", Ground: "a2026-0001", Span: footage.Span{From: at(8, 14, 30), To: at(8, 15, 45)}, State: "waiting", Reason: "busy", Next: present.Add(4 * time.Minute), Asked: present},
 			{ID: "f000001", Camera: "c01", Ground: "i-abc", Span: footage.Span{From: at(7, 14, 30), To: at(7, 15, 45)}, State: "done", Percent: 100, Bytes: 1_900_000_000, Asked: at(19, 8, 0), Ended: at(19, 9, 20)},
-		}}}
+		}},
+		{ID: "n02", Rev: 5, Name: "旧教学楼录像机", Place: "旧教学楼", Address: "http://192.168.1.60", Retired: true, Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820190301", Checked: present.Add(-40 * 24 * time.Hour),
+			Left: []NVRDependent{{"c03", false}}}}
 	r.look = NVRLook{Address: "http://192.168.1.65", Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820250801", Firmware: "V4.61.025", Name: "教学楼录像机", Zone: "CST-8:00:00", Known: true, Offset: -2 * time.Second,
 		Channels: []NVRChannel{{ID: 1, Name: "一楼走廊", Online: &yes, Streams: channel(1), Keep: 30 * 24 * time.Hour, KeepOn: true, Track: true}, {ID: 2, Name: "二楼走廊", Online: &no, Streams: channel(2), Track: true}, {ID: 3, Name: "实验室", Streams: channel(3), Keep: 15 * 24 * time.Hour, KeepOn: true, Track: true}}}
 	r.doors = NVRDoors{Read: present.Add(-time.Hour).UTC(), Doors: []NVRDoor{{Key: "account:admin", Kind: "account", Name: "admin", Level: "Administrator", Open: true}, {Key: "account:campuskeep", Kind: "account", Name: "campuskeep", Level: "Operator", Open: true, Answer: "ours"},
@@ -117,6 +127,43 @@ func (r *recorders) SetLogin(_ context.Context, _ account.Who, id string, login 
 	}
 	_, err := r.NVR(id)
 	return err
+}
+
+func (r *recorders) Edit(_ context.Context, _ account.Who, id string, e NVREdit) error {
+	if _, err := r.NVR(id); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refuse == nil {
+		r.edits = append(r.edits, e)
+	}
+	return r.refuse
+}
+
+func (r *recorders) Rewire(_ context.Context, _ account.Who, id string, _ uint64, channels map[string]int, since time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.channels, r.since = channels, since
+	return r.refuse
+}
+
+func (r *recorders) Retire(_ context.Context, _ account.Who, id string, _ uint64, reason string, cameras []string) error {
+	return r.serve("retire", id, reason, cameras)
+}
+
+func (r *recorders) Restore(_ context.Context, _ account.Who, id string, _ uint64, reason string, cameras []string) error {
+	return r.serve("restore", id, reason, cameras)
+}
+
+func (r *recorders) serve(what, id, reason string, cameras []string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reason == "" {
+		return fielderr.Errors{{Field: "reason", Rule: "err.required"}}
+	}
+	r.service = append(r.service, what+" "+id+" "+reason+" "+strings.Join(cameras, ","))
+	return r.refuse
 }
 
 func (r *recorders) Look(_ account.Who, ask NVRAsk) (string, error) {

@@ -23,6 +23,16 @@ type NVRs interface {
 	// SetLogin gives an NVR of the register another password; it ends a refusal.
 	SetLogin(ctx context.Context, by account.Who, id string, login site.Login) error
 
+	// Edit changes an NVR of the register, over the revision that was seen. Where it is reached is changed only when it
+	// answers there, and is the machine that is said; else *NVRRefusal. store.ErrConflict when it has changed meanwhile.
+	Edit(ctx context.Context, by account.Who, id string, e NVREdit) error
+	// Rewire puts cameras on other channels; 0 is none. since zero: it always was so, and was written down wrongly.
+	// Faults are at fields "channel.<camera>" and "since".
+	Rewire(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, since time.Time) error
+	// Retire takes an NVR out of service with its cameras, Restore takes it back with those that are named.
+	Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error
+	Restore(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error
+
 	// Look begins to ask an NVR that is not registered; Looked tells how it goes, to whoever began it.
 	Look(by account.Who, ask NVRAsk) (look string, err error)
 	Looked(by account.Who, look string) (NVRLook, error)
@@ -38,6 +48,28 @@ type NVRs interface {
 	Awaited(ctx context.Context, v evidence.Viewing) (f evidence.Fetching, ok bool, err error)
 }
 
+// NVRRefusal is why an NVR was not changed: it does not answer as it has to, or is another machine.
+type NVRRefusal struct {
+	Fault, Detail string // as [NVR.Fault]
+	Found, Was    string // model and serial number
+	Known         string // id of the NVR of the register that answers; empty: none
+}
+
+func (e *NVRRefusal) Error() string {
+	return "office: the NVR was not changed: " + e.Fault + " " + e.Detail
+}
+
+// NVREdit is what a person changes about a registered NVR. Empty fields of Login leave the password as it is.
+type NVREdit struct {
+	Rev                                           uint64
+	Name, Place, Installer, Technician, Installed string
+	Address, RTSP, Pin                            string
+	Login                                         site.Login
+	Swapped                                       bool // there is another machine now
+	Disks                                         bool // with the disks of the old one
+	Reason                                        string
+}
+
 // ErrNoNVR: no such NVR, or no such look of this person.
 var ErrNoNVR = errors.New("office: no such NVR")
 
@@ -51,6 +83,8 @@ const (
 // NVR is one of the register, with everything that is known of it.
 type NVR struct {
 	ID, Name, Place, Address         string
+	Rev                              uint64 // of its row
+	RTSP, Pin                        string
 	Installer, Technician, Installed string
 	Retired                          bool
 	Model, Serial, Firmware          string
@@ -65,6 +99,40 @@ type NVR struct {
 	Fetches                          []NVRFetch  // newest first
 	DoorsRead, DoorsSigned           time.Time
 	SignedBy                         string
+
+	// Of one NVR alone, for its forms.
+	Channels []NVRPlug      // as it told them
+	Loose    []string       // cameras that an NVR should keep and that are on none
+	Wires    []NVRWire      // where cameras were before
+	Depend   []NVRDependent // cameras in service that need it
+	Left     []NVRDependent // cameras behind it that are out of service
+	Kept     []NVRKept      // what goes with it
+}
+
+// NVRPlug is one channel.
+type NVRPlug struct {
+	Channel int
+	Name    string
+}
+
+// NVRWire is a channel that a camera was on. From zero: since ever.
+type NVRWire struct {
+	Camera   string
+	Channel  int
+	From, To time.Time
+}
+
+// NVRDependent is a camera behind an NVR: Recorded by us through it, or kept by it.
+type NVRDependent struct {
+	Camera   string
+	Recorded bool
+}
+
+// NVRKept is what an NVR alone holds and has to be kept until an instant.
+type NVRKept struct {
+	Camera string
+	Span   footage.Span
+	Until  time.Time
 }
 
 // NVRClock is what was found out about an NVR's times. Meanings are "utc", "local", or empty when nothing is certain.

@@ -1,9 +1,11 @@
 package office
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
+	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
@@ -128,3 +130,29 @@ func (c *call) nvrWords(r *logRow, e ledger.Entry) {
 
 // isNVR says whether an entry is of the NVRs.
 func isNVR(k ledger.Kind) bool { return strings.HasPrefix(string(k), "nvr.") }
+
+// nvrLog reads from the log who was at the NVR past us, and what it broke.
+func (o *Office) nvrLog(c *call, v *nvrView) error {
+	page, err := o.d.Ledger.Search(c.r.Context(), store.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.access"}, Limit: 20})
+	if err != nil {
+		return fmt.Errorf("searching the log for accesses past us: %w", err)
+	}
+	for _, e := range page.Entries {
+		v.Accesses = append(v.Accesses, c.logRow(e))
+	}
+	var about []string
+	for _, x := range v.N.Cameras {
+		about = append(about, x.Camera)
+	}
+	if len(about) == 0 {
+		return nil
+	}
+	page, err = o.d.Ledger.Search(c.r.Context(), store.Query{About: about, Kinds: []ledger.Kind{"nvr.breach"}, Limit: 20})
+	if err != nil {
+		return fmt.Errorf("searching the log for breaches: %w", err)
+	}
+	for _, e := range page.Entries {
+		v.Breaches = append(v.Breaches, c.logRow(e))
+	}
+	return nil
+}

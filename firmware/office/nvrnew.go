@@ -212,12 +212,7 @@ func (v *nvrLookView) fill(c *call, l NVRLook, offers []footage.Offer, errs fiel
 		}
 		v.Areas = append(v.Areas, x)
 	}
-	v.Techs = []ui.Option{{Text: "–"}}
-	for _, p := range c.o.d.People.People() {
-		if !p.Disabled {
-			v.Techs = append(v.Techs, ui.Option{Value: p.ID, Text: p.Name + "（" + p.Unit + "）"})
-		}
-	}
+	v.Techs = c.o.technicians("")
 	k := c.o.d.Status.Keeping()
 	proposed := footage.Propose(k.Loads, k.Held, k.Capacity, offers)
 	f := v.Form.Values

@@ -12,12 +12,10 @@ import (
 
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
-	"campuskeep/shared/ledger"
 	"campuskeep/shared/ui"
 )
 
@@ -131,6 +129,16 @@ type nvrView struct {
 	Fetches  []nvrFetch
 	Pending  int // fetches that are not over
 	Login    ui.Form
+	Wires    nvrWiresView
+	Changes  []cameraChange
+	CanServe bool // take it out of service or back
+}
+
+// nvrShown is what was typed into one of the forms of an NVR's page, and why it was refused.
+type nvrShown struct {
+	login, wires url.Values
+	errs         fielderr.Errors
+	why          error
 }
 
 type nvrWork struct {
@@ -177,17 +185,15 @@ type nvrFetch struct {
 // mostGaps of one NVR stand on its page.
 const mostGaps = 20
 
-func (o *Office) nvrPage(c *call) error { return o.showNVR(c, http.StatusOK, nil, nil) }
+func (o *Office) nvrPage(c *call) error { return o.showNVR(c, http.StatusOK, nvrShown{}) }
 
-func (o *Office) showNVR(c *call, status int, values url.Values, errs fielderr.Errors) error {
-	n, err := o.d.NVRs.NVR(c.r.PathValue("id"))
-	if errors.Is(err, ErrNoNVR) {
-		return errNotFound
-	}
+func (o *Office) showNVR(c *call, status int, shown nvrShown) error {
+	n, err := o.nvrOf(c)
 	if err != nil {
-		return fmt.Errorf("reading NVR %s: %w", c.r.PathValue("id"), err)
+		return err
 	}
-	v := nvrView{N: n, Row: c.nvrRow(n), Tech: o.name(n.Technician), CanEdit: c.can(account.ActNVRsEdit, account.Subject{}) && !n.Retired,
+	serve := c.can(account.ActNVRsEdit, account.Subject{})
+	v := nvrView{N: n, Row: c.nvrRow(n), Tech: o.name(n.Technician), CanEdit: serve && !n.Retired, CanServe: serve,
 		CanLog: c.can(account.ActLogSearch, account.Subject{}), Running: n.Work.running(), Work: c.nvrWork(n.Work)}
 	for _, x := range n.Cameras {
 		v.Cameras = append(v.Cameras, c.nvrCamera(x))
@@ -212,7 +218,14 @@ func (o *Office) showNVR(c *call, status int, values url.Values, errs fielderr.E
 			return err
 		}
 	}
-	v.Login = ui.Form{Name: "nvr_new", P: c.p, Values: values, Errors: errs}
+	if v.Changes, err = o.nvrChanges(c, n.ID); err != nil {
+		return err
+	}
+	v.Login = ui.Form{Name: "nvr_new", P: c.p, Values: shown.login}
+	if shown.wires == nil { // the faults are of the other form
+		v.Login.Errors, shown.errs = shown.errs, nil
+	}
+	v.Wires = c.nvrWires(n, shown.wires, shown.errs, shown.why)
 	return c.pageStatus(status, "nvr", n.Name, v)
 }
 
@@ -224,7 +237,7 @@ func (o *Office) setNVRLogin(c *call) error {
 		return errNotFound
 	}
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
-		return o.showNVR(c, http.StatusUnprocessableEntity, url.Values{"user": f["user"]}, errs)
+		return o.showNVR(c, http.StatusUnprocessableEntity, nvrShown{login: url.Values{"user": f["user"]}, errs: errs})
 	}
 	if err != nil {
 		return err
@@ -476,32 +489,6 @@ func (c *call) fetchWords(f evidence.Fetching) (tone, icon, word, text string) {
 		tone, icon, text = "bad", "bad", c.p.K("fetch.reason.", f.Reason)
 	}
 	return tone, icon, word, text
-}
-
-// nvrLog reads from the log who was at the NVR past us, and what it broke.
-func (o *Office) nvrLog(c *call, v *nvrView) error {
-	page, err := o.d.Ledger.Search(c.r.Context(), store.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.access"}, Limit: 20})
-	if err != nil {
-		return fmt.Errorf("searching the log for accesses past us: %w", err)
-	}
-	for _, e := range page.Entries {
-		v.Accesses = append(v.Accesses, c.logRow(e))
-	}
-	var about []string
-	for _, x := range v.N.Cameras {
-		about = append(about, x.Camera)
-	}
-	if len(about) == 0 {
-		return nil
-	}
-	page, err = o.d.Ledger.Search(c.r.Context(), store.Query{About: about, Kinds: []ledger.Kind{"nvr.breach"}, Limit: 20})
-	if err != nil {
-		return fmt.Errorf("searching the log for breaches: %w", err)
-	}
-	for _, e := range page.Entries {
-		v.Breaches = append(v.Breaches, c.logRow(e))
-	}
-	return nil
 }
 
 // beginAt answers a button that starts something long at an NVR: it goes on in the background, and the page tells.

@@ -20,6 +20,7 @@ import (
 type CameraPut struct {
 	Camera footage.Camera
 	Login  *Login
+	New    bool // its id must not be taken
 }
 
 // MaxCameras is the most that one list may change: it is one Change of the log.
@@ -43,7 +44,7 @@ func (e RowErrors) Error() string {
 // PutCamera registers or changes a camera. login nil leaves its credentials as they are. A camera that looks
 // into a private area is refused with the rule (F2). Errors: fielderr.Errors, *account.Refused.
 func (s *Site) PutCamera(ctx context.Context, by account.Who, c footage.Camera, login *Login) error {
-	_, err := s.PutCameras(ctx, by, []CameraPut{{c, login}})
+	_, err := s.PutCameras(ctx, by, []CameraPut{{Camera: c, Login: login}})
 	if rows, ok := err.(RowErrors); ok {
 		return slices.Concat(rows[0], rows[WholeList])
 	}
@@ -75,14 +76,14 @@ func (s *Site) CheckCameras(list []CameraPut) RowErrors {
 				errs = append(errs, e...)
 			}
 		}
-		if seen[p.Camera.ID] {
+		old, known := s.cameras[p.Camera.ID]
+		if seen[p.Camera.ID] || p.New && known {
 			errs.Add("id", "err.taken")
 		}
 		if len(errs) > 0 {
 			bad[i] = errs
 		}
 		seen[p.Camera.ID] = true
-		old, known := s.cameras[p.Camera.ID]
 		more = more || asksMore(old.v, known, p.Camera)
 		after[p.Camera.ID] = p.Camera
 	}
@@ -183,20 +184,53 @@ func sameCode(all map[string]footage.Camera, c footage.Camera) string {
 // PutCameras registers or changes a list of cameras, all or none, as one Change; it says how many were new or
 // changed. Errors: RowErrors, *account.Refused.
 func (s *Site) PutCameras(ctx context.Context, by account.Who, list []CameraPut) (int, error) {
+	n, _, err := s.putCameras(ctx, by, list, store.Change{})
+	return n, err
+}
+
+// PutCamerasWith is PutCameras as one Change with what another room writes beside it: both become true, or neither.
+// The receipt's revisions are those of what is beside. Errors: RowErrors, *account.Refused, store.ErrConflict.
+func (s *Site) PutCamerasWith(ctx context.Context, by account.Who, list []CameraPut, beside store.Change) (store.Receipt, error) {
+	_, rc, err := s.putCameras(ctx, by, list, beside)
+	return rc, err
+}
+
+func (s *Site) putCameras(ctx context.Context, by account.Who, list []CameraPut, beside store.Change) (int, store.Receipt, error) {
 	roles := make([]account.Role, len(list))
 	for i, p := range list {
 		var err error
 		if roles[i], err = s.allow(by, account.ActCamerasEdit, account.Subject{Camera: p.Camera.ID}); err != nil {
-			return 0, err
+			return 0, store.Receipt{}, err
 		}
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if bad := s.CheckCameras(list); bad != nil {
-		return 0, bad
+		return 0, store.Receipt{}, bad
 	}
-	var ch store.Change
-	var rows []footage.Camera // of the first Puts
+	ch, rows := s.cameraChange(by, roles, list)
+	if len(rows) == 0 && len(beside.Puts)+len(beside.Deletes)+len(beside.Entries) == 0 {
+		return 0, store.Receipt{}, nil
+	}
+	own := len(ch.Puts)
+	ch.Puts, ch.Deletes = append(ch.Puts, beside.Puts...), beside.Deletes
+	ch.Entries = append(ch.Entries, beside.Entries...)
+	ch.Require, ch.Check = beside.Require, beside.Check
+	rc, err := s.commitAll(ctx, fmt.Sprintf("%d cameras", len(rows)), ch, func(revs []uint64) {
+		for i, c := range rows {
+			s.cameras[c.ID] = row[footage.Camera]{c, revs[i]}
+		}
+	})
+	if err != nil {
+		return 0, rc, err
+	}
+	rc.Revs = rc.Revs[own:]
+	return len(rows), rc, nil
+}
+
+// cameraChange is the change of those in a list that are new or differ; rows are its first Puts. The caller holds
+// s.writing.
+func (s *Site) cameraChange(by account.Who, roles []account.Role, list []CameraPut) (ch store.Change, rows []footage.Camera) {
 	for i, p := range list {
 		c := p.Camera
 		s.mu.RLock()
@@ -216,19 +250,12 @@ func (s *Site) PutCameras(ctx context.Context, by account.Who, list []CameraPut)
 		ch.Entries = append(ch.Entries, d)
 		rows = append(rows, c)
 	}
-	if len(rows) == 0 {
-		return 0, nil
-	}
 	for _, p := range list {
 		if p.Login != nil {
 			ch.Puts = append(ch.Puts, logins.Put(p.Camera.ID, cameraLogin{Camera: p.Camera.ID, Login: *p.Login}))
 		}
 	}
-	return len(rows), s.commitAll(ctx, fmt.Sprintf("%d cameras", len(rows)), ch, func(revs []uint64) {
-		for i, c := range rows {
-			s.cameras[c.ID] = row[footage.Camera]{c, revs[i]}
-		}
-	})
+	return ch, rows
 }
 
 // cameraEntry is the entry of one camera's change; changed is false when there is none.

@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"campuskeep/firmware/site"
+	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
 )
 
 func cam(n int) footage.Camera {
@@ -144,5 +146,34 @@ func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		h.must(h.PutCamera(t.Context(), admin, a, login))
+	}
+}
+
+// What another room writes beside cameras becomes true with them or not at all, in memory and on disk; and an id that is
+// to be new takes nobody's place. Covers F1.
+func TestCamerasBesideAnotherRoomsChange(t *testing.T) {
+	h := newHouse(t)
+	h.must(h.PutCamera(t.Context(), admin, cam(1), nil))
+	size := h.store.Size()
+	beside := store.Change{Entries: []ledger.Draft{account.System.Draft("config.change", "", "nvr:n01", map[string]any{"what": "nvr", "key": "n01"})}}
+	failed := errors.New("the disk has gone")
+	beside.Check = func(store.Tx) error { return failed }
+	_, err := h.PutCamerasWith(t.Context(), admin, []site.CameraPut{{Camera: cam(2), New: true}, {Camera: cam(3), New: true}}, beside)
+	if _, known := h.Camera("c02"); !errors.Is(err, failed) || known || h.store.Size() != size {
+		t.Errorf("%v, known %v, %d entries", err, known, h.store.Size()-size)
+	}
+	beside.Check = nil
+	var rows site.RowErrors
+	_, err = h.PutCamerasWith(t.Context(), admin, []site.CameraPut{{Camera: cam(1), New: true}, {Camera: cam(3), New: true}}, beside)
+	if !errors.As(err, &rows) || rows[0][0].Rule != "err.taken" || h.store.Size() != size {
+		t.Errorf("an id that is taken: %v, %d entries", err, h.store.Size()-size)
+	}
+	rc, err := h.PutCamerasWith(t.Context(), admin, []site.CameraPut{{Camera: cam(2), New: true}, {Camera: cam(3), New: true}}, beside)
+	h.must(err)
+	if len(rc.Entries) != 3 || rc.First != size || len(rc.Revs) != 0 {
+		t.Errorf("%+v", rc)
+	}
+	if rc, err = h.PutCamerasWith(t.Context(), admin, nil, beside); err != nil || len(rc.Entries) != 1 {
+		t.Errorf("no camera: %v, %+v", err, rc)
 	}
 }

@@ -147,14 +147,15 @@ func changeOf[T any](by account.Who, role account.Role, what, key string, old ro
 // commit writes the change, takes it into memory with the revision of its first row, and wakes the watchers.
 // The caller holds s.writing.
 func (s *Site) commit(ctx context.Context, what string, ch store.Change, apply func(rev uint64)) error {
-	return s.commitAll(ctx, what, ch, func(revs []uint64) { apply(revs[0]) })
+	_, err := s.commitAll(ctx, what, ch, func(revs []uint64) { apply(revs[0]) })
+	return err
 }
 
 // commitAll is commit for changes of several rows: apply gets the revision of every Put, in order.
-func (s *Site) commitAll(ctx context.Context, what string, ch store.Change, apply func(revs []uint64)) error {
+func (s *Site) commitAll(ctx context.Context, what string, ch store.Change, apply func(revs []uint64)) (store.Receipt, error) {
 	rc, err := s.o.Store.Commit(ctx, ch)
 	if err != nil {
-		return fmt.Errorf("change %s: %w", what, err)
+		return rc, fmt.Errorf("change %s: %w", what, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +166,7 @@ func (s *Site) commitAll(ctx context.Context, what string, ch store.Change, appl
 		default: // one wake-up is pending already
 		}
 	}
-	return nil
+	return rc, nil
 }
 
 // allow asks the permission table; what the appliance does by itself (seed, installer's command) needs none.

@@ -45,7 +45,7 @@ var Kinds = map[Kind]Spec{
 	"system.start":  {Data: []Field{req("version", Code), opt("clean", Bool), opt("data_format", Int)}},
 	"system.stop":   {},
 	"system.fault":  {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int)}},
-	"config.change": {Data: []Field{req("what", Code), opt("before", Hash), opt("after", Hash), opt("key", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
+	"config.change": {Data: []Field{req("what", Code), opt("before", Hash), opt("after", Hash), opt("key", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}, {Name: "reason"}}},
 
 	// the clock
 	"clock.state":      {Data: []Field{req("from", Code), req("to", Code), opt("reason", Code), opt("offset_ms", Int), opt("uncertainty_ms", Int), opt("sources", Codes)}},

@@ -163,8 +163,8 @@ func (n *NVR) look() (Habits, Faults, []Channel, time.Time) {
 func (n *NVR) info(*http.Request) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return fmt.Sprintf(`%s<DeviceInfo %s><deviceName>Network Video Recorder</deviceName><deviceID>48</deviceID><model>%s</model><serialNumber>%s0820260101CCRRD00000001WCVU</serialNumber><macAddress>f8:4d:fc:00:00:01</macAddress><firmwareVersion>%s</firmwareVersion><firmwareReleasedDate>build 220906</firmwareReleasedDate><deviceType>NVR</deviceType></DeviceInfo>`,
-		xml.Header, space, text(n.o.Model), text(n.o.Model), n.firmware)
+	return fmt.Sprintf(`%s<DeviceInfo %s><deviceName>Network Video Recorder</deviceName><deviceID>48</deviceID><model>%s</model><serialNumber>%s</serialNumber><macAddress>f8:4d:fc:00:00:01</macAddress><firmwareVersion>%s</firmwareVersion><firmwareReleasedDate>build 220906</firmwareReleasedDate><deviceType>NVR</deviceType></DeviceInfo>`,
+		xml.Header, space, text(n.o.Model), text(n.serial), n.firmware)
 }
 
 func (n *NVR) time(*http.Request) string {

@@ -117,6 +117,7 @@ type NVR struct {
 	faults   Faults
 	password string
 	firmware string
+	serial   string
 	channels []Channel
 	accounts []Account
 	log      []LogLine
@@ -146,7 +147,7 @@ func Start(o Options) (*NVR, error) {
 		o.PageSize = 40
 	}
 	n := &NVR{
-		o: o, end: make(chan struct{}), habits: o.Habits, password: o.Password, firmware: "V4.61.025",
+		o: o, end: make(chan struct{}), habits: o.Habits, password: o.Password, firmware: "V4.61.025", serial: o.Model + "0820260101CCRRD00000001WCVU",
 		channels: slices.Clone(o.Channels), accounts: slices.Clone(o.Accounts), nonces: map[string]int{},
 	}
 	var err error
@@ -206,6 +207,13 @@ func (n *NVR) SetFirmware(v string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.firmware = v
+}
+
+// SetSerial makes it another machine.
+func (n *NVR) SetSerial(s string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.serial = s
 }
 
 // Record replaces what is recorded on a channel.

@@ -1,0 +1,216 @@
+package nvr
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// Kept is what an NVR holds, by camera, and its cameras must keep for longer. It goes with the machine.
+func (r *Room) Kept(id string) (map[string]footage.Span, error) {
+	now := r.o.Clock.Now()
+	days, err := r.listedBy(id)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]footage.Span{}
+	for _, cam := range r.o.Cameras() {
+		all, ok := days[cam.ID]
+		if !ok {
+			continue
+		}
+		if now.State == clock.Trusted { // else nobody knows what is old enough
+			all.From = latest(all.From, now.Wall.Add(-cam.Policy.Keep()))
+		}
+		if all.From.Before(all.To) {
+			out[cam.ID] = all
+		}
+	}
+	return out, nil
+}
+
+// listedBy is from when to when the last checks of an NVR listed each camera.
+func (r *Room) listedBy(id string) (map[string]footage.Span, error) {
+	d, ok := r.device(id)
+	out := map[string]footage.Span{}
+	if !ok || d.v.Retired {
+		return out, nil
+	}
+	always := footage.Span{To: time.Unix(1<<40, 0)}
+	err := r.o.Store.View(func(tx store.Tx) error {
+		for key, row := range days.All(tx) {
+			if row.NVR != id || row.Swaps != d.v.Swaps {
+				continue
+			}
+			camera, _, _ := strings.Cut(key, "/")
+			for _, h := range row.held(d.v, camera, always) {
+				s, ok := out[camera]
+				if !ok || h.Span.From.Before(s.From) {
+					s.From = h.Span.From
+				}
+				s.To = latest(s.To, h.Span.To)
+				out[camera] = s
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("what NVR %s holds: %w", id, err)
+	}
+	return out, nil
+}
+
+// lose adds to a change that what an NVR holds can be had no more: footage before its time is a breach, and what was on
+// its way from there comes no more.
+func (r *Room) lose(ch *store.Change, by account.Who, role account.Role, id, why string) (map[string]footage.Span, error) {
+	kept, err := r.Kept(id)
+	if err != nil {
+		return nil, err
+	}
+	all := r.o.Cameras()
+	for _, camera := range slices.Sorted(maps.Keys(kept)) {
+		i := slices.IndexFunc(all, func(c footage.Camera) bool { return c.ID == camera })
+		ch.Entries = append(ch.Entries, by.Draft("nvr.breach", role, camera, breachData(id, "floor", kept[camera], all[i].Policy.Days)))
+	}
+	return kept, r.giveUp(ch, id, why)
+}
+
+// giveUp adds to a change the end of the fetches that wait for an NVR.
+func (r *Room) giveUp(ch *store.Change, id, why string) error {
+	list, err := r.Fetches()
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		if f.NVR != id || f.State.Over() {
+			continue
+		}
+		f.State, f.Reason, f.Next = FetchFailed, why, time.Time{}
+		if len(f.Done) > 0 {
+			f.State = FetchPartial
+		}
+		c := r.over(&f)
+		ch.Puts, ch.Entries = append(ch.Puts, c.Puts...), append(ch.Entries, c.Entries...)
+	}
+	return nil
+}
+
+// over is the change that ends a fetch.
+func (r *Room) over(f *Fetch) store.Change {
+	f.Ended = r.o.Clock.Now().Wall.UTC()
+	data := map[string]any{"fetch": f.ID, "camera": f.Camera, "result": f.State, "spans": nonNil(f.Done[:min(len(f.Done), 64)]), "bytes": f.Bytes}
+	if f.Reason != "" {
+		data["reason"] = f.Reason
+	}
+	return store.Change{Puts: []store.Put{fetches.Put(f.ID, *f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
+}
+
+// unless makes a change of a fetch nothing when the fetch has been ended meanwhile.
+func unless(id string) func(store.Tx) error {
+	return func(tx store.Tx) error {
+		f, _, ok, err := fetches.Get(tx, id)
+		if err == nil && ok && f.State.Over() {
+			return errOver
+		}
+		return err
+	}
+}
+
+// afresh is a report of which only that counts what cannot be found out again: since when the camera is known, the
+// holes that were known, and what was entered as a breach.
+func (p Report) afresh() Report {
+	out := Report{Camera: p.Camera, NVR: p.NVR, Channel: p.Channel, Track: p.Track, Since: p.Since, Lost: p.Lost, Again: p.Again}
+	a := p.Attestation
+	out.Attestation = footage.Attestation{Days: a.Days, Newest: a.Newest, Gaps: a.Gaps, Short: a.Short}
+	return out
+}
+
+// lost notes what was lost with a machine.
+func (p *Report) lost(s footage.Span) {
+	if !s.From.Before(s.To) {
+		return
+	}
+	if p.Lost.From.Before(p.Lost.To) && p.Lost.From.Before(s.From) {
+		s.From = p.Lost.From
+	}
+	p.Lost, p.Again = s, time.Time{}
+}
+
+// recur notes when the machine that answers now began to record, and forgets what was lost when its time is over.
+func (p *Report) recur(cam footage.Camera, pieces []footage.Placed, now time.Time) {
+	if p.Lost.To.Before(now.Add(-cam.Policy.Keep() - footage.CeilingSlack)) {
+		p.Lost, p.Again = footage.Span{}, time.Time{}
+	}
+	if p.Lost.To.IsZero() || !p.Again.IsZero() {
+		return
+	}
+	for _, x := range pieces {
+		if x.Span.To.After(p.Lost.To) {
+			p.Again = latest(x.Span.From, p.Lost.To)
+			return
+		}
+	}
+}
+
+// part cuts the hole that a machine left: what it held is gone, and was entered as a breach; from then until another
+// one began to record there never was anything; and what is missing after that is missing for reasons of its own.
+func (p Report) part(a *footage.Attestation) {
+	if p.Lost.To.IsZero() {
+		return
+	}
+	again := p.Again
+	if again.IsZero() {
+		again = a.At
+	}
+	var out []footage.Gap
+	for _, g := range a.Gaps {
+		add := func(s footage.Span, cause footage.Cause) {
+			if s = s.Intersect(g.Span); s.From.Before(s.To) {
+				out = append(out, footage.Gap{Camera: g.Camera, Span: s, Cause: cause})
+			}
+		}
+		if !g.Span.Overlaps(p.Lost) {
+			out = append(out, g)
+			continue
+		}
+		rest := g.Cause
+		if rest == footage.CauseSwitched {
+			rest = footage.CauseUnknown
+		}
+		add(footage.Span{From: g.Span.From, To: p.Lost.From}, rest)
+		add(p.Lost, footage.CauseBreach)
+		add(footage.Span{From: p.Lost.To, To: again}, footage.CauseSwitched)
+		add(footage.Span{From: again, To: g.Span.To}, rest)
+	}
+	a.Gaps = out
+	if s := a.Short; s.From.Before(p.Lost.To) && s.To.After(p.Lost.To) && s.To.Sub(again) <= footage.FloorSlack {
+		a.Short.To = p.Lost.To
+	}
+}
+
+// leaveBehind puts away the reports of the cameras of an NVR whose machine is gone.
+func (r *Room) leaveBehind(ch *store.Change, d Device, kept map[string]footage.Span) error {
+	for _, camera := range d.wiredBy() {
+		rep, ok, err := r.Report(camera)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if rep.NVR == d.ID {
+			rep = rep.afresh()
+		}
+		rep.lost(kept[camera])
+		ch.Puts = append(ch.Puts, reports.Put(camera, rep))
+	}
+	return nil
+}
