@@ -25,7 +25,10 @@ func (a *Appliance) openKeeping() error {
 
 // papers write certificates and reports. They read the footage unguarded: what ought to be gone must show.
 func (a *Appliance) papers() *retention.Papers {
-	return retention.NewPapers(retention.PapersOptions{Store: a.Store, Cameras: a.Site.Cameras, Footage: a.Vault.Source(a.places), Clock: a.Keeper,
+	present := func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
+		return a.Vault.Walk(ctx, a.places(), camera, span, f)
+	}
+	return retention.NewPapers(retention.PapersOptions{Store: a.Store, Cameras: a.Site.Cameras, Present: present, Clock: a.Keeper,
 		Zone: a.zone, School: a.Config.Appliance.School})
 }
 

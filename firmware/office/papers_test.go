@@ -32,7 +32,14 @@ import (
 
 // papers are the real ones, over the store of the tests and its film.
 func (h *house) papers() *retention.Papers {
-	return retention.NewPapers(retention.PapersOptions{Store: h.store, Cameras: h.site.Cameras, Footage: h.film, Clock: h.clock, Zone: shanghai, School: "青榆实验学校"})
+	present := func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
+		list, err := h.film.Segments(ctx, camera, span)
+		for _, p := range list {
+			f(p)
+		}
+		return err
+	}
+	return retention.NewPapers(retention.PapersOptions{Store: h.store, Cameras: h.site.Cameras, Present: present, Clock: h.clock, Zone: shanghai, School: "青榆实验学校"})
 }
 
 // moment runs what happened at another time; the clock is then as before.

@@ -161,7 +161,7 @@ func (o *Office) monthView(c *call, f url.Values, whole bool) (reportView, error
 	return v, nil
 }
 
-// reportsShown is how many cameras stand on one page: each month is thousands of entries.
+// reportsShown is how many cameras stand on one page, and are summed up for it.
 const reportsShown = 16
 
 // reportPart is the page of cameras asked for.

@@ -101,3 +101,21 @@ func BenchmarkRibbon(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkMonthThere reports on a month of one camera of which all is still there: every row of the index is looked at.
+func BenchmarkMonthThere(b *testing.B) {
+	h := newHouse(b)
+	h.clock.advance(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Sub(h.clock.Now().Wall))
+	h.realDisk()
+	h.stock(30*1440, 64)
+	h.sweep()
+	before := processorTime(b)
+	for b.Loop() {
+		r, err := h.papers().Month(b.Context(), "c01", "2026-04")
+		h.must(err)
+		if r.Here != 30*1440 || r.Faults() != 0 {
+			b.Fatalf("%d there, %d faults", r.Here, r.Faults())
+		}
+	}
+	b.ReportMetric(float64((processorTime(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+}

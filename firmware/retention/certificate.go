@@ -25,7 +25,9 @@ import (
 type PapersOptions struct {
 	Store   *store.Store
 	Cameras func() []footage.Camera
-	Footage footage.Source // what is there; not guarded: what is due and still there must show
+	// Present gives what is there of a camera in a span, in the order of recording as far as one is known. It is not
+	// guarded: what is due and still there must show.
+	Present func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error
 	Clock   clock.Clock
 	Zone    *time.Location // of the school
 	School  string
@@ -36,7 +38,6 @@ type PapersOptions struct {
 type Papers struct {
 	o       PapersOptions
 	issuing sync.Mutex // one issue at a time, so that the same statement is entered once
-	sums    sums
 }
 
 // NewPapers prepares them; it starts nothing.
@@ -305,7 +306,7 @@ func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Decla
 			g[e.Seq] = e
 		}
 	}
-	holds, err := p.holdEntries(ctx, camera, nominal)
+	holds, err := p.holdEntries(ctx, []string{camera}, nominal)
 	if err != nil {
 		return err
 	}
@@ -322,30 +323,6 @@ func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Decla
 	return p.gatherReleased(ctx, g, decl, holds)
 }
 
-// holdEntries are those of the holds that overlap a span of a camera, with their ends.
-func (p *Papers) holdEntries(ctx context.Context, camera string, span footage.Span) (out []ledger.Entry, err error) {
-	registered, err := p.about(ctx, camera, span.From, time.Time{}, "hold.registered")
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, e := range registered {
-		if spanOf(e).Overlaps(span) && !slices.Contains(ids, e.Subject) {
-			ids = append(ids, e.Subject)
-		}
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	for _, e := range registered {
-		if slices.Contains(ids, e.Subject) {
-			out = append(out, e)
-		}
-	}
-	ends, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"hold.released", "hold.ended"}, About: ids, From: span.From})
-	return append(out, ends...), err
-}
-
 // gatherReleased finds what was deleted after a hold had ended.
 func (p *Papers) gatherReleased(ctx context.Context, g gathered, decl packet.Declared, holds []ledger.Entry) error {
 	for _, e := range holds {
@@ -357,40 +334,6 @@ func (p *Papers) gatherReleased(ctx context.Context, g gathered, decl packet.Dec
 		}
 	}
 	return nil
-}
-
-// gatherExcuses finds what stops deletion in a time: a clock that is not trusted, no power, a disk that refuses.
-func (p *Papers) gatherExcuses(ctx context.Context, g gathered, camera string, span footage.Span) error {
-	to := span.To.Add(time.Second)
-	states, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"clock.state", "system.start", "system.stop"}, From: span.From, To: to})
-	if err != nil {
-		return err
-	}
-	before, err := p.o.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"clock.state", "system.start"}, To: span.From, Limit: 1})
-	if err != nil {
-		return fmt.Errorf("read the log about the clock: %w", err)
-	}
-	g.add(states)
-	g.add(before.Entries)
-	for _, start := range states {
-		if start.Kind != "system.start" || start.Seq == 0 {
-			continue
-		}
-		// The last sign of life is an entry about footage, so that the certificate carries nothing else.
-		signs, err := p.o.Store.Search(ctx, store.Query{Kinds: packet.RecordKinds, Before: start.Seq, Limit: 64})
-		if err != nil {
-			return fmt.Errorf("read the log about the time without power: %w", err)
-		}
-		for _, e := range signs.Entries {
-			if packet.LastSign(e, start) {
-				g[e.Seq] = e
-				break
-			}
-		}
-	}
-	failed, err := p.about(ctx, camera, span.From, to, "footage.unlinkfailed")
-	g.add(failed)
-	return err
 }
 
 // gatherAttested finds the last check of an NVR that still listed the day and the first that did not.

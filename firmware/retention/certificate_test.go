@@ -2,6 +2,7 @@ package retention
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
@@ -23,11 +24,13 @@ var officer = account.Who{Actor: account.Actor{ID: "p001"}, Via: ledger.ViaWeb}
 
 func (h *house) papers() *Papers {
 	return NewPapers(PapersOptions{Store: h.store, Cameras: func() []footage.Camera { return h.cameras }, Clock: h.clock, Zone: time.UTC, School: "青榆实验学校",
-		Footage: h.vault.Source(func() footage.Places {
-			p, err := h.r.Places()
-			h.must(err)
-			return p
-		})})
+		Present: func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
+			places, err := h.r.Places()
+			if err != nil {
+				return err
+			}
+			return h.vault.Walk(ctx, places, camera, span, f)
+		}})
 }
 
 func (h *house) enter(kind ledger.Kind, subject string, data map[string]any) {

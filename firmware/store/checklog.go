@@ -177,6 +177,11 @@ func (c *checker) grow(hash tlog.Hash, m marks, seq uint64) {
 			if err == nil && whole && (!ok || d != *t.digest) {
 				c.found("I1", "tile", where, "its digest is not that of its entries: searches would miss some")
 			}
+			// The first builds wrote none; searches then look inside.
+			about, found, err := topicsOf(tiles, t.index)
+			if found && (err != nil || whole && about != *t.topics) {
+				c.found("I1", "tile", where, "its topics are not those of its entries: searches would miss some")
+			}
 		case err != nil:
 			c.found("I1", "tile", where, "%v", err)
 		case !equalHashes(hashes, t.hashes):

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"slices"
 	"time"
 
 	"campuskeep/shared/ledger"
@@ -116,19 +115,6 @@ func marksOfLeaf(leaf []byte) (marks, error) {
 		m.add(aboutToken(id))
 	}
 	return m, nil
-}
-
-// isAbout says whether an entry is about an id: its subject, the address it came from, or what its data name.
-func isAbout(e *ledger.Entry, ids []string) bool {
-	if slices.Contains(ids, e.Subject) || e.From != nil && slices.Contains(ids, e.From.Address) {
-		return true
-	}
-	for id := range named(e.Data) {
-		if slices.Contains(ids, string(id)) {
-			return true
-		}
-	}
-	return false
 }
 
 // named lists the ids in an entry's data.

@@ -26,7 +26,7 @@ const (
 var (
 	bucketMeta   = []byte("meta")
 	bucketLeaves = []byte("leaves") // seq, 8 bytes big endian → leaf ‖ CRC-32C
-	bucketTiles  = []byte("tiles")  // level, 1 byte ‖ index, 8 bytes ‖ row, 1 byte → hashes or digest ‖ CRC-32C
+	bucketTiles  = []byte("tiles")  // level, 1 byte ‖ index, 8 bytes ‖ row, 1 byte → hashes, digest or topics ‖ CRC-32C
 	bucketParts  = []byte("parts")  // seq ‖ position, 1 byte → sealed (salt ‖ part)
 	bucketHeads  = []byte("heads")  // "latest", "cosigned" → signed note
 	tablePrefix  = "t/"

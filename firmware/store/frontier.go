@@ -12,14 +12,15 @@ import (
 // A tile holds 256 neighbouring hashes of tree level 8·L. It is written once, when it is full; hashes in
 // between are computed from it. What is not in a full tile is the frontier.
 //
-// A tile is stored as 16 rows of 16 hashes, at level 0 with a row more for the digest: one value of 8 KiB
-// would make bbolt write the tiles before it again.
+// A tile is stored as 16 rows of 16 hashes, at level 0 with a row more for the digest, and one for what each of its
+// entries is about: one value of 8 KiB would make bbolt write the tiles before it again.
 const (
 	tileHeight = 8
 	tileWidth  = 1 << tileHeight
 	tileRow    = 16 // hashes in a row
 	tileRows   = tileWidth / tileRow
 	digestRow  = tileRows
+	topicsRow  = tileRows + 1
 )
 
 // frontier is the tree at one size: the hashes of the tiles that are not full. Values are shared with
@@ -28,6 +29,7 @@ type frontier struct {
 	size   uint64
 	levels [][]tlog.Hash // levels[L]: the hashes of the unfinished tile at tile level L
 	digest digest        // of the leaves in the unfinished tile at level 0
+	topics topics        // the same
 }
 
 // tile is a full tile, to be written.
@@ -36,6 +38,7 @@ type tile struct {
 	index  uint64
 	hashes []tlog.Hash
 	digest *digest // at level 0
+	topics *topics // at level 0
 }
 
 func tileKey(level int, index uint64, row int) []byte {
@@ -56,7 +59,10 @@ func (t tile) put(tiles *bolt.Bucket) error {
 	if t.digest == nil {
 		return nil
 	}
-	return tiles.Put(tileKey(t.level, t.index, digestRow), appendCRC(t.digest.append(make([]byte, 0, digestBytes+crcSize))))
+	if err := tiles.Put(tileKey(t.level, t.index, digestRow), appendCRC(t.digest.append(make([]byte, 0, digestBytes+crcSize)))); err != nil {
+		return err
+	}
+	return tiles.Put(tileKey(t.level, t.index, topicsRow), appendCRC(t.topics.append(make([]byte, 0, topicsBytes+crcSize))))
 }
 
 // clone gives a frontier that can grow without the readers of f noticing.
@@ -69,6 +75,7 @@ func (f *frontier) clone() *frontier {
 // add appends a leaf hash and gives the tiles that it filled.
 func (f *frontier) add(h tlog.Hash, m marks) []tile {
 	f.digest.add(m)
+	f.topics[f.size%tileWidth] = m.topic()
 	var full []tile
 	for level := 0; ; level++ {
 		if level == len(f.levels) {
@@ -83,8 +90,9 @@ func (f *frontier) add(h tlog.Hash, m marks) []tile {
 		}
 		t := tile{level: level, index: f.size >> (tileHeight * (level + 1)), hashes: f.levels[level]}
 		if level == 0 {
-			d := f.digest
+			d, about := f.digest, f.topics
 			t.digest, f.digest = &d, digest{}
+			t.topics, f.topics = &about, topics{}
 		}
 		full = append(full, t)
 		h = subtree(t.hashes)
@@ -173,6 +181,22 @@ func digestOf(tiles *bolt.Bucket, index uint64) (d digest, ok bool) {
 	return parseDigest(b), true
 }
 
+// topicsOf reads the topics of a full level-0 tile; found is false when there are none, as in tiles of the first builds.
+func topicsOf(tiles *bolt.Bucket, index uint64) (t topics, found bool, err error) {
+	v := tiles.Get(tileKey(0, index, topicsRow))
+	if v == nil {
+		return t, false, nil
+	}
+	b, err := cutCRC(v)
+	if err == nil && len(b) != topicsBytes {
+		err = errRotten
+	}
+	if err != nil {
+		return t, true, err
+	}
+	return parseTopics(b), true, nil
+}
+
 func tileFromBelow(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, tileWidth)
 	for i := range hashes {
@@ -224,6 +248,7 @@ func loadFrontier(tx *bolt.Tx) (f *frontier, rotten []uint64, err error) {
 				rotten = append(rotten, n)
 			} else if m, err := marksOfLeaf(leaf); err == nil {
 				f.digest.add(m)
+				f.topics[n%tileWidth] = m.topic()
 			}
 			hashes = append(hashes, tlog.RecordHash(leaf))
 		}

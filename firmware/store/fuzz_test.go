@@ -48,6 +48,12 @@ func FuzzChecksum(f *testing.F) {
 				t.Errorf("digest %x is not written back as it was read", b)
 			}
 		}
+		if err == nil && len(b) == topicsBytes {
+			about := parseTopics(b)
+			if !bytes.Equal(about.append(nil), b) {
+				t.Errorf("topics %x are not written back as they were read", b)
+			}
+		}
 	})
 }
 

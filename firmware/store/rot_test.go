@@ -81,6 +81,7 @@ func rots() []rot {
 		{"leaf in the tail", "leaves", seqKey(272), "leaf", "entry 272"},
 		{"tile", "tiles", tileKey(0, 0, 3), "tile", "tile 0/0"},
 		{"digest", "tiles", tileKey(0, 0, digestRow), "tile", "tile 0/0"},
+		{"topics", "tiles", tileKey(0, 0, topicsRow), "tile", "tile 0/0"},
 		{"latest checkpoint", "heads", []byte(headLatest), "checkpoint", "checkpoint latest"},
 		{"cosigned checkpoint", "heads", []byte(headCosigned), "checkpoint", "checkpoint cosigned"},
 		{"row", "t/test_bound", []byte(key(4)), "row", "row test_bound/k004"},

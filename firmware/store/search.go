@@ -79,6 +79,18 @@ func (s *Store) Tally(ctx context.Context, q Query) (map[ledger.Kind]int, error)
 	return out, nil
 }
 
+// Each gives the stored bytes of every entry that a query matches, the newest first, whatever its Limit is. It is for
+// those who read thousands and need little of each. The bytes are valid during the call; an error ends the pass.
+func (s *Store) Each(ctx context.Context, q Query, f func(kind ledger.Kind, leaf []byte) error) error {
+	err := s.scan(ctx, q, q.Before, func(_ uint64, leaf []byte) (bool, error) {
+		return true, f(ledger.Kind(member(leaf, kindMember)), leaf)
+	})
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	return nil
+}
+
 // scan gives the matching leaves backwards, tile by tile; each tile is a snapshot of its own, so that a long
 // search does not hold up the file.
 func (s *Store) scan(ctx context.Context, q Query, before uint64, each func(seq uint64, leaf []byte) (bool, error)) error {
@@ -116,45 +128,90 @@ func (s *Store) scan(ctx context.Context, q Query, before uint64, each func(seq 
 const tilesPerView = 64
 
 func scanTile(tx *bolt.Tx, from, end uint64, m *matcher, each func(uint64, []byte) (bool, error)) (more bool, err error) {
+	about := m.aboutIn(tx, from/tileWidth)
 	c := tx.Bucket(bucketLeaves).Cursor()
-	c.Seek(seqKey(end)) // the end keys stand behind the newest entry, so there is always one to step back from
-	k, v := c.Prev()
-	for seq := end; seq > from; {
+	for seq, at := end, end+1; seq > from; {
 		seq--
+		if !about.has(seq) {
+			continue
+		}
+		var k, v []byte
+		if at == seq+1 {
+			k, v = c.Prev()
+		} else {
+			k, v = c.Seek(seqKey(seq))
+		}
+		at = seq
 		if string(k) != string(seqKey(seq)) {
 			return false, fmt.Errorf("%w: entry %d is missing", ErrDamaged, seq)
 		}
-		leaf, err := cutCRC(v)
-		if err == nil && m.matches(leaf) { // a rotten leaf matches nothing; Check names it
-			if more, err := each(seq, leaf); err != nil || !more {
-				return false, err
+		if m.matches(v) {
+			// A rotten leaf matches nothing; Check names it. Reading what a leaf says takes less than its checksum.
+			if leaf, err := cutCRC(v); err == nil {
+				if more, err := each(seq, leaf); err != nil || !more {
+					return false, err
+				}
 			}
 		}
-		k, v = c.Prev()
 	}
 	return true, nil
 }
 
+// aboutIn says which entries of a tile may be about what is searched for, bit by bit.
+func (m *matcher) aboutIn(tx *bolt.Tx, index uint64) (may entrySet) {
+	if m.topics != nil {
+		// Topics that are not whole are like none: look inside.
+		if t, found, err := topicsOf(tx.Bucket(bucketTiles), index); found && err == nil {
+			for i, is := range t {
+				if m.topics.has(is) {
+					may[i/64] |= 1 << (i % 64)
+				}
+			}
+			return may
+		}
+	}
+	for i := range may {
+		may[i] = ^uint64(0)
+	}
+	return may
+}
+
+// entrySet is a set of entries of one tile.
+type entrySet [tileWidth / 64]uint64
+
+func (s *entrySet) has(seq uint64) bool { return s[seq%tileWidth/64]&(1<<(seq%64)) != 0 }
+
 // matcher is a query made ready.
 type matcher struct {
 	Query
-	kinds, actors, about []uint64 // tokens
-	quoted               [][]byte // About, in quotes
-	from, to             int64    // Unix ms, half-open
+	kinds, actors, about []uint64        // tokens
+	things               map[string]bool // About
+	quoted               [][]byte        // About, in quotes, when it is few
+	from, to             int64           // Unix ms, half-open
 	timed                bool
+	within               bool      // the tile at hand lies within the time
+	topics               *topicSet // of About; nil: of everything
 }
 
 func (q Query) compile() matcher {
-	m := matcher{Query: q, from: minTime, to: maxTime, timed: !q.From.IsZero() || !q.To.IsZero()}
+	m := matcher{Query: q, things: map[string]bool{}, from: minTime, to: maxTime, timed: !q.From.IsZero() || !q.To.IsZero()}
 	for _, k := range q.Kinds {
 		m.kinds = append(m.kinds, kindToken(k))
 	}
 	for _, a := range q.Actors {
 		m.actors = append(m.actors, actorToken(a))
 	}
+	if len(q.About) > 0 {
+		m.topics = new(topicSet)
+		m.topics.add(topicOpen)
+	}
 	for _, a := range q.About {
 		m.about = append(m.about, aboutToken(a))
-		m.quoted = append(m.quoted, []byte(`"`+a+`"`))
+		m.topics.add(topicOf(aboutToken(a)))
+		m.things[a] = true
+		if len(q.About) <= fewThings {
+			m.quoted = append(m.quoted, []byte(`"`+a+`"`))
+		}
 	}
 	if !q.From.IsZero() {
 		m.from = ceilMilli(q.From)
@@ -164,6 +221,9 @@ func (q Query) compile() matcher {
 	}
 	return m
 }
+
+// fewThings is how many are faster looked for as they stand, before it is asked where they stand.
+const fewThings = 3
 
 const (
 	minTime = -1 << 62
@@ -179,8 +239,9 @@ func ceilMilli(t time.Time) int64 {
 	return ms
 }
 
-// skips says that a full tile holds no match, going by its digest.
+// skips says that a full tile holds no match, going by its digest, and notes whether all of it lies within the time.
 func (m *matcher) skips(tx *bolt.Tx, index uint64) bool {
+	m.within = !m.timed
 	if !m.timed && len(m.kinds)+len(m.actors)+len(m.about) == 0 {
 		return false
 	}
@@ -188,16 +249,26 @@ func (m *matcher) skips(tx *bolt.Tx, index uint64) bool {
 	if !ok {
 		return false // not full yet, or damaged: look inside
 	}
+	m.within = m.within || d.first >= m.from && d.last < m.to
 	none := func(tokens []uint64) bool { return len(tokens) > 0 && !slices.ContainsFunc(tokens, d.mayHold) }
 	return d.last < m.from || d.first >= m.to || none(m.kinds) || none(m.actors) || none(m.about)
 }
 
+// leastHead is how far from its beginning the kind of an entry stands at least.
+const leastHead = len(`{"v":1,"alg":"sha256","seq":0,"at":"2026-05-20T00:00:00Z","clock":{"state":"trusted","boot":"b","mono":0},"actor":{"id":"p"},"via":"nvr"`)
+
+// matches looks at the cheapest first: a long pass is mostly made of entries that do not match.
 func (m *matcher) matches(leaf []byte) bool {
-	if len(m.Kinds) > 0 {
-		kind := member(leaf, kindMember)
-		if !slices.ContainsFunc(m.Kinds, func(k ledger.Kind) bool { return string(kind) == string(k) }) {
-			return false
-		}
+	if len(m.quoted) > 0 && !slices.ContainsFunc(m.quoted, func(q []byte) bool { return bytes.Contains(leaf, q) }) {
+		return false
+	}
+	if len(leaf) < leastHead {
+		return false
+	}
+	_, behind, _ := bytes.Cut(leaf[leastHead:], kindMember)
+	kind, behind, _ := bytes.Cut(behind, quote)
+	if len(m.Kinds) > 0 && !slices.ContainsFunc(m.Kinds, func(k ledger.Kind) bool { return string(kind) == string(k) }) {
+		return false
 	}
 	if len(m.Actors) > 0 {
 		actor := member(leaf, actorMember)
@@ -205,19 +276,32 @@ func (m *matcher) matches(leaf []byte) bool {
 			return false
 		}
 	}
-	if m.timed {
+	if len(m.About) > 0 && !m.isAbout(leaf, behind) {
+		return false
+	}
+	if !m.within {
 		at, err := time.Parse(time.RFC3339Nano, string(member(leaf, atMember)))
 		if ms := at.UnixMilli(); err != nil || ms < m.from || ms >= m.to {
 			return false
 		}
 	}
-	return len(m.About) == 0 || m.isAbout(leaf)
+	return true
 }
 
-func (m *matcher) isAbout(leaf []byte) bool {
-	if !slices.ContainsFunc(m.quoted, func(q []byte) bool { return bytes.Contains(leaf, q) }) {
-		return false
+var quote = []byte{'"'}
+
+// isAbout says whether a leaf is about one of the things: its subject, the address it came from, or what its data name.
+// The subject stands right behind the kind, the data follow.
+func (m *matcher) isAbout(leaf, behindKind []byte) bool {
+	if text, ok := bytes.CutPrefix(behindKind, subjectMember); ok {
+		if subject, _, _ := bytes.Cut(text, quote); m.things[string(subject)] {
+			return true
+		}
 	}
-	e, err := ledger.ParseEntry(leaf)
-	return err == nil && isAbout(&e, m.About)
+	for id := range named(behindKind) {
+		if m.things[string(id)] {
+			return true
+		}
+	}
+	return m.things[string(member(leaf[:len(leaf)-len(behindKind)], addressMember))]
 }

@@ -56,15 +56,29 @@ const margin = time.Minute
 
 // Segments lists what overlaps the span, oldest first.
 func (s source) Segments(ctx context.Context, camera string, span footage.Span) ([]footage.Placed, error) {
-	places := s.places()
-	boots, err := s.index.bootsOf(camera)
-	if err != nil {
-		return nil, fmt.Errorf("find footage of %s: %w", camera, err)
-	}
 	var out []footage.Placed
+	err := s.Walk(ctx, s.places(), camera, span, func(p footage.Placed) bool {
+		out = append(out, p)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(out, func(a, b footage.Placed) int { return a.Span.From.Compare(b.Span.From) })
+	return out, nil
+}
+
+// Walk gives what overlaps the span one by one until f says stop, boot by boot, within a boot in the order of recording:
+// a month of a camera is megabytes as a list. It holds a read transaction: f must be quick and must not write to the vault.
+func (v *Vault) Walk(ctx context.Context, places footage.Places, camera string, span footage.Span, f func(footage.Placed) bool) error {
+	boots, err := v.index.bootsOf(camera)
+	if err != nil {
+		return fmt.Errorf("find footage of %s: %w", camera, err)
+	}
+	more := true
 	for _, b := range boots {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if err := ctx.Err(); err != nil || !more {
+			return err
 		}
 		// Where the span begins on the boot's own clock. Without an anchor all its rows are looked at.
 		var start time.Duration
@@ -74,22 +88,21 @@ func (s source) Segments(ctx context.Context, camera string, span footage.Span) 
 			near, unc, _ := places.Anchors.UTC(b.id, start)
 			start += span.From.Sub(near) - unc - margin - footage.MaxSegment
 		}
-		err := s.index.scan(camera, b.ordinal, start, func(ordinal uint32, seg footage.Segment) bool {
+		err := v.index.scan(camera, b.ordinal, start, func(ordinal uint32, seg footage.Segment) bool {
 			if ordinal != b.ordinal {
 				return false
 			}
 			p := places.Place(seg)
-			if p.Span.Overlaps(span) {
-				out = append(out, p)
+			if p.Span.Overlaps(span) && !f(p) {
+				more = false
 			}
-			return !anchored || p.Span.From.Before(span.To.Add(p.Uncertainty+margin))
+			return more && (!anchored || p.Span.From.Before(span.To.Add(p.Uncertainty+margin)))
 		})
 		if err != nil {
-			return nil, fmt.Errorf("find footage of %s: %w", camera, err)
+			return fmt.Errorf("find footage of %s: %w", camera, err)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b footage.Placed) int { return a.Span.From.Compare(b.Span.From) })
-	return out, nil
+	return nil
 }
 
 // reader is an open segment.

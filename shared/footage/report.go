@@ -2,6 +2,7 @@ package footage
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 )
@@ -203,14 +204,14 @@ type Checked struct {
 // Month is all that the report of one camera's month looks at.
 type Month struct {
 	Camera    Camera
-	Span      Span            // the month
-	Now       time.Time       // what is later is not judged
-	Trusted   bool            // the clock is, now: otherwise nothing can be called overdue
-	Recorded  []Binding       // of the hours of the month
-	Deleted   []Binding       // of the hours of the month, whenever they were deleted
-	Removed   []Binding       // deleted within the month, whatever their hour
-	Present   []Placed        // of the month, still there, or condemned and not yet accounted for
-	Stuck     map[FileID]bool // condemned, and their files could not be removed
+	Span      Span             // the month
+	Now       time.Time        // what is later is not judged
+	Trusted   bool             // the clock is, now: otherwise nothing can be called overdue
+	Recorded  []Binding        // of the hours of the month
+	Deleted   []Binding        // of the hours of the month, whenever they were deleted
+	Removed   []Binding        // deleted within the month, whatever their hour
+	Present   iter.Seq[Placed] // of the month, still there, or condemned and not yet accounted for; a month of segments is megabytes
+	Stuck     map[FileID]bool  // condemned, and their files could not be removed
 	Gaps      []Gap
 	Breaches  []BreachEntry
 	Policies  []PolicyAt
@@ -235,7 +236,7 @@ type MonthReport struct {
 	Have     time.Duration // of that, recorded
 	Missing  time.Duration
 	Causes   []CauseTime // of the missing, the largest first
-	Pieces   []Piece     // the month, recorded and missing
+	Pieces   []Piece     // the month, recorded and missing; whether recorded for sure, or saved after a power cut, is not told
 	Here     int         // segments recorded in the month that are still there
 	Segments int         // recorded in the month, as bound
 	Gone     int         // of them deleted
@@ -287,14 +288,13 @@ func Report(m Month) MonthReport {
 		r.attested(span)
 		return r
 	}
-	r.cover(span)
+	r.cover(span, r.present())
 	for _, b := range m.Recorded {
 		r.Segments += b.Count
 	}
 	for _, b := range m.Deleted {
 		r.Gone += b.Count
 	}
-	r.Here = len(m.Present)
 	r.Lost = max(0, r.Segments-r.Gone-r.Here-m.Damaged)
 	for _, b := range m.Removed {
 		r.Removals, r.Freed = r.Removals+b.Count, r.Freed+b.Bytes
@@ -307,15 +307,35 @@ func Report(m Month) MonthReport {
 			r.OnTime++
 		}
 	}
-	for _, p := range m.Present {
-		if !p.Span.To.Add(p.Uncertainty).After(m.Watermark) && !m.Stuck[p.File] {
+	return r
+}
+
+// present counts what is there, and gives it as stretches without a break.
+func (r *MonthReport) present() (stretches []Placed) {
+	if r.Present == nil {
+		return nil
+	}
+	judged := r.Trusted && !excused(r.Excuses, r.Now)
+	for p := range r.Present {
+		r.Here++
+		switch n := len(stretches) - 1; {
+		case !p.Span.From.Before(p.Span.To): // one frame: it covers nothing
+		case n >= 0 && !p.Span.From.Before(stretches[n].Span.From) && p.Span.From.Sub(stretches[n].Span.To) <= Joined:
+			if p.Span.To.After(stretches[n].Span.To) {
+				stretches[n].Span.To = p.Span.To
+			}
+		default:
+			stretches = append(stretches, Placed{Span: p.Span, Anchored: true})
+		}
+		last := p.Span.To.Add(p.Uncertainty)
+		if !last.After(r.Watermark) && !r.Stuck[p.File] {
 			continue // its file is gone; its hour is accounted for when it is over
 		}
-		if m.Trusted && m.Now.Sub(DueAt(p.Span.To.Add(p.Uncertainty), m.Policies)) > CatchUp && !held(m.Holds, p.Span) && !excused(m.Excuses, m.Now) {
+		if judged && r.Now.Sub(DueAt(last, r.Policies)) > CatchUp && !held(r.Holds, p.Span) {
 			r.Overdue++
 		}
 	}
-	return r
+	return stretches
 }
 
 func held(holds []Kept, s Span) bool {
@@ -330,19 +350,21 @@ func excused(excuses []Excuse, at time.Time) bool {
 
 // cover lays what was recorded over the time that ought to be there. Of hours that are still there the index is
 // asked; of deleted ones their entries tell the first and the last frame, and the gap ledger the holes between.
-func (r *MonthReport) cover(span Span) {
+func (r *MonthReport) cover(span Span, present []Placed) {
 	gone := map[time.Time]bool{}
 	for _, b := range r.Deleted {
 		gone[b.Hour] = true
 	}
-	segments := slices.Clone(r.Present)
+	segments := present
 	for _, b := range r.Recorded {
 		if !gone[b.Hour] {
 			continue
 		}
 		spans := []Span{{b.First, b.Last}}
 		for _, g := range r.Gaps {
-			spans = Without(spans, g.Span)
+			if g.Span.Overlaps(Span{b.First, b.Last}) {
+				spans = Without(spans, g.Span)
+			}
 		}
 		for _, s := range spans {
 			segments = append(segments, Placed{Span: s, Anchored: true})

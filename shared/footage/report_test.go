@@ -67,6 +67,7 @@ func TestTimeOfADeletion(t *testing.T) {
 func TestTheSumsOfAMonth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := Month{Camera: Camera{Custody: CustodyVault}, Span: Span{april, april.Add(48 * time.Hour)}, Now: april.Add(90 * 24 * time.Hour), Trusted: true}
+		var present []Placed
 		told := time.Duration(0)
 		for h := range 48 {
 			switch rapid.SampledFrom([]string{"deleted", "there", "gap", "silent"}).Draw(t, "hour") {
@@ -74,7 +75,7 @@ func TestTheSumsOfAMonth(t *testing.T) {
 				m.Recorded, m.Deleted, m.Removed = append(m.Recorded, binding(h, 0)), append(m.Deleted, binding(h, 0)), append(m.Removed, binding(h, 0))
 			case "there":
 				b := binding(h, 0)
-				m.Recorded, m.Present = append(m.Recorded, b), append(m.Present, Placed{Span: Span{b.First, b.Last}, Anchored: true})
+				m.Recorded, present = append(m.Recorded, b), append(present, Placed{Span: Span{b.First, b.Last}, Anchored: true})
 				m.Holds = []Kept{{Span: m.Span, Since: april}}
 			case "gap":
 				b := binding(h, 0)
@@ -82,6 +83,7 @@ func TestTheSumsOfAMonth(t *testing.T) {
 				told += time.Hour
 			}
 		}
+		m.Present = slices.Values(present)
 		r := Report(m)
 		if r.Ought != 48*time.Hour || r.Have+r.Missing != r.Ought {
 			t.Fatalf("ought %v, have %v, missing %v", r.Ought, r.Have, r.Missing)
@@ -99,12 +101,47 @@ func TestTheSumsOfAMonth(t *testing.T) {
 	})
 }
 
+// What is there is taken as stretches, and deleted hours between them: the time line is that of segment by segment.
+func TestStretchesCoverWhatTheirSegmentsCover(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string, least, most int) time.Duration {
+			return time.Duration(rapid.IntRange(least, most).Draw(t, name)) * 500 * time.Millisecond
+		}
+		m := Month{Camera: Camera{Custody: CustodyVault}, Span: Span{april, april.Add(time.Hour)}, Now: april.Add(draw("now", 3000, 8000))}
+		var segments []Placed
+		at := april.Add(draw("begin", -20, 20))
+		for range rapid.IntRange(0, 60).Draw(t, "segments") {
+			s := Placed{Span: Span{at, at.Add(draw("length", 0, 240))}, Anchored: true}
+			segments = append(segments, s)
+			if at = s.Span.To.Add(draw("pause", -6, 10)); rapid.IntRange(0, 20).Draw(t, "another boot") == 0 {
+				at = april.Add(draw("anew", -20, 7000))
+			}
+		}
+		m.Present = slices.Values(slices.Clone(segments))
+		if rapid.Bool().Draw(t, "held in part") {
+			b := binding(0, 0)
+			b.First, b.Last = april.Add(draw("first", 0, 3000)), april.Add(draw("last", 3000, 7200))
+			m.Recorded, m.Deleted = []Binding{b}, []Binding{b}
+			segments = append(segments, Placed{Span: Span{b.First, b.Last}, Anchored: true})
+		}
+		span := m.Span
+		if m.Now.Before(span.To) {
+			span.To = m.Now
+		}
+		want := Cover(span, segments, nil)
+		got := Report(m)
+		if got.Have != want.Recorded || got.Missing != want.Missing || !slices.Equal(got.Pieces, want.Pieces) {
+			t.Fatalf("%v of stretches %+v\n%v of segments  %+v", got.Have, got.Pieces, want.Recorded, want.Pieces)
+		}
+	})
+}
+
 // Covers F3: footage whose file is gone and whose hour is not over yet is not overdue; what could not be removed, or
 // was never condemned, is.
 func TestOverdueIsWhatLiesThere(t *testing.T) {
 	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 	old := Placed{Segment: Segment{File: FileID{1}}, Span: Span{now.Add(-31 * 24 * time.Hour), now.Add(-31*24*time.Hour + time.Minute)}, Anchored: true}
-	month := Month{Camera: Camera{ID: "c01", Policy: Policy{Days: 30}}, Span: Span{now.AddDate(0, -2, 0), now}, Now: now, Trusted: true, Present: []Placed{old}}
+	month := Month{Camera: Camera{ID: "c01", Policy: Policy{Days: 30}}, Span: Span{now.AddDate(0, -2, 0), now}, Now: now, Trusted: true, Present: slices.Values([]Placed{old})}
 	for name, c := range map[string]struct {
 		watermark time.Time
 		stuck     map[FileID]bool
