@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,6 +58,7 @@ func TestABrowserPlaysPicturesAndSound(t *testing.T) {
 	needChromium(t)
 	for sound, codec := range map[string]string{"aac": ",mp4a.40.2", "opus": ",opus", "alaw": ",flac", "ulaw": ",flac"} {
 		t.Run(sound, func(t *testing.T) {
+			t.Parallel()
 			r := record(t, func(o *camera.Options) { o.Sound, o.Coding.GOP = sound, 50 })
 			r.await(4)
 			r.cam.Hush(true)
@@ -93,6 +95,7 @@ func TestABrowserPlaysPicturesAndSound(t *testing.T) {
 // begins: it takes no stream that has sound for a while.
 func TestABrowserPlaysOnWhereSoundWasSwitched(t *testing.T) {
 	needChromium(t)
+	t.Parallel()
 	r := record(t, func(o *camera.Options) { o.Sound = "alaw" })
 	r.await(3)
 	for _, on := range []bool{false, true} {
@@ -167,9 +170,14 @@ type told struct {
 	From, To, First, End float64
 }
 
+// screen lets one browser play at a time: two that stutter would show nothing.
+var screen sync.Mutex
+
 // watch plays a viewing to its end.
 func watch(t *testing.T, base, kind string, start float64) (got told) {
 	t.Helper()
+	screen.Lock()
+	defer screen.Unlock()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		if _, err := w.Write([]byte(page)); err != nil {

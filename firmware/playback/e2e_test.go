@@ -119,6 +119,7 @@ func (r *recording) await(n uint64) {
 
 // From the camera's sensor to another player's screen: what is missing is exactly what was told.
 func TestFromCameraToPlayer(t *testing.T) {
+	t.Parallel()
 	r := record(t)
 	r.await(3)
 	r.cam.Drop()
@@ -204,6 +205,7 @@ func file(t *testing.T, p *playback.Player) []byte {
 // Each change of parameters starts a new section with its own initialisation. They are decoded one by one here, the
 // way a browser's media source takes them: ffmpeg 5 keeps the first initialisation of a playlist for ever.
 func TestAChangeOfParametersLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := record(t)
 	r.await(3)
 	r.cam.Change(scene.Coding{W: 640, H: 360, GOP: 10})
@@ -275,6 +277,7 @@ func TestLivePicturesAreAFewSecondsOld(t *testing.T) {
 
 // A player that joins late or is slow gets pieces that begin with a key frame, and a discontinuity where some are lost.
 func TestALivePlaylistGoesOnOverABreak(t *testing.T) {
+	t.Parallel()
 	src := &tail{ch: make(chan vault.LiveFragment, 100)}
 	p, _ := newPlayer(nil, src)
 	if err := p.Open(playback.Viewing{ID: "v1", Camera: "c01", Live: true, Until: now.Add(time.Hour)}); err != nil {
