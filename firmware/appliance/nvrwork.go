@@ -156,7 +156,7 @@ func (n nvrs) tell(d nvr.Device, all bool) (office.NVR, error) {
 		return out, err
 	}
 	if ok {
-		out.DoorsRead, out.DoorsSigned, out.SignedBy = l.Read, l.Signed, l.ByName
+		out.DoorsRead, out.DoorsSigned, out.DoorsWere, out.SignedBy = l.Read, l.Signed, l.Previous, l.ByName
 	}
 	if !all {
 		return out, nil

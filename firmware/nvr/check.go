@@ -84,6 +84,9 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if err := r.forget(ctx, l); err != nil {
 		return prev, err
 	}
+	if err := r.watchDoors(ctx, l); err != nil {
+		return prev, err
+	}
 	s.Calibration, s.Checked = c, s.Tried
 	entries := r.accesses(l, lines, ours, prev.LogTo)
 	return r.conclude(ctx, prev, s, entries)

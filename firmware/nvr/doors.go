@@ -100,63 +100,86 @@ var places = []Door{{Kind: DoorPlace, Name: "monitor", Open: true}, {Kind: DoorP
 const maxDoors = 256
 
 // ReadDoors asks an NVR for its accounts and open services. Answers of the last list stay with doors that have not
-// changed; a signature stays only when nothing has.
+// changed; a signature stays only when nothing has. Once it was read, every check reads it again.
 func (r *Room) ReadDoors(ctx context.Context, id string) error {
-	next := DoorList{NVR: id, Read: r.o.Clock.Now().Wall.UTC().Truncate(time.Second)}
-	err := r.with(ctx, id, func(ctx context.Context, l *link) error {
-		users, err := l.driver.Accounts(ctx)
-		if next.NoUsers = errors.Is(err, ErrNotOffered); err != nil && !next.NoUsers {
-			return err
-		}
-		for _, u := range users {
-			d := Door{Kind: DoorAccount, Name: u.Name, Level: u.Level, Open: true}
-			if u.Name == l.target.User {
-				d.Answer = DoorOurs
-			}
-			next.Doors = append(next.Doors, d)
-		}
-		services, err := l.driver.Services(ctx)
-		if next.NoPorts = errors.Is(err, ErrNotOffered); err != nil && !next.NoPorts {
-			return err
-		}
-		for _, s := range services {
-			next.Doors = append(next.Doors, Door{Kind: DoorService, Name: s.Name, Port: s.Port, Open: s.Open})
-		}
-		return nil
-	})
-	if err != nil {
+	return r.with(ctx, id, func(ctx context.Context, l *link) error { return r.readDoors(ctx, l) })
+}
+
+// watchDoors reads the list again that somebody has asked for before. The caller has the turn.
+func (r *Room) watchDoors(ctx context.Context, l *link) error {
+	if _, ok, err := r.Doors(l.target.ID); err != nil || !ok {
 		return err
 	}
-	next.Doors = append(next.Doors, places...)
-	if len(next.Doors) > maxDoors {
-		return &AnswerError{What: "accounts and services", Why: fmt.Sprintf("more than %d", maxDoors)}
+	if err := r.readDoors(ctx, l); err != nil {
+		return fmt.Errorf("who can get past us: %w", err)
+	}
+	return nil
+}
+
+func (r *Room) readDoors(ctx context.Context, l *link) error {
+	next, err := r.listDoors(ctx, l)
+	if err != nil {
+		return err
 	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	old, _, err := r.Doors(id)
+	old, _, err := r.Doors(next.NVR)
 	if err != nil {
 		return err
 	}
-	same := len(old.Doors) == len(next.Doors)
+	changed := len(old.Doors) // doors that went, and those that came
 	for i := range next.Doors {
 		k := slices.IndexFunc(old.Doors, next.Doors[i].as)
 		if k < 0 {
-			same = false
+			changed++
 			continue
 		}
+		changed--
 		next.Doors[i].Answer, next.Doors[i].Note = cmp.Or(old.Doors[k].Answer, next.Doors[i].Answer), old.Doors[k].Note
 	}
 	next.Previous = old.Signed
 	if next.Previous.IsZero() {
 		next.Previous = old.Previous
 	}
-	if same && !old.Signed.IsZero() {
+	if changed == 0 && !old.Signed.IsZero() {
 		return nil // it was read again and is what was signed
 	}
-	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{doors.Put(id, next)}}); err != nil {
-		return fmt.Errorf("list of NVR %s: %w", id, err)
+	change := store.Change{Puts: []store.Put{doors.Put(next.NVR, next)}}
+	if changed > 0 && !old.Signed.IsZero() {
+		change.Entries = []ledger.Draft{r.draft("nvr.fault", next.NVR, map[string]any{"code": "doors", "count": changed})}
+	}
+	if _, err := r.o.Store.Commit(ctx, change); err != nil {
+		return fmt.Errorf("list of NVR %s: %w", next.NVR, err)
 	}
 	return nil
+}
+
+// listDoors is the list as the NVR tells it now, with what no NVR tells.
+func (r *Room) listDoors(ctx context.Context, l *link) (DoorList, error) {
+	list := DoorList{NVR: l.target.ID, Read: r.o.Clock.Now().Wall.UTC().Truncate(time.Second)}
+	users, err := l.driver.Accounts(ctx)
+	if list.NoUsers = errors.Is(err, ErrNotOffered); err != nil && !list.NoUsers {
+		return list, err
+	}
+	for _, u := range users {
+		d := Door{Kind: DoorAccount, Name: u.Name, Level: u.Level, Open: true}
+		if u.Name == l.target.User {
+			d.Answer = DoorOurs
+		}
+		list.Doors = append(list.Doors, d)
+	}
+	services, err := l.driver.Services(ctx)
+	if list.NoPorts = errors.Is(err, ErrNotOffered); err != nil && !list.NoPorts {
+		return list, err
+	}
+	for _, s := range services {
+		list.Doors = append(list.Doors, Door{Kind: DoorService, Name: s.Name, Port: s.Port, Open: s.Open})
+	}
+	list.Doors = append(list.Doors, places...)
+	if len(list.Doors) > maxDoors {
+		return list, &AnswerError{What: "accounts and services", Why: fmt.Sprintf("more than %d", maxDoors)}
+	}
+	return list, nil
 }
 
 // Doors is the list of an NVR as it was last read; ok is false before.

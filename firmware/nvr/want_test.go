@@ -115,6 +115,7 @@ func TestALookIsAdopted(t *testing.T) {
 func TestTheListOfDoorsIsSigned(t *testing.T) {
 	r := newRig(t, nil)
 	r.register()
+	r.check()
 	r.must(r.ReadDoors(t.Context(), "n01"))
 	l, ok, err := r.Doors("n01")
 	r.must(err)
@@ -144,10 +145,21 @@ func TestTheListOfDoorsIsSigned(t *testing.T) {
 	if l, _, err = r.Doors("n01"); err != nil || l.Signed.IsZero() {
 		t.Errorf("the signature is gone although nothing has changed: %v", err)
 	}
+	// The daily check sees that somebody can get at it who could not before.
 	r.nvr.SetAccounts(sim.Account{Name: "keeper", Level: "Administrator"}, sim.Account{Name: "night", Level: "Viewer"})
-	r.must(r.ReadDoors(t.Context(), "n01"))
+	r.check()
+	r.check()
 	l, _, err = r.Doors("n01")
 	r.must(err)
+	var told []map[string]any
+	for _, e := range r.entries("nvr.fault") {
+		if d := data[map[string]any](t, e); d["code"] == "doors" {
+			told = append(told, d)
+		}
+	}
+	if len(told) != 1 || told[0]["count"] != 1.0 {
+		t.Errorf("%v", told)
+	}
 	if !l.Signed.IsZero() || l.Previous.IsZero() || l.Doors[0].Note != "监控室值班" || l.Doors[1].Answer != "" {
 		t.Errorf("%+v", l)
 	}

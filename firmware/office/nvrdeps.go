@@ -98,6 +98,7 @@ type NVR struct {
 	Work                             *NVRWork    // the last that was asked for; nil: nothing
 	Fetches                          []NVRFetch  // newest first
 	DoorsRead, DoorsSigned           time.Time
+	DoorsWere                        time.Time // when they were last signed, if they have changed since
 	SignedBy                         string
 
 	// Of one NVR alone, for its forms.

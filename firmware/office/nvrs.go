@@ -97,7 +97,11 @@ func (c *call) nvrFound(n NVR) (out []mark) {
 	add(silent, "bad", "nvr.n.silent")
 	add(ignored, "warn", "nvr.n.ignored")
 	add(unjudged, "warn", "nvr.n.unjudged")
-	if !n.Retired && n.DoorsSigned.IsZero() {
+	switch {
+	case n.Retired || !n.DoorsSigned.IsZero():
+	case !n.DoorsWere.IsZero():
+		out = append(out, mark{"bad", "bad", c.p.T("nvr.reopened")})
+	default:
 		out = append(out, mark{"warn", "warn", c.p.T("nvr.unsigned")})
 	}
 	return out
