@@ -410,8 +410,10 @@ func (b *box) faults(t *testing.T) {
 			t.Errorf("%s: the page does not say %q:\n%s", c.name, c.want, text(body))
 		}
 	}
-	b.post("liang", "/nvrs/n01/login", url.Values{"user": {"keeper"}, "password": {"changed"}})
 	b.nvr.Set(clear)
+	f := b.form("/nvrs/n01/edit")
+	f.Set("password", "changed")
+	b.post("liang", "/nvrs/n01", f)
 	b.until("the end of the refusal", func() bool { return !strings.Contains(b.get("liang", "/nvrs/n01").body, "以免地址被锁") })
 	if body := b.get("zheng", "/log?group=nvr").body; !strings.Contains(body, "录像机故障：口令被拒绝") || strings.Contains(body, "⟦") {
 		t.Errorf("the log:\n%s", text(body))

@@ -217,15 +217,6 @@ func (n nvrs) Begin(by account.Who, id, what string) error {
 	return err
 }
 
-func (n nvrs) SetLogin(ctx context.Context, by account.Who, id string, login site.Login) error {
-	for _, d := range n.a.NVR.Devices() {
-		if d.ID == id {
-			return n.a.NVR.Put(ctx, by, d, &login)
-		}
-	}
-	return office.ErrNoNVR
-}
-
 func (n nvrs) Look(by account.Who, ask office.NVRAsk) (string, error) {
 	d := nvr.Device{ID: "new", Name: "new", Driver: "hikvision", Address: strings.TrimRight(ask.Address, "/"), RTSP: ask.RTSP, Pin: ask.Pin}
 	return n.a.NVR.Look(by, d, ask.Login)

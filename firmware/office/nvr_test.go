@@ -121,14 +121,6 @@ func (r *recorders) Begin(_ account.Who, id, what string) error {
 	return nil
 }
 
-func (r *recorders) SetLogin(_ context.Context, _ account.Who, id string, login site.Login) error {
-	if login.Password == "" {
-		return fielderr.Errors{{Field: "password", Rule: "err.required"}}
-	}
-	_, err := r.NVR(id)
-	return err
-}
-
 func (r *recorders) Edit(_ context.Context, _ account.Who, id string, e NVREdit) error {
 	if _, err := r.NVR(id); err != nil {
 		return err
@@ -285,9 +277,6 @@ func TestAnNVRsPage(t *testing.T) {
 		if r := liang.post("/nvrs/n01/"+what, nil); r.status != http.StatusSeeOther {
 			t.Errorf("%s: %d", what, r.status)
 		}
-	}
-	if r := liang.post("/nvrs/n01/login", url.Values{"user": {"ck"}}); r.status != http.StatusUnprocessableEntity {
-		t.Errorf("no password: %d", r.status)
 	}
 	if got := strings.Join(h.recorders.begun, ","); got != "check n01,expiry n01" {
 		t.Errorf("begun: %s", got)

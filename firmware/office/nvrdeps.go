@@ -20,9 +20,6 @@ type NVRs interface {
 	// Begin starts what is asked for: check, expiry, doors. While something is under way there, nothing more is begun.
 	Begin(by account.Who, id, what string) error
 
-	// SetLogin gives an NVR of the register another password; it ends a refusal.
-	SetLogin(ctx context.Context, by account.Who, id string, login site.Login) error
-
 	// Edit changes an NVR of the register, over the revision that was seen. Where it is reached is changed only when it
 	// answers there, and is the machine that is said; else *NVRRefusal. store.ErrConflict when it has changed meanwhile.
 	Edit(ctx context.Context, by account.Who, id string, e NVREdit) error

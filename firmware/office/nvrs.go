@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"campuskeep/firmware/evidence"
-	"campuskeep/firmware/site"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/fielderr"
@@ -132,17 +131,16 @@ type nvrView struct {
 	Clock    []mark
 	Fetches  []nvrFetch
 	Pending  int // fetches that are not over
-	Login    ui.Form
 	Wires    nvrWiresView
 	Changes  []cameraChange
 	CanServe bool // take it out of service or back
 }
 
-// nvrShown is what was typed into one of the forms of an NVR's page, and why it was refused.
+// nvrShown is what was typed into the form of channels on an NVR's page, and why it was refused.
 type nvrShown struct {
-	login, wires url.Values
-	errs         fielderr.Errors
-	why          error
+	wires url.Values
+	errs  fielderr.Errors
+	why   error
 }
 
 type nvrWork struct {
@@ -225,28 +223,8 @@ func (o *Office) showNVR(c *call, status int, shown nvrShown) error {
 	if v.Changes, err = o.nvrChanges(c, n.ID); err != nil {
 		return err
 	}
-	v.Login = ui.Form{Name: "nvr_new", P: c.p, Values: shown.login}
-	if shown.wires == nil { // the faults are of the other form
-		v.Login.Errors, shown.errs = shown.errs, nil
-	}
 	v.Wires = c.nvrWires(n, shown.wires, shown.errs, shown.why)
 	return c.pageStatus(status, "nvr", n.Name, v)
-}
-
-// setNVRLogin takes another password and looks at the NVR with it, once.
-func (o *Office) setNVRLogin(c *call) error {
-	f, id := c.r.PostForm, c.r.PathValue("id")
-	err := o.d.NVRs.SetLogin(c.r.Context(), c.who(), id, site.Login{User: strings.TrimSpace(f.Get("user")), Password: f.Get("password")})
-	if errors.Is(err, ErrNoNVR) {
-		return errNotFound
-	}
-	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
-		return o.showNVR(c, http.StatusUnprocessableEntity, nvrShown{login: url.Values{"user": f["user"]}, errs: errs})
-	}
-	if err != nil {
-		return err
-	}
-	return o.beginAt(nvrCheck)(c)
 }
 
 func (c *call) nvrWork(w *NVRWork) *nvrWork {

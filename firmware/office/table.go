@@ -136,7 +136,6 @@ func (o *Office) table() []route {
 		{pattern: "POST /nvrs/{id}/restore", action: account.ActNVRsEdit, subject: anything, handle: o.serveNVR(false)},
 		{pattern: "POST /nvrs/{id}/check", action: account.ActNVRsView, subject: anything, handle: o.beginAt(nvrCheck)},
 		{pattern: "POST /nvrs/{id}/expiry", action: account.ActNVRsEdit, subject: anything, handle: o.beginAt(nvrExpiry)},
-		{pattern: "POST /nvrs/{id}/login", action: account.ActNVRsEdit, subject: anything, handle: o.setNVRLogin},
 		{pattern: "GET /nvrs/{id}/doors", action: account.ActNVRsView, subject: anything, handle: o.doorsPage},
 		{pattern: "POST /nvrs/{id}/doors", action: account.ActNVRsEdit, subject: anything, handle: o.signDoors},
 		{pattern: "POST /nvrs/{id}/doors/read", action: account.ActNVRsEdit, subject: anything, handle: o.beginAt(nvrDoors)},
