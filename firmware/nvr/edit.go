@@ -70,11 +70,7 @@ func (r *Room) Revision(id string) uint64 {
 // out about the old one is void, and what went with it is entered. Errors: fielderr.Errors, *account.Refused,
 // store.ErrConflict, ErrRetired, *Unanswered, *OtherDevice.
 func (r *Room) Edit(ctx context.Context, by account.Who, id string, e Edit, commit Commit) error {
-	role, err := r.editor(by)
-	if err != nil {
-		return err
-	}
-	old, err := r.seen(id, e.Rev)
+	role, old, err := r.opened(by, id, e.Rev)
 	if err != nil {
 		return err
 	}
@@ -117,7 +113,15 @@ func (r *Room) Edit(ctx context.Context, by account.Who, id string, e Edit, comm
 	})
 }
 
-// seen is the row that a person saw.
+// opened is the row that a person saw, for a change that the person may make under a role.
+func (r *Room) opened(by account.Who, id string, rev uint64) (role account.Role, old row[Device], err error) {
+	if role, err = r.editor(by); err == nil {
+		old, err = r.seen(id, rev)
+	}
+	return role, old, err
+}
+
+// seen is the row as it stands, if nobody has changed it since.
 func (r *Room) seen(id string, rev uint64) (row[Device], error) {
 	old, ok := r.device(id)
 	switch {
@@ -295,11 +299,7 @@ func wiresAfter(d Device, lost map[string]footage.Span) (out []Wire) {
 // so. A camera on channel 0 is on none any more. The listings of the cameras that are moved are read anew. Errors:
 // fielderr.Errors with fields "channel.<camera>" and "since", *account.Refused, store.ErrConflict, ErrRetired, *Unanswered.
 func (r *Room) Rewire(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, at time.Time) error {
-	role, err := r.editor(by)
-	if err != nil {
-		return err
-	}
-	old, err := r.seen(id, rev)
+	role, old, err := r.opened(by, id, rev)
 	if err != nil {
 		return err
 	}
@@ -405,11 +405,7 @@ func (r *Room) Restore(ctx context.Context, by account.Who, id string, rev uint6
 }
 
 func (r *Room) service(ctx context.Context, by account.Who, id string, rev uint64, reason string, retired bool, cameras []string, commit Commit) error {
-	role, err := r.editor(by)
-	if err != nil {
-		return err
-	}
-	old, err := r.seen(id, rev)
+	role, old, err := r.opened(by, id, rev)
 	if err != nil {
 		return err
 	}

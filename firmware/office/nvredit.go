@@ -125,20 +125,17 @@ func (c *call) nvrKept(n NVR) (out []nvrKept) {
 
 // putNVR changes a registered NVR. Where it is reached is changed only when it answers there; the page waits for that.
 func (o *Office) putNVR(c *call) error {
-	n, err := o.nvrOf(c)
+	n, rev, err := o.nvrSeen(c)
 	if err != nil {
 		return err
 	}
 	f := c.r.PostForm
 	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
-	e := NVREdit{Name: text("name"), Place: text("place"), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed"),
+	e := NVREdit{Rev: rev, Name: text("name"), Place: text("place"), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed"),
 		Address: strings.TrimRight(text("address"), "/"), RTSP: text("rtsp"), Pin: plainPin(text("pin")), Login: site.Login{User: text("user"), Password: f.Get("password")},
 		Swapped: f.Get("swap") == swapGone || f.Get("swap") == swapDisks, Disks: f.Get("swap") == swapDisks, Reason: text("reason")}
 	if e.Address != "" && !strings.Contains(e.Address, "://") {
 		e.Address = "http://" + e.Address
-	}
-	if e.Rev, err = strconv.ParseUint(f.Get("rev"), 10, 64); err != nil {
-		return errNotFound
 	}
 	var errs fielderr.Errors
 	if e.Technician != n.Technician && e.Technician != "" {
@@ -360,17 +357,26 @@ func plugName(p ui.Printer, channel int, name string) string {
 	return s
 }
 
+// nvrSeen is the NVR of a form, and the revision that the person saw.
+func (o *Office) nvrSeen(c *call) (NVR, uint64, error) {
+	n, err := o.nvrOf(c)
+	if err != nil {
+		return n, 0, err
+	}
+	rev, err := strconv.ParseUint(c.r.PostForm.Get("rev"), 10, 64)
+	if err != nil {
+		return n, 0, errNotFound
+	}
+	return n, rev, nil
+}
+
 // rewireNVR puts cameras on other channels and has the NVR looked at anew.
 func (o *Office) rewireNVR(c *call) error {
-	n, err := o.nvrOf(c)
+	n, rev, err := o.nvrSeen(c)
 	if err != nil {
 		return err
 	}
 	f := c.r.PostForm
-	rev, err := strconv.ParseUint(f.Get("rev"), 10, 64)
-	if err != nil {
-		return errNotFound
-	}
 	var errs fielderr.Errors
 	channels := map[string]int{}
 	for _, camera := range wired(n) {

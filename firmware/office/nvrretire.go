@@ -83,15 +83,11 @@ func (o *Office) showNVRService(c *call, status int, n NVR, values url.Values, e
 // serveNVR takes an NVR out of service with its cameras, or back into it.
 func (o *Office) serveNVR(retired bool) handler {
 	return func(c *call) error {
-		n, err := o.nvrOf(c)
+		n, rev, err := o.nvrSeen(c)
 		if err != nil {
 			return err
 		}
 		f := c.r.PostForm
-		rev, err := strconv.ParseUint(f.Get("rev"), 10, 64)
-		if err != nil {
-			return errNotFound
-		}
 		serve := o.d.NVRs.Restore
 		if retired {
 			serve = o.d.NVRs.Retire

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/xuri/excelize/v2"
 
@@ -398,6 +399,11 @@ func TestPapersOnA4(t *testing.T) {
 	ids := h.scene()
 	h.paperScene(ids)
 	ctx := browser(t)
+	// The page asks for its printing by itself. A browser without a window would begin with it, and refuse ours meanwhile.
+	h.must(chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `window.print = () => { window.asked = true }`})
+		return err
+	})))
 	for _, p := range []struct {
 		name, who, path string
 		pages           int
@@ -407,6 +413,11 @@ func TestPapersOnA4(t *testing.T) {
 		err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error { return h.wear(ctx, tab, token, "light") }),
 			chromedp.Navigate(h.server.URL+p.path), chromedp.WaitReady("main"))
 		h.must(err)
+		if p.name != "preview" {
+			if _, err := chromedp.Run(ctx, chromedp.Poll[bool](`window.asked`, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+				t.Errorf("%s does not ask for its printing: %v", p.name, err)
+			}
+		}
 		pdf, err := chromedp.Run(ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
 		h.must(err)
 		if n := len(onePage.FindAll(pdf, -1)); n != p.pages {
