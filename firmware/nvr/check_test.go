@@ -15,6 +15,7 @@ import (
 
 // Covers F3: what an NVR keeps is verified, and attested in the log.
 func TestACheckAttestsWhatIsThere(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	s := r.check()
@@ -43,6 +44,7 @@ func TestACheckAttestsWhatIsThere(t *testing.T) {
 
 // Covers F3: footage past its last day is a breach, entered once.
 func TestFootageThatStaysTooLong(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) {
 		o.Channels[0].Keep, o.Channels[0].Locked = false, true
 		o.Channels[0].Pieces = sim.Hours(noon.Add(-45*day), noon)
@@ -63,6 +65,7 @@ func TestFootageThatStaysTooLong(t *testing.T) {
 
 // Covers F3: footage that is gone too early is a breach; what was never recorded is a gap with its cause.
 func TestFootageThatIsGoneTooEarly(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	hole := at(-20*day, -20*day+3*time.Hour)
 	pieces := append(sim.Hours(noon.Add(-30*day), hole.From), sim.Hours(hole.To, noon)...)
@@ -104,6 +107,7 @@ func TestFootageThatIsGoneTooEarly(t *testing.T) {
 }
 
 func TestWithoutATrustedClockNothingIsABreach(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-45*day), noon) })
 	r.world.state = clock.Untrusted
 	r.register()
@@ -115,6 +119,7 @@ func TestWithoutATrustedClockNothingIsABreach(t *testing.T) {
 
 // Covers F3: what was listed before our own clock was trusted is judged as soon as it is, not a day later.
 func TestWhatCouldNotBeJudgedIsCheckedAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-45*day), noon) })
 	r.world.state = clock.Untrusted
 	r.register()
@@ -135,6 +140,7 @@ func TestWhatCouldNotBeJudgedIsCheckedAgain(t *testing.T) {
 }
 
 func TestACameraThatFallsSilent(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -154,6 +160,7 @@ func TestACameraThatFallsSilent(t *testing.T) {
 
 // Covers F3: expiry is set, and a later search shows whether it is honoured.
 func TestExpiryIsSetAndVerified(t *testing.T) {
+	t.Parallel()
 	for _, deaf := range []bool{false, true} {
 		r := newRig(t, func(o *sim.Options) {
 			o.Channels[0].Keep, o.Channels[0].Days = true, 90
@@ -190,6 +197,7 @@ func TestExpiryIsSetAndVerified(t *testing.T) {
 
 // Covers F13: who was at the NVR past us appears in the log, once, with where from; we ourselves do not.
 func TestAccessesPastUs(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	for i, l := range []sim.LogLine{
 		{Code: "Operation/remoteLogin", User: "admin", Address: "192.168.1.50"},
@@ -239,6 +247,7 @@ func TestAccessesPastUs(t *testing.T) {
 // An NVR locks our address: one refused log-in, and not one more, not even after a restart, until there is another
 // password.
 func TestARefusedPasswordIsRememberedOverARestart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -272,6 +281,7 @@ func TestARefusedPasswordIsRememberedOverARestart(t *testing.T) {
 }
 
 func TestFaultsOfAnswersAreEnteredOnceAndPass(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -312,6 +322,7 @@ func TestFaultsOfAnswersAreEnteredOnceAndPass(t *testing.T) {
 }
 
 func TestACameraThatMovedAwayIsForgotten(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.cameras = append(r.cameras, camera("c02"))
 	r.register()
@@ -331,6 +342,7 @@ func TestACameraThatMovedAwayIsForgotten(t *testing.T) {
 
 // A camera that records by movement has thousands of holes; none of them is an early deletion when it grows old.
 func TestACameraThatRecordsByMovement(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	moving := func(now time.Time) (out []footage.Span) {
 		for at := now.Add(-30 * day).Truncate(2 * time.Hour); at.Before(now); at = at.Add(2 * time.Hour) {

@@ -75,6 +75,7 @@ func (r *rig) lastParts(kind ledger.Kind) map[string]string {
 
 // Covers F1, M5: a name is changed without asking the device, over the revision that was seen, with before and after.
 func TestAnNVRIsRenamed(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -102,6 +103,7 @@ func TestAnNVRIsRenamed(t *testing.T) {
 
 // Covers F1: where an NVR is reached is changed only when the device answers there, and is the same.
 func TestTheDeviceIsAskedBeforeItsAddressChanges(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -166,6 +168,7 @@ func TestTheDeviceIsAskedBeforeItsAddressChanges(t *testing.T) {
 
 // A stored password that is refused in the test is tried by nobody again, like everywhere.
 func TestATestThatIsRefusedIsRemembered(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -186,6 +189,7 @@ func TestATestThatIsRefusedIsRemembered(t *testing.T) {
 // Covers F3: a machine that was replaced takes its footage with it: that is a breach with its cause, once; everything
 // that was found out about the old one is void; the new one is found out anew.
 func TestAnNVRIsReplaced(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -256,6 +260,7 @@ func TestAnNVRIsReplaced(t *testing.T) {
 
 // Disks that were put into the new machine take nothing with them.
 func TestAnNVRIsReplacedAndKeepsItsDisks(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -279,6 +284,7 @@ func TestAnNVRIsReplacedAndKeepsItsDisks(t *testing.T) {
 
 // Covers F1, F12: two cameras whose cables were changed over keep what they recorded before, each its own.
 func TestCablesArePluggedAnew(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) {
 		o.Channels = append(o.Channels, sim.Channel{ID: 2, Name: "yard", Online: true, Days: 30, Keep: true, Pieces: sim.Hours(noon.Add(-10*day), noon)})
 	})
@@ -373,6 +379,7 @@ func TestCablesArePluggedAnew(t *testing.T) {
 // Covers F1, F3: an NVR is retired with its cameras or not at all; what it holds before its time is a breach; nobody asks
 // it any more; its past can be read; and it can come back.
 func TestAnNVRIsRetiredAndComesBack(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -431,6 +438,7 @@ func TestAnNVRIsRetiredAndComesBack(t *testing.T) {
 
 // A person does not wait for a playback: what is under way makes room, and is taken up again.
 func TestAPlaybackMakesRoomForAChange(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Speed = 1 })
 	r.register()
 	r.check()
@@ -456,6 +464,7 @@ func TestAPlaybackMakesRoomForAChange(t *testing.T) {
 
 // What two rooms write becomes true together: a commit that fails leaves neither, in memory nor on disk.
 func TestARegistrationThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	stop := r.run()
 	defer stop()
@@ -487,6 +496,7 @@ func TestARegistrationThatFailsLeavesNothing(t *testing.T) {
 // A camera that was put on another NVR has its footage on both: it is attested together, and each part is fetched from
 // where it lies. Covers F1, F3.
 func TestACameraMovesToAnotherNVR(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()

@@ -70,6 +70,7 @@ func consecutive(t *testing.T, counters []uint32, least int) {
 
 // Covers F4, F14: an approved span is fetched, also when playbacks are refused and break off, and nothing is doubled.
 func TestAFetchGoesOnUntilEverythingIsThere(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -91,6 +92,7 @@ func TestAFetchGoesOnUntilEverythingIsThere(t *testing.T) {
 
 // Covers F10: what the NVR holds and what was fetched stand on one time line; what was not fetched cannot be opened.
 func TestTheSourceShowsBoth(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -123,6 +125,7 @@ func TestTheSourceShowsBoth(t *testing.T) {
 }
 
 func TestAFetchIsTakenUpAfterARestart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Speed = 20 })
 	r.register()
 	r.check()
@@ -166,6 +169,7 @@ func TestAFetchIsTakenUpAfterARestart(t *testing.T) {
 
 // Several fetches and a check at once: the NVR sees one of us at a time.
 func TestOneAtATime(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -200,6 +204,7 @@ func TestOneAtATime(t *testing.T) {
 }
 
 func TestOnlyWhatIsListedIsFetched(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	if _, err := r.Fetch(t.Context(), account.System, "c02", at(-time.Hour, 0), "x"); !errors.Is(err, nvr.ErrNothing) {
@@ -228,6 +233,7 @@ func TestOnlyWhatIsListedIsFetched(t *testing.T) {
 
 // What an NVR lists and does not give is told.
 func TestAFetchThatBringsNothingEnds(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()

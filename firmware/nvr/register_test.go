@@ -14,6 +14,7 @@ import (
 
 // Covers F1, M5: NVRs are a register; every change is an entry, and the password is in none.
 func TestTheRegisterOfNVRs(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	for field, change := range map[string]func(*nvr.Device){
 		"id":        func(d *nvr.Device) { d.ID = "N 1" },
@@ -65,6 +66,7 @@ func TestTheRegisterOfNVRs(t *testing.T) {
 }
 
 func TestTheWizardAsksBeforeAnythingIsRegistered(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Habits.Offset = 40 * time.Second })
 	target := nvr.Target{Device: r.device(), Login: site.Login{User: "keeper", Password: "right horse"}}
 	d, err := r.Discover(t.Context(), target)
@@ -82,6 +84,7 @@ func TestTheWizardAsksBeforeAnythingIsRegistered(t *testing.T) {
 
 // The daily check comes by itself.
 func TestChecksComeDaily(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	stop := r.run()
 	defer stop()

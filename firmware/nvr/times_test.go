@@ -17,6 +17,7 @@ func containsText(b []byte, s string) bool { return bytes.Contains(b, []byte(s))
 
 // Whatever an NVR writes, the footage is found where it truly is, and fetched from there.
 func TestTimesAreCalibratedPerDevice(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		habits sim.Habits
 		fault  nvr.Fault
@@ -43,6 +44,7 @@ func TestTimesAreCalibratedPerDevice(t *testing.T) {
 		"no address, playback tells, local": {habits: sim.Habits{Zone: "CST-8:00:00", NoPlayURI: true, PlayLocal: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, func(o *sim.Options) { o.Habits = c.habits })
 			r.register()
 			s := r.check()
@@ -74,6 +76,7 @@ func TestTimesAreCalibratedPerDevice(t *testing.T) {
 
 // Where nothing decides, nothing is claimed and nothing is fetched.
 func TestTimesThatCannotBeDecidedAreRefused(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-20*day), noon.Add(-9*time.Hour)) })
 	r.register()
 	if _, err := r.Check(t.Context(), "n01"); err == nil {
@@ -92,6 +95,7 @@ func TestTimesThatCannotBeDecidedAreRefused(t *testing.T) {
 }
 
 func TestAPlaybackOfAnotherTimeIsNotKept(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -110,6 +114,7 @@ func TestAPlaybackOfAnotherTimeIsNotKept(t *testing.T) {
 }
 
 func TestAClockThatCannotBeReadWithoutOurs(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Habits.ClockMark = sim.MarkZ })
 	r.world.state = 0
 	r.register()
@@ -123,6 +128,7 @@ func TestAClockThatCannotBeReadWithoutOurs(t *testing.T) {
 
 // An NVR that is not set from us is a witness of the time; one whose zone is wrong says nothing.
 func TestAnNVRTellsTheTime(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Habits.Offset = 3 * time.Second })
 	mono := time.Hour
 	src := r.TimeSource("n01", func() time.Duration { return mono })

@@ -18,6 +18,7 @@ var technician = account.Who{Actor: account.Actor{ID: "p001", Roles: []account.R
 
 // Covers F4: what is wanted is asked for once, and only what is neither in the vault nor on its way.
 func TestWantAsksForWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -57,6 +58,7 @@ func TestWantAsksForWhatIsMissing(t *testing.T) {
 
 // Footage that is younger than the last listing is listed first, and then fetched.
 func TestWhatIsYoungerThanTheListingIsFetched(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
@@ -74,6 +76,7 @@ func TestWhatIsYoungerThanTheListingIsFetched(t *testing.T) {
 
 // Covers F1: an installer's look stops after one refusal; one that comes through is registered with its password.
 func TestALookIsAdopted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Channels = append(o.Channels, sim.Channel{ID: 2, Name: "two"}) })
 	stop := r.run()
 	defer stop()
@@ -113,6 +116,7 @@ func TestALookIsAdopted(t *testing.T) {
 
 // Covers F13: a list is signed when every line has its answer, and is not signed any more when it has changed.
 func TestTheListOfDoorsIsSigned(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
 	r.check()
