@@ -277,8 +277,12 @@ func since(cam footage.Camera, prev Report, pieces []footage.Placed) time.Time {
 // attest judges the listing, after it has explained the holes by the NVR's own log where that says something.
 func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.Reading, channel int, lines []line) footage.Attestation {
 	var known []footage.Gap
-	for _, g := range rep.Attestation.Gaps {
-		if g.Cause != footage.CauseBreach { // a breach stays one for as long as the hole can be seen
+	last := rep.Attestation
+	for _, g := range last.Gaps {
+		switch {
+		case g.Cause == footage.CauseBreach: // a breach stays one for as long as the hole can be seen
+		case !last.Judged && g.Cause == footage.CauseUnknown && (last.Oldest.IsZero() || !g.Span.From.After(last.Oldest)): // nobody could tell whether it is one
+		default:
 			known = append(known, g)
 		}
 	}
@@ -290,6 +294,9 @@ func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.R
 		}
 	}
 	a = footage.Attest(cam, pieces, known, rep.Since, now)
+	if !a.Judged { // what was judged last still stands
+		a.Over, a.Short = last.Over, last.Short
+	}
 	rep.part(&a)
 	if len(a.Gaps) > maxGaps { // a camera that records by movement; the long holes count when they grow old
 		a.Gaps = slices.DeleteFunc(a.Gaps, func(g footage.Gap) bool { return g.Span.Duration() <= footage.FloorSlack })

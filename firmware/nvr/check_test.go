@@ -139,6 +139,43 @@ func TestWhatCouldNotBeJudgedIsCheckedAgain(t *testing.T) {
 	}
 }
 
+// Covers F3: a hole that was first seen by a clock that is not trusted is no known one: what is gone too early is a breach
+// as soon as it can be judged, once, however often trust comes and goes.
+func TestAHoleSeenWithoutTrustIsJudgedLater(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		days int // on the NVR
+		kind string
+	}{"gone too early": {23, "floor"}, "there too long": {45, "ceiling"}} {
+		r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-time.Duration(c.days)*day), noon) })
+		trust := func(s clock.State) {
+			r.world.mu.Lock()
+			defer r.world.mu.Unlock()
+			r.world.state = s
+		}
+		trust(clock.Untrusted)
+		r.register()
+		r.check()
+		for range 2 {
+			r.world.pass(time.Minute)
+			trust(clock.Trusted)
+			r.check()
+			if a := r.report().Attestation; !a.Judged || a.Floor() != (c.kind == "floor") || a.Ceiling() != (c.kind == "ceiling") {
+				t.Errorf("%s: %+v", name, a)
+			}
+			r.world.pass(time.Minute)
+			trust(clock.Suspect)
+			r.check()
+			if a := r.report().Attestation; a.Judged || a.Floor() != (c.kind == "floor") || a.Ceiling() != (c.kind == "ceiling") {
+				t.Errorf("%s, not judged: what was judged last still stands: %+v", name, a)
+			}
+		}
+		if e := r.entries("nvr.breach"); len(e) != 1 || data[map[string]any](t, e[0])["kind"] != c.kind {
+			t.Errorf("%s: %d breaches entered", name, len(e))
+		}
+	}
+}
+
 func TestACameraThatFallsSilent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -33,7 +33,7 @@ type Attestation struct {
 	Over     Span          `json:"over,omitzero"`   // older than the policy keeps, still there
 	Short    Span          `json:"short,omitzero"`  // younger than the policy keeps, gone or never recorded, no cause known
 	Silent   bool          `json:"silent"`          // nothing new for longer than NVRLag
-	Judged   bool          `json:"judged"`          // the clock was trusted: Over and Short mean something
+	Judged   bool          `json:"judged"`          // the clock was trusted: Over and Short are of this listing
 	Locked   int           `json:"locked"`          // pieces that somebody locked on the NVR
 	Unsure   time.Duration `json:"unsure,omitzero"` // of the places in time
 }
