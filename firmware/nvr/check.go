@@ -281,7 +281,7 @@ func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.R
 	for _, g := range last.Gaps {
 		switch {
 		case g.Cause == footage.CauseBreach: // a breach stays one for as long as the hole can be seen
-		case !last.Judged && g.Cause == footage.CauseUnknown && (last.Oldest.IsZero() || !g.Span.From.After(last.Oldest)): // nobody could tell whether it is one
+		case undecided(last, g):
 		default:
 			known = append(known, g)
 		}
@@ -304,7 +304,13 @@ func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.R
 	return a
 }
 
-// judge makes entries of what is new: breaches, and holes that have closed.
+// undecided says of a hole before the oldest footage that nobody could tell whether it is a breach: our clock was not
+// trusted.
+func undecided(a footage.Attestation, g footage.Gap) bool {
+	return !a.Judged && g.Cause == footage.CauseUnknown && (a.Oldest.IsZero() || !g.Span.From.After(a.Oldest))
+}
+
+// judge makes entries of what is new: breaches, with what is missing by them, and holes that have closed.
 func (r *Room) judge(prev Report, rep *Report) (out []ledger.Draft) {
 	a, b := rep.Attestation, prev.Attestation
 	breach := func(kind string, s footage.Span) {
@@ -318,19 +324,27 @@ func (r *Room) judge(prev Report, rep *Report) (out []ledger.Draft) {
 	}
 	if a.Floor() && a.Short.To.Sub(latest(b.Short.To, rep.Lost.To)) > footage.FloorSlack {
 		breach("floor", a.Short)
+		out = append(out, r.missed(rep.Camera, footage.Gap{Span: a.Short, Cause: footage.CauseBreach}))
 	}
 	n := 0
 	for _, g := range a.Gaps {
-		if g.Cause == footage.CauseBreach || !g.Span.To.Before(a.Newest) || n == maxGapEntries {
+		if g.Cause == footage.CauseBreach || undecided(a, g) || !g.Span.To.Before(a.Newest) || n == maxGapEntries {
 			continue
 		}
-		if slices.ContainsFunc(b.Gaps, func(o footage.Gap) bool { return o.Span.To.Equal(g.Span.To) && o.Span.To.Before(b.Newest) }) {
+		if slices.ContainsFunc(b.Gaps, func(o footage.Gap) bool {
+			return o.Span.To.Equal(g.Span.To) && o.Span.To.Before(b.Newest) && !undecided(b, o)
+		}) {
 			continue
 		}
 		n++
-		out = append(out, r.draft("footage.gap", rep.Camera, map[string]any{"from": g.Span.From, "to": g.Span.To, "cause": g.Cause}))
+		out = append(out, r.missed(rep.Camera, g))
 	}
 	return out
+}
+
+// missed is the entry of a hole.
+func (r *Room) missed(camera string, g footage.Gap) ledger.Draft {
+	return r.draft("footage.gap", camera, map[string]any{"from": g.Span.From, "to": g.Span.To, "cause": g.Cause})
 }
 
 func breachData(nvr, kind string, s footage.Span, days int) map[string]any {

@@ -2,6 +2,7 @@ package nvr_test
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -101,8 +102,17 @@ func TestFootageThatIsGoneTooEarly(t *testing.T) {
 	if e := r.entries("nvr.breach"); len(e) != 1 || data[struct{ Kind string }](t, e[0]).Kind != "floor" {
 		t.Errorf("%v", e)
 	}
-	if n := len(r.entries("footage.gap")); n != 1 {
-		t.Errorf("%d gaps entered", n)
+	// What is missing by it is a hole with that cause, once.
+	gaps = r.entries("footage.gap")
+	type missed struct {
+		From, To time.Time
+		Cause    footage.Cause
+	}
+	if len(gaps) != 2 {
+		t.Fatalf("%d gaps entered", len(gaps))
+	}
+	if m := data[missed](t, gaps[1]); m.Cause != footage.CauseBreach || !m.From.Equal(a.Short.From) || !m.To.Equal(a.Short.To) {
+		t.Errorf("%+v of %v", m, a.Short)
 	}
 }
 
@@ -173,6 +183,11 @@ func TestAHoleSeenWithoutTrustIsJudgedLater(t *testing.T) {
 		if e := r.entries("nvr.breach"); len(e) != 1 || data[map[string]any](t, e[0])["kind"] != c.kind {
 			t.Errorf("%s: %d breaches entered", name, len(e))
 		}
+		for _, e := range r.entries("footage.gap") {
+			if data[map[string]any](t, e)["cause"] != "breach" {
+				t.Errorf("%s: %s", name, e.Data)
+			}
+		}
 	}
 }
 
@@ -190,8 +205,13 @@ func TestACameraThatFallsSilent(t *testing.T) {
 	now := r.world.pass(time.Hour)
 	r.nvr.Record(1, append(sim.Hours(noon.Add(-29*day), noon), footage.Span{From: noon.Add(200 * time.Minute), To: now})...)
 	r.check()
-	if g := r.entries("footage.gap"); len(g) != 1 || r.report().Attestation.Silent {
-		t.Errorf("%v", g)
+	causes := map[string]int{}
+	for _, e := range r.entries("footage.gap") {
+		causes[data[struct{ Cause string }](t, e).Cause]++
+	}
+	// The day that went meanwhile is a breach.
+	if !maps.Equal(causes, map[string]int{"unknown": 1, "breach": 1}) || r.report().Attestation.Silent {
+		t.Errorf("%v", causes)
 	}
 }
 

@@ -246,7 +246,8 @@ func TestAnNVRIsReplaced(t *testing.T) {
 			t.Errorf("%d breaches", n)
 		}
 	}
-	if g := r.entries("footage.gap"); len(g) != 1 || data[struct{ Cause string }](t, g[0]).Cause != "switched" {
+	g := r.entries("footage.gap")
+	if len(g) != 2 || data[struct{ Cause string }](t, g[0]).Cause != "breach" || data[struct{ Cause string }](t, g[1]).Cause != "switched" {
 		t.Errorf("%v", g)
 	}
 	// A month later it holds its thirty days, and nothing is missing.

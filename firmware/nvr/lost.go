@@ -78,7 +78,8 @@ func (r *Room) lose(ch *store.Change, by account.Who, role account.Role, id, why
 	all := r.o.Cameras()
 	for _, camera := range slices.Sorted(maps.Keys(kept)) {
 		i := slices.IndexFunc(all, func(c footage.Camera) bool { return c.ID == camera })
-		ch.Entries = append(ch.Entries, by.Draft("nvr.breach", role, camera, breachData(id, "floor", kept[camera], all[i].Policy.Days)))
+		ch.Entries = append(ch.Entries, by.Draft("nvr.breach", role, camera, breachData(id, "floor", kept[camera], all[i].Policy.Days)),
+			r.missed(camera, footage.Gap{Span: kept[camera], Cause: footage.CauseBreach}))
 	}
 	return kept, r.giveUp(ch, id, why)
 }
