@@ -48,7 +48,8 @@ func (h *house) prove(t *testing.T) {
 	from = h.box.Store.Size()
 	b.click("a[download]")
 	file := filepath.Join(saved, "campuskeep-ck-e2e-"+seq+".proof.txt")
-	until(t, 10*time.Second, "downloaded proof", func() bool { _, err := os.Stat(file); return err == nil })
+	// The browser reserves the name with an empty file, and puts the whole one in its place.
+	until(t, 10*time.Second, "downloaded proof", func() bool { info, err := os.Stat(file); return err == nil && info.Size() > 0 })
 	h.entry(t, from, "log.proof")
 	proof, err := os.ReadFile(file)
 	if err != nil {
