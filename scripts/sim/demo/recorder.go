@@ -46,7 +46,7 @@ func (d *demo) startNVR(ctx context.Context) error {
 	}
 	now := time.Now()
 	o := nvrsim.Options{Listen: "127.0.0.1", Port: nvrHTTP, RTSPPort: nvrRTSP, User: nvrUser, Password: nvrPassword, Model: "DS-7604NI-K1", Now: time.Now,
-		Habits: nvrsim.Habits{Zone: "CST-8:00:00", Offset: 2 * time.Second, SearchLocal: true, PlayLocal: true, LogLocal: true}, Clip: clip, FPS: nvrFPS, Speed: 8,
+		Habits: nvrsim.Habits{Zone: "CST-8:00:00", SearchLocal: true, PlayLocal: true, LogLocal: true}, Clip: clip, FPS: nvrFPS, Speed: 8,
 		Accounts: []nvrsim.Account{{Name: "admin", Level: "Administrator"}, {Name: nvrUser, Level: "Operator"}, {Name: "guard", Level: "Viewer"}}}
 	for i, c := range nvrCameras {
 		days := 30
