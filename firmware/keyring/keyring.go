@@ -111,8 +111,8 @@ func (r *Root) Label() (assurance, place string) {
 // Ring opens a ring by name ("footage", "people", "hold-<id>"); one that does not exist is empty and gets its
 // file with its first key. The same name gives the same *Ring.
 func (r *Root) Ring(name string) (*Ring, error) {
-	if !nameRule.MatchString(name) || name == rootName {
-		return nil, fmt.Errorf("keyring: ring name %q: want a-z, 0-9, - and _, at most 64", name)
+	if err := checkName(name); err != nil {
+		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -142,28 +142,45 @@ func (r *Root) Rings() ([]string, error) {
 	return names, nil
 }
 
-// Drop erases a ring with all its keys, durably; none there is fine.
+// Drop erases a ring with all its keys, durably; none there is fine. The file is not read: one that cannot be opened
+// any more ends like every other.
 func (r *Root) Drop(name string) error {
-	k, err := r.Ring(name)
-	if err != nil {
+	if err := checkName(name); err != nil {
 		return err
 	}
-	k.writing.Lock()
-	defer k.writing.Unlock()
+	r.mu.Lock() // until the file is gone, nobody opens it
+	defer r.mu.Unlock()
+	k := r.rings[name]
+	if k != nil {
+		k.writing.Lock()
+		defer k.writing.Unlock()
+	}
 	r.turning.RLock()
 	defer r.turning.RUnlock()
 	if r.half {
 		return fmt.Errorf("drop ring %s: %w", name, ErrHalfRotated)
 	}
-	if err := r.fs.Remove(k.file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := disk.RemoveTemp(r.fs, ringFile(name)); err != nil {
+		return fmt.Errorf("drop ring %s: %w", name, err)
+	}
+	if err := r.fs.Remove(ringFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop ring %s: %w", name, err)
 	}
 	if err := r.fs.SyncDir(dir); err != nil {
 		return fmt.Errorf("drop ring %s: %w", name, err)
 	}
-	k.mu.Lock()
-	k.keys, k.adding = map[string]Key{}, map[string]Key{}
-	k.mu.Unlock()
+	if k != nil {
+		k.mu.Lock()
+		k.keys, k.adding = map[string]Key{}, map[string]Key{}
+		k.mu.Unlock()
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	if !nameRule.MatchString(name) || name == rootName {
+		return fmt.Errorf("keyring: ring name %q: want a-z, 0-9, - and _, at most 64", name)
+	}
 	return nil
 }
 

@@ -172,6 +172,43 @@ func TestDropLeavesNothing(t *testing.T) {
 	}
 }
 
+// A ring that cannot be opened any more still ends: dropping it does not read it, and what a cut write left of it goes too.
+func TestDropOfARottenRing(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, disktest.New(t, dir), "hold-1").Ensure(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "keys", "hold-1.ring")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+".tmp", b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenRoot(disktest.New(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Ring("hold-1"); err == nil {
+		t.Fatal("a ring with a flipped bit opens")
+	}
+	if err := r.Drop("hold-1"); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(file + "*"); err != nil || len(left) != 0 {
+		t.Fatalf("left %v, %v", left, err)
+	}
+	k, err := r.Ring("hold-1")
+	if err != nil || len(k.IDs()) != 0 {
+		t.Fatalf("a ring of that name begun again: %v", err)
+	}
+}
+
 func TestNoKeyByteLiesInClear(t *testing.T) {
 	dir := t.TempDir()
 	k := open(t, disktest.New(t, dir), "people")
