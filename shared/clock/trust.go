@@ -112,12 +112,21 @@ func (t Trust) Reading(mono time.Duration, wall time.Time) Reading {
 		if best, ok := t.best(mono); ok {
 			r.Wall, r.Uncertainty = best.mid(), best.width()-best.width()/2
 		}
-		if r.Wall.Before(t.highest) {
-			r.Wall = t.highest
+		if least := t.least(mono); r.Wall.Before(least) {
+			r.Wall = least
 		}
 	}
 	r.Wall = r.Wall.UTC()
 	return r
+}
+
+// least is what the time cannot be earlier than while this boot has no line: it began after the highest trusted time
+// was put on record, and monotonic time has gone on since.
+func (t Trust) least(mono time.Duration) time.Time {
+	if t.highest.IsZero() {
+		return t.highest
+	}
+	return t.highest.Add(mono - Drift(mono))
 }
 
 // best is the narrowest plausible claim, for the time until two agree.

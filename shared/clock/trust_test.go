@@ -147,6 +147,20 @@ func TestBootIn1970ThenCorrected(t *testing.T) {
 	}
 }
 
+// Covers F3: a board without a clock chip, without a network: the reading stands on what was trusted last, and moves on
+// with monotonic time.
+func TestAReadingInDoubtMovesForward(t *testing.T) {
+	w := boot(noon)
+	last := time.Time{}
+	for _, m := range []time.Duration{0, time.Minute, time.Hour, 7 * day} {
+		at := w.Reading(m, time.Unix(0, 0).Add(m))
+		if at.State != Untrusted || at.Wall.Sub(noon.Add(m)).Abs() > Drift(m) || !at.Wall.After(last) {
+			t.Fatalf("after %v it is %v", m, at.Wall)
+		}
+		last = at.Wall
+	}
+}
+
 // A clock that goes back an hour is not followed by one source, nor by two; authority lowers the highest trusted time
 // and that is a correction of its own.
 func TestBackAnHour(t *testing.T) {
