@@ -168,11 +168,10 @@ func (v *dayView) edges(sc scale, past footage.Span, now time.Time) footage.Span
 
 func (v *dayView) drawGaps(p ui.Printer, sc scale, missing []footage.Span, noted []footage.Gap) {
 	var labels []label
-	for _, m := range missing {
-		v.Missing += m.Duration()
-		cause := explain(noted, m)
-		b := sc.bar(m).atLeast(0.0015)
-		g := dayGap{Bar: b, Tone: gapTone(cause), Text: p.T("day.gap", gapName(p, cause), p.Clock(m.From), p.Clock(m.To), m.Duration())}
+	for _, m := range explain(noted, missing) {
+		v.Missing += m.Span.Duration()
+		b := sc.bar(m.Span).atLeast(0.0015)
+		g := dayGap{Bar: b, Tone: gapTone(m.Cause), Text: p.T("day.gap", gapName(p, m.Cause), p.Clock(m.Span.From), p.Clock(m.Span.To), m.Span.Duration())}
 		v.Gaps = append(v.Gaps, g)
 		labels = append(labels, label{b.a, b.b, textPx(g.Text), []side{fromStart, before, after}})
 	}

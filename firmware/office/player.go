@@ -152,9 +152,9 @@ func (o *Office) scrub(c *call, pv *playerView) error {
 	noted, thin := o.story.of(pv.V.Camera, span)
 	parts := &pv.Parts
 	parts.Gaps, parts.Unsure, parts.Codecs = []playerGap{}, []playerGap{}, []string{}
-	for _, h := range holes(merge(segs), span) {
-		parts.Gone = append(parts.Gone, sc.bar(h).atLeast(0.002))
-		parts.Gaps = append(parts.Gaps, playerGap{h.From.UnixMilli(), h.To.UnixMilli(), c.p.T("view.gap", gapName(c.p, explain(noted, h)), h.Duration())})
+	for _, h := range explain(noted, holes(merge(segs), span)) {
+		parts.Gone = append(parts.Gone, sc.bar(h.Span).atLeast(0.002))
+		parts.Gaps = append(parts.Gaps, playerGap{h.Span.From.UnixMilli(), h.Span.To.UnixMilli(), c.p.T("view.gap", gapName(c.p, h.Cause), h.Span.Duration())})
 	}
 	for _, t := range within(thin, span) {
 		parts.Thin = append(parts.Thin, sc.bar(t))

@@ -74,15 +74,12 @@ func gapTone(c footage.Cause) string {
 	return ""
 }
 
-// explain finds the cause of a hole: that of the noted gap which covers most of it.
-func explain(noted []footage.Gap, hole footage.Span) footage.Cause {
-	cause, most := footage.CauseUnknown, time.Duration(0)
-	for _, g := range noted {
-		if d := g.Span.Intersect(hole).Duration(); d > most {
-			cause, most = g.Cause, d
-		}
+// explain cuts holes by the causes that were noted for them.
+func explain(noted []footage.Gap, missing []footage.Span) (out []footage.Piece) {
+	for _, m := range missing {
+		out = append(out, footage.Explain(m, noted)...)
 	}
-	return cause
+	return out
 }
 
 // legend lists the causes that the page explains; the rest are named where they appear.
@@ -321,13 +318,13 @@ func (in ribInput) facts(cam footage.Camera) rowFacts {
 	}
 	inside := within(runs, f.due)
 	f.some = len(inside) > 0
-	for _, m := range holes(inside, f.due) {
-		g := gap{Camera: cam.ID, Name: cam.Name, Span: m, Cause: explain(in.Noted[cam.ID], m), Open: m.To.Equal(f.due.To)}
+	for _, m := range explain(in.Noted[cam.ID], holes(inside, f.due)) {
+		g := gap{Camera: cam.ID, Name: cam.Name, Span: m.Span, Cause: m.Cause, Open: m.Span.To.Equal(f.due.To)}
 		if g.Cause == footage.CauseUnknown && g.Open && in.Online[cam.ID] == "offline" {
 			g.Cause = footage.CauseCameraOff
 		}
 		f.gaps = append(f.gaps, g)
-		f.missing += m.Duration()
+		f.missing += m.Span.Duration()
 	}
 	return f
 }

@@ -20,6 +20,8 @@ const (
 	CauseDisk      Cause = "disk"        // a write or sync failed; the segment was abandoned
 	CauseStart     Cause = "start"       // recording began, the first picture took long
 	CauseSwitched  Cause = "switched"    // another stream, address or password was set for the camera, or its sound switched on or off
+	CauseFull      Cause = "full"        // the disk will not hold the days, so the camera is not recorded (entry `footage.stopped`)
+	CausePaused    Cause = "paused"      // the appliance itself stood still: suspended, or too busy to read
 
 	CauseRestart  Cause = "restart"    // the program was down, the machine was up
 	CausePowerOff Cause = "power"      // the machine was off
@@ -116,16 +118,77 @@ func (c *Coverage) recorded(p Piece) {
 	c.Pieces = append(c.Pieces, p)
 }
 
-// missing names for a hole the cause of the noted gap that overlaps it most.
+// missing adds a hole, cut by the causes that were noted for it.
 func (c *Coverage) missing(hole Span, gaps []Gap) {
-	cause, most := CauseUnknown, time.Duration(0)
+	c.Missing += hole.Duration()
+	c.Pieces = append(c.Pieces, Explain(hole, gaps)...)
+}
+
+// rounding is how far the ends of a noted gap and of the footage beside it may differ: two clocks placed them.
+const rounding = 10 * time.Second
+
+// Explain cuts a hole as [Causes] does. What is left over at the end of a noted gap, by rounding, is put down to that gap.
+func Explain(hole Span, gaps []Gap) (out []Piece) {
+	pieces := Causes(hole, gaps)
+	for i, p := range pieces {
+		if p.Cause == CauseUnknown && p.Span.Duration() <= rounding {
+			switch {
+			case i > 0:
+				p.Cause = pieces[i-1].Cause
+			case len(pieces) > 1:
+				p.Cause = pieces[1].Cause
+			}
+		}
+		out = joined(out, p)
+	}
+	return out
+}
+
+// joined appends a missing piece, to the last one when that has the same cause.
+func joined(list []Piece, p Piece) []Piece {
+	if n := len(list); n > 0 && list[n-1].Cause == p.Cause {
+		list[n-1].Span.To = p.Span.To
+		return list
+	}
+	return append(list, p)
+}
+
+// Causes cuts a hole into stretches of one cause each, without a rest: their times add up to the hole. Where noted gaps
+// overlap, the shortest names the cause, because it was noted nearest to what happened; what none of them covers is
+// unknown.
+func Causes(hole Span, gaps []Gap) (out []Piece) {
+	var near []Gap
+	cuts := []time.Time{hole.From, hole.To}
 	for _, g := range gaps {
-		if d := g.Span.Intersect(hole).Duration(); d > most {
-			cause, most = g.Cause, d
+		if part := g.Span.Intersect(hole); part.Duration() > 0 {
+			near = append(near, g)
+			cuts = append(cuts, part.From, part.To)
 		}
 	}
-	c.Missing += hole.Duration()
-	c.Pieces = append(c.Pieces, Piece{Span: hole, Cause: cause})
+	slices.SortStableFunc(near, func(a, b Gap) int {
+		unknown := func(g Gap) int {
+			if g.Cause == CauseUnknown {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(unknown(a), unknown(b)), cmp.Compare(a.Span.Duration(), b.Span.Duration()), a.Span.From.Compare(b.Span.From), cmp.Compare(a.Cause, b.Cause))
+	})
+	slices.SortFunc(cuts, time.Time.Compare)
+	for i := range len(cuts) - 1 {
+		p := Piece{Span: Span{cuts[i], cuts[i+1]}, Cause: CauseUnknown}
+		if p.Span.Duration() <= 0 {
+			continue
+		}
+		for _, g := range near {
+			if !g.Span.From.After(p.Span.From) && !g.Span.To.Before(p.Span.To) {
+				p.Cause = g.Cause
+				break
+			}
+		}
+		out = joined(out, p)
+	}
+	return out
 }
 
 // ByPart cuts a coverage into the completeness of equal parts, for the ribbon's marks.

@@ -24,7 +24,8 @@ func TestCoverExplainsHoles(t *testing.T) {
 	c := Cover(span(0, 60), segments, gaps)
 	want := []Piece{
 		{Span: span(0, 15), Recorded: true},
-		{Span: span(15, 20), Cause: CauseCameraOff},
+		{Span: span(15, 19), Cause: CauseCameraOff},
+		{Span: span(19, 20), Cause: CausePowerOff},
 		{Span: span(20, 30), Recorded: true},
 		{Span: span(30, 40), Cause: CauseUnknown},
 		{Span: span(40, 50), Recorded: true, Unsure: true},
@@ -93,4 +94,55 @@ func TestCoverHasNoHoleOfItsOwn(t *testing.T) {
 			sum += x
 		}
 	})
+}
+
+// The times of the causes add up to the holes, and the holes with the footage to the span, however the noted gaps overlap.
+// No cause stands where nobody noted it.
+func TestCausesAddUpToTheHoles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var segments []Placed
+		for range rapid.IntRange(0, 8).Draw(t, "segments") {
+			from := rapid.IntRange(-30, 90).Draw(t, "from")
+			segments = append(segments, Placed{Span: span(from, from+rapid.IntRange(1, 20).Draw(t, "length")), Anchored: true})
+		}
+		var gaps []Gap
+		for range rapid.IntRange(0, 12).Draw(t, "gaps") {
+			from := rapid.IntRange(-30, 90).Draw(t, "gap")
+			gaps = append(gaps, Gap{Span: span(from, from+rapid.IntRange(0, 90).Draw(t, "lasts")),
+				Cause: rapid.SampledFrom([]Cause{CausePowerOff, CauseCameraOff, CauseRestart, CauseUnknown}).Draw(t, "cause")})
+		}
+		c := Cover(span(0, 60), segments, gaps)
+		var holes time.Duration
+		for _, p := range c.Pieces {
+			if p.Recorded {
+				continue
+			}
+			holes += p.Span.Duration()
+			covered := []Span{p.Span}
+			for _, g := range gaps {
+				if g.Cause == p.Cause {
+					covered = Without(covered, g.Span)
+				}
+			}
+			if p.Cause != CauseUnknown && len(covered) > 0 {
+				t.Fatalf("%v is put down to %s, which nobody noted for %v", p.Span, p.Cause, covered)
+			}
+		}
+		if holes != c.Missing || c.Recorded+c.Missing != c.Span.Duration() {
+			t.Fatalf("pieces without footage %v, missing %v, recorded %v, of %v", holes, c.Missing, c.Recorded, c.Span.Duration())
+		}
+	})
+}
+
+// Ten days without a camera, noted by the hour, and one long gap told over them at a restart: the camera was away.
+func TestWhatWasNotedByTheHourStands(t *testing.T) {
+	long := Gap{Span: span(0, 60*240), Cause: CauseRestart}
+	gaps := []Gap{long}
+	for h := range 239 {
+		gaps = append(gaps, Gap{Span: span(60*h, 60*(h+1)), Cause: CauseCameraOff})
+	}
+	c := Cover(long.Span, nil, gaps)
+	if len(c.Pieces) != 2 || c.Pieces[0].Cause != CauseCameraOff || c.Pieces[0].Span != span(0, 60*239) || c.Pieces[1].Cause != CauseRestart {
+		t.Errorf("pieces %+v", c.Pieces)
+	}
 }

@@ -124,6 +124,10 @@ func (a *Attestation) floor(from time.Time, known []Gap, slack time.Duration) {
 		return
 	}
 	hole := a.Gaps[0].Span
+	n := 1 // gaps that follow each other without footage between them are one hole
+	for ; n < len(a.Gaps) && a.Gaps[n].Span.From.Equal(hole.To); n++ {
+		hole.To = a.Gaps[n].Span.To
+	}
 	known = slices.Clone(known)
 	SortGaps(known)
 	for _, g := range known {
@@ -136,10 +140,11 @@ func (a *Attestation) floor(from time.Time, known []Gap, slack time.Duration) {
 	}
 	a.Short = hole
 	lost := Gap{Camera: a.Gaps[0].Camera, Span: hole, Cause: CauseBreach}
-	if hole.From.After(a.Gaps[0].Span.From) { // what was never there stands apart from what was taken away
-		a.Gaps[0].Span.To = hole.From
-		a.Gaps = slices.Insert(a.Gaps, 1, lost)
-	} else {
-		a.Gaps[0] = lost
+	var gaps []Gap // what was never there stands apart from what was taken away
+	for _, g := range a.Gaps[:n] {
+		if g.Span = g.Span.Intersect(Span{g.Span.From, hole.From}); g.Span.Duration() > 0 {
+			gaps = append(gaps, g)
+		}
 	}
+	a.Gaps = slices.Concat(gaps, []Gap{lost}, a.Gaps[n:])
 }

@@ -191,7 +191,7 @@ func TestEveryCodeHasItsWords(t *testing.T) {
 		keys = append(keys, o.Key())
 	}
 	for _, c := range []footage.Cause{footage.CauseCameraOff, footage.CauseNetwork, footage.CauseStalled, footage.CauseLogin, footage.CauseSignal, footage.CauseOverload, footage.CauseDisk,
-		footage.CauseStart, footage.CauseRestart, footage.CausePowerOff, footage.CauseDamaged, footage.CauseLost, footage.CauseSetup, footage.CauseBreach, footage.CauseUnknown} {
+		footage.CauseStart, footage.CauseRestart, footage.CausePowerOff, footage.CauseDamaged, footage.CauseLost, footage.CauseSetup, footage.CauseBreach, footage.CauseFull, footage.CausePaused, footage.CauseUnknown} {
 		add("gap.", string(c))
 		add("gap.char.", string(c))
 	}
