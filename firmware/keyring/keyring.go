@@ -119,7 +119,7 @@ func (r *Root) Ring(name string) (*Ring, error) {
 	if k := r.rings[name]; k != nil {
 		return k, nil
 	}
-	k := &Ring{root: r, name: name, keys: map[string]Key{}, adding: map[string]Key{}}
+	k := &Ring{root: r, name: name, keys: map[string]Key{}}
 	if err := k.load(); err != nil {
 		return nil, fmt.Errorf("open ring %s: %w", name, err)
 	}
@@ -171,7 +171,7 @@ func (r *Root) Drop(name string) error {
 	}
 	if k != nil {
 		k.mu.Lock()
-		k.keys, k.adding = map[string]Key{}, map[string]Key{}
+		k.keys, k.unsure = map[string]Key{}, false
 		k.mu.Unlock()
 	}
 	return nil

@@ -2,13 +2,19 @@ package keyring
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/disk/disktest"
@@ -57,25 +63,243 @@ func TestKeysAreDurableBeforeEnsureReturnsAndGoneWhenEraseReturns(t *testing.T) 
 	}
 }
 
+// A key once given stays, whoever asks for it meanwhile.
 func TestManyCallersShareWrites(t *testing.T) {
 	dir := t.TempDir()
 	d := disktest.New(t, dir)
 	k := open(t, d, "people")
+	given := make([]Key, 64)
+	var came sync.WaitGroup
+	came.Add(len(given))
+	var writes atomic.Int32
+	d.Fail(disktest.Rule{Match: func(op disktest.Op) bool {
+		if op.What == "sync" && writes.Add(1) == 1 {
+			came.Wait() // all others come during the first write
+		}
+		return false
+	}})
 	var wg sync.WaitGroup
-	for i := range 64 {
+	for i := range given {
 		wg.Go(func() {
-			if err := k.Ensure(t.Context(), fmt.Sprintf("student:s%04d", i), "application:a2026-0001"); err != nil {
+			if err := k.Ensure(asked{t.Context(), came.Done}, fmt.Sprintf("student:s%04d", i), "application:a2026-0001"); err != nil {
 				t.Error(err)
 			}
+			given[i], _ = k.Key("application:a2026-0001")
 		})
 	}
 	wg.Wait()
-	if n := len(k.IDs()); n != 65 {
-		t.Fatalf("%d keys, want 65", n)
+	must(t, k.Ensure(t.Context(), "application:a2026-0002"))
+	again := open(t, disktest.New(t, dir), "people")
+	stored, _ := again.Key("application:a2026-0001")
+	for i, key := range given {
+		if key != stored {
+			t.Fatalf("caller %d was given a key that is not the stored one", i)
+		}
 	}
-	if n := len(open(t, disktest.New(t, dir), "people").IDs()); n != 65 {
-		t.Fatalf("%d keys in the file, want 65", n)
+	if n, m := len(k.IDs()), len(again.IDs()); n != 66 || m != 66 {
+		t.Fatalf("%d keys, %d in the file, want 66", n, m)
 	}
+	if n := writes.Load(); n != 3 {
+		t.Errorf("%d writes: one with the callers that were there, one with all others, one later", n)
+	}
+}
+
+// asked is a context that tells when it is asked whether it has ended.
+type asked struct {
+	context.Context
+	came func()
+}
+
+func (c asked) Err() error {
+	c.came()
+	return c.Context.Err()
+}
+
+// A second caller for the same key, who comes while the first one's write is under way, neither replaces the key
+// with the next write nor brings it back after its erasure.
+func TestTheSecondCallerDuringAWriteReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	d := disktest.New(t, dir)
+	k := open(t, d, "people")
+	syncing, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	d.Fail(disktest.Rule{Match: func(op disktest.Op) bool {
+		if op.What == "sync" {
+			once.Do(func() {
+				close(syncing)
+				<-release
+			})
+		}
+		return false
+	}})
+	first, second, came := make(chan error, 1), make(chan error, 1), make(chan struct{})
+	go func() { first <- k.Ensure(t.Context(), "x") }()
+	<-syncing
+	go func() { second <- k.Ensure(asked{t.Context(), func() { close(came) }}, "x") }()
+	<-came
+	close(release)
+	must(t, <-first)
+	given, _ := k.Key("x")
+	must(t, <-second)
+	must(t, k.Ensure(t.Context(), "y"))
+	if now, _ := k.Key("x"); now != given {
+		t.Fatal("the key was replaced")
+	}
+	if stored, _ := open(t, disktest.New(t, dir), "people").Key("x"); stored != given {
+		t.Fatal("the stored key was replaced")
+	}
+	must(t, k.Erase("x"))
+	must(t, k.Ensure(t.Context(), "z"))
+	if _, ok := k.Key("x"); ok {
+		t.Fatal("the erased key came back")
+	}
+}
+
+// A caller who gave up leaves nothing behind that a later write makes true.
+func TestAKeyThatNobodyWaitsForIsNotMade(t *testing.T) {
+	k := open(t, disktest.New(t, t.TempDir()), "people")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := k.Ensure(gone, "x"); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	must(t, k.Ensure(t.Context(), "y"))
+	if _, ok := k.Key("x"); ok {
+		t.Error("the key was made although its caller had gone")
+	}
+}
+
+// An erasure that failed may have reached the disk: who then asks for the key is told yes only after it is there
+// again for certain.
+func TestAKeyWhoseErasureFailedIsWrittenAgainBeforeItIsPromised(t *testing.T) {
+	dir := t.TempDir()
+	d := disktest.New(t, dir)
+	k := open(t, d, "people")
+	must(t, k.Ensure(t.Context(), "x"))
+	given, _ := k.Key("x")
+	restore := d.Fail(disktest.Rule{Match: disktest.Match("syncdir", ""), Err: errors.New("broken"), Done: true})
+	if err := k.Erase("x"); err == nil {
+		t.Fatal("erased on a failing disk")
+	}
+	restore()
+	must(t, k.Ensure(t.Context(), "x"))
+	if stored, _ := open(t, disktest.New(t, dir), "people").Key("x"); stored != given {
+		t.Error("the key that Ensure promised is not in the file")
+	}
+}
+
+// Any number of callers who make and erase keys on a disk that fails now and then: a key once given stays until it is
+// erased, an erased one never comes back, and what is promised survives a power cut.
+func TestCallersSideBySideAgainstAModel(t *testing.T) {
+	base, n := t.TempDir(), 0
+	rapid.Check(t, func(rt *rapid.T) {
+		n++
+		dir := filepath.Join(base, fmt.Sprint(n))
+		must(t, os.Mkdir(dir, 0o700))
+		d := disktest.New(t, dir)
+		m := ringModel{ring: open(t, d, "people"), live: map[string]Key{}, dead: map[Key]bool{}, seen: map[Key]bool{}}
+		ids := []string{"a", "b", erasable}
+		plans := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, len(ids)), 1, 8), 2, 6).Draw(rt, "plans")
+		fail := rapid.IntRange(1, 6).Draw(rt, "one in how many syncs fails, 1: none")
+		syncs := 0
+		restore := d.Fail(disktest.Rule{Err: errors.New("broken"), Done: rapid.Bool().Draw(rt, "done"), Match: func(op disktest.Op) bool {
+			if op.What != "sync" && op.What != "syncdir" {
+				return false
+			}
+			syncs++
+			runtime.Gosched()
+			return fail > 1 && syncs%fail == 0
+		}})
+		var wg sync.WaitGroup
+		for _, plan := range plans {
+			wg.Go(func() {
+				for _, what := range plan {
+					if what == len(ids) {
+						m.erase()
+					} else {
+						m.ensure(t.Context(), ids[what])
+					}
+				}
+			})
+		}
+		wg.Wait()
+		restore()
+		must(t, m.ring.Ensure(t.Context(), "last"))
+		for id, key := range m.live {
+			if now, ok := m.ring.Key(id); !ok || now != key {
+				m.fault("the key of %s is not the one that was given", id)
+			}
+		}
+		d.PowerCut(t, nil)
+		again := open(t, disktest.New(t, dir), "people")
+		for _, id := range append(ids, "last") {
+			now, has := again.Key(id)
+			if was, had := m.ring.Key(id); has != had || now != was {
+				m.fault("%s after the power cut is not what the ring promised", id)
+			}
+		}
+		for _, f := range m.faults {
+			rt.Error(f)
+		}
+	})
+}
+
+// erasable is the one id that the model erases.
+const erasable = "c"
+
+// ringModel is what callers have seen of a ring.
+type ringModel struct {
+	ring *Ring
+
+	mu     sync.Mutex
+	live   map[string]Key // the keys that were given, of ids that nobody erases
+	seen   map[Key]bool   // keys that the erasable id ever had
+	dead   map[Key]bool   // those of them that were seen before an erasure began, which then succeeded
+	faults []string
+}
+
+func (m *ringModel) fault(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.faults = append(m.faults, fmt.Sprintf(format, args...))
+}
+
+func (m *ringModel) ensure(ctx context.Context, id string) {
+	m.mu.Lock()
+	dead := maps.Clone(m.dead)
+	m.mu.Unlock()
+	if m.ring.Ensure(ctx, id) != nil {
+		return
+	}
+	key, ok := m.ring.Key(id)
+	m.mu.Lock()
+	was, known := m.live[id]
+	if ok && id == erasable {
+		m.seen[key] = true
+	} else if ok {
+		m.live[id] = key
+	}
+	m.mu.Unlock()
+	switch {
+	case !ok && id != erasable:
+		m.fault("%s was promised and is not there", id)
+	case known && was != key:
+		m.fault("%s was given two keys", id)
+	case ok && dead[key]:
+		m.fault("an erased key of %s came back", id)
+	}
+}
+
+func (m *ringModel) erase() {
+	m.mu.Lock()
+	before := maps.Clone(m.seen)
+	m.mu.Unlock()
+	if m.ring.Erase(erasable) != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.Copy(m.dead, before)
 }
 
 func TestFailedWriteMakesNoKeyAndLaterOnesWork(t *testing.T) {

@@ -26,8 +26,18 @@ type Ring struct {
 	writing sync.Mutex // held while the file is replaced; taken before mu
 
 	mu     sync.RWMutex
-	keys   map[string]Key // guarded by mu; exactly what the file durably holds
-	adding map[string]Key // guarded by mu; asked for by Ensure, not yet durable
+	keys   map[string]Key // guarded by mu; what the file durably holds, while it is not unsure
+	unsure bool           // guarded by mu; a write failed: whether the file holds the keys before it or after is not known
+	queue  []*change      // guarded by mu; not yet taken by a write
+}
+
+// change is what one caller wants of the file. Every change is applied once, in the order in which they came.
+type change struct {
+	add   map[string]Key // where the ring has none
+	erase []string
+
+	done bool  // guarded by Ring.writing
+	err  error // guarded by Ring.writing
 }
 
 // Name is the ring's name.
@@ -51,93 +61,113 @@ func (k *Ring) IDs() []string {
 // Ensure makes the missing ones of these keys. They are durable when it returns nil. Callers that come
 // while the file is being written share the next write.
 func (k *Ring) Ensure(ctx context.Context, ids ...string) error {
-	missing := map[string]Key{}
-	k.mu.RLock()
+	keys := make(map[string]Key, len(ids))
 	for _, id := range ids {
-		if _, ok := k.keys[id]; !ok {
-			var key Key
-			rand.Read(key[:])
-			missing[id] = key
-		}
+		keys[id] = Key{}
 	}
-	k.mu.RUnlock()
-	return k.Adopt(ctx, missing)
+	if k.hasDurably(keys) {
+		return nil
+	}
+	for id := range keys { // also those that are there now: they may be erased before the write
+		var key Key
+		rand.Read(key[:])
+		keys[id] = key
+	}
+	return k.Adopt(ctx, keys)
 }
 
 // Adopt takes keys that were made elsewhere into the ring, durably before it returns: the file keys of held
 // segments. Ids that the ring has keep their key.
 func (k *Ring) Adopt(ctx context.Context, keys map[string]Key) error {
-	missing := false
-	k.mu.Lock()
-	for id, key := range keys {
+	for id := range keys {
 		if id == "" || len(id) > maxID {
-			k.mu.Unlock()
 			return fmt.Errorf("keyring: key id of %d bytes, want 1 to %d", len(id), maxID)
 		}
-		if _, ok := k.keys[id]; ok {
-			continue
-		}
-		missing = true
-		if _, ok := k.adding[id]; !ok {
-			k.adding[id] = key
-		}
 	}
-	k.mu.Unlock()
-	if !missing {
+	if k.hasDurably(keys) {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return k.write(keys, nil)
+	return k.write(&change{add: keys})
+}
+
+// hasDurably says whether the file surely holds keys for all these ids.
+func (k *Ring) hasDurably(keys map[string]Key) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for id := range keys {
+		if _, ok := k.keys[id]; !ok {
+			return false
+		}
+	}
+	return !k.unsure || len(keys) == 0
 }
 
 // Erase destroys keys; it is durable when it returns nil, and unknown ids are fine. After an error the
 // keys are still listed, so that the caller tries again, but a power cut may already take them.
-func (k *Ring) Erase(ids ...string) error { return k.write(nil, ids) }
+func (k *Ring) Erase(ids ...string) error { return k.write(&change{erase: ids}) }
 
-// write replaces the file with the current keys, plus all that Ensure callers wait for, minus erase.
-func (k *Ring) write(want map[string]Key, erase []string) error {
+// write replaces the file by one with the change and all that wait with it; one that another caller's write took
+// along has that write's outcome.
+func (k *Ring) write(c *change) error {
+	k.mu.Lock()
+	k.queue = append(k.queue, c)
+	k.mu.Unlock()
+
 	k.writing.Lock()
 	defer k.writing.Unlock()
+	if c.done {
+		return c.err
+	}
+	k.mu.Lock()
+	batch, next, needed := k.queue, maps.Clone(k.keys), k.unsure
+	k.queue = nil
+	k.mu.Unlock()
+	for _, c := range batch {
+		needed = c.apply(next) || needed
+	}
+	var err error
+	if needed {
+		err = k.replace(next)
+	}
+	for _, c := range batch {
+		c.done, c.err = true, err
+	}
+	return err
+}
+
+// apply makes the change in a copy of the keys and says whether it changed anything.
+func (c *change) apply(next map[string]Key) (changed bool) {
+	for id, key := range c.add {
+		if _, ok := next[id]; !ok {
+			next[id], changed = key, true
+		}
+	}
+	for _, id := range c.erase {
+		if _, ok := next[id]; ok {
+			delete(next, id)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// replace writes the file; writing is held.
+func (k *Ring) replace(next map[string]Key) error {
 	k.root.turning.RLock()
 	defer k.root.turning.RUnlock()
 	if k.root.half {
 		return fmt.Errorf("write ring %s: %w", k.name, ErrHalfRotated)
 	}
-
+	err := disk.WriteAtomic(k.root.fs, k.file(), sealRing(k.root.key, k.name, next), 0o600)
 	k.mu.Lock()
-	adding := k.adding
-	next := maps.Clone(k.keys)
-	needed := false
-	for id, key := range want {
-		if _, ok := next[id]; !ok {
-			needed = true
-			if _, ok := adding[id]; !ok { // another caller's failed write took it along
-				adding[id] = key
-			}
-		}
-	}
-	for _, id := range erase {
-		if _, ok := next[id]; ok {
-			needed = true
-			delete(next, id)
-		}
-	}
-	if !needed {
-		k.mu.Unlock()
-		return nil
-	}
-	maps.Copy(next, adding)
-	k.adding = map[string]Key{}
-	k.mu.Unlock()
-
-	if err := disk.WriteAtomic(k.root.fs, k.file(), sealRing(k.root.key, k.name, next), 0o600); err != nil {
+	defer k.mu.Unlock()
+	if k.unsure = err != nil; k.unsure {
 		return fmt.Errorf("write ring %s: %w", k.name, err)
 	}
-	k.mu.Lock()
 	k.keys = next
-	k.mu.Unlock()
 	return nil
 }
 
