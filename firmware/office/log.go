@@ -33,7 +33,7 @@ var logGroups = []struct {
 	{"login", []ledger.Kind{"login.ok", "logout", "password.changed", "shift.began", "shift.offered", "shift.handed", "shift.ended"}},
 	{"search", []ledger.Kind{"log.search", "log.proof", "log.export", "document.printed", "certificate.issued"}},
 	{"deletion", []ledger.Kind{"footage.condemned", "footage.deleted", "footage.unlinkfailed", "footage.breach", "key.erase.intent", "key.erased", "key.root.intent", "key.root"}},
-	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.thinned", "footage.stopped", "footage.damaged", "system.fault", "fault.opened", "fault.acknowledged", "fault.closed"}},
+	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.thinned", "footage.stopped", "footage.damaged", "system.fault", "fault.opened", "fault.acknowledged", "fault.closed", "log.held"}},
 	{"nvr", []ledger.Kind{"nvr.checked", "nvr.breach", "nvr.expiry", "nvr.access", "nvr.fault", "nvr.calibrated", "nvr.fetch", "nvr.fetched", "nvr.signed"}},
 	{"gate", []ledger.Kind{"attendance.tap", "attendance.unknown", "attendance.day", "reader.state"}},
 	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "camera.tested", "camera.exported", "person.created", "person.changed", "person.erased", "student.created", "student.changed", "class.changed", "import"}},
@@ -294,7 +294,7 @@ func (c *call) logRow(e ledger.Entry) logRow {
 	}
 	var d struct {
 		Camera, Application, Ground, Reason, Cause, Action, Code, Result string
-		Mode, Student, Outcome, Direction, State, Notice, Class          string
+		Mode, Student, Outcome, Direction, State, Notice, Class, Kind    string
 		From, To, Hour                                                   time.Time
 		Count, Size                                                      int64
 		Entry                                                            *uint64
@@ -356,6 +356,9 @@ func (c *call) logRow(e ledger.Entry) logRow {
 		}
 	case "camera.tested":
 		r.Detail = c.tryWord(d.Result)
+	case "log.held":
+		r.Detail = c.p.T("log.held", c.p.K("kind.", d.Kind), d.Count)
+		r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")
 	case "footage.gap", "footage.thinned", "clock.step", "attendance.unknown", "application.overdue":
 		r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")
 	}

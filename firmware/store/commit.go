@@ -12,11 +12,28 @@ import (
 
 // Commit writes a Change. When it returns nil, all of it is durable; on any error nothing of it is written.
 // Ending ctx takes the Change back while it is still waiting; once the committer has it, Commit waits for the
-// outcome, so that it is always known.
+// outcome, so that it is always known. Entries of a device that writes too many are held back (see pace): the
+// receipt is then without them.
 func (s *Store) Commit(ctx context.Context, c Change) (Receipt, error) {
 	if s.readOnly {
 		return Receipt{}, ErrReadOnly
 	}
+	whole := len(c.Entries)
+	c, in, err := s.admit(c)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if whole > 0 && len(c.Entries)+len(c.Puts)+len(c.Deletes) == 0 {
+		return Receipt{Reading: s.o.Clock.Now()}, nil // held back, and nothing else to write
+	}
+	receipt, err := s.commitAdmitted(ctx, c)
+	if err != nil {
+		s.pace.back(in)
+	}
+	return receipt, err
+}
+
+func (s *Store) commitAdmitted(ctx context.Context, c Change) (Receipt, error) {
 	r, err := s.prepare(ctx, c)
 	if err != nil {
 		return Receipt{}, err

@@ -33,6 +33,11 @@ func (s *Store) Run(ctx context.Context) (err error) {
 			select {
 			case <-s.queue.wake:
 				continue
+			case <-s.pace.look:
+				if err := s.tellHeld(false); err != nil {
+					return fmt.Errorf("commit: %w", err)
+				}
+				continue
 			case <-ctx.Done():
 			}
 		}
@@ -51,6 +56,9 @@ func (s *Store) Run(ctx context.Context) (err error) {
 // finish keeps a checkpoint of everything, so that a stopped box can be checked to its last byte.
 func (s *Store) finish() error {
 	s.queue.stop()
+	if err := s.tellHeld(true); err != nil {
+		return fmt.Errorf("enter what was held back: %w", err)
+	}
 	if size := s.Size(); size > 0 {
 		if _, err := s.Checkpoint(size); err != nil {
 			return err

@@ -58,6 +58,7 @@ type Store struct {
 	front  atomic.Pointer[frontier] // what is committed; replaced by the committer only
 	doubts []uint64                 // newest entries that were rotten at Open: their hashes in front may be wrong
 	queue  queue
+	pace   pace
 
 	heads headState
 
@@ -104,7 +105,7 @@ func open(o Options, readOnly bool) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{o: o, db: db, readOnly: readOnly}
-	s.queue.wake = make(chan struct{}, 1)
+	s.queue.wake, s.pace.look = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.subs.all = map[int]chan uint64{}
 	if err := guarded(s.load); err != nil {
 		return nil, errors.Join(err, db.Close())

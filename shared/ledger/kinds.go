@@ -45,6 +45,7 @@ var Kinds = map[Kind]Spec{
 	"system.start":  {Data: []Field{req("version", Code), opt("clean", Bool), opt("data_format", Int)}},
 	"system.stop":   {},
 	"system.fault":  {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int)}},
+	"log.held":      {Data: []Field{req("kind", Code), req("count", Int), req("from", Time), req("to", Time)}}, // so many entries about one device were held back
 	"config.change": {Data: []Field{req("what", Code), opt("before", Hash), opt("after", Hash), opt("key", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}, {Name: "reason"}}},
 
 	// the clock
@@ -79,7 +80,7 @@ var Kinds = map[Kind]Spec{
 	"fault.acknowledged":   {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code)}, Sealed: []SealedField{{Name: "note"}}},
 	"fault.closed":         {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code), req("reason", Code), req("lasted_s", Int), req("told", Codes)}},
 	"footage.recorded":     {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), opt("days", Codes)}},
-	"footage.gap":          {Data: []Field{req("from", Time), req("to", Time), req("cause", Code)}},
+	"footage.gap":          {Data: []Field{req("from", Time), req("to", Time), req("cause", Code), opt("count", Int)}}, // count: that many, joined
 	"footage.condemned":    {Data: []Field{req("watermark", Time), opt("count", Int)}},
 	"footage.deleted":      {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), req("assurance", Code), opt("days", Codes)}},
 	"footage.unlinkfailed": {Data: []Field{req("count", Int), opt("reason", Code)}, Urgent: true},

@@ -167,9 +167,9 @@ func (b *Box) Tap(ctx context.Context, n int) error {
 
 // TapDraft is the entry of a card tap.
 func TapDraft(i int) ledger.Draft {
-	student := fmt.Sprintf("s%04d", i%500+1)
-	return ledger.Draft{Actor: ledger.Actor{ID: "r01"}, From: &ledger.From{Device: "r01"}, Via: ledger.ViaGate, Kind: "attendance.tap", Subject: student,
-		Data: map[string]any{"reader": "r01", "card": make([]byte, 32), "student": student, "class": "2024-03", "direction": "in", "outcome": "present",
+	student, reader := fmt.Sprintf("s%04d", i%500+1), fmt.Sprintf("r%03d", i/10000) // no reader has more taps in an hour than may be
+	return ledger.Draft{Actor: ledger.Actor{ID: reader}, From: &ledger.From{Device: reader}, Via: ledger.ViaGate, Kind: "attendance.tap", Subject: student,
+		Data: map[string]any{"reader": reader, "card": make([]byte, 32), "student": student, "class": "2024-03", "direction": "in", "outcome": "present",
 			"reasons": []string{"tap"}, "date": time.Now().UTC().Format(time.DateOnly)}}
 }
 
