@@ -81,7 +81,7 @@ func in(path string, rooms ...string) bool {
 // floor is the storey of a room of the appliance; imports only run down.
 var floor = map[string]int{
 	"disk": 1, "keyring": 1, "digest": 1, "sheet": 1, "fmp4": 1, "pin": 1,
-	"store": 2,
+	"store": 2, "rtsp": 2,
 	"vault": 3, "timekeeper": 3,
 	"site": 4, "people": 4,
 	"recorder": 5, "reader": 5, "panel": 5, "uplink": 5, "nvr": 5, "messenger": 5,
@@ -118,7 +118,7 @@ var only = []struct {
 	{"database/sql", []string{"cloud/store"}, "the cursor row is the serialiser; SQL elsewhere would go round it"},
 	{"modernc.org/sqlite", []string{"cloud/store"}, "as database/sql"},
 	{"github.com/jackc/pgx", []string{"cloud/store"}, "as database/sql"},
-	{"github.com/bluenviron/gortsplib", []string{"firmware/recorder", "firmware/nvr"}, "cameras are reached by one session each"},
+	{"github.com/bluenviron/gortsplib", []string{"firmware/rtsp", "firmware/recorder", "firmware/nvr"}, "cameras are reached by one session each"},
 	{"github.com/mochi-mqtt/server", []string{"cloud/broker"}, "the broker stands behind an interface"},
 }
 
