@@ -39,6 +39,7 @@ type call struct {
 	session  people.Session // zero when nobody is logged in
 	actor    account.Actor
 	decision account.Decision
+	action   account.Action // of the route
 	subject  account.Subject
 	address  netip.Addr
 	unlogged bool // what was asked for needs an entry first, and it could not be written: 503
@@ -48,6 +49,8 @@ type call struct {
 var (
 	errNotFound  = errors.New("there is nothing here")
 	errNoSession = errors.New("nobody is logged in")
+	// errMustPassword: the password must be changed before anything else.
+	errMustPassword = errors.New("the password must be changed first")
 )
 
 func (c *call) api() bool { return strings.HasPrefix(c.r.URL.Path, "/api/") }
@@ -151,6 +154,15 @@ func (c *call) fail(err error) {
 	case errors.Is(err, errNoSession):
 		c.login()
 		return
+	case errors.Is(err, errMustPassword):
+		if !c.api() && !c.media() && c.r.Method == http.MethodGet {
+			http.Redirect(c.w, c.r, "/account", http.StatusSeeOther)
+			return
+		}
+		c.fault(http.StatusForbidden, "may.must_password", nil)
+		return
+	case errors.Is(err, people.ErrNotIndependent):
+		status, key = http.StatusForbidden, "err.not_independent"
 	case errors.As(err, &fields):
 		status, key = http.StatusUnprocessableEntity, "fault.fields"
 	case errors.Is(err, errNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, evidence.ErrNotFound), errors.Is(err, people.ErrNotFound),

@@ -163,10 +163,12 @@ func (o *Office) confirmClock(c *call) error {
 		errs.Add("at", "err.time")
 		return o.showClock(c, http.StatusUnprocessableEntity, errs)
 	}
-	done, err := o.d.Time.Confirm(c.r.Context(), c.who(), c.decision.Role, at.Add(30*time.Second).UTC()) // the middle of the minute stated
+	done, err := o.d.Time.Confirm(c.r.Context(), c.who(), c.decision.Role, at.Add(30*time.Second).UTC(), o.d.People.Independent) // the middle of the minute stated
 	switch {
 	case errors.Is(err, timekeeper.ErrSamePerson):
 		errs.Add("at", "clock.err.same_person")
+	case errors.Is(err, timekeeper.ErrNotIndependent):
+		errs.Add("at", "err.not_independent")
 	case errors.Is(err, timekeeper.ErrDiffer):
 		errs.Add("at", "clock.err.differ")
 	case err != nil:

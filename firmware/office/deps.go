@@ -74,13 +74,13 @@ type Ledger interface {
 // People knows who is who and who is logged in. *people.People is one.
 type People interface {
 	Login(context.Context, people.Credentials, ledger.From) (people.Session, error)
-	Session(ctx context.Context, token string) (people.Session, error)
+	Session(ctx context.Context, token string, used bool) (people.Session, error)
 	Logout(ctx context.Context, token string, from ledger.From) error
 	NeedsSetUp() bool
 	SetUp(ctx context.Context, code string, first people.Person, password string, from ledger.From) (people.Person, error)
 
 	ChangePassword(ctx context.Context, token, old, new string, from ledger.From) error
-	BeginFactor(ctx context.Context, token string) (people.Factor, error)
+	BeginFactor(ctx context.Context, token, password, code string, from ledger.From) (people.Factor, error)
 	ConfirmFactor(ctx context.Context, token, code string, from ledger.From) (recovery []string, err error)
 	HasFactor(person string) bool
 	Sessions(person string) []people.Session
@@ -94,6 +94,10 @@ type People interface {
 	ChangePerson(ctx context.Context, by account.Who, n people.Person) error
 	ResetPassword(ctx context.Context, by account.Who, person string) (password string, err error)
 	ResetFactor(ctx context.Context, by account.Who, person string) error
+	DutyChanges() []people.DutyChange
+	ConfirmDuty(ctx context.Context, by account.Who, id string) (password string, err error)
+	DropDuty(ctx context.Context, by account.Who, id string) error
+	Independent(a, b string) bool
 
 	Class(id string) (student.Class, bool)
 	Classes(date string) []student.Class
@@ -210,7 +214,7 @@ type Gate interface {
 // Timekeeper explains the clock and takes what two people state. *timekeeper.Keeper is one.
 type Timekeeper interface {
 	Explain() timekeeper.Explanation
-	Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time) (done bool, err error)
+	Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time, independent func(a, b string) bool) (done bool, err error)
 }
 
 // Status gathers how the rooms stand that the today page tells of.

@@ -118,7 +118,7 @@ func TestHandOverAtTheScreen(t *testing.T) {
 	if page := v.get("/account"); !strings.Contains(page.body, "魏知行") {
 		t.Errorf("the screen is not the incoming officer's:\n%s", page.text())
 	}
-	if _, err := h.people.Session(t.Context(), old); err == nil {
+	if _, err := h.people.Session(t.Context(), old, false); err == nil {
 		t.Error("the outgoing officer is still logged in")
 	}
 	if r := v.get(media); r.status == http.StatusOK {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"campuskeep/shared/account"
 )
 
 // liveGate tells the gate board that something changed, within a second: the page then fetches itself anew,
@@ -50,6 +52,8 @@ func stream[T any](c *call, changed <-chan T) error {
 	}
 	beat := time.NewTicker(liveBeat)
 	defer beat.Stop()
+	judged := time.NewTicker(judgeEvery)
+	defer judged.Stop()
 	over := time.NewTimer(liveLength)
 	defer over.Stop()
 	for {
@@ -60,16 +64,32 @@ func stream[T any](c *call, changed <-chan T) error {
 			return nil
 		case <-over.C:
 			return nil
+		case <-judged.C:
+			if !c.stillMay() {
+				return nil
+			}
 		case <-beat.C:
 			if !send(": still here\n\n") {
 				return nil
 			}
 		case _, ok := <-changed:
-			if !ok || !tell(c) || !settle(c, changed) {
+			if !ok || !c.stillMay() || !tell(c) || !settle(c, changed) {
 				return nil
 			}
 		}
 	}
+}
+
+// stillMay says whether the log-in that opened this stream is still there and may still have it. It is looked up
+// without being used.
+func (c *call) stillMay() bool {
+	now := c.o.d.Clock.Now()
+	for _, s := range c.o.d.People.Sessions(c.session.Person.ID) {
+		if s.ID == c.session.ID {
+			return account.May(c.o.actor(s, now), c.action, c.subject, now.Wall).Allowed
+		}
+	}
+	return false
 }
 
 // settle lets what follows at once pass by: it is told with the next event.

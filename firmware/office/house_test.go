@@ -226,7 +226,7 @@ func (r *rooms) Explain() timekeeper.Explanation {
 	return x
 }
 
-func (r *rooms) Confirm(_ context.Context, by account.Who, _ account.Role, _ time.Time) (bool, error) {
+func (r *rooms) Confirm(_ context.Context, by account.Who, _ account.Role, _ time.Time, _ func(a, b string) bool) (bool, error) {
 	if len(r.stated) > 0 && r.stated[0] == by.ID {
 		return false, timekeeper.ErrSamePerson
 	}

@@ -14,9 +14,15 @@ import (
 // cookieName binds the cookie to this host, path / and TLS (the browser enforces the prefix).
 const cookieName = "__Host-ck"
 
+// deviceCookie says that this browser has logged somebody in before; it lets nobody in.
+const deviceCookie = "__Host-ck-device"
+
+// byItself is the header of requests that a page makes without a person: they keep no log-in alive.
+const byItself = "Ck-By-Itself"
+
 // serve answers one request of a route: limits, session, May, handler.
 func (o *Office) serve(rt route, w http.ResponseWriter, r *http.Request) {
-	c := &call{o: o, w: w, r: r, now: o.d.Clock.Now(), p: o.pages.Printer(web.Language(r)), address: web.Address(r)}
+	c := &call{o: o, w: w, r: r, action: rt.action, now: o.d.Clock.Now(), p: o.pages.Printer(web.Language(r)), address: web.Address(r)}
 	limit := o.byAddress
 	if rt.media {
 		limit = o.byMedia
@@ -38,7 +44,7 @@ func (o *Office) serve(rt route, w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := c.known(); err != nil {
+	if err := c.known(rt); err != nil {
 		c.fail(err)
 		return
 	}
@@ -61,13 +67,14 @@ func (o *Office) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// known finds who asks, by the session cookie; nobody is no fault yet.
-func (c *call) known() error {
+// known finds who asks, by the session cookie; nobody is no fault yet. Streams, footage and what a page fetches by
+// itself are no use of the log-in: idle is who touches nothing.
+func (c *call) known(rt route) error {
 	k, err := c.r.Cookie(cookieName)
 	if err != nil {
 		return nil
 	}
-	s, err := c.o.d.People.Session(c.r.Context(), k.Value)
+	s, err := c.o.d.People.Session(c.r.Context(), k.Value, !rt.stream && !rt.media && c.r.Header.Get(byItself) == "")
 	if errors.Is(err, people.ErrNoSession) {
 		return nil
 	}
@@ -82,6 +89,9 @@ func (c *call) known() error {
 func (c *call) allow(rt route) error {
 	if rt.action != account.ActPublic && c.actor.ID == "" {
 		return errNoSession
+	}
+	if c.session.MustPassword && rt.action != account.ActPublic && rt.action != account.ActSelf {
+		return errMustPassword // one that somebody else knows, or that is too old, gives nothing but the way to a new one
 	}
 	if rt.subject != nil {
 		s, err := rt.subject(c)

@@ -52,6 +52,7 @@ type personView struct {
 	Self     bool
 	Password string // shown once
 	Login    string
+	Waits    []dutyRow // what waits for a second person
 }
 
 // personSubject: editing is about that person, so that nobody changes their own rights (M3).
@@ -87,7 +88,7 @@ func personValues(p people.Person) map[string][]string {
 func (o *Office) showPerson(c *call, status int, p people.Person, values map[string][]string, errs fielderr.Errors) error {
 	v := personView{Form: ui.Form{Name: "person", P: c.p, Values: values, Errors: errs}, ID: p.ID, Name: p.Name, Self: p.ID == c.actor.ID}
 	if p.ID != "" {
-		v.Factor = o.d.People.HasFactor(p.ID)
+		v.Factor, v.Waits = o.d.People.HasFactor(p.ID), c.dutyRows(p.ID)
 	}
 	for _, r := range slices.Backward(roleOrder) {
 		if !slices.Contains(people.StaffRoles, r) {
@@ -115,6 +116,7 @@ func (o *Office) putPerson(c *call) error {
 	for _, r := range f["roles"] {
 		p.Roles = append(p.Roles, account.Role(r))
 	}
+	asked := p.Roles
 	var err error
 	password := ""
 	if known {
@@ -128,15 +130,25 @@ func (o *Office) putPerson(c *call) error {
 	if err != nil {
 		return err
 	}
-	if password != "" {
-		return o.showPassword(c, p, password)
+	waits := slices.ContainsFunc(o.d.People.DutyChanges(), func(d people.DutyChange) bool {
+		return d.Person == p.ID && d.What == people.DutyRoles && slices.Equal(d.Roles, asked)
+	})
+	switch {
+	case password != "":
+		return o.showPassword(c, p, password, waits)
+	case waits:
+		return c.done("/people/"+p.ID, "done.duty_proposed")
 	}
 	return c.done("/people", "done.person")
 }
 
 // showPassword shows a one-time password, once: it is stored nowhere, and the page is not kept.
-func (o *Office) showPassword(c *call, p people.Person, password string) error {
-	return c.page("password", c.p.T("person.password"), personView{ID: p.ID, Name: p.Name, Login: p.Login, Password: password})
+func (o *Office) showPassword(c *call, p people.Person, password string, waits bool) error {
+	v := personView{ID: p.ID, Name: p.Name, Login: p.Login, Password: password}
+	if waits {
+		v.Waits = c.dutyRows(p.ID)
+	}
+	return c.page("password", c.p.T("person.password"), v)
 }
 
 func (o *Office) resetPassword(c *call) error {
@@ -145,15 +157,22 @@ func (o *Office) resetPassword(c *call) error {
 		return errNotFound
 	}
 	password, err := o.d.People.ResetPassword(c.r.Context(), c.who(), p.ID)
+	if errors.Is(err, people.ErrProposed) {
+		return c.done("/people/"+p.ID, "done.duty_proposed")
+	}
 	if err != nil {
 		return err
 	}
 	o.closeOf(c.r.Context(), p.ID, "logged_out")
-	return o.showPassword(c, p, password)
+	return o.showPassword(c, p, password, false)
 }
 
 func (o *Office) resetFactor(c *call) error {
-	if err := o.d.People.ResetFactor(c.r.Context(), c.who(), c.r.PathValue("id")); err != nil {
+	err := o.d.People.ResetFactor(c.r.Context(), c.who(), c.r.PathValue("id"))
+	if errors.Is(err, people.ErrProposed) {
+		return c.done("/people/"+c.r.PathValue("id"), "done.duty_proposed")
+	}
+	if err != nil {
 		return err
 	}
 	return c.done("/people/"+c.r.PathValue("id"), "done.factor_reset")

@@ -101,7 +101,7 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "{class}", "2023-02", "{seq}", "3", "/holds/{id}", "/holds/h"+strings.TrimPrefix(ids["open"], "a")+"-1", "{camera}/{day}", "c01/2026-04-10")
 	for _, who := range []string{"fan", "luo", "liang", "guo", "zhou", "lin"} {
 		v := h.as(who)
-		s, err := h.people.Session(t.Context(), v.token())
+		s, err := h.people.Session(t.Context(), v.token(), false)
 		h.must(err)
 		actor := s.Actor
 		actor.Grants = h.desk.Grants(actor.ID, h.clock.Now().Wall)

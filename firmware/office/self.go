@@ -19,6 +19,7 @@ type selfView struct {
 	Password ui.Form
 	Factor   bool
 	Begun    *people.Factor
+	Begin    ui.Form // password, and a code of the present factor
 	QR       qrCode
 	Confirm  ui.Form
 	Recovery []string
@@ -42,6 +43,9 @@ func (o *Office) showSelf(c *call, status int, v selfView) error {
 	}
 	if v.Password.Name == "" {
 		v.Password = ui.Form{Name: "password", P: c.p}
+	}
+	if v.Begin.Name == "" {
+		v.Begin = ui.Form{Name: "begin", P: c.p}
 	}
 	if v.Confirm.Name == "" {
 		v.Confirm = ui.Form{Name: "factor", P: c.p}
@@ -83,7 +87,16 @@ func (o *Office) changePassword(c *call) error {
 
 // beginFactor shows the secret; it counts only once a code of it was typed in.
 func (o *Office) beginFactor(c *call) error {
-	f, err := o.d.People.BeginFactor(c.r.Context(), c.token())
+	f, err := o.d.People.BeginFactor(c.r.Context(), c.token(), c.r.PostForm.Get("old"), strings.TrimSpace(c.r.PostForm.Get("code")), c.from())
+	v := selfView{Begin: ui.Form{Name: "begin", P: c.p}}
+	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
+		v.Begin.Errors = errs
+		return o.showSelf(c, http.StatusUnprocessableEntity, v)
+	}
+	if locked, ok := errors.AsType[*people.Locked](err); ok {
+		v.Begin.Errors.Add("old", "login.locked", max(1, int(locked.Wait.Minutes()+1)))
+		return o.showSelf(c, http.StatusTooManyRequests, v)
+	}
 	if err != nil {
 		return err
 	}

@@ -70,12 +70,16 @@ func (o *Office) login(c *call) error {
 			return o.showLogin(c, http.StatusUnprocessableEntity, v)
 		}
 	}
+	if k, err := c.r.Cookie(deviceCookie); err == nil {
+		cred.Device = k.Value
+	}
 	s, err := o.d.People.Login(c.r.Context(), cred, c.from())
 	locked, isLocked := errors.AsType[*people.Locked](err)
 	switch {
 	case err == nil:
 		o.pending.drop(v.Step)
 		c.cookie(s.Token)
+		http.SetCookie(c.w, &http.Cookie{Name: deviceCookie, Value: s.Device, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: deviceDays * 24 * 3600})
 		next := web.Local(f.Get("next"))
 		if s.MustPassword || s.MustFactor {
 			next = "/account"
@@ -104,6 +108,9 @@ func (o *Office) login(c *call) error {
 	return err
 }
 
+// deviceDays is how long a browser stays a known one without a log-in.
+const deviceDays = 400
+
 func (c *call) cookie(token string) {
 	k := &http.Cookie{Name: cookieName, Value: token, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if token == "" {
@@ -111,6 +118,13 @@ func (c *call) cookie(token string) {
 	}
 	// No expiry: the browser forgets it when it closes, and the session ends by itself at its time.
 	http.SetCookie(c.w, k)
+}
+
+// alive notes that a person is at a page that otherwise only fetches by itself, such as footage that plays: the
+// request itself counts as use.
+func (o *Office) alive(c *call) error {
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // setLanguage remembers the language in the browser, and goes back.

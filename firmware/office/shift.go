@@ -82,7 +82,7 @@ func (o *Office) logout(c *call) error {
 	if on && answer != "end" && answer != "keep" {
 		return c.seeOther("/shift/leave")
 	}
-	o.closeOf(c.r.Context(), c.actor.ID, "logged_out")
+	o.closeIn(c.r.Context(), c.session, "logged_out")
 	if answer != "keep" {
 		if err := o.overShift(c.r.Context(), c.who(), duty.EndLoggedOut); err != nil {
 			return c.shiftFault(err)

@@ -24,6 +24,7 @@ func (o *Office) table() []route {
 		{pattern: "POST /account/password", action: account.ActSelf, subject: self, handle: o.changePassword},
 		{pattern: "POST /account/factor", action: account.ActSelf, subject: self, handle: o.beginFactor},
 		{pattern: "POST /account/factor/confirm", action: account.ActSelf, subject: self, handle: o.confirmFactor},
+		{pattern: "POST /account/alive", action: account.ActSelf, subject: self, handle: o.alive},
 		{pattern: "POST /account/sessions/end", action: account.ActSelf, subject: self, handle: o.endSessions},
 
 		{pattern: "GET /{$}", action: account.ActStatusView, subject: anything, handle: o.todayPage},
@@ -142,6 +143,9 @@ func (o *Office) table() []route {
 		{pattern: "GET /people", action: account.ActPeopleView, subject: anything, handle: o.peoplePage},
 		{pattern: "GET /people/new", action: account.ActPeopleEdit, subject: somebodyNew, handle: o.newPersonPage},
 		{pattern: "POST /people/new", action: account.ActPeopleEdit, subject: somebodyNew, handle: o.putPerson},
+		{pattern: "GET /people/duties", action: account.ActPeopleConfirm, subject: somebodyNew, handle: o.dutyChangesPage},
+		{pattern: "POST /people/duties/{id}/confirm", action: account.ActPeopleConfirm, subject: changeSubject, handle: o.confirmDuty},
+		{pattern: "POST /account/duties/{id}/drop", action: account.ActSelf, subject: self, handle: o.dropDuty},
 		{pattern: "GET /people/{id}", action: account.ActPeopleEdit, subject: personSubject, handle: o.personPage},
 		{pattern: "POST /people/{id}", action: account.ActPeopleEdit, subject: personSubject, handle: o.putPerson},
 		{pattern: "POST /people/{id}/password", action: account.ActPeopleEdit, subject: personSubject, handle: o.resetPassword},

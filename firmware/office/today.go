@@ -66,7 +66,11 @@ func (o *Office) todayPage(c *call) error {
 		CanSign: c.can(account.ActShift, account.Subject{Person: c.actor.ID}), OnShift: c.actor.OnShift}
 	k, cams := o.d.Status.Keeping(), o.d.Status.Cameras()
 	v.State = []stateCell{c.clockCell(), c.syncCell(), c.storageCell(k), c.cameraCell(cams), c.deletionCell(k)}
-	v.Needs = c.needs(cams, k)
+	duties, err := c.dutyNeeds()
+	if err != nil {
+		return err
+	}
+	v.Needs = append(c.needs(cams, k), duties...)
 	for _, n := range v.Needs {
 		if n.Tone == "bad" {
 			v.Urgent++

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
 	"campuskeep/shared/account"
 )
@@ -184,7 +185,20 @@ func (o *Office) closeAll(ctx context.Context, reason string) error {
 	return errors.Join(faults...)
 }
 
-// closeOf ends the viewings of a person who logs out.
+// closeIn ends the viewings that one log-in opened; those of the person's other browsers go on.
+func (o *Office) closeIn(ctx context.Context, s people.Session, reason string) {
+	for _, id := range o.viewings.of(s.Person.ID) {
+		v, ok := o.viewings.get(id)
+		if !ok || v.session != s.ID {
+			continue
+		}
+		if err := o.end(ctx, id, reason); err != nil {
+			o.d.Log.Error("a viewing could not be closed in the log", "viewing", id, "err", err)
+		}
+	}
+}
+
+// closeOf ends all viewings of a person.
 func (o *Office) closeOf(ctx context.Context, person, reason string) {
 	for _, id := range o.viewings.of(person) {
 		if err := o.end(ctx, id, reason); err != nil {

@@ -79,7 +79,7 @@ func (v *visitor) login(name, code string) {
 func (v *visitor) enrol(name string) {
 	h := v.h
 	h.t.Helper()
-	r := v.post("/account/factor", nil)
+	r := v.post("/account/factor", url.Values{"old": {password}})
 	_, after, _ := strings.Cut(r.body, `name="text" value="`)
 	text, _, _ := strings.Cut(after, `"`)
 	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(text, " ", ""))

@@ -48,7 +48,7 @@ func (p *People) Login(ctx context.Context, c Credentials, from ledger.From) (Se
 	}
 	p.door.Unlock()
 	s, err := p.describe(hash, row, now)
-	s.Token = token
+	s.Token, s.Device = token, p.deviceCookie(c.Device, e.person)
 	return s, err
 }
 
@@ -125,6 +125,12 @@ func (p *People) surplus(person string, ch *store.Change) (dropped []string) {
 func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.From) (entrant, error) {
 	name := strings.ToLower(strings.TrimSpace(c.User))
 	keys := p.guardKeys(name, from)
+	p.mu.RLock()
+	device := p.knownDevice(c.Device, p.byLogin[name])
+	p.mu.RUnlock()
+	if device != "" {
+		keys = guardKeys{name: device}
+	}
 	if err := p.locked(keys); err != nil {
 		return entrant{}, err
 	}
@@ -139,7 +145,23 @@ func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.Fr
 		refusal.from = from
 		return entrant{}, p.recordRefusal(ctx, *refusal, err)
 	}
+	if errors.Is(err, ErrCodeNeeded) { // somebody has the password: whoever stole it must not try it unseen
+		return entrant{}, p.recordStep(ctx, e.person, from, err)
+	}
 	return e, err
+}
+
+// recordStep commits the entry of a right password that waits for its code, and gives err, or what kept it from
+// being recorded.
+func (p *People) recordStep(ctx context.Context, person string, from ledger.From, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	_, cerr := p.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{{Actor: ledger.Actor{ID: person}, From: &from, Via: ledger.ViaWeb, Kind: "login.step",
+		Subject: person, Data: map[string]any{"passed": factorNone}}}})
+	if cerr != nil {
+		return fmt.Errorf("record the first step of a log-in: %w", cerr)
+	}
+	return err
 }
 
 // refusal is a failed log-in on its way to the log.
@@ -209,7 +231,7 @@ func (p *People) checkInSlot(name string, c Credentials, keys guardKeys) (entran
 	case errors.Is(err, login.ErrCodeWrong):
 		return fail("code", ErrCodeRefused)
 	case err != nil:
-		return entrant{}, nil, err
+		return entrant{person: id}, nil, err
 	}
 	e := entrant{person: id, factor: factor, clear: p.forgive(keys)}
 	if rehash || factor != factorNone {
@@ -335,6 +357,12 @@ func (p *People) recordRefusal(ctx context.Context, r refusal, err error) error 
 	}
 	if longest > 0 {
 		ch.Entries = append(ch.Entries, draft("login.locked", map[string]any{"until": p.now().Wall.Add(longest).UTC()}))
+	}
+	p.door.Lock()
+	count, storm := p.door.storm.Count(login.LoginStorm, p.now().Mono)
+	p.door.Unlock()
+	if storm {
+		ch.Entries = append(ch.Entries, account.System.Draft("login.storm", "", "", map[string]any{"what": "login", "count": count, "minutes": int(login.LoginStorm.Window / time.Minute)}))
 	}
 	if _, cerr := p.o.Store.Commit(ctx, ch); cerr != nil {
 		return fmt.Errorf("record a refused log-in: %w", cerr)

@@ -28,19 +28,19 @@ func TestLogInAndOut(t *testing.T) {
 	if s.Person.ID != zhou.ID || s.MustPassword || s.MustFactor || !s.Actor.Has(account.RoleStaff) || s.Actor.SecondFactor {
 		t.Errorf("session %+v", s)
 	}
-	if got, err := h.Session(t.Context(), s.Token); err != nil || got.Actor.ID != zhou.ID {
+	if got, err := h.Session(t.Context(), s.Token, true); err != nil || got.Actor.ID != zhou.ID {
 		t.Errorf("session by token: %v", err)
 	}
 	h.must(h.Logout(t.Context(), s.Token, from))
 	h.must(h.Logout(t.Context(), s.Token, from))
-	if _, err := h.Session(t.Context(), s.Token); !errors.Is(err, people.ErrNoSession) {
+	if _, err := h.Session(t.Context(), s.Token, true); !errors.Is(err, people.ErrNoSession) {
 		t.Errorf("after log-out: %v", err)
 	}
 	if got := h.kinds(before); !slices.Equal(got, []ledger.Kind{"login.ok", "logout"}) {
 		t.Errorf("entries %v", got)
 	}
 	for _, bad := range []string{"", "x", s.Token + "x"} {
-		if _, err := h.Session(t.Context(), bad); !errors.Is(err, people.ErrNoSession) {
+		if _, err := h.Session(t.Context(), bad, true); !errors.Is(err, people.ErrNoSession) {
 			t.Errorf("token %q: %v", bad, err)
 		}
 	}
@@ -147,23 +147,23 @@ func TestSessionsEnd(t *testing.T) {
 	s := h.in("zhou")
 	for range 20 { // in use all day
 		h.clock.add(29 * time.Minute)
-		if _, err := h.Session(t.Context(), s.Token); err != nil {
+		if _, err := h.Session(t.Context(), s.Token, true); err != nil {
 			t.Fatal(err)
 		}
 	}
 	h.clock.add(31 * time.Minute)
-	if _, err := h.Session(t.Context(), s.Token); !errors.Is(err, people.ErrNoSession) {
+	if _, err := h.Session(t.Context(), s.Token, true); !errors.Is(err, people.ErrNoSession) {
 		t.Errorf("idle for 31 minutes: %v", err)
 	}
 	s = h.in("zhou")
 	h.clock.add(25 * time.Minute)
-	if _, err := h.Session(t.Context(), s.Token); err != nil {
+	if _, err := h.Session(t.Context(), s.Token, true); err != nil {
 		t.Fatal(err)
 	}
 	h.must(h.Tidy(t.Context()))
 	h.restart()
 	h.clock.add(25 * time.Minute)
-	if _, err := h.Session(t.Context(), s.Token); err != nil {
+	if _, err := h.Session(t.Context(), s.Token, true); err != nil {
 		t.Errorf("a restart ended a session in use: %v", err)
 	}
 	if n := len(h.Sessions(s.Person.ID)); n != 1 {
@@ -186,7 +186,7 @@ func TestSessionsEnd(t *testing.T) {
 func (h *house) factor(name string) (secret []byte, recovery []string) {
 	h.t.Helper()
 	s := h.in(name)
-	f, err := h.BeginFactor(h.t.Context(), s.Token)
+	f, err := h.BeginFactor(h.t.Context(), s.Token, password+"一", "", from)
 	h.must(err)
 	u, err := url.Parse(f.URI)
 	h.must(err)
@@ -197,7 +197,7 @@ func (h *house) factor(name string) (secret []byte, recovery []string) {
 	}
 	recovery, err = h.ConfirmFactor(h.t.Context(), s.Token, h.code(secret), from)
 	h.must(err)
-	if got, err := h.Session(h.t.Context(), s.Token); err != nil || !got.Actor.SecondFactor {
+	if got, err := h.Session(h.t.Context(), s.Token, true); err != nil || !got.Actor.SecondFactor {
 		h.t.Errorf("the session that set the factor up has not passed it: %v", err)
 	}
 	h.clock.add(time.Minute)
@@ -305,18 +305,18 @@ func TestPasswords(t *testing.T) {
 		t.Error("a password of 91 days need not be changed where 90 are the limit")
 	}
 	h.must(h.ChangePassword(t.Context(), s.Token, password+"一", password+"三", from))
-	if s, err := h.Session(t.Context(), s.Token); err != nil || s.MustPassword {
+	if s, err := h.Session(t.Context(), s.Token, true); err != nil || s.MustPassword {
 		t.Errorf("after the change it must be changed again: %v", err)
 	}
-	if _, err := h.Session(t.Context(), other.Token); !errors.Is(err, people.ErrNoSession) {
+	if _, err := h.Session(t.Context(), other.Token, true); !errors.Is(err, people.ErrNoSession) {
 		t.Errorf("the other session lives on after a change of password: %v", err)
 	}
-	if _, err := h.Session(t.Context(), s.Token); err != nil {
+	if _, err := h.Session(t.Context(), s.Token, true); err != nil {
 		t.Errorf("the own session ended: %v", err)
 	}
 	once, err := h.ResetPassword(t.Context(), account.System, n.ID)
 	h.must(err)
-	if _, err := h.Session(t.Context(), s.Token); !errors.Is(err, people.ErrNoSession) {
+	if _, err := h.Session(t.Context(), s.Token, true); !errors.Is(err, people.ErrNoSession) {
 		t.Errorf("a session lives on after a reset: %v", err)
 	}
 	if s, err := h.Login(t.Context(), people.Credentials{User: "zhou", Password: once}, from); err != nil || !s.MustPassword {
@@ -337,7 +337,7 @@ func TestRevokedRoleTakesEffectAtOnce(t *testing.T) {
 	shown := zhou.Rev
 	zhou.Roles = []account.Role{account.RoleStaff}
 	h.must(h.ChangePerson(t.Context(), as, zhou))
-	if got, err := h.Session(t.Context(), s.Token); err != nil || got.Actor.Has(account.RoleOfficer) {
+	if got, err := h.Session(t.Context(), s.Token, true); err != nil || got.Actor.Has(account.RoleOfficer) {
 		t.Errorf("the role is still there: %+v, %v", got.Actor, err)
 	}
 	parts, err := h.store.Parts(before)
@@ -351,7 +351,7 @@ func TestRevokedRoleTakesEffectAtOnce(t *testing.T) {
 	}
 	zhou.Rev, zhou.Disabled = 0, true
 	h.must(h.ChangePerson(t.Context(), as, zhou))
-	if _, err := h.Session(t.Context(), s.Token); !errors.Is(err, people.ErrNoSession) {
+	if _, err := h.Session(t.Context(), s.Token, true); !errors.Is(err, people.ErrNoSession) {
 		t.Errorf("a disabled person's session: %v", err)
 	}
 	if _, err := h.login("zhou", ""); !errors.Is(err, people.ErrRefused) {

@@ -15,6 +15,7 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/login"
 	"campuskeep/shared/student"
@@ -33,15 +34,18 @@ type People struct {
 	// decided on the index. It is taken before mu, never inside it, and held over the commit.
 	writing sync.Mutex
 
-	mu       sync.RWMutex
-	persons  map[string]*personRec
-	byLogin  map[string]string // log-in name → id
-	students map[string]pupil
-	enrolled map[string][]enrolment     // student → in order of the first day
-	members  map[string]map[string]bool // class → students who ever were in it
-	classes  map[string]classRec
-	cards    map[string]string // hex hash → student
-	erased   map[string]int    // "p", "s" → highest number of an erased subject
+	mu        sync.RWMutex
+	persons   map[string]*personRec
+	byLogin   map[string]string // log-in name → id
+	students  map[string]pupil
+	enrolled  map[string][]enrolment     // student → in order of the first day
+	members   map[string]map[string]bool // class → students who ever were in it
+	classes   map[string]classRec
+	cards     map[string]string // hex hash → student
+	erased    map[string]int    // "p", "s" → highest number of an erased subject
+	proposed  map[string]DutyChange
+	dutySet   bool // there has been a duty person with a second factor: nobody gives duties alone any more
+	dutyNoted bool // and the store has it
 
 	door door
 }
@@ -73,7 +77,8 @@ type classRec struct {
 type door struct {
 	sync.Mutex
 	sessions map[string]*session       // hash of the token →
-	attempts map[string]login.Attempts // "n-…" names, "a-…" addresses
+	attempts map[string]login.Attempts // "n-…" names, "a-…" addresses, "d-…" devices that a person has used
+	storm    login.Storm               // refusals of all
 }
 
 type session struct {
@@ -100,7 +105,7 @@ func Open(_ context.Context, o Options) (*People, error) {
 	p := &People{o: o, hashing: make(chan struct{}, hashSlots),
 		persons: map[string]*personRec{}, byLogin: map[string]string{}, students: map[string]pupil{},
 		enrolled: map[string][]enrolment{}, members: map[string]map[string]bool{}, classes: map[string]classRec{}, cards: map[string]string{},
-		erased: map[string]int{}}
+		erased: map[string]int{}, proposed: map[string]DutyChange{}}
 	p.decoy = login.Hash("no password", o.Cost)
 	p.door.sessions, p.door.attempts = map[string]*session{}, map[string]login.Attempts{}
 	var err error
@@ -113,7 +118,7 @@ func Open(_ context.Context, o Options) (*People, error) {
 	return p, nil
 }
 
-func (p *People) load(tx store.Tx) error {
+func (p *People) load(tx store.Tx) (err error) {
 	for id, r := range persons.Rows(tx, "") {
 		if skip, err := p.skipErased(id, r.Err); skip || err != nil {
 			if err != nil {
@@ -128,6 +133,17 @@ func (p *People) load(tx store.Tx) error {
 		if rec := p.persons[id]; rec != nil {
 			rec.take(s)
 		}
+	}
+	for _, rec := range p.persons {
+		p.dutySet = p.dutySet || rec.factor && account.ConfirmsDuty(rec.Roles)
+	}
+	_, _, p.dutyNoted, err = setUps.Get(tx, dutyDone)
+	if err != nil {
+		return err
+	}
+	p.dutySet = p.dutySet || p.dutyNoted
+	for id, d := range dutyChanges.All(tx) {
+		p.proposed[id] = d
 	}
 	for hash, s := range sessions.All(tx) {
 		p.door.sessions[hash] = &session{sessionRow: s, written: s.Used}

@@ -34,12 +34,16 @@ type Person struct {
 	Roles    []account.Role `json:"roles"`
 	Disabled bool           `json:"disabled,omitempty"`
 	Since    time.Time      `json:"since,omitzero"`
+	RightsBy []string       `json:"rights_by,omitempty"` // who gave the present duties or reset the credentials last
+	RightsAt login.Stamp    `json:"rights_at,omitzero"`
 	Rev      uint64         `json:"-"` // revision of the row, for ChangePerson
 }
 
 // Credentials are what somebody types to log in. Code is a one-time code or a recovery code; empty at first.
+// Device is the cookie that this browser keeps of earlier log-ins; empty on a new one.
 type Credentials struct {
 	User, Password, Code string
+	Device               string
 }
 
 // Errors of logging in. Their texts are the catalogue's; none says whether the name exists.
@@ -69,6 +73,7 @@ func (e *Locked) Error() string { return "people: locked out for " + e.Wait.Stri
 // a revoked role is gone at the next request. Actor has no Grants and OnShift: evidence and oversight add those.
 type Session struct {
 	Token        string
+	Device       string // only where Token is: the cookie that makes this browser a known one
 	ID           string // for lists; says nothing about the token
 	Person       Person
 	Actor        account.Actor

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
@@ -40,12 +41,12 @@ func (p *People) ChangePassword(ctx context.Context, token, old, new string, fro
 	return p.changeSecret(ctx, s.Person.ID, d, p.sessionsOf(s.Person.ID, hash), func(x *secret) error {
 		x.Password, x.Set, x.Must = hashed, p.now().Wall.UTC(), false
 		return nil
-	})
+	}, store.Change{})
 }
 
 // own is the session of a token with the token's hash.
 func (p *People) own(ctx context.Context, token string) (Session, string, error) {
-	s, err := p.Session(ctx, token)
+	s, err := p.Session(ctx, token, true)
 	if err != nil {
 		return Session{}, "", err
 	}
@@ -103,8 +104,8 @@ func (p *People) secretOf(person string) (s secret, rev uint64, err error) {
 // secretTries is how often a change of a secret is tried again when a log-in changed the row meanwhile.
 const secretTries = 5
 
-// changeSecret changes one person's secret with its entry, ending the given sessions.
-func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft, ends []string, change func(*secret) error) error {
+// changeSecret changes one person's secret with its entry, ending the given sessions, on top of what with brings.
+func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft, ends []string, change func(*secret) error, with store.Change) error {
 	for try := 1; ; try++ {
 		s, rev, err := p.secretOf(person)
 		if err != nil {
@@ -114,9 +115,9 @@ func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft
 		if err := change(&s); err != nil {
 			return err
 		}
-		ch := store.Change{Puts: []store.Put{secrets.PutRev(person, s, rev)}}
+		ch := store.Change{Puts: append(slices.Clone(with.Puts), secrets.PutRev(person, s, rev)), Deletes: slices.Clone(with.Deletes), Entries: slices.Clone(with.Entries)}
 		if d.Kind != "" {
-			ch.Entries = []ledger.Draft{d}
+			ch.Entries = append(ch.Entries, d)
 		}
 		err = p.end(ctx, ends, ch, "change a secret")
 		if errors.Is(err, store.ErrConflict) && try < secretTries {
@@ -135,8 +136,20 @@ func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft
 }
 
 // ResetPassword sets a one-time password for somebody else, which must be changed at the next log-in, and ends
-// all their sessions. *account.Refused, ErrNotFound.
+// all their sessions. That of a duty person is only proposed (ErrProposed). *account.Refused, ErrNotFound.
 func (p *People) ResetPassword(ctx context.Context, by account.Who, person string) (password string, err error) {
+	role, err := p.resettable(by, person)
+	if err != nil {
+		return "", err
+	}
+	if p.needsSecond(by, person) {
+		return "", p.propose(ctx, by, role, DutyChange{Person: person, What: DutyPassword})
+	}
+	return p.setOneTime(ctx, by, role, person, []string{by.ID}, nil)
+}
+
+// resettable says whether by may set somebody else's credentials.
+func (p *People) resettable(by account.Who, person string) (account.Role, error) {
 	role, err := p.allow(by, account.ActPeopleEdit, account.Subject{Person: person})
 	if err != nil {
 		return "", err
@@ -144,16 +157,66 @@ func (p *People) ResetPassword(ctx context.Context, by account.Who, person strin
 	if _, ok := p.Person(person); !ok {
 		return "", ErrNotFound
 	}
-	password = oneTimePassword()
+	return role, nil
+}
+
+// needsSecond says whether a reset of this person's credentials must be confirmed by a second person.
+func (p *People) needsSecond(by account.Who, person string) bool {
+	n, _ := p.Person(person)
+	return account.NeedsSecondFactor(n.Roles) && !p.alone(by)
+}
+
+// setOneTime sets a one-time password; d is the proposal that it carries out, nil when none was needed.
+func (p *People) setOneTime(ctx context.Context, by account.Who, role account.Role, person string, givers []string, d *DutyChange) (string, error) {
+	password := oneTimePassword()
 	hashed, err := p.hash(ctx, password)
 	if err != nil {
 		return "", err
 	}
-	err = p.changeSecret(ctx, person, by.Draft("password.changed", role, person, nil), p.sessionsOf(person, ""), func(x *secret) error {
+	return password, p.reset(ctx, by, by.Draft("password.changed", role, person, nil), role, person, givers, d, func(x *secret) error {
 		x.Password, x.Set, x.Must = hashed, p.now().Wall.UTC(), true
 		return nil
 	})
-	return password, err
+}
+
+// reset changes somebody else's secret, notes who did it, and ends the person's sessions.
+func (p *People) reset(ctx context.Context, by account.Who, entry ledger.Draft, role account.Role, person string, givers []string, d *DutyChange, change func(*secret) error) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	n, ok := p.Person(person)
+	if !ok || d != nil && !p.waits(d.ID) {
+		return ErrNotFound
+	}
+	var with store.Change
+	rev := n.Rev
+	n.RightsBy, n.RightsAt = givers, login.StampOf(p.now())
+	if !by.IsSystem() && account.NeedsSecondFactor(n.Roles) {
+		with.Puts = []store.Put{persons.PutRev(person, n, rev)}
+	}
+	if d != nil {
+		with.Deletes = []store.Delete{dutyChanges.Delete(d.ID)}
+		with.Entries = []ledger.Draft{dutyEntry(by, role, "confirmed", *d)}
+	} else if len(with.Puts) > 0 {
+		what := DutyPassword
+		if entry.Kind != "password.changed" {
+			what = DutyFactor
+		}
+		with.Entries = []ledger.Draft{dutyEntry(by, role, "first", DutyChange{Person: person, What: what, By: by.ID})}
+	}
+	if err := p.changeSecret(ctx, person, entry, p.sessionsOf(person, ""), change, with); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d != nil {
+		delete(p.proposed, d.ID)
+	}
+	if len(with.Puts) > 0 {
+		rec := p.persons[person]
+		rec.RightsBy, rec.RightsAt = n.RightsBy, n.RightsAt
+		rec.rev = rev + 1
+	}
+	return nil
 }
 
 // oneTimePassword is 60 random bits in three groups.
@@ -163,17 +226,42 @@ func oneTimePassword() string {
 }
 
 // BeginFactor makes the secret of a second factor. It counts once ConfirmFactor has seen a code of it; until
-// then an earlier one stays in use. ErrNoSession.
-func (p *People) BeginFactor(ctx context.Context, token string) (Factor, error) {
+// then an earlier one stays in use. It takes the present password and, where there is a factor already, a code of it
+// or a recovery code: an unattended browser must not be enough to take the account over. fielderr.Errors at "old"
+// and "code", ErrNoSession, *Locked.
+func (p *People) BeginFactor(ctx context.Context, token, password, code string, from ledger.From) (Factor, error) {
 	s, _, err := p.own(ctx, token)
 	if err != nil {
 		return Factor{}, err
 	}
+	keys := p.guardKeys(s.Person.Login, from)
+	if err := p.checkOld(ctx, s.Person, password, keys, from); err != nil {
+		return Factor{}, err
+	}
 	fresh := login.NewSecret()
+	var wrong fielderr.Errors
 	err = p.changeSecret(ctx, s.Person.ID, ledger.Draft{}, nil, func(x *secret) error {
+		_, err := useFactor(x, code, p.now())
+		switch {
+		case errors.Is(err, ErrCodeNeeded):
+			wrong = fielderr.Errors{{Field: "code", Rule: "err.required"}}
+		case errors.Is(err, ErrCodeClock):
+			wrong = fielderr.Errors{{Field: "code", Rule: "login.code_clock"}}
+		case errors.Is(err, login.ErrCodeUsed), errors.Is(err, login.ErrCodeWrong):
+			wrong = fielderr.Errors{{Field: "code", Rule: "login.code_refused"}}
+		case err != nil:
+			return err
+		}
+		if wrong != nil {
+			return wrong
+		}
 		x.Pending = fresh
 		return nil
-	})
+	}, store.Change{})
+	if wrong != nil && code != "" && wrong[0].Rule == "login.code_refused" {
+		r := refusal{reason: "code", person: s.Person.ID, name: p.pseudonym("name", s.Person.Login), from: from, counts: p.count(keys)}
+		return Factor{}, p.recordRefusal(ctx, r, wrong)
+	}
 	if err != nil {
 		return Factor{}, err
 	}
@@ -189,6 +277,11 @@ func (p *People) ConfirmFactor(ctx context.Context, token, code string, from led
 		return nil, err
 	}
 	recovery, hashes := login.NewRecoveryCodes()
+	var with store.Change
+	first := account.ConfirmsDuty(s.Person.Roles)
+	if first {
+		with.Puts = []store.Put{setUps.Put(dutyDone, setUpRow{})}
+	}
 	d := ledger.Draft{Actor: ledger.Actor{ID: s.Person.ID}, From: &from, Via: ledger.ViaWeb, Kind: "person.changed", Subject: s.Person.ID,
 		Data: map[string]any{"what": []string{"factor_on"}}}
 	err = p.changeSecret(ctx, s.Person.ID, d, p.sessionsOf(s.Person.ID, hash), func(x *secret) error {
@@ -204,9 +297,14 @@ func (p *People) ConfirmFactor(ctx context.Context, token, code string, from led
 		}
 		x.Factor, x.Pending, x.LastStep, x.Recovery = x.Pending, nil, step, hashes
 		return nil
-	})
+	}, with)
 	if err != nil {
 		return nil, err
+	}
+	if first {
+		p.mu.Lock()
+		p.dutySet, p.dutyNoted = true, true
+		p.mu.Unlock()
 	}
 	p.door.Lock()
 	if x := p.door.sessions[hash]; x != nil {
@@ -218,17 +316,21 @@ func (p *People) ConfirmFactor(ctx context.Context, token, code string, from led
 }
 
 // ResetFactor removes a lost second factor of somebody else and ends their sessions; they set up a new one at
-// the next log-in. *account.Refused, ErrNotFound.
+// the next log-in. That of a duty person is only proposed (ErrProposed). *account.Refused, ErrNotFound.
 func (p *People) ResetFactor(ctx context.Context, by account.Who, person string) error {
-	role, err := p.allow(by, account.ActPeopleEdit, account.Subject{Person: person})
+	role, err := p.resettable(by, person)
 	if err != nil {
 		return err
 	}
-	if _, ok := p.Person(person); !ok {
-		return ErrNotFound
+	if p.needsSecond(by, person) {
+		return p.propose(ctx, by, role, DutyChange{Person: person, What: DutyFactor})
 	}
-	d := by.Draft("person.changed", role, person, map[string]any{"what": []string{"factor_off"}})
-	return p.changeSecret(ctx, person, d, p.sessionsOf(person, ""), func(x *secret) error {
+	return p.removeFactor(ctx, by, role, person, []string{by.ID}, nil)
+}
+
+func (p *People) removeFactor(ctx context.Context, by account.Who, role account.Role, person string, givers []string, d *DutyChange) error {
+	entry := by.Draft("person.changed", role, person, map[string]any{"what": []string{"factor_off"}})
+	return p.reset(ctx, by, entry, role, person, givers, d, func(x *secret) error {
 		x.Factor, x.Pending, x.LastStep, x.Recovery = nil, nil, 0, nil
 		return nil
 	})

@@ -15,9 +15,9 @@ import (
 	"campuskeep/shared/login"
 )
 
-// Session finds a session by its token and marks it as used. It answers from memory, with the roles and
-// classes of this moment. ErrNoSession.
-func (p *People) Session(_ context.Context, token string) (Session, error) {
+// Session finds a session by its token; used marks it as used, which only what a person did may do: what a page asks
+// by itself keeps no log-in alive. It answers from memory, with the roles and classes of this moment. ErrNoSession.
+func (p *People) Session(_ context.Context, token string, used bool) (Session, error) {
 	hash, ok := login.HashToken(token)
 	if !ok {
 		return Session{}, ErrNoSession
@@ -29,7 +29,9 @@ func (p *People) Session(_ context.Context, token string) (Session, error) {
 		p.door.Unlock()
 		return Session{}, ErrNoSession
 	}
-	s.Used = login.StampOf(now)
+	if used {
+		s.Used = login.StampOf(now)
+	}
 	row := s.sessionRow
 	p.door.Unlock()
 	return p.describe(hash, row, now)
@@ -168,8 +170,8 @@ func (p *People) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if err := p.tidy(ctx); err != nil && ctx.Err() == nil {
-			p.o.Log.Error("sessions could not be written down", "error", err)
+		if err := errors.Join(p.tidy(ctx), p.expireDuty(ctx)); err != nil && ctx.Err() == nil {
+			p.o.Log.Error("sessions could not be written down", "err", err)
 		}
 	}
 }

@@ -100,7 +100,8 @@ func (p *People) HasFactor(person string) bool {
 }
 
 // AddPerson registers somebody. Without a password a one-time password is made and returned; a given one counts
-// as set by somebody else too. Errors: fielderr.Errors, *account.Refused.
+// as set by somebody else too. Duties among the roles are only proposed, once the school is set up: DutyChanges lists
+// what waits for a second person. Errors: fielderr.Errors, *account.Refused.
 func (p *People) AddPerson(ctx context.Context, by account.Who, n Person, password string) (Person, string, error) {
 	role, err := p.allow(by, account.ActPeopleEdit, account.Subject{Person: "new"})
 	if err != nil {
@@ -129,6 +130,7 @@ func (p *People) add(ctx context.Context, by account.Who, role account.Role, lis
 	now := p.now().Wall.UTC()
 	list = slices.Clone(list)
 	next := p.nextID("p")
+	var waits []DutyChange
 	for i := range list {
 		n := &list[i]
 		n.ID, n.Since = fmt.Sprintf("p%03d", next+i), now
@@ -136,11 +138,15 @@ func (p *People) add(ctx context.Context, by account.Who, role account.Role, lis
 		if err := p.checkPerson(*n, list[:i]).Err(); err != nil {
 			return nil, err
 		}
+		asked := *n
+		*n = p.rightsOf(by, Person{}, *n)
 		with[i].Person, with[i].Set = n.ID, now
 		ch.Puts = append(ch.Puts, persons.PutRev(n.ID, *n, 0), secrets.PutRev(n.ID, with[i], 0))
 		ch.Entries = append(ch.Entries, by.Draft("person.created", role, n.ID, map[string]any{"roles": n.Roles}))
+		if d, ok := p.dutyStep(&ch, by, role, Person{}, asked, *n); ok {
+			waits = append(waits, d)
+		}
 	}
-	first := len(ch.Puts) - 2*len(list)
 	rc, err := p.o.Store.Commit(ctx, ch)
 	if err != nil {
 		return nil, fmt.Errorf("register persons: %w", err)
@@ -148,16 +154,21 @@ func (p *People) add(ctx context.Context, by account.Who, role account.Role, lis
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, n := range list {
-		rec := &personRec{Person: n, rev: rc.Revs[first+2*i]}
+		at := slices.IndexFunc(ch.Puts, func(x store.Put) bool { return x.Table == "persons" && x.Key == n.ID })
+		rec := &personRec{Person: n, rev: rc.Revs[at]}
 		rec.take(with[i])
 		p.persons[n.ID], p.byLogin[n.Login] = rec, n.ID
 		list[i] = rec.copy()
+	}
+	for _, d := range waits {
+		p.proposed[d.ID] = d
 	}
 	return list, nil
 }
 
 // ChangePerson changes everything but secrets; n.Rev is the revision that was shown (0: whatever is there).
-// Nobody changes their own duties (M3), and the last administrator stays. What was revoked is gone at the next
+// Nobody changes their own duties (M3), and the last administrator stays. New duties, and an account with duties that
+// is let in again, are only proposed, once the school is set up: the rest is saved at once. What was revoked is gone at the next
 // request. Errors: ErrNotFound, store.ErrConflict, fielderr.Errors, *account.Refused.
 func (p *People) ChangePerson(ctx context.Context, by account.Who, n Person) error {
 	role, err := p.allow(by, account.ActPeopleEdit, account.Subject{Person: n.ID})
@@ -174,6 +185,7 @@ func (p *People) ChangePerson(ctx context.Context, by account.Who, n Person) err
 		n.Rev = old.Rev
 	}
 	n.Since, n.Login = old.Since, strings.ToLower(strings.TrimSpace(n.Login))
+	n.RightsBy, n.RightsAt = old.RightsBy, old.RightsAt
 	errs := p.checkPerson(n, nil)
 	if isAdmin(old) && !isAdmin(n) && p.admins() == 1 {
 		errs.Add("roles", "err.last_admin")
@@ -181,16 +193,20 @@ func (p *People) ChangePerson(ctx context.Context, by account.Who, n Person) err
 	if err := errs.Err(); err != nil {
 		return err
 	}
+	asked := n
+	n = p.rightsOf(by, old, n)
 	what := differing(old, n)
-	if len(what) == 0 {
+	if len(what) == 0 && !widens(old, asked) {
 		return nil
 	}
 	data := map[string]any{"what": what, "roles": n.Roles}
-	ch := store.Change{
-		Puts: []store.Put{persons.PutRev(n.ID, n, n.Rev)},
-		Entries: []ledger.Draft{by.Draft("person.changed", role, n.ID, data,
-			part("before", personOwner(n.ID), old), part("after", personOwner(n.ID), n))},
+	ch := store.Change{Puts: []store.Put{persons.PutRev(n.ID, n, n.Rev)}}
+	if len(what) > 0 {
+		ch.Entries = []ledger.Draft{by.Draft("person.changed", role, n.ID, data,
+			part("before", personOwner(n.ID), old), part("after", personOwner(n.ID), n))}
 	}
+	p.firstDuty(&ch)
+	waits, proposed := p.dutyStep(&ch, by, role, old, asked, n)
 	var ends []string
 	if n.Disabled {
 		ends = p.sessionsOf(n.ID, "")
@@ -208,6 +224,15 @@ func (p *People) ChangePerson(ctx context.Context, by account.Who, n Person) err
 	rec.Person, rec.rev = n, rc.Revs[0]
 	rec.Roles = slices.Clone(n.Roles)
 	p.byLogin[n.Login] = n.ID
+	p.dutyNoted = p.dutySet
+	for id, d := range p.proposed {
+		if proposed && d.Person == n.ID && d.What == DutyRoles {
+			delete(p.proposed, id)
+		}
+	}
+	if proposed {
+		p.proposed[waits.ID] = waits
+	}
 	p.mu.Unlock()
 	p.door.Lock()
 	for _, h := range ends {

@@ -11,15 +11,17 @@ import (
 
 // The tables of this room. What is personal is sealed under its subject's key; the rest holds codes only.
 var (
-	persons    = store.NewTable[Person]("persons", store.Sealed(func(p Person) string { return personOwner(p.ID) }))
-	secrets    = store.NewTable[secret]("secrets", store.Sealed(func(s secret) string { return personOwner(s.Person) }))
-	sessions   = store.NewTable[sessionRow]("sessions", store.Sealed(func(s sessionRow) string { return personOwner(s.Person) }))
-	attempts   = store.NewTable[login.Attempts]("attempts")
-	setUps     = store.NewTable[setUpRow]("setup")
-	students   = store.NewTable[student.Student]("students", store.Sealed(func(s student.Student) string { return studentOwner(s.ID) }))
-	classes    = store.NewTable[student.Class]("classes", store.Replayable())
-	enrolments = store.NewTable[student.Enrolment]("enrolments") // key <student>/<first day>
-	cards      = store.NewTable[cardRow]("cards")                // key: hash of the card, hex
+	persons  = store.NewTable[Person]("persons", store.Sealed(func(p Person) string { return personOwner(p.ID) }))
+	secrets  = store.NewTable[secret]("secrets", store.Sealed(func(s secret) string { return personOwner(s.Person) }))
+	sessions = store.NewTable[sessionRow]("sessions", store.Sealed(func(s sessionRow) string { return personOwner(s.Person) }))
+	attempts = store.NewTable[login.Attempts]("attempts")
+	setUps   = store.NewTable[setUpRow]("setup")
+	// dutyChanges wait for a second person.
+	dutyChanges = store.NewTable[DutyChange]("duty_changes", store.Sealed(func(d DutyChange) string { return personOwner(d.Person) }))
+	students    = store.NewTable[student.Student]("students", store.Sealed(func(s student.Student) string { return studentOwner(s.ID) }))
+	classes     = store.NewTable[student.Class]("classes", store.Replayable())
+	enrolments  = store.NewTable[student.Enrolment]("enrolments") // key <student>/<first day>
+	cards       = store.NewTable[cardRow]("cards")                // key: hash of the card, hex
 )
 
 func personOwner(id string) string  { return "person:" + id }
@@ -49,6 +51,9 @@ type sessionRow struct {
 type setUpRow struct {
 	Hash []byte `json:"hash"`
 }
+
+// dutyDone is the key of the set-up row that says: there has been a duty person with a second factor.
+const dutyDone = "duty"
 
 type cardRow struct {
 	Student string    `json:"student"`

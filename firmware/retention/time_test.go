@@ -217,9 +217,9 @@ func TestTwoMonthsWithoutBatteryClockAndInternet(t *testing.T) {
 		}
 		h.pass(time.Hour)
 		who := func(id string) account.Who { return account.Who{Actor: account.Actor{ID: id}, Via: ledger.ViaWeb} }
-		_, err := h.keeper.Confirm(t.Context(), who("p002"), account.RoleOfficer, truth().Add(20*time.Second))
+		_, err := h.keeper.Confirm(t.Context(), who("p002"), account.RoleOfficer, truth().Add(20*time.Second), func(a, b string) bool { return a != b })
 		h.must(err)
-		done, err := h.keeper.Confirm(t.Context(), who("p004"), account.RoleLeader, truth().Add(-15*time.Second))
+		done, err := h.keeper.Confirm(t.Context(), who("p004"), account.RoleLeader, truth().Add(-15*time.Second), func(a, b string) bool { return a != b })
 		h.must(err)
 		h.work(func() { h.pass(10 * time.Minute) })
 		if n := h.left(); !done || n != 6 {

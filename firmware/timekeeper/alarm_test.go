@@ -37,9 +37,9 @@ func TestADayOfDoubtIsAnAlarmOnceAndTwoPeopleEndIt(t *testing.T) {
 		if b.after(30 * time.Hour); len(b.kinds("clock.alarm")) != 1 || !b.k.Explain().Alarmed {
 			t.Fatalf("%d alarms of one episode", len(b.kinds("clock.alarm")))
 		}
-		_, err := b.k.Confirm(t.Context(), person("p002"), account.RoleOfficer, truth())
+		_, err := b.k.Confirm(t.Context(), person("p002"), account.RoleOfficer, truth(), twoPersons)
 		must(t, err)
-		done, err := b.k.Confirm(t.Context(), person("p004"), account.RoleLeader, truth())
+		done, err := b.k.Confirm(t.Context(), person("p004"), account.RoleLeader, truth(), twoPersons)
 		must(t, err)
 		r := b.after(2 * time.Minute)
 		if !done || r.State != clock.Trusted || !contains(r, truth()) {

@@ -92,18 +92,24 @@ var (
 	ErrSamePerson = errors.New("timekeeper: the same person")
 	// ErrDiffer: the two statements are more than two minutes apart; both must state it again.
 	ErrDiffer = errors.New("timekeeper: the two statements differ")
+	// ErrNotIndependent: the second account had its rights from the first, or gave them, too lately to be a second person.
+	ErrNotIndependent = errors.New("timekeeper: the second statement is not independent")
 )
 
 // Confirm takes a person's statement of the present time. The first of two is kept for a quarter of an hour; the
 // second, by somebody else and within two minutes of it, makes them a witness (design §5). Each is an entry. Permission
-// (account.ActClockConfirm) is the caller's to ask. done says whether both have spoken.
-func (k *Keeper) Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time) (done bool, err error) {
+// (account.ActClockConfirm) is the caller's to ask, and independent says whether two accounts count as two persons.
+// done says whether both have spoken.
+func (k *Keeper) Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time, independent func(a, b string) bool) (done bool, err error) {
 	k.mu.Lock()
 	s, mono := k.store, k.o.Host.Boottime()
 	first := k.said
 	k.mu.Unlock()
 	if first.fresh(mono) && first.person == by.ID {
 		return false, ErrSamePerson
+	}
+	if first.fresh(mono) && !independent(first.person, by.ID) {
+		return false, ErrNotIndependent
 	}
 	if s == nil {
 		return false, store.ErrClosed

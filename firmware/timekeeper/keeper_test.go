@@ -227,16 +227,16 @@ func TestTwoPeopleConfirmAfterALongPowerOff(t *testing.T) {
 			t.Fatal(r.State)
 		}
 		ctx := t.Context()
-		done, err := b.k.Confirm(ctx, person("p002"), account.RoleOfficer, truth().Add(20*time.Second))
+		done, err := b.k.Confirm(ctx, person("p002"), account.RoleOfficer, truth().Add(20*time.Second), twoPersons)
 		must(t, err)
 		if done || !b.k.Explain().Stated {
 			t.Fatal("one person is enough")
 		}
-		if _, err := b.k.Confirm(ctx, person("p002"), account.RoleOfficer, truth()); !errors.Is(err, ErrSamePerson) {
+		if _, err := b.k.Confirm(ctx, person("p002"), account.RoleOfficer, truth(), twoPersons); !errors.Is(err, ErrSamePerson) {
 			t.Fatal(err)
 		}
 		b.after(5 * time.Minute)
-		done, err = b.k.Confirm(ctx, person("p004"), account.RoleLeader, truth())
+		done, err = b.k.Confirm(ctx, person("p004"), account.RoleLeader, truth(), twoPersons)
 		must(t, err)
 		if r := b.after(time.Minute); !done || r.State != clock.Trusted || !contains(r, truth()) {
 			t.Fatalf("%v %+v", done, r)
@@ -254,16 +254,16 @@ func TestStatementsThatDifferCountForNothing(t *testing.T) {
 		b.centre.cut(true)
 		b.start()
 		b.after(time.Minute)
-		_, err := b.k.Confirm(t.Context(), person("p002"), account.RoleOfficer, truth())
+		_, err := b.k.Confirm(t.Context(), person("p002"), account.RoleOfficer, truth(), twoPersons)
 		must(t, err)
-		if _, err := b.k.Confirm(t.Context(), person("p004"), account.RoleLeader, truth().Add(time.Hour)); !errors.Is(err, ErrDiffer) {
+		if _, err := b.k.Confirm(t.Context(), person("p004"), account.RoleLeader, truth().Add(time.Hour), twoPersons); !errors.Is(err, ErrDiffer) {
 			t.Fatal(err)
 		}
 		// Too late is a first statement again.
-		_, err = b.k.Confirm(t.Context(), person("p002"), account.RoleOfficer, truth())
+		_, err = b.k.Confirm(t.Context(), person("p002"), account.RoleOfficer, truth(), twoPersons)
 		must(t, err)
 		b.after(20 * time.Minute)
-		done, err := b.k.Confirm(t.Context(), person("p004"), account.RoleLeader, truth())
+		done, err := b.k.Confirm(t.Context(), person("p004"), account.RoleLeader, truth(), twoPersons)
 		must(t, err)
 		if done || b.after(time.Minute).State == clock.Trusted {
 			t.Fatal("a statement counted after its quarter of an hour")
@@ -375,3 +375,5 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func twoPersons(a, b string) bool { return a != b }

@@ -7,3 +7,9 @@ func NeedsSecondFactor(roles []Role) bool {
 	a := Actor{Roles: roles}
 	return slices.ContainsFunc(duty, a.Has)
 }
+
+// ConfirmsDuty says whether one of the roles may confirm what an administrator proposes about duty persons.
+func ConfirmsDuty(roles []Role) bool {
+	a := Actor{Roles: roles}
+	return slices.ContainsFunc(registrar, a.Has)
+}

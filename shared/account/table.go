@@ -114,12 +114,14 @@ var table = map[Action][]line{
 		{employeesAndInstaller, groundSelf, []condition{ownPage}},
 		{[]Role{RoleAdmin, RoleOfficer, RoleHeadOfSafety}, groundDuty, nil},
 	},
-	ActNVRsView:     {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
-	ActNVRsEdit:     {{technical, groundDuty, nil}},
-	ActPeopleView:   {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},
-	ActPeopleEdit:   {{[]Role{RoleAdmin}, groundDuty, []condition{otherPerson}}},
-	ActSettings:     {{[]Role{RoleAdmin}, groundDuty, nil}},
-	ActClockConfirm: {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},
+	ActNVRsView:   {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
+	ActNVRsEdit:   {{technical, groundDuty, nil}},
+	ActPeopleView: {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},
+	ActPeopleEdit: {{[]Role{RoleAdmin}, groundDuty, []condition{otherPerson}}},
+	// The second person beside the administrator is somebody who answers for footage, never another technician.
+	ActPeopleConfirm: {{registrar, groundDuty, []condition{otherPerson}}},
+	ActSettings:      {{[]Role{RoleAdmin}, groundDuty, nil}},
+	ActClockConfirm:  {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},
 
 	// The centre.
 	ActCentreSchools:      {{[]Role{RoleCentreStaff, RoleCentreAdmin}, groundDuty, nil}},

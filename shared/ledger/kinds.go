@@ -65,11 +65,15 @@ var Kinds = map[Kind]Spec{
 	"access.refused":   {Data: []Field{req("action", Code), req("reason", Code), opt("camera", Code), opt("application", Code), opt("from", Time), opt("to", Time), opt("count", Int)}},
 	"person.created":   {Data: []Field{opt("roles", Codes)}},
 	"person.changed":   {Data: []Field{opt("what", Codes), opt("roles", Codes)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
-	"person.erased":    {Data: []Field{req("reason", Code)}},
-	"student.created":  {Data: []Field{opt("class", Code)}},
-	"student.changed":  {Data: []Field{opt("what", Codes), opt("class", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
-	"class.changed":    {Data: []Field{opt("what", Codes)}},
-	"import":           {Data: []Field{req("what", Code), req("count", Int)}},
+	// a duty or the credentials of a duty person: proposed, confirmed by a second person, refused, withdrawn, expired; "first" at the set-up
+	"person.duty":     {Data: []Field{req("what", Code), req("state", Code), opt("roles", Codes), opt("by", Code)}, Urgent: true},
+	"login.step":      {Data: []Field{req("passed", Code)}}, // the password was right; a one-time code is still awaited
+	"login.storm":     {Data: []Field{req("what", Code), req("count", Int), req("minutes", Int)}, Urgent: true},
+	"person.erased":   {Data: []Field{req("reason", Code)}},
+	"student.created": {Data: []Field{opt("class", Code)}},
+	"student.changed": {Data: []Field{opt("what", Codes), opt("class", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
+	"class.changed":   {Data: []Field{opt("what", Codes)}},
+	"import":          {Data: []Field{req("what", Code), req("count", Int)}},
 
 	// the footage
 	"camera.registered":    {Data: []Field{req("custody", Code), req("area", Code), req("days", Int)}, Sealed: []SealedField{{Name: "camera"}}},

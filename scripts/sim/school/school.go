@@ -154,7 +154,7 @@ func (o Options) factor(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := o.People.BeginFactor(ctx, s.Token)
+	f, err := o.People.BeginFactor(ctx, s.Token, Password, "", from)
 	if err != nil {
 		return nil, err
 	}

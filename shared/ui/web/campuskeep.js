@@ -108,6 +108,23 @@ function forms(scope) {
   });
 }
 
+// What a page asks by itself keeps no log-in alive; what a person does at a page that only fetches by itself (footage
+// that plays, a board) is told at most once a minute.
+document.addEventListener('htmx:configRequest', (ev) => {
+  const by = ev.detail.triggeringEvent;
+  if (!by || !by.isTrusted) ev.detail.headers['Ck-By-Itself'] = '1';
+});
+function presence() {
+  if (!document.querySelector('[data-live],[data-player],[data-tile]')) return;
+  let told = Date.now();
+  const tell = () => {
+    if (Date.now() - told < 60000) return;
+    told = Date.now();
+    fetch('/account/alive', { method: 'POST', credentials: 'same-origin' }).catch(() => { /* the next one tells it */ });
+  };
+  ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart'].forEach((n) => addEventListener(n, tell, { passive: true }));
+}
+
 // Live parts: the server says "something changed", the part is fetched again (one at a time).
 function live() {
   all('[data-live]').forEach((el) => {
@@ -118,7 +135,7 @@ function live() {
     const load = () => {
       if (busy) { again = true; return; }
       busy = true;
-      htmx.ajax('GET', el.getAttribute('data-live-src') || location.href, { target: '#' + id, select: '#' + id, swap: 'outerHTML' })
+      htmx.ajax('GET', el.getAttribute('data-live-src') || location.href, { target: '#' + id, select: '#' + id, swap: 'outerHTML', headers: { 'Ck-By-Itself': '1' } })
         .finally(() => { busy = false; if (again) { again = false; load(); } });
     };
     es.addEventListener('change', load);
@@ -152,6 +169,7 @@ ribbon(document);
 strip(document);
 forms(document);
 live();
+presence();
 document.body.addEventListener('htmx:afterSwap', (ev) => { const t = ev.detail.target; if (t && t.parentNode) { ribbon(t.parentNode); forms(t); } });
 const bad = document.querySelector('.errsum');
 if (bad) { bad.setAttribute('tabindex', '-1'); bad.focus(); }
