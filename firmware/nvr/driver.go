@@ -182,5 +182,7 @@ type AccessUnit struct {
 	Sets  [][]byte  // parameter sets known from the description; only with the first
 	NALs  [][]byte  //
 	Ticks uint32    // RTP time, 90 kHz
-	Clock time.Time // absolute time that the NVR states for the picture; zero when it states none, or not yet
+	Clock time.Time // absolute time of the picture by what the NVR last stated; zero when it states none, or not yet
+	// ClockTicks is the RTP time for which the NVR last stated an absolute time: behind it Clock is counted on.
+	ClockTicks uint32
 }

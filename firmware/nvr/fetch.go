@@ -22,6 +22,8 @@ const (
 	maxTurn = 10 * time.Minute
 	// rest is what may be missing at an end: seconds are all that an NVR tells, and the last one need not be full.
 	rest = 1100 * time.Millisecond
+	// least is what may be missing between two groups of pictures.
+	least = 100 * time.Millisecond
 	// maxBarren is how many attempts in a row may bring nothing before a fetch gives up.
 	maxBarren = 8
 )
@@ -143,40 +145,30 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 	}
 	var why error
 	if len(missing) > 0 {
-		before := len(f.Done)
-		err := r.with(ctx, id, func(ctx context.Context, l *link) error {
+		before := f.known()
+		why = r.with(ctx, id, func(ctx context.Context, l *link) error {
 			s, _, err := r.State(id)
 			if err != nil {
 				return err
 			}
-			c, _, err := r.calibrate(ctx, l, s.Calibration, s.Info.Firmware)
+			c, at, err := r.calibrate(ctx, l, s.Calibration, s.Info.Firmware)
 			if err != nil {
 				return err
 			}
 			if c.Play == Unknown {
 				return errUncalibrated
 			}
-			next := missing[0]
-			if end := next.From.Add(maxTurn); end.Before(next.To) {
-				next.To, next.last = end, false
-			}
-			r.played(f.ID, nil, false)
-			defer r.played(f.ID, nil, true)
-			done, bytes, err := r.pull(ctx, l, c, f, next)
-			f.Done, f.Bytes = append(f.Done, done...), f.Bytes+bytes
-			return err
+			return (&turn{r: r, l: l, c: c, at: at, f: &f}).run(ctx, missing)
 		})
-		if ctx.Err() != nil && len(f.Done) == before {
+		if ctx.Err() != nil && f.known() == before {
 			return ctx.Err()
 		}
-		why = err
 		switch {
-		case len(f.Done) > before:
+		case f.known() > before:
 			f.Attempts = 0
-		case !errors.Is(err, errYield):
+		case !errors.Is(why, errYield):
 			f.Attempts++
 		}
-		f.Done = mergeSpans(f.Done)
 		if missing, err = r.missing(f); err != nil {
 			return err
 		}
@@ -184,16 +176,26 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 	return r.settle(context.WithoutCancel(ctx), f, missing, why)
 }
 
+// known is of how much of the fetch it is known whether the NVR has pictures.
+func (f Fetch) known() (sum time.Duration) {
+	for _, s := range mergeSpans(slices.Concat(f.Done, f.Empty)) {
+		sum += s.Duration()
+	}
+	return sum
+}
+
 // settle writes down how a fetch stands. What is in the vault is in Done, whatever happened behind it.
 func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) error {
 	now := r.o.Clock.Now().Wall.UTC()
 	f.Next, f.Reason = time.Time{}, reason(why)
 	switch {
-	case len(missing) == 0 && len(f.Done) == 0:
+	case len(missing) == 0 && len(f.Done) == 0 && len(f.Empty) == 0:
 		f.State, f.Reason = FetchFailed, "nothing"
+	case len(missing) == 0 && len(f.Empty) > 0: // listed, and not there
+		f.State, f.Reason = FetchFailed, "gone"
 	case len(missing) == 0:
 		f.State, f.Reason = FetchDone, ""
-	case errors.Is(why, errPlayTime), errors.Is(why, errStream):
+	case errors.Is(why, errPlayTime):
 		f.State = FetchFailed
 	case f.Attempts >= maxBarren:
 		f.State = FetchFailed
@@ -211,7 +213,7 @@ func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) e
 	if _, err := r.o.Store.Commit(ctx, ch); err != nil && !errors.Is(err, errOver) {
 		return fmt.Errorf("fetch %s: %w", f.ID, err)
 	}
-	if why != nil && !f.State.Over() && !errors.Is(why, errYield) {
+	if why != nil && !errors.Is(why, errYield) {
 		r.o.Log.Warn("fetch interrupted", "fetch", f.ID, "nvr", f.NVR, "err", why, "attempts", f.Attempts)
 	}
 	return nil
@@ -243,14 +245,17 @@ func reason(err error) string {
 	return "offline"
 }
 
-// part is what has to be played. last says that nothing is recorded behind it: its last second need not be full.
+// part is what has to be played.
 type part struct {
 	footage.Span
 	track int
-	last  bool
+	last  bool // nothing is recorded behind it: its last second need not be full
+	// small: it is not divided any more. Where the NVR states times, its first group of pictures is kept, and otherwise
+	// what comes, with the length as part of the doubt.
+	small bool
 }
 
-// missing is what the NVR lists of a fetch's span and is not in the vault yet.
+// missing is what the NVR lists of a fetch's span, is not in the vault yet, and was not found empty.
 func (r *Room) missing(f Fetch) (out []part, err error) {
 	pieces, err := r.held(f.Camera, f.Span)
 	if err != nil {
@@ -264,8 +269,8 @@ func (r *Room) missing(f Fetch) (out []part, err error) {
 	}
 	for track, spans := range tracks {
 		for _, s := range joinSpans(spans, footage.Joined) {
-			for _, left := range subtract(s.Intersect(f.Span), f.Done, 100*time.Millisecond) {
-				p := part{left, track, left.To.Equal(s.To)}
+			for _, left := range subtract(s.Intersect(f.Span), slices.Concat(f.Done, f.Empty), least) {
+				p := part{Span: left, track: track, last: left.To.Equal(s.To)}
 				if (p.last || left.From.Equal(s.From)) && left.Duration() <= rest {
 					continue
 				}
@@ -277,7 +282,7 @@ func (r *Room) missing(f Fetch) (out []part, err error) {
 	return out, nil
 }
 
-func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, 100*time.Millisecond) }
+func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, least) }
 
 // joinSpans sorts spans and joins those with at most so much between them.
 func joinSpans(s []footage.Span, gap time.Duration) []footage.Span {

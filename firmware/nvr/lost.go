@@ -111,6 +111,9 @@ func (r *Room) over(f *Fetch) store.Change {
 	if f.Reason != "" {
 		data["reason"] = f.Reason
 	}
+	if len(f.Empty) > 0 {
+		data["empty"] = f.Empty[:min(len(f.Empty), 64)]
+	}
 	return store.Change{Puts: []store.Put{fetches.Put(f.ID, *f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
 }
 

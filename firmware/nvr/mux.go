@@ -2,6 +2,7 @@ package nvr
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -28,7 +29,9 @@ type group struct {
 	init      []byte
 	codec     string
 	fragments []fragment
-	from, to  int64 // ticks since the first picture of the playback
+	from, to  int64    // ticks since the first picture of the playback
+	first     [32]byte // hash of its first picture
+	size      int64    // bytes
 }
 
 type fragment struct {
@@ -143,7 +146,7 @@ func (m *muxer) finish(next int64) error {
 		}
 		m.usual = p.dur
 	}
-	g := group{init: m.init, codec: m.video.Codec, from: m.pictures[0].dts}
+	g := group{init: m.init, codec: m.video.Codec, from: m.pictures[0].dts, first: sha256.Sum256(m.pictures[0].data)}
 	for start := 0; start < n; {
 		end := start + 1
 		for end < n && m.pictures[end].dts+m.pictures[end].dur-m.pictures[start].dts <= fragmentTime {
@@ -151,6 +154,7 @@ func (m *muxer) finish(next int64) error {
 		}
 		f := m.fragment(m.pictures[start:end])
 		g.fragments = append(g.fragments, f)
+		g.size += int64(len(f.data))
 		g.to, start = f.to, end
 	}
 	m.pictures, m.size = m.pictures[:0], 0

@@ -65,6 +65,9 @@ type link struct {
 	wanted int                     // how many wait for the turn to change the register: they come first
 	login  uint64                  // revision of the password that the driver uses
 	kbps   map[int]int             // by channel, what is recorded
+	groups map[int]time.Duration   // by track, the longest group of pictures that was played
+	tells  bool                    // playback states absolute times again and again
+	ending ending
 }
 
 // Open loads the register. The store's Run need not run yet.
@@ -203,7 +206,7 @@ func (r *Room) link(id string) *link {
 	defer r.mu.Unlock()
 	l := r.links[id]
 	if l == nil {
-		l = &link{turn: make(chan struct{}, 1)}
+		l = &link{turn: make(chan struct{}, 1), groups: map[int]time.Duration{}}
 		r.links[id] = l
 	}
 	return l

@@ -99,14 +99,16 @@ type dayRow struct {
 
 // Fetch is a span that is to be brought from an NVR into the vault.
 type Fetch struct {
-	ID       string         `json:"id"`
-	NVR      string         `json:"nvr"`
-	Camera   string         `json:"camera"`
-	Track    int            `json:"track"`
-	Span     footage.Span   `json:"span"`
-	Ground   string         `json:"ground"` // application id or another code
-	State    FetchState     `json:"state"`
-	Done     []footage.Span `json:"done,omitempty"` // in the vault
+	ID     string         `json:"id"`
+	NVR    string         `json:"nvr"`
+	Camera string         `json:"camera"`
+	Track  int            `json:"track"`
+	Span   footage.Span   `json:"span"`
+	Ground string         `json:"ground"` // application id or another code
+	State  FetchState     `json:"state"`
+	Done   []footage.Span `json:"done,omitempty"` // in the vault
+	// Empty is what the NVR has listed and gives no pictures of.
+	Empty    []footage.Span `json:"empty,omitempty"`
 	Bytes    int64          `json:"bytes"`
 	Attempts int            `json:"attempts,omitempty"` // in a row that brought nothing
 	Next     time.Time      `json:"next,omitzero"`      // not before

@@ -106,7 +106,7 @@ var Kinds = map[Kind]Spec{
 	"nvr.calibrated": {Data: []Field{req("zone_min", Int), req("search", Code), req("playback", Code), opt("log", Code), opt("offset_ms", Int), opt("false_z", Bool), opt("bad_zone", Bool)}},
 	"nvr.signed":     {Data: []Field{req("nvr", Code), req("list", Hash), req("lines", Int), req("open", Int), req("read", Time)}, Sealed: []SealedField{{Name: "list"}}},
 	"nvr.fetch":      {Data: []Field{req("fetch", Code), req("camera", Code), req("from", Time), req("to", Time), req("ground", Code)}},
-	"nvr.fetched":    {Data: []Field{req("fetch", Code), req("camera", Code), req("result", Code), req("spans", Spans), req("bytes", Int), opt("reason", Code)}},
+	"nvr.fetched":    {Data: []Field{req("fetch", Code), req("camera", Code), req("result", Code), req("spans", Spans), req("bytes", Int), opt("reason", Code), opt("empty", Spans)}},
 
 	// who saw it
 	"footage.access.open":  {Data: []Field{req("viewing", Code), req("camera", Code), req("from", Time), req("to", Time), req("mode", Code), req("ground", Code), opt("application", Code), opt("incident", Code)}, Sealed: []SealedField{{Name: "purpose", Released: true}}},

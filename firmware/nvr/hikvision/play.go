@@ -49,7 +49,7 @@ func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each f
 	if err != nil {
 		return d.diagnose("describe playback", err)
 	}
-	p, media, forma, err := newPlayback(client, desc, each)
+	p, media, forma, err := newPlayback(desc, each)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,6 @@ func (d *Driver) diagnose(what string, err error) error {
 
 // playback turns the packets of one session into access units.
 type playback struct {
-	client *gortsplib.Client
 	media  *description.Media
 	codec  string
 	sets   [][]byte
@@ -118,14 +117,16 @@ type playback struct {
 	before uint32
 	came   chan struct{} // something came
 
-	mu   sync.Mutex
-	done bool
-	err  error
-	end  chan struct{} // closed with done
+	mu       sync.Mutex // guards the rest
+	stated   time.Time  // the last absolute time that the NVR stated, for the RTP time statedAt
+	statedAt uint32
+	done     bool
+	err      error
+	end      chan struct{} // closed with done
 }
 
-func newPlayback(client *gortsplib.Client, desc *description.Session, each func(nvr.AccessUnit) error) (*playback, *description.Media, format.Format, error) {
-	p := &playback{client: client, each: each, came: make(chan struct{}, 1), end: make(chan struct{})}
+func newPlayback(desc *description.Session, each func(nvr.AccessUnit) error) (*playback, *description.Media, format.Format, error) {
+	p := &playback{each: each, came: make(chan struct{}, 1), end: make(chan struct{})}
 	var a *format.H264
 	if p.media = desc.FindFormat(&a); p.media != nil {
 		dec, err := a.CreateDecoder()
@@ -176,8 +177,12 @@ func (p *playback) packet(pkt *rtp.Packet) {
 	if p.done {
 		return
 	}
-	at, _ := p.client.PacketNTP(p.media, pkt)
-	err = p.each(nvr.AccessUnit{Codec: p.codec, Sets: p.sets, NALs: au, Ticks: stamp, Clock: at})
+	a := nvr.AccessUnit{Codec: p.codec, Sets: p.sets, NALs: au, Ticks: stamp}
+	if !p.stated.IsZero() {
+		a.ClockTicks = p.statedAt
+		a.Clock = p.stated.Add(time.Duration(int32(stamp-p.statedAt)) * time.Second / ticksPerSecond)
+	}
+	err = p.each(a)
 	p.sets = nil
 	if err != nil {
 		p.done, p.err = true, err
@@ -185,11 +190,28 @@ func (p *playback) packet(pkt *rtp.Packet) {
 	}
 }
 
-// control takes the NVR's good-bye at the end of a playback.
+// control takes the absolute times that the NVR states, and its good-bye at the end of a playback.
 func (p *playback) control(pkt rtcp.Packet) {
-	if _, bye := pkt.(*rtcp.Goodbye); bye {
+	switch pkt := pkt.(type) {
+	case *rtcp.Goodbye:
 		p.finish(nil)
+	case *rtcp.SenderReport:
+		if pkt.NTPTime == 0 {
+			return
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.stated, p.statedAt = ntp(pkt.NTPTime), pkt.RTPTime
 	}
+}
+
+// ticksPerSecond is the rate of RTP times of video.
+const ticksPerSecond = 90000
+
+// ntp reads a time stamp of NTP: seconds since 1900 and their 2^32nd parts.
+func ntp(t uint64) time.Time {
+	const since1970 = 2208988800
+	return time.Unix(int64(t>>32)-since1970, int64(t&0xffffffff)*int64(time.Second)>>32).UTC()
 }
 
 func (p *playback) finish(err error) {

@@ -28,6 +28,26 @@ type Channel struct {
 	Keep   bool           // expiry is switched on
 	Pieces []footage.Span // recorded, in true time, oldest first
 	Locked bool           // all pieces are locked on the recorder
+	Torn   []footage.Span // listed and not there: playback goes on behind them
+}
+
+// Playable are the pieces as playback finds them.
+func (c Channel) Playable() (out []footage.Span) {
+	for _, p := range c.Pieces {
+		for _, t := range c.Torn { // in order of time
+			if !t.Overlaps(p) {
+				continue
+			}
+			if p.From.Before(t.From) {
+				out = append(out, footage.Span{From: p.From, To: t.From})
+			}
+			p.From = t.To
+		}
+		if p.From.Before(p.To) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // Mark is what the recorder writes behind the digits of its own clock.
@@ -52,6 +72,10 @@ type Habits struct {
 	NoPlayURI   bool          // finds records without saying how to play them
 	PlayClock   string        // absolute times in playback: "recorded", "present", "none"
 	PlayWrong   time.Duration // plays what lies this far away from what was asked
+	PlayOn      bool          // playback ends only where nothing more is recorded
+	NoStep      bool          // RTP times go on over a hole as if there were none
+	Dated       bool          // each picture says in an SEI when it was recorded; see [Dates]
+	TellEvery   time.Duration // of recorded time, between statements of absolute times; 0: one at the beginning
 }
 
 // Faults are switches for misbehaviour. Counts are of requests still to be treated so.
@@ -223,6 +247,17 @@ func (n *NVR) Record(channel int, pieces ...footage.Span) {
 	for i := range n.channels {
 		if n.channels[i].ID == channel {
 			n.channels[i].Pieces = pieces
+		}
+	}
+}
+
+// Tear takes pictures away from a channel; its list goes on showing them.
+func (n *NVR) Tear(channel int, holes ...footage.Span) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := range n.channels {
+		if n.channels[i].ID == channel {
+			n.channels[i].Torn = holes
 		}
 	}
 }

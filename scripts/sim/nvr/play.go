@@ -1,11 +1,14 @@
 package nvr
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -108,6 +111,29 @@ func (s *rtspSide) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.
 	return code(base.StatusOK), p.stream, nil
 }
 
+const dateMark = "campuskeep-dated" // as long as the UUID that it stands for
+
+// date is an SEI of user data with the instant of a picture.
+func date(at time.Time) []byte {
+	text := dateMark + fmt.Sprintf("%019d", at.UnixNano())
+	return append(append([]byte{6, 5, byte(len(text))}, text...), 0x80)
+}
+
+// Dates finds in film when its pictures were recorded.
+func Dates(film []byte) (out []time.Time) {
+	for {
+		_, rest, ok := bytes.Cut(film, []byte(dateMark))
+		if !ok || len(rest) < 19 {
+			return out
+		}
+		ns, err := strconv.ParseInt(string(rest[:19]), 10, 64)
+		if err == nil {
+			out = append(out, time.Unix(0, ns).UTC())
+		}
+		film = rest
+	}
+}
+
 func (s *rtspSide) allowed(conn *gortsplib.ServerConn, req *base.Request) (*base.Response, error) {
 	s.n.mu.Lock()
 	defer s.n.mu.Unlock()
@@ -153,7 +179,7 @@ func (n *NVR) at(track int, at time.Time) (footage.Span, bool) {
 		if c.ID != track/100 {
 			continue
 		}
-		for _, p := range c.Pieces {
+		for _, p := range c.Playable() {
 			if p.To.After(at) && p.From.Before(at.Add(time.Hour)) {
 				return p, true
 			}
@@ -178,6 +204,7 @@ func (s *rtspSide) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respon
 
 // OnPlay implements gortsplib.ServerHandlerOnPlay.
 func (s *rtspSide) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	s.settle(ctx.Conn)
 	s.mu.Lock()
 	p := s.plays[ctx.Conn]
 	playing := 1
@@ -201,6 +228,24 @@ func (s *rtspSide) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response
 	s.n.mu.Unlock()
 	s.work.Go(func() { s.run(run, p) })
 	return code(base.StatusOK), nil
+}
+
+// settle waits until playbacks whose readers have gone are over.
+func (s *rtspSide) settle(but *gortsplib.ServerConn) {
+	for range 200 {
+		s.mu.Lock()
+		others := 0
+		for c, p := range s.plays {
+			if c != but && p.stop != nil {
+				others++
+			}
+		}
+		s.mu.Unlock()
+		if others == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // OnConnClose implements gortsplib.ServerHandlerOnConnClose.
@@ -242,10 +287,11 @@ func (s *rtspSide) run(ctx context.Context, p *play) {
 	for key := int64(len(n.o.Clip)); first%key != 0 && !time.Unix(0, (first-1)*int64(frame)).Before(piece.From); {
 		first--
 	}
-	told := false
+	var told time.Time
+	sent, behind := int64(0), false
 	for k := first; ok; k++ {
 		at := time.Unix(0, k*int64(frame)).UTC()
-		if !at.Before(p.to) || f.EndAfter > 0 && at.Sub(p.from) >= f.EndAfter {
+		if !at.Before(p.to) && !h.PlayOn || f.EndAfter > 0 && at.Sub(p.from) >= f.EndAfter {
 			break
 		}
 		if !at.Before(piece.To) {
@@ -253,25 +299,36 @@ func (s *rtspSide) run(ctx context.Context, p *play) {
 				break
 			}
 		}
-		if at.Before(piece.From) { // a hole: playback goes on behind it, in the recorded time
+		if at.Before(piece.From) || behind && k%int64(len(n.o.Clip)) != 0 { // a hole: playback goes on with the key frame behind it
+			behind = true
 			continue
 		}
+		behind = false
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		pkts, err := enc.Encode(n.o.Clip[int(k%int64(len(n.o.Clip)))])
+		au := n.o.Clip[int(k%int64(len(n.o.Clip)))]
+		if h.Dated {
+			au = slices.Concat([][]byte{date(at)}, au)
+		}
+		pkts, err := enc.Encode(au)
 		if err != nil {
 			return
 		}
-		stamp := start + uint32((k-first)*int64(90000/n.o.FPS))
+		since := k - first
+		if h.NoStep {
+			since = sent
+		}
+		sent++
+		stamp := start + uint32(since*int64(90000/n.o.FPS))
 		for _, pkt := range pkts {
 			pkt.Timestamp = stamp
 			s.write(p, pkt)
 		}
-		if !told { // a report counts for a source that was heard already
-			told = true
+		if told.IsZero() || h.TellEvery > 0 && at.Sub(told) >= h.TellEvery { // a report counts for a source that was heard already
+			told = at
 			s.tell(p, h, at, stamp)
 		}
 	}
