@@ -21,7 +21,7 @@ func testConfig(t *testing.T) Config {
 	c := Default()
 	c.Appliance.ID, c.Appliance.School, c.Appliance.Data = "ck-0001", "试验学校", filepath.Join(t.TempDir(), "data")
 	c.Office.Listen = "127.0.0.1:0"
-	c.Clock.Sources = []string{"host", "rtc"}
+	c.Clock.Sources = []string{"host", "nvr"}
 	if err := os.MkdirAll(c.Appliance.Data, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"campuskeep/shared/clock"
 	"fmt"
 	"net"
 	"net/url"
@@ -134,15 +135,14 @@ func (c *Config) checkClock(r *config.Report) {
 		}
 		seen[s] = true
 	}
-	usable := len(seen)
-	if seen["centre"] && c.Centre.Enrol == "" {
-		usable--
+	witnesses := map[clock.Origin]bool{}
+	for s := range seen {
+		if s != "centre" || c.Centre.Enrol != "" {
+			witnesses[clock.Origin(s).Witness()] = true
+		}
 	}
-	switch {
-	case usable < 2:
-		r.Reject("clock.sources", `two or more, and "centre" counts only when a centre is configured: one source alone, NTP too, never lets anything be deleted`)
-	case seen["host"] && seen["ntp"]:
-		r.Reject("clock.sources", `"host" or "ntp", not both: a machine's clock is most often set by NTP and would be the same witness twice`)
+	if len(witnesses) < 2 {
+		r.Reject("clock.sources", `two that are not set from each other: "rtc", "host" and "ntp" together are one, "nvr" is one, "centre" is one when a centre is configured; one alone never lets anything be deleted`)
 	}
 	c.checkNTP(r, seen["ntp"])
 }

@@ -42,6 +42,8 @@ func TestEachWrongValueIsRefusedByName(t *testing.T) {
 		{`["rtc", "nvr", "centre"]`, `["rtc", "rtc"]`, "clock.sources"},
 		{`["rtc", "nvr", "centre"]`, `["rtc"]`, "clock.sources"},
 		{`["rtc", "nvr", "centre"]`, `["ntp", "host"]`, "clock.sources"},
+		{`["rtc", "nvr", "centre"]`, `["rtc", "host"]`, "clock.sources"},
+		{`["rtc", "nvr", "centre"]`, "[\"rtc\", \"host\", \"ntp\"]\nntp = [\"10.0.0.1\"]", "clock.sources"},
 		{`["rtc", "nvr", "centre"]`, `["ntp", "centre"]`, "clock.ntp"},
 		{`# ntp = ["10.0.0.1"`, `ntp = ["10.0.0.1"`, "clock.ntp"},
 		{`["rtc", "nvr", "centre"]`, "[\"ntp\", \"centre\"]\nntp = [\"http://10.0.0.1\"]", "clock.ntp"},
@@ -86,7 +88,7 @@ func TestNTPServersInTheConfiguration(t *testing.T) {
 		}
 	}
 	c := Default()
-	good := strings.Replace(example(t), `sources = ["rtc", "nvr", "centre"]`, "sources = [\"ntp\", \"rtc\"]\nntp = [\"10.0.0.1\", \"ntp.example.edu.cn:123\"]", 1)
+	good := strings.Replace(example(t), `sources = ["rtc", "nvr", "centre"]`, "sources = [\"ntp\", \"rtc\", \"nvr\"]\nntp = [\"10.0.0.1\", \"ntp.example.edu.cn:123\"]", 1)
 	if err := config.Decode("example", []byte(good), &c); err != nil || len(c.Clock.NTP) != 2 {
 		t.Fatalf("%v %v", c.Clock.NTP, err)
 	}

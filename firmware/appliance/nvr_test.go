@@ -42,7 +42,7 @@ type box struct {
 type wall struct{ timekeeper.Host }
 
 func (wall) Name() string         { return "wall" }
-func (wall) Origin() clock.Origin { return clock.OriginRTC }
+func (wall) Origin() clock.Origin { return clock.OriginNVR }
 func (w wall) Observe(ctx context.Context) (clock.Observation, error) {
 	o, err := w.Host.Observe(ctx)
 	o.Source, o.Origin = w.Name(), w.Origin()
@@ -59,7 +59,7 @@ func newBox(t *testing.T) *box {
 	b.must(err)
 	cfg := appliance.Default()
 	cfg.Appliance.ID, cfg.Appliance.School, cfg.Appliance.Data = "ck-nvr", school.Name, filepath.Join(t.TempDir(), "data")
-	cfg.Office.Listen, cfg.Clock.Sources = "127.0.0.1:0", []string{"host", "rtc"}
+	cfg.Office.Listen, cfg.Clock.Sources = "127.0.0.1:0", []string{"host", "nvr"}
 	filled, err := past.Fill(t.Context(), past.Options{Config: cfg, Now: time.Now(), ReaderPort: "/dev/ttyS9",
 		Cameras: []string{"rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/b", "rtsp://127.0.0.1:9/c"}, CameraLogin: site.Login{User: "admin", Password: "nobody"}})
 	b.must(err)

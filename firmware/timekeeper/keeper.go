@@ -24,9 +24,11 @@ var (
 	clockRows  = store.NewTable[highest]("clock")
 )
 
-// highest is the highest trusted time on record, key "highest"; only a correction entry lowers it.
+// highest is the highest trusted time on record, key "highest"; only a correction entry lowers it. Stepped is how far
+// the time was moved forward, over all boots, without anything to explain it and without authority.
 type highest struct {
-	UTC time.Time `json:"utc"`
+	UTC     time.Time     `json:"utc"`
+	Stepped time.Duration `json:"stepped,omitempty"` // ns
 }
 
 const highestKey = "highest"
@@ -81,7 +83,7 @@ func New(o Options) *Keeper {
 		o.Every = time.Minute
 	}
 	k := &Keeper{o: o, boot: o.Host.BootID(), wake: make(chan struct{}, 1), sources: slices.Clone(o.Sources), silent: map[string]Trouble{}}
-	k.trust = clock.NewTrust(k.boot, time.Time{}, nil)
+	k.trust = clock.NewTrust(k.boot, clock.Record{}, nil)
 	k.shown = k.trust
 	return k
 }
@@ -115,7 +117,7 @@ func (k *Keeper) Attach(s *store.Store) error {
 	early := k.trust.Witnesses(k.o.Host.Boottime())
 	slices.SortFunc(early, func(a, b clock.Witness) int { return int(a.Mono - b.Mono) })
 	k.pending, k.doubt = nil, doubting{left, k.o.Host.Boottime(), kept}
-	k.trust = clock.NewTrust(k.boot, top.UTC, k.anchors)
+	k.trust = clock.NewTrust(k.boot, clock.Record{Highest: top.UTC, Stepped: top.Stepped}, k.anchors)
 	k.shown = k.trust
 	for _, w := range early {
 		k.take(k.trust.Observe(w.Observation))
@@ -264,8 +266,8 @@ func (k *Keeper) record(ctx context.Context, lag bool) error {
 	c := k.change(trust, pending, mono)
 	doubtKept := k.keepDoubt(&c, trust, lag)
 	k.mu.Unlock()
-	if top := trust.Highest(mono); !top.IsZero() && (lag || len(pending) > 0) {
-		c.Puts = append(c.Puts, clockRows.Put(highestKey, highest{top.UTC()}))
+	if top := trust.Record(mono); !top.Highest.IsZero() && (lag || len(pending) > 0) {
+		c.Puts = append(c.Puts, clockRows.Put(highestKey, highest{top.Highest.UTC(), top.Stepped}))
 	}
 	if s == nil || len(c.Puts)+len(c.Deletes)+len(c.Entries) == 0 {
 		return nil

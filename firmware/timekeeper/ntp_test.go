@@ -279,7 +279,7 @@ func TestNTPAloneNeverSuffices(t *testing.T) {
 	h := newHand()
 	f, g := serveNTP(t, h), serveNTP(t, h)
 	n := NewNTP(h, f.name(), g.name())
-	trust := clock.NewTrust("boot-1", time.Time{}, nil)
+	trust := clock.NewTrust("boot-1", clock.Record{}, nil)
 	see := func(o clock.Observation) { trust, _ = trust.Observe(o) }
 	o, err := n.Observe(t.Context())
 	must(t, err)

@@ -144,7 +144,7 @@ func (h *house) fill(ctx context.Context, at place) {
 	if err := os.MkdirAll(h.data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	more, sources := at.config, `"host", "rtc"`
+	more, sources := at.config, `"host", "nvr"`
 	if h.centre != nil {
 		more, sources = h.centre.BoxConfig()+more, `"host", "centre"`
 	}

@@ -178,7 +178,7 @@ func (h *house) configure(t *testing.T) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("[appliance]\nid = \"ck-e2e\"\nschool = %q\ndata = %q\n[office]\nlisten = \"127.0.0.1:0\"\nnames = [\"127.0.0.1\"]\n[clock]\nsources = [\"host\", \"rtc\"]\n[[bus]]\nport = %q\nbaud = 115200\n",
+	text := fmt.Sprintf("[appliance]\nid = \"ck-e2e\"\nschool = %q\ndata = %q\n[office]\nlisten = \"127.0.0.1:0\"\nnames = [\"127.0.0.1\"]\n[clock]\nsources = [\"host\", \"nvr\"]\n[[bus]]\nport = %q\nbaud = 115200\n",
 		school.Name, data, h.reader.Path())
 	h.cfg = appliance.Default()
 	if err := config.Decode("box.toml", []byte(text), &h.cfg); err != nil {
@@ -190,7 +190,7 @@ func (h *house) configure(t *testing.T) {
 type hung struct{ timekeeper.Host }
 
 func (hung) Name() string         { return "wall" }
-func (hung) Origin() clock.Origin { return clock.OriginRTC }
+func (hung) Origin() clock.Origin { return clock.OriginNVR }
 func (s hung) Observe(ctx context.Context) (clock.Observation, error) {
 	o, err := s.Host.Observe(ctx)
 	o.Source, o.Origin = s.Name(), s.Origin()

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Origin is where a source has its time from. Two sources of one origin are one witness.
+// Origin is where a source has its time from. Sources of one [Origin.Witness] are one witness.
 type Origin string
 
 // The origins (design §5).
@@ -16,6 +16,17 @@ const (
 	OriginHost   Origin = "host"   // the machine's own clock, only where the configuration declares it
 	OriginPeople Origin = "people" // two people who confirmed it on the page: a witness that stands alone
 )
+
+// Witness is who speaks through the origin. The machine's clock is set from the battery clock at boot and by NTP
+// later, and the kernel writes what NTP says back into the battery clock, so that at the next boot it is NTP's word of
+// yesterday: what can be set from each other is one witness, whatever the configuration declares.
+func (o Origin) Witness() Origin {
+	switch o {
+	case OriginHost, OriginRTC, OriginNTP:
+		return "machine"
+	}
+	return o
+}
 
 // Observation is what one source said: at Mono of this boot it was UTC ± Uncertainty.
 type Observation struct {
@@ -73,8 +84,8 @@ func (i interval) anchor(boot string, mono time.Duration) Anchor {
 	return Anchor{Boot: boot, Mono: mono, UTC: i.from.Add(half).UTC(), Uncertainty: i.width() - half}
 }
 
-// Limit is the greatest forward correction that two sources may make which monotonic time does not explain;
-// beyond it the centre or two people must be among them.
+// Limit is how far two sources may move the time forward, over all boots together, without monotonic time to explain
+// it; beyond it the centre or two people must be among them, and their word begins the count anew.
 const Limit = 24 * time.Hour
 
 // Plausible is an instant before which this product did not exist: a source that claims an earlier time is not

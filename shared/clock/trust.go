@@ -14,7 +14,7 @@ import (
 type Trust struct {
 	boot    string
 	highest time.Time     // no trusted instant was later than this in earlier boots, or at the last correction
-	stepped time.Duration // forward corrections in this boot that no authority confirmed
+	stepped time.Duration // forward corrections that no authority confirmed, in this boot and before
 
 	sources []Observation            // the latest of each source, sorted by name
 	doubts  map[string]time.Duration // sources off the line: since when
@@ -35,8 +35,8 @@ const (
 	ReasonNoSource      Reason = "no_source"      // nobody has said anything plausible
 	ReasonOneSource     Reason = "one_source"     // a second origin is awaited
 	ReasonDisagree      Reason = "disagree"       // the sources contradict each other
-	ReasonContradiction Reason = "contradiction"  // a source left the trusted line
-	ReasonForward       Reason = "forward"        // a jump over a day, which the centre or two people must confirm
+	ReasonContradiction Reason = "contradiction"  // a source left the trusted line, or the centre contradicts two others
+	ReasonForward       Reason = "forward"        // jumps of over a day together, which the centre or two people must confirm
 	ReasonBackward      Reason = "behind_highest" // earlier than was already trusted; likewise
 	ReasonContinued     Reason = "continued"      // trusted earlier in this boot
 )
@@ -57,11 +57,17 @@ type Correction struct {
 	Origin        Origin
 }
 
-// NewTrust begins a boot, or a run within one. highest is the highest trusted time on record, zero when there is
-// none. Anchors of this very boot on record give the line back, for monotonic time connects the two runs; it is
-// trusted once the sources have been asked again ([Trust.Observe], or [Trust.Settle] when all are silent).
-func NewTrust(boot string, highest time.Time, known Anchors) Trust {
-	t := Trust{boot: boot, highest: highest, reason: ReasonNoSource}
+// Record is what must outlive a boot.
+type Record struct {
+	Highest time.Time     // the highest trusted time, zero when there is none
+	Stepped time.Duration // forward corrections that monotonic time does not explain and no authority has confirmed
+}
+
+// NewTrust begins a boot, or a run within one, with what is on record. Anchors of this very boot give the line back,
+// for monotonic time connects the two runs; it is trusted once the sources have been asked again ([Trust.Observe], or
+// [Trust.Settle] when all are silent).
+func NewTrust(boot string, past Record, known Anchors) Trust {
+	t := Trust{boot: boot, highest: past.Highest, stepped: past.Stepped, reason: ReasonNoSource}
 	var last time.Duration
 	for _, a := range known {
 		if a.Boot == boot {
@@ -85,7 +91,10 @@ func (t Trust) Reason() Reason { return t.reason }
 // Since is the monotonic instant of the last change of state.
 func (t Trust) Since() time.Duration { return t.since }
 
-// Highest is the highest trusted time as of mono: what must be on record.
+// Record is what must be on record as of mono.
+func (t Trust) Record(mono time.Duration) Record { return Record{t.Highest(mono), t.stepped} }
+
+// Highest is the highest trusted time as of mono.
 func (t Trust) Highest(mono time.Duration) time.Time {
 	if t.state == Trusted {
 		if from := t.now(mono).from; from.After(t.highest) {
@@ -186,7 +195,12 @@ func (t *Trust) find(mono time.Duration) Result {
 		t.state, t.reason = Untrusted, t.lack()
 		return Result{}
 	}
-	if reason := t.against(p, interval{t.highest, t.highest}, !t.highest.IsZero()); reason != ReasonNone {
+	if t.opposed(p, mono) {
+		t.state, t.reason = Suspect, ReasonContradiction
+		return Result{}
+	}
+	least := t.least(mono)
+	if reason := t.against(p, interval{least, least}, !least.IsZero()); reason != ReasonNone {
 		t.state, t.reason = Suspect, reason
 		return Result{}
 	}
@@ -198,7 +212,7 @@ func (t *Trust) lack() Reason {
 	origins := map[Origin]bool{}
 	for _, o := range t.sources {
 		if plausible(o) {
-			origins[o.Origin] = true
+			origins[o.Origin.Witness()] = true
 		}
 	}
 	switch len(origins) {
@@ -216,8 +230,11 @@ func (t *Trust) hold(mono time.Duration) Result {
 	t.doubt(line, mono)
 	if len(t.doubts) == 0 {
 		t.state, t.reason = Trusted, ReasonNone
-		if len(t.sources) == 0 {
+		if !slices.ContainsFunc(t.sources, plausible) {
 			t.reason = ReasonContinued
+		}
+		if _, sure := (agreement{origins: t.fits(line, mono)}).authority(); sure {
+			t.stepped = 0
 		}
 		return t.refine(line, mono)
 	}
@@ -230,21 +247,26 @@ func (t *Trust) hold(mono time.Duration) Result {
 	for _, o := range t.sources {
 		switch _, off := t.doubts[o.Source]; {
 		case off:
-			left[o.Origin] = true
+			left[o.Origin.Witness()] = true
 		case plausible(o) && o.Mono >= latest:
-			keep[o.Origin] = true
+			keep[o.Origin.Witness()] = true
 		}
 	}
 	for o := range left {
 		delete(keep, o) // an origin that contradicts itself confirms nothing
 	}
+	_, sure := (agreement{origins: keep}).authority()
 	p, ok := t.pair(mono, t.doubts)
 	if ok && voices(p.origins) > voices(keep) {
 		reason := t.against(p, line, true)
+		if reason == ReasonNone && t.opposed(p, mono) {
+			t.state, t.reason = Suspect, ReasonContradiction
+			return Result{}
+		}
 		if reason == ReasonNone {
 			return t.set(p, mono, true)
 		}
-		if _, sure := (agreement{origins: keep}).authority(); !sure {
+		if !sure {
 			t.state, t.reason = Suspect, reason
 			return Result{}
 		}
@@ -252,8 +274,11 @@ func (t *Trust) hold(mono time.Duration) Result {
 		t.state, t.reason = Trusted, ReasonNone
 		return t.refine(line, mono)
 	}
-	if len(keep) > 0 && voices(keep)+1 > voices(left) {
+	if _, against := (agreement{origins: left}).authority(); len(keep) > 0 && voices(keep)+1 > voices(left) && (sure || !against) {
 		t.state, t.reason = Trusted, ReasonNone // outvoted: the line itself is one voice
+		if sure {
+			t.stepped = 0
+		}
 		return t.refine(line, mono)
 	}
 	t.state, t.reason = Suspect, ReasonContradiction
@@ -264,7 +289,7 @@ func (t *Trust) hold(mono time.Duration) Result {
 func (t *Trust) doubt(line interval, mono time.Duration) {
 	doubts := map[string]time.Duration{}
 	for _, o := range t.sources {
-		if o.at(mono).overlaps(line) {
+		if !plausible(o) || o.at(mono).overlaps(line) {
 			continue
 		}
 		doubts[o.Source] = o.Mono
@@ -291,6 +316,29 @@ func (p agreement) authority() (Origin, bool) {
 	return "", false
 }
 
+// fits are the witnesses whose claims overlap the interval.
+func (t *Trust) fits(i interval, mono time.Duration) map[Origin]bool {
+	out := map[Origin]bool{}
+	for _, o := range t.sources {
+		if plausible(o) && o.at(mono).overlaps(i) {
+			out[o.Origin.Witness()] = true
+		}
+	}
+	return out
+}
+
+// opposed says whether the centre or two people contradict an agreement that has no authority for it. However many
+// others agree, deletion then waits: whoever is wrong, somebody must look.
+func (t *Trust) opposed(p agreement, mono time.Duration) bool {
+	if _, sure := p.authority(); sure {
+		return false
+	}
+	return slices.ContainsFunc(t.sources, func(o Observation) bool {
+		_, sure := (agreement{origins: map[Origin]bool{o.Origin: true}}).authority()
+		return sure && plausible(o) && !o.at(mono).overlaps(p.span)
+	})
+}
+
 // voices counts witnesses: two people are two.
 func voices(origins map[Origin]bool) int {
 	if origins[OriginPeople] {
@@ -313,7 +361,7 @@ func (t *Trust) pair(mono time.Duration, only map[string]time.Duration) (agreeme
 	for i, a := range list {
 		for j, b := range list[i:] {
 			alone := j == 0 && a.Origin == OriginPeople
-			if !alone && (a.Origin == b.Origin || !a.at(mono).overlaps(b.at(mono))) {
+			if !alone && (a.Origin.Witness() == b.Origin.Witness() || !a.at(mono).overlaps(b.at(mono))) {
 				continue
 			}
 			span := a.at(mono).hull(b.at(mono))
@@ -323,9 +371,9 @@ func (t *Trust) pair(mono time.Duration, only map[string]time.Duration) (agreeme
 			origins, against := map[Origin]bool{}, map[Origin]bool{}
 			for _, o := range list {
 				if o.at(mono).overlaps(span) {
-					origins[o.Origin] = true
+					origins[o.Origin.Witness()] = true
 				} else {
-					against[o.Origin] = true
+					against[o.Origin.Witness()] = true
 				}
 			}
 			if voices(origins) > voices(against) {
@@ -356,15 +404,16 @@ func (t *Trust) against(p agreement, known interval, has bool) Reason {
 // set makes the agreement the line.
 func (t *Trust) set(p agreement, mono time.Duration, step bool) Result {
 	r := Result{Replaces: step}
-	_, sure := p.authority()
+	was := t.least(mono)
 	if step {
-		r.Step = p.span.mid().Sub(t.now(mono).mid())
-		switch {
-		case sure:
-			t.stepped = 0
-		case r.Step > 0:
-			t.stepped += r.Step
-		}
+		was = t.now(mono).mid()
+		r.Step = p.span.mid().Sub(was)
+	}
+	switch _, sure := p.authority(); {
+	case sure:
+		t.stepped = 0
+	case !was.IsZero():
+		t.stepped += max(0, p.span.mid().Sub(was))
 	}
 	highest := t.Highest(mono)
 	if step && t.lined {
@@ -417,7 +466,7 @@ func (t Trust) Witnesses(mono time.Duration) []Witness {
 			w.Fits = w.Plausible && o.at(mono).overlaps(t.now(mono))
 		} else {
 			w.Fits = w.Plausible && slices.ContainsFunc(t.sources, func(x Observation) bool {
-				return x.Origin != o.Origin && plausible(x) && Agree(o, x)
+				return x.Origin.Witness() != o.Origin.Witness() && plausible(x) && Agree(o, x)
 			})
 		}
 		out = append(out, w)

@@ -25,7 +25,9 @@ func (w *world) say(o Origin, mono, off, unc time.Duration) Result {
 	return r
 }
 
-func boot(highest time.Time) *world { return &world{NewTrust("b1", highest, nil), noon} }
+func boot(highest time.Time) *world {
+	return &world{NewTrust("b1", Record{Highest: highest}, nil), noon}
+}
 
 func (w *world) want(t *testing.T, s State, why Reason) {
 	t.Helper()
@@ -89,7 +91,7 @@ func TestForwardJumpOverADayNeedsAuthority(t *testing.T) {
 		w := boot(noon.Add(-time.Minute))
 		if running {
 			w.say(OriginHost, 0, 0, time.Second)
-			w.say(OriginRTC, 0, 0, time.Second)
+			w.say(OriginNVR, 0, 0, time.Second)
 			w.want(t, Trusted, ReasonNone)
 		}
 		w.say(OriginNTP, time.Hour, 31*day, time.Second)
@@ -107,17 +109,123 @@ func TestForwardJumpOverADayNeedsAuthority(t *testing.T) {
 	}
 }
 
+// Covers F3: the battery clock, the machine's clock that is set from it and NTP that sets both are one witness, whatever
+// is configured: a clock chip 20 hours ahead is not believed because the machine says the same.
+func TestWhatIsSetFromEachOtherIsOneWitness(t *testing.T) {
+	machine := []Origin{OriginRTC, OriginHost, OriginNTP}
+	for _, a := range machine {
+		for _, b := range machine {
+			w := boot(noon.Add(-time.Minute))
+			w.say(a, 0, 20*time.Hour, time.Second)
+			w.say(b, 0, 20*time.Hour, time.Second)
+			w.want(t, Untrusted, ReasonOneSource)
+			w.say(OriginCentre, time.Minute, 0, time.Second)
+			w.want(t, Untrusted, ReasonDisagree)
+			w.say(OriginNVR, time.Minute, 0, time.Second)
+			w.want(t, Trusted, ReasonNone)
+			if at := w.Reading(time.Hour, time.Time{}); !contains(at, noon.Add(time.Hour)) {
+				t.Fatalf("%s and %s: %v", a, b, at.Wall)
+			}
+		}
+	}
+}
+
+// Covers F3: whoever else agrees, a centre that contradicts holds deletion back, before there is a line and after, and
+// two people settle it.
+func TestACentreThatContradictsHoldsBack(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		w := boot(time.Time{})
+		if first {
+			w.say(OriginCentre, 0, 0, time.Second)
+		}
+		w.say(OriginHost, 0, 20*time.Minute, time.Second)
+		w.say(OriginNVR, 0, 20*time.Minute, time.Second)
+		if !first {
+			w.want(t, Trusted, ReasonNone)
+			w.say(OriginCentre, 0, 0, time.Second)
+		}
+		for m := time.Minute; m < 3*time.Hour; m += time.Minute {
+			w.want(t, Suspect, ReasonContradiction)
+			w.say(OriginHost, m, 20*time.Minute, time.Second)
+			w.say(OriginNVR, m, 20*time.Minute, time.Second)
+		}
+		w.say(OriginPeople, 3*time.Hour, 20*time.Minute, 2*time.Minute)
+		w.want(t, Trusted, ReasonNone)
+		if at := w.Reading(3*time.Hour, time.Time{}); !contains(at, noon.Add(3*time.Hour+20*time.Minute)) {
+			t.Fatal(at.Wall)
+		}
+	}
+	// Nor do two others take a line away that the centre stands by.
+	w := boot(time.Time{})
+	w.say(OriginHost, 0, 0, time.Second)
+	w.say(OriginCentre, 0, 0, time.Second)
+	w.say(OriginHost, time.Hour, 20*time.Minute, time.Second)
+	w.say(OriginNVR, time.Hour, 20*time.Minute, time.Second)
+	w.want(t, Suspect, ReasonContradiction)
+}
+
+// Covers F3: what one boot may move the time by is not allowed anew to the next; the centre's word begins the count
+// anew.
+func TestStepsOfManyBootsAddUp(t *testing.T) {
+	past, off := Record{Highest: noon}, time.Duration(0)
+	start := noon
+	for i := range 10 {
+		w := &world{NewTrust(fmt.Sprintf("b%d", i), past, nil), start}
+		off += 10 * time.Hour
+		for m := time.Duration(0); m <= time.Hour; m += 30 * time.Minute {
+			w.say(OriginHost, m, off, time.Second)
+			w.say(OriginNVR, m, off, time.Second)
+		}
+		if i < 2 {
+			w.want(t, Trusted, ReasonNone)
+		} else {
+			w.want(t, Suspect, ReasonForward)
+		}
+		past, start = w.Record(time.Hour), start.Add(time.Hour)
+	}
+	if early := past.Highest.Sub(start); early > Limit {
+		t.Fatalf("%v ahead", early)
+	}
+	w := &world{NewTrust("last", past, nil), start}
+	w.say(OriginHost, 0, 0, time.Second)
+	w.say(OriginCentre, 0, 0, time.Second)
+	if w.want(t, Trusted, ReasonNone); w.Record(0).Stepped != 0 {
+		t.Fatal("the centre has spoken")
+	}
+}
+
+// A boot that waits longer than a day for its second source has monotonic time to explain it.
+func TestAFirstPairAfterTwoDaysNeedsNobody(t *testing.T) {
+	w := boot(noon)
+	w.say(OriginHost, 50*time.Hour, 0, time.Second)
+	w.say(OriginNVR, 50*time.Hour, 0, time.Second)
+	w.want(t, Trusted, ReasonNone)
+	if s := w.Record(50 * time.Hour).Stepped; s > time.Minute {
+		t.Fatalf("%v count as moved", s)
+	}
+}
+
+// A source that claims a time before this product existed is no witness against anything: an empty battery, the
+// network away and a restart of the program within a boot that was trusted.
+func TestAnEmptyBatteryContradictsNothing(t *testing.T) {
+	w := &world{NewTrust("b1", Record{Highest: noon}, NewAnchors(Anchor{"b1", time.Minute, noon.Add(time.Minute), time.Second})), noon}
+	w.Trust, _ = w.Observe(Observation{"rtc", OriginRTC, 5 * time.Minute, time.Unix(300, 0), time.Minute})
+	w.want(t, Trusted, ReasonContinued)
+	w.Trust, _ = w.Observe(Observation{"host", OriginHost, 6 * time.Minute, time.Unix(360, 0), time.Second})
+	w.want(t, Trusted, ReasonContinued)
+}
+
 // Small steps must not add up to what a large one may not do.
 func TestManySmallForwardStepsNeedAuthorityToo(t *testing.T) {
 	w := boot(time.Time{})
 	w.say(OriginHost, 0, 0, time.Second)
-	w.say(OriginNTP, 0, 0, time.Second)
+	w.say(OriginNVR, 0, 0, time.Second)
 	off := time.Duration(0)
 	for i := range 40 {
 		off += 20 * time.Hour
 		mono := time.Duration(i+1) * time.Hour
 		w.say(OriginHost, mono, off, time.Second)
-		w.say(OriginNTP, mono, off, time.Second)
+		w.say(OriginNVR, mono, off, time.Second)
 	}
 	if moved := w.Reading(41*time.Hour, time.Time{}).Wall.Sub(noon.Add(41 * time.Hour)); moved > Limit {
 		t.Fatalf("moved by %v", moved)
@@ -131,7 +239,7 @@ func TestBootIn1970ThenCorrected(t *testing.T) {
 	back := time.Unix(0, 0).Sub(noon)
 	for h := range 5 {
 		w.say(OriginHost, time.Duration(h)*time.Hour, back, time.Second)
-		w.say(OriginRTC, time.Duration(h)*time.Hour, back, time.Second)
+		w.say(OriginNVR, time.Duration(h)*time.Hour, back, time.Second)
 		w.want(t, Untrusted, ReasonNoSource)
 	}
 	if at := w.Reading(time.Hour, time.Unix(3600, 0)); at.Wall.Before(noon.Add(-3 * time.Hour)) {
@@ -166,10 +274,10 @@ func TestAReadingInDoubtMovesForward(t *testing.T) {
 func TestBackAnHour(t *testing.T) {
 	w := boot(time.Time{})
 	w.say(OriginHost, 0, 0, time.Second)
-	w.say(OriginNTP, 0, 0, time.Second)
+	w.say(OriginNVR, 0, 0, time.Second)
 	w.say(OriginHost, time.Hour, -time.Hour, time.Second)
 	w.want(t, Suspect, ReasonContradiction)
-	w.say(OriginNTP, time.Hour, -time.Hour, time.Second)
+	w.say(OriginNVR, time.Hour, -time.Hour, time.Second)
 	w.want(t, Suspect, ReasonBackward)
 	high := w.Highest(time.Hour)
 	r := w.say(OriginPeople, 2*time.Hour, -time.Hour, time.Minute)
@@ -185,7 +293,7 @@ func TestBackAnHour(t *testing.T) {
 func TestBootBehindTheHighestTrustedTime(t *testing.T) {
 	w := boot(noon.Add(day))
 	w.say(OriginHost, 0, 0, time.Second)
-	w.say(OriginRTC, 0, 0, time.Second)
+	w.say(OriginNVR, 0, 0, time.Second)
 	w.want(t, Suspect, ReasonBackward)
 	r := w.say(OriginCentre, time.Minute, 0, time.Second)
 	w.want(t, Trusted, ReasonNone)
@@ -200,7 +308,7 @@ func TestTwoMonthsWithoutInternet(t *testing.T) {
 	w := boot(noon.Add(-time.Hour))
 	w.say(OriginRTC, time.Minute, 3*time.Second, 30*time.Second)
 	for m := 2 * time.Minute; m < 60*day; m += time.Hour {
-		w.say(OriginHost, m, 0, time.Second)
+		w.say(OriginNVR, m, 0, time.Second)
 		w.want(t, Trusted, ReasonNone)
 	}
 	at := w.Reading(60*day, time.Time{})
@@ -221,7 +329,7 @@ func TestTwoMonthsWithoutInternet(t *testing.T) {
 func TestLongPowerOffWithoutNetwork(t *testing.T) {
 	w := boot(noon.Add(-60 * day))
 	w.say(OriginRTC, 0, 0, time.Minute)
-	w.say(OriginHost, 0, 0, time.Minute)
+	w.say(OriginNVR, 0, 0, time.Minute)
 	w.want(t, Suspect, ReasonForward)
 	w.say(OriginPeople, time.Hour, 0, 2*time.Minute)
 	w.want(t, Trusted, ReasonNone)
@@ -231,7 +339,7 @@ func TestLongPowerOffWithoutNetwork(t *testing.T) {
 func TestRestartWithinABoot(t *testing.T) {
 	a := Anchor{"b1", time.Hour, noon.Add(time.Hour), time.Second}
 	other := Anchor{"b0", time.Hour, noon.Add(-day), time.Second}
-	tr := NewTrust("b1", noon, NewAnchors(other, a))
+	tr := NewTrust("b1", Record{Highest: noon}, NewAnchors(other, a))
 	if tr.State() != Untrusted {
 		t.Fatal("trusted before anybody was asked")
 	}
@@ -244,12 +352,13 @@ func TestRestartWithinABoot(t *testing.T) {
 	w.want(t, Suspect, ReasonContradiction)
 }
 
-// While at most one origin lies, in whatever way, a trusted reading contains the truth; one origin alone is never
-// trusted; and no trusted instant is lost from the highest one without a correction.
+// While at most one witness lies, in whatever way (the battery clock, NTP and the machine's clock are one), a trusted
+// reading contains the truth; one witness alone is never trusted; and no trusted instant is lost from the highest one
+// without a correction.
 func TestTrustedReadingContainsTheTruth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		origins := []Origin{OriginNTP, OriginRTC, OriginNVR, OriginHost}
-		liar := rapid.SampledFrom(origins).Draw(t, "liar")
+		origins := []Origin{OriginNTP, OriginRTC, OriginNVR, OriginHost, OriginCentre}
+		liar := rapid.SampledFrom(origins).Draw(t, "liar").Witness()
 		w := boot(time.Time{})
 		mono := time.Duration(0)
 		drift := rapid.Int64Range(-DriftPPM, DriftPPM).Draw(t, "ppm")
@@ -261,12 +370,12 @@ func TestTrustedReadingContainsTheTruth(t *testing.T) {
 			o := rapid.SampledFrom(origins).Draw(t, "origin")
 			unc := time.Duration(rapid.Int64Range(int64(time.Millisecond), int64(time.Minute)).Draw(t, "unc"))
 			err := time.Duration(rapid.Int64Range(int64(-unc), int64(unc)).Draw(t, "err"))
-			if o == liar {
+			if o.Witness() == liar {
 				err = time.Duration(rapid.Int64Range(int64(-400*day), int64(400*day)).Draw(t, "lie"))
 			}
 			tr, r := w.Observe(Observation{Source: string(o), Origin: o, Mono: mono, UTC: truth(mono).Add(err), Uncertainty: unc})
 			w.Trust = tr
-			spoke[o] = true
+			spoke[o.Witness()] = true
 			now := w.Reading(mono, time.Time{})
 			if now.State != Trusted {
 				continue
@@ -277,10 +386,10 @@ func TestTrustedReadingContainsTheTruth(t *testing.T) {
 			if !contains(now, truth(mono)) {
 				t.Fatalf("truth %v is outside %v ± %v", truth(mono), now.Wall, now.Uncertainty)
 			}
-			if r.Correction != nil {
+			if r.Correction != nil && r.Correction.Origin == "" {
 				t.Fatal("corrected without authority")
 			}
-			if h := w.Highest(mono); h.Before(high) {
+			if h := w.Highest(mono); h.Before(high) && r.Correction == nil {
 				t.Fatalf("highest trusted time fell from %v to %v", high, h)
 			} else {
 				high = h
@@ -312,7 +421,7 @@ func contains(r Reading, at time.Time) bool {
 }
 
 func ExampleTrust() {
-	t := NewTrust("b1", time.Time{}, nil)
+	t := NewTrust("b1", Record{}, nil)
 	t, _ = t.Observe(Observation{"host", OriginHost, 0, noon, time.Second})
 	fmt.Println(t.State(), t.Reason())
 	t, _ = t.Observe(Observation{"centre", OriginCentre, time.Minute, noon.Add(time.Minute), time.Second})
