@@ -97,6 +97,7 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 	a.running.Store(true)
 	defer a.running.Store(false)
 	start("clock", a.Keeper.Run)
+	start("anchors", a.pruneAnchors)
 	start("people", a.People.Run)
 	start("evidence", a.Evidence.Run)
 	start("retention", a.Keeping.Run)

@@ -1,6 +1,8 @@
 package appliance
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -30,4 +32,46 @@ func (a *Appliance) sources(h timekeeper.HostClock) []timekeeper.Source {
 		out = append(out, timekeeper.Host{Clock: h, Uncertainty: hostUncertainty})
 	}
 	return out
+}
+
+// pruneEvery is how often anchors of boots without footage are looked for.
+const pruneEvery = 24 * time.Hour
+
+// pruneAnchors lets the keeper forget boots of long ago of which no footage is left, once the vault knows all it has.
+func (a *Appliance) pruneAnchors(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if !a.Keeping.Last().Settled || time.Since(last) < pruneEvery {
+			continue
+		}
+		last = time.Now()
+		if err := a.pruneNow(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("anchors of boots without footage stay", "error", err)
+		}
+	}
+}
+
+func (a *Appliance) pruneNow(ctx context.Context) error {
+	cameras, err := a.Vault.Cameras()
+	if err != nil {
+		return fmt.Errorf("list the cameras with footage: %w", err)
+	}
+	used := map[string]bool{}
+	for _, camera := range cameras {
+		boots, err := a.Vault.Boots(camera)
+		if err != nil {
+			return fmt.Errorf("list the boots of %s: %w", camera, err)
+		}
+		for _, boot := range boots {
+			used[boot] = true
+		}
+	}
+	return a.Keeper.Prune(ctx, func(boot string) bool { return used[boot] })
 }

@@ -195,6 +195,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 	for first := true; ; first = false {
 		mono := k.o.Host.Boottime()
 		due := first || mono-kept >= persistEvery
+		if due {
+			if err := k.thin(ctx); err != nil && ctx.Err() == nil {
+				k.o.Log.Error("the table from boots to UTC is not thinned", "error", err)
+			}
+		}
 		if err := k.record(ctx, due); err == nil {
 			if due {
 				kept = mono
@@ -256,13 +261,27 @@ func (k *Keeper) heard(s Source, o clock.Observation, err error) {
 	k.silent[name] = t
 }
 
+// recordAtOnce is how many judgements one Change writes down: there are many when nothing could be written for long.
+const recordAtOnce = 64
+
 // record commits what is pending, and with lag also what need not be on record at once: the highest trusted time and
 // how long trust has been lacking.
 func (k *Keeper) record(ctx context.Context, lag bool) error {
+	for {
+		if more, err := k.recordSome(ctx, lag); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// recordSome commits the oldest of what is pending; more says that there is more.
+func (k *Keeper) recordSome(ctx context.Context, lag bool) (more bool, err error) {
 	mono := k.o.Host.Boottime()
 	k.mu.Lock()
 	k.count(mono)
-	s, trust, pending := k.store, k.trust, k.pending
+	s, trust := k.store, k.trust
+	pending := k.pending[:min(len(k.pending), recordAtOnce)]
+	more = len(pending) < len(k.pending)
 	c := k.change(trust, pending, mono)
 	doubtKept := k.keepDoubt(&c, trust, lag)
 	k.mu.Unlock()
@@ -270,10 +289,10 @@ func (k *Keeper) record(ctx context.Context, lag bool) error {
 		c.Puts = append(c.Puts, clockRows.Put(highestKey, highest{top.Highest.UTC(), top.Stepped}))
 	}
 	if s == nil || len(c.Puts)+len(c.Deletes)+len(c.Entries) == 0 {
-		return nil
+		return false, nil
 	}
 	if _, err := s.Commit(ctx, c); err != nil {
-		return fmt.Errorf("record %d changes of the clock: %w", len(pending), err)
+		return false, fmt.Errorf("record %d changes of the clock: %w", len(pending), err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -283,10 +302,10 @@ func (k *Keeper) record(ctx context.Context, lag bool) error {
 	switch {
 	case len(k.pending) == 0:
 		k.shown = k.trust
-	case k.trust.State() == clock.Trusted:
+	case !more && k.trust.State() == clock.Trusted:
 		k.shown = trust
 	}
-	return nil
+	return more, nil
 }
 
 // change writes down the judgements. The caller holds k.mu.

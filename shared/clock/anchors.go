@@ -45,6 +45,71 @@ func (a Anchors) Without(boot string) Anchors {
 	return slices.DeleteFunc(slices.Clone(a), func(x Anchor) bool { return x.Boot == boot })
 }
 
+// Minus is the table without these anchors.
+func (a Anchors) Minus(gone []Anchor) Anchors {
+	return slices.DeleteFunc(slices.Clone(a), func(x Anchor) bool { return slices.Contains(gone, x) })
+}
+
+// How many anchors a boot needs: two a day for as long as footage is kept, and some for what is held longer. In ten
+// years of one boot that is fewer than a thousand.
+const (
+	thinned  = 12 * time.Hour
+	thinLong = 10 * 24 * time.Hour
+	recently = 200 * 24 * time.Hour
+)
+
+// Spare are the anchors of a boot that the others make needless: of each half day the best one is enough, of each ten
+// days for what is older than 200 days, and the last one, from which the boot goes on.
+func (a Anchors) Spare(boot string) []Anchor {
+	own := a.of(boot)
+	if len(own) < 3 {
+		return nil
+	}
+	last := own[len(own)-1]
+	slot := func(x Anchor) [2]time.Duration {
+		if last.Mono-x.Mono > recently {
+			return [2]time.Duration{thinLong, x.Mono / thinLong}
+		}
+		return [2]time.Duration{thinned, x.Mono / thinned}
+	}
+	best := map[[2]time.Duration]Anchor{}
+	for _, x := range own {
+		if b, known := best[slot(x)]; !known || x.Uncertainty < b.Uncertainty {
+			best[slot(x)] = x
+		}
+	}
+	var out []Anchor
+	for _, x := range own[:len(own)-1] {
+		if best[slot(x)] != x {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// Old are the anchors of boots that are over and of no use: the last anchor lies before the instant and used says no.
+func (a Anchors) Old(before time.Time, used func(boot string) bool) []Anchor {
+	var out []Anchor
+	for i := 0; i < len(a); {
+		own := a[i:].of(a[i].Boot)
+		i += len(own)
+		if !slices.ContainsFunc(own, func(x Anchor) bool { return !x.UTC.Before(before) }) && !used(own[0].Boot) {
+			out = append(out, own...)
+		}
+	}
+	return out
+}
+
+// of is the part of the table of one boot.
+func (a Anchors) of(boot string) Anchors {
+	from, _ := slices.BinarySearchFunc(a, boot, func(x Anchor, b string) int { return cmp.Compare(x.Boot, b) })
+	to := from
+	for to < len(a) && a[to].Boot == boot {
+		to++
+	}
+	return a[from:to]
+}
+
 func compareAnchors(x, y Anchor) int {
 	return cmp.Or(cmp.Compare(x.Boot, y.Boot), cmp.Compare(x.Mono, y.Mono))
 }
@@ -68,8 +133,7 @@ func (a Anchors) UTC(boot string, mono time.Duration) (at time.Time, unc time.Du
 
 // Has says whether the boot has an anchor.
 func (a Anchors) Has(boot string) bool {
-	i, _ := slices.BinarySearchFunc(a, boot, func(x Anchor, b string) int { return cmp.Compare(x.Boot, b) })
-	return i < len(a) && a[i].Boot == boot
+	return len(a.of(boot)) > 0
 }
 
 // Drift is how far a monotonic clock may have run away over a distance in either direction, rounded up.

@@ -69,3 +69,36 @@ func TestWithReplacesTheSameInstantOnly(t *testing.T) {
 		t.Errorf("%v from %v", c, b)
 	}
 }
+
+// Thinning leaves every instant of the boot placed, at most a second less sure, and few anchors for years of one boot.
+func TestThinnedAnchorsPlaceAsWell(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all Anchors
+		end := time.Duration(rapid.Int64Range(1, int64(190*day)).Draw(t, "end"))
+		for range rapid.IntRange(1, 60).Draw(t, "n") {
+			m := time.Duration(rapid.Int64Range(0, int64(end)).Draw(t, "mono"))
+			all = all.With(Anchor{"b1", m, noon.Add(m), time.Duration(rapid.Int64Range(1, int64(time.Minute)).Draw(t, "unc"))})
+		}
+		all = all.With(Anchor{"b0", 0, noon, 1}).With(Anchor{"b2", 0, noon, 1})
+		few := all.Minus(all.Spare("b1"))
+		if !few.Has("b0") || !few.Has("b2") || len(few) > int(end/(12*time.Hour))+5 {
+			t.Fatalf("%d of %d", len(few), len(all))
+		}
+		if again := few.Spare("b1"); len(again) != 0 {
+			t.Fatalf("%d more are spare at once", len(again))
+		}
+		m := time.Duration(rapid.Int64Range(0, int64(end)).Draw(t, "at"))
+		_, before, _ := all.UTC("b1", m)
+		at, after, ok := few.UTC("b1", m)
+		if !ok || !at.Equal(noon.Add(m)) || after > before+2*Drift(12*time.Hour) {
+			t.Fatalf("±%v, was ±%v", after, before)
+		}
+	})
+	var years Anchors
+	for m := time.Duration(0); m < 10*365*day; m += day {
+		years = append(years, Anchor{"b1", m, noon.Add(m), time.Second})
+	}
+	if n := len(years.Minus(years.Spare("b1"))); n > 1000 {
+		t.Fatalf("%d anchors for ten years", n)
+	}
+}

@@ -435,9 +435,15 @@ func (t *Trust) set(p agreement, mono time.Duration, step bool) Result {
 	return r
 }
 
+// fine is how narrow a line is good enough for half a day.
+const fine = time.Second
+
 // refine takes a fresher agreement when it knows the time twice as well as the line does by now; less would only
-// make the clock twitch.
+// make the clock twitch, and fill the log with what nobody needs.
 func (t *Trust) refine(line interval, mono time.Duration) Result {
+	if line.width() <= fine && mono-t.line.Mono < thinned {
+		return Result{}
+	}
 	p, ok := t.pair(mono, nil)
 	if !ok || !p.span.overlaps(line) || 2*p.span.width() > line.width() {
 		return Result{}
