@@ -230,6 +230,8 @@ type Keeping struct {
 	NextDue   time.Time // next deletion; zero: none known
 	Suspended string    // catalogue key: why nothing is deleted now; empty: it runs
 	Condemned int       // files that ought to be gone and are still there
+	KeysStuck int       // keys that ought to be gone and are not, or left files behind
+	Skipped   []string  // cameras that the last sweep could not look at
 	Watermark map[string]time.Time
 
 	Free, Total uint64 // bytes of the disk; Total 0: not known

@@ -77,7 +77,7 @@ type dutyFact struct {
 
 // The kinds of entries that a sheet tells of.
 var (
-	dutyFaults    = []ledger.Kind{"fault.opened", "fault.acknowledged", "fault.closed", "nvr.fault", "nvr.breach", "footage.unlinkfailed", "footage.breach", "footage.damaged", "system.fault"}
+	dutyFaults    = []ledger.Kind{"fault.opened", "fault.acknowledged", "fault.closed", "nvr.fault", "nvr.breach", "footage.unlinkfailed", "key.erasefailed", "footage.breach", "footage.damaged", "system.fault"}
 	dutyClock     = []ledger.Kind{"clock.state", "clock.step", "clock.correction", "clock.confirmed", "clock.alarm"}
 	dutyDecisions = []ledger.Kind{"application.approved", "application.rejected", "application.revoked"}
 )

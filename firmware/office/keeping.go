@@ -108,6 +108,12 @@ func (c *call) keepingNotes(k Keeping) (out []ui.Note) {
 	if k.Condemned > 0 {
 		add("bad", "bad", c.p.T("banner.condemned", k.Condemned), "/log?group=deletion", c.p.T("keeping.see_log"))
 	}
+	if k.KeysStuck > 0 {
+		add("bad", "bad", c.p.T("keeping.keys_stuck", k.KeysStuck), "/log?group=deletion", c.p.T("keeping.see_log"))
+	}
+	if len(k.Skipped) > 0 {
+		add("bad", "bad", c.p.T("keeping.skipped", c.cameraNames(k.Skipped)), "", "")
+	}
 	if len(k.Stopped) > 0 {
 		add("bad", "disk", c.p.T("keeping.stopped", c.cameraNames(k.Stopped)), "", "")
 	}
@@ -148,7 +154,7 @@ func (c *call) keepingState(k Keeping) []stateCell {
 		sweep.Value = c.p.When(k.NextDue, c.now.Wall)
 	}
 	switch {
-	case k.Condemned > 0:
+	case k.stuck():
 		sweep.Tone, sweep.Mark, sweep.Word = "bad", "bad", c.p.T("today.deletion.failed")
 	case k.Suspended != "" || c.now.State != clock.Trusted:
 		sweep.Tone, sweep.Mark, sweep.Word = "warn", "clock", c.p.T("today.deletion.paused")
@@ -250,3 +256,6 @@ func (o *Office) oldest(c *call, cam footage.Camera) (time.Time, error) {
 
 // mayPaper says whether this person hands out certificates and reports.
 func (c *call) mayPaper() bool { return c.can(account.ActKeepingPaper, account.Subject{}) }
+
+// stuck says whether something that ought to be gone is not, or could not be looked at.
+func (k Keeping) stuck() bool { return k.Condemned > 0 || k.KeysStuck > 0 || len(k.Skipped) > 0 }

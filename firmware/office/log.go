@@ -32,7 +32,7 @@ var logGroups = []struct {
 		"hold.registered", "hold.proposed", "hold.kept", "hold.released", "hold.ended"}},
 	{"login", []ledger.Kind{"login.ok", "login.step", "login.storm", "logout", "password.changed", "shift.began", "shift.offered", "shift.handed", "shift.ended"}},
 	{"search", []ledger.Kind{"log.search", "log.proof", "log.export", "document.printed", "certificate.issued"}},
-	{"deletion", []ledger.Kind{"footage.condemned", "footage.deleted", "footage.unlinkfailed", "footage.breach", "key.erase.intent", "key.erased", "key.root.intent", "key.root"}},
+	{"deletion", []ledger.Kind{"footage.condemned", "footage.deleted", "footage.unlinkfailed", "footage.breach", "key.erase.intent", "key.erased", "key.erasefailed", "key.root.intent", "key.root"}},
 	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.thinned", "footage.stopped", "footage.damaged", "system.fault", "fault.opened", "fault.acknowledged", "fault.closed", "log.held"}},
 	{"nvr", []ledger.Kind{"nvr.checked", "nvr.breach", "nvr.expiry", "nvr.access", "nvr.fault", "nvr.calibrated", "nvr.fetch", "nvr.fetched", "nvr.signed"}},
 	{"gate", []ledger.Kind{"attendance.tap", "attendance.unknown", "attendance.day", "reader.state"}},
@@ -347,7 +347,7 @@ func (c *call) logRow(e ledger.Entry) logRow {
 		if d.Action != "" {
 			r.What = c.p.K("action.", d.Action)
 		}
-	case "footage.unlinkfailed", "footage.breach", "footage.stopped", "footage.damaged", "system.fault", "clock.alarm":
+	case "footage.unlinkfailed", "footage.breach", "footage.stopped", "footage.damaged", "key.erasefailed", "system.fault", "clock.alarm":
 		r.Tone, r.Icon, r.Edge, r.Result = "bad", "bad", "bad", c.p.T("log.fault")
 	case "fault.opened", "fault.closed", "fault.acknowledged":
 		r.Detail = c.p.K("camfault.", d.Code)

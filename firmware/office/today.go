@@ -211,6 +211,8 @@ func (c *call) deletionCell(k Keeping) stateCell {
 	case k.Condemned > 0:
 		cell.Tone, cell.Mark, cell.Word, cell.Value = "bad", "bad", c.p.T("today.deletion.failed"), c.p.T("today.deletion.left", k.Condemned)
 		cell.FillTone = "bad"
+	case k.stuck():
+		cell.Tone, cell.Mark, cell.Word, cell.Value, cell.FillTone = "bad", "bad", c.p.T("today.deletion.failed"), c.p.T("today.deletion.failed"), "bad"
 	case k.Suspended != "":
 		cell.Tone, cell.Mark, cell.Word, cell.Value = "warn", "clock", c.p.T("today.deletion.waits"), c.p.T("today.deletion.paused")
 		cell.Text, cell.FillTone = c.p.T(k.Suspended), "none"

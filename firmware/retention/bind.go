@@ -22,7 +22,8 @@ const perBind = 64
 func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) {
 	cameras, err := r.o.Vault.Cameras()
 	if err != nil {
-		return 0, err
+		r.faults.add("", "retention.index", err)
+		return 0, nil
 	}
 	marks := map[string]bound{}
 	err = r.o.Store.View(func(tx store.Tx) error {
@@ -32,15 +33,18 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 	if err != nil {
 		return 0, fmt.Errorf("read what is bound: %w", err)
 	}
-	var skipped []error
+	skip := map[string]bool{}
 	for more := true; more; {
 		more = false
-		skipped = nil
 		var c store.Change
 		for _, camera := range cameras {
+			if skip[camera] {
+				continue
+			}
 			groups, next, rest, err := r.hoursToBind(camera, marks[camera], s)
 			if err != nil {
-				skipped = append(skipped, fmt.Errorf("bind %s: %w", camera, err))
+				r.faults.add(camera, "retention.camera", fmt.Errorf("bind: %w", err))
+				skip[camera] = true
 				continue
 			}
 			more = more || rest
@@ -65,7 +69,7 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 		}
 		entries += len(c.Entries)
 	}
-	return entries, errors.Join(skipped...)
+	return entries, nil
 }
 
 // hoursToBind gathers up to perBind complete hours of a camera behind its mark.

@@ -60,7 +60,7 @@ func (r *Retention) checkErased(erased map[dyingKey]bool, holds []footage.Hold, 
 	}
 	for _, id := range kept {
 		again := slices.ContainsFunc(holds, func(h footage.Hold) bool { return h.ID == id })
-		if erased[dyingKey{holdRing + id, wholeRing}] && !again {
+		if erased[dyingKey{Ring: holdRing + id, Key: wholeRing}] && !again {
 			report(vault.Finding{Invariant: "I6", What: "a ring that was erased is there again", Where: holdRing + id})
 		}
 	}
@@ -155,7 +155,7 @@ func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) 
 			}
 			if json.Unmarshal(e.Data, &d) == nil {
 				for _, k := range d.Keys {
-					erased[dyingKey{d.Ring, k}] = true
+					erased[dyingKey{Ring: d.Ring, Key: k}] = true
 				}
 			}
 		case "camera.registered", "camera.changed":

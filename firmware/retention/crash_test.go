@@ -20,7 +20,7 @@ import (
 // loses its power, what follows finishes it: every file accounted for once, every key destroyed and confirmed once,
 // held footage readable until its hold ends, and check clean.
 func TestDeletionCutShortAtEveryStep(t *testing.T) {
-	for _, how := range []string{"killed", "fails once", "fails once but done", "power cut", "power cut by chance"} {
+	for _, how := range []string{"killed", "fails once", "fails once but done", "fails for good", "power cut", "power cut by chance"} {
 		for _, second := range []bool{false, true} { // the deletion at thirty days, and the one when the hold ends
 			for step, more := 0, true; more; step++ {
 				more = cutDeletion(t, how, second, step)
@@ -37,26 +37,46 @@ func cutDeletion(t *testing.T, how string, second bool, step int) (more bool) {
 	h := newHouse(t)
 	defer h.close(false)
 	h.record("c01", 5)
+	if how == "fails for good" { // whatever it is, the other camera's footage goes
+		h.cameras[1].Policy.Days = 30
+		h.record("c02", 2)
+	}
 	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: footage.Span{From: morning, To: morning.Add(30 * time.Second)}, Until: morning.Add(90 * day)})
 	h.clock.advance(31 * day)
 	if second {
 		h.sweep()
 		h.release("h1")
 	}
-	ops := 0
+	ops, bad := 0, disktest.Op{}
 	rule := disktest.Rule{Err: errors.New("broken"), Done: how == "fails once but done", Match: func(o disktest.Op) bool {
 		if o.What == "close" || strings.Contains(o.Name, ".db") {
 			return false
 		}
 		ops++
-		if strings.HasPrefix(how, "fails") {
+		switch how {
+		case "fails once", "fails once but done":
 			return ops == step+1
+		case "fails for good":
+			if ops == step+1 {
+				bad = o
+			}
+			return o == bad
 		}
 		return ops > step
 	}}
 	restore := []func(){h.disk.Fail(rule), h.data.Fail(rule)}
 	_, err := h.r.Sweep(t.Context())
 	more = ops > step
+	if how == "fails for good" {
+		for range 3 {
+			if res, err := h.r.Sweep(t.Context()); !res.Complete {
+				t.Fatalf("%s: %+v ends the sweep: %v", name, bad, err)
+			}
+		}
+		if !strings.HasPrefix(bad.Name, "c02/") && h.files("c02") != 0 {
+			t.Fatalf("%s: %+v keeps %d files of another camera", name, bad, h.files("c02"))
+		}
+	}
 	for _, f := range restore {
 		f()
 	}
@@ -75,11 +95,14 @@ func cutDeletion(t *testing.T, how string, second bool, step int) (more bool) {
 	}
 	h.sweep()
 	h.sweep()
-	files, deleted := 1, 4
+	files, deleted, others := 1, 4, 0
 	if second {
 		files, deleted = 0, 5
 	}
-	if h.files("c01") != files || h.deleted() != deleted || len(h.rows("c01")) != files {
+	if how == "fails for good" {
+		others = 2
+	}
+	if h.files("c01") != files || h.deleted() != deleted+others || len(h.rows("c01")) != files {
 		t.Fatalf("%s: %d files, %d deleted, %d rows", name, h.files("c01"), h.deleted(), len(h.rows("c01")))
 	}
 	erased := map[string]int{}

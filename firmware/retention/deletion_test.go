@@ -324,19 +324,35 @@ func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
 	h.cameras[1].Policy.Days = 30
 	h.record("c01", 3)
 	h.record("c02", 3)
-	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("readdir", "c01/"), Err: syscall.EIO})
+	aside := filepath.Join(h.dir, "vault", "quarantine", "c01", "2026-03-02")
+	h.must(os.MkdirAll(aside, 0o700))
+	h.must(os.WriteFile(filepath.Join(aside, "odd.ckf"), nil, 0o600))
+	directory, file := disktest.Match("readdir", "c01/"), disktest.Match("remove", "quarantine/c01")
+	readable := false
+	restore := h.disk.Fail(disktest.Rule{Match: func(o disktest.Op) bool { return !readable && directory(o) || file(o) }, Err: syscall.EIO})
 	h.clock.advance(31 * day)
-	if _, err := h.r.Sweep(t.Context()); !errors.Is(err, syscall.EIO) {
-		t.Fatalf("the fault is not told: %v", err)
+	faulty := func() {
+		t.Helper()
+		if _, err := h.r.Sweep(t.Context()); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("the fault is not told: %v", err)
+		}
 	}
+	faulty()
 	if keys := h.keys.IDs(); len(keys) != 1 || keys[0] != "c01:2026-03-02" || h.deleted() != 6 {
 		t.Fatalf("keys %v, %d deleted", keys, h.deleted())
 	}
+	readable = true
+	faulty() // now its key goes, and the file that was set aside stays
+	h.record("c02", 2)
+	h.clock.advance(31 * day)
+	faulty()
+	if keys := h.keys.IDs(); len(keys) != 0 || h.files("c02") != 0 {
+		t.Fatalf("keys %v, %d files", keys, h.files("c02"))
+	}
 	restore()
-	h.restart()
 	h.sweep()
-	if keys := h.keys.IDs(); len(keys) != 0 {
-		t.Fatalf("keys %v", keys)
+	if left, err := os.ReadDir(aside); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("left %v, %v", left, err)
 	}
 	h.check()
 }

@@ -22,36 +22,20 @@ const (
 	perIntent   = 32    // keys in one entry
 )
 
-// settle finishes what a crash left between a durable step and the next: rows of files that an entry already
-// accounts for, and keys whose erasure was announced.
-func (r *Retention) settle(ctx context.Context) error {
-	last := map[string]map[footage.FileID]bool{}
-	var announced []dyingKey
-	clear(r.accounts)
-	err := r.o.Store.View(func(tx store.Tx) error {
-		for key, a := range accounts.All(tx) {
-			camera, _, _ := strings.Cut(key, "/")
-			if last[camera] == nil {
-				last[camera] = map[footage.FileID]bool{}
-			}
-			for _, f := range a.Files {
-				last[camera][f] = true
-			}
-			r.accounts[camera]++
+// settle finishes what a crash, or a fault that lasts, left between a durable step and the next: rows of files that an
+// entry already accounts for, and keys whose erasure was announced. What still cannot be done is left for the next sweep.
+func (r *Retention) settle(ctx context.Context, res *Result) error {
+	if !r.settled {
+		if err := r.readAccounts(); err != nil {
+			return err
 		}
-		for _, k := range dying.All(tx) {
-			announced = append(announced, k)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("settle: %w", err)
+		r.settled = true
 	}
 	places, err := r.Places()
 	if err != nil {
 		return err
 	}
-	for camera, files := range last {
+	for camera, files := range r.undropped {
 		var drop []footage.Segment
 		err := r.o.Vault.Rows(camera, func(seg footage.Segment) bool {
 			if files[seg.File] {
@@ -63,10 +47,46 @@ func (r *Retention) settle(ctx context.Context) error {
 			err = r.usage.drop(drop, places, r.o.Vault.DropRows)
 		}
 		if err != nil {
-			return fmt.Errorf("settle: %w", err)
+			r.faults.add(camera, "retention.camera", fmt.Errorf("drop the rows of what was deleted: %w", err))
+			continue
 		}
+		delete(r.undropped, camera)
 	}
-	return r.erase(ctx, announced)
+	var announced []dyingKey
+	err = r.o.Store.View(func(tx store.Tx) error {
+		for _, k := range dying.All(tx) {
+			announced = append(announced, k)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	res.Keys, err = r.erase(ctx, announced)
+	return err
+}
+
+// readAccounts reads what the last entries account for: a power cut may have left its rows.
+func (r *Retention) readAccounts() error {
+	clear(r.accounts)
+	clear(r.undropped)
+	err := r.o.Store.View(func(tx store.Tx) error {
+		for key, a := range accounts.All(tx) {
+			camera, _, _ := strings.Cut(key, "/")
+			if r.undropped[camera] == nil {
+				r.undropped[camera] = map[footage.FileID]bool{}
+			}
+			for _, f := range a.Files {
+				r.undropped[camera][f] = true
+			}
+			r.accounts[camera]++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	return nil
 }
 
 // keys destroys the keys that nothing needs any more: those of empty camera-days, after the file keys of held
@@ -77,12 +97,9 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 		return nil
 	}
 	all := last && res.Settled && !r.lookedAll
-	kept, err := r.keepHeld(ctx, list, s)
-	if err != nil {
-		return err
-	}
+	kept, unserved := r.keepHeld(ctx, list, s)
 	var doomed []dyingKey
-	var skipped []error
+	looked := true
 	for _, d := range list {
 		if !all && len(lost[d.camera])+len(kept[d.camera]) == 0 {
 			continue
@@ -93,36 +110,37 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 			}
 			empty, err := r.o.Vault.DayEmpty(d.camera, day)
 			if err != nil {
-				skipped = append(skipped, err)
+				r.faults.add(d.camera, "retention.camera", err)
+				looked = false
 			}
 			if empty {
-				doomed = append(doomed, dyingKey{footageRing, packet.KeyID(d.camera, day)})
+				doomed = append(doomed, dyingKey{Ring: footageRing, Key: packet.KeyID(d.camera, day)})
 			}
 		}
 	}
-	ended, err := r.endedHolds(s)
-	if err != nil {
-		return err
+	for _, id := range r.endedHolds(s, unserved) {
+		doomed = append(doomed, dyingKey{Ring: holdRing + id, Key: wholeRing})
 	}
-	for _, id := range ended {
-		doomed = append(doomed, dyingKey{holdRing + id, wholeRing})
+	doomed = slices.DeleteFunc(doomed, func(k dyingKey) bool { // announced before, and tried at the beginning of the sweep
+		_, known := s.dying[k.row()]
+		return known
+	})
+	for part := range slices.Chunk(doomed, perChange) {
+		if err := r.announce(ctx, part); err != nil {
+			return err
+		}
 	}
-	r.lookedAll = r.lookedAll || all
-	if err := r.announce(ctx, doomed); err != nil {
-		return err
-	}
-	res.Keys += len(doomed)
-	err = r.erase(ctx, doomed)
-	if err != nil {
-		r.settled = false // what was announced is finished by the next sweep
-	}
-	return errors.Join(append(skipped, err)...)
+	r.lookedAll = looked && (r.lookedAll || all)
+	n, err := r.erase(ctx, doomed)
+	res.Keys += n
+	return err
 }
 
 // keepHeld puts the file keys of held segments under the keys of all holds that cover them, once their
-// camera-day holds nothing else: then the day key can die on time. It returns the camera-days concerned.
-func (r *Retention) keepHeld(ctx context.Context, list []due, s state) (map[string]map[string]bool, error) {
-	days := map[string]map[string]bool{}
+// camera-day holds nothing else: then the day key can die on time. It returns the camera-days concerned, and the
+// segments of holds whose ring does not take them.
+func (r *Retention) keepHeld(ctx context.Context, list []due, s state) (days map[string]map[string]bool, unserved []footage.Segment) {
+	days = map[string]map[string]bool{}
 	byHold := map[string][]footage.Segment{}
 	for _, d := range list {
 		for _, seg := range d.held {
@@ -143,31 +161,40 @@ func (r *Retention) keepHeld(ctx context.Context, list []due, s state) (map[stri
 	}
 	for _, id := range slices.Sorted(maps.Keys(byHold)) {
 		if err := r.o.Vault.Keep(ctx, id, byHold[id]); err != nil {
-			return nil, err
+			r.faults.add("", "retention.hold", err)
+			unserved = append(unserved, byHold[id]...)
 		}
 	}
-	return days, nil
+	return days, unserved
 }
 
 // endedHolds lists the holds that have keys and are not in force any more. What they kept was condemned by the
-// sweep that saw them end.
-func (r *Retention) endedHolds(s state) ([]string, error) {
+// sweep that saw them end; but what another hold keeps, and has no key of yet, needs theirs.
+func (r *Retention) endedHolds(s state, unserved []footage.Segment) []string {
 	kept, err := r.o.Vault.Kept()
 	if err != nil {
-		return nil, err
+		r.faults.add("", "retention.hold", err)
+		return nil
 	}
 	return slices.DeleteFunc(kept, func(id string) bool {
-		return slices.ContainsFunc(s.holds, func(h footage.Hold) bool {
+		if slices.ContainsFunc(s.holds, func(h footage.Hold) bool {
 			return h.ID == id && h.Released.IsZero() && h.Active(s.now.Earliest())
-		})
-	}), nil
+		}) {
+			return true
+		}
+		if len(unserved) == 0 {
+			return false
+		}
+		needed, err := r.o.Vault.KeepsAny(id, unserved)
+		return err == nil && needed // a ring that cannot be opened has nothing for anybody
+	})
 }
 
 // announce commits the intent to erase, so that an erasure cut short is finished and confirmed.
 func (r *Retention) announce(ctx context.Context, keys []dyingKey) error {
 	var c store.Change
 	for _, k := range keys {
-		c.Puts = append(c.Puts, dying.Put(k.Ring+"/"+k.Key, k))
+		c.Puts = append(c.Puts, dying.Put(k.row(), k))
 	}
 	for _, e := range erasures(keys) {
 		c.Entries = append(c.Entries, draft("key.erase.intent", e.camera, e.data))
@@ -181,39 +208,81 @@ func (r *Retention) announce(ctx context.Context, keys []dyingKey) error {
 	return nil
 }
 
-// erase destroys announced keys and confirms it. One that turns out to be needed after all stays, and its
-// announcement is taken back.
-func (r *Retention) erase(ctx context.Context, keys []dyingKey) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	var c store.Change
-	var gone []dyingKey
-	for _, k := range keys {
-		var err error
-		if hold, ok := strings.CutPrefix(k.Ring, holdRing); ok {
-			err = r.o.Vault.DropHold(hold)
-		} else {
-			camera, day, _ := strings.Cut(k.Key, ":")
-			err = r.o.Vault.EraseDay(camera, day)
+// erase destroys announced keys, each on its own, and confirms it. One that turns out to be needed after all stays, and
+// its announcement is taken back. One that cannot be destroyed, or leaves files behind, is entered once and tried again
+// by every sweep.
+func (r *Retention) erase(ctx context.Context, keys []dyingKey) (erased int, err error) {
+	for part := range slices.Chunk(keys, perChange) {
+		var c store.Change
+		var gone []dyingKey
+		failed := map[string][]dyingKey{} // reason → those that fail for the first time
+		left := map[string]bool{}         // cameras of which files are left
+		for _, k := range part {
+			was := k
+			err := r.destroy(&k)
+			if k.Erased && !was.Erased {
+				gone = append(gone, k)
+			}
+			switch {
+			case err == nil:
+				c.Deletes = append(c.Deletes, dying.Delete(k.row()))
+				continue
+			case errors.Is(err, vault.ErrDayInUse):
+				r.o.Log.Warn("a key that was to be erased is needed again", "ring", k.Ring, "key", k.Key)
+				c.Deletes = append(c.Deletes, dying.Delete(k.row()))
+				continue
+			}
+			r.faults.add("", "", fmt.Errorf("erase key %s in ring %s: %w", k.Key, k.Ring, err))
+			if was.Reason != "" && was.Erased == k.Erased {
+				continue // the entry is there
+			}
+			k.Since, k.Reason = r.o.Clock.Now().Wall.UTC(), reasonOf(err)
+			c.Puts = append(c.Puts, dying.Put(k.row(), k))
+			if k.Erased {
+				camera, _, _ := strings.Cut(k.Key, ":")
+				left[camera] = true
+			} else {
+				failed[k.Reason] = append(failed[k.Reason], k)
+			}
 		}
-		switch {
-		case err == nil:
-			gone = append(gone, k)
-		case errors.Is(err, vault.ErrDayInUse):
-			r.o.Log.Warn("a key that was to be erased is needed again", "ring", k.Ring, "key", k.Key)
-		default:
-			return fmt.Errorf("erase key %s in ring %s: %w", k.Key, k.Ring, err)
+		for _, e := range erasures(gone) {
+			c.Entries = append(c.Entries, draft("key.erased", e.camera, e.data))
 		}
-		c.Deletes = append(c.Deletes, dying.Delete(k.Ring+"/"+k.Key))
+		for _, reason := range slices.Sorted(maps.Keys(failed)) {
+			for _, e := range erasures(failed[reason]) {
+				e.data["reason"] = reason
+				c.Entries = append(c.Entries, draft("key.erasefailed", e.camera, e.data))
+			}
+		}
+		for _, camera := range slices.Sorted(maps.Keys(left)) {
+			c.Entries = append(c.Entries, draft("system.fault", camera, map[string]any{"code": "retention.left_over", "camera": camera}))
+		}
+		if len(c.Puts)+len(c.Deletes) == 0 {
+			continue
+		}
+		if _, err := r.o.Store.Commit(ctx, c); err != nil {
+			return erased, fmt.Errorf("confirm the erasure of keys: %w", err)
+		}
+		erased += len(gone)
 	}
-	for _, e := range erasures(gone) {
-		c.Entries = append(c.Entries, draft("key.erased", e.camera, e.data))
+	return erased, nil
+}
+
+// destroy destroys one key, and removes what is left of its camera-day.
+func (r *Retention) destroy(k *dyingKey) error {
+	if hold, ok := strings.CutPrefix(k.Ring, holdRing); ok {
+		err := r.o.Vault.DropHold(hold)
+		k.Erased = err == nil
+		return err
 	}
-	if _, err := r.o.Store.Commit(ctx, c); err != nil {
-		return fmt.Errorf("confirm the erasure of keys: %w", err)
+	camera, day, _ := strings.Cut(k.Key, ":")
+	if !k.Erased {
+		if err := r.o.Vault.EraseDay(camera, day); err != nil {
+			return err
+		}
+		k.Erased = true
 	}
-	return nil
+	return r.o.Vault.ClearDay(camera, day)
 }
 
 type erasure struct {

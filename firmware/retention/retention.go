@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -63,11 +64,16 @@ type accounted struct {
 	Files []footage.FileID `json:"files"`
 }
 
-// dyingKey is a key whose erasure was announced and not confirmed yet.
+// dyingKey is a key whose erasure was announced and not confirmed yet, or of whose camera-day files are left.
 type dyingKey struct {
-	Ring string `json:"ring"`
-	Key  string `json:"key"`
+	Ring   string    `json:"ring"`
+	Key    string    `json:"key"`
+	Erased bool      `json:"erased,omitempty"` // the key is gone, and that is confirmed
+	Since  time.Time `json:"since,omitzero"`   // of the first attempt that failed
+	Reason string    `json:"reason,omitempty"` // code; empty: none has failed
 }
+
+func (k dyingKey) row() string { return k.Ring + "/" + k.Key }
 
 // bootBound: no frame of this boot, which has no anchor, is later.
 type bootBound struct {
@@ -90,8 +96,11 @@ type Retention struct {
 	sweeping  sync.Mutex                             // one sweep at a time
 	unlinked  map[string]map[footage.FileID]struct{} // guarded by sweeping; by camera: gone, not yet accounted
 	accounts  map[string]int                         // guarded by sweeping; rows of the table by camera
-	settled   bool                                   // guarded by sweeping; what a crash left is finished
+	settled   bool                                   // guarded by sweeping; what a crash left is known
+	undropped map[string]map[footage.FileID]bool     // guarded by sweeping; by camera: accounted for, with a row that must go before more is deleted
 	lookedAll bool                                   // guarded by sweeping; every day key was considered once
+	faults    faults                                 // guarded by sweeping; what the present sweep could not do
+	entered   map[string]bool                        // guarded by sweeping; faults that are in the log
 
 	usage usage
 
@@ -125,7 +134,8 @@ func New(o Options) *Retention {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Retention{o: o, unlinked: map[string]map[footage.FileID]struct{}{}, accounts: map[string]int{}, shifted: make(chan struct{}, 1)}
+	return &Retention{o: o, unlinked: map[string]map[footage.FileID]struct{}{}, accounts: map[string]int{}, undropped: map[string]map[footage.FileID]bool{},
+		entered: map[string]bool{}, shifted: make(chan struct{}, 1)}
 }
 
 // The pace of Run: at the next deadline, but not more often than sweepLeast, so that cameras share a commit,
@@ -158,19 +168,19 @@ func (r *Retention) Run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			r.o.Log.Error("sweep failed", "err", err)
 		}
-		if err == nil {
+		if res.Complete {
 			r.telling.Lock()
 			r.last = Status{res, r.o.Clock.Now().Wall}
 			r.telling.Unlock()
 		}
-		if err == nil && res.Settled && (reconciled.IsZero() || time.Since(reconciled) > reconcileEvery) {
+		if res.Complete && res.Settled && (reconciled.IsZero() || time.Since(reconciled) > reconcileEvery) {
 			reconciled = time.Now()
 			if err := r.Reconcile(ctx); err != nil && ctx.Err() == nil {
 				r.o.Log.Error("reconcile failed", "err", err)
 			}
 		}
 		pause := sweepMost
-		if err == nil && !res.Next.IsZero() {
+		if res.Complete && !res.Next.IsZero() {
 			pause = min(max(res.Next.Sub(r.o.Clock.Now().Earliest()), sweepLeast), sweepMost)
 		}
 		timer.Reset(pause)
@@ -232,12 +242,14 @@ type state struct {
 	holds     []footage.Hold
 	marks     map[string]time.Time
 	condemned map[footage.FileID]Condemned
+	dying     map[string]dyingKey // by row
 	now       clock.Reading
 }
 
 // look reads the state in one transaction.
 func (r *Retention) look() (s state, err error) {
-	s = state{policies: r.policies(), marks: map[string]time.Time{}, condemned: map[footage.FileID]Condemned{}, now: r.o.Clock.Now()}
+	s = state{policies: r.policies(), marks: map[string]time.Time{}, condemned: map[footage.FileID]Condemned{}, dying: map[string]dyingKey{},
+		now: r.o.Clock.Now()}
 	s.places = footage.Places{Anchors: r.o.Anchors(), Bounds: map[string]time.Time{}}
 	err = r.o.Store.View(func(tx store.Tx) error {
 		for boot, b := range bounds.All(tx) {
@@ -249,6 +261,7 @@ func (r *Retention) look() (s state, err error) {
 		for _, c := range condemned.All(tx) {
 			s.condemned[c.Segment.File] = c
 		}
+		maps.Insert(s.dying, dying.All(tx))
 		s.holds, err = r.o.Holds(tx)
 		return err
 	})

@@ -38,6 +38,9 @@ type Result struct {
 	Failed   int       // segments that could not be unlinked
 	Held     int       // segments past their time that holds keep
 	Keys     int       // keys destroyed
+	Waiting  int       // keys whose destruction has failed, or left files behind
+	Skipped  []string  // cameras that could not be looked at
+	Complete bool      // it went through everything; what could not be done is in the figures above
 	Next     time.Time // when the next segment falls due; zero when none is known
 }
 
@@ -50,18 +53,31 @@ const (
 	longestDay = 25 * time.Hour
 	// perAccount is how many file ids fit one row of what is accounted for.
 	perAccount = 6000
+	// perChange is how many rows of one kind go into a Change: well below what the store allows.
+	perChange = 1000
 )
 
 // Sweep makes one pass: binds what was recorded, deletes what is due, destroys keys that nothing needs. It
-// deletes nothing while the clock is not trusted.
+// deletes nothing while the clock is not trusted. A key, file or camera that cannot be dealt with keeps none of the
+// others: it is an entry, once, the next sweep tries it again, and the error names it. Only a failing log ends a sweep.
 func (r *Retention) Sweep(ctx context.Context) (res Result, err error) {
 	r.sweeping.Lock()
 	defer r.sweeping.Unlock()
-	if !r.settled {
-		if err := r.settle(ctx); err != nil {
-			return res, err
-		}
-		r.settled = true
+	r.faults = faults{}
+	err = r.sweep(ctx, &res)
+	if ctx.Err() != nil {
+		return res, errors.Join(err, r.faults.all())
+	}
+	if res.Complete = err == nil; res.Complete {
+		err = r.enterFaults(ctx)
+	}
+	res.Skipped = r.faults.cameras()
+	return res, errors.Join(err, r.faults.all())
+}
+
+func (r *Retention) sweep(ctx context.Context, res *Result) error {
+	if err := r.settle(ctx, res); err != nil {
+		return err
 	}
 	select {
 	case <-r.o.Vault.Recovered():
@@ -70,24 +86,32 @@ func (r *Retention) Sweep(ctx context.Context) (res Result, err error) {
 	}
 	s, err := r.look()
 	if err != nil {
-		return res, err
+		return err
 	}
-	var unbound error
 	if res.Settled { // before that, an hour may still get segments that a power cut left without a row
-		res.Bound, unbound = r.bind(ctx, s)
-	}
-	if s.now.State != clock.Trusted {
-		return res, unbound
-	}
-	if err := r.boundBoots(ctx, &s); err != nil {
-		return res, errors.Join(unbound, err)
-	}
-	for more := true; more; {
-		if more, err = r.round(ctx, &res); err != nil {
-			break
+		if res.Bound, err = r.bind(ctx, s); err != nil {
+			return err
 		}
 	}
-	return res, errors.Join(unbound, err)
+	if s.now.State == clock.Trusted {
+		if err := r.boundBoots(ctx, &s, res.Settled); err != nil {
+			return err
+		}
+		for more := true; more; {
+			if more, err = r.round(ctx, res); err != nil {
+				return err
+			}
+		}
+	}
+	if s, err = r.look(); err != nil {
+		return err
+	}
+	for _, k := range s.dying {
+		if k.Reason != "" {
+			res.Waiting++
+		}
+	}
+	return nil
 }
 
 // due is what a camera has to give up, as far as one round goes.
@@ -109,12 +133,8 @@ func (r *Retention) round(ctx context.Context, res *Result) (more bool, err erro
 	if err != nil {
 		return false, err
 	}
-	cameras, err := r.cameras(s)
-	if err != nil {
-		return false, err
-	}
+	cameras := r.cameras(s)
 	var list []due
-	var skipped []error // a camera whose rows or directories cannot be read must not keep the others' footage
 	total, retries, before := 0, 0, res.Unlinked
 	res.Held, res.Next = 0, time.Time{}
 	for _, camera := range cameras {
@@ -122,9 +142,12 @@ func (r *Retention) round(ctx context.Context, res *Result) (more bool, err erro
 			more = true
 			break
 		}
+		if r.undropped[camera] != nil { // what is accounted for must not be counted again
+			continue
+		}
 		d, err := r.collect(camera, s, perRound-total, perRetry-retries)
 		if err != nil {
-			skipped = append(skipped, fmt.Errorf("camera %s: %w", camera, err))
+			r.faults.add(camera, "retention.camera", err)
 			continue
 		}
 		total, retries = total+len(d.rows)-d.retries, retries+d.retries
@@ -152,22 +175,18 @@ func (r *Retention) round(ctx context.Context, res *Result) (more bool, err erro
 	res.Deleted += accounted
 	progress := accounted > 0 || res.Unlinked > before // without any the disk refuses; the next sweep tries again
 	more = more && progress
-	err = r.keys(ctx, list, days, s, !more, res)
-	if !more {
-		err = errors.Join(append(skipped, err)...)
-	}
-	return more, err
+	return more, r.keys(ctx, list, days, s, !more, res)
 }
 
 // cameras lists those of the index and those of the register, which may have keys and no rows.
-func (r *Retention) cameras(s state) ([]string, error) {
+func (r *Retention) cameras(s state) []string {
 	ids, err := r.o.Vault.Cameras()
-	if err != nil {
-		return nil, err
+	if err != nil { // the keys of cameras in the register may die all the same
+		r.faults.add("", "retention.index", err)
 	}
 	ids = slices.AppendSeq(ids, maps.Keys(s.policies))
 	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	return slices.Compact(ids)
 }
 
 // collect finds the segments of a camera that are due. Within a boot the rows lie in order, so it reads
@@ -343,6 +362,10 @@ func reasonOf(err error) string {
 		return "io"
 	case errors.Is(err, syscall.EBUSY):
 		return "busy"
+	case errors.Is(err, syscall.ENOSPC):
+		return "no_space"
+	case errors.Is(err, syscall.ENOTEMPTY):
+		return "not_empty"
 	}
 	return "other"
 }
@@ -352,7 +375,7 @@ func reasonOf(err error) string {
 func (r *Retention) account(ctx context.Context, list []due, gone map[footage.FileID]bool, s state) (days map[string]map[string]bool, n int, err error) {
 	days = map[string]map[string]bool{}
 	var c store.Change
-	var drop []footage.Segment
+	drop := map[string][]footage.Segment{}
 	for _, d := range list {
 		var hours []time.Time
 		groups := map[time.Time]*hourGroup{}
@@ -385,8 +408,9 @@ func (r *Retention) account(ctx context.Context, list []due, gone map[footage.Fi
 				}
 				days[d.camera][seg.Day] = true
 			}
-			drop = append(drop, g.rows...)
+			drop[d.camera] = append(drop[d.camera], g.rows...)
 		}
+		n += len(files)
 		if len(files) > 0 {
 			r.accountRows(&c, d.camera, files)
 		}
@@ -397,14 +421,24 @@ func (r *Retention) account(ctx context.Context, list []due, gone map[footage.Fi
 	if _, err := r.o.Store.Commit(ctx, c); err != nil {
 		return nil, 0, fmt.Errorf("account for deletions: %w", err)
 	}
-	if err := r.usage.drop(drop, s.places, r.o.Vault.DropRows); err != nil {
-		r.settled = false // the next sweep drops what is accounted for before it counts again
-		return nil, 0, err
+	for camera, rows := range drop {
+		if err := r.usage.drop(rows, s.places, r.o.Vault.DropRows); err != nil {
+			r.undropped[camera] = filesOf(rows) // the next sweep drops them before the camera is counted again
+			r.faults.add(camera, "retention.camera", err)
+		}
+		for _, seg := range rows {
+			delete(r.unlinked[camera], seg.File)
+		}
 	}
-	for _, seg := range drop {
-		delete(r.unlinked[seg.Camera], seg.File)
+	return days, n, nil
+}
+
+func filesOf(rows []footage.Segment) map[footage.FileID]bool {
+	out := make(map[footage.FileID]bool, len(rows))
+	for _, s := range rows {
+		out[s.File] = true
 	}
-	return days, len(drop), nil
+	return out
 }
 
 // accountRows replaces the rows of what a camera's last entries account for.
@@ -458,36 +492,45 @@ func (g *hourGroup) data() map[string]any {
 }
 
 // boundBoots gives every boot of which there is footage and no anchor its upper bound: this instant, the
-// first trusted one that we know to lie after it.
-func (r *Retention) boundBoots(ctx context.Context, s *state) error {
+// first trusted one that we know to lie after it. A bound stays as it is until nothing of its boot is left; that can
+// be said only of an index that is complete (settled).
+func (r *Retention) boundBoots(ctx context.Context, s *state, settled bool) error {
 	cameras, err := r.o.Vault.Cameras()
 	if err != nil {
-		return err
+		r.faults.add("", "retention.index", err)
+		return nil
 	}
-	var c store.Change
+	var puts []store.Put
+	var deletes []store.Delete
 	used := map[string]bool{}
 	for _, camera := range cameras {
 		boots, err := r.o.Vault.Boots(camera)
 		if err != nil {
-			return err
+			r.faults.add(camera, "retention.camera", err)
+			settled = false
+			continue
 		}
 		for _, boot := range boots {
 			if !used[boot] && boot != s.now.Boot && s.places.Unplaced(boot) {
-				c.Puts = append(c.Puts, bounds.Put(boot, bootBound{s.now.Latest().UTC()}))
+				puts = append(puts, bounds.Put(boot, bootBound{s.now.Latest().UTC()}))
 			}
 			used[boot] = true
 		}
 	}
 	for boot := range s.places.Bounds {
-		if !used[boot] {
-			c.Deletes = append(c.Deletes, bounds.Delete(boot))
+		if !used[boot] && settled {
+			deletes = append(deletes, bounds.Delete(boot))
 		}
 	}
-	if len(c.Puts)+len(c.Deletes) == 0 {
-		return nil
+	for part := range slices.Chunk(puts, perChange) {
+		if _, err := r.o.Store.Commit(ctx, store.Change{Puts: part}); err != nil {
+			return fmt.Errorf("bound the boots without an anchor: %w", err)
+		}
 	}
-	if _, err := r.o.Store.Commit(ctx, c); err != nil {
-		return fmt.Errorf("bound the boots without an anchor: %w", err)
+	for part := range slices.Chunk(deletes, perChange) {
+		if _, err := r.o.Store.Commit(ctx, store.Change{Deletes: part}); err != nil {
+			return fmt.Errorf("drop the bounds of boots that left nothing: %w", err)
+		}
 	}
 	return nil
 }

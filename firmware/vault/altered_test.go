@@ -326,7 +326,7 @@ func TestTenThousandOddFiles(t *testing.T) {
 	if err := b.v.DropRows(rows); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.v.EraseDay("c01", "2026-03-01"); err != nil {
+	if err := errors.Join(b.v.EraseDay("c01", "2026-03-01"), b.v.ClearDay("c01", "2026-03-01")); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := b.v.Quarantined(t.Context()); err != nil || n != 0 {

@@ -163,7 +163,7 @@ func TestAbandonedSegmentsAreMended(t *testing.T) {
 	}
 	b.record("c01", "boot-a", 1440, 1441)
 	b.flush()
-	if err := b.v.EraseDay("c01", "2026-03-01"); err != nil {
+	if err := errors.Join(b.v.EraseDay("c01", "2026-03-01"), b.v.ClearDay("c01", "2026-03-01")); err != nil {
 		t.Errorf("the key of a day with a mended segment: %v", err)
 	}
 	b.check()

@@ -165,8 +165,8 @@ func (v *Vault) unneeded(id dayID) (files int, free bool, err error) {
 		if !ok {
 			return len(list), false, nil
 		}
-		if _, held, err := v.heldKey(file); err != nil || !held {
-			return len(list), false, err
+		if _, held, err := v.heldKey(file); err != nil || !held { // in doubt it needs the camera-day's key
+			return len(list), false, nil
 		}
 	}
 	return len(list), true, nil
@@ -178,28 +178,16 @@ func (v *Vault) busy(id dayID) bool {
 	return use != nil && (use.files > 0 || use.orphans > 0 || use.unread || use.erasing)
 }
 
-// EraseDay destroys the key of a camera-day for which DayEmpty says yes, and removes what is left of its
-// directories. ErrDayInUse when it is needed after all.
-func (v *Vault) EraseDay(camera, day string) (err error) {
+// EraseDay destroys the key of a camera-day for which DayEmpty says yes. ErrDayInUse when it is needed after all.
+// What is left of the directories is for ClearDay.
+func (v *Vault) EraseDay(camera, day string) error {
 	id := dayID{camera, day}
-	v.mu.Lock()
-	if v.busy(id) {
-		v.mu.Unlock()
-		return ErrDayInUse
+	release, err := v.closed(id)
+	if err != nil {
+		return err
 	}
-	use := v.days[id]
-	if use == nil {
-		use = &dayUse{}
-		v.days[id] = use
-	}
-	use.erasing = true // Begin refuses it meanwhile
-	v.mu.Unlock()
-	defer func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		use.erasing, use.ready = false, false // whoever begins there again makes a new key
-	}()
-	files, free, err := v.unneeded(id)
+	defer release()
+	_, free, err := v.unneeded(id)
 	if err != nil {
 		return fmt.Errorf("erase camera-day: %w", err)
 	}
@@ -209,16 +197,54 @@ func (v *Vault) EraseDay(camera, day string) (err error) {
 	if err := v.o.Keys.Erase(id.key()); err != nil {
 		return fmt.Errorf("erase camera-day: %w", err)
 	}
-	if err := v.removeQuarantined(id); err != nil {
-		return fmt.Errorf("erase camera-day: %w", err)
-	}
-	if files > 0 {
-		return nil
-	}
-	return v.removeDir(id.path())
+	return nil
 }
 
-// removeQuarantined removes what was set aside of a camera-day; without the key it is noise.
+// ClearDay removes what is left of a camera-day whose key is gone: what was set aside of it, which is noise now, and
+// its directory when no held file lies there. One that has a key again stays as it is.
+func (v *Vault) ClearDay(camera, day string) error {
+	id := dayID{camera, day}
+	release, err := v.closed(id)
+	if errors.Is(err, ErrDayInUse) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	if _, again := v.o.Keys.Key(id.key()); again {
+		return nil
+	}
+	if err := v.removeQuarantined(id); err != nil {
+		return fmt.Errorf("clear camera-day: %w", err)
+	}
+	if err := v.removeEmpty(id.path()); err != nil {
+		return fmt.Errorf("clear camera-day: %w", err)
+	}
+	return nil
+}
+
+// closed keeps everybody from beginning in a camera-day until release. ErrDayInUse when somebody uses it.
+func (v *Vault) closed(id dayID) (release func(), err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.busy(id) {
+		return nil, ErrDayInUse
+	}
+	use := v.days[id]
+	if use == nil {
+		use = &dayUse{}
+		v.days[id] = use
+	}
+	use.erasing = true // Begin refuses it meanwhile
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		use.erasing, use.ready = false, false // whoever begins there again makes a new key
+	}, nil
+}
+
+// removeQuarantined removes what was set aside of a camera-day. One file that stays keeps none of the others.
 func (v *Vault) removeQuarantined(id dayID) error {
 	dir := path.Join(quarantine, id.path())
 	list, err := v.o.FS.ReadDir(dir)
@@ -228,10 +254,26 @@ func (v *Vault) removeQuarantined(id dayID) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, e := range list {
-		if err := v.o.FS.Remove(path.Join(dir, e.Name())); err != nil {
-			return err
+		if err := v.o.FS.Remove(path.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, err)
 		}
+	}
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return v.removeDir(dir)
+}
+
+// removeEmpty removes a directory in which nothing lies.
+func (v *Vault) removeEmpty(dir string) error {
+	list, err := v.o.FS.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(list) > 0 {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	return v.removeDir(dir)
 }
@@ -258,19 +300,21 @@ func (v *Vault) heldKey(file footage.FileID) (key [32]byte, ok bool, err error) 
 	if err != nil {
 		return key, false, err
 	}
+	var unread []error
 	for _, name := range rings {
 		if !strings.HasPrefix(name, holdPrefix) {
 			continue
 		}
 		ring, err := v.o.Holds.Ring(name)
-		if err != nil {
-			return key, false, err
+		if err != nil { // the others may have it
+			unread = append(unread, err)
+			continue
 		}
 		if key, ok = ring.Key(file.String()); ok {
 			return key, true, nil
 		}
 	}
-	return key, false, nil
+	return key, false, errors.Join(unread...)
 }
 
 // Keep puts the file keys of segments into the ring of a hold, durably, so that they can be read after the
@@ -282,6 +326,7 @@ func (v *Vault) Keep(ctx context.Context, hold string, segments []footage.Segmen
 		return fmt.Errorf("keep footage for hold %s: %w", hold, err)
 	}
 	keys := map[string]keyring.Key{}
+	var failed []error // one segment keeps none of the others
 	for _, s := range segments {
 		if _, ok := ring.Key(s.File.String()); ok {
 			continue
@@ -292,11 +337,15 @@ func (v *Vault) Keep(ctx context.Context, hold string, segments []footage.Segmen
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("keep segment %s for hold %s: %w", s.File, hold, err)
+			failed = append(failed, fmt.Errorf("keep segment %s for hold %s: %w", s.File, hold, err))
+			continue
 		}
 		keys[s.File.String()] = key
 	}
-	return ring.Adopt(ctx, keys)
+	if err := ring.Adopt(ctx, keys); err != nil {
+		failed = append(failed, fmt.Errorf("keep footage for hold %s: %w", hold, err))
+	}
+	return errors.Join(failed...)
 }
 
 // Kept lists the holds that have a ring.
@@ -311,6 +360,15 @@ func (v *Vault) Kept() (holds []string, err error) {
 		}
 	}
 	return holds, err
+}
+
+// KeepsAny says whether the ring of a hold has the key of one of these segments.
+func (v *Vault) KeepsAny(hold string, segments []footage.Segment) (bool, error) {
+	ring, err := v.o.Holds.Ring(holdPrefix + hold)
+	if err != nil {
+		return false, fmt.Errorf("look into the ring of hold %s: %w", hold, err)
+	}
+	return slices.ContainsFunc(segments, func(s footage.Segment) bool { _, ok := ring.Key(s.File.String()); return ok }), nil
 }
 
 // DropHold destroys the keys that a hold kept.

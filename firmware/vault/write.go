@@ -458,7 +458,7 @@ func (v *Vault) forget(days []dayID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, id := range days {
-		if use := v.days[id]; use.files == 0 {
+		if use := v.days[id]; use.files == 0 && !use.erasing {
 			delete(v.days, id)
 		} else {
 			use.ready = false

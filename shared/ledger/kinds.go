@@ -96,6 +96,7 @@ var Kinds = map[Kind]Spec{
 	"key.root":             {Data: []Field{req("root", Hash), req("place", Code), req("assurance", Code), opt("rings", Int)}},
 	"key.erase.intent":     {Data: []Field{req("ring", Code), req("keys", Codes)}},
 	"key.erased":           {Data: []Field{req("ring", Code), req("keys", Codes)}},
+	"key.erasefailed":      {Data: []Field{req("ring", Code), req("keys", Codes), opt("reason", Code)}, Urgent: true},
 
 	// the NVRs beside us: what they attest, and what happened past us
 	"nvr.checked":    {Data: []Field{req("nvr", Code), req("pieces", Int), req("recorded_s", Int), req("missing_s", Int), req("gaps", Int), opt("oldest", Time), opt("newest", Time), opt("days", Int), opt("expiry_days", Int), opt("locked", Int), opt("offset_ms", Int), opt("judged", Bool), opt("floor", Bool), opt("ceiling", Bool)}},
