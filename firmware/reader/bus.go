@@ -22,6 +22,8 @@ const (
 	quiet       = 30 * time.Millisecond // longer than any pause inside a packet (20 ms)
 	probeFirst  = 500 * time.Millisecond
 	probeMost   = 5 * time.Second
+	busyPause   = 20 * time.Millisecond
+	busyMost    = 10 * time.Second // busy for so long is off line
 	reopenFirst = 250 * time.Millisecond
 	reopenMost  = 5 * time.Second
 	queueMost   = 64
@@ -58,11 +60,22 @@ type device struct {
 	next   time.Time     // when to talk to it again
 	probe  time.Duration // current wait between attempts to reach it
 	vendor string
+	online time.Time // since when it answers polls
+
+	reached   int       // attempts to reach it so far; they take turns
+	polled    bool      // it has answered a poll, so it is there
+	sum       bool      // speaks with the one-byte checksum instead of the CRC
+	formatted bool      // sends card numbers as text
+	tamper    bool      // its case is open
+	again     *command  // it was busy; to be said again
+	busySince time.Time // zero: it is not
 
 	mu     sync.Mutex
 	status Status
 	counts Counts
 	queue  []command
+	mute   bool // says that it has no buzzer
+	dark   bool // says that it has no light
 }
 
 type phase uint8
@@ -70,6 +83,7 @@ type phase uint8
 const (
 	phaseReach   phase = iota // ask who it is
 	phaseInquire              // ask what it can do
+	phaseConfirm              // poll it for the first time
 	phasePoll                 // online
 )
 
@@ -141,10 +155,12 @@ func (b *Bus) Feedback(id string, s attendance.Signal) error {
 		}
 	}
 	d.queue = keep
-	if p.Beeps > 0 || s == attendance.SignalNone {
+	if (p.Beeps > 0 || s == attendance.SignalNone) && !d.mute {
 		d.queue = append(d.queue, command{cmdBuzzer, buzzerData(p)})
 	}
-	d.queue = append(d.queue, command{cmdLED, ledData(p)})
+	if !d.dark {
+		d.queue = append(d.queue, command{cmdLED, ledData(p)})
+	}
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -213,21 +229,25 @@ func (b *Bus) serve(ctx context.Context) (err error) {
 func (b *Bus) pick(now time.Time) (*device, time.Duration) {
 	var due *device
 	for _, d := range b.devices {
-		if d.phase == phasePoll && d.pending() && (due == nil || !due.pending()) {
+		if d.showing() && (due == nil || !due.showing()) {
 			due = d
 			continue
 		}
-		if due == nil || !due.pending() && d.next.Before(due.next) {
+		if due == nil || !due.showing() && d.next.Before(due.next) {
 			due = d
 		}
 	}
-	if due.phase == phasePoll && due.pending() {
+	if due.showing() {
 		return due, 0
 	}
 	return due, due.next.Sub(now)
 }
 
-func (d *device) pending() bool {
+// showing says that there is a signal to show at a reader that takes it now.
+func (d *device) showing() bool {
+	if d.phase != phasePoll || d.again != nil {
+		return false
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.queue) > 0
@@ -274,6 +294,7 @@ func (b *Bus) setState(d *device, s State, reason string) (changed bool) {
 func (b *Bus) allOffline(reason string) {
 	for _, d := range b.devices {
 		d.phase, d.seq, d.probe, d.next = phaseReach, 0, probeFirst, time.Time{}
+		d.polled, d.again, d.busySince = false, nil, time.Time{}
 		b.setState(d, Offline, reason)
 	}
 }

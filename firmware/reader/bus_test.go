@@ -226,6 +226,79 @@ func TestReaderThatDemandsSecureChannelIsRefusedByName(t *testing.T) {
 	b.state(Online, ReasonAnswers)
 }
 
+// Covers the readers of the field: each is on line and reads cards, whatever it needs first.
+func TestReadersThatStumble(t *testing.T) {
+	for name, c := range map[string]struct {
+		options readersim.Options
+		fault   readersim.Fault
+		times   int
+	}{
+		"silent until polled":                {options: readersim.Options{Shy: true}},
+		"checksum only":                      {options: readersim.Options{OnlySum: true}},
+		"checksum only, silent until polled": {options: readersim.Options{OnlySum: true, Shy: true}},
+		"a poll came damaged":                {fault: readersim.FaultNAK, times: 1},
+		"restarts, counts from 0":            {options: readersim.Options{ZeroNAK: true}, fault: readersim.FaultRestart, times: 1},
+		"restarts":                           {fault: readersim.FaultRestart, times: 1},
+		"busy":                               {fault: readersim.FaultBusy, times: 30},
+		"neither light nor buzzer":           {options: readersim.Options{Plain: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, c.options)
+			b.state(Online, ReasonAnswers)
+			for i := range 5 {
+				b.dev.Break(c.fault, c.times)
+				b.dev.Tap([]byte{8, 8, 8, byte(i)})
+				b.card([]byte{8, 8, 8, byte(i)})
+				if err := b.bus.Feedback("r01", attendance.SignalOK); err != nil {
+					t.Error(err)
+				}
+			}
+			if counts, _ := b.bus.Counts("r01"); counts.Reads != 5 {
+				t.Errorf("5 cards were read as %d", counts.Reads)
+			}
+			select {
+			case s := <-b.states:
+				t.Errorf("it did not stay on line: %+v", s)
+			default:
+			}
+		})
+	}
+}
+
+// A reader that tells who it is and then wants a secure channel is one state, told once.
+func TestReaderThatOnlyTellsWhoItIs(t *testing.T) {
+	b := newBench(t, readersim.Options{})
+	b.dev.Break(readersim.FaultNoPoll, -1)
+	b.state(Refused, ReasonSecure)
+	for range 3 { // it is asked again
+		await(t, b.events, "another attempt", func(e readersim.Event) bool { return e.Kind == "online" })
+	}
+	select {
+	case s := <-b.states:
+		t.Errorf("told again: %+v", s)
+	default:
+	}
+	b.dev.Break(readersim.FaultNone, 0)
+	b.state(Online, ReasonAnswers)
+}
+
+// Card numbers as text are not guessed at: the reader says why it cannot be used, and can once it is set right.
+func TestCardNumbersAsText(t *testing.T) {
+	b := newBench(t, readersim.Options{})
+	b.state(Online, ReasonAnswers)
+	b.dev.Break(readersim.FaultText, -1)
+	b.dev.Tap([]byte{1, 2, 3, 4})
+	b.state(Refused, ReasonFormat)
+	b.dev.Break(readersim.FaultNone, 0)
+	b.dev.Tap([]byte{5, 6, 7, 8})
+	b.card([]byte{5, 6, 7, 8})
+	b.state(Online, ReasonAnswers)
+	if c := parseCap([]byte{capCardFormat, 2, 0, capLED, 0, 0, capBuzzer, 1, 1, 9}); !c.formatted || !c.dark || c.mute {
+		t.Errorf("capabilities read as %+v", c)
+	}
+}
+
 // 50 taps a second for two seconds, several queued at a time: each is read once, in order.
 func TestFiftyTapsASecond(t *testing.T) {
 	b := newBench(t, readersim.Options{})

@@ -30,6 +30,7 @@ const (
 	replyKeypad  = 0x53
 	replyComSet  = 0x54
 	replyBusy    = 0x79
+	nakCheck     = 0x01 // the packet came damaged
 	nakSequence  = 0x04
 	nakSecurity  = 0x05 // security block not supported
 	nakCondition = 0x06 // encryption required
@@ -67,6 +68,42 @@ func buzzerData(p attendance.Pattern) []byte {
 		return []byte{0, off, 0, 0, 0}
 	}
 	return []byte{0, defaultTone, capped(tenths(p.BeepOn)), capped(tenths(p.BeepOff)), capped(p.Beeps)}
+}
+
+// nak is the reason of a NAK; 0 when the frame is none, or names none.
+func (f frame) nak() byte {
+	if f.code != replyNAK || len(f.data) == 0 {
+		return 0
+	}
+	return f.data[0]
+}
+
+// capabilities are what a reader says of itself, as far as it matters here. Who says nothing is taken to be able.
+type capabilities struct {
+	mute, dark bool // it has no buzzer, no light
+	formatted  bool // sends card numbers as text only
+}
+
+// Functions of osdp_PDCAP.
+const (
+	capCardFormat = 3 // level 1: bits, 2: text, 3: either
+	capLED        = 4
+	capBuzzer     = 5
+)
+
+// parseCap reads the data of osdp_PDCAP: function, level, count, three bytes each.
+func parseCap(data []byte) (c capabilities) {
+	for ; len(data) >= 3; data = data[3:] {
+		switch level := data[1]; data[0] {
+		case capCardFormat:
+			c.formatted = level == 2
+		case capLED:
+			c.dark = level == 0
+		case capBuzzer:
+			c.mute = level == 0
+		}
+	}
+	return c
 }
 
 // parseRaw reads the data of osdp_RAW: reader, format, count of bits, bits.

@@ -47,6 +47,8 @@ const (
 	ReasonLine     = "line"            // the serial line failed
 	ReasonSecure   = "secure_required" // demands the OSDP secure channel
 	ReasonProtocol = "protocol"        // answers, but refuses what every reader must do
+	ReasonFormat   = "format"          // sends card numbers as text, which we do not take
+	ReasonBusy     = "busy"            // says for longer than a moment that it is busy
 	ReasonTamper   = "tamper"          // online, and reports that its case was opened
 	ReasonStop     = "stop"            // we stopped
 )

@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// errSilent says that a reader gave no valid answer.
-var errSilent = errors.New("reader does not answer")
+// errSilent says that a reader gave no valid answer; errBusy that it asks to be asked later.
+var (
+	errSilent = errors.New("reader does not answer")
+	errBusy   = errors.New("reader is busy")
+)
 
 // talk does the next step with one reader: reach it, show a signal, or poll. An error is one of the line;
 // a reader's own faults only change its state.
@@ -17,21 +20,49 @@ func (b *Bus) talk(ctx context.Context, d *device) error {
 	reply, err := b.exchange(ctx, d, cmd)
 	switch {
 	case errors.Is(err, errSilent):
+		d.reached++
 		b.lost(d, Offline, ReasonSilent)
+		return nil
+	case errors.Is(err, errBusy):
+		b.busy(d, cmd)
 		return nil
 	case err != nil:
 		return err
 	}
+	d.busySince = time.Time{}
 	b.took(d, cmd, reply)
 	return nil
 }
 
+// busy keeps what a busy reader has not done: it is asked again under the same number, after the others.
+func (b *Bus) busy(d *device, cmd command) {
+	now := time.Now()
+	if d.busySince.IsZero() {
+		d.busySince = now
+	}
+	d.again, d.next = &cmd, now.Add(busyPause)
+	if now.Sub(d.busySince) >= busyMost {
+		b.setState(d, Offline, ReasonBusy)
+	}
+}
+
 func (b *Bus) nextCommand(d *device) command {
+	if c := d.again; c != nil {
+		d.again = nil
+		return *c
+	}
 	switch d.phase {
 	case phaseReach:
+		// Some answer nothing before they were polled, some only packets with the one-byte checksum.
+		d.sum = d.reached/2%2 == 1
+		if d.reached%2 == 1 && !d.polled {
+			return command{cmdPoll, nil}
+		}
 		return command{cmdID, []byte{0}}
 	case phaseInquire:
 		return command{cmdCap, []byte{0}}
+	case phaseConfirm:
+		return command{cmdPoll, nil}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -52,9 +83,8 @@ func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error)
 	if d.phase == phaseReach {
 		attempts = 1 // nobody may be there; do not hold up the others
 	}
-	busyUntil := time.Now().Add(2 * time.Second)
 	for attempts > 0 {
-		out := frame{address: d.Address, seq: d.seq, crc: true, code: c.code, data: c.data}.append(nil)
+		out := frame{address: d.Address, seq: d.seq, crc: !d.sum, code: c.code, data: c.data}.append(nil)
 		if err := b.line.send(ctx, out, replyWithin); err != nil {
 			return frame{}, err
 		}
@@ -64,16 +94,16 @@ func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error)
 			attempts--
 		case err != nil:
 			return frame{}, err
-		case f.code == replyBusy && time.Now().Before(busyUntil):
-			if err := b.pauseBusy(ctx); err != nil {
-				return frame{}, err
-			}
 		case f.code == replyBusy:
-			attempts--
-		case f.code == replyNAK && len(f.data) > 0 && f.data[0] == nakSequence && d.seq != 0:
+			return frame{}, errBusy
+		case f.nak() == nakSequence && d.seq != 0:
 			// It lost count (restarted): begin anew.
 			b.count(d, func(n *Counts) { n.NAKs++ })
 			d.seq = 0
+			attempts--
+		case f.nak() == nakCheck:
+			// What we sent came damaged. It has not counted it: the same again under the same number.
+			b.count(d, func(n *Counts) { n.NAKs++ })
 			attempts--
 		default:
 			d.seq = d.seq%3 + 1
@@ -81,13 +111,6 @@ func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error)
 		}
 	}
 	return frame{}, errSilent
-}
-
-func (b *Bus) pauseBusy(ctx context.Context) error {
-	if !sleep(ctx, pollEvery) {
-		return ctx.Err()
-	}
-	return nil
 }
 
 // answer waits for this reader's reply to what was just sent; frames of others, late ones and noise do not count.
@@ -106,7 +129,7 @@ func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
 			busy := f.code == replyBusy && f.seq == 0
 			switch {
 			case !f.reply || f.address != d.Address:
-			case f.seq == d.seq || busy:
+			case f.seq == d.seq || busy || f.nak() == nakSequence: // one that restarted counts from 0
 				return f, nil
 			case time.Now().Before(behind):
 				// A repeat of an earlier answer: it is there, and behind. Giving up would lose what it has to say.
@@ -142,6 +165,11 @@ func (b *Bus) took(d *device, c command, f frame) {
 	}
 	switch d.phase {
 	case phaseReach:
+		if c.code == cmdPoll {
+			d.polled, d.next = true, time.Time{}
+			b.polled(d, f) // it may have a card
+			return
+		}
 		v, err := parseID(f.data)
 		if f.code != replyID || err != nil {
 			b.count(d, func(n *Counts) { n.Malformed++ })
@@ -155,19 +183,58 @@ func (b *Bus) took(d *device, c command, f frame) {
 			b.lost(d, Refused, ReasonProtocol)
 			return
 		}
-		d.phase, d.probe = phasePoll, probeFirst
-		b.setState(d, Online, ReasonAnswers)
+		d.phase = phaseConfirm
+		b.able(d, parseCap(f.data))
 		return
+	case phaseConfirm:
+		// A reader may tell who it is and refuse all else: only who answers a poll is on line.
+		d.phase, d.online = phasePoll, time.Now()
+		b.standing(d)
 	}
+	if c.code == cmdPoll {
+		b.standing(d) // it was busy, or read a card as we want it
+		b.polled(d, f)
+	}
+}
+
+// able notes what a reader says of itself.
+func (b *Bus) able(d *device, c capabilities) {
+	d.formatted = c.formatted
+	d.mu.Lock()
+	d.mute, d.dark = c.mute, c.dark
+	d.mu.Unlock()
+}
+
+// polled takes what a reader has to say.
+func (b *Bus) polled(d *device, f frame) {
 	switch f.code {
 	case replyRaw:
+		d.formatted = false
 		b.card(d, f.data)
+	case replyFormat:
+		d.next, d.formatted = time.Now(), true
+		b.count(d, func(n *Counts) { n.Malformed++ })
 	case replyLocal:
-		if len(f.data) > 0 && f.data[0] != 0 {
-			b.setState(d, Online, ReasonTamper)
-		} else {
-			b.setState(d, Online, ReasonAnswers)
+		d.tamper = len(f.data) > 0 && f.data[0] != 0
+	default:
+		return
+	}
+	if d.phase == phasePoll {
+		b.standing(d)
+	}
+}
+
+// standing is the state of a reader that answers polls.
+func (b *Bus) standing(d *device) {
+	switch {
+	case d.formatted:
+		if b.setState(d, Refused, ReasonFormat) {
+			b.o.Log.Error("card reader sends card numbers as text, which says nothing certain of the card; set it to raw card data", "reader", d.ID)
 		}
+	case d.tamper:
+		b.setState(d, Online, ReasonTamper)
+	default:
+		b.setState(d, Online, ReasonAnswers)
 	}
 }
 
@@ -186,10 +253,7 @@ func (b *Bus) card(d *device, data []byte) {
 // refusedBy acts on a NAK, or on an answer inside a secure channel that nobody opened.
 func (b *Bus) refusedBy(d *device, c command, f frame) {
 	b.count(d, func(n *Counts) { n.NAKs++ })
-	code := byte(0)
-	if f.code == replyNAK && len(f.data) > 0 {
-		code = f.data[0]
-	}
+	code := f.nak()
 	switch {
 	case f.secure || code == nakCondition || code == nakSecurity:
 		if b.lost(d, Refused, ReasonSecure) {
@@ -197,8 +261,8 @@ func (b *Bus) refusedBy(d *device, c command, f frame) {
 		}
 	case d.phase == phaseInquire:
 		// Old readers cannot say what they can do. They can still read cards.
-		d.phase, d.probe = phasePoll, probeFirst
-		b.setState(d, Online, ReasonAnswers)
+		d.phase = phaseConfirm
+		b.able(d, capabilities{})
 	case d.phase == phaseReach || c.code == cmdPoll:
 		b.lost(d, Refused, ReasonProtocol)
 	default:
@@ -206,9 +270,22 @@ func (b *Bus) refusedBy(d *device, c command, f frame) {
 	}
 }
 
+// steady is how long a reader must have been on line for the next attempt to come soon: one that comes and goes is
+// asked less and less often.
+const steady = 10 * time.Second
+
 // lost sets a reader back to being reached for, less and less often, and says whether that is news.
 func (b *Bus) lost(d *device, s State, reason string) bool {
-	d.phase, d.seq = phaseReach, 0
+	if d.phase == phasePoll && time.Since(d.online) >= steady {
+		d.probe = probeFirst
+	}
+	if d.phase != phaseReach {
+		d.reached = 0
+		if d.sum {
+			d.reached = 2 // it was reached by the checksum
+		}
+	}
+	d.phase, d.seq, d.polled, d.tamper, d.busySince = phaseReach, 0, false, false, time.Time{}
 	d.next = time.Now().Add(d.probe)
 	d.probe = min(2*d.probe, probeMost)
 	return b.setState(d, s, reason)

@@ -10,6 +10,11 @@ import (
 // answer does what a command says and sends the reply, as broken as the fault in force wants it.
 func (d *Device) answer(ctx context.Context, p *packet) error {
 	d.mu.Lock()
+	d.woken = d.woken || p.code == 0x60
+	if d.o.OnlySum && p.crc || d.o.Shy && !d.woken {
+		d.mu.Unlock()
+		return nil
+	}
 	fault := d.fault
 	if d.times == 0 {
 		fault = FaultNone
@@ -43,10 +48,16 @@ func (d *Device) react(p *packet, fault Fault) ([]byte, []Event) {
 		return re.reply(), nil
 	}
 	expected := d.lastSeq%3 + 1
+	if fault == FaultNAK {
+		return nak(0x01)
+	}
 	if p.seq != 0 && (d.last == nil || p.seq != expected) {
+		if d.o.ZeroNAK {
+			re.seq = 0
+		}
 		return nak(0x04)
 	}
-	if fault == FaultSecure {
+	if fault == FaultSecure || fault == FaultNoPoll && p.code != 0x61 && p.code != 0x62 {
 		return nak(0x06)
 	}
 	if fault == FaultBusy {
@@ -58,6 +69,10 @@ func (d *Device) react(p *packet, fault Fault) ([]byte, []Event) {
 	case 0x60:
 		if len(d.cards) > 0 {
 			re.code, re.body = 0x50, cardBody(d.cards[0], fault)
+			if fault == FaultText {
+				text := fmt.Sprintf("%X", d.cards[0])
+				re.code, re.body = 0x51, append([]byte{0, 0, byte(len(text))}, text...)
+			}
 			events = append(events, Event{Kind: "card", UID: d.cards[0]})
 			d.cards = d.cards[1:]
 		}
@@ -66,6 +81,9 @@ func (d *Device) react(p *packet, fault Fault) ([]byte, []Event) {
 		events = append(events, Event{Kind: "online"})
 	case 0x62:
 		re.code, re.body = 0x46, []byte{3, 1, 0, 4, 4, 1, 5, 2, 1, 8, 1, 0, 9, 0, 0, 10, 0, 2}
+		if d.o.Plain {
+			re.body[4], re.body[7] = 0, 0
+		}
 	case 0x69:
 		events = append(events, d.led(p.body))
 	case 0x6A:

@@ -38,10 +38,13 @@ const (
 	FaultSecure   Fault = "secure"  // demands the secure channel
 	FaultShort    Fault = "short"   // card data that says more bits than it has
 	FaultRestart  Fault = "restart" // forgets its sequence number once
+	FaultNoPoll   Fault = "nopoll"  // tells who it is in clear, and demands the secure channel for all else
+	FaultNAK      Fault = "nak"     // says that what came was damaged, and has not done it
+	FaultText     Fault = "text"    // card numbers as characters (osdp_FMT)
 )
 
 // Faults lists them for help texts.
-var Faults = []Fault{FaultSilent, FaultGarbage, FaultBadCRC, FaultTruncate, FaultLength, FaultLate, FaultSplit, FaultSeq, FaultBusy, FaultSecure, FaultShort, FaultRestart}
+var Faults = []Fault{FaultSilent, FaultGarbage, FaultBadCRC, FaultTruncate, FaultLength, FaultLate, FaultSplit, FaultSeq, FaultBusy, FaultSecure, FaultShort, FaultRestart, FaultNoPoll, FaultNAK, FaultText}
 
 // Event is a command that the device received, or a card that it handed over.
 type Event struct {
@@ -60,6 +63,10 @@ type Event struct {
 type Options struct {
 	Address  byte
 	Checksum bool // answers with the one-byte checksum instead of the CRC
+	OnlySum  bool // takes and gives the one-byte checksum only; a CRC is noise to it
+	Shy      bool // answers nothing before it was polled
+	ZeroNAK  bool // says under number 0 that it has lost count
+	Plain    bool // says that it has neither light nor buzzer
 	OnEvent  func(Event)
 }
 
@@ -76,6 +83,7 @@ type Device struct {
 	lastSeq  byte
 	last     []byte // last answer, repeated when it is asked for again
 	restarts bool
+	woken    bool // was polled
 }
 
 // New opens the pty.
