@@ -37,7 +37,7 @@ func (d doors) Readers() []gate.Reader {
 	var out []gate.Reader
 	for _, r := range d.a.Site.Readers() {
 		if !r.Retired {
-			out = append(out, gate.Reader{ID: r.ID, Direction: r.Direction})
+			out = append(out, gate.Reader{ID: r.ID, Direction: r.Direction, NoLine: d.a.rigs[r.Port] == nil})
 		}
 	}
 	return out

@@ -100,7 +100,9 @@ func (g *Gate) readersToday(taps map[string]int) []ReaderToday {
 	var out []ReaderToday
 	for _, r := range g.o.Site.Readers() {
 		t := ReaderToday{Reader: r, State: reader.Offline, Reason: reader.ReasonStart, Taps: taps[r.ID]}
-		if s, ok := g.readers[r.ID]; ok {
+		if r.NoLine {
+			t.Reason = ReasonNoLine
+		} else if s, ok := g.readers[r.ID]; ok {
 			t.State, t.Reason = s.State, s.Reason
 		}
 		out = append(out, t)
@@ -138,7 +140,7 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the day %s: %w", date, err)
 	}
-	blind := g.blind(day, now.Wall)
+	blind := g.blind(day, now)
 	var out []decided
 	for _, c := range g.o.Students.Classes(date) {
 		for _, s := range c.Students {

@@ -19,6 +19,10 @@ type news struct {
 	deletes []store.Delete
 	add     func(*attendance.Evidence)
 	entry   func(attendance.Evidence, attendance.DayStatus) ledger.Draft
+	// last sees the day as it stood in the store, and may add to the puts what depends on it.
+	last func(before attendance.DayStatus) []store.Put
+	// undone says that the day was never decided by a clock to be believed: without evidence it is no day any more.
+	undone bool
 }
 
 // derive decides a student's day from all evidence with the news added, and commits news, day and entries
@@ -34,16 +38,28 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 			n.add(&ev)
 		}
 		day := attendance.Decide(ev, asOf(ev.Day, now))
+		gone := n.undone && len(ev.Taps) == 0 && len(ev.Marks) == 0
+		if gone {
+			day.Outcome, day.Reasons, day.Minutes = attendance.Unknown, []attendance.Reason{attendance.ClockDoubt}, 0
+		}
+		if n.last != nil {
+			c.Puts = append(c.Puts, n.last(before)...)
+		}
 		if n.entry != nil {
 			c.Entries = append(c.Entries, n.entry(ev, day))
 		}
-		if !day.Same(before) {
+		// Rows that move need an entry, also when the day stands as it did.
+		if !day.Same(before) || n.entry == nil && len(c.Puts)+len(c.Deletes) > 0 {
 			c.Entries = append(c.Entries, dayEntry(day))
 		}
-		if len(c.Entries) == 0 {
+		if len(c.Entries) == 0 || n.quiet() && before.V == 0 && quietOutcome(day.Outcome) {
 			return day, nil, nil
 		}
-		c.Puts = append(c.Puts, days.PutRev(dayKey(date, student), day, rev))
+		if gone {
+			c.Deletes = append(c.Deletes[:len(c.Deletes):len(c.Deletes)], store.Delete{Table: "days", Key: dayKey(date, student), Expect: &rev})
+		} else {
+			c.Puts = append(c.Puts, days.PutRev(dayKey(date, student), day, rev))
+		}
 		r, err := g.o.Store.Commit(ctx, c)
 		g.version.Add(1) // also after an error: the commit may have come through
 		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
@@ -52,6 +68,9 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 		return day, r.Entries, err
 	}
 }
+
+// quiet says that there is no news: the day is only decided anew.
+func (n news) quiet() bool { return n.entry == nil && len(n.puts)+len(n.deletes) == 0 }
 
 // asOf is the instant at which a day is judged: now, or its end when it is over.
 func asOf(day attendance.Day, now clock.Reading) time.Time {
@@ -102,6 +121,6 @@ func (g *Gate) evidence(date, student, class string, now clock.Reading) (ev atte
 	if err != nil {
 		return ev, before, 0, fmt.Errorf("read the day %s of a student: %w", date, err)
 	}
-	ev.Blind = g.blind(day, now.Wall)
+	ev.Blind = g.blind(day, now)
 	return ev, before, rev, nil
 }

@@ -53,6 +53,7 @@ type Site interface {
 type Reader struct {
 	ID        string
 	Direction attendance.Direction // In, Out, Auto
+	NoLine    bool                 // no line of this appliance serves it
 }
 
 // Options are what a Gate needs.
@@ -82,6 +83,7 @@ var (
 	leaves  = store.NewTable[attendance.Leave]("leaves", store.Replayable())
 	outages = store.NewTable[Outage]("outages", store.Replayable())
 	alive   = store.NewTable[time.Time]("gate_alive")
+	swept   = store.NewTable[string]("gate_swept")       // the last date that was decided after its closing
 	doubted = store.NewTable[doubtedTap]("taps_doubted") // key: id of the tap
 )
 
@@ -97,7 +99,14 @@ type Gate struct {
 	stored  map[string]stored
 	readers map[string]reader.Status
 	outages []Outage
-	down    *Outage // the store fails since; not yet written, for that very reason
+	owed    map[string]*owed // by reader; "" is everything
+	down    *Outage          // the store fails since; not yet written, for that very reason
+	// The last sign of life of an earlier run, until the time since then is on record; and the start of this one.
+	lastAlive time.Time
+	startBoot string
+	startMono time.Duration
+
+	writing sync.Mutex // one writer of outages at a time
 }
 
 // stored is the last tap of one card at one reader that became durable.
@@ -117,7 +126,7 @@ func New(o Options) (*Gate, error) {
 	if err := o.Site.Calendar().Check(); err != nil {
 		return nil, fmt.Errorf("gate: school calendar: %w", err)
 	}
-	g := &Gate{o: o, stored: map[string]stored{}, readers: map[string]reader.Status{}}
+	g := &Gate{o: o, stored: map[string]stored{}, readers: map[string]reader.Status{}, owed: map[string]*owed{}}
 	for i := range g.queue {
 		g.queue[i] = make(chan reader.CardRead, queueMost)
 	}

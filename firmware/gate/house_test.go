@@ -94,7 +94,7 @@ type school struct {
 func newSchool() *school {
 	s := &school{key: [32]byte{1, 2, 3}, byCard: map[string]int{},
 		calendar: attendance.Calendar{Zone: "Asia/Shanghai", Hours: attendance.DefaultHours},
-		readers:  []Reader{{"r01", attendance.Auto}, {"r02", attendance.In}, {"r03", attendance.Out}}}
+		readers:  []Reader{{ID: "r01", Direction: attendance.Auto}, {ID: "r02", Direction: attendance.In}, {ID: "r03", Direction: attendance.Out}}}
 	for n := 1; n <= pupils; n++ {
 		s.byCard[string(attendance.Card{Bits: 32, Raw: uid(n)}.Hash(s.key))] = n
 	}

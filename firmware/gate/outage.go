@@ -2,7 +2,10 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"campuskeep/firmware/reader"
@@ -12,7 +15,8 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// Outage is a time in which a reader, the store or the whole appliance could not take taps.
+// Outage is a time in which a reader, the store or the whole appliance could not take taps. That of a reader
+// belongs to a reader in service: it ends when the reader leaves service.
 type Outage struct {
 	ID        string               `json:"id"`
 	Reader    string               `json:"reader,omitempty"` // empty: everything
@@ -20,6 +24,13 @@ type Outage struct {
 	From      time.Time            `json:"from"`
 	To        time.Time            `json:"to,omitzero"` // zero: it lasts
 	Reason    string               `json:"reason"`
+	// Doubt says that From, or To, is the claim of a clock that was not trusted. What is certain is how long after
+	// the start of Boot it was.
+	Doubt    bool   `json:"doubt,omitempty"`
+	Boot     string `json:"boot,omitempty"`
+	Mono     int64  `json:"mono,omitempty"`
+	MonoTo   int64  `json:"mono_to,omitempty"`
+	BootedTo string `json:"boot_to,omitempty"`
 }
 
 // Why everything was down.
@@ -27,6 +38,9 @@ const (
 	ReasonRegister  = "register"  // the store did not take taps
 	ReasonAppliance = "appliance" // the program or the machine was off
 )
+
+// ReasonNoLine: the reader is registered on a line that the configuration does not have.
+const ReasonNoLine = "no_line"
 
 // everything is the subject of entries about outages of no single reader.
 const everything = "gate"
@@ -43,27 +57,36 @@ func (g *Gate) loadOutages() error {
 		for _, o := range outages.All(tx) {
 			g.outages = append(g.outages, o)
 		}
-		return nil
+		var err error
+		g.lastAlive, _, _, err = alive.Get(tx, everything)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read the outages of the gate: %w", err)
+		return fmt.Errorf("read the outages of the gate and when it ran last: %w", err)
 	}
+	now := g.o.Clock.Now()
+	g.startBoot, g.startMono = now.Boot, now.Mono
 	return nil
 }
 
 // blind is what the gate could not hear on a day, as far as it lasted long enough to count.
-func (g *Gate) blind(day attendance.Day, now time.Time) []attendance.Blind {
+func (g *Gate) blind(day attendance.Day, now clock.Reading) []attendance.Blind {
+	service := g.inService()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.tidy(service, now)
 	all := g.outages
 	if g.down != nil {
 		all = append(all[:len(all):len(all)], *g.down)
+	}
+	if o, some := g.sinceLastRun(now); some {
+		all = append(all[:len(all):len(all)], o)
 	}
 	var out []attendance.Blind
 	for _, o := range all {
 		end := o.To
 		if end.IsZero() {
-			end = now
+			end = now.Wall
 		}
 		if o.From.Before(day.End) && end.After(day.Start) && end.Sub(o.From) >= blindFrom {
 			out = append(out, attendance.Blind{From: o.From, To: o.To, Direction: o.Direction, Register: o.Reason == ReasonRegister})
@@ -72,47 +95,203 @@ func (g *Gate) blind(day attendance.Day, now time.Time) []attendance.Blind {
 	return out
 }
 
+// inService are the readers that the register has and a line serves.
+func (g *Gate) inService() map[string]bool {
+	out := map[string]bool{}
+	for _, r := range g.o.Site.Readers() {
+		out[r.ID] = !r.NoLine
+	}
+	return out
+}
+
+// tidy ends the outages of readers that are not in service any more, and gives those that were claimed by a clock
+// in doubt their true time. What it changes is owed to the store. Call with mu held.
+func (g *Gate) tidy(service map[string]bool, now clock.Reading) {
+	for i := range g.outages {
+		o := &g.outages[i]
+		if o.Reader != "" && o.To.IsZero() && !service[o.Reader] {
+			o.end(now.Mono, now)
+			g.owe(o.Reader).outages[o.ID] = true
+		}
+		if o.Doubt && now.State == clock.Trusted && o.place(now) {
+			g.owe(o.Reader).outages[o.ID] = true
+		}
+	}
+}
+
+// begin and end set the ends of an outage at a monotonic instant of this boot.
+func (o *Outage) begin(mono time.Duration, now clock.Reading) {
+	o.From, o.Boot, o.Mono, o.Doubt = wallAt(mono, now), now.Boot, int64(mono), now.State != clock.Trusted
+}
+
+func (o *Outage) end(mono time.Duration, now clock.Reading) {
+	o.To, o.BootedTo, o.MonoTo = wallAt(mono, now), now.Boot, int64(mono)
+	if o.To.Before(o.From) {
+		o.To = o.From // the clock was set back meanwhile
+	}
+	o.Doubt = o.Doubt || now.State != clock.Trusted
+}
+
+// place gives the ends that lie in this boot their true instants; false when nothing is left to place in it.
+func (o *Outage) place(now clock.Reading) bool {
+	from, to := o.Boot == now.Boot, o.BootedTo == now.Boot
+	if !from && !to {
+		return false
+	}
+	if from {
+		o.From = wallAt(time.Duration(o.Mono), now)
+	}
+	if to {
+		o.To = wallAt(time.Duration(o.MonoTo), now)
+	}
+	if !o.To.IsZero() && o.To.Before(o.From) {
+		o.From = o.To
+	}
+	o.Doubt = !from // its beginning stays a claim of an earlier boot
+	if o.Doubt {
+		o.BootedTo = ""
+	}
+	return true
+}
+
 type readerData struct {
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
+	Count  int    `json:"count,omitempty"` // so many changes since the entry before
 }
 
-func readerEntry(subject string, state reader.State, reason string) ledger.Draft {
-	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaGate, Kind: "reader.state", Subject: subject, Data: readerData{string(state), reason}}
+func readerEntry(subject string, state reader.State, reason string, count int) ledger.Draft {
+	if count < 2 {
+		count = 0
+	}
+	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaGate, Kind: "reader.state", Subject: subject, Data: readerData{string(state), reason, count}}
+}
+
+// owed is what of a reader is not in the store yet: the store failed, or the reader changes too often.
+type owed struct {
+	outages map[string]bool
+	changes int // of its state
+}
+
+// owe finds what is owed about a reader. Call with mu held.
+func (g *Gate) owe(readerID string) *owed {
+	o := g.owed[readerID]
+	if o == nil {
+		o = &owed{outages: map[string]bool{}}
+		g.owed[readerID] = o
+	}
+	return o
 }
 
 // ReaderState records that a reader went on or off line: an entry, and an outage that begins or ends. What a
-// student may have tapped meanwhile is then unknown, not missing.
+// student may have tapped meanwhile is then unknown, not missing. What cannot be written now is written later.
 func (g *Gate) ReaderState(ctx context.Context, s reader.Status) error {
 	now := g.o.Clock.Now()
-	c := store.Change{Entries: []ledger.Draft{readerEntry(s.Reader, s.State, s.Reason)}}
+	service := g.inService()
 	g.mu.Lock()
+	g.tidy(service, now)
+	was := g.readers[s.Reader]
 	g.readers[s.Reader] = s
+	due := g.owe(s.Reader)
+	if was != s {
+		due.changes++
+	}
 	open := g.openOutage(s.Reader)
-	g.mu.Unlock()
-
-	var changed Outage
 	switch {
 	case s.State == reader.Online && open != nil:
-		changed = *open
-		changed.To = wallAt(s.Since, now)
-	case s.State != reader.Online && open == nil:
-		from := wallAt(s.Since, now)
-		changed = Outage{ID: fmt.Sprintf("%s-%x", s.Reader, from.UnixMilli()), Reader: s.Reader, Direction: g.direction(s.Reader), From: from, Reason: s.Reason}
+		open.end(s.Since, now)
+		due.outages[open.ID] = true
+	case s.State != reader.Online && open == nil && s.Reason != reader.ReasonStop && service[s.Reader]:
+		// A line that we leave is no outage: the time until the next start is known by the sign of life, and a
+		// reader that left the register is not waited for.
+		due.outages[g.outageBegins(s, due, now)] = true
 	}
-	if changed.ID != "" {
-		c.Puts = append(c.Puts, outages.Put(changed.ID, changed))
+	g.mu.Unlock()
+	err := g.writeReader(ctx, s.Reader)
+	g.feed.send(Event{Kind: EventReader, At: now.Wall, Reader: s.Reader, State: s.State, Reason: s.Reason})
+	if errors.Is(err, store.ErrHeld) {
+		return nil // told later, with how often it changed
+	}
+	return err
+}
+
+// outageBegins begins an outage, or goes on with the last one when that is not in the store yet. Call with mu held.
+func (g *Gate) outageBegins(s reader.Status, due *owed, now clock.Reading) string {
+	for i := len(g.outages) - 1; i >= 0; i-- {
+		if o := &g.outages[i]; o.Reader == s.Reader && due.outages[o.ID] && !o.Doubt {
+			o.To, o.BootedTo, o.MonoTo = time.Time{}, "", 0
+			return o.ID
+		}
+	}
+	o := Outage{Reader: s.Reader, Direction: g.direction(s.Reader), Reason: s.Reason}
+	o.begin(s.Since, now)
+	o.ID = fmt.Sprintf("%s-%x", s.Reader, o.From.UnixMilli())
+	for g.outageByID(o.ID) != nil {
+		o.ID += "b" // the clock stood still
+	}
+	g.outages = append(g.outages, o)
+	return o.ID
+}
+
+// writeReader writes what is owed about a reader.
+func (g *Gate) writeReader(ctx context.Context, readerID string) error {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	g.mu.Lock()
+	due := g.owed[readerID]
+	if due == nil {
+		g.mu.Unlock()
+		return nil
+	}
+	changes, ids := due.changes, slices.Sorted(maps.Keys(due.outages))
+	s, known := g.readers[readerID]
+	if !known {
+		s = reader.Status{Reader: readerID, State: reader.Offline, Reason: reader.ReasonStop}
+	}
+	c := store.Change{Entries: []ledger.Draft{readerEntry(readerID, s.State, s.Reason, changes)}}
+	written := map[string]Outage{}
+	for _, id := range ids {
+		if o := g.outageByID(id); o != nil {
+			c.Puts, written[id] = append(c.Puts, outages.Put(id, *o)), *o
+		}
+	}
+	g.mu.Unlock()
+	if readerID == "" {
+		c.Entries = []ledger.Draft{readerEntry(everything, reader.Online, ReasonRegister, 0)} // its times are known now
 	}
 	_, err := g.o.Store.Commit(ctx, c)
-	if changed.ID != "" {
-		// Known to this process even when it could not be written: the rules must not take silence for absence.
-		g.setOutage(changed)
-	}
-	g.feed.send(Event{Kind: EventReader, At: now.Wall, Reader: s.Reader, State: s.State, Reason: s.Reason})
+	g.version.Add(1)
 	if err != nil {
-		return fmt.Errorf("record that reader %s is %s: %w", s.Reader, s.State, err)
+		return fmt.Errorf("record that reader %s is %s: %w", readerID, s.State, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	due.changes -= changes
+	for id, o := range written {
+		if now := g.outageByID(id); now != nil && *now == o {
+			delete(due.outages, id)
+		}
+	}
+	if due.changes == 0 && len(due.outages) == 0 {
+		delete(g.owed, readerID)
 	}
 	return nil
+}
+
+// writeOwed writes what could not be written when it happened.
+func (g *Gate) writeOwed(ctx context.Context) error {
+	service, now := g.inService(), g.o.Clock.Now()
+	g.mu.Lock()
+	g.tidy(service, now)
+	ids := slices.Sorted(maps.Keys(g.owed))
+	g.mu.Unlock()
+	var failed error
+	for _, id := range ids {
+		if err := g.writeReader(ctx, id); err != nil && !errors.Is(err, store.ErrHeld) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
 }
 
 func wallAt(mono time.Duration, now clock.Reading) time.Time {
@@ -129,16 +308,14 @@ func (g *Gate) openOutage(readerID string) *Outage {
 	return nil
 }
 
-func (g *Gate) setOutage(o Outage) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// outageByID finds an outage. Call with mu held.
+func (g *Gate) outageByID(id string) *Outage {
 	for i := range g.outages {
-		if g.outages[i].ID == o.ID {
-			g.outages[i] = o
-			return
+		if g.outages[i].ID == id {
+			return &g.outages[i]
 		}
 	}
-	g.outages = append(g.outages, o)
+	return nil
 }
 
 // noteStore keeps account of whether the store takes taps: from the first failure to the next success is an
@@ -148,9 +325,12 @@ func (g *Gate) noteStore(err error, now clock.Reading) {
 	defer g.mu.Unlock()
 	switch {
 	case err != nil && g.down == nil:
-		g.down = &Outage{ID: fmt.Sprintf("register-%x", now.Wall.UnixMilli()), Direction: attendance.Auto, From: now.Wall.UTC(), Reason: ReasonRegister}
+		g.down = &Outage{ID: fmt.Sprintf("register-%x", now.Wall.UnixMilli()), Direction: attendance.Auto, Reason: ReasonRegister}
+		g.down.begin(now.Mono, now)
+	case err != nil && !g.down.To.IsZero(): // it fails again before the first time is on record
+		g.down.To, g.down.BootedTo, g.down.MonoTo = time.Time{}, "", 0
 	case err == nil && g.down != nil && g.down.To.IsZero():
-		g.down.To = now.Wall.UTC()
+		g.down.end(now.Mono, now)
 	}
 }
 
@@ -162,46 +342,68 @@ func (g *Gate) writeDown(ctx context.Context) error {
 	if down == nil || down.To.IsZero() {
 		return nil
 	}
-	return g.commitOutage(ctx, *down, func() { g.down = nil })
+	return g.commitOutage(ctx, *down, func() {
+		if g.down == down {
+			g.down = nil
+		}
+	})
 }
 
-// noteStart records the time in which this program did not run, from the last sign of life.
+// sinceLastRun is the time in which this program did not run, from the last sign of life to the start, once the clock
+// can say how long that was; false when there was none, or it is on record. Call with mu held.
+func (g *Gate) sinceLastRun(now clock.Reading) (Outage, bool) {
+	if g.lastAlive.IsZero() || now.State != clock.Trusted || now.Boot != g.startBoot {
+		return Outage{}, false
+	}
+	o := Outage{ID: fmt.Sprintf("appliance-%x", g.lastAlive.UnixMilli()), Direction: attendance.Auto, From: g.lastAlive, To: wallAt(g.startMono, now), Reason: ReasonAppliance}
+	return o, o.To.Sub(o.From) >= aliveEvery+blindFrom
+}
+
+// noteStart records the time without this program as soon as the clock is trusted. Until then the last sign of life
+// stays as it is: a board without a clock chip starts with the time at which the power went.
 func (g *Gate) noteStart(ctx context.Context) error {
 	now := g.o.Clock.Now()
-	var last time.Time
-	var known bool
-	err := g.o.Store.View(func(tx store.Tx) error {
-		var err error
-		last, _, known, err = alive.Get(tx, everything)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("read when the gate ran last: %w", err)
-	}
-	if !known || now.Wall.Sub(last) < aliveEvery+blindFrom {
+	if now.State != clock.Trusted {
 		return nil
 	}
-	return g.commitOutage(ctx, Outage{ID: fmt.Sprintf("appliance-%x", last.UnixMilli()), Direction: attendance.Auto, From: last, To: now.Wall.UTC(), Reason: ReasonAppliance}, func() {})
+	g.mu.Lock()
+	o, some := g.sinceLastRun(now)
+	g.mu.Unlock()
+	if some {
+		return g.commitOutage(ctx, o, func() { g.lastAlive = time.Time{} })
+	}
+	g.mu.Lock()
+	g.lastAlive = time.Time{}
+	g.mu.Unlock()
+	return nil
 }
 
 // commitOutage writes an outage of everything that is over.
 func (g *Gate) commitOutage(ctx context.Context, o Outage, done func()) error {
 	_, err := g.o.Store.Commit(ctx, store.Change{
 		Puts:    []store.Put{outages.Put(o.ID, o)},
-		Entries: []ledger.Draft{readerEntry(everything, reader.Offline, o.Reason), readerEntry(everything, reader.Online, o.Reason)},
+		Entries: []ledger.Draft{readerEntry(everything, reader.Offline, o.Reason, 0), readerEntry(everything, reader.Online, o.Reason, 0)},
 	})
 	if err != nil {
 		return fmt.Errorf("record that the gate took no taps: %w", err)
 	}
-	g.setOutage(o)
 	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.outages = append(g.outages, o)
 	done()
-	g.mu.Unlock()
 	return nil
 }
 
+// noteAlive writes the sign of life, by a trusted clock only, and only when the time before it is on record.
 func (g *Gate) noteAlive(ctx context.Context) error {
-	if _, err := g.o.Store.Commit(ctx, store.Change{Puts: []store.Put{alive.Put(everything, g.o.Clock.Now().Wall.UTC())}}); err != nil {
+	now := g.o.Clock.Now()
+	g.mu.Lock()
+	waits := !g.lastAlive.IsZero()
+	g.mu.Unlock()
+	if waits || now.State != clock.Trusted {
+		return nil
+	}
+	if _, err := g.o.Store.Commit(ctx, store.Change{Puts: []store.Put{alive.Put(everything, now.Wall.UTC())}}); err != nil {
 		return fmt.Errorf("note that the gate runs: %w", err)
 	}
 	return nil

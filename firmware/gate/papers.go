@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -114,21 +115,30 @@ func (g *Gate) PutLeave(ctx context.Context, by account.Who, role account.Role, 
 		l.ID = fmt.Sprintf("l-%.8s-%x", now.Boot, int64(now.Mono))
 	}
 	l.From, l.To = l.From.UTC(), l.To.UTC()
+	key := l.Student + "/" + l.ID
+	var before attendance.Leave
+	err := g.o.Store.View(func(tx store.Tx) error {
+		var err error
+		before, _, _, err = leaves.Get(tx, key)
+		return err
+	})
+	if err != nil {
+		return l, fmt.Errorf("read the leave as it was: %w", err)
+	}
 	data := map[string]any{"leave": l.ID, "kind": l.Kind, "from": l.From, "to": l.To, "approved": l.Approved}
-	_, err := g.o.Store.Commit(ctx, store.Change{
-		Puts:    []store.Put{leaves.Put(l.Student+"/"+l.ID, l)},
+	_, err = g.o.Store.Commit(ctx, store.Change{
+		Puts:    []store.Put{leaves.Put(key, l)},
 		Entries: []ledger.Draft{by.Draft("attendance.leave", role, l.Student, data, sealedReason(l.Student, reason)...)},
 	})
 	g.version.Add(1)
 	if err != nil {
 		return l, fmt.Errorf("record a leave: %w", err)
 	}
-	cal := g.o.Site.Calendar()
-	for at := l.From; at.Before(l.To) && !at.After(now.Wall); at = at.Add(24 * time.Hour) {
-		date, err := cal.Date(at)
-		if err != nil {
-			return l, err
-		}
+	dates, err := datesOf(g.o.Site.Calendar(), now.Wall, l, before)
+	if err != nil {
+		return l, err
+	}
+	for _, date := range dates {
 		day, _, err := g.derive(ctx, date, l.Student, class, now, news{})
 		if err != nil {
 			return l, fmt.Errorf("decide the day %s after a leave: %w", date, err)
@@ -136,6 +146,23 @@ func (g *Gate) PutLeave(ctx context.Context, by account.Who, role account.Role, 
 		g.publishDay(day, now)
 	}
 	return l, nil
+}
+
+// datesOf lists the dates up to an instant that leaves touch, first and last day included.
+func datesOf(cal attendance.Calendar, until time.Time, of ...attendance.Leave) ([]string, error) {
+	loc, err := cal.Location()
+	if err != nil {
+		return nil, err
+	}
+	dates := map[string]bool{}
+	for _, l := range of {
+		y, m, d := l.From.In(loc).Date()
+		for at := l.From; at.Before(l.To) && !at.After(until); d++ {
+			dates[at.In(loc).Format(attendance.DateLayout)] = true
+			at = time.Date(y, m, d+1, 0, 0, 0, 0, loc)
+		}
+	}
+	return slices.Sorted(maps.Keys(dates)), nil
 }
 
 func checkLeave(l attendance.Leave, reason string) error {

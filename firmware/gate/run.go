@@ -56,32 +56,11 @@ func (g *Gate) Run(ctx context.Context) error {
 
 // watch notes that the gate runs and decides days at their moments.
 func (g *Gate) watch(ctx context.Context) error {
-	if err := g.noteStart(ctx); err != nil && ctx.Err() == nil {
-		g.o.Log.Error("gate: the time without power is not recorded", "err", err)
-	}
 	t := time.NewTicker(aliveEvery / 4)
 	defer t.Stop()
-	var beat, swept time.Duration
+	var w watching
 	for {
-		now := g.o.Clock.Now()
-		if beat == 0 || now.Mono-beat >= aliveEvery {
-			beat = now.Mono
-			if err := g.noteAlive(ctx); err != nil && ctx.Err() == nil {
-				g.o.Log.Error("gate: sign of life not written", "err", err)
-			}
-		}
-		if err := g.writeDown(ctx); err != nil && ctx.Err() == nil {
-			g.o.Log.Error("gate: outage of the register not written", "err", err)
-		}
-		if err := g.settle(ctx); err != nil && ctx.Err() == nil {
-			g.o.Log.Error("gate: taps made while the clock was in doubt keep their claimed time", "err", err)
-		}
-		if g.sweepDue(swept, now) {
-			swept = now.Mono
-			if _, err := g.Sweep(ctx); err != nil && ctx.Err() == nil {
-				g.o.Log.Error("gate: days not decided", "err", err)
-			}
-		}
+		g.round(ctx, &w)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -90,8 +69,41 @@ func (g *Gate) watch(ctx context.Context) error {
 	}
 }
 
+// watching is what watch has done so far, by the monotonic clock; zero is never.
+type watching struct{ beat, swept time.Duration }
+
+// round does what is due. What fails is tried again in the next one.
+func (g *Gate) round(ctx context.Context, w *watching) {
+	try := func(what string, f func(context.Context) error) bool {
+		err := f(ctx)
+		if err != nil && ctx.Err() == nil {
+			g.o.Log.Error("gate: "+what, "err", err)
+		}
+		return err == nil
+	}
+	now := g.o.Clock.Now()
+	// Nobody is called absent before the time without this program is known.
+	heard := try("the time without power is not recorded", g.noteStart)
+	if w.beat == 0 || now.Mono-w.beat >= aliveEvery {
+		w.beat = now.Mono
+		try("sign of life not written", g.noteAlive)
+	}
+	try("outage of the register not written", g.writeDown)
+	try("outages of readers not written", g.writeOwed)
+	try("taps made while the clock was in doubt keep their claimed time", g.settle)
+	if !heard {
+		return
+	}
+	if g.sweepDue(w.swept, now) && try("days not decided", func(ctx context.Context) error { _, err := g.Sweep(ctx); return err }) {
+		w.swept = now.Mono
+	}
+	if now.State == clock.Trusted {
+		try("days that were missed are not decided", g.sweepMissed)
+	}
+}
+
 // sweepDue says whether a moment at which a day is decided without a tap has passed since the last sweep:
-// the teacher is asked, the parents are told, the school closes (S7).
+// the teacher is asked, the parents are told, the school closes (S7), and the same after a leave that ends today.
 func (g *Gate) sweepDue(last time.Duration, now clock.Reading) bool {
 	if now.State != clock.Trusted {
 		return false // nobody is called absent by a clock in doubt
@@ -109,12 +121,81 @@ func (g *Gate) sweepDue(last time.Duration, now clock.Reading) bool {
 		return false
 	}
 	since := now.Wall.Add(last - now.Mono)
+	due := func(at time.Time) bool { return at.After(since) && !at.After(now.Wall) }
 	for _, m := range []int{h.Bell + h.Grace + 1, h.Bell + h.AskTeacher, h.Bell + h.TellParents, h.Home, h.Closes} {
-		if at := day.At(m); at.After(since) && !at.After(now.Wall) {
+		if due(day.At(m)) {
 			return true
 		}
 	}
+	known, err := g.known(day)
+	if err != nil {
+		return true // the sweep says what is wrong
+	}
+	for _, ev := range known {
+		for _, l := range ev.Leaves {
+			for _, m := range []int{0, h.Grace + 1, h.AskTeacher, h.TellParents} {
+				if l.Approved && due(l.To.Add(time.Duration(m)*time.Minute)) {
+					return true
+				}
+			}
+		}
+	}
 	return false
+}
+
+// missedMost is how far back days are decided that were missed when they closed.
+const missedMost = 31
+
+// sweepMissed decides the days before today that nobody has decided after their closing: the program was off then, or
+// the store failed.
+func (g *Gate) sweepMissed(ctx context.Context) error {
+	cal := g.o.Site.Calendar()
+	loc, err := cal.Location()
+	if err != nil {
+		return err
+	}
+	y, m, d := g.o.Clock.Now().Wall.In(loc).Date()
+	before := func(days int) string { return time.Date(y, m, d-days, 12, 0, 0, 0, loc).Format(attendance.DateLayout) }
+	var done string
+	var known bool
+	err = g.o.Store.View(func(tx store.Tx) error {
+		var err error
+		done, _, known, err = swept.Get(tx, everything)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read which day was decided last: %w", err)
+	}
+	if known && done >= before(1) {
+		return nil
+	}
+	for n := missedMost; known && n > 0; n-- {
+		if date := before(n); date > done && g.anything(date) {
+			if _, err := g.SweepDate(ctx, date); err != nil {
+				return fmt.Errorf("decide the day %s: %w", date, err)
+			}
+		}
+	}
+	if _, err := g.o.Store.Commit(ctx, store.Change{Puts: []store.Put{swept.Put(everything, before(1))}}); err != nil {
+		return fmt.Errorf("note which day was decided last: %w", err)
+	}
+	return nil
+}
+
+// anything says that something of a date is on record. Of one on which this was off all day there is nothing to say.
+func (g *Gate) anything(date string) (some bool) {
+	err := g.o.Store.View(func(tx store.Tx) error {
+		for range days.Prefix(tx, date+"/") {
+			some = true
+			break
+		}
+		for range taps.Prefix(tx, date+"/") {
+			some = true
+			break
+		}
+		return nil
+	})
+	return some || err != nil
 }
 
 // Sweep decides today anew for every student, from all evidence, and records what changed. It returns how

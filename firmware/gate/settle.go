@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"campuskeep/firmware/store"
@@ -15,18 +16,23 @@ import (
 type doubtedTap struct {
 	Key  string `json:"key"`
 	Boot string `json:"boot"`
+	// Alone says that the claimed date had no day of this student before: only such taps have made it.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // settle gives taps that were made while the clock was in doubt their true time, once it is trusted: what is
 // certain of such a tap is how long ago it was. Their entries in the log stay as they are; the days that they
-// belong to are decided anew. Taps of an earlier boot of the machine keep their claim.
+// belong to, and those that they were taken for, are decided anew. Taps of an earlier boot of the machine keep their claim.
 func (g *Gate) settle(ctx context.Context) error {
 	now := g.o.Clock.Now()
 	if now.State != clock.Trusted {
 		return nil
 	}
-	var claims []attendance.Tap
-	var keys []string
+	type claim struct {
+		tap attendance.Tap
+		of  doubtedTap
+	}
+	var claims []claim
 	err := g.o.Store.View(func(tx store.Tx) error {
 		for _, d := range doubted.All(tx) {
 			if d.Boot != now.Boot {
@@ -37,7 +43,7 @@ func (g *Gate) settle(ctx context.Context) error {
 				return err
 			}
 			if ok {
-				claims, keys = append(claims, tap), append(keys, d.Key)
+				claims = append(claims, claim{tap, d})
 			}
 		}
 		return nil
@@ -45,41 +51,49 @@ func (g *Gate) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the taps made while the clock was in doubt: %w", err)
 	}
-	for i, tap := range claims {
-		if err := g.settleTap(ctx, tap, keys[i], now); err != nil {
+	for _, c := range claims {
+		if err := g.settleTap(ctx, c.tap, c.of, now); err != nil {
 			return fmt.Errorf("place a tap made while the clock was in doubt: %w", err)
 		}
 	}
 	return nil
 }
 
-func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, claimed string, now clock.Reading) error {
+// settleTap gives a tap its true time. When that is on another date it leaves the claimed one first: that day is
+// decided again from what is left, since somebody may have been there, or missing, by a clock that was right.
+func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, d doubtedTap, now clock.Reading) error {
+	claimed := d.Key[:len(attendance.DateLayout)]
 	tap.At = now.Wall.Add(time.Duration(tap.Mono) - now.Mono).UTC().Truncate(time.Millisecond)
-	tap.Doubt = false
-	cal := g.o.Site.Calendar()
-	date, err := cal.Date(tap.At)
+	date, err := g.o.Site.Calendar().Date(tap.At)
 	if err != nil {
 		return err
 	}
-	n := news{
+	if date != claimed {
+		was := d.Key
+		d.Key = tapKey(date, tap)
+		n := news{
+			puts:    []store.Put{taps.Put(d.Key, tap), doubted.Put(tap.ID, d)},
+			deletes: []store.Delete{taps.Delete(was)},
+			add: func(ev *attendance.Evidence) {
+				ev.Taps = slices.DeleteFunc(ev.Taps, func(t attendance.Tap) bool { return t.ID == tap.ID })
+			},
+			undone: d.Alone,
+		}
+		day, _, err := g.derive(ctx, claimed, tap.Student, tap.Class, now, n)
+		if err != nil {
+			return err
+		}
+		g.publishDay(day, now)
+	}
+	tap.Doubt = false
+	day, _, err := g.derive(ctx, date, tap.Student, tap.Class, now, news{
 		puts:    []store.Put{taps.Put(tapKey(date, tap), tap)},
 		deletes: []store.Delete{doubted.Delete(tap.ID)},
 		add: func(ev *attendance.Evidence) {
-			for i := range ev.Taps {
-				if ev.Taps[i].ID == tap.ID {
-					ev.Taps[i] = tap
-					return
-				}
-			}
-			ev.Taps = append(ev.Taps, tap)
+			ev.Taps = append(slices.DeleteFunc(ev.Taps, func(t attendance.Tap) bool { return t.ID == tap.ID }), tap)
 		},
 		entry: func(_ attendance.Evidence, day attendance.DayStatus) ledger.Draft { return dayEntry(day) },
-	}
-	if was := tapKey(date, tap); was != claimed {
-		// It lay under another date, which nobody has tapped on by a clock that could be believed.
-		n.deletes = append(n.deletes, taps.Delete(claimed), days.Delete(claimed[:len(attendance.DateLayout)]+"/"+tap.Student))
-	}
-	day, _, err := g.derive(ctx, date, tap.Student, tap.Class, now, n)
+	})
 	if err != nil {
 		return err
 	}

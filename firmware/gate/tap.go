@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"campuskeep/firmware/reader"
@@ -53,7 +54,7 @@ func (g *Gate) record(ctx context.Context, read reader.CardRead, now clock.Readi
 	if known {
 		res, err = g.recordTap(ctx, g.tapOf(read, now, hash, student, class), now)
 	} else {
-		res, err = g.recordUnknown(ctx, read, hash)
+		res, err = g.recordUnknown(ctx, read, hash, now)
 	}
 	if err != nil {
 		return res, err
@@ -117,19 +118,35 @@ func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Read
 		return Result{}, err
 	}
 	puts := []store.Put{taps.PutRev(tapKey(date, tap), tap, 0)}
+	var last func(attendance.DayStatus) []store.Put
 	if tap.Doubt {
-		puts = append(puts, doubted.Put(tap.ID, doubtedTap{Key: tapKey(date, tap), Boot: tap.Boot}))
+		last = func(before attendance.DayStatus) []store.Put {
+			alone := before.V == 0 || g.aloneSoFar(date, tap.Student)
+			return []store.Put{doubted.Put(tap.ID, doubtedTap{Key: tapKey(date, tap), Boot: tap.Boot, Alone: alone})}
+		}
 	}
 	res := Result{Tap: tap}
 	res.Day, res.Entries, err = g.derive(ctx, date, tap.Student, tap.Class, now, news{
-		puts: puts,
-		add:  func(ev *attendance.Evidence) { ev.Taps = append(ev.Taps, tap) },
+		puts: puts, last: last,
+		add: func(ev *attendance.Evidence) { ev.Taps = append(ev.Taps, tap) },
 		entry: func(ev attendance.Evidence, day attendance.DayStatus) ledger.Draft {
 			res.Way = wayOf(tap, ev)
 			return tapEntry(tap, res.Way, day)
 		},
 	})
 	return res, err
+}
+
+// aloneSoFar says that a day was made by taps of a clock in doubt only: the first of them found none.
+func (g *Gate) aloneSoFar(date, student string) bool {
+	alone := false
+	err := g.o.Store.View(func(tx store.Tx) error {
+		for _, d := range doubted.All(tx) {
+			alone = alone || d.Alone && strings.HasPrefix(d.Key, date+"/"+student+"/")
+		}
+		return nil
+	})
+	return err == nil && alone // else the day is kept and decided again, which is never wrong
 }
 
 // wayOf is the way of one tap among those of its day.
@@ -166,14 +183,19 @@ func tapEntry(tap attendance.Tap, way attendance.Direction, day attendance.DaySt
 	}
 }
 
-func (g *Gate) recordUnknown(ctx context.Context, read reader.CardRead, hash []byte) (Result, error) {
+func (g *Gate) recordUnknown(ctx context.Context, read reader.CardRead, hash []byte, now clock.Reading) (Result, error) {
+	date, err := g.o.Site.Calendar().Date(instant(read, now))
+	if err != nil {
+		return Result{}, err
+	}
 	r, err := g.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{{
 		Actor: ledger.Actor{ID: read.Reader}, From: &ledger.From{Device: read.Reader}, Via: ledger.ViaGate,
 		Kind: "attendance.unknown", Subject: read.Reader,
 		Data: struct {
 			Reader string `json:"reader"`
 			Card   []byte `json:"card"`
-		}{read.Reader, hash},
+			Date   string `json:"date"`
+		}{read.Reader, hash, date},
 	}}})
 	return Result{Entries: r.Entries}, err
 }

@@ -113,8 +113,8 @@ func sorted(l []Leave) []Leave {
 func (d *decision) byMark() bool {
 	var m Mark
 	for _, x := range d.Marks {
-		if x.Date != d.Day.Date || x.At.After(d.now) {
-			continue
+		if x.Date != d.Day.Date || x.At.After(d.now) && x.At.Before(d.Day.End) {
+			continue // what is stated of a day when it is over counts as well
 		}
 		later := cmp.Or(x.At.Compare(m.At), cmp.Compare(rank(x.By), rank(m.By)), cmp.Compare(x.ID, m.ID))
 		if m.Outcome == "" || later > 0 {

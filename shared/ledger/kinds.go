@@ -144,11 +144,11 @@ var Kinds = map[Kind]Spec{
 
 	// the gate
 	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code)}},
-	"attendance.unknown": {Data: []Field{req("reader", Code), req("card", Hash)}},
+	"attendance.unknown": {Data: []Field{req("reader", Code), req("card", Hash), opt("date", Code)}},
 	"attendance.day":     {Data: []Field{req("date", Code), req("class", Code), req("status", Code), req("reasons", Codes), opt("minutes", Int)}},
 	"attendance.mark":    {Data: []Field{req("date", Code), req("class", Code), req("status", Code), req("by", Code), opt("minutes", Int), opt("leave", Code)}, Sealed: []SealedField{{Name: "reason"}}},
 	"attendance.leave":   {Data: []Field{req("leave", Code), req("kind", Code), req("from", Time), req("to", Time), req("approved", Bool)}, Sealed: []SealedField{{Name: "reason"}}},
-	"reader.state":       {Data: []Field{req("state", Code), opt("reason", Code)}},
+	"reader.state":       {Data: []Field{req("state", Code), opt("reason", Code), opt("count", Int)}},
 
 	// the centre
 	"sync.enrolled":  {Data: []Field{req("centre", Code), req("certificate", Hash)}},
