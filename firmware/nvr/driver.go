@@ -24,6 +24,10 @@ var (
 	ErrBusy = errors.New("nvr: the NVR is busy")
 	// ErrNotOffered: the NVR does not have this function.
 	ErrNotOffered = errors.New("nvr: the NVR does not offer this")
+	// ErrForbidden: the password is right, and its account may not do this.
+	ErrForbidden = errors.New("nvr: the account may not do this")
+	// ErrInClear: the NVR takes the password only in clear, and is not given it.
+	ErrInClear = errors.New("nvr: the NVR takes the password only in clear")
 	// ErrEnough is what a caller's function returns to end a listing or playback early; the driver returns nil then.
 	ErrEnough = errors.New("nvr: enough")
 )

@@ -235,6 +235,10 @@ func reason(err error) string {
 		return "busy"
 	case errors.Is(err, ErrRefused):
 		return "credentials"
+	case errors.Is(err, ErrForbidden):
+		return "forbidden"
+	case errors.Is(err, ErrInClear):
+		return "in_clear"
 	case errors.Is(err, fs.ErrNotExist):
 		return "gone"
 	case errors.Is(err, errPlayTime), errors.Is(err, errUncalibrated):

@@ -50,6 +50,8 @@ const (
 	FaultNone         Fault = ""
 	FaultOffline      Fault = "offline"      // cannot be reached, or breaks off
 	FaultCredentials  Fault = "credentials"  // our password is refused; nothing more is tried
+	FaultForbidden    Fault = "forbidden"    // the password is right, and its account may not do this
+	FaultInClear      Fault = "in_clear"     // the password is taken only in clear, and not given
 	FaultAnswer       Fault = "answer"       // an answer is not understood
 	FaultBusy         Fault = "busy"         // no place for us, again and again
 	FaultClock        Fault = "clock"        // its clock is off by more than a minute

@@ -138,6 +138,10 @@ func faultOf(err error) Fault {
 		return FaultBusy
 	case errors.As(err, &other):
 		return FaultOther
+	case errors.Is(err, ErrForbidden):
+		return FaultForbidden
+	case errors.Is(err, ErrInClear):
+		return FaultInClear
 	case errors.Is(err, ErrNotOffered):
 		return FaultNotOffered
 	case errors.As(err, &a):

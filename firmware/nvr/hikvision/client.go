@@ -26,8 +26,7 @@ const (
 	maxAnswer = 4 << 20 // bytes of one answer
 	// An answer to a request takes at most this: an NVR searches its disks slowly.
 	answerTime = 30 * time.Second
-	// A nonce is used for at most this long: some NVRs let it expire without saying so, and that would look like a
-	// refused password.
+	// A nonce is used for at most this long: some NVRs let it expire without saying so.
 	nonceTime = 30 * time.Second
 )
 
@@ -44,6 +43,9 @@ type Driver struct {
 	ch      digest.Challenge
 	since   time.Time // when ch was given
 	count   uint32    // uses of ch
+	proven  bool      // the password was right
+	single  bool      // a nonce is good for one request only
+	says    bool      // the NVR says when a nonce is too old
 }
 
 var _ nvr.Driver = (*Driver)(nil)
@@ -55,12 +57,21 @@ func Open(t nvr.Target) (nvr.Driver, error) {
 		return nil, fmt.Errorf("hikvision: the address of NVR %s is not http:// or https:// with a host alone", t.ID)
 	}
 	transport := &http.Transport{
-		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, TLSClientConfig: pin.TLS(t.Pin), TLSHandshakeTimeout: 10 * time.Second,
+		DialContext: (&pin.Guard{Address: address(u)}).Dial, TLSClientConfig: pin.TLS(t.Pin), TLSHandshakeTimeout: 10 * time.Second,
 		MaxConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10, ResponseHeaderTimeout: answerTime, IdleConnTimeout: 30 * time.Second,
 	}
 	return &Driver{t: t, base: u, http: &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // an NVR has no reason to send us elsewhere
 	}}}, nil
+}
+
+// address is host and port of a URL.
+func address(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // Close ends what is left of connections.
@@ -94,32 +105,93 @@ func (d *Driver) do(ctx context.Context, method, path string, body []byte) ([]by
 	if err := d.latched(); err != nil {
 		return nil, err
 	}
-	auth, err := d.authorization(method, path)
-	if err != nil {
-		return nil, err
-	}
-	for attempt := 0; ; attempt++ {
-		status, header, got, err := d.send(ctx, method, path, body, auth)
+	var before try
+	for {
+		t, err := d.authorization(method, path)
+		if err != nil {
+			return nil, err
+		}
+		status, header, got, err := d.send(ctx, method, path, body, t.auth)
 		if err != nil {
 			return nil, fmt.Errorf("hikvision: %s: %w", what, err)
 		}
-		if status != http.StatusUnauthorized {
+		switch {
+		case status == http.StatusForbidden && d.reused(t) && parse(what, got, "ResponseStatus", &responseStatus{}) != nil:
+			d.drop() // it may be the nonce
+			before = t
+			continue
+		case status != http.StatusUnauthorized:
+			d.passed(t, before)
 			return got, d.verdict(what, status, got)
 		}
-		ch, err := digest.Parse(header.Values("WWW-Authenticate"))
+		ch, err := challenge(what, header)
 		if err != nil {
-			return nil, &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(strings.Join(header.Values("WWW-Authenticate"), "; ")))}
-		}
-		// Without a password it was only the question for one. With one, a 401 is a failed log-in, unless the NVR
-		// says that only the nonce was too old; and that it may say once.
-		if auth != "" && (!ch.Stale || attempt > 1) {
-			return nil, d.refuse(what, got)
-		}
-		d.take(ch)
-		if auth, err = d.authorization(method, path); err != nil {
 			return nil, err
 		}
+		// Without a password it was only the question for one. With one, a 401 is a failed log-in, unless the NVR says
+		// that only the nonce was too old, or the same password was right with the same nonce before: then once more.
+		if t.auth != "" && (before.auth != "" || !d.excuses(ch) && !d.reused(t)) {
+			return nil, d.refuse(what, got)
+		}
+		if t.auth != "" {
+			before = t
+			before.stale = ch.Stale
+		}
+		d.take(ch)
 	}
+}
+
+// try is one use of the password.
+type try struct {
+	auth  string // empty: none, a challenge is asked for
+	count uint32 // of the nonce
+	stale bool   // the NVR said that the nonce was too old
+}
+
+// excuses says whether the NVR says that only the nonce was too old.
+func (d *Driver) excuses(ch digest.Challenge) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.says = d.says || ch.Stale
+	return ch.Stale
+}
+
+// reused says whether a nonce was used that had been good before, at an NVR that does not say when one is too old.
+func (d *Driver) reused(t try) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return t.count > 1 && d.proven && !d.says
+}
+
+// passed notes that the password was right, perhaps after a nonce was refused.
+func (d *Driver) passed(t, before try) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.auth != "" {
+		d.proven = true
+		d.single = d.single || before.auth != "" && !before.stale
+	}
+}
+
+func (d *Driver) drop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ch = digest.Challenge{}
+}
+
+// challenge finds what can be answered without giving the password in clear.
+func challenge(what string, header http.Header) (digest.Challenge, error) {
+	fields := header.Values("WWW-Authenticate")
+	ch, err := digest.Parse(fields)
+	if err == nil {
+		return ch, nil
+	}
+	for _, f := range fields {
+		if scheme, _, _ := strings.Cut(strings.TrimSpace(f), " "); strings.EqualFold(scheme, "Basic") {
+			return ch, fmt.Errorf("hikvision: %s: %w", what, nvr.ErrInClear)
+		}
+	}
+	return ch, &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(strings.Join(fields, "; ")))}
 }
 
 func (d *Driver) latched() error {
@@ -145,18 +217,18 @@ func (d *Driver) take(ch digest.Challenge) {
 }
 
 // authorization is empty when a new challenge has to be asked for first.
-func (d *Driver) authorization(method, uri string) (string, error) {
+func (d *Driver) authorization(method, uri string) (try, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.t.User == "" {
-		return "", fmt.Errorf("%w: there is none", nvr.ErrRefused)
+		return try{}, fmt.Errorf("%w: there is none", nvr.ErrRefused)
 	}
-	if d.ch.Nonce == "" || time.Since(d.since) > nonceTime {
+	if d.ch.Nonce == "" || time.Since(d.since) > nonceTime || d.single && d.count > 0 {
 		d.ch = digest.Challenge{}
-		return "", nil
+		return try{}, nil
 	}
 	d.count++
-	return d.ch.Answer(d.t.User, d.t.Password, method, uri, digest.NewNonce(), d.count), nil
+	return try{auth: d.ch.Answer(d.t.User, d.t.Password, method, uri, digest.NewNonce(), d.count), count: d.count}, nil
 }
 
 func (d *Driver) send(ctx context.Context, method, path string, body []byte, auth string) (int, http.Header, []byte, error) {
@@ -215,8 +287,11 @@ func (d *Driver) verdict(what string, status int, got []byte) error {
 	if e.code == 2 { // "Device Busy"
 		return fmt.Errorf("%w: %w", nvr.ErrBusy, e)
 	}
-	if status == http.StatusNotFound || e.sub == "notSupport" || e.sub == "methodNotAllowed" {
+	switch {
+	case status == http.StatusNotFound, e.sub == "notSupport", e.sub == "methodNotAllowed":
 		return fmt.Errorf("%w: %w", nvr.ErrNotOffered, e)
+	case status == http.StatusForbidden:
+		return fmt.Errorf("%w: %w", nvr.ErrForbidden, e)
 	}
 	return e
 }

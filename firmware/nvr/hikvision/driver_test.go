@@ -1,6 +1,7 @@
 package hikvision_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -8,7 +9,9 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/big"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -179,25 +182,135 @@ func TestARefusedPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
-// A 401 that nothing explains stops us, even where it may have been the nonce: a locked NVR costs more than a missed check.
-func TestANonceThatEndsInSilenceStops(t *testing.T) {
+// A nonce that is not taken any more is no wrong password: after a success there is one fresh try, and no other.
+func TestANonceThatEndsIsNoWrongPassword(t *testing.T) {
+	for name, f := range map[string]func(*sim.Faults){
+		"and nothing says so":    func(f *sim.Faults) { f.NonceUses, f.SilentStale = 2, true },
+		"one for each request":   func(f *sim.Faults) { f.NonceUses, f.SilentStale = 1, true },
+		"and it is called stale": func(f *sim.Faults) { f.NonceUses = 1 },
+		"and it answers 403":     func(f *sim.Faults) { f.NonceUses, f.Stale403 = 1, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, d := start(t, nil)
+			n.Set(func(_ *sim.Habits, ff *sim.Faults) { f(ff); ff.LockAfter = 2 })
+			for range 6 {
+				if _, err := d.Info(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := n.Counts().Refused; got != 0 {
+				t.Errorf("%d log-ins failed", got)
+			}
+			n.SetPassword("another")
+			for range 3 {
+				if _, err := d.Info(t.Context()); err == nil {
+					t.Fatal("passed with a password that is no more")
+				}
+			}
+			if got := n.Counts().Refused; got != 1 {
+				t.Errorf("%d log-ins failed after the password was changed", got)
+			}
+		})
+	}
+}
+
+// An account that may not do something has the right password: nothing is latched, and it is told.
+func TestWhatAnAccountMayNotDoIsNoWrongPassword(t *testing.T) {
 	n, d := start(t, nil)
-	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.NonceUses, f.SilentStale = 2, true })
-	for range 2 {
-		if _, err := d.Info(t.Context()); err != nil {
+	if _, err := d.Info(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.Set(func(_ *sim.Habits, f *sim.Faults) {
+		f.Garbage = map[string]string{"/ISAPI/ContentMgmt/record/tracks": `<ResponseStatus><statusCode>4</statusCode><statusString>Invalid Operation</statusString><subStatusCode>lowPrivilege</subStatusCode></ResponseStatus>`}
+	})
+	if _, err := d.Tracks(t.Context()); !errors.Is(err, nvr.ErrForbidden) {
+		t.Errorf("%v", err)
+	}
+	if _, err := d.Info(t.Context()); err != nil {
+		t.Errorf("latched: %v", err)
+	}
+}
+
+// redirect is an RTSP side that sends whoever asks to another host, which asks for the password in clear.
+func redirect(t *testing.T, answer string) (address string, seen func() string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var all strings.Builder
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				r := bufio.NewReader(c)
+				for {
+					cseq, say := "", answer
+					for {
+						line, err := r.ReadString('\n')
+						if err != nil {
+							return
+						}
+						mu.Lock()
+						all.WriteString(line)
+						mu.Unlock()
+						if strings.HasPrefix(line, "OPTIONS") {
+							say = "200 OK"
+						}
+						if strings.HasPrefix(line, "CSeq:") {
+							cseq = line
+						}
+						if strings.TrimSpace(line) == "" {
+							break
+						}
+					}
+					if _, err := fmt.Fprintf(c, "RTSP/1.0 %s\r\n%s\r\n", say, cseq); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	t.Cleanup(func() { ln.Close() })
+	return ln.Addr().String(), func() string { mu.Lock(); defer mu.Unlock(); return all.String() }
+}
+
+// Covers F11: the password of an NVR goes nowhere that an answer names, and never in clear.
+func TestPlaybackFollowsNoRedirect(t *testing.T) {
+	elsewhere, heard := redirect(t, `401 Unauthorized`+"\r\n"+`WWW-Authenticate: Basic realm="x"`)
+	at, asked := redirect(t, "302 Found\r\nLocation: rtsp://"+elsewhere+"/x")
+	n, _ := start(t, nil)
+	play := func(rtsp string) error {
+		d, err := hikvision.Open(nvr.Target{Device: nvr.Device{ID: "n01", Driver: "hikvision", Address: n.Address(), RTSP: rtsp}, Login: site.Login{User: "keeper", Password: "right horse"}})
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer d.Close()
+		return d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil })
 	}
-	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrRefused) {
-		t.Errorf("%v", err)
+	if err := play(at); err == nil || errors.Is(err, nvr.ErrRefused) {
+		t.Errorf("a redirect: %v", err)
+	}
+	if heard() != "" || !strings.Contains(asked(), "DESCRIBE") {
+		t.Errorf("the other host heard %q", heard())
+	}
+	if err := play(elsewhere); !errors.Is(err, nvr.ErrInClear) {
+		t.Errorf("Basic only: %v", err)
+	}
+	if strings.Contains(heard()+asked(), "Authorization") {
+		t.Errorf("the password was given: %q", heard())
 	}
 }
 
 func TestPasswordsNeverTravelInClear(t *testing.T) {
 	n, d := start(t, nil)
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.BasicOnly = true })
-	var a *nvr.AnswerError
-	if _, err := d.Info(t.Context()); !errors.As(err, &a) || !strings.Contains(a.Got, "Basic") {
+	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrInClear) {
 		t.Errorf("%v", err)
 	}
 }

@@ -6,20 +6,17 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/url"
+	"net/http"
 	"sync"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v5"
-	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
-	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"campuskeep/firmware/nvr"
-	"campuskeep/firmware/pin"
+	"campuskeep/firmware/rtsp"
 )
 
 // silence is how long a playback may say nothing before it counts as ended: many NVRs end one without a word.
@@ -30,22 +27,15 @@ func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each f
 	if err := d.latched(); err != nil {
 		return err
 	}
-	u, err := d.playAddress(track, from, to)
+	u := d.playAddress(track, from, to)
+	client, err := rtsp.New(rtsp.Target{Address: u, User: d.t.User, Password: d.t.Password, Pin: d.t.Pin, Timeout: answerTime}) // what is missing shows in the times
 	if err != nil {
-		return err
-	}
-	tcp := gortsplib.ProtocolTCP
-	client := &gortsplib.Client{
-		Scheme: u.Scheme, Host: u.Host, Protocol: &tcp, UserAgent: "campuskeep", ReadTimeout: answerTime, TLSConfig: pin.TLS(d.t.Pin),
-		OnDecodeError: func(error) {}, OnPacketsLost: func(uint64) {}, // what is missing shows in the times
-	}
-	if err := client.Start(); err != nil {
 		return fmt.Errorf("hikvision: start playback: %w", err)
 	}
 	defer client.Close()
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
-	desc, _, err := client.Describe(u)
+	desc, err := client.Describe()
 	if err != nil {
 		return d.diagnose("describe playback", err)
 	}
@@ -53,12 +43,12 @@ func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each f
 	if err != nil {
 		return err
 	}
-	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
+	if err := client.Setup(desc, media); err != nil {
 		return d.diagnose("set up playback", err)
 	}
 	client.OnPacketRTP(media, forma, p.packet)
 	client.OnPacketRTCP(media, p.control)
-	if _, err := client.Play(nil); err != nil {
+	if err := client.Play(); err != nil {
 		return d.diagnose("start playback", err)
 	}
 	ended := make(chan struct{})
@@ -75,34 +65,33 @@ func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each f
 	return p.result()
 }
 
-func (d *Driver) playAddress(track int, from, to nvr.Stamp) (*base.URL, error) {
+func (d *Driver) playAddress(track int, from, to nvr.Stamp) string {
 	host := d.t.RTSP
 	if host == "" {
 		host = net.JoinHostPort(d.base.Hostname(), "554")
 	}
-	u, err := base.ParseURL(fmt.Sprintf("rtsp://%s/Streaming/tracks/%d?starttime=%s&endtime=%s",
-		host, track, from.Digits.Format(playForm), to.Digits.Format(playForm)))
-	if err != nil {
-		return nil, fmt.Errorf("hikvision: address of playback: %w", err)
-	}
-	u.User = url.UserPassword(d.t.User, d.t.Password)
-	return u, nil
+	return fmt.Sprintf("rtsp://%s/Streaming/tracks/%d?starttime=%s&endtime=%s", host, track, from.Digits.Format(playForm), to.Digits.Format(playForm))
 }
 
-// diagnose sorts an error of the RTSP side. The client answers one challenge by itself; a 401 that is left is a
-// refused password.
+// diagnose sorts an error of the RTSP side.
 func (d *Driver) diagnose(what string, err error) error {
-	var s liberrors.ErrClientBadStatusCode
-	if !errors.As(err, &s) {
+	var e *rtsp.Error
+	if !errors.As(err, &e) {
 		return fmt.Errorf("hikvision: %s: %w", what, err)
 	}
-	switch s.Code {
-	case base.StatusUnauthorized:
+	switch {
+	case e.Trouble == rtsp.Refused && e.Status == http.StatusForbidden: // we may not do this; the password is right
+		return fmt.Errorf("hikvision: %s: %w: %w", what, nvr.ErrForbidden, err)
+	case e.Trouble == rtsp.Refused:
 		return d.refuse(what, nil)
-	case base.StatusNotEnoughBandwidth, base.StatusServiceUnavailable:
+	case e.Trouble == rtsp.InClear:
+		return fmt.Errorf("hikvision: %s: %w: %w", what, nvr.ErrInClear, err)
+	case e.Trouble == rtsp.Busy:
 		return fmt.Errorf("hikvision: %s: %w: %w", what, nvr.ErrBusy, err)
-	case base.StatusNotFound:
+	case e.Trouble == rtsp.NotFound:
 		return fmt.Errorf("hikvision: %s: %w: %w", what, fs.ErrNotExist, err)
+	case e.Trouble == rtsp.Description, e.Trouble == rtsp.Answer:
+		return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(e.Detail))}
 	}
 	return fmt.Errorf("hikvision: %s: %w", what, err)
 }

@@ -109,6 +109,9 @@ func (n *NVR) authorized(w http.ResponseWriter, r *http.Request) bool {
 			n.nonces[p["nonce"]]++
 			n.failed = 0
 			return true
+		case right && n.faults.Stale403:
+			w.WriteHeader(http.StatusForbidden)
+			return false
 		case right:
 			stale = !n.faults.SilentStale
 		default:

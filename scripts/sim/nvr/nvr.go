@@ -87,6 +87,7 @@ type Faults struct {
 	Garbage     map[string]string // path → body that is answered
 	NonceUses   int               // a nonce is stale after so many uses; 0: never
 	SilentStale bool              // …and the recorder does not say that this is why
+	Stale403    bool              // …but answers 403, without a challenge
 	LockAfter   int               // refused log-ins until the address is locked; 0: never
 	ShortForm   bool              // takes only the short form of a search
 	DeafExpiry  bool              // takes a new expiry, and goes on as before
