@@ -266,6 +266,10 @@ function start(box) {
       1: () => rate(1), g: () => one('#goto').focus(), s: act.still, m: act.sound, f: act.full, '?': act.help };
   // Keys of one letter count only at the player: elsewhere on the page a slip would make an entry in the log. Radios and
   // the slider keep their own keys. A key that is held repeats jumps and frames and nothing else.
+  if (stage !== document) {
+    stage.tabIndex = -1; // a click in it gives it the keys
+    if (document.activeElement === document.body) stage.focus({ preventScroll: true });
+  }
   const repeats = /^(ArrowLeft|ArrowRight|,|\.|-|\+|=)$/;
   const own = /^(ArrowLeft|ArrowRight|ArrowUp|ArrowDown|Home|End|PageUp|PageDown| )$/;
   document.addEventListener('keydown', (ev) => {
@@ -273,7 +277,7 @@ function start(box) {
     if (ev.ctrlKey || ev.metaKey || ev.altKey || (type && type !== 'radio' && type !== 'range') || /^(TEXTAREA|SELECT)$/.test(tag)) return;
     if (type && own.test(ev.key)) return;
     if (!stage.contains(ev.target) && ev.target !== document.body) return;
-    if (ev.target === document.body && /^[a-z]$/i.test(ev.key) && !stage.matches(':hover')) return;
+    if (ev.target === document.body && /^[a-z]$/i.test(ev.key)) return;
     if (ev.repeat && !repeats.test(ev.key)) { if (keys[ev.key.toLowerCase()]) ev.preventDefault(); return; }
     if (ev.key === ' ' && /^(BUTTON|A|SUMMARY)$/.test(tag)) return; // it presses them
     if (ev.target.closest && ev.target.closest('dialog') && ev.key !== '?') return;
