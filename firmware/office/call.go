@@ -264,7 +264,7 @@ func footageAction(a account.Action) bool {
 
 // login leads to the log-in page and back, or answers 401 where no person looks.
 func (c *call) login() {
-	if c.api() || c.media() || c.r.Method != http.MethodGet {
+	if c.api() || c.media() || c.r.Method != http.MethodGet || c.byItself() {
 		c.w.Header().Set("Cache-Control", "no-store")
 		c.fault(http.StatusUnauthorized, "may.not_logged_in", nil)
 		return
@@ -278,6 +278,12 @@ func (c *call) login() {
 		path += "?" + q.Encode()
 	}
 	http.Redirect(c.w, c.r, path, http.StatusSeeOther)
+}
+
+// byItself says whether the page asked without a person: it must learn that the log-in has ended instead of getting
+// the log-in page in place of what it asked for.
+func (c *call) byItself() bool {
+	return c.r.Header.Get(byItself) != "" || c.r.Header.Get("HX-Request") != ""
 }
 
 // media says whether a script asks, not a person: what goes wrong is answered in JSON.

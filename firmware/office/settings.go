@@ -20,6 +20,7 @@ import (
 type settingsView struct {
 	Form     ui.Form
 	Calendar calendarView
+	Root     string // where the key lies that opens all others, in words
 }
 
 type calendarView struct {
@@ -84,6 +85,10 @@ func (o *Office) showSettings(c *call, status int, values map[string][]string, e
 	}
 	if d, h, err := cal.Day(c.today()); err == nil {
 		v.Calendar.Hours = c.p.T("settings.hours", c.p.Clock(d.At(h.Bell)), c.p.Clock(d.At(h.Home)))
+	}
+	v.Root = c.p.T("settings.root.file")
+	if o.d.Status.Keeping().RootPlace == "tpm" {
+		v.Root = c.p.T("settings.root.tpm")
 	}
 	return c.pageStatus(status, "settings", c.p.T("nav.settings"), v)
 }

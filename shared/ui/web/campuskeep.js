@@ -82,7 +82,7 @@ function strip(scope) {
     });
     svg.addEventListener('click', (ev) => {
       const a = ev.target.closest('a');
-      if (!a) return;
+      if (!a || ev.detail === 0 || !ev.clientX) return; // by keyboard the hour's own link counts
       const box = svg.getBoundingClientRect();
       const part = Math.max(0, Math.min(0.9993, (ev.clientX - box.left) / box.width));
       const minute = Math.floor(part * Number(svg.getAttribute('data-minutes') || 1440));
@@ -115,7 +115,7 @@ document.addEventListener('htmx:configRequest', (ev) => {
   if (!by || !by.isTrusted) ev.detail.headers['Ck-By-Itself'] = '1';
 });
 function presence() {
-  if (!document.querySelector('[data-live],[data-player],[data-tile]')) return;
+  if (!document.querySelector('[data-live],[data-poll],[data-player],[data-tile]')) return;
   let told = Date.now();
   const tell = () => {
     if (Date.now() - told < 60000) return;
@@ -125,24 +125,138 @@ function presence() {
   ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart'].forEach((n) => addEventListener(n, tell, { passive: true }));
 }
 
-// Live parts: the server says "something changed", the part is fetched again (one at a time).
-function live() {
-  all('[data-live]').forEach((el) => {
-    if (!window.EventSource) return;
-    const id = el.id;
-    const es = new EventSource(el.getAttribute('data-live'));
-    let busy = false, again = false;
-    const load = () => {
-      if (busy) { again = true; return; }
-      busy = true;
-      htmx.ajax('GET', el.getAttribute('data-live-src') || location.href, { target: '#' + id, select: '#' + id, swap: 'outerHTML', headers: { 'Ck-By-Itself': '1' } })
-        .finally(() => { busy = false; if (again) { again = false; load(); } });
-    };
-    es.addEventListener('change', load);
-    es.addEventListener('error', () => document.body.classList.add('is-stale'));
-    es.addEventListener('open', () => document.body.classList.remove('is-stale'));
-    addEventListener('pagehide', () => es.close());
+// swapPart puts what was fetched into a part of the page that stays: full screen, focus, what was typed or opened there
+// are kept. It waits while somebody is in a field of the part.
+function swapPart(el, fresh) {
+  const held = document.activeElement;
+  if (held && el.contains(held) && /^(INPUT|TEXTAREA|SELECT)$/.test(held.tagName)) {
+    held.addEventListener('blur', () => setTimeout(() => { if (el.isConnected) swapPart(el, fresh); }, 0), { once: true });
+    return;
+  }
+  const name = (n) => (n.id ? '#' + CSS.escape(n.id) : n.getAttribute('href') ? n.tagName + '[href="' + CSS.escape(n.getAttribute('href')) + '"]' : '');
+  const focus = held && held !== el && el.contains(held) ? name(held) : '';
+  const typed = new Map(all('input[id],textarea[id],select[id]', el).map((f) => [f.id, [f.value, f.checked]]));
+  const opened = all('details', el).map((d) => d.open);
+  el.innerHTML = fresh.innerHTML;
+  ['data-poll'].forEach((n) => { if (fresh.hasAttribute(n)) el.setAttribute(n, fresh.getAttribute(n)); else el.removeAttribute(n); });
+  typed.forEach((v, id) => { const f = document.getElementById(id); if (f) { if (f.type !== 'file') f.value = v[0]; f.checked = v[1]; } });
+  const details = all('details', el);
+  if (details.length === opened.length) details.forEach((d, n) => { d.open = opened[n]; });
+  const back = focus && el.querySelector(focus);
+  if (back) back.focus({ preventScroll: true });
+  htmx.process(el);
+  ribbon(el.parentNode);
+  forms(el);
+}
+
+// announce tells screen readers one sentence of a part that changes, at most every ten seconds.
+let announced = 0;
+function announce(el) {
+  const to = document.querySelector('[data-announced]'), text = el.querySelector('[data-announce]');
+  if (!to || !text || Date.now() - announced < 10000 || to.textContent === text.textContent) return;
+  announced = Date.now();
+  to.textContent = text.textContent;
+}
+
+// livePart keeps a part of the page fresh: fetched when the server says that something changed (data-live), or every so
+// many seconds (data-poll). What could not be fetched is tried again, ever later, and the page says how old it is.
+function livePart(el) {
+  let busy = false, again = false, misses = 0, timer = 0, asOf = Date.now(), gone = false;
+  const note = document.createElement('p');
+  note.className = 'note warn live-fault';
+  note.setAttribute('role', 'status');
+  note.hidden = true;
+  el.parentNode.insertBefore(note, el);
+  const clock = () => new Date(asOf).toLocaleTimeString('sv-SE'); // hh:mm:ss
+  const fault = (out) => {
+    document.body.classList.add('is-stale');
+    const text = (document.body.getAttribute(out ? 'data-t-out' : 'data-t-stale') || '').replace('{0}', clock());
+    if (note.textContent === text) return;
+    note.textContent = text + ' ';
+    if (out) {
+      const a = document.createElement('a');
+      a.href = '/login?next=' + encodeURIComponent(location.pathname + location.search);
+      a.textContent = document.body.getAttribute('data-t-login') || 'login';
+      note.appendChild(a);
+    }
+    note.hidden = false;
+  };
+  const later = (ms) => { clearTimeout(timer); timer = setTimeout(load, ms * (1 + Math.random() / 4)); };
+  async function load() {
+    if (gone) return;
+    if (busy) { again = true; return; }
+    busy = true;
+    clearTimeout(timer);
+    try {
+      const r = await fetch(el.getAttribute('data-live-src') || location.href, { credentials: 'same-origin', cache: 'no-store', redirect: 'manual', headers: { 'Ck-By-Itself': '1' } });
+      if (r.status === 401) { fault(true); later(60000); return; }
+      if (!r.ok) throw new Error(String(r.status));
+      const page = new DOMParser().parseFromString(await r.text(), 'text/html');
+      const fresh = page.getElementById(el.id);
+      if (!fresh) throw new Error('the answer lacks the part');
+      swapPart(el, fresh);
+      misses = 0;
+      asOf = Date.now();
+      note.hidden = true;
+      note.textContent = '';
+      document.body.classList.remove('is-stale');
+      all('[data-as-of]').forEach((t) => { t.textContent = clock(); });
+      announce(el);
+      const every = Number(el.getAttribute('data-poll'));
+      if (every) later(every * 1000);
+    } catch (e) {
+      fault(false);
+      misses++;
+      later(Math.min(60000, 2000 * Math.pow(2, misses - 1)));
+    } finally {
+      busy = false;
+      if (again) { again = false; load(); }
+    }
+  }
+  if (el.hasAttribute('data-poll')) later(Number(el.getAttribute('data-poll')) * 1000);
+  if (el.hasAttribute('data-live') && window.EventSource) listen(el.getAttribute('data-live'), load, () => fault(false));
+  addEventListener('focus', () => { if (!note.hidden) load(); }); // somebody may have logged in again in another tab
+  addEventListener('pagehide', () => { gone = true; clearTimeout(timer); });
+}
+
+// listen follows a stream of events; changed is called for each, and whenever the stream is there again, since what came
+// meanwhile is not told. A refused stream is asked for again, ever later and not by all pages at once.
+function listen(src, changed, lost) {
+  let es = null, misses = 0, first = true, timer = 0;
+  const open = () => {
+    es = new EventSource(src);
+    es.addEventListener('change', changed);
+    es.addEventListener('open', () => { misses = 0; if (!first) changed(); first = false; });
+    es.addEventListener('error', () => {
+      first = false;
+      lost();
+      es.close();
+      clearTimeout(timer);
+      misses++;
+      timer = setTimeout(open, Math.min(60000, 1000 * Math.pow(2, misses)) * (0.5 + Math.random()));
+      if (misses > 1) changed(); // it says why: the log-in may have ended
+    });
+  };
+  open();
+  addEventListener('pagehide', () => { clearTimeout(timer); es.close(); });
+  addEventListener('pageshow', (ev) => { if (ev.persisted) open(); });
+}
+
+// A form with what somebody wrote asks before the page goes.
+function unsaved() {
+  let changed = false;
+  all('form[data-keep]').forEach((f) => {
+    f.addEventListener('input', () => { changed = true; });
+    f.addEventListener('submit', () => { changed = false; });
   });
+  addEventListener('beforeunload', (ev) => { if (changed) { ev.preventDefault(); ev.returnValue = ''; } });
+}
+
+// What was done is told once: a reload does not tell it again.
+if (/[?&]done=/.test(location.search)) {
+  const u = new URL(location.href);
+  u.searchParams.delete('done');
+  history.replaceState(null, '', u.pathname + u.search + u.hash);
 }
 
 all('[data-print]').forEach((b) => b.addEventListener('click', () => window.print()));
@@ -168,8 +282,9 @@ theme();
 ribbon(document);
 strip(document);
 forms(document);
-live();
+all('[data-live],[data-poll]').forEach(livePart);
 presence();
+unsaved();
 document.body.addEventListener('htmx:afterSwap', (ev) => { const t = ev.detail.target; if (t && t.parentNode) { ribbon(t.parentNode); forms(t); } });
 const bad = document.querySelector('.errsum');
 if (bad) { bad.setAttribute('tabindex', '-1'); bad.focus(); }

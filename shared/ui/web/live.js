@@ -23,7 +23,7 @@ function start(wall) {
     if (purpose) form.set('purpose', purpose);
     const r = await fetch('/api/v1/live', { method: 'POST', body: form, credentials: 'same-origin' });
     const b = await r.json().catch(() => ({}));
-    if (!r.ok) throw Object.assign(new Error(b.text || ''), { status: r.status, code: b.error, text: b.text });
+    if (!r.ok) throw Object.assign(new Error(b.text || ''), { status: r.status, code: b.error, text: b.text, after: Number(r.headers.get('Retry-After')) || 0 });
     const until = document.querySelector('[data-purpose-until]');
     const text = document.querySelector('[data-purpose-text]');
     if (until) until.textContent = b.purpose_until;
@@ -38,8 +38,17 @@ function start(wall) {
     const note = el.querySelector('[data-msg]');
     const mark = el.querySelector('[data-mark]');
     const camera = el.getAttribute('data-camera');
-    let hls = null, view = null, wanted = false, busy = false, again = 0, misses = 0;
-    const say = (t) => { note.textContent = t; note.hidden = !t; };
+    let hls = null, view = null, wanted = false, busy = false, again = 0, misses = 0, out = false, healed = [];
+    const say = (t, href) => {
+      note.textContent = t;
+      note.hidden = !t;
+      if (!href) return;
+      const a = document.createElement('a');
+      a.href = href;
+      a.textContent = t;
+      note.textContent = '';
+      note.appendChild(a);
+    };
 
     const close = () => {
       clearTimeout(again);
@@ -47,10 +56,16 @@ function start(wall) {
       if (view) { navigator.sendBeacon(view.close, ''); view = null; }
       el.classList.remove('is-on');
     };
-    const later = () => {
+    // later tries again, not all tiles in the same moment; after is what the server asked for, in seconds.
+    const later = (after) => {
       clearTimeout(again);
       misses = Math.min(misses + 1, 5);
-      again = setTimeout(() => { if (wanted) begin(); }, 2000 * misses);
+      again = setTimeout(() => { if (wanted) begin(); }, Math.max(2000 * misses, 1000 * (after || 0)) * (1 + Math.random() / 2));
+    };
+    const refused = (status, text, after) => {
+      out = status === 401;
+      say(text || words(status || 'network'), out ? '/login?next=' + encodeURIComponent(location.pathname + location.search) : '');
+      if (status !== 401 && status !== 403 && !(status >= 400 && status < 500 && status !== 429 && status !== 404 && status !== 410)) later(after);
     };
     const begin = async (purpose) => {
       wanted = true;
@@ -62,7 +77,7 @@ function start(wall) {
         view = await open(camera, purpose);
       } catch (e) {
         if (e.code === 'may.no_purpose') { say(words('purpose')); ask(); }
-        else { say(e.text || words(e.status || 'network')); if (!e.status || e.status >= 500) later(); }
+        else refused(e.status, e.text, e.after);
         return;
       } finally { busy = false; }
       if (!wanted || hidden) { close(); return; }
@@ -78,16 +93,22 @@ function start(wall) {
       hls.on(Hls.Events.ERROR, (_, d) => {
         if (!d.fatal) return;
         const code = d.response && d.response.code;
-        if (d.type === Hls.ErrorTypes.MEDIA_ERROR) { hls.recoverMediaError(); return; }
-        say(words(code === 410 || !code ? 'nosignal' : code));
+        if (d.type === Hls.ErrorTypes.MEDIA_ERROR) { // three a minute; then what the camera sends cannot be shown here
+          const now = performance.now();
+          healed = healed.filter((t) => now - t < 60000);
+          if (healed.length < 3) { healed.push(now); hls.recoverMediaError(); return; }
+          say(words('unsupported'));
+          close();
+          return;
+        }
         close();
-        if (code !== 401 && code !== 403) later();
+        refused(code === 410 ? 410 : code, code === 410 || !code ? words('nosignal') : '');
       });
       hls.loadSource(view.playlist);
       hls.attachMedia(video);
       video.addEventListener('canplay', () => { const p = video.play(); if (p) p.catch(() => {}); }, { once: true });
     };
-    video.addEventListener('playing', () => { misses = 0; say(''); el.classList.add('is-on'); });
+    video.addEventListener('playing', () => { misses = 0; out = false; say(''); el.classList.add('is-on'); });
     video.addEventListener('contextmenu', (ev) => ev.preventDefault());
     const full = () => {
       if (document.fullscreenElement === el) document.exitFullscreen();
@@ -95,7 +116,7 @@ function start(wall) {
     };
     el.querySelector('[data-full]').addEventListener('click', full);
     el.addEventListener('dblclick', full);
-    const t = { el, begin, full, end: () => { wanted = false; close(); }, pause: (text) => { close(); say(text); }, seen: false };
+    const t = { el, begin, full, back: () => { if (out && wanted) begin(); }, end: () => { wanted = false; close(); }, pause: (text) => { close(); say(text); }, seen: false };
     return t;
   }
 
@@ -121,7 +142,7 @@ function start(wall) {
     for (const x of list) {
       const t = tiles.find((y) => y.el === x.target);
       t.seen = x.isIntersecting;
-      if (t.seen) t.begin(); else t.end();
+      if (t.seen) setTimeout(() => { if (t.seen) t.begin(); }, 60 * tiles.indexOf(t)); else t.end();
     }
   }, { threshold: 0.1 });
   tiles.forEach((t) => watch.observe(t.el));
@@ -137,6 +158,7 @@ function start(wall) {
       tiles.forEach((t) => { if (t.seen) t.begin(); });
     }
   });
+  addEventListener('focus', () => tiles.forEach((t) => t.back())); // somebody may have logged in again in another tab
   addEventListener('pagehide', () => tiles.forEach((t) => t.end()));
 
   document.addEventListener('keydown', (ev) => {

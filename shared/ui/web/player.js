@@ -139,8 +139,7 @@ function start(box) {
 
   // ---- time: the wall clock of the frame on screen, and the way back
   const frags = () => { if (over) return []; const l = hls.levels && hls.levels[0]; return (l && l.details && l.details.fragments) || []; };
-  const wall = () => {
-    const t = video.currentTime;
+  const wall = (t = video.currentTime) => {
     let hit = null;
     for (const f of frags()) { if (f.start <= t + 0.05 && f.programDateTime) hit = f; }
     return hit ? hit.programDateTime + (t - hit.start) * 1000 : 0;
@@ -177,13 +176,17 @@ function start(box) {
 
   const two = (n) => String(n).padStart(2, '0');
   const hms = (ms) => { const d = new Date(ms + zone * 60000); return two(d.getUTCHours()) + ':' + two(d.getUTCMinutes()) + ':' + two(d.getUTCSeconds()); };
-  let before = 0;
+  let before = 0, dragging = false;
+  if (pos) {
+    pos.addEventListener('pointerdown', () => { dragging = true; });
+    ['pointerup', 'pointercancel', 'blur'].forEach((n) => pos.addEventListener(n, () => { dragging = false; }));
+  }
   const tick = () => {
     const w = wall();
     if (!w) return;
     if (clock) clock.textContent = hms(w);
     if (stampEl) stampEl.textContent = stamp(w, zone);
-    if (pos && document.activeElement !== pos) pos.value = String(Math.round((w - from) / 1000));
+    if (pos && !dragging) pos.value = String(Math.round((w - from) / 1000));
     if (pos) pos.setAttribute('aria-valuetext', hms(w));
     const doubt = (parts.unsure || []).find((u) => u.from <= w && w < u.to);
     if (unsure) { unsure.hidden = !doubt; if (doubt) unsure.textContent = doubt.text; }
@@ -199,7 +202,8 @@ function start(box) {
   ['playing', 'seeked', 'canplay'].forEach((n) => video.addEventListener(n, () => { clearTimeout(waiting); clear('loading', 'network', 'nosignal', 'media'); }));
   if (pos) {
     pos.addEventListener('input', () => { if (clock) clock.textContent = hms(from + Number(pos.value) * 1000); });
-    pos.addEventListener('change', () => { seek(from + Number(pos.value) * 1000); pos.blur(); });
+    pos.addEventListener('change', () => seek(from + Number(pos.value) * 1000));
+    pos.addEventListener('pointerup', () => pos.blur()); // the clock moves it again
   }
   document.querySelectorAll('[data-seek]').forEach((b) => b.addEventListener('click', () => seek(Number(b.getAttribute('data-seek')) + 200)));
 
@@ -219,7 +223,7 @@ function start(box) {
   };
 
   // ---- what the person does
-  const still = stills(box, stage, video, toast);
+  const still = stills(box, stage, video, toast, { wall, shown: () => speed.shown, hold: () => { speed.stop(); face(); } });
   const help = one('[data-help]');
   const rate = (n) => {
     speed.set(n);
@@ -232,23 +236,25 @@ function start(box) {
   };
   if (ear) video.addEventListener('volumechange', () => ear.setAttribute('aria-pressed', String(!video.muted)));
   const act = {
-    play: () => { if (speed.hopping) { speed.stop(); face(); } else if (video.paused) play(); else video.pause(); },
+    play: () => { const hopped = speed.hopping; speed.stop(); if (hopped) face(); else if (video.paused) play(); else video.pause(); },
     back: () => seek(wall() - 10000),
     fwd: () => seek(wall() + 10000),
     frame: () => speed.frame(1),
     frameback: () => speed.frame(-1),
     gapfwd: () => edge(1),
     gapback: () => edge(-1),
-    still: () => { if (still && video.readyState >= 2) still(wall()); },
+    still: () => { if (still && video.readyState >= 2) still.take(); },
     sound: () => { if (audible) video.muted = !video.muted; },
     help: () => { if (help.open) help.close(); else help.showModal(); },
     full: () => { const f = document.fullscreenElement; if (f) document.exitFullscreen(); else if (stage.requestFullscreen) stage.requestFullscreen(); },
   };
+  // While a still is being entered nothing moves the picture.
+  const free = (f) => (ev) => { if (!still || !still.busy()) f(ev); };
   stage.querySelectorAll('[data-act]').forEach((b) => {
     const f = act[b.getAttribute('data-act')];
-    if (f) b.addEventListener('click', f);
+    if (f) b.addEventListener('click', free(f));
   });
-  video.addEventListener('click', act.play);
+  video.addEventListener('click', free(act.play));
   video.addEventListener('dblclick', act.full);
   document.querySelectorAll('[name="speed"]').forEach((r) => r.addEventListener('change', () => rate(Number(r.value))));
   const button = one('[data-act="play"]');
@@ -258,13 +264,25 @@ function start(box) {
   const keys = live ? { ' ': act.play, m: act.sound, f: act.full, '?': act.help } :
     { ' ': act.play, ArrowLeft: act.back, ArrowRight: act.fwd, ',': act.frameback, '.': act.frame, '[': act.gapback, ']': act.gapfwd, '-': () => change(-1), '+': () => change(1), '=': () => change(1),
       1: () => rate(1), g: () => one('#goto').focus(), s: act.still, m: act.sound, f: act.full, '?': act.help };
+  // Keys of one letter count only at the player: elsewhere on the page a slip would make an entry in the log. Radios and
+  // the slider keep their own keys. A key that is held repeats jumps and frames and nothing else.
+  if (stage !== document) {
+    stage.tabIndex = -1; // a click in it gives it the keys
+    if (document.activeElement === document.body) stage.focus({ preventScroll: true });
+  }
+  const repeats = /^(ArrowLeft|ArrowRight|,|\.|-|\+|=)$/;
+  const own = /^(ArrowLeft|ArrowRight|ArrowUp|ArrowDown|Home|End|PageUp|PageDown| )$/;
   document.addEventListener('keydown', (ev) => {
-    const tag = ev.target.tagName, field = tag === 'INPUT' && ev.target.type !== 'radio' && ev.target.type !== 'range';
-    if (ev.ctrlKey || ev.metaKey || ev.altKey || field || /^(TEXTAREA|SELECT)$/.test(tag)) return;
+    const tag = ev.target.tagName, type = tag === 'INPUT' ? ev.target.type : '';
+    if (ev.ctrlKey || ev.metaKey || ev.altKey || (type && type !== 'radio' && type !== 'range') || /^(TEXTAREA|SELECT)$/.test(tag)) return;
+    if (type && own.test(ev.key)) return;
+    if (!stage.contains(ev.target) && ev.target !== document.body) return;
+    if (ev.target === document.body && /^[a-z]$/i.test(ev.key)) return;
+    if (ev.repeat && !repeats.test(ev.key)) { if (keys[ev.key.toLowerCase()]) ev.preventDefault(); return; }
     if (ev.key === ' ' && /^(BUTTON|A|SUMMARY)$/.test(tag)) return; // it presses them
     if (ev.target.closest && ev.target.closest('dialog') && ev.key !== '?') return;
     const f = keys[ev.key.length === 1 ? ev.key.toLowerCase() : ev.key];
-    if (f) { ev.preventDefault(); f(); }
+    if (f) { ev.preventDefault(); free(f)(); }
   });
   const form = one('[data-goto]'), wrong = one('[data-goto-error]');
   if (form) {

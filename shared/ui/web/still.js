@@ -1,20 +1,38 @@
-// A still picture: first the entry, then the drawing. The browser draws the frame that stands on the screen and burns
-// in who took it, when, and the number of the entry.
-export function stills(box, stage, video, tell) {
+// A still picture. The frame on the screen is copied first, together with its instant; then that instant is entered in
+// the log; then who took it, when, and the number of the entry are burnt in. A refused copy is thrown away.
+// wall gives the instant of a media time; shown the media time of the frame on the screen; hold stops what moves it.
+export function stills(box, stage, video, tell, { wall, shown, hold }) {
   const dialog = stage.querySelector('[data-still]');
   if (!dialog) return null;
   const place = dialog.querySelector('[data-still-pic]');
   const save = dialog.querySelector('[data-still-save]');
   let address = '';
 
-  const draw = (s) => {
-    const w = video.videoWidth, h = video.videoHeight;
+  // copy takes the frame with its media time in one task; a frame that plays is taken as it is presented.
+  const copy = () => new Promise((done) => {
+    const take = (mediaTime) => {
+      video.pause();
+      const c = document.createElement('canvas');
+      c.width = video.videoWidth;
+      c.height = video.videoHeight;
+      c.getContext('2d').drawImage(video, 0, 0, c.width, c.height);
+      done({ picture: c, at: wall(mediaTime) });
+    };
+    if (!video.requestVideoFrameCallback || (video.paused && !video.seeking)) { take(shown()); return; }
+    let taken = false;
+    const once = (t) => { if (!taken) { taken = true; take(t); } };
+    video.requestVideoFrameCallback((_, m) => once(m.mediaTime));
+    setTimeout(() => once(shown()), 500);
+  });
+
+  const draw = (s, picture) => {
+    const w = picture.width, h = picture.height;
     const size = Math.max(12, Math.round(w / 64)), line = Math.round(size * 1.5), band = line * s.lines.length + size;
     const canvas = document.createElement('canvas');
     canvas.width = w;
     canvas.height = h + band;
     const g = canvas.getContext('2d');
-    g.drawImage(video, 0, 0, w, h);
+    g.drawImage(picture, 0, 0);
     g.font = size + 'px "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", sans-serif';
     g.save();
     g.beginPath();
@@ -45,19 +63,30 @@ export function stills(box, stage, video, tell) {
     address = '';
   });
 
-  return async (at) => {
-    video.pause();
-    const r = await fetch(box.getAttribute('data-view') + '/snapshot', { method: 'POST', body: new URLSearchParams({ at: String(Math.round(at)) }), credentials: 'same-origin' });
-    const s = await r.json().catch(() => ({}));
-    if (!r.ok) { tell((s.fields && s.fields[0] && s.fields[0].text) || s.text || String(r.status)); return; }
-    const canvas = draw(s);
-    canvas.toBlob((b) => {
-      address = URL.createObjectURL(b);
-      save.href = address;
-      save.setAttribute('download', s.file);
-    }, 'image/png');
-    dialog.querySelector('[data-still-number]').textContent = s.number;
-    place.appendChild(canvas);
-    dialog.showModal();
+  const token = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+  let taking = false;
+  const take = async () => {
+    if (taking || dialog.open) return;
+    taking = true;
+    try {
+      hold();
+      const { picture, at } = await copy();
+      const body = new URLSearchParams({ at: String(Math.round(at)), id: token() }); // the same request counts once
+      const r = await fetch(box.getAttribute('data-view') + '/snapshot', { method: 'POST', body, credentials: 'same-origin' });
+      const s = await r.json().catch(() => ({}));
+      if (!r.ok) { tell((s.fields && s.fields[0] && s.fields[0].text) || s.text || String(r.status)); return; }
+      const canvas = draw(s, picture);
+      canvas.toBlob((b) => {
+        address = URL.createObjectURL(b);
+        save.href = address;
+        save.setAttribute('download', s.file);
+      }, 'image/png');
+      dialog.querySelector('[data-still-number]').textContent = s.number;
+      place.textContent = '';
+      place.appendChild(canvas);
+      dialog.showModal();
+    } finally { taking = false; }
   };
+  save.addEventListener('click', () => setTimeout(() => dialog.close(), 1000)); // it is saved: back to the pictures
+  return { take, busy: () => taking };
 }
