@@ -84,6 +84,7 @@ type Appliance struct {
 	listen   net.Listener
 	control  net.Listener
 	notes    notes
+	gaps     *retention.Gaps
 	root     *keyring.Root
 	rooted   atomic.Pointer[rooted] // what the log says about root; nil before it was asked
 	running  atomic.Bool            // the rooms are at work
@@ -253,7 +254,7 @@ func (a *Appliance) capacity() (uint64, error) {
 
 // openEdges opens what talks to the outside.
 func (a *Appliance) openEdges() (err error) {
-	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Keeper, Zone: a.zone, Gap: a.notes.gap, Log: a.log})
+	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Keeper, Zone: a.zone, Gap: a.notes.gap, Noted: a.gaps.NotedUntil, Log: a.log})
 	if err = a.openHealth(); err != nil {
 		return err
 	}

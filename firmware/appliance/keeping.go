@@ -19,6 +19,7 @@ import (
 func (a *Appliance) openKeeping() error {
 	a.Keeping = retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: evidence.HoldsIn,
 		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: a.worth, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
+	a.gaps = retention.NewGaps(retention.GapsOptions{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Anchors: a.Keeper.Anchors})
 	a.source = a.Keeping.Guard(a.NVR.Source(a.Vault.Source(a.places)))
 	return nil
 }
@@ -28,7 +29,7 @@ func (a *Appliance) papers() *retention.Papers {
 	present := func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
 		return a.Vault.Walk(ctx, a.places(), camera, span, f)
 	}
-	return retention.NewPapers(retention.PapersOptions{Store: a.Store, Cameras: a.Site.Cameras, Present: present, Clock: a.Keeper,
+	return retention.NewPapers(retention.PapersOptions{Store: a.Store, Cameras: a.Site.Cameras, Present: present, Clock: a.Keeper, Anchors: a.Keeper.Anchors,
 		Zone: a.zone, School: a.Config.Appliance.School})
 }
 

@@ -51,7 +51,7 @@ func TestStoppedCameraIsNotRecorded(t *testing.T) {
 		for _, s := range a.recorder.Status() {
 			states[s.Camera] = s
 		}
-		if s := states["c01"]; s.State == recorder.Stopped && s.Cause == footage.CauseDisk && states["c02"].State == recorder.Connecting {
+		if s := states["c01"]; s.State == recorder.Stopped && s.Cause == footage.CauseFull && states["c02"].State == recorder.Connecting {
 			break
 		}
 		select {

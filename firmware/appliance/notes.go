@@ -42,9 +42,12 @@ func newNotes() notes {
 
 func (n *notes) gap(g recorder.Gap) {
 	n.queue <- func(ctx context.Context, a *Appliance) error { // the recorder's own queue waits, not its cameras
-		return a.enter(ctx, "footage.gap", g.Camera, map[string]any{"from": g.From.Wall.UTC(), "to": g.To.Wall.UTC(), "cause": string(g.Cause)})
+		return a.gaps.Note(ctx, g)
 	}
 }
+
+// settleEvery is how soon a gap is entered once both of its ends have their place in UTC.
+const settleEvery = 5 * time.Second
 
 func (n *notes) reader(s reader.Status) {
 	write := func(ctx context.Context, a *Appliance) error { return a.Gate.ReaderState(ctx, s) }
@@ -87,10 +90,16 @@ func (n *notes) vault(x vault.Alarm) {
 
 // run writes what is told until ctx ends, then what is still queued.
 func (n *notes) run(ctx context.Context, a *Appliance) error {
+	settle := time.NewTicker(settleEvery)
+	defer settle.Stop()
 	for {
 		select {
 		case r := <-n.queue:
 			n.write(ctx, a, r)
+		case <-settle.C:
+			if err := a.gaps.Settle(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("what cameras missed is not in the log yet", "err", err)
+			}
 		case <-ctx.Done():
 			rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
@@ -99,6 +108,9 @@ func (n *notes) run(ctx context.Context, a *Appliance) error {
 				case r := <-n.queue:
 					n.write(rest, a, r)
 				default:
+					if err := a.gaps.Settle(rest); err != nil {
+						a.log.Error("what cameras missed is not in the log yet", "err", err) // it waits for the next run
+					}
 					return nil
 				}
 			}

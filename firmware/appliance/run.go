@@ -148,7 +148,7 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 			case footage.StreamSub:
 				r.Thin = true
 			case footage.StreamNone:
-				r.Stopped = footage.CauseDisk
+				r.Stopped = footage.CauseFull
 			}
 			cams = append(cams, r)
 		}

@@ -214,6 +214,7 @@ type Gate interface {
 // Timekeeper explains the clock and takes what two people state. *timekeeper.Keeper is one.
 type Timekeeper interface {
 	Explain() timekeeper.Explanation
+	Anchors() clock.Anchors
 	Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time, independent func(a, b string) bool) (done bool, err error)
 }
 

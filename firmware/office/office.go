@@ -58,7 +58,7 @@ func New(d Deps) (*Office, error) {
 	}
 	o := &Office{
 		d: d, assets: assets,
-		coverage: newCoverage(d.Footage), viewings: newViewings(), story: newStory(d.Ledger), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
+		coverage: newCoverage(d.Footage), viewings: newViewings(), story: newStory(d.Ledger, d.Time.Anchors), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
 		byAddress: web.NewLimiter(40, 400), byMedia: web.NewLimiter(60, 600), byLogin: web.NewLimiter(0.5, 10),
 	}
 	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {

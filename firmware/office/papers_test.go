@@ -40,7 +40,7 @@ func (h *house) papers() *retention.Papers {
 		}
 		return err
 	}
-	return retention.NewPapers(retention.PapersOptions{Store: h.store, Cameras: h.site.Cameras, Present: present, Clock: h.clock, Zone: shanghai, School: "青榆实验学校"})
+	return retention.NewPapers(retention.PapersOptions{Store: h.store, Cameras: h.site.Cameras, Present: present, Clock: h.clock, Anchors: func() clock.Anchors { return nil }, Zone: shanghai, School: "青榆实验学校"})
 }
 
 // moment runs what happened at another time; the clock is then as before.

@@ -9,22 +9,25 @@ import (
 	"time"
 
 	"campuskeep/firmware/store"
+	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/packet"
 )
 
 // story is what the log tells of the footage of cameras: gaps with their causes, and when only the sub-stream was
 // recorded. It is read once and then only where the log has grown: an entry stands where it was written, which says
 // nothing about the time that it is about.
 type story struct {
-	log Ledger
+	log     Ledger
+	anchors func() clock.Anchors
 
 	reading sync.Mutex // one reader at a time
 
 	mu   sync.Mutex
-	size uint64                    // of the log that was read; guarded by mu
-	gaps map[string][]footage.Gap  // by camera, in the order of the log; guarded by mu
-	thin map[string][]footage.Span // by camera; the last may have no end yet; guarded by mu
+	size uint64                       // of the log that was read; guarded by mu
+	gaps map[string][]packet.NotedGap // by camera, in the order of the log; guarded by mu
+	thin map[string][]footage.Span    // by camera; the last may have no end yet; guarded by mu
 }
 
 const (
@@ -32,8 +35,8 @@ const (
 	storyPage = 1000
 )
 
-func newStory(log Ledger) *story {
-	return &story{log: log, gaps: map[string][]footage.Gap{}, thin: map[string][]footage.Span{}}
+func newStory(log Ledger, anchors func() clock.Anchors) *story {
+	return &story{log: log, anchors: anchors, gaps: map[string][]packet.NotedGap{}, thin: map[string][]footage.Span{}}
 }
 
 // read takes in what the log has more.
@@ -89,23 +92,20 @@ func (s *story) take(e ledger.Entry, now time.Time) {
 		}
 		return
 	}
-	var g struct {
-		From  time.Time     `json:"from"`
-		To    time.Time     `json:"to"`
-		Cause footage.Cause `json:"cause"`
-	}
-	if json.Unmarshal(e.Data, &g) != nil || g.To.Before(now.Add(-storyKept)) {
+	g, err := packet.ReadGap(e)
+	if err != nil || g.Span.To.Before(now.Add(-storyKept)) {
 		return // an entry of a version that we do not know explains nothing
 	}
-	s.gaps[e.Subject] = append(s.gaps[e.Subject], footage.Gap{Camera: e.Subject, Span: footage.Span{From: g.From, To: g.To}, Cause: g.Cause})
+	s.gaps[e.Subject] = append(s.gaps[e.Subject], g)
 }
 
 // of gives the gaps and the thin stretches of one camera that touch the span.
 func (s *story) of(camera string, span footage.Span) (gaps []footage.Gap, thin []footage.Span) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range s.gaps[camera] {
-		if g.Span.Overlaps(span) {
+	anchors := s.anchors()
+	for _, n := range s.gaps[camera] {
+		if g := n.Place(anchors); g.Span.Overlaps(span) {
 			gaps = append(gaps, g)
 		}
 	}

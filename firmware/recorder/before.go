@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"campuskeep/firmware/vault"
@@ -9,48 +10,81 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// before tells what is missing between the footage of an earlier run and this one. It waits until that run's footage
-// is indexed, and until the first picture of this one or until that takes too long to count as the same gap.
+// before notes what is missing between the footage of an earlier run and this one, and then what was held back until
+// then. It waits until that run's footage is indexed, and until the first picture of this one or until that takes too
+// long to count as the same gap.
 func (f *feed) before(ctx context.Context, began clock.Reading) {
+	gap, ok, err := f.missedBefore(ctx, began)
+	if err != nil {
+		f.r.o.Log.Error("looking for the last footage of an earlier run", "camera", f.id, "err", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ok {
+		f.r.gaps.put(gap)
+	}
+	f.begun = true
+	f.handOn()
+}
+
+func (f *feed) missedBefore(ctx context.Context, began clock.Reading) (gap Gap, ok bool, err error) {
 	select {
 	case <-ctx.Done():
-		return
+		return gap, false, nil
 	case <-f.r.o.Vault.Recovered():
 	}
-	to := began
+	to := began.Mono
 	wait := time.NewTimer(slowStart)
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
 	case <-wait.C:
-	case at := <-f.first:
-		to = f.r.reading(at)
+	case to = <-f.first:
 	}
-	last, ok, err := lastBefore(f.r.o.Vault, f.id, began)
-	if err != nil {
-		f.r.o.Log.Error("looking for the last footage of an earlier run", "camera", f.id, "err", err)
-		return
+	from, ok, err := f.knownUntil(began)
+	if !ok || err != nil {
+		return gap, false, err
 	}
-	if !ok {
-		return
-	}
-	cause := CausePower
-	if last.Boot == began.Boot {
-		cause = CauseRestart
-		if to.Mono-last.To < smallest {
-			return
+	gap = Gap{Camera: f.id, From: from, To: footage.Instant{Boot: began.Boot, Mono: to}, Cause: CausePower}
+	if from.Boot == began.Boot {
+		if gap.Cause = CauseRestart; from.Mono >= f.r.began { // the program ran on: the camera was not in its charge
+			gap.Cause = CauseSetup
 		}
+		ok = to-from.Mono >= smallest
 	}
-	from := clock.Reading{Wall: last.Wall.Add(last.To - last.From), Boot: last.Boot, Mono: last.To}
-	f.r.gaps.put(Gap{Camera: f.id, From: from, To: to, Cause: cause})
+	return gap, ok, nil
+}
+
+// knownUntil is the last instant of the time before this run of which it is known what became of it: a row or a noted
+// gap ends there.
+func (f *feed) knownUntil(began clock.Reading) (at footage.Instant, ok bool, err error) {
+	noted, ok, err := f.r.o.Noted(f.id)
+	if err != nil {
+		return at, false, err
+	}
+	boots, err := f.r.o.Vault.Boots(f.id)
+	if err != nil {
+		return at, false, err
+	}
+	last, found, err := lastBefore(f.r.o.Vault, f.id, boots, began)
+	if !found || err != nil {
+		return noted, ok, err
+	}
+	row := footage.Instant{Boot: last.Boot, Mono: last.To}
+	switch {
+	case !ok:
+		return row, true, nil
+	case noted.Boot == row.Boot:
+		row.Mono = max(row.Mono, noted.Mono)
+		return row, true, nil
+	case noted.Boot != began.Boot && slices.Contains(boots, noted.Boot): // the boot with the last rows came after it
+		return row, true, nil
+	}
+	return noted, true, nil
 }
 
 // lastBefore finds the last row of a camera that began before an instant.
-func lastBefore(v *vault.Vault, camera string, limit clock.Reading) (last footage.Segment, ok bool, err error) {
-	boots, err := v.Boots(camera)
-	if err != nil {
-		return last, false, err
-	}
+func lastBefore(v *vault.Vault, camera string, boots []string, limit clock.Reading) (last footage.Segment, ok bool, err error) {
 	for i := len(boots) - 1; i >= 0 && !ok; i-- {
 		last, ok, err = lastOf(v, camera, boots[i], limit)
 		if err != nil {

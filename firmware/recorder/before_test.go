@@ -10,35 +10,70 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// What is missing between two runs is told by the later one.
+// What is missing between two runs is told by the later one, in the time of the boots: from the end of what was known
+// then, be it footage or a gap, whatever the wall clocks claim. A gap that was noted is not told again.
 func TestTheTimeBetweenTwoRunsIsAGap(t *testing.T) {
 	t.Parallel()
 	cam := startCamera(t, "c01", nil)
-	for _, c := range []struct {
-		boot  string
+	const ago = 20 * time.Minute
+	for name, c := range map[string]struct {
+		boot  string        // of the footage; none when empty
+		noted string        // boot of the last gap that was noted; none when empty
+		after time.Duration // how long after the footage it ended
+		from  string        // boot in which the gap begins; none when empty
 		cause recorder.Cause
-	}{{"boot1", recorder.CauseRestart}, {"boot0", recorder.CausePower}} {
-		r := newRig(t, recorder.Options{})
-		now := r.clock.Now()
-		ago := now.Wall.Add(-20 * time.Minute).Truncate(time.Second)
-		anchor := clock.Anchor{Boot: c.boot, Mono: now.Mono - 20*time.Minute, UTC: ago}
-		_, err := history.Fill(t.Context(), r.vault, []footage.Camera{{ID: "c01"}}, footage.Span{From: ago.Add(-30 * time.Minute), To: ago}, anchor, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
-		r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
-		r.awaitFragments("c01", 1)
-		g := r.gapsOf("c01")[0]
-		if g.Cause != c.cause || !g.From.Wall.Equal(ago) || g.From.Boot != c.boot || g.From.Mono != anchor.Mono {
-			t.Errorf("gap from %+v to %+v, %s", g.From, g.To, g.Cause)
-		}
-		if late := g.To.Wall.Sub(now.Wall); late < 0 || late > 10*time.Second || g.To.Boot != "boot1" {
-			t.Errorf("gap ends at %+v, the recorder began at %+v", g.To, now)
-		}
-		r.stop()
-		if n := len(r.gapsOf("c01")); n != 1 {
-			t.Errorf("%d gaps", n)
-		}
+	}{
+		"a restart":                             {boot: "boot1", from: "boot1", cause: recorder.CauseRestart},
+		"a power cut":                           {boot: "boot0", from: "boot0", cause: recorder.CausePower},
+		"dead since, told up to a restart":      {boot: "boot1", noted: "boot1", after: 15 * time.Minute, from: "boot1", cause: recorder.CauseRestart},
+		"footage after the last gap":            {boot: "boot1", noted: "boot1", after: -time.Minute, from: "boot1", cause: recorder.CauseRestart},
+		"dead for a boot, then a power cut":     {boot: "boot0", noted: "boot0b", after: 15 * time.Minute, from: "boot0b", cause: recorder.CausePower},
+		"dead for longer than footage is kept":  {noted: "boot0", after: 0, from: "boot0", cause: recorder.CausePower},
+		"dead in this boot, footage of another": {boot: "boot0", noted: "boot1", after: 15 * time.Minute, from: "boot1", cause: recorder.CauseRestart},
+		"a new camera":                          {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var noted footage.Instant
+			r := newRig(t, recorder.Options{Noted: func(string) (footage.Instant, bool, error) { return noted, noted.Boot != "", nil }})
+			now := r.clock.Now()
+			last := footage.Instant{Boot: c.boot, Mono: now.Mono - ago}
+			if c.boot != "" {
+				// The wall clock of that boot claimed nothing that could be believed.
+				claim := time.Unix(0, 0).UTC().Add(time.Hour)
+				anchor := clock.Anchor{Boot: c.boot, Mono: last.Mono, UTC: claim}
+				if _, err := history.Fill(t.Context(), r.vault, []footage.Camera{{ID: "c01"}}, footage.Span{From: claim.Add(-30 * time.Minute), To: claim}, anchor, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := footage.Instant{Boot: c.from, Mono: last.Mono}
+			if c.noted != "" {
+				noted = footage.Instant{Boot: c.noted, Mono: last.Mono + c.after}
+				if c.after >= 0 {
+					want.Mono = noted.Mono
+				}
+			}
+			r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+			r.awaitFragments("c01", 1)
+			if c.from == "" {
+				r.stop()
+				if g := r.gapsOf("c01"); len(g) != 0 {
+					t.Errorf("gaps %+v", g)
+				}
+				return
+			}
+			r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
+			g := r.gapsOf("c01")[0]
+			if g.Cause != c.cause || g.From != want {
+				t.Errorf("gap from %+v, %s, want from %+v, %s", g.From, g.Cause, want, c.cause)
+			}
+			if late := g.To.Mono - now.Mono; late < 0 || late > 10*time.Second || g.To.Boot != "boot1" {
+				t.Errorf("gap ends at %+v, the recorder began at %+v", g.To, now)
+			}
+			r.stop()
+			if n := len(r.gapsOf("c01")); n != 1 {
+				t.Errorf("%d gaps", n)
+			}
+		})
 	}
 }

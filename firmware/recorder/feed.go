@@ -37,6 +37,8 @@ type feed struct {
 	offers  string // the sound that the camera offered then
 	keep    keeper
 	gap     outage
+	held    []Gap         // until the time before this run is noted: gaps are noted in order
+	begun   bool          // it is
 	frame   time.Duration // arrival of the last access unit
 	lost    uint64
 	steps   uint64
@@ -45,9 +47,7 @@ type feed struct {
 
 func newFeed(r *Recorder, c Camera, cancel context.CancelFunc) *feed {
 	f := &feed{r: r, id: c.ID, cancel: cancel, cam: c, state: Connecting, first: make(chan time.Duration, 1)}
-	f.gap.tell = func(from, to time.Duration, cause Cause) {
-		r.gaps.put(Gap{Camera: c.ID, From: r.reading(from), To: r.reading(to), Cause: cause})
-	}
+	f.gap.tell = f.note
 	f.keep = keeper{camera: c.ID, vault: r.o.Vault, reading: r.reading, zone: r.o.Zone, log: r.o.Log, gap: &f.gap, first: f.first}
 	return f
 }
@@ -130,6 +130,29 @@ func (f *feed) run(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gap.back(f.r.o.Clock.Now().Mono)
+}
+
+// note hands on a gap, in the order of the gaps. What our own standing still has brought about is told as that. The
+// caller holds f.mu.
+func (f *feed) note(from, to time.Duration, cause Cause) {
+	if own := f.r.own.until(from, to, f.r.o.Clock.Now().Mono, cause); own > from {
+		f.held = append(f.held, Gap{Camera: f.id, From: f.r.instant(from), To: f.r.instant(own), Cause: CausePaused})
+		from = own
+	}
+	if to > from {
+		f.held = append(f.held, Gap{Camera: f.id, From: f.r.instant(from), To: f.r.instant(to), Cause: cause})
+	}
+	if f.begun {
+		f.handOn()
+	}
+}
+
+// handOn gives Run what was held back. The caller holds f.mu.
+func (f *feed) handOn() {
+	for _, g := range f.held {
+		f.r.gaps.put(g)
+	}
+	f.held = nil
 }
 
 func (f *feed) recordedSince(n uint64) bool {

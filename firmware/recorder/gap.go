@@ -45,12 +45,17 @@ type outage struct {
 }
 
 // lost opens a gap. One that is open keeps its beginning; its cause becomes the later one, which knows more, unless
-// that is only a broken connection or our own doing.
+// that is only a broken connection or our own doing. A camera that is not to be recorded is a gap of its own.
 func (o *outage) lost(at time.Duration, cause Cause) {
 	switch {
 	case !o.open:
 		o.open, o.since, o.cause = true, at, cause
-	case cause == CauseSwitched, cause == CauseNetwork && o.cause != CauseStart:
+	case cause == CauseFull && o.cause == CauseFull, cause == CauseSwitched, cause == CauseNetwork && o.cause != CauseStart:
+	case cause == CauseFull, o.cause == CauseFull:
+		if at-o.since >= smallest {
+			o.tell(o.since, at, o.cause)
+		}
+		o.since, o.cause = max(o.since, at), cause
 	default:
 		o.cause = cause
 	}

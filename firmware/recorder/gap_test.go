@@ -26,9 +26,43 @@ func TestWhatCountsAsAGap(t *testing.T) {
 	o.back(2*time.Hour + 2*time.Minute)
 	o.lost(3*time.Hour, CauseStart)
 	o.back(3*time.Hour + time.Minute) // a slow start
+	o.lost(4*time.Hour, CauseDisk)
+	o.lost(4*time.Hour+time.Minute, CauseFull) // stopped by the forecast: the disk may be well again
+	o.lost(4*time.Hour+2*time.Minute, CauseSwitched)
+	o.lost(4*time.Hour+3*time.Minute, CauseOffline) // to be recorded again, and not there
+	o.back(4*time.Hour + 4*time.Minute)
 
-	want := []string{"2m0s 5m0s offline", "1h0m0s 2h1m0s credentials", "2h1m0s 2h2m0s credentials", "3h0m0s 3h1m0s start"}
+	want := []string{"2m0s 5m0s offline", "1h0m0s 2h1m0s credentials", "2h1m0s 2h2m0s credentials", "3h0m0s 3h1m0s start",
+		"4h0m0s 4h1m0s disk", "4h1m0s 4h3m0s full", "4h3m0s 4h4m0s offline"}
 	if !slices.Equal(told, want) {
 		t.Errorf("told %q", told)
+	}
+}
+
+// What begins while the program stood still is not the camera's doing, and only that.
+func TestOurOwnStandstillIsNotTheCamera(t *testing.T) {
+	var s standstill
+	for now := time.Minute; now <= 2*time.Minute; now += time.Second {
+		s.at(now)
+	}
+	s.at(3 * time.Minute) // a minute without a beat
+	for _, c := range []struct {
+		from, to, own time.Duration
+		cause         Cause
+	}{
+		{2*time.Minute - time.Second, 3*time.Minute + 2*time.Second, 3*time.Minute + 2*time.Second, CauseNetwork},
+		{2*time.Minute - time.Second, time.Hour, 3*time.Minute + ownWake, CauseOffline},
+		{3*time.Minute + time.Second, 3*time.Minute + 4*time.Second, 3*time.Minute + 4*time.Second, CauseStalled},
+		{time.Minute, time.Hour, time.Minute, CauseOffline},           // away before
+		{10 * time.Minute, time.Hour, 10 * time.Minute, CauseOffline}, // well after
+		{2*time.Minute - time.Second, time.Hour, 2*time.Minute - time.Second, CauseDisk},
+		{time.Hour - time.Minute, time.Hour, time.Hour - time.Minute, CauseNetwork},
+	} {
+		if own := s.until(c.from, c.to, 3*time.Minute, c.cause); own != c.own {
+			t.Errorf("%v to %v, %s: our own up to %v, want %v", c.from, c.to, c.cause, own, c.own)
+		}
+	}
+	if own := s.until(4*time.Minute, 5*time.Minute, 6*time.Minute, CauseStalled); own != 5*time.Minute {
+		t.Errorf("whoever goes on first does not see the standstill: %v", own)
 	}
 }

@@ -67,15 +67,14 @@ const (
 	CauseSwitched    = footage.CauseSwitched
 	CauseRestart     = footage.CauseRestart
 	CausePower       = footage.CausePowerOff
+	CauseFull        = footage.CauseFull
+	CausePaused      = footage.CausePaused
+	CauseSetup       = footage.CauseSetup
 )
 
-// Gap is a stretch that was not recorded. An open-ended gap is told in pieces of an hour, so that a long one is on
+// Gap is a stretch that was not recorded. An open-ended gap is noted in pieces of an hour, so that a long one is on
 // record before it ends.
-type Gap struct {
-	Camera   string
-	From, To clock.Reading
-	Cause    Cause
-}
+type Gap = footage.Missed
 
 // Status is how one camera stands.
 type Status struct {
@@ -102,6 +101,9 @@ type Options struct {
 	Clock clock.Clock
 	Zone  *time.Location // of the day labels; UTC when nil
 	Gap   func(Gap)      // called from Run's goroutine, one at a time, in order per camera
+	// Noted is the end of the last gap that was noted of a camera, by this run or an earlier one; ok is false when
+	// there was none. Nobody has noted anything when nil.
+	Noted func(camera string) (at footage.Instant, ok bool, err error)
 	Log   *slog.Logger
 
 	StallAfter time.Duration                                // no frame for so long is a stall; 10 s when zero
@@ -110,8 +112,10 @@ type Options struct {
 
 // Recorder records a set of cameras while Run runs.
 type Recorder struct {
-	o    Options
-	gaps gapQueue
+	o     Options
+	gaps  gapQueue
+	own   standstill
+	began time.Duration // of Run
 
 	mu      sync.Mutex
 	want    map[string]Camera
@@ -133,6 +137,9 @@ func New(o Options) *Recorder {
 	}
 	if o.Gap == nil {
 		o.Gap = func(Gap) {}
+	}
+	if o.Noted == nil {
+		o.Noted = func(string) (footage.Instant, bool, error) { return footage.Instant{}, false, nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -170,6 +177,8 @@ func (r *Recorder) SetCameras(cams []Camera) {
 // Run records until ctx ends, then closes what is open.
 func (r *Recorder) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	r.began = r.o.Clock.Now().Mono
+	wg.Go(func() { r.beat(ctx) })
 	for ctx.Err() == nil {
 		r.adjust(ctx, &wg)
 		select {
@@ -276,6 +285,11 @@ func (r *Recorder) reading(at time.Duration) clock.Reading {
 	now.Wall = now.Wall.Add(at - now.Mono)
 	now.Mono = at
 	return now
+}
+
+// instant is a monotonic time of this boot.
+func (r *Recorder) instant(at time.Duration) footage.Instant {
+	return footage.Instant{Boot: r.o.Clock.Now().Boot, Mono: at}
 }
 
 func wake(c chan struct{}) {

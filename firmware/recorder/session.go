@@ -87,6 +87,7 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 // kernel gathers before it wakes us.
 func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
 	begun := f.r.o.Clock.Now().Mono
+	before := begun
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -98,6 +99,10 @@ func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
 		case <-tick.C:
 		}
 		now := f.r.o.Clock.Now().Mono
+		if now-before > ownStop { // it was us who did not read: the camera gets its time again
+			begun = now
+		}
+		before = now
 		f.mu.Lock()
 		last := max(f.frame, begun)
 		f.gap.tick(now)

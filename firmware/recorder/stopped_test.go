@@ -13,11 +13,11 @@ func TestStoppedCameraIsAGapWithItsCause(t *testing.T) {
 	r := newRig(t, recorder.Options{})
 	c := row("c01", cam)
 	stopped := c
-	stopped.Stopped = recorder.CauseDisk
+	stopped.Stopped = recorder.CauseFull
 	for _, step := range []recorder.Camera{c, stopped, c} {
 		r.rec.SetCameras([]recorder.Camera{step})
 		if step.Stopped != "" {
-			r.await("the stop", func() bool { s := r.status("c01"); return s.State == recorder.Stopped && s.Cause == recorder.CauseDisk })
+			r.await("the stop", func() bool { s := r.status("c01"); return s.State == recorder.Stopped && s.Cause == recorder.CauseFull })
 			continue
 		}
 		r.await("recording", func() bool { return r.status("c01").State == recorder.Recording })
@@ -25,7 +25,7 @@ func TestStoppedCameraIsAGapWithItsCause(t *testing.T) {
 	}
 	r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
 	segs := r.recorded("c01")
-	if g := r.gapsOf("c01")[0]; g.Cause != recorder.CauseDisk || len(segs) != 2 || g.To.Mono != segs[1].From {
+	if g := r.gapsOf("c01")[0]; g.Cause != recorder.CauseFull || len(segs) != 2 || g.To.Mono != segs[1].From {
 		t.Errorf("gap %+v, segments %+v", g, segs)
 	}
 }

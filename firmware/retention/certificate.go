@@ -29,6 +29,7 @@ type PapersOptions struct {
 	// guarded: what is due and still there must show.
 	Present func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error
 	Clock   clock.Clock
+	Anchors func() clock.Anchors
 	Zone    *time.Location // of the school
 	School  string
 }

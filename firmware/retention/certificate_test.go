@@ -23,7 +23,7 @@ import (
 var officer = account.Who{Actor: account.Actor{ID: "p001"}, Via: ledger.ViaWeb}
 
 func (h *house) papers() *Papers {
-	return NewPapers(PapersOptions{Store: h.store, Cameras: func() []footage.Camera { return h.cameras }, Clock: h.clock, Zone: time.UTC, School: "青榆实验学校",
+	return NewPapers(PapersOptions{Store: h.store, Cameras: func() []footage.Camera { return h.cameras }, Clock: h.clock, Anchors: h.clock.Anchors, Zone: time.UTC, School: "青榆实验学校",
 		Present: func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
 			places, err := h.r.Places()
 			if err != nil {

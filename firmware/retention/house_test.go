@@ -279,6 +279,8 @@ type data struct {
 	Count           int
 	Root            []byte
 	First, Last     time.Time
+	From, To        time.Time
+	Cause           footage.Cause
 	Reason, Ring    string
 	Keys            []string
 	Assurance, File string

@@ -196,6 +196,18 @@ func (p *Papers) sumUp(ctx context.Context, camera string, t *told, within time.
 	if err != nil {
 		return footage.MonthReport{}, err
 	}
+	record.Gaps = record.Gaps[:0]
+	for _, e := range entries {
+		if e.Kind != "footage.gap" || e.Subject != camera {
+			continue
+		}
+		g, err := packet.ReadGap(e)
+		if err != nil {
+			return footage.MonthReport{}, err
+		}
+		record.Gaps = append(record.Gaps, g.Place(p.o.Anchors()))
+	}
+	footage.SortGaps(record.Gaps)
 	t.fill(&m, record, c, within)
 	err = p.o.Store.View(func(tx store.Tx) error {
 		if m.Watermark, err = WatermarkIn(tx, camera); err != nil {

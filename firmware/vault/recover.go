@@ -315,6 +315,18 @@ func (v *Vault) taking() {
 // Mendable has a value when segments were abandoned after a disk error and the disk takes everything again.
 func (v *Vault) Mendable() <-chan struct{} { return v.mendable }
 
+// Abandoned is how many segments of a camera were abandoned after a disk error and have no row yet.
+func (v *Vault) Abandoned(camera string) (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, id := range v.orphans {
+		if id.camera == camera {
+			n++
+		}
+	}
+	return n
+}
+
 // Mend gives abandoned segments their rows: what the disk holds of them is read again.
 func (v *Vault) Mend(ctx context.Context) (Report, error) {
 	v.adopting.Lock()

@@ -84,7 +84,7 @@ var Kinds = map[Kind]Spec{
 	"fault.acknowledged":   {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code)}, Sealed: []SealedField{{Name: "note"}}},
 	"fault.closed":         {Data: []Field{req("fault", Code), req("code", Code), req("camera", Code), req("reason", Code), req("lasted_s", Int), req("told", Codes)}},
 	"footage.recorded":     {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), opt("days", Codes)}},
-	"footage.gap":          {Data: []Field{req("from", Time), req("to", Time), req("cause", Code), opt("count", Int)}}, // count: that many, joined
+	"footage.gap":          {Data: []Field{req("from", Time), req("to", Time), req("cause", Code), opt("count", Int), opt("from_boot", Code), opt("from_mono", Int), opt("to_boot", Code), opt("to_mono", Int)}}, // count: that many, joined
 	"footage.condemned":    {Data: []Field{req("watermark", Time), opt("count", Int)}},
 	"footage.deleted":      {Data: []Field{req("hour", Time), req("count", Int), req("root", Hash), req("first", Time), req("last", Time), opt("bytes", Int), req("assurance", Code), opt("days", Codes)}},
 	"footage.unlinkfailed": {Data: []Field{req("count", Int), opt("reason", Code)}, Urgent: true},

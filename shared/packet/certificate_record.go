@@ -209,3 +209,35 @@ func (r *Record) excuse(e ledger.Entry, before []ledger.Entry) {
 		r.Excuses = append(r.Excuses, footage.Excuse{Span: footage.Span{From: since.At, To: e.At}, Cause: footage.LateClock, Seqs: []uint64{since.Seq, e.Seq}})
 	}
 }
+
+// NotedGap is what an entry says a camera missed: when it was, as known when it was entered, and in the time of the boots.
+type NotedGap struct {
+	footage.Gap
+	Ends footage.Missed // without boots when the entry names none
+}
+
+// Place gives the gap where the anchors place it, as they do footage.
+func (n NotedGap) Place(a clock.Anchors) footage.Gap {
+	if s, ok := n.Ends.Place(a); ok {
+		n.Span = s
+	}
+	return n.Gap
+}
+
+// ReadGap reads a `footage.gap` entry.
+func ReadGap(e ledger.Entry) (n NotedGap, err error) {
+	var d struct {
+		footage.Span
+		Cause    footage.Cause
+		FromBoot string        `json:"from_boot"`
+		FromMono time.Duration `json:"from_mono"`
+		ToBoot   string        `json:"to_boot"`
+		ToMono   time.Duration `json:"to_mono"`
+	}
+	if err := json.Unmarshal(e.Data, &d); err != nil {
+		return n, fmt.Errorf("entry %d cannot be read: %w", e.Seq, err)
+	}
+	n.Gap = footage.Gap{Camera: e.Subject, Span: d.Span, Cause: d.Cause}
+	n.Ends = footage.Missed{Camera: e.Subject, From: footage.Instant{Boot: d.FromBoot, Mono: d.FromMono}, To: footage.Instant{Boot: d.ToBoot, Mono: d.ToMono}, Cause: d.Cause}
+	return n, nil
+}
