@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -43,6 +44,10 @@ type Options struct {
 // receiveWait bounds how long a message may hold its connection: well below every keep-alive.
 const receiveWait = 20 * time.Second
 
+// protocol is the level that appliances speak, MQTT 3.1.1. The library's decoders of level 5 are not for strangers: one of
+// them fails on a SUBSCRIBE that is cut short.
+const protocol = 4
+
 // Keep-alive that an appliance must ask for: without it a dead connection would stay for ever.
 const (
 	minKeepalive = 10  // seconds
@@ -67,7 +72,7 @@ func New(o Options) (*Broker, error) {
 	c.MaximumClients = int64(o.Connections)
 	c.MaximumSessionExpiryInterval = 0
 	c.MaximumPacketSize = 256 << 10
-	c.MinimumProtocolVersion = 4
+	c.MinimumProtocolVersion = protocol // and no higher one: OnConnect
 	c.MaximumQos = 1
 	c.ReceiveMaximum = 64
 	c.MaximumInflight = 256
@@ -82,10 +87,29 @@ func New(o Options) (*Broker, error) {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	b.fence = newFence(o.Listener, o.TLS, o.Connections, o.Log)
-	if err := b.server.AddListener(listeners.NewNet("appliances", b.fence)); err != nil {
+	if err := b.server.AddListener(&guarded{Net: listeners.NewNet("appliances", b.fence), log: o.Log}); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	return b, nil
+}
+
+// guarded is the listener of the broker's library. What goes wrong inside it with one client is that client's end, not
+// that of the centre: its decoders run on what anybody with a certificate sends.
+type guarded struct {
+	*listeners.Net
+	log *slog.Logger
+}
+
+func (g *guarded) Serve(establish listeners.EstablishFn) {
+	g.Net.Serve(func(id string, c net.Conn) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				g.log.Error("a connection has broken the broker's library", "from", c.RemoteAddr().String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				err = errors.Join(fmt.Errorf("panic: %v", p), c.Close())
+			}
+		}()
+		return establish(id, c)
+	})
 }
 
 // Run serves until ctx ends, then closes every connection.

@@ -9,7 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -290,16 +290,26 @@ func TestFence(t *testing.T) {
 	if r.count("ck-0001") != 0 {
 		t.Error("a packet over the limit came through")
 	}
-	// Slots are for those who have shaken hands or are about to; the fourth is refused at once.
+}
+
+// from lets a client connect from another loopback address.
+func from(o *mqtt.ClientOptions, addr string) *mqtt.ClientOptions {
+	return o.SetDialer(&net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}})
+}
+
+// Slots are for those who have shown a certificate: however many from elsewhere connect and say nothing, an appliance
+// gets in; and of one address only so many may be silent at once.
+func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
+	r := start(t, 3)
 	var open []net.Conn
-	for range 3 {
+	for range 40 {
 		raw, err := net.Dial("tcp", r.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		open = append(open, raw)
 	}
-	eventually(t, "a fourth is refused", func() bool {
+	eventually(t, "one more of that address is refused", func() bool {
 		raw, err := net.Dial("tcp", r.addr)
 		if err != nil {
 			t.Fatal(err)
@@ -309,19 +319,78 @@ func TestFence(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = bufio.NewReader(raw).ReadByte()
-		return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || err != nil && !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err)
+		return err != nil && !isTimeout(err)
 	})
-	for _, c := range open {
-		if err := c.Close(); err != nil {
-			t.Error(err)
+	for i, addr := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"} {
+		c := mqtt.NewClient(from(r.options(fmt.Sprintf("ck-000%d", i+1)), addr))
+		if err := done(c.Connect()); err != nil {
+			t.Fatalf("client %d: %v", i+1, err)
 		}
-	}
-	// Given back, the slots serve again.
-	eventually(t, "in again", func() bool {
-		c := mqtt.NewClient(r.options("ck-0001"))
 		defer c.Disconnect(10)
-		return done(c.Connect()) == nil
+	}
+	if c := mqtt.NewClient(from(r.options("ck-0009"), "127.0.0.5")); done(c.Connect()) == nil {
+		t.Error("a fourth client has a slot")
+	}
+	for _, c := range open {
+		_ = c.Close() // the broker may have closed it
+	}
+	// Their places serve again.
+	eventually(t, "in again", func() bool {
+		raw, err := tls.Dial("tcp", r.addr, r.tls("ck-0001", r.authority))
+		if err != nil {
+			return false
+		}
+		return raw.Close() == nil
 	})
+}
+
+// An appliance with a valid certificate that speaks MQTT 5, or whose packet breaks a decoder, ends its own connection and
+// nobody else's.
+func TestAnotherProtocolLevelIsRefused(t *testing.T) {
+	r := start(t, 4)
+	c := mqtt.NewClient(r.options("ck-0001"))
+	if err := done(c.Connect()); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Disconnect(10)
+	for _, level := range []byte{3, 5} {
+		raw, err := tls.Dial("tcp", r.addr, r.tls("ck-0002", r.authority))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := []byte{0, 4, 'M', 'Q', 'T', 'T', level, 2, 0, 60}
+		if level == 5 {
+			body = append(body, 0) // properties
+		}
+		body = append(append(body, 0, 7), "ck-0002"...)
+		subscribe := []byte{0x82, 8, 0, 1, 0, 0, 3, 'a', '/', 'b'} // its last filter has no options
+		if _, err := raw.Write(append(append([]byte{0x10, byte(len(body))}, body...), subscribe...)); err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, 64)
+		for {
+			n, err := raw.Read(answer)
+			if n >= 4 && answer[0] == 0x20 && answer[3] == 0 {
+				t.Errorf("level %d is accepted", level)
+			}
+			if err != nil {
+				if isTimeout(err) {
+					t.Errorf("level %d stays connected", level)
+				}
+				break
+			}
+		}
+		_ = raw.Close() // the broker has closed it
+	}
+	if !c.IsConnectionOpen() {
+		t.Error("the other client is gone")
+	}
+	if err := done(c.Publish(wire.Topic("ck-0001", wire.Up), 1, false, "still here")); err != nil {
+		t.Error(err)
+	}
 }
 
 func isTimeout(err error) bool {

@@ -6,21 +6,28 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
 
 // fence is a listener that hands on only connections whose TLS hand-shake has succeeded in time, and not more of
-// them at once than allowed. A failing accept is tried again; only closing ends it.
+// them at once than allowed. Those that have not said who they are yet have places of their own, few of them for one
+// address, so that nobody without a certificate keeps the others out. A failing accept is tried again; only closing
+// ends it.
 type fence struct {
 	net.Listener
 	tls   *tls.Config
 	log   *slog.Logger
-	slots chan struct{}
+	slots chan struct{} // of those that have shown a certificate
 	ready chan net.Conn
 	done  chan struct{}
 	once  sync.Once
 	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	shaking map[netip.Prefix]int // hand-shakes under way, by address
+	all     int
 }
 
 // Bounds of a connection that has not yet said who it is.
@@ -28,10 +35,12 @@ const (
 	handshakeWait = 10 * time.Second
 	connectWait   = 10 * time.Second // from the hand-shake to the first MQTT packet
 	acceptPause   = 100 * time.Millisecond
+	mostShaking   = 512 // hand-shakes at once
+	mostFrom      = 16  // of one address; of IPv6 that is a /64, which one machine may have to itself
 )
 
 func newFence(l net.Listener, c *tls.Config, limit int, log *slog.Logger) *fence {
-	return &fence{Listener: l, tls: c, log: log, slots: make(chan struct{}, limit), ready: make(chan net.Conn), done: make(chan struct{})}
+	return &fence{Listener: l, tls: c, log: log, slots: make(chan struct{}, limit), ready: make(chan net.Conn), done: make(chan struct{}), shaking: map[netip.Prefix]int{}}
 }
 
 // run accepts until the listener is closed.
@@ -51,14 +60,50 @@ func (f *fence) run(ctx context.Context) {
 			}
 			continue
 		}
-		select {
-		case f.slots <- struct{}{}:
-		default:
-			f.log.Warn("too many connections; one more refused", "from", conn.RemoteAddr().String())
+		from := source(conn)
+		if !f.enter(from) {
+			f.log.Warn("too many connections without a certificate; one more refused", "from", conn.RemoteAddr().String())
 			f.drop(conn)
 			continue
 		}
-		f.wg.Go(func() { f.handshake(ctx, conn) })
+		f.wg.Go(func() { f.handshake(ctx, conn, from) })
+	}
+}
+
+// source is whose hand-shakes count together.
+func source(c net.Conn) netip.Prefix {
+	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	a, bits := at.Addr().Unmap(), 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, err := a.WithZone("").Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+func (f *fence) enter(from netip.Prefix) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all >= mostShaking || f.shaking[from] >= mostFrom {
+		return false
+	}
+	f.all++
+	f.shaking[from]++
+	return true
+}
+
+func (f *fence) leave(from netip.Prefix) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all--
+	if f.shaking[from]--; f.shaking[from] == 0 {
+		delete(f.shaking, from)
 	}
 }
 
@@ -68,13 +113,10 @@ func (f *fence) drop(c net.Conn) {
 	}
 }
 
-func (f *fence) handshake(ctx context.Context, raw net.Conn) {
-	c := &slotted{Conn: tls.Server(raw, f.tls), free: func() { <-f.slots }}
-	ctx, cancel := context.WithTimeout(ctx, handshakeWait)
-	defer cancel()
-	if err := c.Conn.HandshakeContext(ctx); err != nil {
-		f.log.Info("hand-shake failed", "from", raw.RemoteAddr().String(), "error", err)
-		f.drop(c)
+func (f *fence) handshake(ctx context.Context, raw net.Conn, from netip.Prefix) {
+	c, ok := f.identify(ctx, raw)
+	f.leave(from)
+	if !ok {
 		return
 	}
 	if err := c.SetDeadline(time.Now().Add(connectWait)); err != nil {
@@ -85,6 +127,26 @@ func (f *fence) handshake(ctx context.Context, raw net.Conn) {
 	case f.ready <- c:
 	case <-f.done:
 		f.drop(c)
+	}
+}
+
+// identify shakes hands, and takes a slot for who has shown a certificate.
+func (f *fence) identify(ctx context.Context, raw net.Conn) (*slotted, bool) {
+	c := &slotted{Conn: tls.Server(raw, f.tls), free: func() { <-f.slots }}
+	ctx, cancel := context.WithTimeout(ctx, handshakeWait)
+	defer cancel()
+	if err := c.Conn.HandshakeContext(ctx); err != nil {
+		f.log.Info("hand-shake failed", "from", raw.RemoteAddr().String(), "error", err)
+		f.drop(raw)
+		return nil, false
+	}
+	select {
+	case f.slots <- struct{}{}:
+		return c, true
+	default:
+		f.log.Warn("too many connections; one more refused", "from", raw.RemoteAddr().String())
+		f.drop(raw)
+		return nil, false
 	}
 }
 

@@ -42,6 +42,8 @@ func may(appliance, topic string, publish bool) bool {
 // OnConnect refuses what the protocol of the appliances never asks for.
 func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	switch {
+	case pk.ProtocolVersion != protocol:
+		return fmt.Errorf("protocol level %d", pk.ProtocolVersion)
 	case !pk.Connect.Clean:
 		return errors.New("a session that outlives its connection")
 	case pk.Connect.Keepalive < minKeepalive || pk.Connect.Keepalive > maxKeepalive:

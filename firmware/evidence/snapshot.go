@@ -84,7 +84,7 @@ func (e *Office) watching(id string) (Viewing, error) {
 	switch {
 	case !ok:
 		return Viewing{}, fmt.Errorf("viewing: %w", ErrNotFound)
-	case r.ending || !e.o.Clock.Now().Wall.Before(r.Until):
+	case r.ending || r.Over(e.o.Clock.Now()):
 		return Viewing{}, ErrEnded
 	}
 	return r.Viewing, nil

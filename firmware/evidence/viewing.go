@@ -13,6 +13,7 @@ import (
 
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -55,7 +56,11 @@ type Viewing struct {
 	Purpose     string
 	Opened      time.Time
 	Until       time.Time
+	over        time.Duration // monotonic time at which it ends, whatever the wall clock does
 }
+
+// Over says whether its time has passed.
+func (v Viewing) Over(now clock.Reading) bool { return now.Mono >= v.over }
 
 func (v Viewing) way() string {
 	if v.Mode == Live {
@@ -77,6 +82,7 @@ type Incident struct {
 	ID      string
 	Purpose string
 	Until   time.Time
+	over    time.Duration // monotonic
 }
 
 // watch is what is being looked at.
@@ -98,14 +104,14 @@ func (w *watch) open() {
 
 // Incident is the purpose that the person stated within the last half hour.
 func (e *Office) Incident(person string) (Incident, bool) {
-	return e.watch.incident(person, e.o.Clock.Now().Wall)
+	return e.watch.incident(person, e.o.Clock.Now())
 }
 
-func (w *watch) incident(person string, at time.Time) (Incident, bool) {
+func (w *watch) incident(person string, now clock.Reading) (Incident, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i, ok := w.incidents[person]
-	return i, ok && at.Before(i.Until)
+	return i, ok && now.Mono < i.over
 }
 
 // OpenViewing asks permission and commits the access entry before it returns: no caller may deliver a byte
@@ -113,7 +119,8 @@ func (w *watch) incident(person string, at time.Time) (Incident, bool) {
 // incident of the person runs. A refusal is *account.Refused and an entry; bad input is fielderr.Errors; any
 // other error means that nothing was opened.
 func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string, span footage.Span, mode, purpose string) (Viewing, error) {
-	now := e.o.Clock.Now().Wall.UTC()
+	reading := e.o.Clock.Now()
+	now := reading.Wall.UTC()
 	v := Viewing{ID: "v-" + strings.ToLower(rand.Text()), Person: by.ID, Camera: camera, Span: utc(span), Mode: mode,
 		Purpose: strings.TrimSpace(purpose), Opened: now, Until: now.Add(playbackFor)}
 	action := account.ActFootagePlayback
@@ -124,7 +131,8 @@ func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string,
 	if err := e.checkViewing(v, now); err != nil {
 		return Viewing{}, err
 	}
-	incident, running := e.watch.incident(by.ID, now)
+	v.over = reading.Due(v.Until)
+	incident, running := e.watch.incident(by.ID, reading)
 	d, err := e.Allow(ctx, by, action, account.Subject{Camera: camera, From: v.Span.From, To: v.Span.To, Way: v.way(),
 		Purpose: v.Purpose != "" || running})
 	if err != nil {
@@ -139,7 +147,7 @@ func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string,
 		return v, err
 	}
 	if !running || (v.Purpose != "" && v.Purpose != incident.Purpose) {
-		incident = Incident{"i-" + strings.ToLower(rand.Text()), v.Purpose, now.Add(incidentFor)}
+		incident = Incident{"i-" + strings.ToLower(rand.Text()), v.Purpose, now.Add(incidentFor), reading.Mono + incidentFor}
 	}
 	v.Incident, v.Purpose = incident.ID, incident.Purpose
 	v, _, err = e.openCommit(ctx, by, v, store.Change{})
@@ -189,7 +197,7 @@ func (e *Office) openInGrant(ctx context.Context, by account.Who, v Viewing) (Vi
 		return Viewing{}, fmt.Errorf("begin the use of %s: %w", v.Application, err)
 	}
 	if g := f.app.Decision.Until.End(); g.Before(v.Until) {
-		v.Until = g
+		v.Until, v.over = g, v.over-v.Until.Sub(g)
 	}
 	if f.app.State == a.State {
 		v, _, err = e.openCommit(ctx, by, v, store.Change{Require: []store.Require{applications.Require(a.ID, f.rev)}})
@@ -256,7 +264,7 @@ func (e *Office) Media(ctx context.Context, by account.Who, id string) (Viewing,
 	switch {
 	case !ok:
 		return Viewing{}, fmt.Errorf("viewing: %w", ErrNotFound)
-	case ending || !e.o.Clock.Now().Wall.Before(v.Until):
+	case ending || v.Over(e.o.Clock.Now()):
 		return Viewing{}, ErrEnded
 	}
 	_, err := e.Allow(ctx, by, account.ActMediaRead, account.Subject{Person: v.Person, Camera: v.Camera, From: v.Span.From, To: v.Span.To,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
 
@@ -55,6 +56,34 @@ func TestPurposeIsStatedOncePerIncident(t *testing.T) {
 	if len(parts) != 1 || string(parts[0].Plain) != "学生跌倒" {
 		t.Fatalf("the purpose of the second click: %+v", parts)
 	}
+}
+
+// Covers F3, F12: rights of minutes end by monotonic time: on a board whose clock is in doubt and stands still they end,
+// and a wall clock that jumps ends none of them.
+func TestRightsOfMinutesEndByMonotonicTime(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
+	must(t, err)
+	h.clock.mu.Lock()
+	h.clock.r.State, h.clock.r.Wall, h.clock.r.Mono = clock.Suspect, h.clock.r.Wall.AddDate(0, 1, 0), h.clock.r.Mono+20*time.Minute
+	h.clock.mu.Unlock()
+	if _, running := h.office.Incident(officer.ID); !running || v.Over(h.clock.Now()) {
+		t.Fatal("a clock in doubt has ended what runs")
+	}
+	h.clock.mu.Lock()
+	h.clock.r.Wall, h.clock.r.Mono = v.Opened, h.clock.r.Mono+11*time.Minute
+	h.clock.mu.Unlock()
+	if _, running := h.office.Incident(officer.ID); running {
+		t.Fatal("the incident runs for ever while the clock stands")
+	}
+	h.clock.mu.Lock()
+	h.clock.r.Mono += playbackFor
+	h.clock.mu.Unlock()
+	if _, err := h.office.Media(ctx, officer, v.ID); !errors.Is(err, ErrEnded) {
+		t.Fatalf("the viewing runs for ever while the clock stands: %v", err)
+	}
+	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "over"))
 }
 
 func (h *house) view(by account.Who, camera, purpose string) Viewing {

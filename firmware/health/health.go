@@ -8,12 +8,13 @@ package health
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -275,7 +276,7 @@ func (r *Room) take(ctx context.Context, seen []observation) error {
 }
 
 func (r *Room) opened(cam footage.Camera, o observation, now clock.Reading) Fault {
-	f := Fault{ID: cam.ID + "-" + string(o.code) + "-" + strconv.FormatInt(now.Wall.UnixMilli(), 36), Camera: cam.ID, Code: o.code,
+	f := Fault{ID: cam.ID + "-" + string(o.code) + "-" + strings.ToLower(rand.Text()[:10]), Camera: cam.ID, Code: o.code,
 		Technician: cam.Technician, Opened: now.Wall.UTC().Truncate(time.Second)}
 	if o.code == footage.FaultTime {
 		f.OffsetMS = o.offset.Milliseconds()

@@ -12,6 +12,7 @@ import (
 	"campuskeep/firmware/site"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -266,5 +267,14 @@ func TestVisitsAreGentle(t *testing.T) {
 	}
 	if n := s.Asked(); n > 2*24 {
 		t.Errorf("%d pictures", n)
+	}
+}
+
+// While the clock is in doubt several rounds may have one and the same wall time: each fault has an id of its own.
+func TestFaultsOfOneInstantHaveIDsOfTheirOwn(t *testing.T) {
+	var r Room
+	at, cam := clock.Reading{}, footage.Camera{ID: "c01"}
+	if a, b := r.opened(cam, observation{key: key{"c01", footage.FaultOffline}}, at), r.opened(cam, observation{key: key{"c01", footage.FaultOffline}}, at); a.ID == b.ID {
+		t.Fatalf("twice %s", a.ID)
 	}
 }

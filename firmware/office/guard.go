@@ -71,7 +71,7 @@ func (o *Office) judge(ctx context.Context) {
 
 // verdict is the reason why a viewing must end now; empty when it may go on.
 func (o *Office) verdict(v opened, now clock.Reading) string {
-	if !now.Wall.Before(v.Until) {
+	if now.Mono >= v.due {
 		return "over"
 	}
 	actor, ok := o.still(v, now)

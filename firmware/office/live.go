@@ -210,6 +210,7 @@ func (o *Office) openViewing(c *call, camera string, span footage.Span, live boo
 		return opened{}, err
 	}
 	v := opened{Viewing: got, Until: minTime(got.Until, c.session.Expires), session: c.session.ID}
+	v.due = c.now.Due(v.Until)
 	o.viewings.put(v)
 	if err := o.d.Player.Open(playback.Viewing{ID: v.ID, Camera: camera, Span: got.Span, Live: live, Until: v.Until}); err != nil {
 		return v, errors.Join(err, o.end(c.r.Context(), v.ID, "closed"))

@@ -18,8 +18,9 @@ import (
 // opened is one viewing that a browser holds: its access entry is committed, its end is not yet.
 type opened struct {
 	evidence.Viewing
-	Until   time.Time // the viewing's, or the session's when that ends before
-	session string    // id of the log-in that it belongs to
+	Until   time.Time     // the viewing's, or the session's when that ends before
+	due     time.Duration // monotonic time of it
+	session string        // id of the log-in that it belongs to
 
 	over  context.Context         // done as soon as nothing more may be shown; its cause is an endedBy
 	stop  context.CancelCauseFunc // ends over
@@ -163,7 +164,7 @@ func (o *Office) end(ctx context.Context, id, reason string) error {
 func (o *Office) closeIdle(ctx context.Context) {
 	for _, id := range o.d.Player.Idle(idleAfter) {
 		reason := "idle"
-		if v, ok := o.viewings.get(id); ok && !o.d.Clock.Now().Wall.Before(v.Until) {
+		if v, ok := o.viewings.get(id); ok && o.d.Clock.Now().Mono >= v.due {
 			reason = "over"
 		}
 		if err := o.end(ctx, id, reason); err != nil && ctx.Err() == nil {

@@ -61,6 +61,8 @@ type viewing struct {
 	plan    *plan
 	silent  bool // no sound; guarded by planned
 
+	over time.Duration // monotonic time at which it ends, whatever the wall clock does
+
 	mu     sync.Mutex // guards the rest
 	given  []footage.Span
 	bytes  int64
@@ -78,7 +80,8 @@ func (p *Player) Open(v Viewing) error {
 	if v.ID == "" || v.Camera == "" || (!v.Live && !v.Span.From.Before(v.Span.To)) {
 		return fmt.Errorf("playback: a viewing needs an id, a camera and a span")
 	}
-	w := &viewing{Viewing: v, last: p.clock.Now().Mono}
+	now := p.clock.Now()
+	w := &viewing{Viewing: v, last: now.Mono, over: now.Due(v.Until)}
 	if v.Live {
 		if p.live == nil {
 			return fmt.Errorf("playback: no live pictures here: %w", ErrNothing)
@@ -133,7 +136,7 @@ func (p *Player) Idle(d time.Duration) []string {
 	var ids []string
 	for id, v := range p.open {
 		v.mu.Lock()
-		if now.Mono-v.last >= d || !now.Wall.Before(v.Until) {
+		if now.Mono-v.last >= d || now.Mono >= v.over {
 			ids = append(ids, id)
 		}
 		v.mu.Unlock()
@@ -150,7 +153,7 @@ func (p *Player) lookup(id string) (*viewing, error) {
 	if !ok {
 		return nil, ErrUnknown
 	}
-	if !now.Wall.Before(v.Until) {
+	if now.Mono >= v.over {
 		return nil, ErrExpired
 	}
 	v.mu.Lock()

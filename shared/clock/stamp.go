@@ -5,13 +5,17 @@ import "time"
 // One rule for all that ends by time: it ends by a trusted reading, or by monotonic time within one boot, and by
 // nothing else. A clock in doubt ends nothing and begins nothing.
 //
-// Three shapes of it are here. [Reading.Reached] is for an end that is an instant ("kept until 3 May").
+// Four shapes of it are here. [Reading.Reached] is for an end that is an instant ("kept until 3 May").
 // [Stamp.Passed] is for a length from an act ("one hour from the opening", "thirty days from the hold").
 // [Stamp.Placed] is for an end that a calendar makes of the act ("ten school days after the submission"): place the
-// stamp, compute the end, ask Reached.
+// stamp, compute the end, ask Reached. [Reading.Due] is for what lives no longer than the program.
 
 // Reached says whether t has come for certain. While the clock is in doubt nothing has.
 func (r Reading) Reached(t time.Time) bool { return r.State == Trusted && !r.Earliest().Before(t) }
+
+// Due is the monotonic instant of this boot at which t comes, as the clock stands now. What lives no longer than the
+// program (a viewing, an incident) is given its end so when it begins, and ends by it whatever the wall clock does.
+func (r Reading) Due(t time.Time) time.Duration { return r.Mono + t.Sub(r.Wall) }
 
 // Stamp is the instant from which a term counts, as a row keeps it: what the clock claimed then, and the monotonic
 // instant that says when it truly was once the boot has an anchor.
