@@ -69,7 +69,9 @@ func TestRostersOfTheField(t *testing.T) {
 func TestCardNumbersThatSayNothing(t *testing.T) {
 	h := newHouse(t)
 	head := []any{"姓名", "性别", "出生日期", "证件类型", "身份证件号", "班级", "卡号"}
-	row := func(name string, card any) []any { return []any{name, "女", "2017-09-14", "无", "", "三年级1班", card} }
+	row := func(name string, card any) []any {
+		return []any{name, "女", "2017-09-14", "无", "", "三年级1班", card}
+	}
 	for name, c := range map[string]struct {
 		cards []any
 		rule  string
