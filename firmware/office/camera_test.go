@@ -85,7 +85,7 @@ func TestACameraThroughItsLife(t *testing.T) {
 	f.Set("days", "90")
 	f.Set("reason", "重点部位")
 	f.Set("technician", h.ids["zhou"])
-	if r := v.post("/cameras/c01", f); r.status != http.StatusSeeOther {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	page := v.get("/cameras/c01")
@@ -95,14 +95,14 @@ func TestACameraThroughItsLife(t *testing.T) {
 		}
 	}
 	f.Set("technician", "p999")
-	if r := v.post("/cameras/c01", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-technician-e"`) {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-technician-e"`) {
 		t.Errorf("a technician who is none: %d", r.status)
 	}
 	ask := v.get("/cameras/c01/retire")
 	if cam, _ := h.site.Camera("c01"); cam.Retired || !strings.Contains(ask.body, "8月18日") || !strings.Contains(ask.body, "立即停止录像") {
 		t.Errorf("asking: retired %v\n%s", cam.Retired, ask.text())
 	}
-	if r := v.post("/cameras/c01/retire", nil); r.status != http.StatusSeeOther {
+	if r := v.post("/cameras/c01/retire", h.fresh("c01", nil)); r.status != http.StatusSeeOther {
 		t.Fatalf("%d", r.status)
 	}
 	if cam, _ := h.site.Camera("c01"); !cam.Retired {
@@ -111,7 +111,7 @@ func TestACameraThroughItsLife(t *testing.T) {
 	if r := v.get("/cameras/c01/retire"); r.status != http.StatusNotFound {
 		t.Errorf("out of service twice: %d", r.status)
 	}
-	if r := v.post("/cameras/c01/restore", nil); r.status != http.StatusSeeOther {
+	if r := v.post("/cameras/c01/restore", h.fresh("c01", nil)); r.status != http.StatusSeeOther {
 		t.Fatalf("%d", r.status)
 	}
 	if cam, _ := h.site.Camera("c01"); cam.Retired || cam.Policy.Days != 90 {

@@ -1,7 +1,9 @@
 package office
 
 import (
+	"cmp"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -52,11 +54,14 @@ func two(n int) string {
 }
 
 func (o *Office) editCameraPage(c *call) error {
+	rev := o.d.Site.CameraRev(c.r.PathValue("id")) // before the row: a newer row is then a conflict, never the reverse
 	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 	if !ok {
 		return errNotFound
 	}
-	return o.showCameraForm(c, http.StatusOK, cam.ID, cameraValues(cam), nil, nil)
+	values := cameraValues(cam)
+	values.Set("rev", strconv.FormatUint(rev, 10))
+	return o.showCameraForm(c, http.StatusOK, cam.ID, values, nil, nil)
 }
 
 func cameraValues(cam footage.Camera) url.Values {
@@ -179,7 +184,10 @@ func (o *Office) putCamera(c *call) error {
 		return errNotFound
 	}
 	cam, login, errs := o.cameraTyped(f, was)
-	if !known {
+	rev := uint64(0)
+	if known {
+		rev = formRev(f)
+	} else {
 		cam.ID = strings.TrimSpace(f.Get("id"))
 		if _, taken := o.d.Site.Camera(cam.ID); taken {
 			errs.Add("id", "err.taken")
@@ -187,14 +195,75 @@ func (o *Office) putCamera(c *call) error {
 		cam.Since = c.now.Wall.UTC().Truncate(time.Second)
 	}
 	if len(errs) == 0 {
-		err := o.d.Site.PutCamera(c.r.Context(), c.who(), cam, login)
-		if err == nil {
-			return c.done("/cameras/"+cam.ID, "done.camera")
-		}
-		var ok bool
-		if errs, ok = errors.AsType[fielderr.Errors](err); !ok {
+		errs2, err := o.storeCamera(c, site.CameraPut{Camera: cam, Login: login, New: !known, Rev: rev})
+		if err != nil {
 			return err
 		}
+		if len(errs2) == 0 {
+			return c.done("/cameras/"+cam.ID, "done.camera")
+		}
+		errs = errs2
+	}
+	if slices.ContainsFunc(errs, func(e fielderr.Error) bool { return e.Rule == site.RowMoved }) {
+		return o.cameraMoved(c, id, f)
 	}
 	return o.showCameraForm(c, http.StatusUnprocessableEntity, was.ID, f, errs, nil)
+}
+
+// fieldWord is the value of a field as people read it.
+func (o *Office) fieldWord(c *call, field, v string) string {
+	switch {
+	case v == "":
+		return ""
+	case field == "technician":
+		if p, ok := o.d.People.Person(v); ok {
+			return p.Name
+		}
+	case field == "area" || field == "custody" || field == "sound":
+		return c.p.K(field+".", v)
+	case field == "transport":
+		return strings.ToUpper(v)
+	}
+	return v
+}
+
+// storeCamera registers or changes one camera from a form; the errors are those of its fields.
+func (o *Office) storeCamera(c *call, p site.CameraPut) (fielderr.Errors, error) {
+	_, err := o.d.Site.PutCameras(c.r.Context(), c.who(), []site.CameraPut{p})
+	if rows, bad := errors.AsType[site.RowErrors](err); bad {
+		return slices.Concat(rows[0], rows[site.WholeList]), nil
+	}
+	return nil, err
+}
+
+// formRev is the revision of the row that a form was made from. One that carries none is taken for an old one.
+func formRev(f url.Values) uint64 {
+	rev, err := strconv.ParseUint(f.Get("rev"), 10, 64)
+	if err != nil || rev == 0 {
+		return math.MaxUint64
+	}
+	return rev
+}
+
+// cameraMoved shows the form again with what was typed, and at each field what somebody else has put there meanwhile.
+// Saving it again is then said of what is seen.
+func (o *Office) cameraMoved(c *call, id string, typed url.Values) error {
+	rev := o.d.Site.CameraRev(id)
+	now, ok := o.d.Site.Camera(id)
+	if !ok {
+		return errNotFound
+	}
+	errs := fielderr.Errors{{Field: "rev", Rule: site.RowMoved}}
+	for field, v := range cameraValues(now) {
+		if s := strings.TrimSpace(typed.Get(field)); s != v[0] && field != "id" {
+			errs.Add(field, "err.row_now", cmp.Or(o.fieldWord(c, field, v[0]), "–"))
+		}
+	}
+	slices.SortStableFunc(errs[1:], func(a, b fielderr.Error) int { return cmp.Compare(a.Field, b.Field) })
+	values := url.Values{}
+	for k, v := range typed {
+		values[k] = v
+	}
+	values.Set("rev", strconv.FormatUint(rev, 10))
+	return o.showCameraForm(c, http.StatusConflict, id, values, errs, nil)
 }

@@ -115,6 +115,10 @@ func (o *Office) readImport(c *call) error {
 	if rule != "" {
 		return fault(fielderr.Errors{{Field: "file", Rule: rule, Args: []any{maxCameraFile >> 20}}})
 	}
+	revs := map[string]uint64{} // what each row was made from
+	for _, cam := range o.d.Site.Cameras() {
+		revs[cam.ID] = o.d.Site.CameraRev(cam.ID)
+	}
 	rows, errs := readCameras(cells, o.d.Site.Camera, technicians(o.d.People.People()))
 	if len(errs) > 0 {
 		return fault(errs)
@@ -122,6 +126,7 @@ func (o *Office) readImport(c *call) error {
 	list := make([]site.CameraPut, len(rows))
 	for i, r := range rows {
 		list[i] = r.Put
+		list[i].New, list[i].Rev = r.New, revs[r.Put.Camera.ID]
 	}
 	bad := o.d.Site.CheckCameras(list)
 	for i := range rows {

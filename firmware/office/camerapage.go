@@ -1,23 +1,24 @@
 package office
 
 import (
+	"campuskeep/firmware/site"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
 
 // cameraView is the page of one camera: what it is, how it stands, what was changed.
 type cameraView struct {
+	Rev      uint64
 	Row      cameraRow
 	C        footage.Camera
 	Facts    []cameraFact
@@ -55,11 +56,12 @@ const (
 func (o *Office) cameraPage(c *call) error { return o.showCamera(c, http.StatusOK, nil) }
 
 func (o *Office) showCamera(c *call, status int, tried *triedView) error {
+	rev := o.d.Site.CameraRev(c.r.PathValue("id"))
 	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 	if !ok {
 		return errNotFound
 	}
-	v := cameraView{C: cam, CanEdit: c.can(account.ActCamerasEdit, account.Subject{Camera: cam.ID}), CanTest: c.can(account.ActCamerasTest, account.Subject{Camera: cam.ID}), Tried: tried}
+	v := cameraView{C: cam, Rev: rev, CanEdit: c.can(account.ActCamerasEdit, account.Subject{Camera: cam.ID}), CanTest: c.can(account.ActCamerasTest, account.Subject{Camera: cam.ID}), Tried: tried}
 	var open []health.Fault
 	for _, f := range o.d.Health.Faults() {
 		if f.Camera == cam.ID {
@@ -278,6 +280,7 @@ func (c *call) fieldWord(cam footage.Camera, field string) string {
 
 // retireView asks before a camera is taken out of service, and says what becomes of its footage.
 type retireView struct {
+	Rev     uint64
 	C       footage.Camera
 	Keeper  string // catalogue key: who keeps its footage
 	LastDay string
@@ -285,11 +288,12 @@ type retireView struct {
 }
 
 func (o *Office) retirePage(c *call) error {
+	rev := o.d.Site.CameraRev(c.r.PathValue("id"))
 	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 	if !ok || cam.Retired {
 		return errNotFound
 	}
-	v := retireView{C: cam, Keeper: "retire.keeper." + string(cam.Custody), LastDay: c.p.Date(c.now.Wall.Add(cam.Policy.Keep()))}
+	v := retireView{C: cam, Rev: rev, Keeper: "retire.keeper." + string(cam.Custody), LastDay: c.p.Date(c.now.Wall.Add(cam.Policy.Keep()))}
 	for _, h := range o.d.Register.Holds() {
 		if h.Active(c.now.Wall) && slices.Contains(h.Cameras, cam.ID) {
 			v.Holds++
@@ -306,12 +310,19 @@ func (o *Office) serveCamera(retired bool) handler {
 			return errNotFound
 		}
 		cam.Retired = retired
-		err := o.d.Site.PutCamera(c.r.Context(), c.who(), cam, nil)
-		if errs, ok := errors.AsType[fielderr.Errors](err); ok { // back in service it may not fit, or its code is taken
-			return o.showCameraForm(c, http.StatusUnprocessableEntity, cam.ID, cameraValues(cam), errs, nil)
-		}
+		rev := formRev(c.r.PostForm)
+		errs, err := o.storeCamera(c, site.CameraPut{Camera: cam, Rev: rev})
 		if err != nil {
 			return err
+		}
+		if len(errs) > 0 { // somebody has changed it; or back in service it does not fit, or its code is taken
+			status := http.StatusUnprocessableEntity
+			if errs[0].Rule == site.RowMoved {
+				status = http.StatusConflict
+			}
+			values := cameraValues(cam)
+			values.Set("rev", strconv.FormatUint(o.d.Site.CameraRev(cam.ID), 10))
+			return o.showCameraForm(c, status, cam.ID, values, errs, nil)
 		}
 		key := "done.camera.back"
 		if retired {

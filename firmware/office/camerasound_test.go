@@ -22,11 +22,11 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 	cam, _ := h.site.Camera("c01")
 	f := cameraValues(cam)
 	f.Set("sound", "on")
-	if r := v.post("/cameras/c01", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-sound_reason-e"`) {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-sound_reason-e"`) {
 		t.Errorf("without a ground: %d", r.status)
 	}
 	f.Set("sound", "loud")
-	if r := v.post("/cameras/c01", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "填 录音 或 不录音") {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "填 录音 或 不录音") {
 		t.Errorf("neither on nor off: %d", r.status)
 	}
 	page := func(state CameraState, want string) {
@@ -43,7 +43,7 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 	page(CameraState{State: "offline", Offers: "AAC"}, "不录音")
 	f.Set("sound", "on")
 	f.Set("sound_reason", "校门值守须知第 4 条")
-	if r := v.post("/cameras/c01", f); r.status != http.StatusSeeOther {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	if e := h.newest(1)[0]; e.Kind != "camera.changed" || string(e.Data) != `{"what":["sound","sound_reason"],"days":30,"custody":"vault"}` || strings.Contains(string(e.Data), "值守") {
@@ -55,11 +55,11 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 		t.Errorf("the change is not told:\n%s", page.text())
 	}
 	f.Set("custody", "nvr")
-	if r := v.post("/cameras/c01", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-sound-e"`) || !strings.Contains(r.body, "只有一体机保管录像的摄像机能录音") {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-sound-e"`) || !strings.Contains(r.body, "只有一体机保管录像的摄像机能录音") {
 		t.Errorf("sound that an NVR keeps: %d", r.status)
 	}
 	f.Del("sound") // a form that says nothing of it, as before there was the choice
-	if r := v.post("/cameras/c01", f); r.status != http.StatusSeeOther {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusSeeOther {
 		t.Fatalf("%d", r.status)
 	}
 	if cam, _ := h.site.Camera("c01"); cam.Sound {

@@ -111,6 +111,7 @@ type People interface {
 type Site interface {
 	Cameras() []footage.Camera
 	Camera(id string) (footage.Camera, bool)
+	CameraRev(id string) uint64
 	PutCamera(ctx context.Context, by account.Who, c footage.Camera, login *site.Login) error
 	PutCameras(ctx context.Context, by account.Who, list []site.CameraPut) (int, error)
 	CheckCameras(list []site.CameraPut) site.RowErrors

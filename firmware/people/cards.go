@@ -40,17 +40,19 @@ func (p *People) AssignCard(ctx context.Context, by account.Who, card attendance
 	p.mu.RLock()
 	_, known := p.students[studentID]
 	owner, taken := p.cards[hash]
+	free := taken && owner != studentID && p.gone(owner, p.today())
 	p.mu.RUnlock()
 	switch {
 	case !known:
 		return ErrNotFound
+	case free:
 	case taken && owner == studentID:
 		return nil
 	case taken:
 		return fielderr.Errors{{Field: "card", Rule: "err.card_taken"}}
 	}
 	_, err = p.o.Store.Commit(ctx, store.Change{
-		Puts:    []store.Put{cards.PutRev(hash, cardRow{Student: studentID, Since: p.now().Wall.UTC()}, 0)},
+		Puts:    []store.Put{cards.Put(hash, cardRow{Student: studentID, Since: p.now().Wall.UTC()})},
 		Entries: []ledger.Draft{by.Draft("student.changed", role, studentID, map[string]any{"what": []string{"card"}})},
 	})
 	if err != nil {

@@ -96,7 +96,7 @@ func (p *People) addStudents(ctx context.Context, by account.Who, list []NewStud
 			ch.Puts = append(ch.Puts, enrolments.PutRev(n.ID+"/"+n.From, student.Enrolment{Student: n.ID, Class: n.Class, From: n.From}, 0))
 		}
 		for _, c := range n.Cards {
-			ch.Puts = append(ch.Puts, cards.PutRev(p.cardHash(c), cardRow{Student: n.ID, Since: now}, 0))
+			ch.Puts = append(ch.Puts, cards.Put(p.cardHash(c), cardRow{Student: n.ID, Since: now}))
 		}
 		ch.Entries = append(ch.Entries, by.Draft("student.created", role, n.ID, data))
 	}
@@ -184,10 +184,21 @@ func (p *People) taken() (numbers, hashes map[string]bool) {
 			numbers[s.IDNumber] = true
 		}
 	}
-	for h := range p.cards {
-		hashes[h] = true
+	today := p.today()
+	for h, id := range p.cards {
+		hashes[h] = !p.gone(id, today)
 	}
 	return numbers, hashes
+}
+
+// gone says that a student has left on a date: the cards are then free for others. The caller holds mu.
+func (p *People) gone(id, date string) bool {
+	list := p.enrolled[id]
+	if len(list) == 0 {
+		return false
+	}
+	last := list[len(list)-1]
+	return last.To != "" && last.To <= date
 }
 
 // ChangeStudent changes basic and family information. Errors: ErrNotFound, store.ErrConflict, fielderr.Errors,
@@ -233,7 +244,8 @@ func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.St
 }
 
 // MoveStudent ends the current enrolment on a date and begins one in another class; class "" when the student
-// leaves the school, which also ends the cards. Errors: ErrNotFound, fielderr.Errors, *account.Refused.
+// leaves the school. The cards end with the enrolment, on that date. A move that is still to come is replaced; a move
+// into the present class takes it back. Errors: ErrNotFound, fielderr.Errors, *account.Refused.
 func (p *People) MoveStudent(ctx context.Context, by account.Who, id, class, date string, why student.Left) error {
 	role, err := p.allow(by, account.ActPupilsEdit, account.Subject{})
 	if err != nil {
@@ -251,11 +263,15 @@ func (p *People) MoveStudent(ctx context.Context, by account.Who, id, class, dat
 		return ErrNotFound
 	}
 	var errs fielderr.Errors
+	today := p.today()
+	history, planned, undone := withoutPlan(history, today)
 	var open *enrolment
 	if n := len(history); n > 0 && history[n-1].To == "" {
 		open = &history[n-1]
 	}
+	back := undone && open != nil && open.Class == class // as if nothing had been planned
 	switch {
+	case back && student.IsDate(date):
 	case !student.IsDate(date):
 		errs.Add("date", "err.date")
 	case class != "" && !classOK:
@@ -272,19 +288,33 @@ func (p *People) MoveStudent(ctx context.Context, by account.Who, id, class, dat
 	}
 	var ch store.Change
 	var taken []student.Enrolment
-	if open != nil {
+	if planned != nil && (class == "" || back || planned.From != date) {
+		ch.Deletes = append(ch.Deletes, enrolments.Delete(id+"/"+planned.From))
+	}
+	if back {
+		taken = append(taken, open.Enrolment)
+		ch.Puts = append(ch.Puts, enrolments.PutRev(id+"/"+open.From, open.Enrolment, open.rev))
+	} else if open != nil {
 		e := open.Enrolment
 		e.To, e.Left = date, why
 		taken = append(taken, e)
 		ch.Puts = append(ch.Puts, enrolments.PutRev(id+"/"+e.From, e, open.rev))
 	}
 	data := map[string]any{"what": []string{"left"}}
+	ends := class == "" && date <= today
 	if class != "" {
-		e := student.Enrolment{Student: id, Class: class, From: date}
-		taken = append(taken, e)
-		ch.Puts = append(ch.Puts, enrolments.PutRev(id+"/"+date, e, 0))
 		data = map[string]any{"what": []string{"class"}, "class": class}
-	} else {
+	}
+	if class != "" && !back {
+		e := student.Enrolment{Student: id, Class: class, From: date}
+		rev := uint64(0)
+		if planned != nil && planned.From == date {
+			rev = planned.rev
+		}
+		taken = append(taken, e)
+		ch.Puts = append(ch.Puts, enrolments.PutRev(id+"/"+date, e, rev))
+	}
+	if ends {
 		for _, h := range held {
 			ch.Deletes = append(ch.Deletes, cards.Delete(h))
 		}
@@ -296,15 +326,31 @@ func (p *People) MoveStudent(ctx context.Context, by account.Who, id, class, dat
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if planned != nil {
+		p.enrolled[id] = slices.DeleteFunc(p.enrolled[id], func(e enrolment) bool { return e.From == planned.From })
+	}
 	for i, e := range taken {
 		p.takeEnrolment(enrolment{e, rc.Revs[i]})
 	}
-	if class == "" {
+	if ends {
 		for _, h := range held {
 			delete(p.cards, h)
 		}
 	}
 	return nil
+}
+
+// withoutPlan is a history without the move that is still to come: planned is the enrolment that it would begin.
+func withoutPlan(history []enrolment, today string) (out []enrolment, planned *enrolment, undone bool) {
+	n := len(history)
+	if n > 1 && history[n-1].From > today {
+		planned, history = &history[n-1], history[:n-1]
+		n--
+	}
+	if n > 0 && history[n-1].To > today {
+		history[n-1].To, history[n-1].Left, undone = "", "", true
+	}
+	return history, planned, undone
 }
 
 // cardsOf gives the hashes of a student's cards. The caller holds mu.

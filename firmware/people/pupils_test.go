@@ -266,3 +266,45 @@ func TestRosterTemplate(t *testing.T) {
 		t.Errorf("the example: %+v, %v", v, err)
 	}
 }
+
+// A card is good as long as its holder is enrolled, a move that is still to come can be corrected or taken back, and
+// the card of somebody who has left can be given to another.
+func TestCardsEndWithTheEnrolment(t *testing.T) {
+	h := newHouse(t)
+	h.must(h.PutClass(t.Context(), account.System, classA))
+	h.must(h.PutClass(t.Context(), account.System, classB))
+	ids, err := h.AddStudents(t.Context(), account.System, []people.NewStudent{
+		{Student: girl("甲", 1), Class: classA.ID, From: "2025-09-01", Cards: []attendance.Card{card(t, "01020304")}},
+		{Student: girl("乙", 2), Class: classA.ID, From: "2025-09-01"}})
+	h.must(err)
+	known := func() bool { _, _, ok := h.ByCard(card(t, "01020304").Hash(h.CardKey())); return ok }
+	move := func(class, date string) { h.must(h.MoveStudent(t.Context(), account.System, ids[0], class, date, student.LeftSchool)) }
+	move("", "2026-07-01")
+	if !known() || h.ClassOf(ids[0], "2026-06-30") != classA.ID || h.ClassOf(ids[0], "2026-07-01") != "" {
+		t.Error("leaving in July, the card is unknown in May")
+	}
+	move("", "2026-06-01")
+	move(classB.ID, "2026-06-15") // no leaving, another class
+	if !known() || h.ClassOf(ids[0], "2026-06-14") != classA.ID || h.ClassOf(ids[0], "2026-06-15") != classB.ID {
+		t.Error("a planned move is not replaced")
+	}
+	move(classA.ID, "2026-06-15")
+	for range 2 {
+		if !known() || h.ClassOf(ids[0], "2026-06-15") != classA.ID || h.ClassOf(ids[0], "2027-01-01") != classA.ID {
+			t.Error("a planned move is not taken back")
+		}
+		h.restart()
+	}
+	if err := h.AssignCard(t.Context(), account.System, card(t, "01020304"), ids[1]); fieldOf(err) != "card:err.card_taken" {
+		t.Errorf("somebody's card: %v", err)
+	}
+	move("", "2026-05-21")
+	h.clock.add(48 * time.Hour)
+	if known() {
+		t.Error("the card is good after its holder has left")
+	}
+	h.must(h.AssignCard(t.Context(), account.System, card(t, "01020304"), ids[1]))
+	if id, _, _ := h.ByCard(card(t, "01020304").Hash(h.CardKey())); id != ids[1] {
+		t.Errorf("the card of %s", id)
+	}
+}

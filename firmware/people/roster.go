@@ -22,7 +22,7 @@ import (
 // Limits of a roster file. The unpacked ones keep a small file from filling the memory.
 const (
 	maxRosterFile  = 5 << 20
-	maxRosterSheet = 64 << 20
+	maxRosterSheet = 32 << 20
 	rosterSheet    = "名册"
 )
 
@@ -33,6 +33,9 @@ type Preview struct {
 	Faults  []student.RowFault
 	Ignored []string        // headings without meaning to us
 	Classes []student.Class // those that the import will make
+	// Asks are rows that may be one pupil twice. Nothing is imported before a person has said that they are not.
+	Asks   []student.RowFault
+	Agreed bool
 }
 
 // WriteRosterTemplate writes the spreadsheet to fill in: a sheet with the headings, all cells text so that long
@@ -111,10 +114,16 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 		return v, nil
 	}
 	read := student.ReadRoster(cells, p.today())
-	v.Faults, v.Ignored = read.Faults, read.Ignored
+	v.Faults, v.Ignored, v.Asks = read.Faults, read.Ignored, read.Asks
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	numbers, hashes := p.taken()
+	twins := map[string]bool{}
+	for _, s := range p.students {
+		if s.IDNumber == "" {
+			twins[student.Twin(s.Student)] = true
+		}
+	}
 	for _, row := range read.Rows {
 		var errs fielderr.Errors
 		if row.Student.IDNumber != "" && numbers[row.Student.IDNumber] {
@@ -132,11 +141,15 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 			v.Faults = append(v.Faults, student.RowFault{Line: row.Line, Errors: errs})
 			continue
 		}
+		if row.Student.IDNumber == "" && twins[student.Twin(row.Student)] {
+			v.Asks = append(v.Asks, student.RowFault{Line: row.Line, Errors: fielderr.Errors{{Field: "name", Rule: "err.roster_known_pupil"}}})
+		}
 		v.Rows = append(v.Rows, row)
 		if _, ok := p.classes[row.Class.ID]; !ok && !slices.ContainsFunc(v.Classes, func(c student.Class) bool { return c.ID == row.Class.ID }) {
 			v.Classes = append(v.Classes, row.Class)
 		}
 	}
+	slices.SortStableFunc(v.Asks, func(a, b student.RowFault) int { return a.Line - b.Line })
 	slices.SortFunc(v.Faults, func(a, b student.RowFault) int { return a.Line - b.Line })
 	return v, nil
 }
@@ -146,6 +159,9 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 func (p *People) ImportRoster(ctx context.Context, by account.Who, v Preview, from string) (ids []string, err error) {
 	if len(v.Faults) > 0 || len(v.Rows) == 0 {
 		return nil, fielderr.Errors{{Field: "file", Rule: "err.roster_faults", Args: []any{len(v.Faults)}}}
+	}
+	if len(v.Asks) > 0 && !v.Agreed {
+		return nil, fielderr.Errors{{Field: "file", Rule: v.Asks[0].Errors[0].Rule, Args: v.Asks[0].Errors[0].Args}}
 	}
 	list := make([]NewStudent, len(v.Rows))
 	for i, row := range v.Rows {

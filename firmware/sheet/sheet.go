@@ -1,29 +1,31 @@
 // Package sheet reads spreadsheets that people fill in, as the cells are stored and not as they are shown.
 //
-// It owns the limits that keep a small file from filling the memory. It must never guess: an old format, a file that
-// is none and a number that lost digits are told apart, for the page to say what to do.
+// It reads them piece by piece: a small file fills neither the memory nor the time, whatever it claims to hold. It
+// must never guess: an old format, a file that is none and a number that lost digits are told apart, for the page to
+// say what to do.
 package sheet
 
 import (
 	"bytes"
+	"errors"
+	"regexp"
 	"strconv"
-
-	"github.com/xuri/excelize/v2"
+	"strings"
+	"unicode"
 )
 
 // What is wrong with a file: keys of the text catalogue.
 const (
-	TooBig = "err.file_big" // takes the limit in MB
+	TooBig = "err.file_big"    // takes the limit in MB
+	Large  = "err.sheet_large" // more rows, columns or text than are taken
 	OldXLS = "err.xls_old"
 	NoXLSX = "err.xlsx"
 )
 
-// exactDigits is how many digits a spreadsheet keeps of a number; the rest of a longer one is made up.
-const exactDigits = 15
-
 // Read gives the cells of the first sheet of an .xlsx file of at most most bytes, unpacked at most unpacked; or what
-// is wrong with the file. Numbers that must have lost digits are written as 4.2E+17, whatever the sheet stored for
-// them, so that a reader refuses them with the reason and not with a check digit that does not match.
+// is wrong with the file. Dates are written 2017-09-14 whatever the sheet counts from; numbers that must have lost
+// digits 4.2E+17, so that a reader refuses them with the reason and not with a check digit that does not match. What
+// cannot be seen (zero width, direction marks, a leading apostrophe) is not there; merged cells go on downwards.
 func Read(b []byte, most int, unpacked int64) (cells [][]string, rule string) {
 	switch {
 	case len(b) > most:
@@ -31,43 +33,44 @@ func Read(b []byte, most int, unpacked int64) (cells [][]string, rule string) {
 	case bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0")):
 		return nil, OldXLS
 	}
-	f, err := excelize.OpenReader(bytes.NewReader(b), excelize.Options{RawCellValue: true, UnzipSizeLimit: unpacked, UnzipXMLSizeLimit: unpacked})
-	if err != nil {
-		return nil, NoXLSX
-	}
-	name := f.GetSheetName(0)
-	rows, err := f.GetRows(name)
+	k, err := openBook(b, unpacked)
 	if err == nil {
-		err = markLongNumbers(f, name, rows)
+		cells, err = k.cells()
 	}
-	if cerr := f.Close(); err != nil || cerr != nil {
+	switch {
+	case errors.Is(err, errLarge):
+		return nil, Large
+	case err != nil:
 		return nil, NoXLSX
 	}
-	return rows, ""
+	return cells, ""
 }
 
-func markLongNumbers(f *excelize.File, name string, rows [][]string) error {
-	for i, row := range rows {
-		for j, s := range row {
-			if len(s) <= exactDigits {
-				continue
-			}
-			n, err := strconv.ParseFloat(s, 64)
+var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)
+
+// clean takes away what people do not see.
+func clean(s string) string {
+	if strings.Contains(s, "_x") {
+		s = escaped.ReplaceAllStringFunc(s, func(x string) string {
+			n, err := strconv.ParseUint(x[2:6], 16, 16)
 			if err != nil {
-				continue
+				return x
 			}
-			cell, err := excelize.CoordinatesToCellName(j+1, i+1)
-			if err != nil {
-				return err
-			}
-			kind, err := f.GetCellType(name, cell)
-			if err != nil {
-				return err
-			}
-			if (kind == excelize.CellTypeUnset || kind == excelize.CellTypeNumber) && n >= 1e15 {
-				row[j] = strconv.FormatFloat(n, 'E', -1, 64)
-			}
-		}
+			return string(rune(n))
+		})
 	}
-	return nil
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case r == '\u00A0' || r >= '\u2000' && r <= '\u200A' || r == '\u202F':
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.TrimSpace(s)
+	if len(s) > 1 && s[0] == '\'' {
+		s = strings.TrimSpace(s[1:])
+	}
+	return s
 }

@@ -21,7 +21,20 @@ type CameraPut struct {
 	Camera footage.Camera
 	Login  *Login
 	New    bool // its id must not be taken
+	// Rev is the revision that the row was made from: one that has changed since is not written over. Zero takes
+	// whatever is there, for what is made from the register itself.
+	Rev uint64
 }
+
+// CameraRev is the revision of a camera's row; 0 when there is none.
+func (s *Site) CameraRev(id string) uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.cameras[id].rev
+}
+
+// RowMoved is the rule of a row that somebody has changed since the revision that it was made from.
+const RowMoved = "err.row_moved"
 
 // MaxCameras is the most that one list may change: it is one Change of the log.
 const MaxCameras = 512
@@ -79,6 +92,9 @@ func (s *Site) CheckCameras(list []CameraPut) RowErrors {
 		old, known := s.cameras[p.Camera.ID]
 		if seen[p.Camera.ID] || p.New && known {
 			errs.Add("id", "err.taken")
+		}
+		if p.Rev != 0 && p.Rev != old.rev {
+			errs = append(fielderr.Errors{{Field: "rev", Rule: RowMoved}}, errs...)
 		}
 		if len(errs) > 0 {
 			bad[i] = errs

@@ -2,6 +2,8 @@ package student
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,34 +78,42 @@ type RowFault struct {
 type Roster struct {
 	Rows    []Row
 	Faults  []RowFault
-	Ignored []string // headings that mean nothing to us
+	Ignored []string   // headings that mean nothing to us
+	Asks    []RowFault // what a person must say before the import: the same pupil twice?
 }
 
-// ReadRoster reads the cells of a sheet, as text, with the headings in its first row. Each row is either in
-// Rows or has its Faults; empty rows are skipped. today decides which class 三年级1班 is.
+// headingsWithin is how far down the headings are looked for: titles stand above them.
+const headingsWithin = 10
+
+// ReadRoster reads the cells of a sheet, as text; the headings stand in the first row, or below a title. Each row is
+// either in Rows or has its Faults; empty rows are skipped. today decides which class 三年级1班 is.
 func ReadRoster(cells [][]string, today string) Roster {
 	var r Roster
 	if len(cells) == 0 {
 		r.Faults = append(r.Faults, RowFault{1, fielderr.Errors{{Field: "file", Rule: "err.roster_empty"}}})
 		return r
 	}
-	columns, faults := r.headings(cells[0])
+	head := headingRow(cells)
+	columns, faults := r.headings(cells[head])
 	if len(faults) > 0 {
-		r.Faults = append(r.Faults, RowFault{1, faults})
+		r.Faults = append(r.Faults, RowFault{head + 1, faults})
 		return r
 	}
 	seen := map[string]int{}
-	for i, line := range cells[1:] {
+	for i, line := range cells {
+		if i <= head {
+			continue
+		}
 		cell := cellsOf(line, columns)
 		if len(cell) == 0 {
 			continue
 		}
 		if len(r.Rows)+len(r.Faults) >= MaxRosterRows {
-			r.Faults = append(r.Faults, RowFault{i + 2, fielderr.Errors{{Field: "file", Rule: "err.roster_long", Args: []any{MaxRosterRows}}}})
+			r.Faults = append(r.Faults, RowFault{i + 1, fielderr.Errors{{Field: "file", Rule: "err.roster_long", Args: []any{MaxRosterRows}}}})
 			return r
 		}
 		row, errs := readRow(cell, today)
-		row.Line = i + 2
+		row.Line = i + 1
 		for _, unique := range []struct{ field, value string }{{"id_number", row.Student.IDNumber}, {"card", row.Card}, {"national_no", row.Student.NationalNo}} {
 			if unique.value == "" {
 				continue
@@ -118,12 +128,79 @@ func ReadRoster(cells [][]string, today string) Roster {
 			r.Faults = append(r.Faults, RowFault{row.Line, errs})
 			continue
 		}
+		if row.Student.IDNumber == "" {
+			who := Twin(row.Student)
+			if first, twice := seen[who]; twice {
+				r.Asks = append(r.Asks, RowFault{row.Line, fielderr.Errors{{Field: "name", Rule: "err.roster_same_pupil", Args: []any{first}}}})
+			} else {
+				seen[who] = row.Line
+			}
+		}
 		r.Rows = append(r.Rows, row)
 	}
+	r.cards()
 	if len(r.Rows)+len(r.Faults) == 0 {
 		r.Faults = append(r.Faults, RowFault{1, fielderr.Errors{{Field: "file", Rule: "err.roster_empty"}}})
 	}
 	return r
+}
+
+// Twin is by what two pupils without papers are taken for the same.
+func Twin(s Student) string { return s.Name + "\x00" + string(s.Sex) + "\x00" + s.Birth }
+
+// headingRow is the row among the first that has most of our headings.
+func headingRow(cells [][]string) int {
+	best, most := 0, 0
+	for i, line := range cells[:min(len(cells), headingsWithin)] {
+		var r Roster
+		if columns, _ := r.headings(line); len(columns) > most {
+			best, most = i, len(columns)
+		}
+	}
+	return best
+}
+
+// leastCard is how many hexadecimal digits a card number has: that of the shortest chips.
+const leastCard = 8
+
+// cards refuses card numbers that may be decimal or cut off: digits alone say nothing, unless numbers of the same
+// length with letters stand beside them.
+func (r *Roster) cards() {
+	lengths := map[int]bool{}
+	for _, row := range r.Rows {
+		if n := cardText(row.Card); strings.ContainsAny(n, "ABCDEF") {
+			lengths[len(n)] = true
+		}
+	}
+	kept := r.Rows[:0]
+	for _, row := range r.Rows {
+		n := cardText(row.Card)
+		var errs fielderr.Errors
+		switch {
+		case n == "" || strings.Contains(n, ":"): // the count of bits is stated
+		case digits(n) && !lengths[len(n)]:
+			errs.Add("card", "err.card_digits")
+		case len(n) < leastCard && strings.Trim(n, "0123456789ABCDEF") == "":
+			errs.Add("card", "err.card_short", leastCard)
+		}
+		if len(errs) > 0 {
+			r.Faults = append(r.Faults, RowFault{row.Line, errs})
+			continue
+		}
+		kept = append(kept, row)
+	}
+	r.Rows = kept
+	slices.SortStableFunc(r.Faults, func(a, b RowFault) int { return a.Line - b.Line })
+}
+
+// cardText is a card number without what people put between its bytes; "26:…" keeps its count of bits.
+func cardText(s string) string {
+	if strings.Count(s, ":") == 1 && !strings.ContainsAny(s, " -") {
+		if n, _, _ := strings.Cut(s, ":"); len(n) != 2 || len(s) > 5 {
+			return s
+		}
+	}
+	return strings.NewReplacer(" ", "", ":", "", "-", "").Replace(s)
 }
 
 // headings finds each column by its title.
@@ -168,14 +245,17 @@ func cellsOf(line []string, columns map[int]string) map[string]string {
 	return cell
 }
 
+// dots are what keyboards and other systems give for the dot in names of minorities and foreigners.
+var dots = strings.NewReplacer("‧", "·", "・", "·", "･", "·", "•", "·", "∙", "·", "⋅", "·", "᛫", "·", "●", "·")
+
 func readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
 	var errs fielderr.Errors
 	row := Row{Card: strings.ToUpper(cell["card"])}
 	s := &row.Student
-	s.Name = strings.ReplaceAll(cell["name"], "‧", "·")
+	s.Name = dots.Replace(cell["name"])
 	s.Address, s.Phone = cell["address"], phoneText(cell["phone"])
-	s.NationalNo = strings.ToUpper(cell["national_no"])
-	s.IDNumber = strings.ToUpper(cell["id_number"])
+	s.NationalNo = strings.ToUpper(strings.ReplaceAll(cell["national_no"], " ", ""))
+	s.IDNumber = strings.ToUpper(strings.ReplaceAll(cell["id_number"], " ", ""))
 
 	bad := map[string]bool{}
 	refuse := func(field, rule string, args ...any) {
@@ -198,7 +278,7 @@ func readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
 			refuse("ethnicity", "err.ethnicity")
 		}
 	}
-	if IsSpreadsheetNumber(row.Card) {
+	if IsSpreadsheetNumber(row.Card) && strings.ContainsAny(row.Card, "+.,") { // 12E45678 is a good card number
 		refuse("card", "err.spreadsheet_number")
 	}
 	switch c, rule := ParseClassName(cell["class"], today); {
@@ -221,7 +301,7 @@ func readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
 func readGuardians(cell map[string]string, s *Student, refuse func(field, rule string, args ...any)) {
 	for n := 1; n <= 2; n++ {
 		prefix := fmt.Sprintf("guardian%d_", n)
-		g := Guardian{Name: cell[prefix+"name"], Phone: phoneText(cell[prefix+"phone"]), Workplace: cell[prefix+"workplace"]}
+		g := Guardian{Name: dots.Replace(cell[prefix+"name"]), Phone: phoneText(cell[prefix+"phone"]), Workplace: cell[prefix+"workplace"]}
 		word := cell[prefix+"relation"]
 		if g == (Guardian{}) {
 			continue // an example relation left in the row is no guardian
@@ -237,13 +317,17 @@ func readGuardians(cell map[string]string, s *Student, refuse func(field, rule s
 
 func phoneText(s string) string { return strings.NewReplacer(" ", "", "—", "-").Replace(s) }
 
-// ParseDate reads a date as sheets carry it: 2017-09-14, 2017/9/14, 2017.9.14, 20170914, 2017年9月14日, or the
-// day number of a spreadsheet (days since 1899-12-30) between 1950 and 2078.
+// timeOfDay is what programs write behind a date.
+var timeOfDay = regexp.MustCompile(`[ T]+\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?$`)
+
+// ParseDate reads a date as sheets carry it: 2017-09-14, 2017/9/14, 2017.9.14, 20170914, 2017年9月14日, each with or
+// without a time of day, or the day number of a spreadsheet (days since 1899-12-30) between 1950 and 2078.
 func ParseDate(s string) (date string, ok bool) {
-	s = strings.TrimSuffix(strings.NewReplacer("年", "-", "月", "-", "/", "-", ".", "-").Replace(strings.TrimSpace(s)), "日")
-	if n, err := strconv.Atoi(s); err == nil && len(s) == 5 && n > 18264 && n < 65380 {
-		return time.Date(1899, 12, 30+n, 0, 0, 0, 0, time.UTC).Format(DateLayout), true
+	s = timeOfDay.ReplaceAllString(strings.TrimSpace(s), "")
+	if n, err := strconv.ParseFloat(s, 64); err == nil && (len(s) == 5 || len(s) > 6 && s[5] == '.') && n > 18264 && n < 65380 {
+		return time.Date(1899, 12, 30+int(n), 0, 0, 0, 0, time.UTC).Format(DateLayout), true
 	}
+	s = strings.TrimSuffix(strings.NewReplacer("年", "-", "月", "-", "/", "-", ".", "-").Replace(strings.TrimSpace(s)), "日")
 	if len(s) == 8 && digits(s) {
 		s = s[:4] + "-" + s[4:6] + "-" + s[6:]
 	}

@@ -6,6 +6,7 @@
 package student
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -156,10 +157,13 @@ func CheckName(errs *fielderr.Errors, field, name string) {
 		errs.Add(field, "err.required")
 	case name != strings.TrimSpace(name) || utf8.RuneCountInString(name) > maxName || !utf8.ValidString(name):
 		errs.Add(field, "err.name_length", maxName)
-	case strings.ContainsFunc(name, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !strings.ContainsRune(" ·•.'’-", r)
-	}):
-		errs.Add(field, "err.name_characters")
+	default:
+		if i := strings.IndexFunc(name, func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsMark(r) && !strings.ContainsRune(" ·•.'’-", r)
+		}); i >= 0 {
+			r, _ := utf8.DecodeRuneInString(name[i:])
+			errs.Add(field, "err.name_characters", fmt.Sprintf("%q U+%04X", r, r))
+		}
 	}
 }
 
