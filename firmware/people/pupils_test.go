@@ -278,7 +278,9 @@ func TestCardsEndWithTheEnrolment(t *testing.T) {
 		{Student: girl("乙", 2), Class: classA.ID, From: "2025-09-01"}})
 	h.must(err)
 	known := func() bool { _, _, ok := h.ByCard(card(t, "01020304").Hash(h.CardKey())); return ok }
-	move := func(class, date string) { h.must(h.MoveStudent(t.Context(), account.System, ids[0], class, date, student.LeftSchool)) }
+	move := func(class, date string) {
+		h.must(h.MoveStudent(t.Context(), account.System, ids[0], class, date, student.LeftSchool))
+	}
 	move("", "2026-07-01")
 	if !known() || h.ClassOf(ids[0], "2026-06-30") != classA.ID || h.ClassOf(ids[0], "2026-07-01") != "" {
 		t.Error("leaving in July, the card is unknown in May")
