@@ -47,6 +47,9 @@ func (r *Room) readLog(ctx context.Context, l *link, c *Calibration, at instant,
 		if len(raw) == maxLines {
 			return ErrEnough
 		}
+		if ahead(x.At, at) {
+			return nil
+		}
 		raw = append(raw, x)
 		return nil
 	})

@@ -85,13 +85,22 @@ func readClock(d DeviceClock, now clock.Reading) (c Calibration, at instant, err
 	return c, at, nil
 }
 
+// near says whether what is so far behind an NVR's present is what an NVR at work lists last.
+func near(lag time.Duration) bool { return lag >= -future && lag < footage.NVRLag }
+
+// unsure says whether digits are near the present by one meaning and possible by the other: of an NVR at work they mean
+// the first, of one that stopped recording as long ago as its zone is wide the second.
+func (c Calibration) unsure(newest time.Time, at instant) bool {
+	asUTC, asLocal := at.utc.Sub(newest), at.local.Sub(newest)
+	return near(asUTC) && !near(asLocal) && asLocal >= 0 || near(asLocal) && !near(asUTC) && asUTC >= 0
+}
+
 // judge says what digits mean that cannot lie in the NVR's future, and that lie near its present if it works.
 func (c Calibration) judge(newest time.Time, at instant) Meaning {
 	if at.utc.Equal(at.local) {
 		return MeansUTC // the same
 	}
 	asUTC, asLocal := at.utc.Sub(newest), at.local.Sub(newest)
-	near := func(lag time.Duration) bool { return lag >= -future && lag < footage.NVRLag }
 	switch {
 	case near(asUTC) && !near(asLocal):
 		return MeansUTC

@@ -61,7 +61,7 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if s.Channels, err = l.driver.Channels(ctx); err != nil {
 		return prev, err
 	}
-	l.kbps = rates(s.Channels)
+	l.kbps, l.online = rates(s.Channels), online(s.Channels)
 	c, at, err := r.calibrate(ctx, l, prev.Calibration, s.Info.Firmware)
 	if err != nil {
 		return prev, err
@@ -70,32 +70,79 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if err != nil {
 		return prev, err
 	}
+	var odd trouble
 	lines, ours, err := r.readLog(ctx, l, &c, at, &s)
-	if err != nil {
+	if odd.stops("", err) {
 		return prev, err
 	}
 	cameras := l.target.wiredBy()
 	for n, camera := range cameras {
 		r.at(id, camera, n, len(cameras))
-		if err := r.checkCamera(ctx, l, c, at, camera, tracks, lines); err != nil {
+		if err := r.checkCamera(ctx, l, c, at, camera, tracks, lines); odd.stops(camera, err) {
 			return prev, fmt.Errorf("camera %s: %w", camera, err)
 		}
+	}
+	if odd.of(cameras) {
+		return prev, odd.err
 	}
 	if err := r.forget(ctx, l); err != nil {
 		return prev, err
 	}
-	if err := r.watchDoors(ctx, l); err != nil {
+	if err := r.watchDoors(ctx, l); odd.stops("", err) {
 		return prev, err
 	}
 	s.Calibration, s.Checked = c, s.Tried
+	if s.Unseen++; odd.cameras == 0 {
+		s.Unseen = 0
+	}
 	entries := r.accesses(l, lines, ours, prev.LogTo)
-	return r.conclude(ctx, prev, s, entries)
+	return r.conclude(ctx, prev, s, odd, entries)
 }
 
+// trouble is what a check could not find out, while it went on with the rest.
+type trouble struct {
+	err     error  // the first
+	camera  string // of the first; empty: of the NVR as a whole
+	cameras int
+}
+
+// stops says whether an error ends a check: an answer that is not understood, or a question that is not allowed, costs
+// the camera that it is about, and nothing of the others.
+func (t *trouble) stops(camera string, err error) bool {
+	if err == nil {
+		return false
+	}
+	var a *AnswerError
+	if !errors.As(err, &a) && !errors.Is(err, ErrForbidden) && !errors.Is(err, ErrNotOffered) && !errors.Is(err, errUncalibrated) {
+		return true
+	}
+	if t.err == nil {
+		t.err, t.camera = err, camera
+	}
+	if camera != "" {
+		t.cameras++
+	}
+	return false
+}
+
+// of says whether nothing was found out of any of the cameras.
+func (t *trouble) of(cameras []string) bool { return t.cameras > 0 && t.cameras == len(cameras) }
+
 // conclude writes the state with what belongs to the NVR as a whole.
-func (r *Room) conclude(ctx context.Context, prev, s State, entries []ledger.Draft) (State, error) {
+func (r *Room) conclude(ctx context.Context, prev, s State, odd trouble, entries []ledger.Draft) (State, error) {
 	c := s.Calibration
-	fault := FaultNone
+	fault, data := FaultNone, map[string]any{"offset_ms": c.Offset.Milliseconds()}
+	var parts []ledger.Part
+	if odd.err != nil {
+		fault = faultOf(odd.err)
+		if a, ok := errors.AsType[*AnswerError](odd.err); ok {
+			parts = append(parts, sealed("received", s.NVR, a))
+		}
+		if odd.camera != "" {
+			data["camera"] = odd.camera
+		}
+		r.o.Log.Warn("part of a check did not come through", "nvr", s.NVR, "camera", odd.camera, "cameras", odd.cameras, "err", odd.err)
+	}
 	switch {
 	case c.BadZone:
 		fault = FaultZone
@@ -107,7 +154,8 @@ func (r *Room) conclude(ctx context.Context, prev, s State, entries []ledger.Dra
 	if fault != prev.Fault {
 		s.Since = s.Tried
 		if fault != FaultNone {
-			entries = append(entries, r.draft("nvr.fault", s.NVR, map[string]any{"code": fault, "offset_ms": c.Offset.Milliseconds()}))
+			data["code"] = fault
+			entries = append(entries, r.draft("nvr.fault", s.NVR, data, parts...))
 		}
 	}
 	s.Fault = fault

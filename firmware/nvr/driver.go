@@ -38,7 +38,10 @@ type AnswerError struct {
 	What string // the request, without host
 	Why  string
 	Got  string // the beginning of what was received, printable
+	Err  error  `json:"-"` // more exactly; may be nil
 }
+
+func (e *AnswerError) Unwrap() error { return e.Err }
 
 func (e *AnswerError) Error() string {
 	return fmt.Sprintf("nvr: answer to %s not understood: %s; received %q", e.What, e.Why, e.Got)

@@ -36,11 +36,15 @@ func (r *Room) calibrate(ctx context.Context, l *link, prev Calibration, firmwar
 		c.FalseZ = c.FalseZ || prev.FalseZ
 		return c, at, nil
 	}
-	return c, at, r.probe(ctx, l, &c, at)
+	if prev.Firmware != firmware || prev.ZoneText != c.ZoneText {
+		prev = Calibration{}
+	}
+	return c, at, r.probe(ctx, l, &c, at, prev.Search)
 }
 
-// probe compares the NVR's clock with what it lists and with what it plays.
-func (r *Room) probe(ctx context.Context, l *link, c *Calibration, at instant) error {
+// probe compares the NVR's clock with what it lists and with what it plays. before is what its list meant at the last
+// probe, if nothing has changed since.
+func (r *Room) probe(ctx context.Context, l *link, c *Calibration, at instant, before Meaning) error {
 	oldest, newest, err := span(ctx, l, at, 3*24*time.Hour)
 	if err == nil && newest.Track == 0 {
 		oldest, newest, err = span(ctx, l, at, farBack)
@@ -56,8 +60,19 @@ func (r *Room) probe(ctx context.Context, l *link, c *Calibration, at instant) e
 	if c.Search == Unknown {
 		return nil
 	}
+	unsure := newest.To.Mark != MarkOffset && c.unsure(newest.To.Digits, at)
+	if unsure && before != Unknown {
+		c.Search = before
+	}
 	c.Play = c.playMeaning(oldest)
-	return r.probePlay(ctx, l, c, at, oldest)
+	if err := r.probePlay(ctx, l, c, at, oldest); err != nil {
+		return err
+	}
+	// Nothing but that it works tells what its digits mean, and it says that it does not.
+	if online, said := l.online[newest.Track/100]; unsure && before == Unknown && !c.PlayTold && said && !online {
+		c.Search, c.Play = Unknown, Unknown
+	}
+	return nil
 }
 
 // span finds the first and the last record within a time before the NVR's present, whatever its digits mean. The last
@@ -67,9 +82,13 @@ func span(ctx context.Context, l *link, at instant, back time.Duration) (oldest,
 	if to.Before(from) {
 		from, to = to, from
 	}
+	var odd trouble
 	ask := func(d time.Time) Stamp { return Stamp{Digits: d.Truncate(time.Second), Mark: MarkZ} }
 	for channel := range l.target.Cameras {
 		err := l.driver.Search(ctx, mainTrack(channel), ask(from.Add(-back)), ask(to.Add(time.Hour)), func(rec Record) error {
+			if ahead(rec.To, at) {
+				return nil
+			}
 			if oldest.Track == 0 || rec.From.Digits.Before(oldest.From.Digits) {
 				oldest = rec
 			}
@@ -78,11 +97,23 @@ func span(ctx context.Context, l *link, at instant, back time.Duration) (oldest,
 			}
 			return nil
 		})
-		if err != nil {
+		if odd.stops(l.target.Cameras[channel], err) {
 			return oldest, newest, err
 		}
 	}
+	if len(l.target.Cameras) > 0 && odd.cameras == len(l.target.Cameras) {
+		return oldest, newest, odd.err
+	}
 	return oldest, newest, nil
+}
+
+// ahead says whether a stamp lies in the NVR's future whatever it means: it was written while the clock was wrong, and
+// tells nothing of what the others mean.
+func ahead(s Stamp, at instant) bool {
+	if s.Mark == MarkOffset {
+		return s.Digits.Add(-s.Offset).After(at.utc.Add(future))
+	}
+	return s.Digits.After(at.utc.Add(future)) && s.Digits.After(at.local.Add(future))
 }
 
 func mainTrack(channel int) int { return channel*100 + 1 }
@@ -155,7 +186,7 @@ func firstClock(ctx context.Context, l *link, c Calibration, track int, at time.
 func (r *Room) listing(ctx context.Context, l *link, c Calibration, at instant, nvr, camera string, track int, w Wire) ([]footage.Placed, int, error) {
 	from, to := Stamp{Digits: at.utc.Add(-farBack).Truncate(time.Second), Mark: MarkZ}, Stamp{Digits: at.utc.Add(24 * time.Hour).Truncate(time.Second), Mark: MarkZ}
 	var out []footage.Placed
-	locked := 0
+	locked, all, late := 0, 0, 0
 	seen := map[[2]time.Time]bool{}
 	err := l.driver.Search(ctx, track, from, to, func(rec Record) error {
 		if c.Search == Unknown && rec.From.Mark != MarkOffset {
@@ -163,8 +194,10 @@ func (r *Room) listing(ctx context.Context, l *link, c Calibration, at instant, 
 		}
 		a, da, _ := c.UTC(rec.From, c.Search)
 		b, db, _ := c.UTC(rec.To, c.Search)
-		if b.Sub(r.o.Clock.Now().Wall) > future+max(da, db) {
-			return fmt.Errorf("%w: a record of %v", errUncalibrated, b)
+		all++
+		if b.Sub(r.o.Clock.Now().Wall) > future+max(da, db) { // written while the clock was wrong
+			late++
+			return nil
 		}
 		key := [2]time.Time{a, b}
 		if !a.Before(b) || seen[key] {
@@ -181,6 +214,12 @@ func (r *Room) listing(ctx context.Context, l *link, c Calibration, at instant, 
 		out = append(out, piece(nvr, camera, track, codecName(rec.Codec), s, max(da, db)))
 		return nil
 	})
+	if late > 0 && err == nil {
+		if 2*late > all {
+			return nil, 0, fmt.Errorf("%w: %d of %d records lie in the future", errUncalibrated, late, all)
+		}
+		r.o.Log.Warn("records of an NVR lie in the future and are left out", "nvr", nvr, "track", track, "records", late, "of", all)
+	}
 	return out, locked, err
 }
 

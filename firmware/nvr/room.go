@@ -65,6 +65,7 @@ type link struct {
 	wanted int                     // how many wait for the turn to change the register: they come first
 	login  uint64                  // revision of the password that the driver uses
 	kbps   map[int]int             // by channel, what is recorded
+	online map[int]bool            // by channel, as far as the NVR says
 	groups map[int]time.Duration   // by track, the longest group of pictures that was played
 	tells  bool                    // playback states absolute times again and again
 	ending ending
@@ -415,14 +416,16 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if again := s.Tried.Add(judgeAgain); unjudged && reading.State == clock.Trusted && again.Before(due) {
+	// A camera that cannot be looked at is not asked for every minute for ever.
+	again := s.Tried.Add(min(judgeAgain<<min(s.Unseen, 11), r.o.Every))
+	if unjudged && reading.State == clock.Trusted && again.Before(due) {
 		due = again
 	}
 	unseen, err := r.unseen(id)
 	if err != nil {
 		return 0, err
 	}
-	if again := s.Tried.Add(judgeAgain); unseen && again.Before(due) {
+	if unseen && again.Before(due) {
 		due = again
 	}
 	stale, err := r.stale(id, s, now)
@@ -451,27 +454,38 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	return next.Sub(now), nil
 }
 
-// unjudged says whether the last check found a camera's footage while nobody vouched for our own clock.
+// inService are the cameras of an NVR that checks look at, with their channels.
+func (r *Room) inService(id string) map[string]int {
+	d, ok := r.device(id)
+	out := map[string]int{}
+	if !ok || d.v.Retired {
+		return out
+	}
+	for _, cam := range r.o.Cameras() {
+		if channel, on := d.v.channelOf(cam.ID); on && !cam.Retired {
+			out[cam.ID] = channel
+		}
+	}
+	return out
+}
+
+// unjudged says whether the last check found footage of a camera in service while nobody vouched for our own clock.
 func (r *Room) unjudged(id string) (bool, error) {
+	cameras := r.inService(id)
 	all, err := r.Reports()
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(all, func(p Report) bool { return p.NVR == id && !p.Attestation.At.IsZero() && !p.Attestation.Judged }), nil
+	return slices.ContainsFunc(all, func(p Report) bool {
+		_, on := cameras[p.Camera]
+		return on && p.NVR == id && !p.Attestation.At.IsZero() && !p.Attestation.Judged
+	}), nil
 }
 
 // unseen says whether a camera in service has not been looked at since it was put where it is.
 func (r *Room) unseen(id string) (bool, error) {
-	d, ok := r.device(id)
-	if !ok {
-		return false, nil
-	}
-	for _, cam := range r.o.Cameras() {
-		channel, on := d.v.channelOf(cam.ID)
-		if !on || cam.Retired {
-			continue
-		}
-		rep, ok, err := r.Report(cam.ID)
+	for camera, channel := range r.inService(id) {
+		rep, ok, err := r.Report(camera)
 		if err != nil {
 			return false, err
 		}

@@ -95,6 +95,17 @@ func rates(channels []Channel) map[int]int {
 	return out
 }
 
+// online says of which channels the NVR sees the camera, as far as it tells.
+func online(channels []Channel) map[int]bool {
+	out := map[int]bool{}
+	for _, c := range channels {
+		if c.Online != nil {
+			out[c.ID] = *c.Online
+		}
+	}
+	return out
+}
+
 func byStart(a, b footage.Placed) int { return a.Span.From.Compare(b.Span.From) }
 
 // Source gives what NVRs hold beside what the vault holds, which inner gives: fetched spans lie there, and stand in

@@ -40,6 +40,7 @@ type State struct {
 	Refused     uint64      `json:"refused,omitempty"` // revision of the password that was refused: it is not tried again
 	LogTo       time.Time   `json:"log_to,omitzero"`   // the NVR's log was read up to here
 	NoLog       bool        `json:"no_log,omitempty"`
+	Unseen      int         `json:"unseen,omitempty"` // checks in a row that could not look at every camera
 }
 
 // Fault is why an NVR cannot be supervised, or what is wrong with it; the catalogue has "nvr.fault.<code>".

@@ -2,8 +2,11 @@ package hikvision
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"campuskeep/firmware/nvr"
 )
@@ -42,9 +45,18 @@ func (d *Driver) Accounts(ctx context.Context) ([]nvr.Account, error) {
 	}
 	var out []nvr.Account
 	for _, u := range list.Users {
-		out = append(out, nvr.Account{Name: u.Name, Level: u.Level})
+		out = append(out, nvr.Account{Name: account(u.Name), Level: name(u.Level)})
 	}
 	return out, nil
+}
+
+// account is the name of an account: no two become one because of a byte that cannot be read.
+func account(s string) string {
+	if n := name(s); n != "" && !strings.ContainsRune(s, utf8.RuneError) {
+		return n
+	}
+	sum := sha256.Sum256([]byte(s))
+	return fmt.Sprintf("%s?%x", name(s), sum[:4])
 }
 
 type accessList struct {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -116,7 +117,9 @@ func TestWhatAnNVRTellsOfItself(t *testing.T) {
 func TestASearchGoesThroughAllPages(t *testing.T) {
 	for name, f := range map[string]func(*sim.Faults){
 		"long form": func(*sim.Faults) {}, "short form": func(f *sim.Faults) { f.ShortForm = true },
-		"pages cut short": func(f *sim.Faults) { f.CutPages = true }, "nonces that end after three uses": func(f *sim.Faults) { f.NonceUses = 3 },
+		"overlapping pages": func(f *sim.Faults) { f.Overlap = 3 }, "the same page for ever": func(f *sim.Faults) { f.SamePage = true },
+		"more is promised for ever": func(f *sim.Faults) { f.EverMore = true },
+		"pages cut short":           func(f *sim.Faults) { f.CutPages = true }, "nonces that end after three uses": func(f *sim.Faults) { f.NonceUses = 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, d := start(t, func(o *sim.Options) { o.PageSize = 7 })
@@ -328,6 +331,9 @@ func TestAnswersThatAreNotUnderstoodAreRefusedWithWhatCame(t *testing.T) {
 		"an entity bomb":       `<!DOCTYPE x [<!ENTITY a "b">]><CMSearchResult>&a;</CMSearchResult>`,
 		"two documents":        `<CMSearchResult/><CMSearchResult/>`,
 		"not UTF-8":            "<CMSearchResult>\xb5\xe7</CMSearchResult>",
+		"a byte in a time":     strings.Replace(result, "%", "OK", 1) + strings.Replace(item, "T01:00", "T01:\x0100", 1) + end,
+		"a byte in a number":   strings.Replace(result, "%", "OK", 1) + strings.Replace(item, "101", "1\xb501", 1) + end,
+		"the same for ever":    strings.Replace(result, "%", "MORE", 1) + strings.Replace(item, "05-20", "05-10", -1) + end,
 		"an unknown status":    strings.Replace(result, "%", "PARTIAL", 1) + item + end,
 		"more, but empty":      strings.Replace(result, "%", "MORE", 1) + end,
 		"counted, not there":   strings.Replace(result, "%", "OK", 1) + end,
@@ -345,6 +351,57 @@ func TestAnswersThatAreNotUnderstoodAreRefusedWithWhatCame(t *testing.T) {
 		} else if !strings.HasPrefix(body, a.Got[:min(len(a.Got), 10)]) {
 			t.Errorf("%s: received was %q", name, a.Got)
 		}
+	}
+}
+
+// One odd byte in a name costs the name a character, and no channel.
+func TestAnOddByteInANameBlindsNothing(t *testing.T) {
+	n, d := start(t, nil)
+	odd := func(path, body string) {
+		n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Garbage = map[string]string{path: body} })
+	}
+	for file, want := range map[string]string{"channels-control-character": "Yard", "channels-raw-ampersand": "Yard & Gym", "channels-trailing-nul": "Yard"} {
+		b, err := os.ReadFile("testdata/" + file + ".xml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		odd("/ISAPI/ContentMgmt/InputProxy/channels", string(b))
+		if got, err := d.Channels(t.Context()); err != nil || len(got) != 2 || got[0].Name != "Gate" || got[1].Name != want || got[1].ID != 2 {
+			t.Errorf("%s: %+v, %v", file, got, err)
+		}
+	}
+	for what, name := range map[string]string{"bytes of another encoding": "\xb2\xff Yard", "a reference to a control character": "&#1;Yard", "an unknown entity": "Yard"} {
+		odd("/ISAPI/ContentMgmt/InputProxy/channels", `<?xml version="1.0" encoding="GB2312"?><InputProxyChannelList><InputProxyChannel><id>1</id><name>`+name+`</name></InputProxyChannel><InputProxyChannel><id>x</id><name>a</name></InputProxyChannel></InputProxyChannelList>`)
+		if got, err := d.Channels(t.Context()); err != nil || len(got) != 1 || got[0].Name != "Yard" {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+	odd("/ISAPI/Streaming/channels", "<html>")
+	if got, err := d.Channels(t.Context()); err != nil || len(got) != 2 {
+		t.Errorf("without streams: %+v, %v", got, err)
+	}
+	b, err := os.ReadFile("testdata/search-raw-ampersand.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd("/ISAPI/ContentMgmt/search", string(b))
+	if got, err := search(t, d, noon.Add(-time.Hour), noon); err != nil || len(got) != 1 || got[0].PlayFrom.Digits.Hour() != 10 {
+		t.Errorf("an address with bare ampersands: %+v, %v", got, err)
+	}
+	odd("/ISAPI/ContentMgmt/record/tracks", `<TrackList><Track><id>101</id><Duration>for ever</Duration></Track><Track><id>201</id><Duration>P30DT0H</Duration></Track></TrackList>`)
+	if got, err := d.Tracks(t.Context()); err != nil || len(got) != 1 || got[0].ID != 201 {
+		t.Errorf("tracks: %+v, %v", got, err)
+	}
+}
+
+// The inputs of a hybrid recorder are channels like those over the network.
+func TestInputsOfAHybridRecorderAreListed(t *testing.T) {
+	_, d := start(t, func(o *sim.Options) {
+		o.Channels = []sim.Channel{{ID: 1, Name: "hall", Input: true}, {ID: 2, Name: "yard", Input: true}, {ID: 5, Name: "gate", Online: true}}
+	})
+	got, err := d.Channels(t.Context())
+	if err != nil || len(got) != 3 || got[0].ID != 1 || got[1].Name != "yard" || got[2].ID != 5 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

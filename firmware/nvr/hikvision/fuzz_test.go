@@ -2,9 +2,11 @@ package hikvision
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"campuskeep/firmware/nvr"
@@ -29,6 +31,50 @@ func FuzzSearchResult(f *testing.F) {
 			_, _ = playStamp(m.Media.URI)
 			_, _ = logLine(m.Log.Meta, m.Log.At)
 		}
+	})
+}
+
+// Whatever comes in place of the lists of channels, inputs, tracks, users and services: no name that cannot be printed,
+// and no number that was not written.
+func FuzzLists(f *testing.F) {
+	for _, file := range []string{"channels-control-character", "channels-raw-ampersand", "channels-trailing-nul"} {
+		b, err := os.ReadFile("testdata/" + file + ".xml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte(`<TrackList><Track><id>101</id><Duration>P30DT0H</Duration></Track></TrackList>`))
+	f.Add([]byte(`<UserList><User><userName>a&#1;b</userName></User></UserList>`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var channels channelList
+		if decode("x", b, "InputProxyChannelList", &channels, (*channelList).check) == nil {
+			for _, c := range channels.Channels {
+				if n := name(c.Name); !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) || c.id < 1 {
+					t.Errorf("%+v", c)
+				}
+			}
+		}
+		var inputs inputList
+		_ = decode("x", b, "VideoInputChannelList", &inputs, (*inputList).check)
+		var tracks trackList
+		if decode("x", b, "TrackList", &tracks, (*trackList).check) == nil {
+			for _, tr := range tracks.Tracks {
+				if tr.ID < 101 || tr.keep < 0 {
+					t.Errorf("%+v", tr)
+				}
+			}
+		}
+		var users userList
+		if decode("x", b, "UserList", &users, (*userList).check) == nil {
+			for _, u := range users.Users {
+				if account(u.Name) == "" {
+					t.Errorf("%+v", u)
+				}
+			}
+		}
+		var services accessList
+		_ = decode("x", b, "AdminAccessProtocolList", &services, (*accessList).check)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ const (
 	pathChannels = "/ISAPI/ContentMgmt/InputProxy/channels"
 	pathStatus   = "/ISAPI/ContentMgmt/InputProxy/channels/status"
 	pathStreams  = "/ISAPI/Streaming/channels"
+	pathInputs   = "/ISAPI/System/Video/inputs/channels"
 	pathTracks   = "/ISAPI/ContentMgmt/record/tracks"
 	pathSearch   = "/ISAPI/ContentMgmt/search"
 	pathLog      = "/ISAPI/ContentMgmt/logSearch"
@@ -65,7 +67,7 @@ func (d *Driver) Info(ctx context.Context) (nvr.Info, error) {
 	if err != nil {
 		return nvr.Info{}, err
 	}
-	return nvr.Info{Name: i.Name, Model: i.Model, Serial: i.Serial, Firmware: strings.TrimSpace(i.Firmware + " " + i.Build)}, nil
+	return nvr.Info{Name: name(i.Name), Model: name(i.Model), Serial: i.Serial, Firmware: strings.TrimSpace(i.Firmware + " " + i.Build)}, nil
 }
 
 type deviceTime struct {
@@ -95,24 +97,54 @@ func (d *Driver) Clock(ctx context.Context) (nvr.DeviceClock, error) {
 }
 
 type channelList struct {
-	Channels []struct {
-		ID     int    `xml:"id"`
-		Name   string `xml:"name"`
-		Source struct {
-			Address string `xml:"ipAddress"`
-		} `xml:"sourceInputPortDescriptor"`
-	} `xml:"InputProxyChannel"`
+	Channels []channel `xml:"InputProxyChannel"`
 }
 
-func (l *channelList) check() error {
+// inputList are the inputs of a hybrid recorder that cameras are plugged into directly.
+type inputList struct {
+	Channels []channel `xml:"VideoInputChannel"`
+}
+
+type channel struct {
+	Number  string `xml:"id"`
+	Name    string `xml:"name"`
+	Enabled string `xml:"videoInputEnabled"` // of an input
+	Source  struct {
+		Address string `xml:"ipAddress"`
+	} `xml:"sourceInputPortDescriptor"`
+	id int
+}
+
+// check gives the channels their numbers. One whose number cannot be read is left out; the list is refused when that is
+// all it has.
+func (l *channelList) check() error { return numbered(&l.Channels) }
+func (l *inputList) check() error   { return numbered(&l.Channels) }
+
+func numbered(list *[]channel) error {
+	var out []channel
+	var err error
 	seen := map[int]bool{}
-	for _, c := range l.Channels {
-		if c.ID < 1 || c.ID > 1024 || seen[c.ID] {
-			return fmt.Errorf("channel %d: no such number, or twice", c.ID)
+	for _, c := range *list {
+		if c.id = number(c.Number); c.id < 1 || c.id > 1024 || seen[c.id] {
+			err = fmt.Errorf("channel %s: no such number, or twice", excerpt([]byte(c.Number)))
+			continue
 		}
-		seen[c.ID] = true
+		seen[c.id] = true
+		out = append(out, c)
 	}
-	return nil
+	if *list = out; len(out) > 0 {
+		return nil
+	}
+	return err
+}
+
+// number reads digits; 0: it is none.
+func number(s string) int {
+	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 type statusList struct {
@@ -139,30 +171,54 @@ type streamList struct {
 
 func fine[T any](*T) error { return nil }
 
-// Channels lists the channels. What an NVR does not offer beside the list itself stays empty.
+// beside says of an answer that only adds to another: what is not offered, or cannot be read, goes without.
+func beside(err error) error {
+	var a *nvr.AnswerError
+	if errors.Is(err, nvr.ErrNotOffered) || errors.Is(err, nvr.ErrForbidden) || errors.As(err, &a) {
+		return nil
+	}
+	return err
+}
+
+// Channels lists the channels: those over the network, and the inputs of a hybrid recorder. What an NVR does not tell
+// beside the list itself stays empty.
 func (d *Driver) Channels(ctx context.Context) ([]nvr.Channel, error) {
-	list, err := get(ctx, d, pathChannels, "InputProxyChannelList", (*channelList).check)
-	if err != nil {
+	list, lerr := get(ctx, d, pathChannels, "InputProxyChannelList", (*channelList).check)
+	if lerr != nil && !errors.Is(lerr, nvr.ErrNotOffered) {
+		return nil, lerr
+	}
+	inputs, err := get(ctx, d, pathInputs, "VideoInputChannelList", (*inputList).check)
+	if lerr != nil && err != nil {
+		return nil, lerr // it tells no channels at all
+	}
+	if beside(err) != nil {
 		return nil, err
 	}
 	status, err := get(ctx, d, pathStatus, "InputProxyChannelStatusList", fine[statusList])
-	if err != nil && !errors.Is(err, nvr.ErrNotOffered) {
+	if beside(err) != nil {
 		return nil, err
 	}
 	streams, err := get(ctx, d, pathStreams, "StreamingChannelList", fine[streamList])
-	if err != nil && !errors.Is(err, nvr.ErrNotOffered) {
+	if beside(err) != nil {
 		return nil, err
 	}
-	out := make([]nvr.Channel, 0, len(list.Channels))
-	for _, c := range list.Channels {
-		ch := nvr.Channel{ID: c.ID, Name: strings.TrimSpace(c.Name), Address: c.Source.Address}
+	all := list.Channels
+	for _, c := range inputs.Channels {
+		if c.Enabled != "false" && !slices.ContainsFunc(all, func(o channel) bool { return o.id == c.id }) {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b channel) int { return a.id - b.id })
+	out := make([]nvr.Channel, 0, len(all))
+	for _, c := range all {
+		ch := nvr.Channel{ID: c.id, Name: name(c.Name), Address: name(c.Source.Address)}
 		for _, s := range status.Channels {
-			if s.ID == c.ID {
+			if s.ID == c.id {
 				ch.Online = s.Online
 			}
 		}
 		for _, s := range streams.Streams {
-			if s.ID/100 == c.ID {
+			if s.ID/100 == c.id {
 				v := s.Video
 				ch.Streams = append(ch.Streams, nvr.Stream{
 					ID: s.ID, Codec: v.Codec, W: v.W, H: v.H, MilFr: v.Rate * 10, Kbps: max(v.Constant, v.Upper), GOP: v.GOP,
@@ -199,13 +255,20 @@ type trackList struct {
 	Tracks []track `xml:"Track"`
 }
 
-func (l *trackList) check() error {
-	for i := range l.Tracks {
-		if err := l.Tracks[i].check(); err != nil {
-			return err
+// check leaves out tracks that cannot be understood, and refuses the list when there is no other.
+func (l *trackList) check() (err error) {
+	var out []track
+	for _, t := range l.Tracks {
+		if terr := t.check(); terr != nil {
+			err = terr
+			continue
 		}
+		out = append(out, t)
 	}
-	return nil
+	if l.Tracks = out; len(out) > 0 {
+		return nil
+	}
+	return err
 }
 
 // Tracks lists the recording tracks.

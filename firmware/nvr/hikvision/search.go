@@ -9,13 +9,15 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"campuskeep/firmware/nvr"
 )
 
 const (
 	pageSize = 64
-	maxPages = 5000
+	// maxItems of one listing: a recorder that goes on for ever fills no memory.
+	maxItems = 1_000_000
 )
 
 // form is one of the two ways in which searches are documented and taken.
@@ -31,26 +33,28 @@ type searchResult struct {
 	OK      string `xml:"responseStatus"`
 	Status  string `xml:"responseStatusStrg"`
 	Matches int    `xml:"numOfMatches"`
-	Items   []struct {
-		Track int `xml:"trackID"`
-		Span  struct {
-			From string `xml:"startTime"`
-			To   string `xml:"endTime"`
-		} `xml:"timeSpan"`
-		Media struct {
-			Type  string `xml:"contentType"`
-			Codec string `xml:"codecType"`
-			URI   string `xml:"playbackURI"`
-			Lock  string `xml:"lockStatus"`
-		} `xml:"mediaSegmentDescriptor"`
-		Log struct {
-			Meta    string `xml:"metaId"`
-			At      string `xml:"StartDateTime"`
-			User    string `xml:"userName"`
-			Address string `xml:"ipAddress"`
-			Channel int    `xml:"channelNumber"`
-		} `xml:"logDescriptor"`
-	} `xml:"matchList>searchMatchItem"`
+	Items   []item `xml:"matchList>searchMatchItem"`
+}
+
+type item struct {
+	Track int `xml:"trackID"`
+	Span  struct {
+		From string `xml:"startTime"`
+		To   string `xml:"endTime"`
+	} `xml:"timeSpan"`
+	Media struct {
+		Type  string `xml:"contentType"`
+		Codec string `xml:"codecType"`
+		URI   string `xml:"playbackURI"`
+		Lock  string `xml:"lockStatus"`
+	} `xml:"mediaSegmentDescriptor"`
+	Log struct {
+		Meta    string `xml:"metaId"`
+		At      string `xml:"StartDateTime"`
+		User    string `xml:"userName"`
+		Address string `xml:"ipAddress"`
+		Channel int    `xml:"channelNumber"`
+	} `xml:"logDescriptor"`
 }
 
 // more says whether another page follows, by what the page says and by what it holds: a page that holds fewer than it
@@ -64,7 +68,7 @@ func (r *searchResult) more(position int) (bool, error) {
 		}
 		return false, nil
 	case "MORE":
-		if n == 0 {
+		if n == 0 && position == 0 {
 			return false, errors.New("more is promised on an empty page")
 		}
 		return true, nil
@@ -78,13 +82,15 @@ func (r *searchResult) more(position int) (bool, error) {
 	return false, fmt.Errorf("status %q is not one of OK, MORE, NO MATCHES", excerpt([]byte(r.Status)))
 }
 
-// pages asks for page after page until there is no more.
-func (d *Driver) pages(ctx context.Context, path string, body func(position int) []byte, page func(*searchResult) error) error {
+// errRepeats is a recorder that promises more and brings nothing new.
+var errRepeats = errors.New("more is promised, and what comes was there before")
+
+// pages asks for page after page until there is no more. page is given what was not on a page before; a page that
+// brings nothing new, although more is promised, ends in errRepeats: recorders are known that give the same page for
+// ever, whatever they are asked for.
+func (d *Driver) pages(ctx context.Context, path string, body func(position int) []byte, seen map[item]bool, page func([]item) error) error {
 	what := "POST " + path
-	for position, n := 0, 0; ; n++ {
-		if n == maxPages {
-			return fmt.Errorf("hikvision: %s: no end after %d pages", what, n)
-		}
+	for position := 0; ; {
 		b, err := d.do(ctx, http.MethodPost, path, body(position))
 		if err != nil {
 			return err
@@ -98,69 +104,95 @@ func (d *Driver) pages(ctx context.Context, path string, body func(position int)
 		if err != nil {
 			return err
 		}
-		if err = page(&r); errors.Is(err, errStop) {
+		var fresh []item
+		for _, m := range r.Items {
+			if !seen[m] {
+				seen[m] = true
+				fresh = append(fresh, m)
+			}
+		}
+		if err = page(fresh); errors.Is(err, errStop) {
 			return err
 		}
 		if err != nil {
 			return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
 		}
-		if !more {
+		switch {
+		case !more:
 			return nil
+		case len(fresh) == 0, len(seen) > maxItems:
+			return &nvr.AnswerError{What: what, Why: errRepeats.Error(), Got: excerpt(b), Err: errRepeats}
 		}
 		position += len(r.Items)
 	}
 }
 
-// Search lists what is recorded on a track.
+// record reads one item of a search.
+func record(m item, track int) (rec nvr.Record, err error) {
+	rec = nvr.Record{Track: m.Track, Codec: m.Media.Codec, Locked: m.Media.Lock == "lock"}
+	if rec.From, err = parseStamp(m.Span.From); err != nil {
+		return rec, err
+	}
+	if rec.To, err = parseStamp(m.Span.To); err != nil {
+		return rec, err
+	}
+	if rec.PlayFrom, err = playStamp(m.Media.URI); err != nil {
+		return rec, err
+	}
+	if m.Track != track {
+		return rec, fmt.Errorf("track %d where %d was asked for", m.Track, track)
+	}
+	if rec.To.Digits.Before(rec.From.Digits) {
+		return rec, errors.New("a record that ends before it begins")
+	}
+	return rec, nil
+}
+
+// Search lists what is recorded on a track. Where the pages do not go on, it is asked for from the last record on.
 func (d *Driver) Search(ctx context.Context, track int, from, to nvr.Stamp, each func(nvr.Record) error) error {
 	var stop error
-	page := func(r *searchResult) error {
-		for _, m := range r.Items {
-			if stop != nil {
-				break
-			}
-			rec := nvr.Record{Track: m.Track, Codec: m.Media.Codec, Locked: m.Media.Lock == "lock"}
-			var err error
-			if rec.From, err = parseStamp(m.Span.From); err != nil {
+	var last time.Time // digits
+	page := func(items []item) error {
+		for _, m := range items {
+			rec, err := record(m, track)
+			if err != nil {
 				return err
 			}
-			if rec.To, err = parseStamp(m.Span.To); err != nil {
-				return err
-			}
-			if rec.PlayFrom, err = playStamp(m.Media.URI); err != nil {
-				return err
-			}
-			if m.Track != track {
-				return fmt.Errorf("track %d where %d was asked for", m.Track, track)
-			}
-			if rec.To.Digits.Before(rec.From.Digits) {
-				return errors.New("a record that ends before it begins")
+			if rec.From.Digits.After(last) {
+				last = rec.From.Digits
 			}
 			if m.Media.Type != "" && m.Media.Type != "video" {
 				continue
 			}
-			stop = each(rec)
+			if stop = each(rec); stop != nil {
+				return errStop
+			}
 		}
 		return nil
 	}
+	seen := map[item]bool{}
 	search := func(f form) error {
-		id := searchID()
-		return d.pages(ctx, pathSearch, func(position int) []byte {
-			tracks := fmt.Sprintf("<trackIDList><trackID>%d</trackID></trackIDList>", track)
-			if f == formShort {
-				tracks = fmt.Sprintf("<trackList><trackID>%d</trackID></trackList>", track)
-			}
-			return searchText(f, id, tracks+span(from, to), position,
-				"<metadataList><metadataDescriptor>//recordType.meta.std-cgi.com</metadataDescriptor></metadataList>")
-		}, func(r *searchResult) error {
-			if err := page(r); err != nil {
+		for {
+			id, before := searchID(), len(seen)
+			err := d.pages(ctx, pathSearch, func(position int) []byte {
+				tracks := fmt.Sprintf("<trackIDList><trackID>%d</trackID></trackIDList>", track)
+				if f == formShort {
+					tracks = fmt.Sprintf("<trackList><trackID>%d</trackID></trackList>", track)
+				}
+				return searchText(f, id, tracks+span(from, to), position,
+					"<metadataList><metadataDescriptor>//recordType.meta.std-cgi.com</metadataDescriptor></metadataList>")
+			}, seen, page)
+			switch {
+			case !errors.Is(err, errRepeats):
+				return err
+			case len(seen) > before && len(seen) <= maxItems && last.After(from.Digits):
+				from.Digits = last
+			case last.Equal(from.Digits): // from there on nothing else is recorded, whatever it promises
+				return nil
+			default:
 				return err
 			}
-			if stop != nil {
-				return errStop
-			}
-			return nil
-		})
+		}
 	}
 	return d.listed(d.inForm(search), &stop)
 }
@@ -221,26 +253,32 @@ func searchID() string {
 	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
 }
 
-// Log searches the NVR's log.
+// Log searches the NVR's log. A line that cannot be understood is left out, as long as there are others.
 func (d *Driver) Log(ctx context.Context, from, to nvr.Stamp, each func(nvr.LogLine) error) error {
 	var stop error
 	search := func(f form) error {
-		id := searchID()
+		id, good := searchID(), 0
 		return d.pages(ctx, pathLog, func(position int) []byte {
 			return searchText(f, id, "<metaId>log.std-cgi.com</metaId>"+span(from, to), position, "")
-		}, func(r *searchResult) error {
-			for _, m := range r.Items {
+		}, map[item]bool{}, func(items []item) error {
+			var bad error
+			for _, m := range items {
 				l, err := logLine(m.Log.Meta, m.Log.At)
 				if err != nil {
-					return err
+					bad = err
+					continue
 				}
-				l.User, l.Address = m.Log.User, m.Log.Address
+				good++
+				l.User, l.Address = name(m.Log.User), m.Log.Address
 				if l.Channel == 0 {
 					l.Channel = m.Log.Channel
 				}
 				if stop = each(l); stop != nil {
 					return errStop
 				}
+			}
+			if good == 0 {
+				return bad
 			}
 			return nil
 		})

@@ -25,9 +25,10 @@ const (
 // parse reads exactly one document with this root element, in whatever name space: NVRs use several. What it does not
 // take it refuses with what came.
 func parse(what string, b []byte, root string, into any) error {
-	err := shape(b, root)
+	text := clean(b)
+	err := shape(text, root)
 	if err == nil {
-		err = xml.Unmarshal(b, into)
+		err = decoder(text).Decode(into)
 	}
 	if err != nil {
 		return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
@@ -35,12 +36,54 @@ func parse(what string, b []byte, root string, into any) error {
 	return nil
 }
 
+// odd is what an NVR writes in place of what XML allows: in a name that somebody typed, a byte of another encoding, a
+// control character or a bare ampersand. It becomes U+FFFD, so that it costs the name a character and no document, and
+// so that no number or time is read out of it.
+var (
+	oddRune      = regexp.MustCompile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+	oddReference = regexp.MustCompile(`&#(?:0*(?:[0-8]|1[124-9]|2[0-9]|3[01])|x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));`)
+	ampersand    = regexp.MustCompile(`&(?:#[0-9]{1,7};|#x[0-9a-fA-F]{1,6};|(?:amp|lt|gt|quot|apos);)?`)
+)
+
+// clean makes a document one that can be read.
+func clean(b []byte) []byte {
+	b = bytes.TrimRight(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), "\x00 \t\r\n")
+	b = bytes.ToValidUTF8(b, []byte("\ufffd"))
+	b = oddRune.ReplaceAll(b, []byte("\ufffd"))
+	b = oddReference.ReplaceAll(b, []byte("\ufffd"))
+	return ampersand.ReplaceAllFunc(b, func(m []byte) []byte {
+		if len(m) == 1 {
+			return []byte("&amp;")
+		}
+		return m
+	})
+}
+
+// decoder reads a clean document, which is UTF-8 whatever it says of itself.
+func decoder(b []byte) *xml.Decoder {
+	d := xml.NewDecoder(bytes.NewReader(b))
+	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	return d
+}
+
+// maxName is how much of a name counts.
+const maxName = 64
+
+// name makes printable what somebody has typed into an NVR.
+func name(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) && r != ' ' {
+			return -1
+		}
+		return r
+	}, s)
+	r := []rune(strings.TrimSpace(s))
+	return string(r[:min(len(r), maxName)])
+}
+
 // shape checks the document as a whole before anything is read from it.
 func shape(b []byte, root string) error {
-	if !utf8.Valid(b) {
-		return errors.New("not UTF-8")
-	}
-	d := xml.NewDecoder(bytes.NewReader(b))
+	d := decoder(b)
 	depth, elements, roots := 0, 0, 0
 	for {
 		t, err := d.Token()

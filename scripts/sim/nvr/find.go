@@ -46,10 +46,16 @@ func (n *NVR) query(r *http.Request, h Habits, f Faults, local bool) (q query, r
 // page lays out the part of the items that was asked for.
 func (n *NVR) page(q query, f Faults, items []string) string {
 	total := len(items)
-	items = items[min(q.Position, total):]
+	if f.SamePage {
+		q.Position = 0
+	}
+	items = items[min(max(0, q.Position-f.Overlap), total):]
 	status := "OK"
 	if size := min(q.Max, n.o.PageSize); len(items) > size {
 		items, status = items[:size], "MORE"
+	}
+	if f.EverMore {
+		status = "MORE"
 	}
 	if total == 0 {
 		status = "NO MATCHES"
@@ -70,6 +76,9 @@ func (n *NVR) search(r *http.Request) string {
 	q, refused := n.query(r, h, f, h.SearchLocal && !h.AskUTC)
 	if refused != "" {
 		return refused
+	}
+	if f.OddTrack != 0 && slices.Contains(append(q.Long, q.Short...), f.OddTrack) {
+		return "<CMSearchResult><responseStatusStrg>PERHAPS</responseStatusStrg></CMSearchResult>"
 	}
 	var items []string
 	for _, c := range channels {

@@ -33,6 +33,7 @@ func (n *NVR) routes() http.Handler {
 	get("/ISAPI/System/time", n.time)
 	get("/ISAPI/ContentMgmt/InputProxy/channels", n.list)
 	get("/ISAPI/ContentMgmt/InputProxy/channels/status", n.status)
+	get("/ISAPI/System/Video/inputs/channels", n.inputs)
 	get("/ISAPI/Streaming/channels", n.streams)
 	get("/ISAPI/ContentMgmt/record/tracks", n.tracks)
 	get("/ISAPI/ContentMgmt/record/tracks/{id}", n.track)
@@ -181,10 +182,27 @@ func (n *NVR) list(*http.Request) string {
 	// the size is what one real model says wrongly
 	fmt.Fprintf(&b, `%s<InputProxyChannelList size="%d" %s>`, xml.Header, len(channels)-1, space)
 	for _, c := range channels {
+		if c.Input {
+			continue
+		}
 		fmt.Fprintf(&b, `<InputProxyChannel><id>%d</id><name>%s</name><sourceInputPortDescriptor><proxyProtocol>HIKVISION</proxyProtocol><addressingFormatType>ipaddress</addressingFormatType><ipAddress>192.168.1.%d</ipAddress><managePortNo>8000</managePortNo></sourceInputPortDescriptor></InputProxyChannel>`, c.ID, text(c.Name), 100+c.ID)
 	}
 	b.WriteString(`</InputProxyChannelList>`)
 	return b.String()
+}
+
+func (n *NVR) inputs(*http.Request) string {
+	_, _, channels, _ := n.look()
+	var b strings.Builder
+	for _, c := range channels {
+		if c.Input {
+			fmt.Fprintf(&b, `<VideoInputChannel><id>%d</id><inputPort>%d</inputPort><videoInputEnabled>true</videoInputEnabled><name>%s</name><videoFormat>PAL</videoFormat></VideoInputChannel>`, c.ID, c.ID, text(c.Name))
+		}
+	}
+	if b.Len() == 0 {
+		return refusal(4, "Invalid Operation", "notSupport")
+	}
+	return fmt.Sprintf(`%s<VideoInputChannelList %s>%s</VideoInputChannelList>`, xml.Header, space, b.String())
 }
 
 func (n *NVR) status(*http.Request) string {

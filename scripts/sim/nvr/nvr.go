@@ -28,6 +28,7 @@ type Channel struct {
 	Keep   bool           // expiry is switched on
 	Pieces []footage.Span // recorded, in true time, oldest first
 	Locked bool           // all pieces are locked on the recorder
+	Input  bool           // an input of a hybrid recorder: no camera of the network
 	Torn   []footage.Span // listed and not there: playback goes on behind them
 }
 
@@ -83,8 +84,12 @@ type Faults struct {
 	Busy503     int               // answered with 503
 	Busy453     int               // playbacks answered with 453
 	HalfAnswer  int               // answers that break off in the middle
+	SamePage    bool              // searches ignore the position that is asked for
+	EverMore    bool              // searches promise more without an end
+	Overlap     int               // pages begin so many items too early
 	CutPages    bool              // pages hold half of what they count
 	Garbage     map[string]string // path → body that is answered
+	OddTrack    int               // searches of this track are answered with what nobody understands
 	NonceUses   int               // a nonce is stale after so many uses; 0: never
 	SilentStale bool              // …and the recorder does not say that this is why
 	Stale403    bool              // …but answers 403, without a challenge

@@ -1,0 +1,9 @@
+package nvr
+
+import (
+	"context"
+	"time"
+)
+
+// Step is what Run does at an NVR in turn.
+func (r *Room) Step(ctx context.Context, id string) (time.Duration, error) { return r.step(ctx, id) }
