@@ -27,7 +27,7 @@ var drivers = map[string]nvr.Opener{"hikvision": hikvision.Open}
 // openNVRs opens the room of the NVRs, before everything that reads footage.
 func (a *Appliance) openNVRs() (err error) {
 	a.NVR, err = nvr.Open(nvr.Options{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Cameras: a.Site.Cameras, Drivers: drivers,
-		Anchor: a.Keeper.AddAnchor, Zone: a.zone, Log: a.log})
+		Anchor: a.Keeper.AddAnchor, Places: a.places, Zone: a.zone, Log: a.log})
 	return err
 }
 

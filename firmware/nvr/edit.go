@@ -296,7 +296,8 @@ func wiresAfter(d Device, lost map[string]footage.Span) (out []Wire) {
 }
 
 // Rewire changes which camera is on which channel, from an instant on; at zero the register was wrong, and it always was
-// so. A camera on channel 0 is on none any more. The listings of the cameras that are moved are read anew. Errors:
+// so. A camera on channel 0 is on none any more. The listings of the cameras that are moved are read anew, and what was
+// fetched from a channel that a camera was not on is set aside. Errors:
 // fielderr.Errors with fields "channel.<camera>" and "since", *account.Refused, store.ErrConflict, ErrRetired, *Unanswered.
 func (r *Room) Rewire(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, at time.Time) error {
 	role, old, err := r.opened(by, id, rev)
@@ -322,7 +323,9 @@ func (r *Room) Rewire(ctx context.Context, by account.Who, id string, rev uint64
 	}
 	x := rowChange{old: old, d: d, what: "nvr_channels"}
 	return r.alone(ctx, id, func() error {
-		return r.commitRow(ctx, by, role, x, func(x *rowChange) error { return r.moved(&x.with, old.v, d, at) })
+		return r.commitRow(ctx, by, role, x, func(x *rowChange) error {
+			return errors.Join(r.moved(&x.with, old.v, d, at), r.setAside(&x.with, by, role, old.v, d))
+		})
 	})
 }
 

@@ -68,12 +68,12 @@ func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span fo
 	if d, ok := r.device(rep.NVR); !ok || d.v.Retired {
 		return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
 	}
-	all, err := r.Fetches()
+	all, err := r.fetchesOf(camera)
 	if err != nil {
 		return Fetch{}, err
 	}
 	for _, f := range all {
-		if f.Camera == camera && f.Span == span && f.Ground == ground && !f.State.Over() {
+		if f.Span == span && f.Ground == ground && !f.State.Over() {
 			return f, nil
 		}
 	}
@@ -88,19 +88,9 @@ func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span fo
 	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
 		return Fetch{}, fmt.Errorf("fetch of camera %s: %w", camera, err)
 	}
+	r.refetched()
 	r.wake()
 	return f, nil
-}
-
-// Fetches lists all that were asked for, oldest first.
-func (r *Room) Fetches() (out []Fetch, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
-		for _, f := range fetches.All(tx) {
-			out = append(out, f)
-		}
-		return nil
-	})
-	return out, err
 }
 
 // FetchOf gives one by its id.
@@ -114,12 +104,12 @@ func (r *Room) FetchOf(id string) (f Fetch, ok bool, err error) {
 
 // bring takes the next fetch of an NVR that is due a step further. It gives the time at which another will be due.
 func (r *Room) bring(ctx context.Context, id string) (next time.Time, err error) {
-	all, err := r.Fetches()
+	k, err := r.known()
 	if err != nil {
 		return next, err
 	}
 	now := r.o.Clock.Now().Wall
-	for _, f := range all {
+	for _, f := range k.all {
 		if f.NVR != id || f.State.Over() {
 			continue
 		}
@@ -213,6 +203,7 @@ func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) e
 	if _, err := r.o.Store.Commit(ctx, ch); err != nil && !errors.Is(err, errOver) {
 		return fmt.Errorf("fetch %s: %w", f.ID, err)
 	}
+	r.refetched()
 	if why != nil && !errors.Is(why, errYield) {
 		r.o.Log.Warn("fetch interrupted", "fetch", f.ID, "nvr", f.NVR, "err", why, "attempts", f.Attempts)
 	}

@@ -110,6 +110,7 @@ func (r *Room) write(ctx context.Context, by account.Who, role account.Role, x r
 	if err != nil {
 		return fmt.Errorf("change NVR %s: %w", id, err)
 	}
+	r.refetched()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.devices[id] = row[Device]{x.d, rc.Revs[0]}

@@ -135,7 +135,7 @@ func (r *rig) up() {
 	r.must(err)
 	r.Room, err = nvr.Open(nvr.Options{
 		Store: r.store, Vault: r.vault, Clock: r.world, Cameras: func() []footage.Camera { return r.cameras },
-		Drivers: map[string]nvr.Opener{"hikvision": hikvision.Open}, Anchor: r.anchor, Log: log,
+		Drivers: map[string]nvr.Opener{"hikvision": hikvision.Open}, Anchor: r.anchor, Places: r.places, Log: log,
 		Pause: func(int) time.Duration { return 0 },
 	})
 	r.must(err)

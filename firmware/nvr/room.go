@@ -27,6 +27,7 @@ type Options struct {
 	// Anchor makes an anchor durable and known to everybody who places footage, before the first picture that it
 	// places is written.
 	Anchor func(context.Context, clock.Anchor) error
+	Places func() footage.Places           // the table from boots to UTC
 	Zone   *time.Location                  // of the day labels in the vault
 	Every  time.Duration                   // between checks; 0: a day
 	Pause  func(attempt int) time.Duration // before the next try; nil: from 30 s up to an hour
@@ -38,15 +39,17 @@ type Room struct {
 	o       Options
 	writing sync.Mutex // one change of the register at a time: taken before mu
 
-	mu      sync.Mutex // guards the rest
-	devices map[string]row[Device]
-	links   map[string]*link
-	changed chan struct{}             // closed and replaced when there may be something to do
-	number  uint64                    // of the last fetch
-	playing map[string][]footage.Span // by fetch: what a running playback has brought
-	works   map[string]Work           // by NVR: the last that somebody asked for
-	looks   map[string]*look          // of installers, by id
-	jobs    chan func(context.Context)
+	mu       sync.Mutex // guards the rest
+	devices  map[string]row[Device]
+	links    map[string]*link
+	changed  chan struct{}             // closed and replaced when there may be something to do
+	number   uint64                    // of the last fetch
+	fetching known                     // see known
+	changes  uint64                    // of the fetches, so far
+	playing  map[string][]footage.Span // by fetch: what a running playback has brought
+	works    map[string]Work           // by NVR: the last that somebody asked for
+	looks    map[string]*look          // of installers, by id
+	jobs     chan func(context.Context)
 }
 
 // row is a value with its revision in the store.

@@ -120,6 +120,9 @@ type source struct {
 // Segments implements footage.Source.
 func (s source) Segments(ctx context.Context, camera string, span footage.Span) ([]footage.Placed, error) {
 	out, err := s.inner.Segments(ctx, camera, span)
+	if err == nil {
+		out, err = s.r.ours(camera, out)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ var (
 	reports = store.NewTable[Report]("nvr_reports") // by camera
 	days    = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)/nvr.track
 	fetches = store.NewTable[Fetch]("nvr_fetches")
+	asides  = store.NewTable[asideRow]("nvr_aside") // by camera/fetch
 	doors   = store.NewTable[DoorList]("nvr_doors", store.Sealed(func(l DoorList) string { return owner(l.NVR) }))
 )
 

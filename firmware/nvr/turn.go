@@ -259,6 +259,7 @@ func (t *turn) note(ctx context.Context, got pulled, empty ...footage.Span) erro
 	t.r.played(f.ID, nil, false)
 	row := *f
 	_, err := t.r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{fetches.Put(f.ID, row)}, Check: unless(f.ID)})
+	t.r.refetched()
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", f.ID, err)
 	}

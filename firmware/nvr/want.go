@@ -13,26 +13,38 @@ import (
 // freshFor is how old a listing may be when footage is asked for that is younger than it.
 const freshFor = 2 * time.Minute
 
+// lostFor is how long what was fetched and is not in the vault any more is not asked for again.
+const lostFor = time.Hour
+
 // Want asks for a span, as [Room.Fetch] does, unless that is needless: it is in the vault or on its way, the NVR has
-// nothing of it, or it failed on this ground before and again is not set.
+// nothing of it, or it could not be had on this ground before and again is not set.
 func (r *Room) Want(ctx context.Context, by account.Who, camera string, span footage.Span, ground string, again bool) error {
-	all, err := r.Fetches()
+	mine, err := r.fetchesOf(camera)
 	if err != nil {
 		return err
 	}
-	left := []footage.Span{span}
-	for _, f := range all {
-		if f.Camera != camera || !f.Span.Overlaps(span) || f.State == FetchFailed && (again || f.Ground != ground) {
-			continue
-		}
-		if !again && f.Ground == ground && holds(f.Span, span) {
+	have, err := r.fetched(ctx, camera, span)
+	if err != nil {
+		return err
+	}
+	left := without([]footage.Span{span}, have)
+	now := r.o.Clock.Now().Wall
+	for _, f := range mine {
+		if len(left) == 0 {
 			return nil
 		}
-		taken := []footage.Span{f.Span}
-		if f.State == FetchPartial {
-			taken = f.Done
+		if !f.Span.Overlaps(span) || f.Reason == rewired {
+			continue
 		}
-		left = without(left, taken)
+		switch {
+		case !f.State.Over():
+			left = without(left, []footage.Span{f.Span})
+		case f.State == FetchDone, f.Ground == ground && !again: // what it has not brought is not there
+			left = without(left, without([]footage.Span{f.Span}, f.Done))
+		}
+		if since := now.Sub(f.Ended); f.State.Over() && since >= 0 && since < lostFor {
+			left = without(left, f.Done)
+		}
 	}
 	if left, err = r.byNVR(camera, left); err != nil {
 		return err
@@ -86,13 +98,14 @@ type Progress struct {
 // Progress tells of the fetches of a camera that touch a span: of the one that is furthest from its end. ok is false
 // when there is none.
 func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, err error) {
-	all, err := r.Fetches()
+	k, err := r.known()
 	if err != nil {
 		return p, false, err
 	}
+	all := k.all
 	var mine []Fetch
-	for _, f := range all {
-		if f.Camera == camera && f.Span.Overlaps(span) {
+	for _, f := range k.camera[camera] {
+		if f.Span.Overlaps(span) && f.Reason != rewired {
 			mine = append(mine, f)
 		}
 	}
