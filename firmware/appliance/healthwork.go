@@ -65,7 +65,18 @@ func (n *nvrWatch) seen() []health.Seen {
 		if r.Attestation.Silent {
 			f = footage.Ill
 		}
-		n.last = append(n.last, health.Seen{Camera: r.Camera, Code: footage.FaultOffline, Finding: f})
+		floor, ceiling := footage.Well, footage.Well
+		if r.Attestation.Floor() {
+			floor = footage.Ill
+		}
+		if r.Attestation.Ceiling() {
+			ceiling = footage.Ill
+		}
+		if !r.Attestation.Judged { // what was judged last stands
+			floor, ceiling = footage.Unsure, footage.Unsure
+		}
+		n.last = append(n.last, health.Seen{Camera: r.Camera, Code: footage.FaultOffline, Finding: f},
+			health.Seen{Camera: r.Camera, Code: footage.FaultFloor, Finding: floor}, health.Seen{Camera: r.Camera, Code: footage.FaultCeiling, Finding: ceiling})
 	}
 	return n.last
 }

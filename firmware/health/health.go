@@ -327,6 +327,7 @@ func (r *Room) unwatched(k key) string {
 	case (k.code == footage.FaultBlack || k.code == footage.FaultFrozen) && cam.Still == "":
 		return ReasonUnwatched
 	case k.code == footage.FaultTime && cam.Still == "" && cam.Custody != footage.CustodyNVR,
+		(k.code == footage.FaultFloor || k.code == footage.FaultCeiling) && cam.Custody != footage.CustodyNVR,
 		k.code == footage.FaultOffline && cam.Custody == footage.CustodyFolder,
 		k.code == footage.FaultLogin && cam.Custody != footage.CustodyVault:
 		return ReasonUnwatched

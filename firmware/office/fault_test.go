@@ -73,6 +73,27 @@ func (h *house) twoFaults() {
 	h.ails(2, health.Seen{Camera: "c03", Code: footage.FaultOffline, Finding: footage.Ill}, health.Seen{Camera: "c02", Code: footage.FaultLogin, Finding: footage.Ill})
 }
 
+// Covers F3: an NVR that deletes early is red on the first page, among the faults and on the page of the kept times.
+func TestAnNVRThatDeletesEarlyIsRed(t *testing.T) {
+	h := newHouse(t)
+	zheng := h.as("zheng")
+	cam, _ := h.site.Camera("c03")
+	cam.Custody, cam.Main, cam.Sub, cam.Still = footage.CustodyNVR, "", "", ""
+	h.must(h.site.PutCamera(t.Context(), account.System, cam, nil))
+	if body := zheng.get("/keeping").body; strings.Contains(body, "提前删除") {
+		t.Fatal("red before anything is wrong")
+	}
+	h.ails(1, health.Seen{Camera: "c03", Code: footage.FaultFloor, Finding: footage.Ill})
+	for path, want := range map[string][]string{"/": {"录像机提前删除", "录像机 1 路"}, "/faults": {"录像机提前删除", "保存期内的录像"}, "/keeping": {"提前删除"}} {
+		body := zheng.get(path).body
+		for _, w := range want {
+			if !strings.Contains(body, w) {
+				t.Errorf("%s does not say %q", path, w)
+			}
+		}
+	}
+}
+
 // Covers F1: a fault stands on the page of its technician, who takes note with what is done; the head of safety sees
 // note and name, and a colleague who is named for nothing sees neither page nor fault.
 func TestAFaultOnItsTechniciansPage(t *testing.T) {

@@ -216,6 +216,10 @@ func (o *Office) keptCamera(c *call, k Keeping, cam footage.Camera) (keptCamera,
 		row.Tone, row.Icon, row.Word = "bad", "disk", c.p.T("keeping.stopped.word")
 	case slices.Contains(k.Thinned, cam.ID):
 		row.Tone, row.Icon, row.Word = "warn", "disk", c.p.T("keeping.thinned.word")
+	case c.keptWrong(footage.FaultFloor)[cam.ID]:
+		row.Tone, row.Icon, row.Word = "bad", "bad", c.p.T("keeping.early")
+	case c.keptWrong(footage.FaultCeiling)[cam.ID]:
+		row.Tone, row.Icon, row.Word = "bad", "bad", c.p.T("keeping.late")
 	case !row.Own:
 		row.Tone, row.Icon, row.Word = "mute", "eye", c.p.T("keeping.attested")
 	}

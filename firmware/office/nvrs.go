@@ -435,7 +435,11 @@ func east(p ui.Printer, d time.Duration) string {
 }
 
 func (c *call) nvrFetch(f NVRFetch) nvrFetch {
-	out := nvrFetch{F: f, Camera: c.o.cameraName(f.Camera), Span: c.p.Span(f.Span.From, f.Span.To), Bar: fmt.Sprintf("%d%%", max(1, f.Percent))}
+	// Which hours are fetched tells who is being looked into.
+	out := nvrFetch{F: f, Camera: c.p.T("nvr.fetch.hidden"), Span: "–", Ground: c.p.T("nvr.fetch.hidden"), Bar: fmt.Sprintf("%d%%", max(1, f.Percent))}
+	if c.can(account.ActHoldView, account.Subject{}) {
+		out.Camera, out.Span = c.o.cameraName(f.Camera), c.p.Span(f.Span.From, f.Span.To)
+	}
 	if c.can(account.ActApplicationList, account.Subject{}) {
 		if out.Ground = appNumber(f.Ground); out.Ground != f.Ground {
 			out.Href = "/applications/" + f.Ground

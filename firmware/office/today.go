@@ -217,6 +217,13 @@ func (c *call) deletionCell(k Keeping) stateCell {
 		cell.Tone, cell.Mark, cell.Word, cell.Value = "warn", "clock", c.p.T("today.deletion.waits"), c.p.T("today.deletion.paused")
 		cell.Text, cell.FillTone = c.p.T(k.Suspended), "none"
 	}
+	if early, late := len(c.keptWrong(footage.FaultFloor)), len(c.keptWrong(footage.FaultCeiling)); early+late > 0 && cell.Tone != "bad" {
+		cell.Tone, cell.Mark, cell.FillTone = "bad", "bad", "bad"
+		cell.Word, cell.Value, cell.Text = c.p.T("keeping.early"), c.p.T("today.deletion.nvr", early), ""
+		if early == 0 {
+			cell.Word, cell.Value = c.p.T("keeping.late"), c.p.T("today.deletion.nvr", late)
+		}
+	}
 	if cell.Text == "" && !k.NextDue.IsZero() {
 		cell.Text = c.p.T("today.deletion.next", c.p.When(k.NextDue, c.now.Wall))
 	}
@@ -225,6 +232,17 @@ func (c *call) deletionCell(k Keeping) stateCell {
 	}
 	cell.Label = cell.Value
 	return cell
+}
+
+// keptWrong are the cameras whose NVR does not keep their footage for as long as it should.
+func (c *call) keptWrong(code footage.FaultCode) map[string]bool {
+	out := map[string]bool{}
+	for _, f := range c.o.d.Health.Faults() {
+		if f.Code == code {
+			out[f.Camera] = true
+		}
+	}
+	return out
 }
 
 // needs is what this person has to do, gathered from the rooms.

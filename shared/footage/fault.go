@@ -15,10 +15,12 @@ const (
 	FaultTime    FaultCode = "time"    // its clock is wrong
 	FaultFrozen  FaultCode = "frozen"  // the same picture over and over
 	FaultBlack   FaultCode = "black"   // nothing is to be seen
+	FaultFloor   FaultCode = "floor"   // its NVR deletes footage before its time
+	FaultCeiling FaultCode = "ceiling" // its NVR keeps footage beyond its time
 )
 
 // FaultCodes lists them in the order of pages.
-var FaultCodes = []FaultCode{FaultOffline, FaultLogin, FaultTime, FaultFrozen, FaultBlack}
+var FaultCodes = []FaultCode{FaultOffline, FaultLogin, FaultTime, FaultFrozen, FaultBlack, FaultFloor, FaultCeiling}
 
 // Patience is how long a camera must be ill before a fault opens, and well before it closes.
 type Patience struct{ Ill, Well time.Duration }
@@ -29,6 +31,8 @@ func PatienceWith(c FaultCode) Patience {
 	switch c {
 	case FaultOffline, FaultLogin:
 		return Patience{2 * time.Minute, 5 * time.Minute}
+	case FaultFloor, FaultCeiling:
+		return Patience{Well: 10 * time.Minute} // judged once a day, from everything that an NVR lists
 	}
 	return Patience{10 * time.Minute, 10 * time.Minute}
 }
