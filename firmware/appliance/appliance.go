@@ -258,7 +258,7 @@ func (a *Appliance) openEdges() (err error) {
 	if err = a.openHealth(); err != nil {
 		return err
 	}
-	a.player = playback.New(a.source, a.recorder, a.Keeper, a.log)
+	a.player = playback.New(a.source, liveSource{a}, a.Keeper, a.log)
 	if a.lamps, err = openLamps(a.Config.Panel, a.log); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
+	"campuskeep/firmware/vault"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -58,6 +59,16 @@ func (a *Appliance) followNVRs(ctx context.Context) error {
 		case <-changed:
 		}
 	}
+}
+
+// liveSource gives live pictures from whoever receives them: of cameras that an NVR keeps, the NVR.
+type liveSource struct{ a *Appliance }
+
+func (l liveSource) Tail(camera string) (<-chan vault.LiveFragment, func()) {
+	if c, ok := l.a.Site.Camera(camera); ok && c.Custody == footage.CustodyNVR {
+		return l.a.NVR.Tail(camera)
+	}
+	return l.a.recorder.Tail(camera)
 }
 
 // fetcher is the NVRs as evidence sees them.

@@ -75,7 +75,7 @@ type Target struct {
 // Opener makes a driver; it does not connect.
 type Opener func(Target) (Driver, error)
 
-// Driver speaks to one NVR. A caller makes one call at a time. It interprets no time: what an NVR's digits mean is
+// Driver speaks to one NVR. A caller makes one call at a time, and has a driver of its own for Live. It interprets no time: what an NVR's digits mean is
 // calibrated per device by the room. Every call ends with ctx, and by its own time-outs without it.
 type Driver interface {
 	Info(ctx context.Context) (Info, error)
@@ -94,6 +94,8 @@ type Driver interface {
 	// Play plays a track from from to to. It returns nil when the NVR ended the playback, whether or not everything
 	// came: the caller sees by the times. ErrBusy when there is no place for another playback.
 	Play(ctx context.Context, track int, from, to Stamp, each func(AccessUnit) error) error
+	// Live gives the pictures of a channel as they come, until each or ctx ends it.
+	Live(ctx context.Context, channel int, each func(AccessUnit) error) error
 	// Accounts lists who can log in, Services the ways in over the network. ErrNotOffered when it does not tell.
 	Accounts(ctx context.Context) ([]Account, error)
 	Services(ctx context.Context) ([]Service, error)

@@ -47,6 +47,7 @@ type Room struct {
 	fetching known                     // see known
 	changes  uint64                    // of the fetches, so far
 	playing  map[string][]footage.Span // by fetch: what a running playback has brought
+	views    map[string]*view          // by camera: who watches live
 	works    map[string]Work           // by NVR: the last that somebody asked for
 	looks    map[string]*look          // of installers, by id
 	jobs     chan func(context.Context)
@@ -86,7 +87,7 @@ func Open(o Options) (*Room, error) {
 		o.Zone = time.UTC
 	}
 	r := &Room{o: o, devices: map[string]row[Device]{}, links: map[string]*link{}, changed: make(chan struct{}),
-		playing: map[string][]footage.Span{}, works: map[string]Work{}, looks: map[string]*look{}, jobs: make(chan func(context.Context), mostJobs)}
+		playing: map[string][]footage.Span{}, works: map[string]Work{}, looks: map[string]*look{}, views: map[string]*view{}, jobs: make(chan func(context.Context), mostJobs)}
 	err := o.Store.View(func(tx store.Tx) error {
 		for key, d := range devices.Rows(tx, "") {
 			if d.Err != nil {
@@ -286,17 +287,9 @@ func (r *Room) ready(l *link, id string) error {
 		return nil
 	}
 	l.stale.Store(false)
-	var login deviceLogin
-	var rev uint64
-	var s State
-	err := r.o.Store.View(func(tx store.Tx) (err error) {
-		if login, rev, _, err = logins.Get(tx, id); err == nil {
-			s, _, _, err = states.Get(tx, id)
-		}
-		return err
-	})
+	login, rev, s, err := r.keyOf(id)
 	if err != nil {
-		return fmt.Errorf("password of NVR %s: %w", id, err)
+		return err
 	}
 	if l.driver != nil {
 		old := l.driver
@@ -317,6 +310,20 @@ func (r *Room) ready(l *link, id string) error {
 	}
 	l.driver, l.target, l.login = driver, target, rev
 	return nil
+}
+
+// keyOf is the password of an NVR with its revision, and what is known of the NVR.
+func (r *Room) keyOf(id string) (login deviceLogin, rev uint64, s State, err error) {
+	err = r.o.Store.View(func(tx store.Tx) (err error) {
+		if login, rev, _, err = logins.Get(tx, id); err == nil {
+			s, _, _, err = states.Get(tx, id)
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("password of NVR %s: %w", id, err)
+	}
+	return login, rev, s, err
 }
 
 // remember changes the state of an NVR, which has one writer: whoever has the turn.

@@ -103,8 +103,8 @@ func (o *Office) livePage(c *call) error {
 func (o *Office) wallCameras(c *call, v *wallView) (out []footage.Camera) {
 	groups := []string{}
 	for _, cam := range o.d.Site.Cameras() {
-		if cam.Retired || cam.Custody != footage.CustodyVault {
-			continue // what an NVR keeps we do not receive live
+		if cam.Retired || cam.Custody == footage.CustodyFolder {
+			continue // what comes as files does not come live
 		}
 		if cam.Group != "" && !slices.Contains(groups, cam.Group) {
 			groups = append(groups, cam.Group)

@@ -24,10 +24,20 @@ const silence = 6 * time.Second
 
 // Play plays a track by time over RTSP.
 func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each func(nvr.AccessUnit) error) error {
+	return d.stream(ctx, fmt.Sprintf("tracks/%d?starttime=%s&endtime=%s", track, from.Digits.Format(playForm), to.Digits.Format(playForm)), each)
+}
+
+// Live gives the pictures of a channel's main stream as they come.
+func (d *Driver) Live(ctx context.Context, channel int, each func(nvr.AccessUnit) error) error {
+	return d.stream(ctx, fmt.Sprintf("Channels/%d01", channel), each)
+}
+
+// stream takes the pictures of a stream to its end.
+func (d *Driver) stream(ctx context.Context, path string, each func(nvr.AccessUnit) error) error {
 	if err := d.latched(); err != nil {
 		return err
 	}
-	u := d.playAddress(track, from, to)
+	u := d.streamAddress(path)
 	client, err := rtsp.New(rtsp.Target{Address: u, User: d.t.User, Password: d.t.Password, Pin: d.t.Pin, Timeout: answerTime}) // what is missing shows in the times
 	if err != nil {
 		return fmt.Errorf("hikvision: start playback: %w", err)
@@ -65,12 +75,12 @@ func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each f
 	return p.result()
 }
 
-func (d *Driver) playAddress(track int, from, to nvr.Stamp) string {
+func (d *Driver) streamAddress(path string) string {
 	host := d.t.RTSP
 	if host == "" {
 		host = net.JoinHostPort(d.base.Hostname(), "554")
 	}
-	return fmt.Sprintf("rtsp://%s/Streaming/tracks/%d?starttime=%s&endtime=%s", host, track, from.Digits.Format(playForm), to.Digits.Format(playForm))
+	return fmt.Sprintf("rtsp://%s/Streaming/%s", host, path)
 }
 
 // diagnose sorts an error of the RTSP side.

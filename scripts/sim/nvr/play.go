@@ -376,3 +376,15 @@ func Clip(ctx context.Context, name string, frames, fps int) ([][][]byte, error)
 	}
 	return out, nil
 }
+
+// Playing is how many playbacks and live views are open.
+func (n *NVR) Playing() (open int) {
+	n.rtsp.mu.Lock()
+	defer n.rtsp.mu.Unlock()
+	for _, p := range n.rtsp.plays {
+		if p.stop != nil {
+			open++
+		}
+	}
+	return open
+}
