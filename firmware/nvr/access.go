@@ -69,7 +69,11 @@ func (r *Room) readLog(ctx context.Context, l *link, c *Calibration, at instant,
 	if c.Log == Unknown && newest.At.Mark != MarkOffset {
 		return nil, ours, nil // read again at the next check: the cursor stays
 	}
-	until := now.Add(-time.Second) // a second may still get more lines
+	until := now // by the clock that the lines are placed by
+	if !c.Known {
+		until = at.utc
+	}
+	until = until.Add(-time.Second) // a second may still get more lines
 	for _, x := range raw {
 		t, _, ok := c.UTC(x.At, c.Log)
 		if ok && !t.Before(from) && t.Before(until) {

@@ -50,6 +50,9 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if err != nil {
 		return prev, err
 	}
+	if now := r.o.Clock.Now().Wall; prev.LogTo.After(now) { // our clock was ahead: what was read is not known
+		prev.LogTo = now.Add(-firstAccess)
+	}
 	s := prev
 	s.NVR, s.Tried = id, r.o.Clock.Now().Wall
 	if s.Info, err = l.driver.Info(ctx); err != nil {
@@ -270,7 +273,7 @@ func (r *Room) attestCamera(l *link, c Calibration, cam footage.Camera, channel 
 		rep.Expiry = Expiry{}
 	}
 	rep.Since = since(cam, prev, pieces)
-	rep.recur(cam, pieces, now.Wall)
+	rep.recur(cam, pieces, now)
 	rep.Attestation = attest(cam, pieces, rep, now, channel, lines)
 	rep.Attestation.Locked = locked
 	change.Entries = r.judge(prev, &rep)
@@ -287,9 +290,9 @@ func (r *Room) attestCamera(l *link, c Calibration, cam footage.Camera, channel 
 // listings lists the channels that a camera is and was on, each for the time that it was there. What is past its days is
 // listed only where the camera is.
 func (r *Room) listings(ctx context.Context, l *link, c Calibration, at instant, cam footage.Camera) (out []held, locked int, err error) {
-	old := r.o.Clock.Now().Wall.Add(-cam.Policy.Keep() - footage.CeilingSlack)
+	now := r.o.Clock.Now()
 	for _, w := range l.target.wires(cam.ID) {
-		if !w.To.IsZero() && w.To.Before(old) {
+		if !w.To.IsZero() && now.Reached(w.To.Add(cam.Policy.Keep()+footage.CeilingSlack)) {
 			continue
 		}
 		track := mainTrack(w.Channel)

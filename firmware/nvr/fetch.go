@@ -24,6 +24,8 @@ const (
 	rest = 1100 * time.Millisecond
 	// least is what may be missing between two groups of pictures.
 	least = 100 * time.Millisecond
+	// longestPause is how long a fetch waits for its next try at most.
+	longestPause = time.Hour
 	// maxBarren is how many attempts in a row may bring nothing before a fetch gives up.
 	maxBarren = 8
 )
@@ -113,7 +115,7 @@ func (r *Room) bring(ctx context.Context, id string) (next time.Time, err error)
 		if f.NVR != id || f.State.Over() {
 			continue
 		}
-		if f.Next.After(now) {
+		if f.Next.After(now) && f.Next.Sub(now) <= longestPause { // further on: our clock was ahead
 			if next.IsZero() || f.Next.Before(next) {
 				next = f.Next
 			}

@@ -149,8 +149,8 @@ func (p *Report) lost(s footage.Span) {
 }
 
 // recur notes when the machine that answers now began to record, and forgets what was lost when its time is over.
-func (p *Report) recur(cam footage.Camera, pieces []footage.Placed, now time.Time) {
-	if p.Lost.To.Before(now.Add(-cam.Policy.Keep() - footage.CeilingSlack)) {
+func (p *Report) recur(cam footage.Camera, pieces []footage.Placed, now clock.Reading) {
+	if now.Reached(p.Lost.To.Add(cam.Policy.Keep() + footage.CeilingSlack)) {
 		p.Lost, p.Again = footage.Span{}, time.Time{}
 	}
 	if p.Lost.To.IsZero() || !p.Again.IsZero() {

@@ -117,3 +117,29 @@ func TestAnNVRIsNotAskedForEver(t *testing.T) {
 		})
 	}
 }
+
+// A clock that was ahead and is put right keeps nothing waiting, and nothing of the NVR's log from being read.
+func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.register()
+	r.world.pass(60 * day)
+	r.world.state = clock.Suspect
+	_, err := r.Check(t.Context(), "n01") // whatever it makes of it
+	t.Log(err)
+	r.world.pass(-60*day + time.Hour)
+	r.world.state = clock.Trusted
+	r.nvr.AddLog(sim.LogLine{At: noon.Add(30 * time.Minute), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1})
+	r.nvr.Record(1, sim.Hours(noon.Add(-30*day), noon.Add(time.Hour))...)
+	if _, err := r.Step(t.Context(), "n01"); err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := r.State("n01")
+	r.must(err)
+	if !s.Checked.Equal(noon.Add(time.Hour)) || s.LogTo.After(noon.Add(time.Hour)) {
+		t.Errorf("checked %v, log read to %v", s.Checked, s.LogTo)
+	}
+	if n := len(r.entries("nvr.access")); n != 1 {
+		t.Errorf("%d accesses", n)
+	}
+}

@@ -30,7 +30,7 @@ func (r *Room) calibrate(ctx context.Context, l *link, prev Calibration, firmwar
 		return c, at, err
 	}
 	c.Firmware = firmware
-	if prev.Firmware == firmware && prev.ZoneText == c.ZoneText && c.At.Sub(prev.At) < recalibrate && prev.Search != Unknown && prev.Play != Unknown {
+	if prev.Firmware == firmware && prev.ZoneText == c.ZoneText && c.At.Sub(prev.At).Abs() < recalibrate && prev.Search != Unknown && prev.Play != Unknown {
 		// The clock is read at every check; what its digits mean elsewhere was found out.
 		c.At, c.Search, c.Play, c.Log, c.PlayTold = prev.At, prev.Search, prev.Play, prev.Log, prev.PlayTold
 		c.FalseZ = c.FalseZ || prev.FalseZ

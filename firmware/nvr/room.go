@@ -81,7 +81,7 @@ func Open(o Options) (*Room, error) {
 		o.Every = 24 * time.Hour
 	}
 	if o.Pause == nil {
-		o.Pause = func(attempt int) time.Duration { return min(30*time.Second<<min(attempt, 10), time.Hour) }
+		o.Pause = func(attempt int) time.Duration { return min(30*time.Second<<min(attempt, 10), longestPause) }
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
@@ -442,7 +442,8 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if stale || !due.After(now) {
+	if stale || !due.After(now) || due.Sub(now) > r.o.Every { // further on: our clock was ahead
+
 		if _, err := r.Check(ctx, id); err != nil {
 			return 0, err
 		}

@@ -199,7 +199,7 @@ func (r *Room) behind(camera string) (nvr string, channel int, ok bool) {
 
 // stale says whether something is asked for that is younger than the last listing.
 func (r *Room) stale(id string, s State, now time.Time) (bool, error) {
-	if now.Sub(s.Checked) < freshFor {
+	if now.Sub(s.Checked).Abs() < freshFor {
 		return false, nil
 	}
 	all, err := r.Fetches()
