@@ -18,7 +18,7 @@ import (
 // openKeeping opens retention over the vault, and the guarded source that everybody who shows footage reads.
 func (a *Appliance) openKeeping() error {
 	a.Keeping = retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: evidence.HoldsIn,
-		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: a.worth, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
+		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: a.worthNow, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
 	a.gaps = retention.NewGaps(retention.GapsOptions{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Anchors: a.Keeper.Anchors})
 	a.source = a.Keeping.Guard(a.NVR.Source(a.Vault.Source(a.places)))
 	return nil

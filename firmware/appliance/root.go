@@ -13,7 +13,9 @@ import (
 
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/store"
+	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/packet"
 )
 
 // The root key: a rotation is announced in the log before anything is stored and confirmed after, as every other
@@ -21,8 +23,9 @@ import (
 
 // rooted is what is known about the present root from the log.
 type rooted struct {
-	at    time.Time // of the last rotation; zero: never
-	inTPM time.Time // since when roots lie in the TPM; zero: from the beginning
+	at    time.Time    // of the last rotation; zero: never
+	last  ledger.Entry // the same
+	inTPM time.Time    // since when roots lie in the TPM; zero: from the beginning
 }
 
 // rotateRoot puts all rings under a new root.
@@ -85,7 +88,7 @@ func (a *Appliance) rootHistory(ctx context.Context) (know rooted, open bool, er
 			if e.Kind == "key.root.intent" {
 				open = open || first
 				if know.at.IsZero() && bytes.Equal(d.Root, as) { // and not a rotation that failed
-					know.at = confirmed.At
+					know.at, know.last = confirmed.At, confirmed
 				}
 			} else {
 				confirmed, as = e, d.Root
@@ -112,9 +115,19 @@ func (a *Appliance) worth(made time.Time) string {
 	return word
 }
 
+// worthNow is what the erasure of such keys is worth in the moment of the deletion: with a root in the TPM it is pending
+// until the root was turned, because an older copy of a ring opens under the root of now.
+func (a *Appliance) worthNow(made time.Time) string {
+	if word := a.worth(made); word != keyring.AssuranceErased {
+		return word
+	}
+	return packet.AssurancePending
+}
+
 const (
 	turnEvery = 24 * time.Hour
 	turnLook  = time.Hour
+	turnAlarm = 48 * time.Hour // erased keys have waited for the root to be turned: an alarm
 )
 
 // turnRoot rotates a root that lies in the TPM once a day when keys were erased since: an older copy of a ring, which a
@@ -123,8 +136,9 @@ const (
 func (a *Appliance) turnRoot(ctx context.Context) error {
 	tick := time.NewTicker(turnLook)
 	defer tick.Stop()
+	var w turnWait
 	for {
-		if err := a.turnDue(ctx, a.Keeper.Now().Wall); err != nil && ctx.Err() == nil {
+		if err := a.turnDue(ctx, &w, a.Keeper.Now()); err != nil && ctx.Err() == nil {
 			a.log.Error("the root key could not be rotated", "err", err)
 		}
 		select {
@@ -135,9 +149,19 @@ func (a *Appliance) turnRoot(ctx context.Context) error {
 	}
 }
 
-func (a *Appliance) turnDue(ctx context.Context, now time.Time) error {
+// turnWait is how long this run has waited to turn the root, by the clock of the boot: what the wall clock claims may
+// lie years ahead.
+type turnWait struct {
+	since   time.Duration // of the first look that found erased keys under this root
+	waiting bool
+	alarmed bool
+}
+
+// turnDue turns the root when keys were erased under it and a day has passed since: by a trusted clock since the last
+// turn, when that was entered under one, and else in this run.
+func (a *Appliance) turnDue(ctx context.Context, w *turnWait, now clock.Reading) error {
 	know := a.rooted.Load()
-	if _, place := a.root.Label(); place != keyring.PlaceTPM || know == nil || now.Sub(know.at) < turnEvery {
+	if _, place := a.root.Label(); place != keyring.PlaceTPM || know == nil {
 		return nil
 	}
 	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"key.erased", "key.root"}, Limit: 1})
@@ -145,9 +169,29 @@ func (a *Appliance) turnDue(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("look for erased keys: %w", err)
 	}
 	if len(page.Entries) == 0 || page.Entries[0].Kind != "key.erased" {
+		*w = turnWait{}
 		return nil
 	}
-	_, err = a.rotateRoot(ctx)
+	if !w.waiting {
+		w.waiting, w.since = true, now.Mono
+	}
+	waited := now.Mono - w.since
+	if last := know.last; last.Clock.State == clock.Trusted && now.State == clock.Trusted {
+		waited = max(waited, now.Earliest().Sub(last.At))
+	}
+	if waited < turnEvery {
+		return nil
+	}
+	if _, err = a.rotateRoot(ctx); err == nil {
+		*w = turnWait{}
+		return nil
+	}
+	if oldest := now.Mono - w.since; oldest >= turnAlarm && !w.alarmed {
+		if aerr := a.enter(ctx, "system.fault", "", map[string]any{"code": "root.not_turned", "count": int64(oldest / time.Hour)}); aerr != nil {
+			return errors.Join(err, aerr)
+		}
+		w.alarmed = true
+	}
 	return err
 }
 

@@ -3,6 +3,7 @@ package retention
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -99,14 +100,83 @@ func (p *Papers) about(ctx context.Context, camera string, from, to time.Time, k
 	return p.find(ctx, store.Query{Kinds: kinds, About: []string{camera}, From: from, To: to})
 }
 
-// Declared names the camera-day as the register does now.
-func (p *Papers) declared(camera, day string) packet.Declared {
+// registered is what the register says of a camera from an entry on.
+type registered struct {
+	at      time.Time
+	seq     uint64
+	custody footage.Custody
+}
+
+// registers gives a camera's entries in the register, the oldest first.
+func (p *Papers) registers(ctx context.Context, camera string) (out []registered, entries []ledger.Entry, err error) {
+	entries, err = p.about(ctx, camera, time.Time{}, time.Time{}, "camera.registered", "camera.changed")
+	if err != nil {
+		return nil, nil, err
+	}
+	entries = slices.DeleteFunc(entries, func(e ledger.Entry) bool { return e.Subject != camera })
+	slices.Reverse(entries)
+	custody := footage.Custody("")
+	for _, e := range entries {
+		var d struct{ Custody footage.Custody }
+		if json.Unmarshal(e.Data, &d) == nil && d.Custody != "" {
+			custody = d.Custody
+		}
+		out = append(out, registered{e.At, e.Seq, custody})
+	}
+	return out, entries, nil
+}
+
+// asOf is the entry that was in force at the end of a span; without one, the first after it. ok is false without any.
+func asOf(list []registered, span footage.Span) (r registered, ok bool) {
+	for i, x := range list {
+		if i == 0 || x.at.Before(span.To) {
+			r, ok = x, true
+		}
+	}
+	return r, ok
+}
+
+// custodyAt is who kept a camera's footage on a day.
+func (p *Papers) custodyAt(camera string, list []registered, span footage.Span) footage.Custody {
+	if r, ok := asOf(list, span); ok && r.custody != "" {
+		return r.custody
+	}
+	c, _ := p.camera(camera)
+	return c.Custody
+}
+
+// declared names the camera-day: the camera and its place as the register had them on that day. Where the log does not
+// tell any more, they are those of now, and marked so.
+func (p *Papers) declared(camera, day string, list []registered) packet.Declared {
 	appliance, _, _ := strings.Cut(p.o.Store.VerifierKey(), "+")
-	d := packet.Declared{School: p.o.School, Appliance: appliance, Camera: camera, Name: "–", Place: "–", Day: day, East: p.east(day)}
+	d := packet.Declared{Version: packet.CertificateVersion, School: p.o.School, Appliance: appliance, Camera: camera, Name: "–", Place: "–", Day: day, East: p.east(day)}
+	if r, ok := asOf(list, packet.DaySpan(day, d.Zone())); ok {
+		if c, ok := p.registeredAs(r.seq); ok {
+			d.Name, d.Place = c.Name, c.Place
+			return d
+		}
+	}
 	if c, ok := p.camera(camera); ok {
-		d.Name, d.Place = c.Name, c.Place
+		d.Name, d.Place = c.Name+nowName, c.Place+nowName
 	}
 	return d
+}
+
+// nowName marks a name that is not known to be that of the day.
+const nowName = "（签发时 at the time of issue）"
+
+// registeredAs is the camera as an entry of the register has it.
+func (p *Papers) registeredAs(seq uint64) (c footage.Camera, ok bool) {
+	parts, err := p.o.Store.Parts(seq)
+	if err != nil {
+		return c, false // what cannot be opened is not known
+	}
+	for _, x := range parts {
+		if (x.Name == "camera" || x.Name == "after") && !x.Erased {
+			return c, json.Unmarshal(x.Plain, &c) == nil
+		}
+	}
+	return c, false
 }
 
 func (p *Papers) camera(id string) (footage.Camera, bool) {
@@ -136,7 +206,11 @@ func (p *Papers) Day(ctx context.Context, camera, day string) (packet.Declared, 
 
 // gather finds the entries that tell of a camera-day's recording and deletion.
 func (p *Papers) gather(ctx context.Context, camera, day string) (packet.Declared, packet.Day, []ledger.Entry, error) {
-	decl := p.declared(camera, day)
+	list, register, err := p.registers(ctx, camera)
+	if err != nil {
+		return packet.Declared{}, packet.Day{}, nil, err
+	}
+	decl := p.declared(camera, day, list)
 	nominal := packet.DaySpan(day, decl.Zone())
 	fail := func(err error) (packet.Declared, packet.Day, []ledger.Entry, error) {
 		return decl, packet.Day{}, nil, err
@@ -145,7 +219,7 @@ func (p *Papers) gather(ctx context.Context, camera, day string) (packet.Declare
 		return fail(ErrNoDay)
 	}
 	g := gathered{}
-	if c, ok := p.camera(camera); ok && c.Custody == footage.CustodyNVR {
+	if p.custodyAt(camera, list, nominal) == footage.CustodyNVR {
 		if err := p.gatherAttested(ctx, g, camera, nominal); err != nil {
 			return fail(err)
 		}
@@ -155,6 +229,11 @@ func (p *Papers) gather(ctx context.Context, camera, day string) (packet.Declare
 	}
 	if len(g) == 0 {
 		return fail(ErrNoDay)
+	}
+	for _, e := range register {
+		if bytes.Contains(e.Data, []byte(`"days":`)) {
+			g[e.Seq] = e
+		}
 	}
 	if err := p.gatherAround(ctx, g, decl, nominal); err != nil {
 		return fail(err)
@@ -199,19 +278,22 @@ func (p *Papers) gatherOwn(ctx context.Context, g gathered, decl packet.Declared
 	if err != nil {
 		return err
 	}
-	id, erased := packet.KeyID(decl.Camera, decl.Day), time.Time{}
+	id, erased := packet.KeyID(decl.Camera, decl.Day), ledger.Entry{}
 	for _, e := range keys {
 		if !bytes.Contains(e.Data, []byte(`"`+id+`"`)) {
 			continue
 		}
 		g[e.Seq] = e
-		if e.Kind == "key.erased" && erased.IsZero() {
-			erased = e.At
+		if e.Kind == "key.erased" && erased.At.IsZero() {
+			erased = e
 		}
 	}
 	window := footage.Span{From: nominal.From, To: now.Add(time.Hour)}
-	if !erased.IsZero() {
-		window = footage.Span{From: erased.Add(-36 * time.Hour), To: erased.Add(time.Hour)}
+	if !erased.At.IsZero() {
+		window = footage.Span{From: erased.At.Add(-36 * time.Hour), To: erased.At.Add(time.Hour)}
+		if err := p.gatherTurn(ctx, g, erased); err != nil {
+			return err
+		}
 	}
 	if err := p.ofDay(ctx, g, decl, window, "footage.deleted"); err != nil {
 		return err
@@ -222,17 +304,31 @@ func (p *Papers) gatherOwn(ctx context.Context, g gathered, decl packet.Declared
 	if p.matched(g) {
 		return nil
 	}
-	// Something was bound late, under a wrong clock, or deleted in parts: look further around.
-	if !erased.IsZero() {
-		window = footage.Span{From: erased.Add(-longWindow), To: erased.Add(longWindow)}
-	}
-	if err := p.ofDay(ctx, g, decl, window, "footage.deleted"); err != nil {
+	// Something was bound late, because the power was off, or under a wrong clock, or deleted in parts: all of the camera's
+	// entries are looked through.
+	if err := p.ofDay(ctx, g, decl, footage.Span{}, "footage.deleted"); err != nil {
 		return err
 	}
 	if len(g) == 0 { // nothing of it was ever deleted: no certificate, however much was recorded
 		return nil
 	}
-	return p.ofDay(ctx, g, decl, footage.Span{From: nominal.From.Add(-longWindow), To: nominal.To.Add(longWindow)}, "footage.recorded")
+	return p.ofDay(ctx, g, decl, footage.Span{}, "footage.recorded")
+}
+
+// gatherTurn finds the first turn of the root key behind the end of a key: before it, an older copy of the ring can
+// still be opened.
+func (p *Papers) gatherTurn(ctx context.Context, g gathered, erased ledger.Entry) error {
+	turns, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"key.root"}, From: erased.At.Add(-longWindow)})
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(turns) {
+		if e.Seq > erased.Seq && bytes.Contains(e.Data, []byte(`"assurance":"`+packet.AssuranceErased+`"`)) {
+			g[e.Seq] = e
+			return nil
+		}
+	}
+	return nil
 }
 
 // matched says whether every hour that was deleted was bound before, with as many segments.
@@ -286,10 +382,25 @@ func (p *Papers) ofDay(ctx context.Context, g gathered, decl packet.Declared, wi
 	return nil
 }
 
+// settled is how long after the last deletion of a day something about it may still be entered.
+const settled = 24 * time.Hour
+
 // gatherAround finds the gaps, breaches, damages, holds and policies that concern the day.
 func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Declared, nominal footage.Span) error {
 	camera := decl.Camera
-	list, err := p.about(ctx, camera, nominal.From, nominal.To.Add(longWindow), "footage.gap", "footage.breach")
+	// What is known of the day is entered before its last part goes; what waited for its place in time, right after.
+	var until time.Time
+	if r, err := packet.ReadRecord(camera, g.sorted()); err != nil {
+		return err
+	} else if n := len(r.Deleted); n > 0 {
+		for _, b := range r.Deleted {
+			if b.At.After(until) {
+				until = b.At
+			}
+		}
+		until = until.Add(settled)
+	}
+	list, err := p.about(ctx, camera, nominal.From, until, "footage.gap", "footage.breach")
 	if err != nil {
 		return err
 	}
@@ -312,15 +423,6 @@ func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Decla
 		return err
 	}
 	g.add(holds)
-	policies, err := p.about(ctx, camera, time.Time{}, time.Time{}, "camera.registered", "camera.changed")
-	if err != nil {
-		return err
-	}
-	for _, e := range policies {
-		if bytes.Contains(e.Data, []byte(`"days":`)) {
-			g[e.Seq] = e
-		}
-	}
 	return p.gatherReleased(ctx, g, decl, holds)
 }
 
@@ -375,7 +477,7 @@ func (p *Papers) Issue(ctx context.Context, by account.Who, role account.Role, c
 	if err != nil {
 		return packet.Certificate{}, d, err
 	}
-	if d.Outcome == packet.OutcomePartial {
+	if d.Outcome == packet.OutcomePartial || d.Outcome == packet.OutcomeUnbound {
 		return packet.Certificate{}, d, ErrNotOver
 	}
 	statement, d, err := decl.Statement(entries)
@@ -450,7 +552,7 @@ func (p *Papers) issue(ctx context.Context, by account.Who, role account.Role, s
 // certificate puts statement, entries and one proof for all of them together. The last entry is the newest.
 func (p *Papers) certificate(statement []byte, seqs []uint64) (c packet.Certificate, err error) {
 	slices.Sort(seqs)
-	c.Statement = statement
+	c.Version, c.Statement = packet.CertificateVersion, statement
 	head, err := p.o.Store.Proof(seqs[len(seqs)-1])
 	if err != nil {
 		return c, err

@@ -102,7 +102,7 @@ func TestCertificateOfADayOnTime(t *testing.T) {
 	if v, err = p.Verify(key); err != nil || !v.Trusted {
 		t.Errorf("with the key of the box: %v, trusted %v", err, v.Trusted)
 	}
-	for _, want := range []string{"All footage of this day is deleted and its key is destroyed.", "recorded 180, 删除 deleted 180, 余 remaining 0", "提前 early: 0", "迟延 late: 0"} {
+	for _, want := range []string{"All footage of this day stored on the appliance is due and deleted; the key of the day is removed from the key file; traces may remain", "recorded 180, 删除 deleted 180, 余 remaining 0", "提前 early: 0", "逾期 late: 0"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the text does not say %q:\n%s", want, p.Statement)
 		}
@@ -248,7 +248,7 @@ func TestCertificateOfAnNVR(t *testing.T) {
 	}
 	label := begin.Format(time.DateOnly)
 	c, d := h.issue("c09", label)
-	if d.Outcome != packet.OutcomeAttested || d.Assurance != "attested" || d.LastListed.At.IsZero() || d.NotListed.At.IsZero() || !strings.Contains(string(c.Statement), "does not prove that the bytes are destroyed") {
+	if d.Outcome != packet.OutcomeAttested || d.Assurance != "attested" || d.LastListed.At.IsZero() || d.NotListed.At.IsZero() || !strings.Contains(string(c.Statement), "does not prove that the data are destroyed") {
 		t.Errorf("%+v\n%s", d, c.Statement)
 	}
 	list, _, err := h.papers().DeletedDays(t.Context(), DayFilter{Camera: "c09", Month: begin.Format("2006-01"), Limit: 50})

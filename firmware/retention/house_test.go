@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -99,6 +100,7 @@ type house struct {
 	zone    *time.Location // of the day labels
 	small   *smallDisk
 	full    footage.WhenFull
+	worth   string // of erasing a key, instead of what the root says
 	stop    context.CancelFunc
 	ended   sync.WaitGroup
 }
@@ -144,7 +146,7 @@ func (h *house) open() {
 	h.vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(h.dir, "index.db"), Keys: h.keys, Holds: h.root, SyncEvery: time.Hour})
 	h.must(err)
 	h.r = New(Options{Store: h.store, Vault: h.vault, Cameras: func() []footage.Camera { return h.cameras }, Holds: holdsIn,
-		Clock: h.clock, Anchors: h.clock.Anchors, Assurance: func(time.Time) string { a, _ := h.root.Label(); return a },
+		Clock: h.clock, Anchors: h.clock.Anchors, Assurance: func(time.Time) string { a, _ := h.root.Label(); return cmp.Or(h.worth, a) },
 		WhenFull: func() footage.WhenFull { return h.full }})
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop

@@ -56,10 +56,12 @@ func (p *Papers) Months(ctx context.Context, cameras []string, label string) ([]
 
 // monthsOf reports on some cameras. One pass over the log serves all of them.
 func (p *Papers) monthsOf(ctx context.Context, cameras []string, label string, span footage.Span, now clock.Reading, out []footage.MonthReport) error {
-	t, err := p.tell(ctx, cameras, label, span)
+	usual := span.To.Add(p.longest() + longWindow)
+	t, err := p.tell(ctx, cameras, label, span, usual)
 	if err != nil {
 		return err
 	}
+	var open []int // more may have been entered later: after a long time without power, or with days that were lowered since
 	for i, id := range cameras {
 		if out[i], err = p.sumUp(ctx, id, t, boundBy, now); err != nil {
 			return err
@@ -70,6 +72,24 @@ func (p *Papers) monthsOf(ctx context.Context, cameras []string, label string, s
 			if out[i], err = p.sumUp(ctx, id, t, p.longest()+longWindow, now); err != nil {
 				return err
 			}
+		}
+		if r := out[i]; usual.Before(now.Wall) && (r.Segments != r.Gone+r.Here || r.Faults() > 0) {
+			open = append(open, i)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	var ids []string
+	for _, i := range open {
+		ids = append(ids, cameras[i])
+	}
+	if t, err = p.tell(ctx, ids, label, span, time.Time{}); err != nil {
+		return err
+	}
+	for _, i := range open {
+		if out[i], err = p.sumUp(ctx, cameras[i], t, now.Wall.Sub(span.To)+longWindow, now); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -93,14 +113,14 @@ type toldOf struct {
 	entries           []ledger.Entry
 }
 
-// tell reads the log.
-func (p *Papers) tell(ctx context.Context, cameras []string, label string, span footage.Span) (*told, error) {
+// tell reads the log up to an instant; zero: to its end.
+func (p *Papers) tell(ctx context.Context, cameras []string, label string, span footage.Span, until time.Time) (*told, error) {
 	t := &told{label: label, span: span, window: packet.WindowOf(span), cameras: map[string]*toldOf{}}
 	for _, id := range cameras {
 		t.cameras[id] = &toldOf{}
 	}
 	found := 0
-	err := p.o.Store.Each(ctx, store.Query{Kinds: monthKinds, About: cameras, From: span.From, To: span.To.Add(p.longest() + longWindow)}, func(kind ledger.Kind, leaf []byte) error {
+	err := p.o.Store.Each(ctx, store.Query{Kinds: monthKinds, About: cameras, From: span.From, To: until}, func(kind ledger.Kind, leaf []byte) error {
 		if found++; found > mostFound*len(cameras) {
 			return ErrTooLong
 		}

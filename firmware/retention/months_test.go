@@ -24,9 +24,10 @@ func (h *house) entryByEntry(p *Papers, log []ledger.Entry, present []footage.Pl
 	h.must(err)
 	c, _ := p.camera(camera)
 	now := p.o.Clock.Now()
-	report := func(within time.Duration) footage.MonthReport {
+	month := &told{label: label, span: span}
+	report := func(within, told time.Duration) footage.MonthReport {
 		m := footage.Month{Camera: c, Span: span, Now: now.Wall.UTC(), Trusted: now.State == clock.Trusted, Present: slices.Values(present), Stuck: map[footage.FileID]bool{}}
-		r, err := packet.ReadRecord(camera, monthOf(log, camera, span, within, p.longest()))
+		r, err := packet.ReadRecord(camera, monthOf(log, camera, span, within, told, p.longest()))
 		h.must(err)
 		for _, b := range r.Recorded {
 			if span.Contains(b.Hour) {
@@ -42,7 +43,7 @@ func (h *house) entryByEntry(p *Papers, log []ledger.Entry, present []footage.Pl
 			}
 		}
 		r.Recorded, r.Deleted = nil, nil
-		(&told{label: label, span: span}).fill(&m, r, &toldOf{}, within)
+		month.fill(&m, r, &toldOf{}, within)
 		h.must(h.store.View(func(tx store.Tx) (err error) {
 			m.Watermark, err = WatermarkIn(tx, camera)
 			for _, c := range condemned.Prefix(tx, camera+"/") {
@@ -54,15 +55,20 @@ func (h *house) entryByEntry(p *Papers, log []ledger.Entry, present []footage.Pl
 		out.Present, out.Recorded, out.Deleted, out.Removed, out.Stuck = nil, nil, nil, nil, nil
 		return out
 	}
-	r := report(boundBy)
+	usual := p.longest() + longWindow
+	r := report(boundBy, usual)
 	if r.Segments < r.Gone+r.Here && now.Wall.After(span.To.Add(boundBy)) {
-		r = report(p.longest() + longWindow)
+		r = report(usual, usual)
+	}
+	if now.Wall.After(span.To.Add(usual)) && (r.Segments != r.Gone+r.Here || r.Faults() > 0) {
+		r = report(now.Wall.Sub(span.To)+longWindow, 200*365*day)
 	}
 	return r
 }
 
-// monthOf picks what tells of a camera's month out of the whole log.
-func monthOf(log []ledger.Entry, camera string, span footage.Span, within, longest time.Duration) (out []ledger.Entry) {
+// monthOf picks what tells of a camera's month out of the whole log: what was recorded as far as it was entered within a
+// time after it, the rest within another.
+func monthOf(log []ledger.Entry, camera string, span footage.Span, within, told, longest time.Duration) (out []ledger.Entry) {
 	holds := map[string]bool{}
 	for _, e := range log {
 		wide := footage.Span{From: span.From.Add(-longest - longWindow), To: span.To}
@@ -100,9 +106,9 @@ func monthOf(log []ledger.Entry, camera string, span footage.Span, within, longe
 		case "footage.recorded":
 			to = span.To.Add(within)
 		case "footage.gap":
-			to = span.To.Add(max(within, longWindow))
+			to = span.To.Add(min(told, max(within, longWindow)))
 		case "footage.deleted", "footage.breach", "footage.damaged":
-			to = span.To.Add(longest + longWindow)
+			to = span.To.Add(told)
 		case "camera.registered", "camera.changed":
 			from = time.Time{}
 		case "footage.unlinkfailed", "nvr.checked":

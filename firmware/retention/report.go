@@ -44,7 +44,7 @@ func (p *Papers) DeletedDays(ctx context.Context, f DayFilter) (out []DeletedDay
 		}
 		q.From, q.To = month.From, month.To.Add(p.longest()+400*24*time.Hour)
 	}
-	if c, ok := p.camera(f.Camera); ok && c.Custody == footage.CustodyNVR && f.Month != "" && f.Before == 0 {
+	if f.Camera != "" && f.Month != "" && f.Before == 0 {
 		if out, err = p.attestedDays(ctx, f.Camera, month); err != nil {
 			return nil, 0, err
 		}
@@ -86,7 +86,12 @@ func days(e ledger.Entry, f DayFilter) (out []DeletedDay) {
 	return out
 }
 
+// attestedDays are the days of a month on which an NVR kept the camera's footage and that it no longer lists.
 func (p *Papers) attestedDays(ctx context.Context, camera string, month footage.Span) (out []DeletedDay, err error) {
+	register, _, err := p.registers(ctx, camera)
+	if err != nil {
+		return nil, err
+	}
 	checks, err := p.about(ctx, camera, month.From, time.Time{}, "nvr.checked")
 	if err != nil || len(checks) == 0 {
 		return nil, err
@@ -99,7 +104,7 @@ func (p *Papers) attestedDays(ctx context.Context, camera string, month footage.
 	c, _ := p.camera(camera)
 	for at := month.From; at.Before(month.To); at = at.In(p.o.Zone).AddDate(0, 0, 1) {
 		end := at.In(p.o.Zone).AddDate(0, 0, 1)
-		if at.Before(c.Since) {
+		if at.Before(c.Since) || p.custodyAt(camera, register, footage.Span{From: at, To: end}) != footage.CustodyNVR {
 			continue
 		}
 		i := slices.IndexFunc(r.Checks, func(k footage.Checked) bool { return k.At.After(end) && !k.Oldest.IsZero() && !k.Oldest.Before(end) })

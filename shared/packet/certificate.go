@@ -19,7 +19,7 @@ import (
 // Certificate shows to someone offline that the footage of one camera-day was deleted, when, and what remains (F3).
 // Its text form (Format, ParseCertificate) is what people download and what campuskeep-verify reads:
 //
-//	campuskeep certificate 1
+//	campuskeep certificate 2
 //	statement <n>
 //	<n lines for people, Chinese and English>
 //	entries <n>
@@ -36,8 +36,12 @@ import (
 // again by who checks. So no byte of the file can change unnoticed. What a certificate cannot show is that the log
 // holds no other entry about that day: for that the whole log is read (ledger.VerifyExport).
 //
+// Version 1 had other words, added up overlapping gaps, took a deletion's own word for what the end of its key is worth,
+// and named the camera as it was at the issue. It is read, and checked, as what it was.
+//
 // Sizes: a day of 24 hours in a log of ten million entries is about 55 entries and 450 hashes, some 50 KB.
 type Certificate struct {
+	Version    int         // of the format
 	Statement  []byte      // whole lines
 	Leaves     [][]byte    // entries as stored, in the order of the log; the last is the issue
 	Nodes      []tlog.Hash // see ProveMany
@@ -46,7 +50,10 @@ type Certificate struct {
 }
 
 const (
-	certificateTitle = "campuskeep certificate 1"
+	// CertificateVersion is what is issued today.
+	CertificateVersion = 2
+
+	certificateTitle = "campuskeep certificate "
 	maxCertificate   = 32 << 20
 	// MaxCertificateEntries is the most entries that a certificate carries.
 	MaxCertificateEntries = 10000
@@ -57,13 +64,13 @@ const (
 
 // IsCertificate says whether a file begins like a certificate.
 func IsCertificate(text []byte) bool {
-	return bytes.HasPrefix(text, []byte(certificateTitle[:len(certificateTitle)-1]))
+	return bytes.HasPrefix(text, []byte(certificateTitle))
 }
 
 // Format writes the text form.
 func (c Certificate) Format() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\nstatement %d\n%sentries %d\n", certificateTitle, bytes.Count(c.Statement, []byte{'\n'}), c.Statement, len(c.Leaves))
+	fmt.Fprintf(&b, "%s%d\nstatement %d\n%sentries %d\n", certificateTitle, c.Version, bytes.Count(c.Statement, []byte{'\n'}), c.Statement, len(c.Leaves))
 	for _, l := range c.Leaves {
 		b.Write(l)
 		b.WriteByte('\n')
@@ -84,7 +91,14 @@ func ParseCertificate(text []byte) (Certificate, error) {
 	}
 	r := ledger.NewLines(text)
 	var c Certificate
-	r.Expect(certificateTitle)
+	switch r.Next() {
+	case certificateTitle + "1":
+		c.Version = 1
+	case certificateTitle + "2":
+		c.Version = 2
+	default:
+		r.Fail("is not that of a certificate of a version that is known")
+	}
 	for range r.Count("statement", maxStatement) {
 		c.Statement = append(append(c.Statement, r.Next()...), '\n')
 	}
@@ -153,7 +167,7 @@ func (c Certificate) Verify(trusted ...ledger.Verifier) (v CertificateVerdict, e
 	if issue.Kind != issued || json.Unmarshal(issue.Data, &d) != nil || !bytes.Equal(d.Sum, sum[:]) {
 		return v, ErrIssue
 	}
-	if v.Declared, err = readDeclared(c.Statement); err != nil {
+	if v.Declared, err = readDeclared(c.Version, c.Statement); err != nil {
 		return v, err
 	}
 	name, _, err := ledger.SplitOrigin(v.Origin)
@@ -193,6 +207,7 @@ func IssueOf(statement []byte, d Day) map[string]any {
 // Declared is what a certificate says about the camera and the school. It is bound by the issue, because the log
 // holds no names.
 type Declared struct {
+	Version   int // of the format; 0: 1
 	School    string
 	Appliance string // campuskeep/<appliance>, the name of the log
 	Camera    string
@@ -221,16 +236,27 @@ func (d *Declared) declaredLines(zone *string) []struct {
 	return []struct {
 		label string
 		value *string
-	}{{"学校 school", &d.School}, {"一体机 appliance", &d.Appliance}, {"摄像机 camera", &d.Camera}, {"名称 name", &d.Name},
-		{"位置 place", &d.Place}, {"日期 day", &d.Day}, {"时区 zone", zone}}
+	}{{"学校 school", &d.School}, {d.words().appliance, &d.Appliance}, {"摄像机 camera", &d.Camera}, {d.words().name, &d.Name},
+		{d.words().place, &d.Place}, {"日期 day", &d.Day}, {"时区 zone", zone}}
 }
 
-const statementTitle = "录像删除证明 Certificate of deletion"
+const (
+	titleDeletion = "录像删除证明 Certificate of deletion"
+	titleExpiry   = "录像到期核对记录 Record of expiry check" // the NVR's listing proves no deletion
+)
 
-func (d Declared) lines() string {
+// title of a statement about a day.
+func (d Declared) title(day Day) string {
+	if d.Version > 1 && day.Assurance == AssuranceAttested {
+		return titleExpiry
+	}
+	return titleDeletion
+}
+
+func (d Declared) lines(title string) string {
 	var b strings.Builder
 	zone := d.zone()
-	b.WriteString(statementTitle + "\n\n")
+	b.WriteString(title + "\n\n")
 	for _, l := range d.declaredLines(&zone) {
 		fmt.Fprintf(&b, "%s: %s\n", l.label, oneLine(*l.value))
 	}
@@ -247,7 +273,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-func readDeclared(statement []byte) (d Declared, err error) {
+func readDeclared(version int, statement []byte) (d Declared, err error) {
+	d.Version = version
 	bad := errors.New("packet: the first lines of the statement do not name school, camera and day")
 	lines := strings.Split(string(statement), "\n")
 	var zone string
@@ -271,7 +298,7 @@ func readDeclared(statement []byte) (d Declared, err error) {
 	if sign == '-' {
 		d.East = -d.East
 	}
-	if d.East < -18*60 || d.East > 18*60 || !strings.HasPrefix(string(statement), d.lines()) {
+	if d.East < -18*60 || d.East > 18*60 || !strings.HasPrefix(string(statement), d.lines(lines[0])) {
 		return d, bad
 	}
 	return d, nil
@@ -286,7 +313,11 @@ func (d Declared) ReadDay(entries []ledger.Entry) (Day, error) {
 	if err != nil {
 		return Day{}, err
 	}
-	return DayOf(r, d.Camera, d.Day, d.Zone()), nil
+	day := DayOf(r, d.Camera, d.Day, d.Zone())
+	if d.Version > 1 {
+		day.refine(r)
+	}
+	return day, nil
 }
 
 // Statement is the text for people that follows from the entries of the camera-day.
@@ -295,5 +326,5 @@ func (d Declared) Statement(entries []ledger.Entry) ([]byte, Day, error) {
 	if err != nil {
 		return nil, day, err
 	}
-	return []byte(d.lines() + day.text()), day, nil
+	return []byte(d.lines(d.title(day)) + day.text(d.words())), day, nil
 }

@@ -13,6 +13,15 @@ const (
 	OutcomeHeld     = "held"     // a hold keeps a part; the rest is deleted, the day key destroyed
 	OutcomePartial  = "partial"  // not all of it is deleted yet
 	OutcomeAttested = "attested" // the NVR says that it no longer lists the day
+	OutcomeUnbound  = "unbound"  // more was deleted than the entries bind: something is not known yet
+)
+
+// What the deletion of a camera-day is worth; the catalogue has "cert.assurance.<code>".
+const (
+	AssuranceErased     = "erased"      // the root key lay in a TPM and was turned after the key's end
+	AssurancePending    = "pending"     // it lies in a TPM, and has not been turned since
+	AssuranceBestEffort = "best_effort" // it lies in a file
+	AssuranceAttested   = "attested"    // an NVR says so
 )
 
 // KeyWithin is how long after the last unlink the key of a camera-day must be destroyed (design §5).
@@ -63,6 +72,7 @@ type Day struct {
 	Breaches    []footage.BreachEntry
 	Unexcused   bool // something went early and no entry tells why
 	Assurance   string
+	Turned      RootEvent     // the root key, after the day's key was destroyed; zero: not yet
 	Gaps        []footage.Gap // of the calendar day
 	Missing     time.Duration
 	Holds       []footage.Kept
@@ -188,6 +198,55 @@ func (d *Day) take(t footage.Timing) {
 	}
 }
 
+// refine judges by the rules of version 2.
+func (d *Day) refine(r Record) {
+	whole := d.Nominal
+	if whole.From.IsZero() {
+		whole = d.Span
+	}
+	noted := d.Gaps
+	d.Gaps, d.Missing = nil, 0
+	for _, p := range footage.Causes(whole, noted) { // what overlaps is missing once
+		if slices.ContainsFunc(noted, func(g footage.Gap) bool { return g.Span.Overlaps(p.Span) && g.Cause == p.Cause }) {
+			d.Gaps = append(d.Gaps, footage.Gap{Camera: d.Camera, Span: p.Span, Cause: p.Cause})
+			d.Missing += p.Span.Duration()
+		}
+	}
+	if d.Assurance == AssuranceAttested || d.Deleted == 0 {
+		return
+	}
+	d.Assurance = AssurancePending
+	for _, h := range d.Hours {
+		recorded, deleted := h.Counts()
+		if deleted > recorded {
+			d.Outcome = OutcomeUnbound
+		}
+		for _, t := range h.Deleted { // the weakest stands for all
+			if t.Assurance != AssuranceErased && t.Assurance != AssurancePending {
+				d.Assurance = t.Assurance
+			}
+		}
+	}
+	if d.Assurance != AssurancePending {
+		return
+	}
+	id := KeyID(d.Camera, d.Day)
+	for _, k := range r.Erased {
+		if !slices.Contains(k.Keys, id) {
+			continue
+		}
+		d.Turned = RootEvent{}
+		for _, x := range r.Turned {
+			if x.Seq > k.Seq && x.Assurance == AssuranceErased && d.Turned.Seq == 0 {
+				d.Turned = x
+			}
+		}
+	}
+	if d.Turned.Seq > 0 {
+		d.Assurance = AssuranceErased
+	}
+}
+
 func (d *Day) key(r Record) {
 	id := KeyID(d.Camera, d.Day)
 	for _, k := range r.Announced {
@@ -236,7 +295,7 @@ func (d *Day) conclude() {
 
 // attested reads what an NVR told: when it last listed footage of the day, and when it first did not.
 func (d *Day) attested(r Record) {
-	d.Outcome, d.Assurance = OutcomePartial, "attested"
+	d.Outcome, d.Assurance = OutcomePartial, AssuranceAttested
 	d.around(r)
 	for _, c := range r.Checks {
 		switch {

@@ -18,6 +18,7 @@ import (
 type Record struct {
 	Recorded, Deleted []footage.Binding // by hour, then by entry
 	Announced, Erased []KeyEvent
+	Turned            []RootEvent
 	Gaps              []footage.Gap
 	Breaches          []footage.BreachEntry
 	Policies          []footage.PolicyAt
@@ -34,10 +35,17 @@ type KeyEvent struct {
 	Keys []string
 }
 
+// RootEvent is a finished rotation of the root key.
+type RootEvent struct {
+	Seq       uint64
+	At        time.Time
+	Assurance string // what the end of a key under the root before it is worth now
+}
+
 // RecordKinds are the entries that a Record reads.
 var RecordKinds = []ledger.Kind{"footage.recorded", "footage.deleted", "key.erase.intent", "key.erased", "footage.gap", "footage.breach",
 	"footage.unlinkfailed", "footage.damaged", "hold.registered", "hold.released", "hold.ended", "camera.registered", "camera.changed",
-	"clock.state", "system.start", "system.stop", "nvr.checked"}
+	"clock.state", "system.start", "system.stop", "nvr.checked", "key.root"}
 
 // fields are those of all kinds that a Record reads.
 type fields struct {
@@ -103,6 +111,13 @@ func (r *Record) read(camera string, e ledger.Entry, before []ledger.Entry) erro
 		r.excuse(e, before)
 		return nil
 	case "system.stop":
+		return nil
+	case "key.root":
+		var d struct{ Assurance string }
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			return fmt.Errorf("cannot be read: %w", err)
+		}
+		r.Turned = append(r.Turned, RootEvent{e.Seq, e.At, d.Assurance})
 		return nil
 	}
 	if e.Subject != camera && e.Kind != "hold.registered" && e.Kind != "hold.released" && e.Kind != "hold.ended" {

@@ -2,9 +2,11 @@ package packet
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -35,6 +37,7 @@ type book struct {
 	t      testing.TB
 	leaves [][]byte
 	hashes []tlog.Hash
+	worth  string // assurance of deletions; best_effort when empty
 }
 
 func (b *book) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
@@ -72,7 +75,7 @@ func (b *book) other(n int) {
 	}
 }
 
-var declared = Declared{School: "青榆实验学校", Appliance: boxName, Camera: "c01", Name: "东大门外", Place: "东大门", Day: "2026-03-02", East: 480}
+var declared = Declared{Version: CertificateVersion, School: "青榆实验学校", Appliance: boxName, Camera: "c01", Name: "东大门外", Place: "东大门", Day: "2026-03-02", East: 480}
 
 // day writes hours of a camera-day and its deletion 30 days later.
 func (b *book) day(hours int) (seqs []uint64) {
@@ -82,7 +85,7 @@ func (b *book) day(hours int) (seqs []uint64) {
 		from := dayBegin.Add(time.Duration(h) * time.Hour)
 		data := map[string]any{"hour": from, "count": 60, "root": bytes.Repeat([]byte{byte(h + 1)}, 32), "first": from, "last": from.Add(time.Hour), "bytes": 720000, "days": []string{"2026-03-02"}}
 		if kind == "footage.deleted" {
-			data["assurance"] = "best_effort"
+			data["assurance"] = cmp.Or(b.worth, "best_effort")
 		}
 		note(b.add(at, kind, "c01", data))
 		b.other(3)
@@ -124,7 +127,7 @@ func (b *book) certify(d Declared, seqs []uint64, witnessed bool) Certificate {
 	must(err)
 	s, err := ledger.Signer(boxName, boxKey)
 	must(err)
-	c := Certificate{Statement: statement, Keys: []string{boxVKey}}
+	c := Certificate{Version: d.Version, Statement: statement, Keys: []string{boxVKey}}
 	c.Checkpoint, err = ledger.Checkpoint{Origin: ledger.Origin(boxName, 1), Size: uint64(size), Root: root}.Sign(s)
 	must(err)
 	if witnessed {
@@ -149,15 +152,27 @@ func (b *book) certify(d Declared, seqs []uint64, witnessed bool) Certificate {
 }
 
 func sampleCertificate(t testing.TB, hours int) Certificate {
-	b := &book{t: t}
-	b.other(100)
-	return b.certify(declared, b.day(hours), true)
+	return certificateOf(t, CertificateVersion, hours)
 }
 
-// The format as it is written, for every later version to read: never changed within version 1.
+func certificateOf(t testing.TB, version, hours int) Certificate {
+	b := &book{t: t}
+	b.other(100)
+	d := declared
+	d.Version = version
+	return b.certify(d, b.day(hours), true)
+}
+
+// The formats as they are written, for every later version to read: never changed within a version.
 func TestGoldenCertificate(t *testing.T) {
-	c := sampleCertificate(t, 24)
-	file := filepath.Join("testdata", "certificate-1.txt")
+	for version := 1; version <= CertificateVersion; version++ {
+		t.Run(fmt.Sprint(version), func(t *testing.T) { goldenCertificate(t, version) })
+	}
+}
+
+func goldenCertificate(t *testing.T, version int) {
+	c := certificateOf(t, version, 24)
+	file := filepath.Join("testdata", fmt.Sprintf("certificate-%d.txt", version))
 	if *update {
 		if err := os.WriteFile(file, c.Format(), 0o644); err != nil {
 			t.Fatal(err)
@@ -328,9 +343,9 @@ func TestNamesStayOnTheirLine(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := declared
 		d.Name, d.Place = rapid.String().Draw(rt, "name"), rapid.String().Draw(rt, "place")
-		text := []byte(d.lines() + "\n结论 Finding\n")
+		text := []byte(d.lines(titleDeletion) + "\n结论 Finding\n")
 		if !strings.Contains(string(text), "\ufffd") { // what is not UTF-8 is written as such
-			got, err := readDeclared(text)
+			got, err := readDeclared(CertificateVersion, text)
 			if err != nil || got.Name != oneLine(d.Name) || got.Place != oneLine(d.Place) || got.East != 480 {
 				rt.Fatalf("%q: %v, %+v", text, err, got)
 			}
@@ -416,4 +431,105 @@ func TestTimesOfADay(t *testing.T) {
 	if got := footage.DueAt(dayBegin, lowered); !got.Equal(dayBegin.Add(60 * 24 * time.Hour)) {
 		t.Errorf("after the policy was lowered: due %v", got)
 	}
+}
+
+// What the entries of a day say about the end of its key.
+func TestErasedNeedsATurnOfTheRoot(t *testing.T) {
+	for name, c := range map[string]struct {
+		deletion  string
+		before    string // assurance of a turn of the root before the key was destroyed; none when empty
+		after     string // and after
+		assurance string
+		says      string
+	}{
+		"turned after":            {"pending", "", "erased", AssuranceErased, "当日密钥已在安全芯片中销毁。"},
+		"an entry of before":      {"erased", "", "erased", AssuranceErased, "root key turned"},
+		"not turned":              {"pending", "", "", AssurancePending, "has not been turned since"},
+		"not turned, said erased": {"erased", "", "", AssurancePending, "has not been turned since"},
+		"turned before only":      {"pending", "erased", "", AssurancePending, "has not been turned since"},
+		"turned, and into a file": {"pending", "", "best_effort", AssurancePending, "has not been turned since"},
+		"a root in a file":        {"best_effort", "", "erased", AssuranceBestEffort, "traces may remain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &book{t: t}
+			b.other(3)
+			root := func(assurance string, at time.Time) (seqs []uint64) {
+				if assurance != "" {
+					seqs = append(seqs, b.add(at, "key.root", "", map[string]any{"root": bytes.Repeat([]byte{7}, 32), "place": "tpm", "assurance": assurance}))
+				}
+				return seqs
+			}
+			seqs := root(c.before, dayBegin.Add(-time.Minute))
+			b.worth = c.deletion
+			seqs = append(seqs, b.day(2)...)
+			seqs = append(seqs, root(c.after, dayBegin.Add(32*24*time.Hour))...)
+			v, err := b.certify(declared, seqs, false).Verify()
+			if err != nil || v.Day.Assurance != c.assurance || v.Day.Outcome != OutcomeErased {
+				t.Errorf("%v, %s, %s", err, v.Day.Outcome, v.Day.Assurance)
+			}
+			if text := string(b.certify(declared, seqs, false).Statement); !strings.Contains(text, c.says) {
+				t.Errorf("does not say %q:\n%s", c.says, text)
+			}
+		})
+	}
+}
+
+// Whatever gaps, deletions and outages the entries of a day tell of: what is missing is no longer than the day and the sum of
+// its gaps, no gap is told that no entry covers, and a day with more deleted than recorded is never finished.
+func TestACertificateNeverSaysMoreThanItsEntries(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		b := &book{t: t}
+		hours := rapid.IntRange(1, 24).Draw(rt, "hours")
+		seqs := b.day(hours)
+		var noted []footage.Gap
+		noted = append(noted, footage.Gap{Span: footage.Span{From: dayBegin.Add(2 * time.Hour), To: dayBegin.Add(130 * time.Minute)}, Cause: footage.CauseCameraOff})
+		for range rapid.IntRange(0, 8).Draw(rt, "gaps") {
+			from := dayBegin.Add(time.Duration(rapid.IntRange(-600, 1500).Draw(rt, "from")) * time.Minute)
+			g := footage.Gap{Span: footage.Span{From: from, To: from.Add(time.Duration(rapid.IntRange(-10, 2000).Draw(rt, "lasts")) * time.Minute)},
+				Cause: rapid.SampledFrom([]footage.Cause{footage.CausePowerOff, footage.CauseRestart, footage.CauseCameraOff}).Draw(rt, "cause")}
+			noted = append(noted, g)
+			seqs = append(seqs, b.add(dayBegin.Add(60*24*time.Hour), "footage.gap", "c01", map[string]any{"from": g.Span.From, "to": g.Span.To, "cause": string(g.Cause)}))
+		}
+		unbound := rapid.IntRange(0, hours).Draw(rt, "hours without a binding")
+		kept := seqs[:0:0]
+		for i, s := range seqs { // the first is the register's, the next are the hours
+			if i == 0 || i > unbound {
+				kept = append(kept, s)
+			}
+		}
+		var entries []ledger.Entry
+		for _, s := range kept {
+			e, err := ledger.ParseEntry(b.leaves[s])
+			if err != nil {
+				rt.Fatal(err)
+			}
+			entries = append(entries, e)
+		}
+		d, err := declared.ReadDay(entries)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var sum time.Duration
+		for _, g := range d.Gaps {
+			sum += g.Span.Duration()
+			left := []footage.Span{g.Span}
+			for _, n := range noted {
+				if n.Cause == g.Cause {
+					left = footage.Without(left, n.Span)
+				}
+			}
+			if len(left) > 0 {
+				rt.Fatalf("gap %v, %s, that no entry tells of", g.Span, g.Cause)
+			}
+		}
+		if sum != d.Missing || d.Missing > d.Nominal.Duration() {
+			rt.Fatalf("gaps of %v, missing %v", sum, d.Missing)
+		}
+		if finished := d.Outcome == OutcomeErased; finished != (unbound == 0) {
+			rt.Fatalf("%d hours are not bound: %s", unbound, d.Outcome)
+		}
+		if d.Assurance == AssuranceErased {
+			rt.Fatal("erased without a turn of the root")
+		}
+	})
 }
