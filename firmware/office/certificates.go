@@ -22,6 +22,7 @@ type daysView struct {
 	Form    ui.Form
 	Cameras []ui.Option
 	Rows    []deletedRow
+	Total   int // that match; of the list on paper
 	Pager   ui.Pager
 	Paper   *copyOf // the list on paper; nil: the page
 	Org     string
@@ -42,7 +43,8 @@ type deletedRow struct {
 
 const (
 	daysShown   = 30
-	daysOnPaper = 400 // of one camera's year
+	daysOnPaper = 3000 // three months of 32 cameras; what does not fit is counted
+	daysCounted = 100_000
 )
 
 // dayFilter reads the filter of the list.
@@ -94,11 +96,15 @@ func (o *Office) daysPage(c *call) error {
 		return err
 	}
 	if v.Paper != nil {
-		q.Limit = daysOnPaper
+		q.Limit = daysCounted
 	}
 	list, next, err := o.d.Papers.DeletedDays(c.r.Context(), q)
 	if err != nil {
 		return fmt.Errorf("listing deleted days: %w", err)
+	}
+	v.Total = len(list)
+	if v.Paper != nil {
+		list = list[:min(len(list), daysOnPaper)]
 	}
 	for _, d := range list {
 		v.Rows = append(v.Rows, c.deletedRow(d))
@@ -174,6 +180,8 @@ type certificateView struct {
 	Camera     string
 	Date       string
 	Tone, Icon string
+	Title      string
+	Says       string // the finding
 	Outcome    string
 	Facts      []certFact
 	Hours      []certHour
@@ -181,7 +189,9 @@ type certificateView struct {
 	Holds      []certHold
 	Missing    string
 	CanPaper   bool
-	Ready      bool // it can be issued
+	Ready      bool   // it can be issued
+	Today      string // date of the paper
+	Appliance  string
 	Paper      *copyOf
 	Number     uint64 // entry of the issue; 0: a preview
 	Hash       string
@@ -239,7 +249,7 @@ func (o *Office) certificatePage(c *call) error {
 			}
 		}
 	}
-	return c.page("certificate", c.p.T("cert.title"), v)
+	return c.page("certificate", v.Title, v)
 }
 
 func (o *Office) certificateProof(c *call, v *certificateView, seq uint64) error {
@@ -298,13 +308,17 @@ func paperFault(err error) error {
 func (c *call) certificate(decl packet.Declared, d packet.Day) certificateView {
 	o := c.o
 	v := certificateView{Org: c.p.T("doc.org", o.d.Info.School), Decl: decl, D: d, Camera: decl.Name, Date: d.Day, Outcome: c.p.K("cert.outcome.", d.Outcome), CanPaper: c.mayPaper(),
-		Ready: d.Outcome != packet.OutcomePartial, File: o.certificateFile(d.Camera, d.Day), Key: o.d.Ledger.VerifierKey(), Attested: d.Assurance == "attested", Missing: c.p.Words(d.Missing)}
+		Title: c.p.T("cert.title"), Says: c.says(d), Today: c.p.FullDate(c.now.Wall), Appliance: o.d.Info.Appliance,
+		Ready: d.Outcome != packet.OutcomePartial && d.Outcome != packet.OutcomeUnbound, File: o.certificateFile(d.Camera, d.Day), Key: o.d.Ledger.VerifierKey(), Attested: d.Assurance == packet.AssuranceAttested, Missing: c.p.Words(d.Missing)}
 	if !d.Nominal.From.IsZero() {
 		v.Date = c.p.FullDate(d.Nominal.From)
 	}
+	if v.Attested {
+		v.Title = c.p.T("cert.title.attested")
+	}
 	v.Tone, v.Icon = "ok", "ok"
 	switch {
-	case d.Outcome == packet.OutcomePartial:
+	case d.Outcome == packet.OutcomePartial, d.Outcome == packet.OutcomeUnbound:
 		v.Tone, v.Icon = "warn", "clock"
 	case !d.Clean():
 		v.Tone, v.Icon = "bad", "bad"
@@ -326,6 +340,21 @@ func (c *call) certificate(decl packet.Declared, d packet.Day) certificateView {
 		v.Holds = append(v.Holds, certHold{keptName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
 	}
 	return v
+}
+
+// says is the finding of a certificate, in the words of the page: with what the end of the key is worth, because that is
+// not the same everywhere.
+func (c *call) says(d packet.Day) string {
+	switch d.Outcome {
+	case packet.OutcomeErased, packet.OutcomeHeld:
+	default:
+		return c.p.K("cert.says.", d.Outcome)
+	}
+	due := c.p.T("cert.due.all")
+	if d.Early > 0 || d.Unexcused {
+		due = c.p.T("cert.due.early")
+	}
+	return c.p.T("cert.says."+d.Outcome, due) + c.p.K("cert.says.key.", d.Assurance)
 }
 
 func (c *call) certFacts(d packet.Day) (out []certFact) {
@@ -376,6 +405,9 @@ func (c *call) certFacts(d packet.Day) (out []certFact) {
 		add("cert.early", c.p.T("cert.early.none"), "")
 	}
 	add("cert.assurance", c.p.K("cert.assurance.", d.Assurance), "")
+	if d.Turned.Seq > 0 {
+		add("cert.turned", c.p.T("cert.turned.n", c.p.Stamp(d.Turned.At), fmt.Sprint(d.Turned.Seq)), "")
+	}
 	return out
 }
 
@@ -401,7 +433,7 @@ func (c *call) certHours(h packet.DayHour) (out []certHour) {
 		}
 		if i < len(h.Deleted) {
 			b := h.Deleted[i]
-			row.Deleted, row.Gone, row.GoneSeq = b.Count, c.p.Stamp(b.At)[5:], b.Seq
+			row.Deleted, row.Gone, row.GoneSeq = b.Count, c.p.Stamp(b.At), b.Seq
 			if row.Root == "" {
 				row.Root = hex.EncodeToString(b.Root[:8])
 			}

@@ -188,6 +188,8 @@ type Papers interface {
 	Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error)
 	// Issue makes the certificate; the issue is an entry, made once for the same words.
 	Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error)
+	// InService lists the cameras that were in service at any time of a month.
+	InService(ctx context.Context, month string) ([]string, error)
 	// Months reports on cameras, in their order.
 	Months(ctx context.Context, cameras []string, month string) ([]footage.MonthReport, error)
 }

@@ -52,11 +52,16 @@ func (o *Office) exportLog(c *call) error {
 		query.Before = page.Next
 	}
 	rows = rows[:min(len(rows), mostExported)]
-	if err := o.exported(c, rows, format); err != nil {
+	of, err := o.matching(c, query)
+	if err != nil {
+		return err
+	}
+	of = max(of, len(rows))
+	if err := o.exported(c, rows, of, q, format); err != nil {
 		return err
 	}
 	name := fmt.Sprintf("campuskeep-%s-log-%s.%s", o.d.Info.Appliance, c.now.Wall.In(o.d.Zone).Format("20060102-1504"), format)
-	table := c.exportTable(rows)
+	table := append(c.exportTable(rows), []string{c.p.T("log.export.of", len(rows), of)})
 	if format == "csv" {
 		b, err := writeCSV(table)
 		if err != nil {
@@ -73,16 +78,32 @@ func (o *Office) exportLog(c *call) error {
 	return nil
 }
 
-func (o *Office) exported(c *call, rows []logRow, format string) error {
+// matching counts all that a query finds.
+func (o *Office) matching(c *call, q store.Query) (n int, err error) {
+	q.Before = 0
+	kinds, err := o.d.Ledger.Tally(c.r.Context(), q)
+	if err != nil {
+		return 0, fmt.Errorf("counting in the log: %w", err)
+	}
+	for _, k := range kinds {
+		n += k
+	}
+	return n, nil
+}
+
+// exported enters what was asked for, how much of it there is and how much was given.
+func (o *Office) exported(c *call, rows []logRow, of int, query url.Values, format string) error {
 	data := struct {
 		First  uint64 `json:"first"`
 		Last   uint64 `json:"last"`
 		Format string `json:"format"`
-	}{Format: format}
+		Count  int    `json:"count"`
+		Of     int    `json:"of"`
+	}{Format: format, Count: len(rows), Of: of}
 	if len(rows) > 0 {
 		data.First, data.Last = rows[len(rows)-1].E.Seq, rows[0].E.Seq
 	}
-	d := c.who().Draft("log.export", c.decision.Role, c.actor.ID, data)
+	d := c.who().Draft("log.export", c.decision.Role, c.actor.ID, data, ledger.Part{Name: "query", Owner: "person:" + c.actor.ID, Plain: []byte(query.Encode())})
 	if _, err := o.d.Ledger.Commit(c.r.Context(), store.Change{Entries: []ledger.Draft{d}}); err != nil {
 		c.unlogged = true
 		return fmt.Errorf("entering that the log was exported: %w", err)

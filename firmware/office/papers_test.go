@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 		t.Fatalf("list: %d\n%s", list.status, list.text())
 	}
 	page := zheng.get("/keeping/certificate/c01/2026-04-10")
-	for _, want := range []string{"录像删除证明", "已到期并全部删除", "记录 1,380，删除 1,380，余 0", "a4--draft", "摄像机离线", "尚未签发"} {
+	for _, want := range []string{"录像删除证明", "已到期并全部删除", "存储介质可能有残留", "记录 1,380，删除 1,380，余 0", "a4--draft", "摄像机离线", "预览，未签发", "特此证明。", "尚无教育局中心存证"} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -162,7 +163,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 	// On paper it is another copy of the same certificate.
 	r = zheng.post("/keeping/certificate/c01/2026-04-10", url.Values{"form": {"paper"}})
 	paper := zheng.get(r.header.Get("Location"))
-	if paper.status != 200 || strings.Contains(paper.body, "a4--draft") || !strings.Contains(paper.body, "第 2 份") || !strings.Contains(paper.body, fmt.Sprintf("签发登记第 %d 条", v.Number)) {
+	if paper.status != 200 || strings.Contains(paper.body, "a4--draft") || !strings.Contains(paper.body, "第 2 份") || !strings.Contains(paper.body, fmt.Sprintf("编号：ck-0417-%d<", v.Number)) {
 		t.Errorf("paper: %d\n%s", paper.status, paper.text())
 	}
 	if n := h.count("certificate.issued"); n != 1 {
@@ -218,12 +219,12 @@ func TestTheMonthlyReport(t *testing.T) {
 	h.gone("c01", "2026-04-11", 4*time.Hour) // late, and nothing tells why
 	zheng := h.as("zheng")
 	r := zheng.get("/keeping/report?camera=c01&month=2026-05")
-	for _, want := range []string{"迟延 ", "没有登记可以解释", "is-bad", "东大门外"} {
+	for _, want := range []string{"逾期 ", "没有登记可以解释", "is-bad", "东大门外"} {
 		if !strings.Contains(r.body, want) {
 			t.Errorf("May does not say %q", want)
 		}
 	}
-	if !strings.Contains(r.body, "24 次迟延删除没有登记原因") {
+	if !strings.Contains(r.body, "24 次逾期删除没有登记原因") {
 		t.Errorf("the late deletions are not named:\n%s", r.text())
 	}
 	size := h.store.Size()
@@ -447,3 +448,51 @@ var (
 	onePage  = regexp.MustCompile(`/Type /Page\b`)
 	mediaBox = regexp.MustCompile(`/MediaBox \[[^\]]*\]`)
 )
+
+// The report of a month has every camera that was in service in it, up to when it was retired. Covers F3.
+func TestRetiredCameraInTheMonthlyReport(t *testing.T) {
+	h := newHouse(t)
+	for _, cam := range h.site.Cameras() {
+		if cam.ID != "c03" {
+			continue
+		}
+		gone := cam
+		gone.Retired = true
+		h.moment(time.Date(2026, 5, 12, 0, 0, 0, 0, shanghai), func() { h.must(h.site.PutCamera(t.Context(), account.System, gone, nil)) })
+	}
+	p := h.papers()
+	for month, want := range map[string]bool{"2026-04": true, "2026-05": true, "2026-06": false} {
+		ids, err := p.InService(t.Context(), month)
+		h.must(err)
+		if slices.Contains(ids, "c03") != want || !slices.Contains(ids, "c01") {
+			t.Errorf("%s: %v", month, ids)
+		}
+	}
+	r, err := p.Months(t.Context(), []string{"c03"}, "2026-05")
+	h.must(err)
+	if most := 11 * 24 * time.Hour; r[0].Ought > most {
+		t.Errorf("ought %v, in service for %v", r[0].Ought, most)
+	}
+	page := h.as("zheng").get("/keeping/report?month=2026-05")
+	if name := h.cameraName("c03"); page.status != 200 || !strings.Contains(page.body, name) {
+		t.Errorf("%d, without %s", page.status, name)
+	}
+}
+
+func (h *house) cameraName(id string) string {
+	c, _ := h.site.Camera(id)
+	return c.Name
+}
+
+// What is given of a longer list says so, in the file and in its entry.
+func TestAnExtractSaysHowMuchOfHowMuch(t *testing.T) {
+	h := newHouse(t)
+	h.scene()
+	r := h.as("guo").post("/log/export", url.Values{"format": {"csv"}, "query": {"group=refused"}})
+	e := h.newest(1)[0]
+	var d struct{ Count, Of int }
+	h.must(json.Unmarshal(e.Data, &d))
+	if r.status != 200 || d.Count == 0 || d.Of != d.Count || len(e.Sealed) != 1 || !strings.Contains(r.body, fmt.Sprintf("本文件 %d 条，符合条件共 %d 条", d.Count, d.Of)) {
+		t.Errorf("%d, %+v\n%s", r.status, d, r.body)
+	}
+}

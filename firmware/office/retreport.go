@@ -133,9 +133,13 @@ func (o *Office) monthView(c *call, f url.Values, whole bool) (reportView, error
 	if v.Paper, err = o.printing(c, reportDocument(camera, label)); err != nil {
 		return v, err
 	}
+	served, err := o.d.Papers.InService(c.r.Context(), label)
+	if err != nil {
+		return v, paperFault(err)
+	}
 	var list []footage.Camera
 	for _, cam := range o.d.Site.Cameras() {
-		if cam.ID == camera || camera == "" && !cam.Retired {
+		if cam.ID == camera || camera == "" && slices.Contains(served, cam.ID) {
 			list = append(list, cam)
 		}
 	}
@@ -232,6 +236,8 @@ func (c *call) reportRow(cam footage.Camera, r footage.MonthReport) reportRow {
 	switch {
 	case row.Faults > 0:
 		row.Tone, row.Icon, row.Word = "bad", "bad", c.p.T("retreport.open", row.Faults)
+	case !r.Until.IsZero() && r.Until.Before(r.Span.To):
+		row.Tone, row.Icon, row.Word = "mute", "camoff", c.p.T("cam.retired")
 	case r.Missing > 0 || len(r.Early)+len(r.Late) > 0:
 		row.Tone, row.Icon, row.Word = "ok", "ok", c.p.T("retreport.explained")
 	}
@@ -290,6 +296,7 @@ func (c *call) faultWords(row reportRow, r footage.MonthReport) (out []string) {
 		{r.Dark > 0, c.p.T("retreport.f.dark", r.Dark)},
 		{r.Over > 0, c.p.T("retreport.f.over", r.Over)},
 		{r.Short > 0, c.p.T("retreport.f.short", r.Short)},
+		{row.Attested && r.Breached() > 0, c.p.T("retreport.f.breach", c.hours(r.Breached()))},
 	} {
 		if f.bad {
 			out = append(out, f.text)

@@ -3,6 +3,7 @@ package retention
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -25,6 +26,44 @@ func (p *Papers) Month(ctx context.Context, camera, label string) (footage.Month
 		return footage.MonthReport{}, err
 	}
 	return list[0], nil
+}
+
+// InService says which of the cameras were in service at any time of a month. What was retired since stays in its report.
+func (p *Papers) InService(ctx context.Context, label string) (ids []string, err error) {
+	span, err := p.month(label)
+	if err != nil {
+		return nil, ErrNoDay
+	}
+	for _, c := range p.o.Cameras() {
+		if c.Retired {
+			_, entries, err := p.registers(ctx, c.ID)
+			if err != nil {
+				return nil, err
+			}
+			if until := serviceUntil(entries, span.To); !until.IsZero() && !until.After(span.From) {
+				continue
+			}
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids, nil
+}
+
+// serviceUntil is when a camera was retired, as its entries in the register have it before an instant; zero: it was in
+// service then. The entries are oldest first.
+func serviceUntil(entries []ledger.Entry, before time.Time) (at time.Time) {
+	for _, e := range entries {
+		var d struct{ What []string }
+		if !e.At.Before(before) || e.Kind != "camera.changed" || json.Unmarshal(e.Data, &d) != nil || !slices.Contains(d.What, "retired") {
+			continue
+		}
+		if at.IsZero() {
+			at = e.At
+		} else {
+			at = time.Time{}
+		}
+	}
+	return at
 }
 
 // Months reports on several cameras, in their order. The processors share them.
@@ -228,6 +267,7 @@ func (p *Papers) sumUp(ctx context.Context, camera string, t *told, within time.
 		record.Gaps = append(record.Gaps, g.Place(p.o.Anchors()))
 	}
 	footage.SortGaps(record.Gaps)
+	m.Until = serviceUntil(entries, t.span.To)
 	t.fill(&m, record, c, within)
 	err = p.o.Store.View(func(tx store.Tx) error {
 		if m.Watermark, err = WatermarkIn(tx, camera); err != nil {

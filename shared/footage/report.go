@@ -220,6 +220,7 @@ type Month struct {
 	Checks    []Checked
 	Damaged   int // segments that entries tell of as damaged or missing
 	Watermark time.Time
+	Until     time.Time // the camera was retired; zero: it was in service to the end of the month
 }
 
 // CauseTime is how much is missing for one cause.
@@ -262,11 +263,29 @@ func (r MonthReport) Unexplained() time.Duration {
 	return 0
 }
 
+// Breached is how much is missing that was deleted too early.
+func (r MonthReport) Breached() time.Duration {
+	for _, c := range r.Causes {
+		if c.Cause == CauseBreach {
+			return c.Time
+		}
+	}
+	return 0
+}
+
+// byNVR is how much of it an NVR has deleted: of its own deletions no entry tells why.
+func (r MonthReport) byNVR() time.Duration {
+	if r.Camera.Custody != CustodyNVR {
+		return 0
+	}
+	return r.Breached()
+}
+
 // Faults counts the kinds of things that nobody explains; a good month has none.
 func (r MonthReport) Faults() int {
 	n := 0
 	for _, bad := range []bool{r.Unexplained() > 0, r.Lost > 0, slices.ContainsFunc(r.Early, Timing.Faulty), slices.ContainsFunc(r.Late, Timing.Faulty),
-		r.Overdue > 0, r.Dark > 0, r.Over > 0, r.Short > 0} {
+		r.Overdue > 0, r.Dark > 0, r.Over > 0, r.Short > 0, r.byNVR() > 0} {
 		if bad {
 			n++
 		}
@@ -283,6 +302,9 @@ func Report(m Month) MonthReport {
 	}
 	if m.Now.Before(span.To) {
 		span.To = m.Now
+	}
+	if !m.Until.IsZero() && m.Until.Before(span.To) {
+		span.To = m.Until
 	}
 	if m.Camera.Custody == CustodyNVR {
 		r.attested(span)

@@ -119,7 +119,7 @@ var Kinds = map[Kind]Spec{
 	"shift.ended":          {Data: []Field{opt("shift", Code), opt("reason", Code), opt("at", Time)}},
 	"log.search":           {Data: []Field{req("count", Int)}, Sealed: []SealedField{{Name: "query"}}},
 	"log.proof":            {Data: []Field{req("entry", Int)}},
-	"log.export":           {Data: []Field{req("first", Int), req("last", Int), opt("format", Code)}},
+	"log.export":           {Data: []Field{req("first", Int), req("last", Int), opt("format", Code), opt("count", Int), opt("of", Int)}, Sealed: []SealedField{{Name: "query"}}},
 	"document.printed":     {Data: []Field{req("copy", Int), req("form", Code), opt("camera", Code), opt("application", Code)}},
 	"certificate.issued":   {Data: []Field{req("day", Code), req("sum", Hash), req("deleted", Int), req("remaining", Int)}},
 

@@ -75,7 +75,8 @@ func run(args []string, out, errOut io.Writer) int {
 
 func refuse(w io.Writer, err error) {
 	if errors.Is(err, ledger.ErrUntrusted) {
-		fmt.Fprint(w, "拒绝：文件没有由给定的密钥签名。\nREFUSED: the given key has not signed this file.\n")
+		fmt.Fprint(w, "拒绝：文件没有由给定的密钥签名。\nREFUSED: the given key has not signed this file.\n"+
+			"刚签发的文件尚无教育局中心的签名：请在中心存证后重新下载，或用主机公钥核验。\nA file downloaded right after its issue has no signature of the centre yet: download it again once the centre has countersigned, or give the key of the appliance.\n")
 		return
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
@@ -164,11 +165,11 @@ func headText(b *bytes.Buffer, h ledger.Head, whatZh, whatEn string) {
 	fmt.Fprintf(b, "树头 checkpoint     %d 条 entries, %s\n", h.Size, h.Root)
 	fmt.Fprintf(b, "日志密钥 log key    %s\n", printable(h.LogKey))
 	if h.WitnessKey == "" {
-		fmt.Fprint(b, "见证 witness        无，尚未由中心见证 none: not yet confirmed by the centre\n")
+		fmt.Fprint(b, "存证 countersigned  无，中心尚未存证 none: not yet by the centre\n")
 		return
 	}
-	fmt.Fprintf(b, "见证 witness        %s\n", printable(h.WitnessKey))
-	fmt.Fprintf(b, "见证时间 witnessed  %s\n", stamp(h.Witnessed))
+	fmt.Fprintf(b, "存证 countersigned  %s\n", printable(h.WitnessKey))
+	fmt.Fprintf(b, "存证时间 at         %s\n", stamp(h.Witnessed))
 }
 
 func proofText(v ledger.Verdict) string {
@@ -192,7 +193,7 @@ func proofText(v ledger.Verdict) string {
 		fmt.Fprintf(&b, "密封部分 sealed part %s (%s): %s\n", printable(p.Name), printable(p.Owner), printable(string(p.Plain)))
 	}
 	if withheld := len(e.Sealed) - len(v.Parts); withheld > 0 {
-		fmt.Fprintf(&b, "另有 %d 个密封部分未随附。 %d sealed parts are not given along.\n", withheld, withheld)
+		fmt.Fprintf(&b, "另有 %d 个密封部分未随附。 %d sealed parts are not included.\n", withheld, withheld)
 	}
 	return b.String()
 }
@@ -217,7 +218,7 @@ func exportText(v ledger.ExportVerdict) string {
 	headText(&b, v.Head, "这份日志", "this log")
 	fmt.Fprintf(&b, "\n已逐条重算 %d 条，树根与签名一致。 All %d entries were hashed again and have the signed root.\n", v.Size, v.Size)
 	for _, seq := range v.Lost {
-		fmt.Fprintf(&b, "第 %d 条的内容在一体机上已损坏，仅存摘要。 Entry %d has rotted on the appliance; only its hash is left.\n", seq, seq)
+		fmt.Fprintf(&b, "第 %d 条的内容在主机上已损坏，仅存摘要。 Entry %d is damaged on the appliance; only its hash is left.\n", seq, seq)
 	}
 	return b.String()
 }
