@@ -163,8 +163,10 @@ func (r *Root) Drop(name string) error {
 	if err := disk.RemoveTemp(r.fs, ringFile(name)); err != nil {
 		return fmt.Errorf("drop ring %s: %w", name, err)
 	}
-	if err := r.fs.Remove(ringFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("drop ring %s: %w", name, err)
+	for _, file := range []string{ringFile(name), path.Join(dir, name+asideExt)} {
+		if err := r.fs.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("drop ring %s: %w", name, err)
+		}
 	}
 	if err := r.fs.SyncDir(dir); err != nil {
 		return fmt.Errorf("drop ring %s: %w", name, err)
@@ -197,6 +199,12 @@ func (k *Ring) load() error {
 	}
 	b, err := disk.ReadFile(k.root.fs, k.file())
 	if errors.Is(err, os.ErrNotExist) {
+		switch _, err := k.root.fs.Stat(path.Join(dir, k.name+asideExt)); {
+		case err == nil:
+			return fmt.Errorf("it could not be opened any more and was set aside as keys/%s: restore keys/%s from a backup of the keys", k.name+asideExt, k.name+ringExt)
+		case !errors.Is(err, os.ErrNotExist):
+			return err
+		}
 		return nil
 	}
 	if err != nil {

@@ -63,11 +63,8 @@ func (r *Root) Rotate(announce func(id RootID, place string) error) error {
 	if err := announce(idOf(key), r.slots[next].Place()); err != nil {
 		return err
 	}
-	rings, err := r.Rings()
+	rings, err := r.prepare(key)
 	if err != nil {
-		return fmt.Errorf("rotate the root key: %w", err)
-	}
-	if err := r.prepare(rings, key); err != nil {
 		return errors.Join(fmt.Errorf("rotate the root key: %w", err), r.dropPrepared())
 	}
 	// From here on the start may find two roots.
@@ -107,22 +104,73 @@ func (r *Root) spare() (int, error) {
 	return 0, errors.New("no slot is free")
 }
 
-// prepare writes the rings under the new root beside the old ones.
-func (r *Root) prepare(rings []string, key Key) error {
-	for _, name := range rings {
+// prepare writes the rings under the new root beside the old ones and says which they are. A file that the present
+// root does not open is written from memory when the ring was read before it rotted; otherwise it is set aside, so
+// that it stops neither this rotation nor the start after one that was cut short.
+func (r *Root) prepare(key Key) (rings []string, err error) {
+	all, err := r.Rings()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range all {
 		b, err := disk.ReadFile(r.fs, ringFile(name))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		keys, err := unsealRing(r.key, name, b)
 		if err != nil {
-			return fmt.Errorf("ring %s: %w", name, err)
+			var whole bool
+			if keys, whole = r.remembered(name); !whole {
+				if err := r.setAside(name); err != nil {
+					return nil, fmt.Errorf("set the ring %s aside, which cannot be opened: %w", name, err)
+				}
+				continue
+			}
 		}
 		if err := disk.WriteAtomic(r.fs, ringFile(name)+newExt, sealRing(key, name, keys), 0o600); err != nil {
-			return err
+			return nil, err
+		}
+		rings = append(rings, name)
+	}
+	return rings, nil
+}
+
+// remembered gives the keys of a ring that was opened, when its file surely held just these.
+func (r *Root) remembered(name string) (keys map[string]Key, ok bool) {
+	r.mu.Lock()
+	k := r.rings[name]
+	r.mu.Unlock()
+	if k == nil {
+		return nil, false
+	}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.keys, !k.unsure
+}
+
+// asideExt ends the name of a ring that no root opens any more. It stays until the ring is dropped.
+const asideExt = ringExt + ".rotten"
+
+func (r *Root) setAside(name string) error {
+	if err := r.fs.Rename(ringFile(name), path.Join(dir, name+asideExt)); err != nil {
+		return err
+	}
+	return r.fs.SyncDir(dir)
+}
+
+// Aside lists the rings that were set aside because no root opens them.
+func (r *Root) Aside() ([]string, error) {
+	list, err := r.fs.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list rings: %w", err)
+	}
+	var names []string
+	for _, e := range list {
+		if n, ok := strings.CutSuffix(e.Name(), asideExt); ok {
+			names = append(names, n)
 		}
 	}
-	return nil
+	return names, nil
 }
 
 // store puts the new root into its slot and reads it back.
@@ -181,17 +229,32 @@ func (r *Root) settle(filled []int, keys map[int]Key) error {
 	if err != nil {
 		return err
 	}
-	found := -1
+	found, best := -1, 0
+	var left int
 	for _, i := range filled {
-		fits, ahead, err := r.opens(keys[i], rings, prepared)
+		n, ahead, err := r.opens(keys[i], rings, prepared)
 		if err != nil {
 			return err
 		}
-		if fits && (found < 0 || ahead) { // the new root, of which prepared rings tell, goes before the old one
-			found = i
+		if n > best || n == best && n > 0 && ahead { // the new root, of which prepared rings tell, goes before the old one
+			found, best = i, n
 		}
 	}
-	if found < 0 {
+	for _, name := range ringsOf(rings, prepared) {
+		some := false
+		for _, i := range filled {
+			ok, err := r.openable(keys[i], name, rings, prepared)
+			if err != nil {
+				return err
+			}
+			some = some || ok
+		}
+		if some {
+			left++
+		}
+	}
+	// What no root opens has rotted and is named when it is asked for. What only another root opens must not be lost.
+	if found < 0 || best < left {
 		return errors.New("none of the stored root keys opens all key rings: a ring was changed, or is of another box")
 	}
 	r.slot, r.key = found, keys[found]
@@ -217,27 +280,40 @@ func (r *Root) settle(filled []int, keys map[int]Key) error {
 	return r.dropPrepared()
 }
 
-// opens says whether a root opens every ring, as it is or as it was prepared, and whether it opens a prepared one.
-func (r *Root) opens(key Key, rings, prepared []string) (fits, ahead bool, err error) {
-	names := slices.Sorted(slices.Values(slices.Concat(rings, prepared)))
-	for _, name := range slices.Compact(names) {
-		ok := false
-		if slices.Contains(prepared, name) {
-			if ok, err = r.sealedUnder(key, name, ringFile(name)+newExt); err != nil {
-				return false, false, err
-			}
-			ahead = ahead || ok
+// opens says how many rings a root opens, as they are or as they were prepared, and whether it opens a prepared one.
+func (r *Root) opens(key Key, rings, prepared []string) (n int, ahead bool, err error) {
+	for _, name := range ringsOf(rings, prepared) {
+		ok, err := r.openable(key, name, rings, prepared)
+		if err != nil {
+			return 0, false, err
 		}
-		if !ok && slices.Contains(rings, name) {
-			if ok, err = r.sealedUnder(key, name, ringFile(name)); err != nil {
-				return false, false, err
-			}
-		}
-		if !ok {
-			return false, false, nil
+		if ok {
+			n++
 		}
 	}
-	return true, ahead, nil
+	for _, name := range prepared {
+		ok, err := r.sealedUnder(key, name, ringFile(name)+newExt)
+		if err != nil {
+			return 0, false, err
+		}
+		ahead = ahead || ok
+	}
+	return n, ahead, nil
+}
+
+// openable says whether a root opens a ring, as it is or as it was prepared.
+func (r *Root) openable(key Key, name string, rings, prepared []string) (ok bool, err error) {
+	if slices.Contains(prepared, name) {
+		ok, err = r.sealedUnder(key, name, ringFile(name)+newExt)
+	}
+	if err == nil && !ok && slices.Contains(rings, name) {
+		ok, err = r.sealedUnder(key, name, ringFile(name))
+	}
+	return ok, err
+}
+
+func ringsOf(rings, prepared []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(rings, prepared))))
 }
 
 func (r *Root) sealedUnder(key Key, name, file string) (bool, error) {

@@ -217,3 +217,101 @@ func TestRingsAgainstAModel(t *testing.T) {
 		})
 	})
 }
+
+// A ring whose file has rotted stops no rotation: one that the box has read is whole again, another is set aside by
+// name, is not taken for an empty one, and can still be dropped.
+func TestRotationWithARottenRing(t *testing.T) {
+	for name, read := range map[string]bool{"set aside": false, "written from memory": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			r, want := stocked(t, disktest.New(t, dir))
+			flipLast(t, filepath.Join(dir, "keys", "hold-h1.ring"))
+			if !read {
+				var err error
+				r, err = OpenRoot(disktest.New(t, dir))
+				must(t, err)
+				if _, err := r.Ring("hold-h1"); err == nil {
+					t.Fatal("a rotten ring was opened")
+				}
+			}
+			must(t, r.Rotate(silent))
+			must(t, r.Rotate(silent))
+			aside, err := r.Aside()
+			must(t, err)
+			if read {
+				if _, got := held(t, dir); !maps.Equal(got, want) || len(aside) > 0 {
+					t.Fatalf("keys %v, set aside %v", slices.Sorted(maps.Keys(got)), aside)
+				}
+				return
+			}
+			if !slices.Equal(aside, []string{"hold-h1"}) {
+				t.Errorf("set aside: %v", aside)
+			}
+			r, err = OpenRoot(disktest.New(t, dir))
+			must(t, err)
+			if _, err := r.Ring("hold-h1"); err == nil || !strings.Contains(err.Error(), "hold-h1.ring.rotten") {
+				t.Errorf("opened: %v", err)
+			}
+			people, err := r.Ring("people")
+			must(t, err)
+			if len(people.IDs()) != 2 {
+				t.Errorf("people has %v", people.IDs())
+			}
+			must(t, r.Drop("hold-h1"))
+			if k, err := r.Ring("hold-h1"); err != nil || len(k.IDs()) > 0 {
+				t.Errorf("after it was dropped: %v", err)
+			}
+			_, got := held(t, dir)
+			for id := range want {
+				if _, ok := got[id]; ok == strings.HasPrefix(id, "hold-h1/") {
+					t.Errorf("%s is there: %v", id, ok)
+				}
+			}
+		})
+	}
+}
+
+// A ring that rots between a rotation cut short and the start stops only itself.
+func TestAStartFinishesARotationOverARottenRing(t *testing.T) {
+	for step := range 60 {
+		dir := t.TempDir()
+		d := disktest.New(t, dir)
+		r, want := stocked(t, d)
+		d = disktest.New(t, dir)
+		r.fs, r.slots = d, fileSlots(d)
+		d.Fail(disktest.Rule{Match: func(disktest.Op) bool { return true }, After: step, Err: errors.New("killed")})
+		if r.Rotate(silent) == nil {
+			return
+		}
+		for _, file := range []string{"hold-h1.ring", "hold-h1.ring.new"} {
+			if _, err := os.Stat(filepath.Join(dir, "keys", file)); err == nil {
+				flipLast(t, filepath.Join(dir, "keys", file))
+			}
+		}
+		again, err := OpenRoot(disktest.New(t, dir))
+		if err != nil {
+			t.Fatalf("step %d: %v", step, err)
+		}
+		for _, name := range []string{"footage", "people"} {
+			k, err := again.Ring(name)
+			must(t, err)
+			for _, id := range []string{"a", "c"} {
+				if key, _ := k.Key(id); key != want[name+"/"+id] {
+					t.Fatalf("step %d: %s/%s is another", step, name, id)
+				}
+			}
+		}
+		if _, err := again.Ring("hold-h1"); err == nil {
+			t.Fatalf("step %d: the rotten ring was opened", step)
+		}
+	}
+	t.Fatal("it never succeeds")
+}
+
+func flipLast(t *testing.T, file string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	must(t, err)
+	b[len(b)-1] ^= 1
+	must(t, os.WriteFile(file, b, 0o600))
+}
