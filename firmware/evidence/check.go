@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,18 +32,23 @@ var dutyRoles = []string{string(account.RoleOfficer), string(account.RoleHeadOfS
 // its closing entry. Viewings that are open on a running box, or that the next start will close, are no breach.
 func Check(ctx context.Context, s *store.Store, report func(store.Finding)) error {
 	open := map[string]uint64{}
+	var lost []uint64
 	for entry, err := range s.Entries(0, s.Size()) {
-		if err != nil {
-			return fmt.Errorf("check the access entries: %w", err)
-		}
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if errors.Is(err, store.ErrDamaged) {
+			lost = append(lost, entry.Seq) // named by the check of the log; what it said is not known
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("check the access entries: %w", err)
 		}
 		switch entry.Kind {
 		case "footage.access.open":
 			checkOpening(entry, open, report)
 		case "footage.access.close":
-			checkClosing(entry, open, report)
+			checkClosing(entry, open, len(lost) > 0, report)
 		}
 	}
 	err := s.View(func(tx store.Tx) error {
@@ -61,7 +67,11 @@ func Check(ctx context.Context, s *store.Store, report func(store.Finding)) erro
 		return fmt.Errorf("check the open viewings: %w", err)
 	}
 	for _, id := range slices.Sorted(maps.Keys(open)) {
-		report(finding("unclosed", fmt.Sprintf("entry %d", open[id]), "viewing "+id+" has no closing entry"))
+		detail := "viewing " + id + " has no closing entry"
+		if len(lost) > 0 && lost[len(lost)-1] > open[id] {
+			detail += "; it may be among the entries that cannot be read"
+		}
+		report(finding("unclosed", fmt.Sprintf("entry %d", open[id]), detail))
 	}
 	return nil
 }
@@ -91,7 +101,8 @@ func checkOpening(e ledger.Entry, open map[string]uint64, report func(store.Find
 	}
 }
 
-func checkClosing(e ledger.Entry, open map[string]uint64, report func(store.Finding)) {
+// checkClosing judges a closing entry; blind says that entries before it cannot be read, perhaps the opening one.
+func checkClosing(e ledger.Entry, open map[string]uint64, blind bool, report func(store.Finding)) {
 	where := fmt.Sprintf("entry %d", e.Seq)
 	var c closing
 	if err := json.Unmarshal(e.Data, &c); err != nil {
@@ -99,6 +110,9 @@ func checkClosing(e ledger.Entry, open map[string]uint64, report func(store.Find
 		return
 	}
 	seq, ok := open[c.Viewing]
+	if !ok && blind {
+		return
+	}
 	if !ok || seq != c.Opened {
 		report(finding("closing", where, "it closes no opening entry before it"))
 		return

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -71,19 +70,6 @@ func (c *checker) guarded(step func() error) error {
 		return nil
 	}
 	return err
-}
-
-var errBroken = fmt.Errorf("%w: the structure of the file is broken", ErrDamaged)
-
-// guarded turns what bbolt does about a broken page (a panic, a fault in the map) into an error.
-func guarded(step func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", errBroken, r)
-		}
-	}()
-	return step()
 }
 
 // file walks every page that holds data, before anything is trusted to be where it should be.

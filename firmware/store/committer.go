@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"campuskeep/shared/clock"
@@ -70,10 +71,11 @@ func (s *Store) finish() error {
 	return nil
 }
 
-// commit writes a batch and answers each request in it. Its error is fatal; a full disk is not.
+// commit writes a batch and answers each request in it. Its error is fatal; a full disk is not, and a broken page
+// costs only the requests that need it.
 func (s *Store) commit(batch []*request) error {
 	b := &batchTx{store: s, reading: s.o.Clock.Now(), front: s.front.Load().clone()}
-	failed, err := b.write(batch)
+	failed, err := b.tryWrite(batch)
 	if err == nil {
 		s.front.Store(b.front)
 		s.heads.kept(b.heads)
@@ -85,22 +87,56 @@ func (s *Store) commit(batch []*request) error {
 		}
 		return nil
 	}
+	known := s.recoverable(err, b.txid)
+	if known && isBroken(err) && len(batch) > 1 { // which of them needs the page?
+		for _, r := range batch {
+			if err := s.commit([]*request{r}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for _, r := range batch {
 		r.answer(fmt.Errorf("commit: %w", err))
 	}
-	if s.recoverable(err, b.txid) {
+	if known {
 		s.o.Log.Error("nothing can be committed", "err", err)
 		return nil
 	}
 	return err
 }
 
-// recoverable says whether the file surely is as it was before: there was no room for it to grow, and the page
-// that makes a transaction count was not written.
+// tryWrite is write with a broken page as an error. The transaction is then given back.
+func (b *batchTx) tryWrite(batch []*request) (failed []error, err error) {
+	err = b.store.guard(b.part, func() (err error) {
+		failed, err = b.write(batch)
+		return err
+	})
+	if isBroken(err) && b.tx != nil {
+		err = errors.Join(err, guarded(func() error {
+			if err := b.tx.Rollback(); !errors.Is(err, berrors.ErrTxClosed) {
+				return err
+			}
+			return nil
+		}))
+	}
+	return failed, err
+}
+
+// part names what the transaction was at.
+func (b *batchTx) part() string {
+	if b.at == "" {
+		return partEntries
+	}
+	return "table " + b.at
+}
+
+// recoverable says whether the file surely is as it was before: there was no room for it to grow or a page of it is
+// broken, and the page that makes a transaction count was not written.
 func (s *Store) recoverable(err error, txid int) bool {
 	// bbolt keeps only the text of some causes.
 	full := func(cause syscall.Errno) bool { return strings.HasSuffix(err.Error(), cause.Error()) }
-	if !full(syscall.ENOSPC) && !full(syscall.EDQUOT) && !full(syscall.EFBIG) {
+	if !isBroken(err) && !full(syscall.ENOSPC) && !full(syscall.EDQUOT) && !full(syscall.EFBIG) {
 		return false
 	}
 	tx, err := s.db.Begin(false)
@@ -120,6 +156,7 @@ type batchTx struct {
 	txid    int
 	leaves  *bolt.Bucket
 	tables  map[*Table]*bolt.Bucket // opened in this transaction
+	at      string                  // the table at hand, "" for the entries
 	key     []byte                  // scratch; bbolt copies keys
 	entries int
 	heads   map[string][]byte
@@ -171,7 +208,7 @@ func (b *batchTx) place(r *request) error {
 	}
 	if r.check != nil {
 		tx := Tx{&txState{store: b.store, tx: b.tx}}
-		if err := r.check(tx); err != nil {
+		if err := b.store.guard(tx.part, func() error { return r.check(tx) }); err != nil {
 			return err
 		}
 		if tx.faults != nil {
@@ -201,6 +238,7 @@ func (b *batchTx) place(r *request) error {
 
 // table opens a table's bucket; nil when it was never written.
 func (b *batchTx) table(t *Table) *bolt.Bucket {
+	b.at = t.Name
 	bucket, known := b.tables[t]
 	if !known {
 		bucket = b.tx.Bucket(t.bucket)
@@ -288,6 +326,7 @@ func (b *batchTx) apply(r *request) error {
 			}
 		}
 	}
+	b.at = ""
 	for i := range r.entries {
 		if err := b.append(&r.entries[i]); err != nil {
 			return fmt.Errorf("entry %d: %w", r.entries[i].Entry.Seq, err)

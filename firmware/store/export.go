@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -28,39 +29,50 @@ func (s *Store) Export(ctx context.Context, w io.Writer) (size uint64, err error
 		return 0, fmt.Errorf("export: %w", ErrUnsigned)
 	}
 	e := ledger.NewExportWriter(w, size)
+	var lost int
 	for from := uint64(0); from < size; from += readAhead {
 		if err := ctx.Err(); err != nil {
 			return 0, fmt.Errorf("export: %w", err)
 		}
-		if err := s.exportSome(e, from, min(size, from+readAhead)); err != nil {
+		n, err := s.exportSome(e, from, min(size, from+readAhead))
+		if err != nil {
 			return 0, fmt.Errorf("export: %w", err)
 		}
+		lost += n
 	}
 	if err := e.Close(keys, head); err != nil {
 		return 0, fmt.Errorf("export: %w", err)
 	}
+	if lost > 0 {
+		return 0, fmt.Errorf("export: %w: of %d entries even the hash is lost, zeros stand for it: the export cannot be verified as a whole", ErrDamaged, lost)
+	}
 	return size, nil
 }
 
-func (s *Store) exportSome(e *ledger.ExportWriter, from, to uint64) error {
+// exportSome writes a run of entries. A leaf that is lost goes as its hash, as the tree holds it; lost counts those of
+// which the tree has no hash either.
+func (s *Store) exportSome(e *ledger.ExportWriter, from, to uint64) (lost int, err error) {
 	leaves, err := s.Leaves(from, int(to-from))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for i, leaf := range leaves {
 		if leaf != nil {
 			if err := e.Leaf(leaf); err != nil {
-				return err
+				return lost, err
 			}
 			continue
 		}
 		h, err := s.LeafHash(from + uint64(i))
-		if err != nil {
-			return err
+		if errors.Is(err, ErrDamaged) {
+			lost, err = lost+1, nil
 		}
-		if err := e.Hash(h); err != nil {
-			return err
+		if err == nil {
+			err = e.Hash(h)
+		}
+		if err != nil {
+			return lost, err
 		}
 	}
-	return nil
+	return lost, nil
 }

@@ -194,7 +194,7 @@ func syncDir(dir string) error {
 
 // Backup writes a consistent copy of ledger.db while commits go on.
 func (s *Store) Backup(w io.Writer) error {
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view("file", func(tx *bolt.Tx) error {
 		_, err := tx.WriteTo(w)
 		return err
 	})

@@ -146,7 +146,11 @@ func (f *frontier) tile(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, erro
 // tileHashes reads a full tile. A rotten one is computed again from what lies below it, so that rot in the
 // tree's cache never changes a root; Check reports it.
 func tileHashes(tx *bolt.Tx, level int, index uint64) ([]tlog.Hash, error) {
-	hashes, err := storedTile(tx.Bucket(bucketTiles), level, index)
+	var hashes []tlog.Hash
+	err := guarded(func() (err error) {
+		hashes, err = storedTile(tx.Bucket(bucketTiles), level, index)
+		return err
+	})
 	if err == nil {
 		return hashes, nil
 	}

@@ -307,7 +307,7 @@ func (s *Store) Root(size uint64) (tlog.Hash, error) {
 		return tlog.Hash{}, fmt.Errorf("root of %d entries: the log has %d", size, f.size)
 	}
 	var root tlog.Hash
-	err := s.db.View(func(tx *bolt.Tx) (err error) {
+	err := s.view(partEntries, func(tx *bolt.Tx) (err error) {
 		root, err = tlog.TreeHash(int64(size), f.reader(tx))
 		return err
 	})

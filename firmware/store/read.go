@@ -15,15 +15,15 @@ import (
 // ErrNoEntry: there is no entry with this number (yet).
 var ErrNoEntry = errors.New("store: no such entry")
 
-// Leaves gives up to max leaves as stored, from seq from. A nil element is a leaf whose bytes have rotted: the
-// tree still holds its hash (LeafHash).
+// Leaves gives up to max leaves as stored, from seq from. A nil element is a leaf whose bytes have rotted or are gone:
+// the tree still holds its hash (LeafHash).
 func (s *Store) Leaves(from uint64, max int) ([][]byte, error) {
 	size := s.Size()
 	if from >= size || max <= 0 {
 		return nil, nil
 	}
 	out := make([][]byte, 0, min(uint64(max), size-from))
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(partEntries, func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketLeaves).Cursor()
 		want := from
 		for k, v := c.Seek(seqKey(from)); want < size && len(out) < max; want++ {
@@ -40,7 +40,27 @@ func (s *Store) Leaves(from uint64, max int) ([][]byte, error) {
 		}
 		return nil
 	})
+	if errors.Is(err, ErrDamaged) { // a page is broken: what lies on the others is read one by one
+		return s.leavesOneByOne(from, min(uint64(max), size-from))
+	}
 	return out, err
+}
+
+func (s *Store) leavesOneByOne(from, n uint64) ([][]byte, error) {
+	out := make([][]byte, n)
+	for i := range out {
+		err := s.view(partEntries, func(tx *bolt.Tx) error {
+			leaf, err := leafAt(tx, from+uint64(i))
+			if err == nil {
+				out[i] = append([]byte(nil), leaf...)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // LeafHash is the leaf hash that the tree holds.
@@ -49,7 +69,7 @@ func (s *Store) LeafHash(seq uint64) (h tlog.Hash, err error) {
 	if seq >= f.size {
 		return h, fmt.Errorf("%w: %d", ErrNoEntry, seq)
 	}
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = s.view(partEntries, func(tx *bolt.Tx) error {
 		hashes, err := f.reader(tx).ReadHashes([]int64{tlog.StoredHashIndex(0, int64(seq))})
 		if err == nil {
 			h = hashes[0]
@@ -65,7 +85,7 @@ func (s *Store) InclusionProof(seq, size uint64) (path []tlog.Hash, err error) {
 	if seq >= size || size > f.size {
 		return nil, fmt.Errorf("inclusion proof of %d in %d: the log has %d entries", seq, size, f.size)
 	}
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = s.view(partEntries, func(tx *bolt.Tx) error {
 		path, err = tlog.ProveRecord(int64(size), int64(seq), f.reader(tx))
 		return err
 	})
@@ -82,7 +102,7 @@ func (s *Store) ConsistencyProof(old, size uint64) (proof []tlog.Hash, err error
 	if old == 0 {
 		return nil, nil
 	}
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = s.view(partEntries, func(tx *bolt.Tx) error {
 		proof, err = tlog.ProveTree(int64(size), int64(old), f.reader(tx))
 		return err
 	})
@@ -94,7 +114,7 @@ func (s *Store) Entry(seq uint64) (e ledger.Entry, err error) {
 	if seq >= s.Size() {
 		return e, fmt.Errorf("%w: %d", ErrNoEntry, seq)
 	}
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = s.view(partEntries, func(tx *bolt.Tx) error {
 		leaf, err := leafAt(tx, seq)
 		if err == nil {
 			e, err = ledger.ParseEntry(leaf)
@@ -154,7 +174,7 @@ func entryOf(leaf []byte, seq uint64) (ledger.Entry, error) {
 	}
 	e, err := ledger.ParseEntry(leaf)
 	if err != nil {
-		return ledger.Entry{Seq: seq}, fmt.Errorf("entry %d: %w", seq, err)
+		return ledger.Entry{Seq: seq}, fmt.Errorf("entry %d: %w: %w", seq, ErrDamaged, err)
 	}
 	return e, nil
 }
@@ -167,7 +187,7 @@ func (s *Store) Parts(seq uint64) ([]ledger.OpenPart, error) {
 		return nil, err
 	}
 	sealed := make([][]byte, len(e.Sealed))
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = s.view(partEntries, func(tx *bolt.Tx) error {
 		for i := range sealed {
 			sealed[i] = append([]byte(nil), tx.Bucket(bucketParts).Get(append(seqKey(seq), byte(i)))...)
 		}

@@ -80,14 +80,35 @@ type Tx struct{ *txState }
 type txState struct {
 	store  *Store
 	tx     *bolt.Tx
+	table  string // that is being read
 	faults error
+}
+
+// partEntries names the log in the file, beside "table …".
+const partEntries = "entries"
+
+// part names what is being read.
+func (tx *txState) part() string {
+	if tx.table == "" {
+		return partEntries
+	}
+	return "table " + tx.table
+}
+
+// open opens a table for reading; nil when it was never written.
+func (tx *txState) open(t Table) *bolt.Bucket {
+	tx.table = t.Name
+	return tx.tx.Bucket([]byte(tablePrefix + t.Name))
 }
 
 // damaged notes a fault met while listing; the surrounding View fails with it.
 func (tx Tx) damaged(err error) { tx.faults = errors.Join(tx.faults, err) }
 
 // Size is the number of entries in this view.
-func (tx Tx) Size() (uint64, error) { return sizeOf(tx.tx) }
+func (tx Tx) Size() (uint64, error) {
+	tx.table = ""
+	return sizeOf(tx.tx)
+}
 
 type rawRow struct {
 	value []byte
@@ -96,7 +117,7 @@ type rawRow struct {
 }
 
 func (tx Tx) row(t Table, key string) (value []byte, rev uint64, ok bool, err error) {
-	b := tx.tx.Bucket([]byte(tablePrefix + t.Name))
+	b := tx.open(t)
 	if b == nil {
 		return nil, 0, false, nil
 	}
@@ -113,7 +134,7 @@ func (tx Tx) row(t Table, key string) (value []byte, rev uint64, ok bool, err er
 
 func (tx Tx) rows(t Table, prefix string) iter.Seq2[string, rawRow] {
 	return func(yield func(string, rawRow) bool) {
-		b := tx.tx.Bucket([]byte(tablePrefix + t.Name))
+		b := tx.open(t)
 		if b == nil {
 			return
 		}
@@ -148,12 +169,15 @@ func revOf(b *bolt.Bucket, key string) uint64 {
 // View runs fn on a consistent snapshot of the rows. Keep it short, and do not call Commit or View inside: a
 // snapshot keeps old pages from being used again.
 func (s *Store) View(fn func(Tx) error) error {
-	return s.db.View(func(btx *bolt.Tx) error {
-		tx := Tx{&txState{store: s, tx: btx}}
-		err := fn(tx)
-		if tx.faults != nil {
-			err = errors.Join(err, tx.faults)
-		}
-		return err
+	st := &txState{store: s}
+	return s.guard(st.part, func() error {
+		return s.db.View(func(btx *bolt.Tx) error {
+			st.tx = btx
+			err := fn(Tx{st})
+			if st.faults != nil {
+				err = errors.Join(err, st.faults)
+			}
+			return err
+		})
 	})
 }

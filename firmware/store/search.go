@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -104,20 +105,22 @@ func (s *Store) scan(ctx context.Context, q Query, before uint64, each func(seq 
 			return err
 		}
 		more := true
-		err := s.db.View(func(tx *bolt.Tx) (err error) {
+		err := s.view(partEntries, func(tx *bolt.Tx) (err error) {
 			for n := 0; end > 0 && more && n < tilesPerView; n++ {
 				index := (end - 1) / tileWidth
 				if m.skips(tx, index) {
 					end = index * tileWidth
 					continue
 				}
-				if more, err = scanTile(tx, index*tileWidth, end, &m, each); err != nil {
+				if more, err = scanTile(tx, index*tileWidth, &end, &m, each); err != nil {
 					return err
 				}
-				end = index * tileWidth
 			}
 			return nil
 		})
+		if (isBroken(err) || errors.Is(err, errHole)) && end > 0 { // a page is broken: what lies on the others is read one by one
+			more, err = s.scanOneByOne((end-1)/tileWidth*tileWidth, &end, &m, each)
+		}
 		if err != nil || !more {
 			return err
 		}
@@ -127,12 +130,16 @@ func (s *Store) scan(ctx context.Context, q Query, before uint64, each func(seq 
 
 const tilesPerView = 64
 
-func scanTile(tx *bolt.Tx, from, end uint64, m *matcher, each func(uint64, []byte) (bool, error)) (more bool, err error) {
+var errHole = fmt.Errorf("%w: the log has a hole", ErrDamaged)
+
+// scanTile gives the matching leaves from *end down to from, and moves *end along.
+func scanTile(tx *bolt.Tx, from uint64, end *uint64, m *matcher, each func(uint64, []byte) (bool, error)) (more bool, err error) {
 	about := m.aboutIn(tx, from/tileWidth)
 	c := tx.Bucket(bucketLeaves).Cursor()
-	for seq, at := end, end+1; seq > from; {
-		seq--
+	for at := *end + 1; *end > from; {
+		seq := *end - 1
 		if !about.has(seq) {
+			*end = seq
 			continue
 		}
 		var k, v []byte
@@ -143,18 +150,44 @@ func scanTile(tx *bolt.Tx, from, end uint64, m *matcher, each func(uint64, []byt
 		}
 		at = seq
 		if string(k) != string(seqKey(seq)) {
-			return false, fmt.Errorf("%w: entry %d is missing", ErrDamaged, seq)
+			return false, fmt.Errorf("%w: entry %d is missing", errHole, seq)
 		}
-		if m.matches(v) {
-			// A rotten leaf matches nothing; Check names it. Reading what a leaf says takes less than its checksum.
-			if leaf, err := cutCRC(v); err == nil {
-				if more, err := each(seq, leaf); err != nil || !more {
-					return false, err
-				}
-			}
+		*end = seq
+		if more, err := m.offer(seq, v, each); err != nil || !more {
+			return false, err
 		}
 	}
 	return true, nil
+}
+
+// scanOneByOne is scanTile where a page is broken: what cannot be read matches nothing, as a rotten leaf does.
+func (s *Store) scanOneByOne(from uint64, end *uint64, m *matcher, each func(uint64, []byte) (bool, error)) (more bool, err error) {
+	m.within = !m.timed
+	for more = true; more && *end > from; {
+		*end--
+		err := s.view(partEntries, func(tx *bolt.Tx) (err error) {
+			if v := tx.Bucket(bucketLeaves).Get(seqKey(*end)); v != nil {
+				more, err = m.offer(*end, v, each)
+			}
+			return err
+		})
+		if err != nil && !isBroken(err) {
+			return false, err
+		}
+	}
+	return more, nil
+}
+
+// offer gives a leaf on when it matches. A rotten one matches nothing; Check names it.
+func (m *matcher) offer(seq uint64, stored []byte, each func(uint64, []byte) (bool, error)) (more bool, err error) {
+	if !m.matches(stored) { // reading what a leaf says takes less than its checksum
+		return true, nil
+	}
+	leaf, err := cutCRC(stored)
+	if err != nil {
+		return true, nil
+	}
+	return each(seq, leaf)
 }
 
 // aboutIn says which entries of a tile may be about what is searched for, bit by bit.

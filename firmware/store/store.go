@@ -45,6 +45,10 @@ type Options struct {
 	People Sealer        // keys of the owners of sealed rows and parts
 	Signer crypto.Signer // Ed25519 key of the log. OpenReadOnly does without; then nothing new is signed
 	Log    *slog.Logger
+
+	// Damaged, when given, is called once for each part of the file in which a broken page was met: "entries",
+	// "table cameras". It must not wait for a commit.
+	Damaged func(part string)
 }
 
 // Store is an open ledger.db. All methods are safe for concurrent use.
@@ -61,6 +65,11 @@ type Store struct {
 	pace   pace
 
 	heads headState
+
+	broken struct {
+		sync.Mutex
+		parts map[string]bool // guarded by the lock; told already
+	}
 
 	subs struct {
 		sync.Mutex
