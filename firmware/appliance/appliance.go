@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"campuskeep/firmware/disk"
@@ -52,6 +53,10 @@ type Deps struct {
 	Disk    disk.FS              // the data directory
 	Footage disk.FS              // the vault directory
 	Log     *slog.Logger
+
+	// RecordOnDamage opens a box that records and does nothing else, when a part of its ledger is damaged that a
+	// room needs.
+	RecordOnDamage bool
 }
 
 // Appliance is the box, opened. The rooms are there for tools that work on a stopped box.
@@ -71,7 +76,9 @@ type Appliance struct {
 	log      *slog.Logger
 	zone     *time.Location
 	data     disk.FS
+	footage  disk.FS // the vault directory
 	lock     io.Closer
+	reduced  error // why the box only records; nil: it does all
 	certs    *certificates
 	source   footage.Source
 	recorder *recorder.Recorder
@@ -93,35 +100,55 @@ type Appliance struct {
 // Open opens every room. It starts nothing: [Appliance.Run] does. Opening the same data directory twice is
 // refused.
 func Open(ctx context.Context, cfg Config, d Deps) (*Appliance, error) {
-	a := &Appliance{Config: cfg, log: d.Log, rigs: map[string]*rig{}, notes: newNotes()}
+	a, err := newAppliance(cfg, d)
+	if err == nil {
+		err = a.open(ctx, d)
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// newAppliance is an appliance of which nothing is open.
+func newAppliance(cfg Config, d Deps) (a *Appliance, err error) {
+	a = &Appliance{Config: cfg, log: d.Log, rigs: map[string]*rig{}, notes: newNotes()}
 	for _, b := range cfg.Bus {
 		a.rigs[b.Port] = &rig{}
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
-	if err := a.open(ctx, d); err != nil {
-		return nil, errors.Join(err, a.Close())
+	if a.zone, err = time.LoadLocation(cfg.Appliance.Timezone); err != nil {
+		return a, fmt.Errorf("appliance.timezone: %w", err)
 	}
 	return a, nil
 }
 
-func (a *Appliance) open(ctx context.Context, d Deps) (err error) {
-	if a.zone, err = time.LoadLocation(a.Config.Appliance.Timezone); err != nil {
-		return fmt.Errorf("appliance.timezone: %w", err)
-	}
+func (a *Appliance) open(ctx context.Context, d Deps) error {
 	host, err := a.openGround(d)
 	if err != nil {
 		return err
 	}
-	keys, err := a.openLedger(d, host)
+	if err := a.openLedger(d, host); err != nil {
+		return err
+	}
+	faults, err := a.fileFaults()
 	if err != nil {
 		return err
 	}
-	if err := a.openVault(d, keys); err != nil {
+	if len(faults) > 0 {
+		return faults[0]
+	}
+	if err := a.openVault(); err != nil {
 		return err
 	}
-	if err := a.openRooms(ctx); err != nil {
+	err = a.openRooms(ctx)
+	if errors.Is(err, store.ErrDamaged) && d.RecordOnDamage && a.Site != nil {
+		a.reduced = err
+		return a.openRecorder()
+	}
+	if err != nil {
 		return err
 	}
 	return a.openEdges()
@@ -137,8 +164,19 @@ func (a *Appliance) openGround(d Deps) (timekeeper.HostClock, error) {
 		}
 	}
 	var err error
-	if a.lock, err = a.data.Lock("campuskeepd.lock"); err != nil {
+	a.lock, err = a.data.Lock("campuskeepd.lock")
+	switch {
+	case errors.Is(err, disk.ErrLocked):
 		return nil, fmt.Errorf("the data directory %s is in use by another campuskeepd: %w", a.Config.Appliance.Data, err)
+	case errors.Is(err, syscall.EROFS):
+		return nil, fmt.Errorf("the data directory %s is on a file system that is mounted read-only (after an error the kernel does that by itself: see dmesg): %w", a.Config.Appliance.Data, err)
+	case err != nil:
+		return nil, fmt.Errorf("lock the data directory %s: %w", a.Config.Appliance.Data, err)
+	}
+	if a.footage = d.Footage; a.footage == nil {
+		if a.footage, err = disk.Real(a.vaultPath()); err != nil {
+			return nil, fmt.Errorf("open the vault directory: %w", err)
+		}
 	}
 	if d.Host != nil {
 		return d.Host, nil
@@ -146,56 +184,58 @@ func (a *Appliance) openGround(d Deps) (timekeeper.HostClock, error) {
 	return timekeeper.NewMachine()
 }
 
-func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) (*keyring.Root, error) {
+func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) error {
+	if err := a.checkLedgerThere(); err != nil {
+		return err
+	}
 	var slots []keyring.Slot
 	if a.Config.Keys.TPM != "" {
 		slots = keyring.TPMSlots(a.data, a.Config.Keys.TPM)
 	}
 	root, err := keyring.OpenRoot(a.data, slots...)
 	if err != nil {
-		return nil, fmt.Errorf("open the keys: %w", err)
+		return fmt.Errorf("open the keys: %w", err)
 	}
 	a.root = root
 	ring, err := root.Ring("people")
 	if err != nil {
-		return nil, fmt.Errorf("open the people ring: %w", err)
+		return fmt.Errorf("open the people ring: %w", err)
 	}
 	signer, err := openSigner(a.data)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	sources := d.Sources
 	if sources == nil {
 		sources = a.sources(host)
 	}
 	a.Keeper = timekeeper.New(timekeeper.Options{Host: host, Sources: sources, Log: a.log})
-	a.Store, err = store.Open(store.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring, Signer: signer, Log: a.log})
+	a.Store, err = store.Open(store.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring,
+		Signer: signer, Damaged: a.notes.ledger, Log: a.log})
 	if err != nil {
-		return nil, fmt.Errorf("open the ledger: %w", err)
+		return fmt.Errorf("open the ledger: %w", err)
 	}
 	if err := a.Keeper.Attach(a.Store); err != nil {
-		return nil, fmt.Errorf("open the clock's record: %w", err)
+		return fmt.Errorf("open the clock's record: %w", err)
 	}
-	return root, nil
+	return nil
 }
 
-func (a *Appliance) openVault(d Deps, root *keyring.Root) error {
-	path := a.Config.Vault.Path
-	if path == "" {
-		path = filepath.Join(a.Config.Appliance.Data, "vault")
+// vaultPath is the directory of the footage.
+func (a *Appliance) vaultPath() string {
+	if a.Config.Vault.Path != "" {
+		return a.Config.Vault.Path
 	}
-	fsys := d.Footage
-	if fsys == nil {
-		var err error
-		if fsys, err = disk.Real(path); err != nil {
-			return fmt.Errorf("open the vault directory: %w", err)
-		}
-	}
-	keys, err := root.Ring("footage")
+	return filepath.Join(a.Config.Appliance.Data, "vault")
+}
+
+func (a *Appliance) openVault() error {
+	keys, err := a.root.Ring("footage")
 	if err != nil {
 		return fmt.Errorf("open the footage ring: %w", err)
 	}
-	a.Vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: root,
+	path := a.vaultPath()
+	a.Vault, err = vault.Open(vault.Options{FS: a.footage, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: a.root,
 		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.notes.vault, Log: a.log})
 	if err != nil {
 		if errors.Is(err, disk.ErrLocked) {
@@ -254,7 +294,9 @@ func (a *Appliance) capacity() (uint64, error) {
 
 // openEdges opens what talks to the outside.
 func (a *Appliance) openEdges() (err error) {
-	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Keeper, Zone: a.zone, Gap: a.notes.gap, Noted: a.gaps.NotedUntil, Log: a.log})
+	if err = a.openRecorder(); err != nil {
+		return err
+	}
 	if err = a.openHealth(); err != nil {
 		return err
 	}
@@ -275,6 +317,12 @@ func (a *Appliance) openEdges() (err error) {
 		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: a.metrics(),
 	})
 	return err
+}
+
+func (a *Appliance) openRecorder() error {
+	a.gaps = retention.NewGaps(retention.GapsOptions{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Anchors: a.Keeper.Anchors})
+	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Keeper, Zone: a.zone, Gap: a.notes.gap, Noted: a.gaps.NotedUntil, Log: a.log})
+	return nil
 }
 
 // Close releases everything. A running appliance is stopped by ending Run's context first.

@@ -5,15 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 
 	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
+	"campuskeep/firmware/timekeeper"
+	"campuskeep/firmware/vault"
+	"campuskeep/shared/footage"
 )
 
 // Serve opens the box and runs it until ctx ends.
 func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
-	a, err := Open(ctx, cfg, Deps{Log: log})
+	if err := made(cfg); err != nil {
+		return err
+	}
+	a, err := Open(ctx, cfg, Deps{Log: log, RecordOnDamage: true})
 	if err != nil {
 		return err
 	}
@@ -27,6 +36,20 @@ func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	return err
 }
 
+// made refuses a data directory in which nothing was made, without making it: the disk may not be mounted.
+func made(cfg Config) error {
+	list, err := os.ReadDir(cfg.Appliance.Data)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look into the data directory: %w", err)
+	}
+	for _, e := range list {
+		if n := e.Name(); n != "lost+found" && n != "vault" && n != "campuskeepd.lock" {
+			return nil
+		}
+	}
+	return fmt.Errorf("the data directory %s is empty: %w", cfg.Appliance.Data, errUnmade)
+}
+
 // Init makes the data directory and prints what the installer writes on the label sheet: the set-up code of the
 // first administrator, and the fingerprint of the office root.
 func Init(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (err error) {
@@ -37,6 +60,9 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (err
 	defer func() { err = errors.Join(err, a.Close()) }()
 	stop := a.Ground(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
+	if err := a.markFiles(ctx); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "appliance   %s  %s\n", cfg.Appliance.ID, cfg.Appliance.School)
 	fmt.Fprintf(out, "log key     %s\n", a.Store.VerifierKey())
 	fmt.Fprintf(out, "office root SHA-256 %s\n", a.certs.Fingerprint())
@@ -55,13 +81,22 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (err
 // Ground runs the ledger and the vault alone, for commands and tools that work on a stopped box. The returned
 // function ends them.
 func (a *Appliance) Ground(ctx context.Context) (stop func() error) {
+	return groundOf(ctx, a.Store.Run, a.Vault.Run)
+}
+
+func groundOf(ctx context.Context, runs ...func(context.Context) error) (stop func() error) {
 	ground, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 2)
-	go func() { done <- a.Store.Run(ground) }()
-	go func() { done <- a.Vault.Run(ground) }()
+	done := make(chan error, len(runs))
+	for _, run := range runs {
+		go func() { done <- run(ground) }()
+	}
 	return func() error {
 		cancel()
-		return errors.Join(<-done, <-done)
+		var err error
+		for range runs {
+			err = errors.Join(err, <-done)
+		}
+		return err
 	}
 }
 
@@ -99,41 +134,100 @@ func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int
 		if full {
 			how = "every fragment decrypted"
 		}
-		fmt.Fprintf(out, "clean: I1 I2 I3 I4 I5 I6 (%s)\n", how)
+		fmt.Fprintf(out, "clean: I1 I2 I3 I4 I5 I6, the box's own files (%s)\n", how)
 	}
 	return found, nil
 }
 
+// checkStopped opens what can be opened and checks that: one damaged part does not keep the others from being checked.
 func checkStopped(ctx context.Context, cfg Config, full bool, report func(Finding)) (err error) {
-	a, err := Open(ctx, cfg, Deps{Log: slog.New(slog.DiscardHandler)})
+	if err := made(cfg); err != nil {
+		return err
+	}
+	a, err := newAppliance(cfg, Deps{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	host, err := a.openGround(Deps{})
+	if err != nil {
+		return err
+	}
+	if err := a.openLedger(Deps{Sources: []timekeeper.Source{}}, host); err != nil {
+		report(unreadable("I1", "ledger.db and its keys", err))
+	}
+	runs := []func(context.Context) error{}
+	if a.Store != nil {
+		runs = append(runs, a.Store.Run)
+	}
+	if a.root != nil {
+		if err := a.openVault(); err != nil {
+			report(unreadable("I3", "the vault and its keys", err))
+		} else {
+			runs = append(runs, a.Vault.Run)
+		}
+	}
+	if a.Store != nil && a.Vault != nil {
+		if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Log: a.log}); err != nil {
+			report(unreadable("I2", "the register of cameras", err))
+		} else {
+			a.Keeping = a.newKeeping()
+		}
+	}
 	// What a power cut left unindexed is recovered first, as at every start: it is not yet a fault.
-	stop := a.Ground(ctx)
+	stop := groundOf(ctx, runs...)
 	defer func() { err = errors.Join(err, stop()) }()
-	select {
-	case <-a.Vault.Recovered():
-	case <-ctx.Done():
-		return ctx.Err()
+	if a.Vault != nil {
+		select {
+		case <-a.Vault.Recovered():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return a.check(ctx, full, report)
 }
 
-// check asks every room that keeps an invariant.
+func unreadable(invariant, where string, err error) Finding {
+	return Finding{invariant, "unreadable", where, err.Error()}
+}
+
+// check asks every room that keeps an invariant, as far as it is open. Its error is that ctx ended.
 func (a *Appliance) check(ctx context.Context, full bool, report func(Finding)) error {
-	fromStore := func(f store.Finding) { report(Finding{f.Invariant, f.What, f.Where, f.Detail}) }
-	if err := a.Store.Check(ctx, fromStore); err != nil {
-		return fmt.Errorf("check the ledger: %w", err)
+	if a.Store != nil {
+		fromStore := func(f store.Finding) { report(Finding{f.Invariant, f.What, f.Where, f.Detail}) }
+		faults, err := a.fileFaults()
+		if err != nil {
+			report(unreadable("files", "marks of the box's files", err))
+		}
+		for _, f := range faults {
+			report(Finding{"files", f.fault, f.file.name, f.file.remedy})
+		}
+		if err := a.Store.Check(ctx, fromStore); err != nil {
+			report(unreadable("I1", "ledger.db", err))
+		}
+		if err := evidence.Check(ctx, a.Store, fromStore); err != nil {
+			report(unreadable("I5", "the register of access", err))
+		}
 	}
-	if err := a.checkKeeping(ctx, full, report); err != nil {
-		return err
+	if a.root != nil {
+		if err := a.checkRings(report); err != nil {
+			report(unreadable("files", "keys", err))
+		}
 	}
-	if err := evidence.Check(ctx, a.Store, fromStore); err != nil {
-		return fmt.Errorf("check the register of access: %w", err)
+	fromVault := func(f vault.Finding) { report(Finding{f.Invariant, f.What, f.Where, ""}) }
+	switch {
+	case a.Keeping != nil:
+		if err := a.Keeping.Check(ctx, full, fromVault); err != nil {
+			report(unreadable("I3 I4 I6", "the footage", err))
+		}
+	case a.Vault != nil:
+		report(Finding{"I4 I6", "unchecked", "deletion and keys", "they are checked against the ledger"})
+		none := func(footage.Segment, bool) bool { return false }
+		if err := a.Vault.Check(ctx, vault.CheckOptions{Full: full, Condemned: none}, fromVault); err != nil {
+			report(unreadable("I3", "the footage", err))
+		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // ExportLog writes the whole log in the documented format, from a running or a stopped box.
@@ -142,11 +236,22 @@ func ExportLog(ctx context.Context, cfg Config, w io.Writer) (err error) {
 	if running || err != nil {
 		return err
 	}
-	a, err := Open(ctx, cfg, Deps{})
+	if err := made(cfg); err != nil {
+		return err
+	}
+	// The ledger alone: nothing else need be whole.
+	a, err := newAppliance(cfg, Deps{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	host, err := a.openGround(Deps{})
+	if err != nil {
+		return err
+	}
+	if err := a.openLedger(Deps{Sources: []timekeeper.Source{}}, host); err != nil {
+		return err
+	}
 	_, err = a.Store.Export(ctx, w)
 	return err
 }

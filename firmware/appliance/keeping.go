@@ -8,7 +8,6 @@ import (
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/retention"
-	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
@@ -17,11 +16,14 @@ import (
 
 // openKeeping opens retention over the vault, and the guarded source that everybody who shows footage reads.
 func (a *Appliance) openKeeping() error {
-	a.Keeping = retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: evidence.HoldsIn,
-		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: a.worthNow, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
-	a.gaps = retention.NewGaps(retention.GapsOptions{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Anchors: a.Keeper.Anchors})
+	a.Keeping = a.newKeeping()
 	a.source = a.Keeping.Guard(a.NVR.Source(a.Vault.Source(a.places)))
 	return nil
+}
+
+func (a *Appliance) newKeeping() *retention.Retention {
+	return retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: evidence.HoldsIn,
+		Clock: a.Keeper, Anchors: a.Keeper.Anchors, Assurance: a.worthNow, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
 }
 
 // papers write certificates and reports. They read the footage unguarded: what ought to be gone must show.
@@ -42,14 +44,6 @@ func (a *Appliance) places() footage.Places {
 		return footage.Places{Anchors: a.Keeper.Anchors()}
 	}
 	return p
-}
-
-func (a *Appliance) checkKeeping(ctx context.Context, full bool, report func(Finding)) error {
-	err := a.Keeping.Check(ctx, full, func(f vault.Finding) { report(Finding{f.Invariant, f.What, f.Where, ""}) })
-	if err != nil {
-		return fmt.Errorf("check the footage: %w", err)
-	}
-	return nil
 }
 
 // fits is the site's question whether the disk can keep what a register of cameras records (design §5). Before the

@@ -44,6 +44,9 @@ func Enrol(ctx context.Context, cfg Config, token string, log *slog.Logger) (err
 	if cfg.Centre.Enrol == "" {
 		return errors.New("the configuration has no [centre] table: nothing to enrol at")
 	}
+	if err := made(cfg); err != nil {
+		return err
+	}
 	a, err := Open(ctx, cfg, Deps{Log: log})
 	if err != nil {
 		return err
@@ -53,6 +56,9 @@ func Enrol(ctx context.Context, cfg Config, token string, log *slog.Logger) (err
 	defer func() { err = errors.Join(err, stop()) }()
 	if err := a.line.Enrol(ctx, token); err != nil {
 		return fmt.Errorf("enrol at %s: %w", cfg.Centre.Enrol, err)
+	}
+	if err := a.markFiles(ctx); err != nil {
+		return err
 	}
 	log.Info("enrolled", "appliance", cfg.Appliance.ID, "centre", a.line.Status().Centre)
 	return nil

@@ -2,6 +2,8 @@ package appliance
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +87,27 @@ func (n *notes) vault(x vault.Alarm) {
 	select {
 	case n.queue <- write:
 	default: // the log itself does not keep up: the vault has logged the alarm, and its next one comes
+	}
+}
+
+// ledger enters that a part of the ledger's file is damaged, if that part is not needed for it.
+func (n *notes) ledger(part string) {
+	n.fault("store.damaged", strings.ReplaceAll(part, " ", "."))
+}
+
+// fault enters a fault of a part of the box.
+func (n *notes) fault(code, part string) {
+	write := func(ctx context.Context, a *Appliance) error {
+		err := a.enter(ctx, "system.fault", "", map[string]any{"code": code, "part": part})
+		if errors.Is(err, store.ErrDamaged) {
+			a.log.Error("a fault cannot be entered in the log", "code", code, "part", part, "err", err)
+			return nil // it never will be; reports behind it must not wait
+		}
+		return err
+	}
+	select {
+	case n.queue <- write:
+	default: // the log does not keep up: the service's log has it
 	}
 }
 

@@ -231,6 +231,9 @@ func askRotate(ctx context.Context, c Config) (place string, running bool, err e
 }
 
 func rotateStopped(ctx context.Context, cfg Config) (place string, err error) {
+	if err := made(cfg); err != nil {
+		return "", err
+	}
 	a, err := Open(ctx, cfg, Deps{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return "", err

@@ -55,24 +55,48 @@ func (a *Appliance) Run(ctx context.Context) error {
 	defer stopNotes()
 	noted := make(chan error, 1)
 	go func() { noted <- a.notes.run(telling, a) }()
-	clean, err := a.endedCleanly(ground)
-	if err == nil {
-		err = a.enter(ground, "system.start", "", map[string]any{"version": Version, "clean": clean})
-	}
-	if err == nil {
-		err = a.confirmRoot(ground)
-	}
-	if err == nil {
+	err := a.begin(ground)
+	switch {
+	case err == nil && a.reduced != nil:
+		err = a.runReduced(upper)
+	case err == nil:
 		err = a.runRooms(upper)
 	}
 	stopUpper()
 	stopNotes() // after the recorder, which reports its last gaps when it stops
 	err = errors.Join(err, <-noted)
-	if e := a.enter(ground, "system.stop", "", nil); e != nil {
-		err = errors.Join(err, fmt.Errorf("enter the stop: %w", e))
+	if e := a.goOn("enter the stop", a.enter(ground, "system.stop", "", nil)); e != nil {
+		err = errors.Join(err, e)
 	}
 	stopGround()
 	return errors.Join(err, base.Wait())
+}
+
+// begin enters the start.
+func (a *Appliance) begin(ctx context.Context) error {
+	clean, err := a.endedCleanly(ctx)
+	if err == nil {
+		err = a.enter(ctx, "system.start", "", map[string]any{"version": Version, "clean": clean})
+	}
+	if err = a.goOn("enter the start", err); err == nil {
+		err = a.goOn("confirm the root key", a.confirmRoot(ctx))
+	}
+	if err == nil {
+		err = a.goOn("mark the box's files", a.markFiles(ctx))
+	}
+	return err
+}
+
+// goOn lets the box go on when a damaged part of the ledger is in the way of something: recording needs none of it.
+func (a *Appliance) goOn(what string, err error) error {
+	if errors.Is(err, store.ErrDamaged) {
+		a.log.Error("a damaged part of the ledger is in the way; the rest goes on", "what", what, "err", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }
 
 // endedCleanly says whether the last run, if there was one, came to its stop.
@@ -84,16 +108,39 @@ func (a *Appliance) endedCleanly(ctx context.Context) (bool, error) {
 	return len(page.Entries) == 0 || page.Entries[0].Kind == "system.stop", nil
 }
 
-func (a *Appliance) runRooms(ctx context.Context) error {
+// crew runs rooms side by side. A room that cannot do its work because a part of the ledger is damaged stops alone;
+// any other failure stops all.
+func (a *Appliance) crew(ctx context.Context) (start func(name string, run func(context.Context) error), wait func() error) {
 	g, gctx := errgroup.WithContext(ctx)
-	start := func(name string, run func(context.Context) error) {
+	start = func(name string, run func(context.Context) error) {
 		g.Go(func() error {
 			if err := run(gctx); err != nil && !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("%s: %w", name, err)
+				return a.goOn(name, err)
 			}
 			return nil
 		})
 	}
+	return start, g.Wait
+}
+
+// runReduced records, and answers the commands. Nothing is deleted, shown or read at the gate.
+func (a *Appliance) runReduced(ctx context.Context) error {
+	a.log.Error("a part of the ledger is damaged that the office page and deletion need: this box only records. "+
+		"Run check, and restore ledger.db from the backup", "err", a.reduced)
+	if err := a.listen.Close(); err != nil { // better refused than never answered
+		return fmt.Errorf("close the office listener: %w", err)
+	}
+	a.notes.fault("store.reduced", "ledger.db")
+	start, wait := a.crew(ctx)
+	start("clock", a.Keeper.Run)
+	start("cameras", a.followCameras)
+	start("recorder", a.recorder.Run)
+	start("control", a.serveControl)
+	return wait()
+}
+
+func (a *Appliance) runRooms(ctx context.Context) error {
+	start, wait := a.crew(ctx)
 	a.running.Store(true)
 	defer a.running.Store(false)
 	start("clock", a.Keeper.Run)
@@ -121,7 +168,7 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 	if a.line != nil {
 		start("centre", a.line.Run)
 	}
-	return g.Wait()
+	return wait()
 }
 
 // followCameras gives the recorder the cameras of the register, again after every change, and when room on
@@ -130,7 +177,7 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 	changed, cancel := a.Site.Subscribe()
 	defer cancel()
 	for {
-		streams, err := a.Keeping.Streams()
+		streams, err := a.streams()
 		if err != nil {
 			return err
 		}
@@ -153,13 +200,26 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 			cams = append(cams, r)
 		}
 		a.recorder.SetCameras(cams)
+		var shifted <-chan struct{}
+		if a.Keeping != nil {
+			shifted = a.Keeping.Shifted()
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-a.Keeping.Shifted():
+		case <-shifted:
 		}
 	}
+}
+
+// streams says what is recorded of each camera, as room on the disk allows; of those not named, all.
+func (a *Appliance) streams() (map[string]footage.Stream, error) {
+	if a.Keeping == nil {
+		return nil, nil
+	}
+	streams, err := a.Keeping.Streams()
+	return streams, a.goOn("which streams are recorded", err)
 }
 
 // serveOffice answers the office page until ctx ends; requests under way get a moment.

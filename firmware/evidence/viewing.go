@@ -377,6 +377,9 @@ func (e *Office) closeLeft(ctx context.Context) error {
 		return nil
 	}
 	for entry, err := range e.o.Store.Newest(e.o.Store.Size()) {
+		if errors.Is(err, store.ErrDamaged) {
+			continue // check names it; if it was the opening, its viewing stays open in the listing
+		}
 		if err != nil {
 			return fmt.Errorf("look for the openings of the last run: %w", err)
 		}

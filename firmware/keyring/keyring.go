@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -125,6 +126,22 @@ func (r *Root) Ring(name string) (*Ring, error) {
 	}
 	r.rings[name] = k
 	return k, nil
+}
+
+// Make gives the ring its file when it has none, so that a file which is missing later is known to be lost.
+func (k *Ring) Make() error {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	switch _, err := k.root.fs.Stat(k.file()); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("make ring %s: %w", k.name, err)
+	}
+	k.mu.RLock()
+	keys := maps.Clone(k.keys)
+	k.mu.RUnlock()
+	return k.replace(keys)
 }
 
 // Rings lists the rings that have a file.

@@ -44,7 +44,7 @@ var Kinds = map[Kind]Spec{
 	// the appliance itself
 	"system.start":  {Data: []Field{req("version", Code), opt("clean", Bool), opt("data_format", Int)}},
 	"system.stop":   {},
-	"system.fault":  {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int)}},
+	"system.fault":  {Data: []Field{req("code", Code), opt("camera", Code), opt("count", Int), opt("part", Code)}},
 	"log.held":      {Data: []Field{req("kind", Code), req("count", Int), req("from", Time), req("to", Time)}}, // so many entries about one device were held back
 	"config.change": {Data: []Field{req("what", Code), opt("before", Hash), opt("after", Hash), opt("key", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}, {Name: "reason"}}},
 

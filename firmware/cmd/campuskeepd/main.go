@@ -30,6 +30,7 @@ const usage = `campuskeepd keeps a school's camera footage exactly thirty days a
   campuskeepd enrol -c campuskeep.toml -token T  enrol at the centre with a one-time token
   campuskeepd check -c campuskeep.toml [-full]   verify the invariants, running or stopped
   campuskeepd rotate-root -c campuskeep.toml     put all keys under a new root key, running or stopped
+  campuskeepd give-up -c campuskeep.toml -file F enter that one of the box's own files is lost for good; the next start makes a new one
   campuskeepd export-log -c campuskeep.toml [-o file]   the whole log, for any RFC 6962 implementation
   campuskeepd example                           print a commented configuration
   campuskeepd version
@@ -58,6 +59,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	file := flags.String("c", "/etc/campuskeep/campuskeep.toml", "configuration file")
 	token := flags.String("token", "", "enrol: one-time token that the centre printed")
 	full := flags.Bool("full", false, "check: decrypt every fragment, not only headers, indexes and ends")
+	lost := flags.String("file", "", "give-up: the file, e.g. keys/footage.ring")
 	to := flags.String("o", "-", "export-log: file to write, - for standard output")
 	verbose := flags.Bool("v", false, "log more")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -74,7 +76,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case "example":
 		fmt.Fprint(out, example)
 		return 0
-	case "run", "init", "enrol", "check", "rotate-root", "export-log":
+	case "run", "init", "enrol", "check", "rotate-root", "give-up", "export-log":
 	default:
 		fmt.Fprintf(errOut, "campuskeepd: there is no command %q\n\n%s", args[0], usage)
 		return exitUsage
@@ -108,6 +110,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		}
 	case "rotate-root":
 		err = appliance.RotateRoot(ctx, cfg, out)
+	case "give-up":
+		err = appliance.GiveUp(ctx, cfg, *lost, log, out)
 	case "export-log":
 		err = export(ctx, cfg, *to, out)
 	}
