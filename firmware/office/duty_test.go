@@ -228,6 +228,12 @@ func TestWallOfLivePictures(t *testing.T) {
 	if page.status != http.StatusOK || strings.Count(page.body, "data-tile") != 3 || strings.Count(page.body, "data-signal") != 2 || !strings.Contains(page.body, "wall--9") {
 		t.Fatalf("%d\n%s", page.status, page.text())
 	}
+	cam, _ := h.site.Camera("c03") // what an NVR keeps is on the wall, too
+	cam.Custody, cam.Main, cam.Sub, cam.Still = footage.CustodyNVR, "", "", ""
+	h.must(h.site.PutCamera(t.Context(), account.System, cam, nil))
+	if p := v.get("/live?size=9"); strings.Count(p.body, "data-tile") != 3 {
+		t.Errorf("with a camera of an NVR:\n%s", p.text())
+	}
 	if p := v.get("/live?size=1&page=2"); !strings.Contains(p.body, `data-camera="c02"`) || strings.Count(p.body, "data-tile") != 1 || !strings.Contains(p.body, `rel="prev"`) {
 		t.Errorf("page 2 of single tiles:\n%s", p.text())
 	}

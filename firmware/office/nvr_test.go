@@ -270,6 +270,13 @@ func TestAnNVRsPage(t *testing.T) {
 	if strings.Contains(body, "绕过本机：") || strings.Contains(body, "视申") {
 		t.Error("the administrator sees records")
 	}
+	// Which hours of which camera are fetched tells who is being looked into.
+	if strings.Count(body, "无权查看") != 6 || strings.Contains(body, "07:00") {
+		t.Errorf("the installer sees what is fetched:\n%s", body)
+	}
+	if body := h.as("zheng").get("/nvrs/n01").body; strings.Contains(body, "无权查看") || !strings.Contains(body, "07:00") {
+		t.Errorf("the head of safety does not see what is fetched:\n%s", body)
+	}
 	if body := h.as("zheng").get("/nvrs/n01").body; !strings.Contains(body, "绕过本机：回放 3 次") || strings.Contains(body, "确认设置") {
 		t.Error("the head of safety sees accesses, and sets nothing")
 	}
