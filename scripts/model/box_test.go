@@ -1,0 +1,426 @@
+package model
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"campuskeep/firmware/disk"
+	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/retention"
+	"campuskeep/firmware/store"
+	"campuskeep/firmware/timekeeper"
+	"campuskeep/firmware/vault"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+)
+
+// since2026 moves the time of a bubble, which begins in the year 2000, to where the product lives.
+var since2026 = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+
+func present() time.Time { return time.Now().Add(since2026).UTC() }
+
+// machine is the host clock of one boot.
+type machine struct {
+	boot  string
+	began time.Time
+	off   time.Duration
+}
+
+func (m machine) Wall() time.Time         { return present().Add(m.off) }
+func (m machine) Boottime() time.Duration { return time.Since(m.began) }
+func (m machine) BootID() string          { return m.boot }
+
+// voice is a source of time that may lie or be silent.
+type voice struct {
+	m      *machine
+	origin clock.Origin
+	mu     sync.Mutex
+	off    time.Duration
+	quiet  bool
+}
+
+func (v *voice) Name() string         { return string(v.origin) }
+func (v *voice) Origin() clock.Origin { return v.origin }
+func (v *voice) Observe(context.Context) (clock.Observation, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.quiet {
+		return clock.Observation{}, timekeeper.ErrSilent
+	}
+	return clock.Observation{Source: v.Name(), Origin: v.origin, Mono: v.m.Boottime(), UTC: present().Add(v.off), Uncertainty: time.Second}, nil
+}
+
+func (v *voice) set(off time.Duration, quiet bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.off, v.quiet = off, quiet
+}
+
+// kept is a hold as the box keeps it.
+type kept struct {
+	footage.Hold
+	Stamp clock.Stamp   `json:"stamp"`
+	Term  time.Duration `json:"term"`
+	Acted time.Time     `json:"acted"` // in truth
+}
+
+var keptRows = store.NewTable[kept]("model_holds")
+
+// box is one box on its real packages.
+type box struct {
+	dir    string
+	host   machine
+	boots  int
+	voices []*voice
+
+	keeper *timekeeper.Keeper
+	store  *store.Store
+	vault  *vault.Vault
+	r      *retention.Retention
+	stop   func() error
+
+	made map[footage.FileID]time.Time // in truth, of what has not been seen gone
+	seq  time.Duration
+}
+
+// start is power on: another boot.
+func (b *box) start() error {
+	b.boots++
+	b.host = machine{fmt.Sprintf("boot-%d", b.boots), time.Now(), b.host.off}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	data, err := disk.Real(b.dir)
+	if err != nil {
+		return err
+	}
+	root, err := keyring.OpenRoot(data)
+	if err != nil {
+		return err
+	}
+	people, err1 := root.Ring("people")
+	keys, err2 := root.Ring("footage")
+	fsys, err3 := disk.Real(filepath.Join(b.dir, "vault"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	var sources []timekeeper.Source
+	for _, v := range b.voices {
+		sources = append(sources, v)
+	}
+	b.keeper = timekeeper.New(timekeeper.Options{Host: b.host, Sources: sources, Every: 6 * time.Hour, Log: log})
+	if b.store, err = store.Open(store.Options{Dir: b.dir, Origin: "campuskeep/ck-model", Clock: b.keeper, People: people,
+		Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!")), Log: log}); err != nil {
+		return err
+	}
+	if err := b.keeper.Attach(b.store); err != nil {
+		return err
+	}
+	if b.vault, err = vault.Open(vault.Options{FS: fsys, IndexPath: filepath.Join(b.dir, "index.db"), Keys: keys, Holds: root, SyncEvery: 100 * day, Log: log}); err != nil {
+		return err
+	}
+	b.r = retention.New(retention.Options{Store: b.store, Vault: b.vault, Clock: b.keeper, Anchors: b.keeper.Anchors, Log: log,
+		Cameras: func() []footage.Camera { return []footage.Camera{{ID: "c01", Policy: footage.Policy{Days: 30}}} },
+		Holds:   holdsIn, Assurance: func(time.Time) string { return "best_effort" }})
+	ctx, cancel := context.WithCancel(context.Background())
+	ground, cancelGround := context.WithCancel(context.Background())
+	var base, upper sync.WaitGroup
+	var errs [3]error
+	base.Go(func() { errs[0] = b.store.Run(ground) })
+	base.Go(func() { errs[1] = b.vault.Run(ground) })
+	upper.Go(func() { errs[2] = b.keeper.Run(ctx) })
+	<-b.vault.Recovered()
+	b.stop = func() error {
+		cancel()
+		upper.Wait()
+		cancelGround()
+		base.Wait()
+		return errors.Join(errs[0], errs[1], errs[2], b.vault.Close(), b.store.Close())
+	}
+	return nil
+}
+
+// holdsIn gives what deletion must keep: a hold ends when its row goes.
+func holdsIn(tx store.Tx) (list []footage.Hold, err error) {
+	for _, h := range keptRows.All(tx) {
+		list = append(list, h.Hold)
+	}
+	return list, nil
+}
+
+func (b *box) holds() (list []kept, err error) {
+	err = b.store.View(func(tx store.Tx) error {
+		for _, h := range keptRows.All(tx) {
+			list = append(list, h)
+		}
+		return nil
+	})
+	return list, err
+}
+
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// record keeps a minute of footage up to now.
+func (b *box) record(ctx context.Context) error {
+	now := b.keeper.Now()
+	if now.Mono < b.seq+time.Minute {
+		return nil
+	}
+	b.seq = now.Mono
+	w, err := b.vault.Begin(vault.Meta{Camera: "c01", Day: now.Wall.Format(time.DateOnly), Boot: now.Boot, Session: 1, Codec: "h264", Init: []byte("moov"),
+		From: now.Mono - time.Minute, Wall: now.Wall.Add(-time.Minute)})
+	if err != nil {
+		return err
+	}
+	at := present()
+	if err := errors.Join(w.Fragment(vault.Fragment{FragmentInfo: footage.FragmentInfo{From: now.Mono - time.Minute, To: now.Mono, Key: true}, Data: []byte("moof mdat")}), w.Close(), b.vault.Flush(ctx)); err != nil {
+		return err
+	}
+	return b.vault.Rows("c01", func(s footage.Segment) bool {
+		if s.Boot == now.Boot && s.To == now.Mono {
+			b.made[s.File] = at
+		}
+		return true
+	})
+}
+
+// apply holds the newest footage that has a place.
+func (b *box) apply(ctx context.Context, term time.Duration) error {
+	now, anchors := b.keeper.Now(), b.keeper.Anchors()
+	var newest *footage.Placed
+	if err := b.vault.Rows("c01", func(s footage.Segment) bool {
+		if p := (footage.Places{Anchors: anchors}).Place(s); p.Anchored && b.vault.HasFile(s) && (newest == nil || p.Span.To.After(newest.Span.To)) {
+			newest = &p
+		}
+		return true
+	}); err != nil || newest == nil {
+		return err
+	}
+	h := kept{Stamp: now.Stamp(), Term: term, Acted: present(), Hold: footage.Hold{ID: fmt.Sprintf("h%d", b.store.Size()), Cameras: []string{"c01"}, Span: newest.Span,
+		Since: now.Wall, Until: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	_, err := b.store.Commit(ctx, store.Change{Puts: []store.Put{keptRows.Put(h.ID, h)}})
+	return err
+}
+
+// sweep ends what is over, sweeps, and looks what is gone.
+func (b *box) sweep(ctx context.Context) error {
+	list, err := b.holds()
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		now, anchors := b.keeper.Now(), b.keeper.Anchors()
+		s := h.Stamp.Settled(now, anchors)
+		switch {
+		case s.Passed(h.Term, now, anchors):
+			if early := h.Term - present().Sub(h.Acted); early > time.Minute {
+				return fmt.Errorf("hold %s ended %v early, by a clock that is %s", h.ID, early, now.State)
+			}
+			_, err = b.store.Commit(ctx, store.Change{Deletes: []store.Delete{keptRows.Delete(h.ID)}})
+		case s != h.Stamp:
+			h.Stamp = s
+			_, err = b.store.Commit(ctx, store.Change{Puts: []store.Put{keptRows.Put(h.ID, h)}})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := b.r.Sweep(ctx); err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	return b.look()
+}
+
+func (b *box) look() error {
+	here := map[footage.FileID]bool{}
+	if err := b.vault.Rows("c01", func(s footage.Segment) bool {
+		here[s.File] = b.vault.HasFile(s)
+		return true
+	}); err != nil {
+		return err
+	}
+	list, err := b.holds()
+	if err != nil {
+		return err
+	}
+	for file, at := range b.made {
+		if here[file] {
+			continue
+		}
+		if age := present().Sub(at); age < 30*day {
+			return fmt.Errorf("deleted %v early; clock %+v", 30*day-age, b.keeper.Now())
+		}
+		for _, h := range list {
+			if h.Span.Contains(at.Add(-30*time.Second)) && present().Sub(h.Acted) < h.Term {
+				return fmt.Errorf("deleted under hold %s", h.ID)
+			}
+		}
+		delete(b.made, file)
+	}
+	return nil
+}
+
+// step is one thing that happens.
+type step struct {
+	what int
+	pass time.Duration
+	arg  time.Duration
+	who  int
+	lie  time.Duration
+}
+
+const (
+	stepSweep = iota
+	stepCut   // the power, for arg
+	stepApply // for a term of arg
+	stepLie   // the liar says what is off by lie
+	stepQuiet // who falls silent
+	stepSpeak // and speaks again
+	stepPeople
+	steps
+)
+
+// play plays a life in a bubble of its own.
+func play(t *testing.T, origins []clock.Origin, liar clock.Origin, script []step) (err error) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &box{dir: t.TempDir(), made: map[footage.FileID]time.Time{}}
+		for _, o := range origins {
+			b.voices = append(b.voices, &voice{m: &b.host, origin: o})
+		}
+		if err = os.MkdirAll(filepath.Join(b.dir, "vault"), 0o700); err == nil {
+			err = b.start()
+		}
+		if err != nil {
+			return
+		}
+		err = b.live(t.Context(), liar, script)
+		if err == nil {
+			err = b.end(t.Context())
+		}
+		err = errors.Join(err, b.r.Check(t.Context(), true, func(f vault.Finding) { err = errors.Join(err, fmt.Errorf("check: %+v", f)) }), b.stop())
+	})
+	return err
+}
+
+func (b *box) live(ctx context.Context, liar clock.Origin, script []step) error {
+	for i, s := range script {
+		pass(s.pass)
+		err := b.record(ctx)
+		switch s.what {
+		case stepCut:
+			err = errors.Join(err, b.stop())
+			pass(s.arg)
+			b.seq = 0
+			if err == nil {
+				err = b.start()
+			}
+		case stepApply:
+			err = errors.Join(err, b.apply(ctx, s.arg))
+		case stepLie:
+			for _, v := range b.voices {
+				if v.origin.Witness() == liar {
+					v.set(s.lie, false)
+				}
+			}
+		case stepQuiet, stepSpeak:
+			v := b.voices[s.who%len(b.voices)]
+			v.mu.Lock()
+			off := v.off
+			v.mu.Unlock()
+			v.set(off, s.what == stepQuiet)
+		case stepPeople:
+			if b.keeper.Now().State != clock.Trusted {
+				b.people()
+			}
+		}
+		if err = errors.Join(err, b.sweep(ctx)); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (b *box) people() {
+	b.keeper.Observe(clock.Observation{Source: "people", Origin: clock.OriginPeople, Mono: b.host.Boottime(), UTC: present(), Uncertainty: 2 * time.Minute})
+	pass(time.Second) // until it is on record
+}
+
+// end: people state the time, and after the longest term and the days of keeping nothing of it is left.
+func (b *box) end(ctx context.Context) error {
+	old := map[footage.FileID]bool{}
+	for range 3 {
+		b.people()
+		if now := b.keeper.Now(); now.State != clock.Trusted {
+			return fmt.Errorf("people have stated the time, and the clock is %s: %s", now.State, b.keeper.Explain().Reason)
+		}
+		if err := b.sweep(ctx); err != nil {
+			return err
+		}
+		for f := range b.made {
+			old[f] = true
+		}
+		pass(41 * day)
+	}
+	if err := b.sweep(ctx); err != nil {
+		return err
+	}
+	list, err := b.holds()
+	if err != nil || len(list) != 0 {
+		return errors.Join(err, fmt.Errorf("%d holds are in force for ever", len(list)))
+	}
+	if len(b.made) > 0 {
+		return fmt.Errorf("%d segments are kept for ever", len(b.made))
+	}
+	return nil
+}
+
+// Covers F3, F14: the same over the packages that run in a school: the keeper of time, the log, the vault, retention.
+func TestABoxKeepsToTheRules(t *testing.T) {
+	n := 0
+	rapid.Check(t, func(r *rapid.T) {
+		if n++; n > 8 && !long() {
+			return
+		}
+		all := []clock.Origin{clock.OriginHost, clock.OriginNVR, clock.OriginCentre}
+		origins := rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, len(all), rapid.ID[clock.Origin]).Draw(r, "sources")
+		liar := rapid.SampledFrom([]clock.Origin{"", "machine", clock.OriginNVR, clock.OriginCentre}).Draw(r, "liar")
+		d := func(name string, most time.Duration) time.Duration {
+			return time.Duration(rapid.Int64Range(int64(time.Minute), int64(most)).Draw(r, name))
+		}
+		var script []step
+		for range rapid.IntRange(4, 25).Draw(r, "steps") {
+			s := step{what: rapid.IntRange(0, steps-1).Draw(r, "what"), pass: d("pass", 3*day), who: rapid.IntRange(0, 2).Draw(r, "who")}
+			switch s.what {
+			case stepCut:
+				s.arg = d("off", rapid.SampledFrom([]time.Duration{time.Hour, day, 70 * day}).Draw(r, "cut"))
+			case stepApply:
+				s.arg = d("term", 40*day)
+			case stepLie:
+				s.lie = d("lie", rapid.SampledFrom([]time.Duration{23 * time.Hour, 400 * day}).Draw(r, "size"))
+				if rapid.Bool().Draw(r, "behind") {
+					s.lie = -s.lie
+				}
+			}
+			script = append(script, s)
+		}
+		if err := play(t, origins, liar, script); err != nil {
+			r.Fatal(err)
+		}
+	})
+}
+
+// long says whether more lives than a few are asked for: CAMPUSKEEP_MODEL=long.
+func long() bool { return os.Getenv("CAMPUSKEEP_MODEL") == "long" }
