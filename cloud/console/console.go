@@ -62,8 +62,8 @@ type Console struct {
 	byAddress *web.Limiter
 	byLogin   *web.Limiter
 
-	mu    sync.Mutex
-	steps map[string]int64 // guarded by mu: last one-time step used, per person (RFC 6238 §5.2)
+	hashing  chan struct{} // one for each password that is being hashed
+	counting sync.Mutex    // held from reading to writing what is counted of log-ins
 }
 
 // New builds the console and starts nothing.
@@ -78,7 +78,7 @@ func New(d Deps) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the console: %w", err)
 	}
-	c := &Console{d: d, assets: assets, byAddress: web.NewLimiter(20, 200), byLogin: web.NewLimiter(0.5, 10), steps: map[string]int64{}}
+	c := &Console{d: d, assets: assets, byAddress: web.NewLimiter(20, 200), byLogin: web.NewLimiter(0.5, 10), hashing: make(chan struct{}, hashers)}
 	if c.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, templateFuncs); err != nil {
 		return nil, fmt.Errorf("starting the console: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"campuskeep/cloud/store"
 	"campuskeep/shared/account"
@@ -41,6 +42,9 @@ func Add(ctx context.Context, people store.People, key []byte, id, user, name st
 	if err := people.PutPerson(ctx, p); err != nil {
 		return "", fmt.Errorf("adding person %s: %w", id, err)
 	}
+	if err := people.DeleteSessionsOf(ctx, id); err != nil { // of the password before
+		return "", fmt.Errorf("ending the sessions of %s: %w", id, err)
+	}
 	return login.SecretText(Secret(key, id)), nil
 }
 
@@ -66,14 +70,14 @@ func (k *call) login() error {
 	if !k.c.byLogin.Allow(k.address, k.now.Mono) {
 		return k.refusedLogin("login.slow")
 	}
-	ctx, st := k.r.Context(), k.c.d.Store
+	ctx := k.r.Context()
 	sum := sha256.Sum256([]byte("user\x00" + user))
 	key := "u:" + base64.RawURLEncoding.EncodeToString(sum[:18])
-	attempts, err := st.Attempts(ctx, key)
+	wait, err := k.c.charge(ctx, key, k.now)
 	if err != nil {
-		return fmt.Errorf("reading failed log-ins: %w", err)
+		return err
 	}
-	if wait := attempts.Locked(k.now); wait > 0 {
+	if wait > 0 {
 		return k.refusedLogin("login.locked", wait)
 	}
 	p, ok, err := k.c.verify(ctx, user, password, code, k.now)
@@ -81,15 +85,12 @@ func (k *call) login() error {
 		return err
 	}
 	if !ok {
-		next, _ := login.AccountLock.Failed(attempts, k.now)
-		if err := st.SetAttempts(ctx, key, next); err != nil {
-			return fmt.Errorf("counting a failed log-in: %w", err)
-		}
 		if err := k.note("login", "", "login.wrong"); err != nil {
 			return err
 		}
 		return k.refusedLogin("login.wrong")
 	}
+	st := k.c.d.Store
 	if err := st.SetAttempts(ctx, key, login.Attempts{}); err != nil {
 		return fmt.Errorf("clearing failed log-ins: %w", err)
 	}
@@ -107,6 +108,28 @@ func (k *call) login() error {
 	return nil
 }
 
+// hashers is how many passwords are hashed at once: each takes 19 MiB, and nobody need be logged in to ask for one.
+const hashers = 4
+
+// charge counts a log-in as failed before it is tried, and says how long the name is locked; a log-in that succeeds
+// clears the count. So guesses side by side are counted like guesses one after the other.
+func (c *Console) charge(ctx context.Context, key string, now clock.Reading) (wait time.Duration, err error) {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	attempts, err := c.d.Store.Attempts(ctx, key)
+	if err != nil {
+		return 0, fmt.Errorf("reading failed log-ins: %w", err)
+	}
+	if wait := attempts.Locked(now); wait > 0 {
+		return wait, nil
+	}
+	next, _ := login.AccountLock.Failed(attempts, now)
+	if err := c.d.Store.SetAttempts(ctx, key, next); err != nil {
+		return 0, fmt.Errorf("counting a log-in: %w", err)
+	}
+	return 0, nil
+}
+
 // nobody is verified when the user does not exist, so that the answer takes as long.
 var nobody = login.Hash("nobody has this password", login.Cost)
 
@@ -120,21 +143,44 @@ func (c *Console) verify(ctx context.Context, user, password, code string, now c
 	if known {
 		stored = p.Password
 	}
+	select {
+	case c.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return p, false, fmt.Errorf("waiting to verify a password: %w", ctx.Err())
+	}
 	ok, _, err := login.Verify(password, stored, login.Cost)
+	<-c.hashing
 	if err != nil {
 		return p, false, fmt.Errorf("verifying a password: %w", err)
 	}
 	if !ok || !known {
 		return p, false, nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	step, err := login.VerifyCode(Secret(c.d.Key, p.ID), code, now, c.steps[p.ID])
+	ok, err = c.useCode(ctx, p.ID, code, now)
+	return p, ok, err
+}
+
+// codeStep is how many seconds a code of the second factor is good for.
+const codeStep = 30
+
+// useCode checks a code of the second factor; each is good for one log-in (RFC 6238 §5.2), also over a restart: the
+// instant of the last one stands beside the counts of log-ins.
+func (c *Console) useCode(ctx context.Context, person, code string, now clock.Reading) (bool, error) {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	last, err := c.d.Store.Attempts(ctx, "c:"+person)
 	if err != nil {
-		return p, false, nil
+		return false, fmt.Errorf("reading the last code: %w", err)
 	}
-	c.steps[p.ID] = step
-	return p, true, nil
+	step, err := login.VerifyCode(Secret(c.d.Key, person), code, now, max(last.Last.Wall.Unix(), 0)/codeStep)
+	if err != nil {
+		return false, nil
+	}
+	last.Last.Wall = time.Unix(step*codeStep, 0).UTC()
+	if err := c.d.Store.SetAttempts(ctx, "c:"+person, last); err != nil {
+		return false, fmt.Errorf("noting the code that was used: %w", err)
+	}
+	return true, nil
 }
 
 func (k *call) logout() error {

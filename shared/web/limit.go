@@ -28,9 +28,23 @@ func NewLimiter(perSecond, burst float64) *Limiter {
 	return &Limiter{rate: perSecond, burst: burst, buckets: map[netip.Addr]bucket{}}
 }
 
+// source is who counts as one: of IPv6 a machine may have a whole /64 to itself.
+func source(a netip.Addr) netip.Addr {
+	a = a.Unmap()
+	if !a.Is6() {
+		return a
+	}
+	p, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
+}
+
 // Allow takes one from the bucket of the address. mono is the monotonic time: a wall clock that is set
 // must not open or close anything.
 func (l *Limiter) Allow(a netip.Addr, mono time.Duration) bool {
+	a = source(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, ok := l.buckets[a]
