@@ -1,11 +1,11 @@
 package model
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -90,6 +90,7 @@ type box struct {
 	vault  *vault.Vault
 	r      *retention.Retention
 	stop   func() error
+	log    bytes.Buffer // errors, told with what fails; slog's handler takes one line at a time
 
 	made map[footage.FileID]time.Time // in truth, of what has not been seen gone
 	seq  time.Duration
@@ -99,7 +100,7 @@ type box struct {
 func (b *box) start() error {
 	b.boots++
 	b.host = machine{fmt.Sprintf("boot-%d", b.boots), time.Now(), b.host.off}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelError}))
 	data, err := disk.Real(b.dir)
 	if err != nil {
 		return err
@@ -309,6 +310,9 @@ func play(t *testing.T, origins []clock.Origin, liar clock.Origin, script []step
 		err = b.live(t.Context(), liar, script)
 		if err == nil {
 			err = b.end(t.Context())
+		}
+		if b.log.Len() > 0 {
+			err = errors.Join(err, fmt.Errorf("logged: %s", b.log.String()))
 		}
 		err = errors.Join(err, b.r.Check(t.Context(), true, func(f vault.Finding) { err = errors.Join(err, fmt.Errorf("check: %+v", f)) }), b.stop())
 	})
