@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,6 +40,8 @@ func main() {
 		streams = flag.Int("streams", 16, "number of streams")
 		kbps    = flag.Int("kbps", 1000, "bit rate of each")
 		seconds = flag.Int("seconds", 30, "how long to measure")
+		rounds  = flag.Int("rounds", 3, "how often each recorder is measured, in turns; medians are printed")
+		media   = flag.String("mediamtx", "", "path of a MediaMTX program: it records the same streams in the same run")
 		asJSON  = flag.Bool("json", false, "print results as JSON lines")
 		profile = flag.String("profile", "", "write what the product's processor time goes into to this file")
 	)
@@ -48,7 +51,7 @@ func main() {
 	var err error
 	switch *role {
 	case "":
-		err = compare(ctx, *streams, *kbps, *seconds, *asJSON, *profile)
+		err = compare(ctx, run{*streams, *kbps, *seconds, max(1, *rounds), *media, *profile, *asJSON})
 	case "serve":
 		err = serve(ctx, *streams, *kbps)
 	case "campuskeep", "plain":
@@ -62,13 +65,20 @@ func main() {
 	}
 }
 
-// compare runs the server and, one after the other, both recorders.
-func compare(ctx context.Context, streams, kbps, seconds int, asJSON bool, profile string) (err error) {
+// run is what is compared.
+type run struct {
+	streams, kbps, seconds, rounds int
+	mediamtx, profile              string
+	asJSON                         bool
+}
+
+// compare runs the server and, in turns, the recorders.
+func compare(ctx context.Context, x run) (err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	server := exec.CommandContext(ctx, self, "-role", "serve", "-streams", strconv.Itoa(streams), "-kbps", strconv.Itoa(kbps))
+	server := exec.CommandContext(ctx, self, "-role", "serve", "-streams", strconv.Itoa(x.streams), "-kbps", strconv.Itoa(x.kbps))
 	server.Stderr = os.Stderr
 	server.Cancel = func() error { return server.Process.Signal(os.Interrupt) }
 	out, err := server.StdoutPipe()
@@ -85,41 +95,78 @@ func compare(ctx context.Context, streams, kbps, seconds int, asJSON bool, profi
 	}()
 	var urls []string
 	lines := bufio.NewScanner(out)
-	for len(urls) < streams && lines.Scan() {
+	for len(urls) < x.streams && lines.Scan() {
 		urls = append(urls, lines.Text())
 	}
-	if len(urls) < streams {
-		return fmt.Errorf("%d of %d streams came up", len(urls), streams)
+	if len(urls) < x.streams {
+		return fmt.Errorf("%d of %d streams came up", len(urls), x.streams)
 	}
-	results := map[string]Result{}
-	for _, role := range []string{"plain", "campuskeep"} {
-		args := []string{"-role", role, "-seconds", strconv.Itoa(seconds)}
-		if role == "campuskeep" {
-			args = append(args, "-profile", profile)
-		}
-		args = append(args, urls...)
-		cmd := exec.CommandContext(ctx, self, args...)
-		cmd.Stderr = os.Stderr
-		b, err := cmd.Output()
-		if err != nil {
-			return fmt.Errorf("%s: %w", role, err)
-		}
-		var r Result
-		if err := json.Unmarshal(b, &r); err != nil {
-			return fmt.Errorf("%s: %w", role, err)
-		}
-		results[role] = r
-		if asJSON {
-			fmt.Print(string(b))
-		} else {
-			fmt.Printf("%-11s %d streams %.0f s: %6.2f CPU-s per stream-hour, %5.1f MB resident, %.1f MB taken\n",
-				r.Who, r.Streams, r.Seconds, r.CPUPerStreamHour, r.MemoryMB, r.Megabytes)
+	roles := []string{"plain", "campuskeep"}
+	if x.mediamtx != "" {
+		roles = append(roles, "mediamtx")
+	}
+	results := map[string][]Result{}
+	for range x.rounds {
+		for _, role := range roles {
+			r, err := x.one(ctx, self, role, urls)
+			if err != nil {
+				return fmt.Errorf("%s: %w", role, err)
+			}
+			results[role] = append(results[role], r)
 		}
 	}
-	if !asJSON {
-		fmt.Printf("ratio       %.2f\n", results["campuskeep"].CPUPerStreamHour/results["plain"].CPUPerStreamHour)
+	for _, role := range roles {
+		m := median(results[role])
+		if x.asJSON {
+			if err := json.NewEncoder(os.Stdout).Encode(m); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Printf("%-11s %d streams %.0f s: %6.2f CPU-s per stream-hour, %5.1f MB resident, %.1f MB taken (median of %d)\n",
+			m.Who, m.Streams, m.Seconds, m.CPUPerStreamHour, m.MemoryMB, m.Megabytes, x.rounds)
+	}
+	for _, role := range roles {
+		if role != "campuskeep" && !x.asJSON {
+			fmt.Printf("ratio to %-10s %.2f\n", role, median(results["campuskeep"]).CPUPerStreamHour/median(results[role]).CPUPerStreamHour)
+		}
 	}
 	return nil
+}
+
+// one measures one recorder once.
+func (x run) one(ctx context.Context, self, role string, urls []string) (r Result, err error) {
+	if role == "mediamtx" {
+		return mediamtx(ctx, x.mediamtx, urls, time.Duration(x.seconds)*time.Second)
+	}
+	args := []string{"-role", role, "-seconds", strconv.Itoa(x.seconds)}
+	if role == "campuskeep" {
+		args = append(args, "-profile", x.profile)
+	}
+	cmd := exec.CommandContext(ctx, self, append(args, urls...)...)
+	cmd.Stderr = os.Stderr
+	b, err := cmd.Output()
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(b, &r)
+}
+
+// median takes the middle of each figure.
+func median(list []Result) Result {
+	m := list[0]
+	of := func(f func(Result) float64) float64 {
+		var all []float64
+		for _, r := range list {
+			all = append(all, f(r))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	m.Megabytes = of(func(r Result) float64 { return r.Megabytes })
+	m.CPUPerStreamHour = of(func(r Result) float64 { return r.CPUPerStreamHour })
+	m.MemoryMB = of(func(r Result) float64 { return r.MemoryMB })
+	return m
 }
 
 // measure lets a recorder warm up and then counts what it costs.
@@ -193,8 +240,11 @@ func cpuTime() time.Duration {
 }
 
 // residentMB is the most memory that this process had.
-func residentMB() (mb float64, err error) {
-	f, err := os.Open("/proc/self/status")
+func residentMB() (mb float64, err error) { return residentOf("self") }
+
+// residentOf is the most memory that a process had.
+func residentOf(pid string) (mb float64, err error) {
+	f, err := os.Open("/proc/" + pid + "/status")
 	if err != nil {
 		return 0, err
 	}
@@ -209,5 +259,5 @@ func residentMB() (mb float64, err error) {
 			return float64(kb) / 1024, err
 		}
 	}
-	return 0, errors.New("no VmHWM in /proc/self/status")
+	return 0, fmt.Errorf("no VmHWM in /proc/%s/status", pid)
 }
