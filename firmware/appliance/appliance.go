@@ -301,9 +301,6 @@ func (a *Appliance) openEdges() (err error) {
 		return err
 	}
 	a.player = playback.New(a.source, liveSource{a}, a.Keeper, a.log)
-	if a.lamps, err = openLamps(a.Config.Panel, a.log); err != nil {
-		return err
-	}
 	if err = a.openLine(); err != nil {
 		return err
 	}

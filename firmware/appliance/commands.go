@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 
 	"campuskeep/firmware/evidence"
@@ -31,7 +32,9 @@ func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	log.Info("campuskeepd is up", "version", Version, "appliance", cfg.Appliance.ID, "office", a.Address().String(), "entries", a.Store.Size())
+	stop := a.tellSystemd(ctx)
 	err = a.Run(ctx)
+	stop()
 	log.Info("campuskeepd has stopped", "entries", a.Store.Size())
 	return err
 }
@@ -74,8 +77,17 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (err
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "set-up code %s  (once, at https://%s.local/setup)\n", code, cfg.Appliance.ID)
+	fmt.Fprintf(out, "set-up code %s  (once, at %s/setup)\n", code, officeURL(cfg))
 	return nil
+}
+
+// officeURL is the address of the office page, by the box's name.
+func officeURL(cfg Config) string {
+	host := cfg.Appliance.ID + ".local"
+	if _, port, err := net.SplitHostPort(cfg.Office.Listen); err == nil && port != "443" {
+		host = net.JoinHostPort(host, port)
+	}
+	return "https://" + host
 }
 
 // Ground runs the ledger and the vault alone, for commands and tools that work on a stopped box. The returned

@@ -107,8 +107,8 @@ func (c *Config) Check(r *config.Report) {
 		if u, err := url.Parse(c.Centre.Enrol); err != nil || u.Scheme != "https" || u.Host == "" {
 			r.Reject("centre.enrol", `an https:// address, e.g. "https://centre.example.edu.cn:9443"`)
 		}
-		if !fingerprint.MatchString(c.Centre.CA) {
-			r.Reject("centre.ca", `"sha256:" and 64 lower-case hex digits: the fingerprint that the centre prints`)
+		if !fingerprint.MatchString(c.Centre.CA) || strings.Trim(c.Centre.CA, "sha256:0") == "" {
+			r.Reject("centre.ca", `"sha256:" and 64 lower-case hex digits, not all zero: the fingerprint that the centre prints`)
 		}
 	} else if c.Centre.CA != "" {
 		r.Reject("centre.enrol", "needed when centre.ca is set")

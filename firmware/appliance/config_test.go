@@ -17,16 +17,36 @@ func example(t *testing.T) string {
 	return string(b)
 }
 
+// wholeExample is the example with the tables that it only shows, and a centre.
+func wholeExample(t *testing.T) string {
+	t.Helper()
+	b := example(t)
+	for _, key := range []string{"[centre]", "enrol", "ca", "[[bus]]", "port", "baud", "[panel]", "reader", "green", "amber", "buzzer"} {
+		if !strings.Contains(b, "\n# "+key) {
+			t.Fatalf("the example does not show %s", key)
+		}
+		b = strings.Replace(b, "\n# "+key, "\n"+key, 1)
+	}
+	b = strings.Replace(b, `"sha256:…"`, `"sha256:`+strings.Repeat("0", 63)+`1"`, 1)
+	return strings.Replace(b, `["rtc", "nvr"]`, `["rtc", "nvr", "centre"]`, 1)
+}
+
+// The example as it is printed is good for every board: nothing in it names a device that may not be there.
 func TestTheExampleConfigurationIsAccepted(t *testing.T) {
-	c := Default()
-	if err := config.Decode("example", []byte(example(t)), &c); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"as printed": example(t), "with all tables": wholeExample(t)} {
+		c := Default()
+		if err := config.Decode("example", []byte(text), &c); err != nil {
+			t.Fatal(err)
+		}
+		if shown := c.Panel.Green != "" && len(c.Bus) == 1 && c.Centre.Enrol != ""; shown != (name == "with all tables") {
+			t.Errorf("%s: panel %v, bus %v, centre %v", name, c.Panel, c.Bus, c.Centre)
+		}
 	}
 }
 
 // Covers M5: nothing is guessed from a configuration that is wrong.
 func TestEachWrongValueIsRefusedByName(t *testing.T) {
-	good := example(t)
+	good := wholeExample(t)
 	for _, tc := range []struct{ old, new, want string }{
 		{`id = "ck-0417"`, `id = "CK 0417"`, "appliance.id"},
 		{`id = "ck-0417"`, `idd = "ck-0417"`, "appliance.idd"},
@@ -38,6 +58,7 @@ func TestEachWrongValueIsRefusedByName(t *testing.T) {
 		{`"192.168.1.10"]`, `"https://x"]`, "office.names"},
 		{`enrol = "https://`, `enrol = "http://`, "centre.enrol"},
 		{`sha256:00`, `sha1:00`, "centre.ca"},
+		{`01"`, `00"`, "centre.ca"},
 		{`["rtc", "nvr", "centre"]`, `["gps"]`, "clock.sources"},
 		{`["rtc", "nvr", "centre"]`, `["rtc", "rtc"]`, "clock.sources"},
 		{`["rtc", "nvr", "centre"]`, `["rtc"]`, "clock.sources"},
@@ -88,7 +109,7 @@ func TestNTPServersInTheConfiguration(t *testing.T) {
 		}
 	}
 	c := Default()
-	good := strings.Replace(example(t), `sources = ["rtc", "nvr", "centre"]`, "sources = [\"ntp\", \"rtc\", \"nvr\"]\nntp = [\"10.0.0.1\", \"ntp.example.edu.cn:123\"]", 1)
+	good := strings.Replace(wholeExample(t), `sources = ["rtc", "nvr", "centre"]`, "sources = [\"ntp\", \"rtc\", \"nvr\"]\nntp = [\"10.0.0.1\", \"ntp.example.edu.cn:123\"]", 1)
 	if err := config.Decode("example", []byte(good), &c); err != nil || len(c.Clock.NTP) != 2 {
 		t.Fatalf("%v %v", c.Clock.NTP, err)
 	}

@@ -18,8 +18,13 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// Listen opens the office listener and the control socket. Run does it when nobody did.
+// Listen opens the office listener, the control socket and the panel's pins. Run does it when nobody did.
 func (a *Appliance) Listen() (err error) {
+	if a.lamps == nil {
+		if a.lamps, err = openLamps(a.Config.Panel, a.log); err != nil {
+			return err
+		}
+	}
 	if a.listen == nil {
 		if a.listen, err = net.Listen("tcp", a.Config.Office.Listen); err != nil {
 			return fmt.Errorf("office.listen: %w", err)

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	_ "time/tzdata" // boards are often without a time zone database
 
@@ -23,6 +24,9 @@ import (
 //go:embed campuskeep.example.toml
 var example string
 
+//go:embed campuskeepd.service
+var unit string
+
 const usage = `campuskeepd keeps a school's camera footage exactly thirty days and proves who saw it.
 
   campuskeepd run -c campuskeep.toml            start; stops cleanly on SIGTERM
@@ -32,7 +36,7 @@ const usage = `campuskeepd keeps a school's camera footage exactly thirty days a
   campuskeepd rotate-root -c campuskeep.toml     put all keys under a new root key, running or stopped
   campuskeepd give-up -c campuskeep.toml -file F enter that one of the box's own files is lost for good; the next start makes a new one
   campuskeepd export-log -c campuskeep.toml [-o file]   the whole log, for any RFC 6962 implementation
-  campuskeepd example                           print a commented configuration
+  campuskeepd example [-unit] [-o file]         print a commented configuration, or the unit file for systemd
   campuskeepd version
 `
 
@@ -60,7 +64,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	token := flags.String("token", "", "enrol: one-time token that the centre printed")
 	full := flags.Bool("full", false, "check: decrypt every fragment, not only headers, indexes and ends")
 	lost := flags.String("file", "", "give-up: the file, e.g. keys/footage.ring")
-	to := flags.String("o", "-", "export-log: file to write, - for standard output")
+	to := flags.String("o", "-", "export-log, example: file to write, - for standard output")
+	asUnit := flags.Bool("unit", false, "example: the unit file for systemd")
 	verbose := flags.Bool("v", false, "log more")
 	if err := flags.Parse(args[1:]); err != nil {
 		return exitUsage
@@ -74,7 +79,14 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(out, "campuskeepd", appliance.Version)
 		return 0
 	case "example":
-		fmt.Fprint(out, example)
+		text := example
+		if *asUnit {
+			text = unit
+		}
+		if err := writeExample(*to, text, out); err != nil {
+			fmt.Fprintf(errOut, "campuskeepd example: %v\n", err)
+			return exitFailed
+		}
 		return 0
 	case "run", "init", "enrol", "check", "rotate-root", "give-up", "export-log":
 	default:
@@ -129,6 +141,24 @@ func read(file string) (appliance.Config, error) {
 		return cfg, fmt.Errorf("read the configuration: %w (campuskeepd example prints one)", err)
 	}
 	return cfg, config.Decode(file, text, &cfg)
+}
+
+// writeExample writes a new file, and the folder that it lies in.
+func writeExample(to, text string, out io.Writer) (err error) {
+	if to == "-" {
+		_, err = io.WriteString(out, text)
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = io.WriteString(f, text)
+	return err
 }
 
 func export(ctx context.Context, cfg appliance.Config, to string, out io.Writer) (err error) {
