@@ -15,6 +15,7 @@ type Tally struct {
 	Expected int                        `json:"expected"`
 	Attended int                        `json:"attended"` // in school at some time of the day
 	Missing  int                        `json:"missing"`  // expected, and neither come nor on leave
+	Away     int                        `json:"away"`     // on leave and not come: Expected = Attended + Missing + Away
 	By       map[attendance.Outcome]int `json:"by"`
 }
 
@@ -23,14 +24,16 @@ func (t *Tally) add(s attendance.DayStatus) {
 		t.By = map[attendance.Outcome]int{}
 	}
 	t.By[s.Outcome]++
-	if s.Attended {
-		t.Attended++
-	}
 	if s.Outcome == attendance.NoSchool {
-		return
+		return // who comes all the same is no part of what is expected
 	}
 	t.Expected++
-	if !s.Attended && s.Outcome != attendance.OnLeave {
+	switch {
+	case s.Attended:
+		t.Attended++
+	case s.Outcome == attendance.OnLeave:
+		t.Away++
+	default:
 		t.Missing++
 	}
 }

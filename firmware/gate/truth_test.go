@@ -293,3 +293,48 @@ func TestMissedDaysAreDecided(t *testing.T) {
 		t.Errorf("yesterday was not decided after its closing: %v", last)
 	}
 }
+
+// The board adds up, class by class and in all, and says the same as the roll.
+func TestBoardAndRollAddUp(t *testing.T) {
+	h := newHouse(t, at(7, 30, 0))
+	for n := 1; n <= 40; n++ {
+		h.tap(n, []string{"r01", "r02", "r03"}[n%3]) // some are only seen leaving
+	}
+	for n := 35; n <= 60; n++ {
+		outcome := []attendance.Outcome{attendance.OnLeave, attendance.Present, attendance.AbsentUnexplained}[n%3]
+		m := attendance.Mark{Student: pupil(n), Date: today, Outcome: outcome, By: attendance.ByTeacher}
+		if outcome == attendance.OnLeave {
+			m.Leave = attendance.Sick
+		}
+		if _, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher, m, classOf(n), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, now := range []time.Time{at(7, 40, 0), at(8, 30, 0), at(20, 0, 0)} {
+		h.clock.set(now)
+		b := h.board()
+		var sum Tally
+		for _, c := range b.Classes {
+			if c.Expected != c.Attended+c.Missing+c.Away {
+				t.Errorf("%s does not add up: %+v", c.Class, c.Tally)
+			}
+			roll, err := h.gate.Roll(c.Class, today)
+			if err != nil {
+				t.Fatal(err)
+			}
+			came := 0
+			for _, d := range roll {
+				if d.Attended {
+					came++
+				}
+			}
+			if came != c.Attended || len(roll) != c.Expected {
+				t.Errorf("%s: the roll has %d of %d, the board %d of %d", c.Class, came, len(roll), c.Attended, c.Expected)
+			}
+			sum.Expected, sum.Attended, sum.Missing, sum.Away = sum.Expected+c.Expected, sum.Attended+c.Attended, sum.Missing+c.Missing, sum.Away+c.Away
+		}
+		if tot := b.Total; tot.Expected != sum.Expected || tot.Attended != sum.Attended || tot.Missing != sum.Missing || tot.Away != sum.Away {
+			t.Errorf("in all %+v, by class %+v", tot, sum)
+		}
+	}
+}

@@ -192,7 +192,7 @@ func TestTakingTheRoll(t *testing.T) {
 		t.Fatalf("nobody came, and %d may be marked:\n%s", strings.Count(page.body, `name="student"`), page.text())
 	}
 	mark := func(student, outcome, minutes, reason string) answer {
-		return luo.post("/gate/class/2023-01/mark", url.Values{"student": {student}, "outcome": {outcome}, "minutes": {minutes}, "reason": {reason}})
+		return luo.post("/gate/class/2023-01/mark", url.Values{"student": {student}, "seen": {seenOf(luo.get("/gate/class/2023-01").body, student)}, "outcome": {outcome}, "minutes": {minutes}, "reason": {reason}})
 	}
 	if r := mark(h.pupils[0], "late", "many", ""); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-minutes-`+h.pupils[0]+`-e"`) {
 		t.Errorf("many minutes: %d\n%s", r.status, r.text())
@@ -250,4 +250,12 @@ func TestSettingsAndClock(t *testing.T) {
 			t.Errorf("stating %q: %d, want %d\n%s", x.at, r.status, x.status, r.text())
 		}
 	}
+}
+
+// seenOf is how a pupil's day stands on a page.
+func seenOf(page, student string) string {
+	_, rest, _ := strings.Cut(page, `name="student" value="`+student+`"`)
+	_, rest, _ = strings.Cut(rest, `name="seen" value="`)
+	seen, _, _ := strings.Cut(rest, `"`)
+	return seen
 }

@@ -86,12 +86,13 @@ func (o *Office) board(c *call) (gateView, error) {
 			b.Total.Expected += t.Expected
 			b.Total.Attended += t.Attended
 			b.Total.Missing += t.Missing
+			b.Total.Away += t.Away
 			for k, n := range t.By {
 				b.Total.By[k] += n
 			}
 		}
 	}
-	v := gateView{Date: c.p.Date(c.now.Wall), Time: c.p.ClockSec(c.now.Wall), School: b.Day.School, Total: b.Total, All: all, Leave: b.Total.By[attendance.OnLeave], Late: b.Total.By[attendance.Late]}
+	v := gateView{Date: c.p.Date(c.now.Wall), Time: c.p.ClockSec(c.now.Wall), School: b.Day.School, Total: b.Total, All: all, Leave: b.Total.Away, Late: b.Total.By[attendance.Late]}
 	if b.Day.Reason != "" {
 		v.Why = c.p.K("att.r.", b.Day.Reason)
 	}
@@ -132,7 +133,7 @@ func (o *Office) readerName(id string) string {
 func (o *Office) grades(c *call, b gate.Board) []gradeView {
 	var out []gradeView
 	for _, t := range b.Classes {
-		r := classRow{ID: t.Class, Name: t.Class, Full: t.Class, Tally: t.Tally, Leave: t.By[attendance.OnLeave], Late: t.By[attendance.Late], Missing: t.Missing}
+		r := classRow{ID: t.Class, Name: t.Class, Full: t.Class, Tally: t.Tally, Leave: t.Away, Late: t.By[attendance.Late], Missing: t.Missing}
 		grade := ""
 		if cl, ok := o.d.People.Class(t.Class); ok {
 			r.Full, r.Name = cl.Name(b.Date), c.p.T("gate.class", cl.No)
