@@ -6,6 +6,7 @@
 package appliance
 
 import (
+	"campuskeep/shared/student"
 	"context"
 	"errors"
 	"fmt"
@@ -251,7 +252,7 @@ func (a *Appliance) openRooms(ctx context.Context) (err error) {
 	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Fits: a.fits, Log: a.log}); err != nil {
 		return err
 	}
-	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Policy: a.policy, Log: a.log}); err != nil {
+	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Policy: a.policy, Schooling: a.schooling, Log: a.log}); err != nil {
 		return err
 	}
 	if err = a.openNVRs(); err != nil {
@@ -284,6 +285,12 @@ func (a *Appliance) schoolDay(date string) bool {
 func (a *Appliance) policy() people.Policy {
 	s := a.Site.Settings()
 	return people.Policy{Session: s.SessionRules(), PasswordDays: s.PasswordDays}
+}
+
+// schooling is which stages the school has.
+func (a *Appliance) schooling() student.Schooling {
+	s, _ := student.ParseSchooling(a.Site.Settings().Schooling) // checked when it was set
+	return s
 }
 
 // capacity is the size of the vault's disk: holds are capped to a part of it.

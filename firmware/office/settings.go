@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/site"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/student"
 	"campuskeep/shared/ui"
 )
 
@@ -46,7 +47,7 @@ var settingFields = []struct {
 
 func (o *Office) settingsPage(c *call) error {
 	s := o.d.Site.Settings()
-	values := map[string][]string{"camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}, "when_full": {string(s.Full())}}
+	values := map[string][]string{"camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}, "when_full": {string(s.Full())}, "schooling": {s.Schooling}}
 	for _, f := range settingFields {
 		values[f.name] = []string{strconv.Itoa(*f.of(&s))}
 	}
@@ -69,6 +70,28 @@ func (v settingsView) WhenFull() ui.Field {
 		list = append(list, ui.Option{Value: string(w), Text: v.Form.P.K("when_full.", w), Hint: v.Form.P.K("when_full.hint.", w)})
 	}
 	return v.Form.Pick("when_full", "radio", list).Req().Cols(12)
+}
+
+// schoolings are the stages that schools have, as the form offers them.
+var schoolings = []string{"", "primary6", "primary5", "junior3", "junior4", "senior3", "primary6 junior3", "primary5 junior4", "junior3 senior3", "primary6 junior3 senior3", "primary5 junior4 senior3"}
+
+// Schooling is the choice of the school's stages.
+func (v settingsView) Schooling() ui.Field {
+	p := v.Form.P
+	var list []ui.Option
+	for _, code := range schoolings {
+		stages, _ := student.ParseSchooling(code)
+		var words []string
+		for _, s := range stages {
+			words = append(words, p.T("schooling.years", p.K("schooling.", s.Stage), s.Years))
+		}
+		text := strings.Join(words, " + ")
+		if text == "" {
+			text = p.T("schooling.none")
+		}
+		list = append(list, ui.Option{Value: code, Text: text})
+	}
+	return v.Form.Pick("schooling", "select", list)
 }
 
 func (o *Office) showSettings(c *call, status int, values map[string][]string, errs fielderr.Errors) error {
@@ -110,6 +133,9 @@ func (o *Office) putSettings(c *call) error {
 	s.Register.CameraTime = time.Duration(hours) * time.Hour
 	if w := c.r.PostForm.Get("when_full"); w != "" {
 		s.WhenFull = footage.WhenFull(w)
+	}
+	if c.r.PostForm.Has("schooling") {
+		s.Schooling = c.r.PostForm.Get("schooling")
 	}
 	if len(errs) == 0 {
 		err := o.d.Site.PutSettings(c.r.Context(), c.who(), s)

@@ -100,8 +100,10 @@ type Options struct {
 	Clock  clock.Clock
 	Zone   *time.Location
 	Policy func() Policy // asked at every use; nil: DefaultPolicy
-	Cost   login.Params  // of new password hashes; zero: login.Cost
-	Log    *slog.Logger
+	// Schooling is which stages the school has, asked when a roster is read; nil: not set.
+	Schooling func() student.Schooling
+	Cost      login.Params // of new password hashes; zero: login.Cost
+	Log       *slog.Logger
 }
 
 // NewStudent is a student to register: class and first day there, and the cards.

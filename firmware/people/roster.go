@@ -113,7 +113,11 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 		v.Faults = []student.RowFault{{Errors: fielderr.Errors{{Field: "file", Rule: rule, Args: []any{maxRosterFile >> 20}}}}}
 		return v, nil
 	}
-	read := student.ReadRoster(cells, p.today())
+	var schooling student.Schooling
+	if p.o.Schooling != nil {
+		schooling = p.o.Schooling()
+	}
+	read := schooling.ReadRoster(cells, p.today())
 	v.Faults, v.Ignored, v.Asks = read.Faults, read.Ignored, read.Asks
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -7,6 +7,7 @@ import (
 	"campuskeep/shared/footage"
 	"campuskeep/shared/login"
 	"campuskeep/shared/register"
+	"campuskeep/shared/student"
 )
 
 // Settings are the school's own choices: what the requirements leave to the school ("cfg"). Each has a safe
@@ -19,6 +20,9 @@ type Settings struct {
 	// WhenFull is what happens when the disk is full although everything is thinned. Empty is the default: stop,
 	// because the law names the thirty days as the least.
 	WhenFull footage.WhenFull `json:"when_full,omitempty"`
+	// Schooling is which stages the school has and how long each is ("primary5 junior4"); class names are read by it.
+	// Empty: not set.
+	Schooling string `json:"schooling,omitempty"`
 }
 
 // DefaultSettings is where a school begins.
@@ -39,6 +43,9 @@ func (s Settings) Check() fielderr.Errors {
 	}
 	if s.WhenFull != "" && s.WhenFull != footage.Stop && s.WhenFull != footage.Breach {
 		errs.Add("when_full", "err.choice")
+	}
+	if schooling, ok := student.ParseSchooling(s.Schooling); !ok || len(schooling.Check()) > 0 {
+		errs.Add("schooling", "err.schooling")
 	}
 	r := s.Register
 	in("camera_time", int(r.CameraTime/time.Hour), 1, 240)

@@ -33,6 +33,7 @@ type Class struct {
 	Stage    Stage      `json:"stage"`
 	Entry    int        `json:"entry"` // year
 	No       int        `json:"no"`
+	Years    int        `json:"years,omitempty"` // of its stage in this school; 0: as is usual
 	Teachers []Teaching `json:"teachers,omitempty"`
 }
 
@@ -59,6 +60,91 @@ const (
 
 func (d Duty) known() bool { return d == DutyHead || d == DutySubject || d == DutyGrade }
 
+// span is the first grade of the class and how many it passes. Where primary school has five years, junior school has
+// four and begins with 六年级.
+func (c Class) span() (first, years int) {
+	st := stages[c.Stage]
+	if c.Years == 0 {
+		return st.first, st.years
+	}
+	if c.Stage == Junior {
+		return st.first + st.years - c.Years, c.Years
+	}
+	return st.first, c.Years
+}
+
+// StageYears is a stage of a school and its length.
+type StageYears struct {
+	Stage Stage `json:"stage"`
+	Years int   `json:"years"`
+}
+
+// Schooling is which stages a school has, and how long each is. None: it is not set.
+type Schooling []StageYears
+
+// ParseSchooling reads "primary5 junior4"; empty is none.
+func ParseSchooling(text string) (Schooling, bool) {
+	var s Schooling
+	for _, f := range strings.Fields(text) {
+		n := len(f) - 1
+		if n < 1 || f[n] < '1' || f[n] > '9' {
+			return nil, false
+		}
+		s = append(s, StageYears{Stage(f[:n]), int(f[n] - '0')})
+	}
+	return s, true
+}
+
+// Check says what is wrong with the setting.
+func (s Schooling) Check() fielderr.Errors {
+	var errs fielderr.Errors
+	years := map[Stage]int{}
+	for _, x := range s {
+		ok := x.Stage == Primary && (x.Years == 5 || x.Years == 6) || x.Stage == Junior && (x.Years == 3 || x.Years == 4) || x.Stage == Senior && x.Years == 3
+		if years[x.Stage] != 0 || !ok {
+			errs.Add("schooling", "err.schooling")
+			return errs
+		}
+		years[x.Stage] = x.Years
+	}
+	if years[Primary] != 0 && years[Junior] != 0 && years[Primary]+years[Junior] != 9 {
+		errs.Add("schooling", "err.schooling")
+	}
+	return errs
+}
+
+// class is the class of a stage as this school has it; false when it has no such stage.
+func (s Schooling) class(stage Stage, entry, no int) (Class, bool) {
+	c := NewClass(stage, entry, no)
+	for _, x := range s {
+		if x.Stage == stage && x.Years != stages[stage].years {
+			c.Years = x.Years
+		}
+		if x.Stage == stage {
+			return c, true
+		}
+	}
+	return c, len(s) == 0
+}
+
+// stageOf is the stage that a grade belongs to.
+func (s Schooling) stageOf(grade int) Stage {
+	for _, st := range []Stage{Primary, Junior, Senior} {
+		if c, has := s.class(st, 2000, 1); has {
+			if first, years := c.span(); grade >= first && grade < first+years {
+				return st
+			}
+		}
+	}
+	switch { // what no stage of this school has
+	case grade > 9:
+		return Senior
+	case grade > 6:
+		return Junior
+	}
+	return Primary
+}
+
 // NewClass is the class with its id.
 func NewClass(stage Stage, entry, no int) Class {
 	return Class{ID: fmt.Sprintf("%04d%s-%02d", entry, stages[stage].mark, no), Stage: stage, Entry: entry, No: no}
@@ -72,6 +158,9 @@ func (c Class) Check() fielderr.Errors {
 	}
 	if c.Entry < 1990 || c.Entry > 2100 {
 		errs.Add("entry", "err.range", 1990, 2100)
+	}
+	if c.Years < 0 || c.Years > 6 {
+		errs.Add("years", "err.range", 0, 6)
 	}
 	if c.No < 1 || c.No > 99 {
 		errs.Add("no", "err.range", 1, 99)
@@ -113,11 +202,11 @@ func SchoolYear(date string) (int, error) {
 // Grade is the grade on a date, 1 to 12; 0 before the class began and after it has left.
 func (c Class) Grade(date string) int {
 	y, err := SchoolYear(date)
-	st, ok := stages[c.Stage]
-	if err != nil || !ok || y < c.Entry || y >= c.Entry+st.years {
+	first, years := c.span()
+	if err != nil || years == 0 || y < c.Entry || y >= c.Entry+years {
 		return 0
 	}
-	return st.first + y - c.Entry
+	return first + y - c.Entry
 }
 
 // Name is 三年级3班 on a date, or the name by year outside the class's time.
@@ -145,23 +234,25 @@ func GradeName(grade int) string {
 }
 
 var (
-	byYear  = regexp.MustCompile(`^(初中|高中)?(\d{4})级\(?(\d{1,2})\)?班?$`)
+	byYear  = regexp.MustCompile(`^(小学|初中|高中)?(\d{4})(级|届)\(?(\d{1,2})\)?班?$`)
 	byGrade = regexp.MustCompile(`^(小|初|高)?([一二三四五六七八九]|\d)(?:年级)?\(?(\d{1,2}|[一二三四五六七八九十]{1,3})\)?班$`)
 )
 
 // ParseClassName reads a class as rosters write it (2024级3班, 三年级3班, 三年级（3）班, 三(3)班, 初一2班, 高一3班),
-// as it is named on a date. rule is the key of what is wrong, empty when nothing is.
-func ParseClassName(s, date string) (c Class, rule string) {
-	s = narrow(s)
-	s = strings.NewReplacer(" ", "", "届", "级").Replace(s)
+// as it is named on a date, in a school whose stages are not set. rule is the key of what is wrong, empty when
+// nothing is.
+func ParseClassName(s, date string) (c Class, rule string) { return Schooling(nil).ParseClass(s, date) }
+
+// ParseClass is ParseClassName in a school with these stages: what it has not is refused, and 届, the year of leaving,
+// is computed from their lengths.
+func (k Schooling) ParseClass(s, date string) (c Class, rule string) {
+	s = strings.ReplaceAll(narrow(s), " ", "")
+	y, err := SchoolYear(date)
+	if err != nil {
+		return Class{}, "err.class_name"
+	}
 	if m := byYear.FindStringSubmatch(s); m != nil {
-		stage := map[string]Stage{"": Primary, "初中": Junior, "高中": Senior}[m[1]]
-		entry, no := number(m[2]), number(m[3])
-		c = NewClass(stage, entry, no)
-		if len(c.Check()) > 0 {
-			return Class{}, "err.class_name"
-		}
-		return c, ""
+		return k.byYear(map[string]Stage{"小学": Primary, "初中": Junior, "高中": Senior}[m[1]], number(m[2]), number(m[4]), m[3] == "届", y, date)
 	}
 	m := byGrade.FindStringSubmatch(s)
 	if m == nil {
@@ -177,18 +268,44 @@ func ParseClassName(s, date string) (c Class, rule string) {
 	if !strings.Contains(s, "年级") && m[1] == "" && !strings.Contains(s, "(") {
 		return Class{}, "err.class_name" // 三3班 could be anything
 	}
-	stage := Primary
-	switch {
-	case grade > 9:
-		stage = Senior
-	case grade > 6:
-		stage = Junior
-	}
-	y, err := SchoolYear(date)
-	if err != nil || grade < 1 || grade > 12 || no < 1 {
+	if grade < 1 || grade > 12 || no < 1 {
 		return Class{}, "err.class_name"
 	}
-	return NewClass(stage, y-(grade-stages[stage].first), no), ""
+	stage := k.stageOf(grade)
+	c, has := k.class(stage, 0, no)
+	first, years := c.span()
+	if !has || grade < first || grade >= first+years {
+		return Class{}, "err.class_gone"
+	}
+	c, _ = k.class(stage, y-(grade-first), no)
+	return c, ""
+}
+
+// byYear is the class of a year of entry, or of leaving.
+func (k Schooling) byYear(stage Stage, year, no int, leaving bool, now int, date string) (Class, string) {
+	switch {
+	case stage == "" && len(k) == 1:
+		stage = k[0].Stage
+	case stage == "" && len(k) > 1:
+		return Class{}, "err.class_stage"
+	case stage == "":
+		stage = Primary
+	}
+	if leaving && len(k) == 0 {
+		return Class{}, "err.class_leaving"
+	}
+	c, has := k.class(stage, year, no)
+	if leaving {
+		_, years := c.span()
+		c, has = k.class(stage, year-years, no)
+	}
+	switch {
+	case len(c.Check()) > 0:
+		return Class{}, "err.class_name"
+	case !has || c.Grade(date) == 0 && c.Entry != now+1: // that of next September may be entered in summer
+		return Class{}, "err.class_gone"
+	}
+	return c, ""
 }
 
 // number reads one to four digits, or a Chinese number up to 99; 0 for anything else.

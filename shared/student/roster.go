@@ -66,6 +66,8 @@ type Row struct {
 	Student Student
 	Class   Class  // without teachers
 	Card    string // as written
+
+	unstaged bool // the class is named by its year alone, and the school's stages are not set
 }
 
 // RowFault is what is wrong with one line of the sheet; line 1 is the heading.
@@ -88,6 +90,11 @@ const headingsWithin = 10
 // ReadRoster reads the cells of a sheet, as text; the headings stand in the first row, or below a title. Each row is
 // either in Rows or has its Faults; empty rows are skipped. today decides which class 三年级1班 is.
 func ReadRoster(cells [][]string, today string) Roster {
+	return Schooling(nil).ReadRoster(cells, today)
+}
+
+// ReadRoster is the roster of a school with these stages.
+func (k Schooling) ReadRoster(cells [][]string, today string) Roster {
 	var r Roster
 	if len(cells) == 0 {
 		r.Faults = append(r.Faults, RowFault{1, fielderr.Errors{{Field: "file", Rule: "err.roster_empty"}}})
@@ -112,7 +119,7 @@ func ReadRoster(cells [][]string, today string) Roster {
 			r.Faults = append(r.Faults, RowFault{i + 1, fielderr.Errors{{Field: "file", Rule: "err.roster_long", Args: []any{MaxRosterRows}}}})
 			return r
 		}
-		row, errs := readRow(cell, today)
+		row, errs := k.readRow(cell, today)
 		row.Line = i + 1
 		for _, unique := range []struct{ field, value string }{{"id_number", row.Student.IDNumber}, {"card", row.Card}, {"national_no", row.Student.NationalNo}} {
 			if unique.value == "" {
@@ -139,6 +146,7 @@ func ReadRoster(cells [][]string, today string) Roster {
 		r.Rows = append(r.Rows, row)
 	}
 	r.cards()
+	r.stages()
 	if len(r.Rows)+len(r.Faults) == 0 {
 		r.Faults = append(r.Faults, RowFault{1, fielderr.Errors{{Field: "file", Rule: "err.roster_empty"}}})
 	}
@@ -158,6 +166,20 @@ func headingRow(cells [][]string) int {
 		}
 	}
 	return best
+}
+
+// stages refuses classes named by their year alone beside classes of other stages: whose are they?
+func (r *Roster) stages() {
+	if !slices.ContainsFunc(r.Rows, func(row Row) bool { return !row.unstaged && row.Class.Stage != Primary }) {
+		return
+	}
+	r.Rows = slices.DeleteFunc(r.Rows, func(row Row) bool {
+		if row.unstaged {
+			r.Faults = append(r.Faults, RowFault{row.Line, fielderr.Errors{{Field: "class", Rule: "err.class_stage"}}})
+		}
+		return row.unstaged
+	})
+	slices.SortStableFunc(r.Faults, func(a, b RowFault) int { return a.Line - b.Line })
 }
 
 // leastCard is how many hexadecimal digits a card number has: that of the shortest chips.
@@ -248,9 +270,9 @@ func cellsOf(line []string, columns map[int]string) map[string]string {
 // dots are what keyboards and other systems give for the dot in names of minorities and foreigners.
 var dots = strings.NewReplacer("‧", "·", "・", "·", "･", "·", "•", "·", "∙", "·", "⋅", "·", "᛫", "·", "●", "·")
 
-func readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
+func (k Schooling) readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
 	var errs fielderr.Errors
-	row := Row{Card: strings.ToUpper(cell["card"])}
+	row := Row{Card: strings.ToUpper(cell["card"]), unstaged: len(k) == 0 && byYear.MatchString(cell["class"]) && cell["class"][0] < 0x80}
 	s := &row.Student
 	s.Name = dots.Replace(cell["name"])
 	s.Address, s.Phone = cell["address"], phoneText(cell["phone"])
@@ -281,7 +303,7 @@ func readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
 	if IsSpreadsheetNumber(row.Card) && strings.ContainsAny(row.Card, "+.,") { // 12E45678 is a good card number
 		refuse("card", "err.spreadsheet_number")
 	}
-	switch c, rule := ParseClassName(cell["class"], today); {
+	switch c, rule := k.ParseClass(cell["class"], today); {
 	case cell["class"] == "":
 		refuse("class", "err.required")
 	case rule != "":

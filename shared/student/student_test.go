@@ -223,3 +223,41 @@ func FuzzReadRoster(f *testing.F) {
 		}
 	})
 }
+
+// Class names are read by the school's own stages and lengths, or refused. Today is in the school year 2025.
+func TestClassNamesByTheSchoolsStages(t *testing.T) {
+	primary, junior := Schooling{{Primary, 6}}, Schooling{{Junior, 3}}
+	five := Schooling{{Primary, 5}, {Junior, 4}}
+	for _, c := range []struct {
+		school   Schooling
+		in, want string
+	}{
+		{nil, "2027届3班", "err.class_leaving"}, {primary, "2027届3班", "2021-03"}, {junior, "2027届3班", "2024j-03"}, {five, "2027届3班", "err.class_stage"},
+		{five, "初中2027届3班", "2023j-03"}, {junior, "2024级3班", "2024j-03"}, {junior, "九年级3班", "2023j-03"}, {five, "2024级3班", "err.class_stage"},
+		{five, "六年级1班", "2025j-01"}, {five, "九年级1班", "2022j-01"}, {primary, "六年级1班", "2020-01"}, {primary, "七年级1班", "err.class_gone"},
+		{nil, "2010级1班", "err.class_gone"}, {nil, "2026级1班", "2026-01"}, {five, "五年级2班", "2021-02"}, {five, "小学2024级3班", "2024-03"},
+	} {
+		got, rule := c.school.ParseClass(c.in, today)
+		if got.ID+rule != c.want {
+			t.Errorf("%s in %v: %s %s, want %s", c.in, c.school, got.ID, rule, c.want)
+		}
+		if rule == "" && got.Entry <= 2025 && got.Grade(today) == 0 {
+			t.Errorf("%s in %v has no grade today", c.in, c.school)
+		}
+	}
+	c, _ := five.ParseClass("六年级1班", today)
+	if c.Name(today) != "六年级1班" || c.Name("2026-09-01") != "七年级1班" || c.Name("2029-08-31") != "九年级1班" || c.Grade("2029-09-01") != 0 {
+		t.Errorf("%+v is %s, then %s", c, c.Name(today), c.Name("2026-09-01"))
+	}
+	for ok, list := range map[bool][]Schooling{true: {nil, primary, junior, five, {{Primary, 6}, {Junior, 3}, {Senior, 3}}}, false: {{{Primary, 7}}, {{Primary, 5}, {Junior, 3}}, {{Junior, 3}, {Junior, 3}}, {{"nursery", 3}}}} {
+		for _, s := range list {
+			if (len(s.Check()) == 0) != ok {
+				t.Errorf("%v: %v", s, s.Check())
+			}
+		}
+	}
+	rows := ReadRoster([][]string{{"姓名", "性别", "出生日期", "证件类型", "身份证件号", "班级"}, {"甲一", "女", "2010-09-14", "无", "", "九年级3班"}, {"乙一", "女", "2010-09-14", "无", "", "2024级3班"}}, today)
+	if len(rows.Rows) != 1 || len(rows.Faults) != 1 || rows.Faults[0].Errors[0].Rule != "err.class_stage" {
+		t.Errorf("a year without a stage beside another stage: %+v", rows.Faults)
+	}
+}
