@@ -289,7 +289,7 @@ func (t *Trust) hold(mono time.Duration) Result {
 func (t *Trust) doubt(line interval, mono time.Duration) {
 	doubts := map[string]time.Duration{}
 	for _, o := range t.sources {
-		if !plausible(o) || o.at(mono).overlaps(line) {
+		if !plausible(o) || stale(o, mono) || o.at(mono).overlaps(line) {
 			continue
 		}
 		doubts[o.Source] = o.Mono
@@ -334,10 +334,17 @@ func (t *Trust) opposed(p agreement, mono time.Duration) bool {
 		return false
 	}
 	return slices.ContainsFunc(t.sources, func(o Observation) bool {
-		_, sure := (agreement{origins: map[Origin]bool{o.Origin: true}}).authority()
-		return sure && plausible(o) && !o.at(mono).overlaps(p.span)
+		return authority(o) && plausible(o) && !stale(o, mono) && !o.at(mono).overlaps(p.span)
 	})
 }
+
+// authority says whether the observation is the centre's or two people's.
+func authority(o Observation) bool { return o.Origin == OriginCentre || o.Origin == OriginPeople }
+
+// stale says that a word of authority is too old to contradict anything: the centre may be out of reach for months, and
+// a crystal that is a little worse than DriftPPM must not stop deletion by what the centre said last. Who is in reach
+// is asked again as soon as there is doubt.
+func stale(o Observation, mono time.Duration) bool { return authority(o) && mono-o.Mono > Limit }
 
 // voices counts witnesses: two people are two.
 func voices(origins map[Origin]bool) int {

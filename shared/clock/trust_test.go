@@ -155,6 +155,18 @@ func TestACentreThatContradictsHoldsBack(t *testing.T) {
 			t.Fatal(at.Wall)
 		}
 	}
+	// What it said days ago contradicts nothing.
+	old := boot(time.Time{})
+	old.say(OriginCentre, 0, 0, time.Second)
+	old.say(OriginHost, 0, 0, time.Second)
+	for m := time.Hour; m < 10*day; m += time.Hour {
+		off := Drift(2 * m) // a crystal twice as bad as assumed
+		old.say(OriginHost, m, off, time.Second)
+		old.say(OriginNVR, m, off, time.Second)
+	}
+	if old.State() != Trusted {
+		t.Fatalf("%s: %s", old.State(), old.Reason())
+	}
 	// Nor do two others take a line away that the centre stands by.
 	w := boot(time.Time{})
 	w.say(OriginHost, 0, 0, time.Second)
