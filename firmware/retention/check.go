@@ -44,7 +44,7 @@ func (r *Retention) Check(ctx context.Context, full bool, report func(vault.Find
 	if err := r.checkCeiling(s, report); err != nil {
 		return err
 	}
-	erased, err := r.checkFloor(ctx, report)
+	erased, err := r.checkFloor(ctx, s, report)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (r *Retention) checkErased(erased map[dyingKey]bool, holds []footage.Hold, 
 // checkCeiling looks for rows that should be gone. Without a trusted clock nobody can tell.
 func (r *Retention) checkCeiling(s state, report func(vault.Finding)) error {
 	cameras, err := r.o.Vault.Cameras()
-	if err != nil {
+	if err != nil && !errors.Is(err, vault.ErrIndex) { // the vault has reported that
 		return err
 	}
 	for _, camera := range cameras {
@@ -106,7 +106,7 @@ func (r *Retention) checkCeiling(s state, report func(vault.Finding)) error {
 			}
 			return true
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, vault.ErrIndex) { // the vault has reported that
 			return err
 		}
 	}
@@ -125,11 +125,11 @@ type policySince struct {
 	days int
 }
 
-var aboutFloors = []ledger.Kind{"camera.registered", "camera.changed", "footage.breach", "footage.deleted", "key.erased"}
+var aboutFloors = []ledger.Kind{"camera.registered", "camera.changed", "footage.breach", "footage.deleted", "footage.damaged", "key.erased"}
 
 // checkFloor reads the ledger for deletions that came too early, and gives the keys that it says were destroyed. The
 // order of entries counts: a breach excuses only what goes after it.
-func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) (erased map[dyingKey]bool, err error) {
+func (r *Retention) checkFloor(ctx context.Context, s state, report func(vault.Finding)) (erased map[dyingKey]bool, err error) {
 	erased = map[dyingKey]bool{}
 	cameras := map[string]*floors{}
 	for e, err := range r.o.Store.Entries(0, r.o.Store.Size()) {
@@ -163,6 +163,10 @@ func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) 
 			if json.Unmarshal(e.Data, &d) == nil && d.Days > 0 {
 				f.since = append(f.since, policySince{e.At, d.Days})
 			}
+		case "footage.damaged":
+			if seg, vanished := r.vanished(e, s); vanished {
+				report(vault.Finding{Invariant: "I3", What: fmt.Sprintf("the file vanished before its last day (ledger entry %d)", e.Seq), Where: fmt.Sprintf("%s/%s/%s", seg.Camera, seg.Day, seg.File)})
+			}
 		case "footage.breach":
 			var d struct{ From, To time.Time }
 			if json.Unmarshal(e.Data, &d) == nil {
@@ -179,6 +183,23 @@ func (r *Retention) checkFloor(ctx context.Context, report func(vault.Finding)) 
 		}
 	}
 	return erased, nil
+}
+
+// vanished says whether an entry tells of a file that a reconcile missed, that is not back, and that would still have
+// to be there: its row has gone, so that nothing else remembers it.
+func (r *Retention) vanished(e ledger.Entry, s state) (seg footage.Segment, is bool) {
+	var d struct{ File, Reason, Day string }
+	if json.Unmarshal(e.Data, &d) != nil || d.Reason != "missing" {
+		return seg, false
+	}
+	file, err := footage.ParseFileID(d.File)
+	begin, derr := time.Parse(time.DateOnly, d.Day)
+	if err != nil || derr != nil {
+		return seg, false
+	}
+	seg = footage.Segment{Camera: e.Subject, Day: d.Day, File: file}
+	until := begin.Add(policyOf(s.policies, e.Subject).Keep())
+	return seg, s.now.Wall.Before(until) && !r.o.Vault.HasFile(seg)
 }
 
 func unite(list []footage.Span, s footage.Span) []footage.Span {

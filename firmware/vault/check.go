@@ -35,6 +35,17 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 		report(Finding{"I3", "the files of an earlier run are still being indexed", "index.db"})
 		return nil
 	}
+	if v.unindexed != nil {
+		n := 0
+		err := v.allStrays(ctx, func(files []stray) error { n += len(files); return nil })
+		if err != nil {
+			return fmt.Errorf("check files: %w", err)
+		}
+		if n > 0 || !errors.Is(v.unindexed, fs.ErrNotExist) {
+			report(Finding{"I3", fmt.Sprintf("%v; the next start rebuilds it from the %d files there are", v.unindexed, n), "index.db"})
+		}
+		return nil
+	}
 	err := v.allStrays(ctx, func(files []stray) error {
 		for _, f := range files {
 			if _, err := v.o.FS.Stat(f.path()); errors.Is(err, fs.ErrNotExist) {
@@ -51,15 +62,24 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrIndex) { // that is reported with the rows
 		return fmt.Errorf("check files: %w", err)
 	}
 	cameras, err := v.Cameras()
+	if errors.Is(err, ErrIndex) {
+		report(Finding{"I3", err.Error(), "index.db"})
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("check rows: %w", err)
 	}
 	for _, camera := range cameras {
-		if err := v.checkCamera(ctx, camera, o, report); err != nil {
+		err := v.checkCamera(ctx, camera, o, report)
+		if errors.Is(err, ErrIndex) { // the others may be whole
+			report(Finding{"I3", err.Error(), "index.db, camera " + camera})
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("check rows of %s: %w", camera, err)
 		}
 	}

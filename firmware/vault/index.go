@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -38,6 +40,10 @@ type index struct {
 	db       *bolt.DB
 	complete bool // as of opening
 
+	broken func(error)           // called once, when a broken page is met
+	once   sync.Once             // of broken
+	stuck  atomic.Pointer[error] // a write met a broken page
+
 	mu       sync.RWMutex
 	ordinals map[string]uint32 // guarded by mu; as committed
 	boots    map[uint32]string // guarded by mu; the reverse
@@ -48,22 +54,40 @@ type mark struct {
 	mono    time.Duration
 }
 
-func openIndex(path string, log *slog.Logger) (*index, error) {
-	x, err := tryIndex(path)
-	if err == nil || !spoilt(err) {
-		return x, err
+// spoiltExt ends the name of the file beside index.db that has the next start rebuild it.
+const spoiltExt = ".spoilt"
+
+func openIndex(path string, log *slog.Logger, alarm func(error)) (*index, error) {
+	broken := func(err error) {
+		alarm(fmt.Errorf("%w; the next start rebuilds the index from the files", err))
+		if err := os.WriteFile(path+spoiltExt, nil, 0o600); err != nil {
+			log.Error("the next start will not know that the index has to be rebuilt", "err", err)
+		}
+	}
+	var x *index
+	err := fmt.Errorf("%w, the last run has found", ErrIndex)
+	if _, serr := os.Stat(path + spoiltExt); errors.Is(serr, fs.ErrNotExist) {
+		if x, err = tryIndex(path, broken); err == nil || !spoilt(err) {
+			return x, err
+		}
 	}
 	// It is only a cache: put the damaged one aside and build it anew.
 	log.Error("the index cannot be read and is rebuilt from the files", "err", err)
-	if rerr := os.Rename(path, path+".damaged"); rerr != nil {
+	if rerr := os.Rename(path, path+".damaged"); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 		return nil, errors.Join(err, rerr)
 	}
-	return tryIndex(path)
+	if x, err = tryIndex(path, broken); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path + spoiltExt); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, x.close())
+	}
+	return x, nil
 }
 
 // spoilt tells a damaged index from a disk that is full, failing or in use.
 func spoilt(err error) bool {
-	for _, e := range []error{errRow, bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
+	for _, e := range []error{errRow, ErrIndex, bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -71,16 +95,25 @@ func spoilt(err error) bool {
 	return false
 }
 
-func tryIndex(path string) (_ *index, err error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 500 * time.Millisecond, InitialMmapSize: 256 << 20, FreelistType: bolt.FreelistMapType})
+func openBolt(path string, o *bolt.Options) (db *bolt.DB, err error) {
+	o.Timeout = 500 * time.Millisecond
+	err = guarded(func() (err error) { db, err = bolt.Open(path, 0o600, o); return err })
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("open index: %w", disk.ErrLocked)
+		err = disk.ErrLocked
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
 	}
-	x := &index{db: db}
-	err = db.Update(func(tx *bolt.Tx) error {
+	return db, nil
+}
+
+func tryIndex(path string, broken func(error)) (_ *index, err error) {
+	db, err := openBolt(path, &bolt.Options{InitialMmapSize: 256 << 20, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return nil, err
+	}
+	x := &index{db: db, broken: func(error) {}} // what is met now is met by the caller
+	err = x.write(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{bucketMeta, bucketBoots, bucketCameras, bucketMarks} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
@@ -91,33 +124,61 @@ func tryIndex(path string) (_ *index, err error) {
 	if err == nil {
 		err = x.load()
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open index: %w", err), db.Close())
+	if err == nil {
+		_, err = x.marks()
 	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open index: %w", err), x.close())
+	}
+	x.broken, x.once = broken, sync.Once{}
 	return x, nil
 }
 
-func openIndexReadOnly(path string) (*index, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 500 * time.Millisecond, ReadOnly: true})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("open index: %w", disk.ErrLocked)
+// openIndexReadOnly opens the index for a check or an export. One that is not there or cannot be read is an empty one,
+// and why says so: it is only a cache.
+func openIndexReadOnly(path string) (_ *index, why error, err error) {
+	x, err := tryReadOnly(path)
+	if err == nil || !spoilt(err) && !errors.Is(err, fs.ErrNotExist) {
+		return x, nil, err
 	}
+	why = err
+	f, err := os.CreateTemp("", "campuskeep-index-*")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make an empty index: %w", err)
+	}
+	defer os.Remove(f.Name()) // open all the same until it is closed
+	if err := f.Close(); err != nil {
+		return nil, nil, fmt.Errorf("make an empty index: %w", err)
+	}
+	x, err = tryIndex(f.Name(), func(error) {})
+	return x, why, err
+}
+
+func tryReadOnly(path string) (*index, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
 	}
-	x := &index{db: db}
+	if info.Size() == 0 {
+		return nil, fmt.Errorf("open index: %w: it is empty", ErrIndex)
+	}
+	db, err := openBolt(path, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	x := &index{db: db, broken: func(error) {}}
 	if err := x.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open index: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open index: %w", err), x.close())
 	}
 	return x, nil
 }
 
 func (x *index) load() error {
 	x.ordinals, x.boots = map[string]uint32{}, map[uint32]string{}
-	return x.db.View(func(tx *bolt.Tx) error {
+	return x.view(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{bucketMeta, bucketBoots, bucketCameras, bucketMarks} {
 			if tx.Bucket(b) == nil {
-				return fmt.Errorf("bucket %s is missing", b)
+				return fmt.Errorf("%w: bucket %s is missing", ErrIndex, b)
 			}
 		}
 		x.complete = tx.Bucket(bucketMeta).Get(keyComplete) != nil
@@ -132,12 +193,18 @@ func (x *index) load() error {
 	})
 }
 
-func (x *index) close() error { return x.db.Close() }
+// close closes the file; after a broken write the end of the process does.
+func (x *index) close() error {
+	if x.stuck.Load() != nil {
+		return nil
+	}
+	return guarded(x.db.Close)
+}
 
 // update runs one transaction in which boots may get ordinals.
 func (x *index) update(fn func(tx *bolt.Tx, ordinal func(boot string) (uint32, error)) error) error {
 	fresh := map[string]uint32{}
-	err := x.db.Update(func(tx *bolt.Tx) error {
+	err := x.write(func(tx *bolt.Tx) error {
 		boots := tx.Bucket(bucketBoots)
 		return fn(tx, func(boot string) (uint32, error) {
 			if n, ok := x.ordinal(boot); ok {
@@ -235,7 +302,7 @@ func (x *index) add(rows []footage.Segment, unmark []dayID) error {
 // drop removes rows; those not there are fine. Keys are deleted one by one, never under a cursor, which
 // would be quadratic.
 func (x *index) drop(rows []footage.Segment) error {
-	return x.db.Update(func(tx *bolt.Tx) error {
+	return x.write(func(tx *bolt.Tx) error {
 		for _, s := range rows {
 			n, ok := x.ordinal(s.Boot)
 			b := tx.Bucket(bucketCameras).Bucket([]byte(s.Camera))
@@ -274,7 +341,7 @@ func (x *index) mark(days []Meta) error {
 
 // markAll marks whole camera-days and calls the index complete but for them.
 func (x *index) markAll(days []dayID) error {
-	return x.db.Update(func(tx *bolt.Tx) error {
+	return x.write(func(tx *bolt.Tx) error {
 		marks := tx.Bucket(bucketMarks)
 		for _, d := range days {
 			if err := marks.Put([]byte(d.path()), make([]byte, 12)); err != nil {
@@ -287,7 +354,7 @@ func (x *index) markAll(days []dayID) error {
 
 func (x *index) marks() (map[dayID]mark, error) {
 	out := map[dayID]mark{}
-	err := x.db.View(func(tx *bolt.Tx) error {
+	err := x.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketMarks).ForEach(func(k, val []byte) error {
 			camera, day, ok := strings.Cut(string(k), "/")
 			if !ok || len(val) != 12 {
@@ -302,7 +369,7 @@ func (x *index) marks() (map[dayID]mark, error) {
 
 // cameras lists the cameras that have or had rows.
 func (x *index) cameras() (ids []string, err error) {
-	err = x.db.View(func(tx *bolt.Tx) error {
+	err = x.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketCameras).ForEach(func(k, _ []byte) error {
 			ids = append(ids, string(k))
 			return nil
@@ -314,7 +381,7 @@ func (x *index) cameras() (ids []string, err error) {
 // scan gives the rows of a camera from a place on, in order of boot and recording, until f says stop. A
 // malformed row is passed over: its file is then one without a row, which a reconcile indexes anew.
 func (x *index) scan(camera string, ordinal uint32, from time.Duration, f func(ordinal uint32, s footage.Segment) bool) error {
-	return x.db.View(func(tx *bolt.Tx) error {
+	return x.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))
 		if b == nil {
 			return nil
@@ -350,7 +417,7 @@ func (x *index) scan(camera string, ordinal uint32, from time.Duration, f func(o
 
 // malformed lists the keys of a camera's rows that scan passes over.
 func (x *index) malformed(camera string) (keys [][]byte, err error) {
-	err = x.db.View(func(tx *bolt.Tx) error {
+	err = x.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))
 		if b == nil {
 			return nil
@@ -374,7 +441,7 @@ func (x *index) remove(camera string, keys [][]byte) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return x.db.Update(func(tx *bolt.Tx) error {
+	return x.write(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))
 		for _, k := range keys {
 			if err := b.Delete(k); err != nil {
@@ -392,7 +459,7 @@ type bootRef struct {
 
 // bootsOf lists the boots of which a camera has rows, in the order in which they were first seen.
 func (x *index) bootsOf(camera string) (list []bootRef, err error) {
-	err = x.db.View(func(tx *bolt.Tx) error {
+	err = x.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))
 		if b == nil {
 			return nil

@@ -170,6 +170,8 @@ func (v *Vault) openRow(s footage.Segment) (_ *reader, err error) {
 	if errors.Is(err, packet.ErrFormat) && s.Recovered {
 		if r, err = packet.OpenTorn(f, info.Size(), v.keyFor(id), s.Frags); err == nil {
 			r.Hash = s.Hash
+		} else if errors.Is(err, packet.ErrFormat) {
+			return v.openShort(f, info.Size(), s, err)
 		}
 	}
 	if err != nil {
@@ -178,6 +180,20 @@ func (v *Vault) openRow(s footage.Segment) (_ *reader, err error) {
 	if r.Header.File != s.File || r.Header.Boot != s.Boot || r.Hash != s.Hash {
 		return nil, fmt.Errorf("the file is not the one that was indexed: %w", packet.ErrDamaged)
 	}
+	return &reader{r, f, v, s}, nil
+}
+
+// openShort opens a recovered segment of which less is there than its row says: a version before this one gave rows to
+// bytes that a power cut could still take. What is whole is shown, each fragment verified, and the rest is an alarm.
+func (v *Vault) openShort(f disk.File, size int64, s footage.Segment, why error) (*reader, error) {
+	r, err := packet.Salvage(f, size, v.keyFor(dayID{s.Camera, s.Day}))
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Fragments()) == 0 || r.Header.File != s.File || r.Header.Boot != s.Boot {
+		return nil, why
+	}
+	v.alarm(Alarm{Code: "damaged", Camera: s.Camera, Segment: s, Record: len(r.Fragments()) + 1, Err: why})
 	return &reader{r, f, v, s}, nil
 }
 

@@ -162,16 +162,21 @@ func (v *Vault) allStrays(ctx context.Context, f func([]stray) error) error {
 	if err != nil {
 		return err
 	}
+	var broken []error // rows of one camera that cannot be read keep none of the others
 	for camera, ids := range byCamera {
 		list, err := v.strays(ids, func(f func(footage.Segment) bool) error { return v.Rows(camera, f) })
+		if errors.Is(err, ErrIndex) {
+			broken = append(broken, fmt.Errorf("rows of %s: %w", camera, err))
+			continue
+		}
+		if err == nil {
+			err = f(list)
+		}
 		if err != nil {
 			return err
 		}
-		if err := f(list); err != nil {
-			return err
-		}
 	}
-	return nil
+	return errors.Join(broken...)
 }
 
 // adopt reads files without rows: what is whole, or has whole records in front, gets its row; the rest goes
@@ -179,6 +184,7 @@ func (v *Vault) allStrays(ctx context.Context, f func([]stray) error) error {
 func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) {
 	var batch []footage.Segment
 	commit := func() error {
+		batch = v.named(batch, &r)
 		if err := v.index.add(batch, nil); err != nil {
 			return err
 		}
@@ -223,6 +229,24 @@ func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) 
 	return r, commit()
 }
 
+// named makes the names of files durable before they get their rows, and leaves those out of which it cannot.
+func (v *Vault) named(batch []footage.Segment, r *Report) []footage.Segment {
+	synced := map[dayID]error{}
+	return slices.DeleteFunc(batch, func(s footage.Segment) bool {
+		id := dayID{s.Camera, s.Day}
+		err, done := synced[id]
+		if !done {
+			err = v.o.FS.SyncDir(id.path())
+			synced[id] = err
+		}
+		if err != nil {
+			v.alarm(Alarm{Code: "unreadable", Camera: id.camera, Segment: s, Err: err})
+			r.Unreadable = append(r.Unreadable, filePath(id, s.File))
+		}
+		return err != nil
+	})
+}
+
 // readStray makes the row of a file. Of a whole file the footer and index are proof enough; of a torn one
 // every record is verified.
 func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
@@ -250,6 +274,10 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 		if err := disk.Uncached(f); err != nil {
 			return s, err
 		}
+	}
+	// A killed process leaves bytes that only the cache has: a row must not promise what a power cut can still take.
+	if err := f.Sync(); err != nil {
+		return s, err
 	}
 	info, err := f.Stat()
 	if err != nil {

@@ -65,7 +65,9 @@ type Vault struct {
 	o     Options
 	lock  io.Closer // nil when read-only
 	index *index
-	tails tails
+	// unindexed says why an opened for reading vault has an empty index: the file cannot be read, or is not there.
+	unindexed error
+	tails     tails
 
 	recovered chan struct{} // closed when the start's recovery is done
 
@@ -115,7 +117,7 @@ func Open(o Options) (*Vault, error) {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
 	v.lock = lock
-	if v.index, err = openIndex(o.IndexPath, v.o.Log); err != nil {
+	if v.index, err = openIndex(o.IndexPath, v.o.Log, func(err error) { v.alarm(Alarm{Code: "index", Err: err}) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open vault: %w", err), lock.Close())
 	}
 	if !v.index.complete {
@@ -130,7 +132,7 @@ func Open(o Options) (*Vault, error) {
 func OpenReadOnly(o Options) (*Vault, error) {
 	v := prepare(o)
 	var err error
-	if v.index, err = openIndexReadOnly(o.IndexPath); err != nil {
+	if v.index, v.unindexed, err = openIndexReadOnly(o.IndexPath); err != nil {
 		return nil, fmt.Errorf("open vault for reading: %w", err)
 	}
 	v.stopped = true
