@@ -166,6 +166,9 @@ func (v *Vault) openRow(s footage.Segment) (_ *reader, err error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %w", packet.ErrFormat, errNotRegular)
 	}
+	if s.Open {
+		return v.openGrowing(f, info.Size(), s)
+	}
 	r, err := packet.Open(f, info.Size(), v.keyFor(id))
 	if errors.Is(err, packet.ErrFormat) && s.Recovered {
 		if r, err = packet.OpenTorn(f, info.Size(), v.keyFor(id), s.Frags); err == nil {
@@ -178,10 +181,12 @@ func (v *Vault) openRow(s footage.Segment) (_ *reader, err error) {
 		return nil, err
 	}
 	if r.Header.File != s.File || r.Header.Boot != s.Boot || r.Hash != s.Hash {
-		return nil, fmt.Errorf("the file is not the one that was indexed: %w", packet.ErrDamaged)
+		return nil, fmt.Errorf("%w: %w", errNotIndexed, packet.ErrDamaged)
 	}
 	return &reader{r, f, v, s}, nil
 }
+
+var errNotIndexed = errors.New("the file is not the one that was indexed")
 
 // openShort opens a recovered segment of which less is there than its row says: a version before this one gave rows to
 // bytes that a power cut could still take. What is whole is shown, each fragment verified, and the rest is an alarm.

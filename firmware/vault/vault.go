@@ -72,13 +72,14 @@ type Vault struct {
 	recovered chan struct{} // closed when the start's recovery is done
 
 	mu      sync.Mutex
-	queue   []op                        // guarded by mu; what waits for the writer goroutine
-	waiting int64                       // guarded by mu; bytes in queue
-	stopped bool                        // guarded by mu; Run has ended or is ending
-	mine    map[footage.FileID]struct{} // guarded by mu; begun by this process and without a row yet
-	orphans map[footage.FileID]dayID    // guarded by mu; abandoned by this process, without a row
-	days    map[dayID]*dayUse           // guarded by mu; camera-days in use by this process
-	wake    chan struct{}               // one slot: the queue is not empty
+	queue   []op                               // guarded by mu; what waits for the writer goroutine
+	waiting int64                              // guarded by mu; bytes in queue
+	stopped bool                               // guarded by mu; Run has ended or is ending
+	mine    map[footage.FileID]struct{}        // guarded by mu; begun by this process and without a row yet
+	orphans map[footage.FileID]dayID           // guarded by mu; abandoned by this process, without a row
+	days    map[dayID]*dayUse                  // guarded by mu; camera-days in use by this process
+	growing map[footage.FileID]footage.Segment // guarded by mu; without a row yet, as far as their file can be read
+	wake    chan struct{}                      // one slot: the queue is not empty
 
 	adopting sync.Mutex    // one reads files without rows at a time
 	mendable chan struct{} // one slot: the disk takes everything again and something was abandoned
@@ -156,6 +157,7 @@ func prepare(o Options) *Vault {
 		mine:      map[footage.FileID]struct{}{},
 		orphans:   map[footage.FileID]dayID{},
 		days:      map[dayID]*dayUse{},
+		growing:   map[footage.FileID]footage.Segment{},
 		wake:      make(chan struct{}, 1),
 		mendable:  make(chan struct{}, 1),
 	}

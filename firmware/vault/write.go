@@ -306,7 +306,9 @@ func (d *disker) flush(w *Writer) bool {
 		d.abandon(w, "write", err)
 		return false
 	}
-	w.stored = w.seg.Frags
+	if w.stored = w.seg.Frags; w.stored > 0 {
+		d.v.grown(w)
+	}
 	return true
 }
 
@@ -422,6 +424,7 @@ func (v *Vault) settle(ws []*Writer, done bool) {
 	defer v.mu.Unlock()
 	for _, w := range ws {
 		delete(v.mine, w.file)
+		delete(v.growing, w.file)
 		use := v.days[w.meta.dayID()]
 		use.files--
 		if !done {

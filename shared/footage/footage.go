@@ -153,6 +153,9 @@ type Segment struct {
 	Codec     string        `json:"codec"` // "h264", "h265"
 	Hash      [32]byte      `json:"hash"`  // tree over the plaintext fragments
 	Recovered bool          `json:"recovered,omitempty"`
+	// Open: the segment is still being written. To, Bytes and Frags say how far it can be read, it has no Hash, and a
+	// power cut may take what it has not made durable. Only sources that are asked for such segments list them.
+	Open bool `json:"open,omitempty"`
 }
 
 // FragmentInfo places one fragment inside its segment.
