@@ -142,21 +142,36 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 func (r *Retention) keepHeld(ctx context.Context, list []due, s state) (days map[string]map[string]bool, unserved []footage.Segment) {
 	days = map[string]map[string]bool{}
 	byHold := map[string][]footage.Segment{}
+	serve := func(seg footage.Segment) {
+		p := s.places.Place(seg)
+		for _, h := range s.holds {
+			if footage.HeldBy([]footage.Hold{h}, p, s.now) != "" {
+				byHold[h.ID] = append(byHold[h.ID], seg)
+			}
+		}
+	}
+	var later []footage.Segment // their camera-day has live footage: its key, or that of a label come again, is there
 	for _, d := range list {
 		for _, seg := range d.held {
 			if d.liveDays[seg.Day] {
+				later = append(later, seg)
 				continue
 			}
 			if days[d.camera] == nil {
 				days[d.camera] = map[string]bool{}
 			}
 			days[d.camera][seg.Day] = true
-			p := s.places.Place(seg)
-			for _, h := range s.holds {
-				if footage.HeldBy([]footage.Hold{h}, p, s.now) != "" {
-					byHold[h.ID] = append(byHold[h.ID], seg)
-				}
-			}
+			serve(seg)
+		}
+	}
+	if len(later) > 0 { // what only the ring of a hold can open needs a place in the rings of all that cover it
+		held, err := r.o.Vault.InHolds(later)
+		if err != nil {
+			r.faults.add("", "retention.hold", err)
+			unserved = append(unserved, later...)
+		}
+		for _, seg := range held {
+			serve(seg)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(byHold)) {

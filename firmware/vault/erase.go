@@ -12,6 +12,7 @@ import (
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
 )
 
 // The steps of deletion. Retention takes them in this order, after its watermark has condemned the segments:
@@ -331,9 +332,9 @@ func (v *Vault) Keep(ctx context.Context, hold string, segments []footage.Segmen
 		if _, ok := ring.Key(s.File.String()); ok {
 			continue
 		}
-		key, err := v.fileKey(dayID{s.Camera, s.Day}, s.File)
-		if errors.Is(err, ErrKeyErased) {
-			v.o.Log.Error("a held segment has no key", "hold", hold, "camera", s.Camera, "file", s.File)
+		key, err := v.provenKey(s)
+		if errors.Is(err, ErrKeyErased) || errors.Is(err, fs.ErrNotExist) {
+			v.o.Log.Error("a held segment has no key or no file", "hold", hold, "camera", s.Camera, "file", s.File)
 			continue
 		}
 		if err != nil {
@@ -346,6 +347,52 @@ func (v *Vault) Keep(ctx context.Context, hold string, segments []footage.Segmen
 		failed = append(failed, fmt.Errorf("keep footage for hold %s: %w", hold, err))
 	}
 	return errors.Join(failed...)
+}
+
+// provenKey finds the key that opens a file. Of one whose first record is damaged nobody can tell: then it is the one
+// that a hold keeps, and else that of its camera-day.
+func (v *Vault) provenKey(s footage.Segment) (key [32]byte, err error) {
+	id := dayID{s.Camera, s.Day}
+	f, err := v.o.FS.Open(filePath(id, s.File))
+	if err != nil {
+		return key, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return key, err
+	}
+	_, err = v.unseal(id, func(of packet.KeyOf) (*packet.Reader, error) {
+		return packet.OpenTorn(f, info.Size(), func(h packet.Header) (k [32]byte, err error) { key, err = of(h); return key, err }, 0)
+	})
+	if err == nil || !errors.Is(err, packet.ErrDamaged) {
+		return key, err
+	}
+	if held, ok, err := v.heldKey(s.File); err != nil || ok {
+		return held, err
+	}
+	if of, ok := v.dayFileKey(id, s.File); ok {
+		return of, nil
+	}
+	return key, ErrKeyErased
+}
+
+// InHolds gives those of the segments whose key the ring of some hold has.
+func (v *Vault) InHolds(segments []footage.Segment) (held []footage.Segment, err error) {
+	holds, err := v.Kept()
+	if err != nil || len(holds) == 0 {
+		return nil, err
+	}
+	for _, s := range segments {
+		_, ok, err := v.heldKey(s.File)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			held = append(held, s)
+		}
+	}
+	return held, nil
 }
 
 // Kept lists the holds that have a ring.

@@ -169,7 +169,7 @@ func TestCheckNamesTheDamagedRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := packet.Open(strings.NewReader(string(bin)), int64(len(bin)), b.v.keyFor(dayID{s.Camera, s.Day}))
+	r, err := b.v.unseal(dayID{s.Camera, s.Day}, func(key packet.KeyOf) (*packet.Reader, error) { return packet.Open(strings.NewReader(string(bin)), int64(len(bin)), key) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,9 @@ func (v *Vault) openGrowing(f disk.File, size int64, s footage.Segment) (*reader
 	if abandoned {
 		return nil, fs.ErrNotExist
 	}
-	r, err := packet.OpenTorn(f, size, v.keyFor(dayID{s.Camera, s.Day}), s.Frags)
+	r, err := v.unseal(dayID{s.Camera, s.Day}, func(key packet.KeyOf) (*packet.Reader, error) {
+		return packet.OpenTorn(f, size, key, s.Frags)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -169,9 +169,12 @@ func (v *Vault) openRow(s footage.Segment) (_ *reader, err error) {
 	if s.Open {
 		return v.openGrowing(f, info.Size(), s)
 	}
-	r, err := packet.Open(f, info.Size(), v.keyFor(id))
+	r, err := v.unseal(id, func(key packet.KeyOf) (*packet.Reader, error) { return packet.Open(f, info.Size(), key) })
 	if errors.Is(err, packet.ErrFormat) && s.Recovered {
-		if r, err = packet.OpenTorn(f, info.Size(), v.keyFor(id), s.Frags); err == nil {
+		r, err = v.unseal(id, func(key packet.KeyOf) (*packet.Reader, error) {
+			return packet.OpenTorn(f, info.Size(), key, s.Frags)
+		})
+		if err == nil {
 			r.Hash = s.Hash
 		} else if errors.Is(err, packet.ErrFormat) {
 			return v.openShort(f, info.Size(), s, err)
@@ -191,7 +194,9 @@ var errNotIndexed = errors.New("the file is not the one that was indexed")
 // openShort opens a recovered segment of which less is there than its row says: a version before this one gave rows to
 // bytes that a power cut could still take. What is whole is shown, each fragment verified, and the rest is an alarm.
 func (v *Vault) openShort(f disk.File, size int64, s footage.Segment, why error) (*reader, error) {
-	r, err := packet.Salvage(f, size, v.keyFor(dayID{s.Camera, s.Day}))
+	r, err := v.unseal(dayID{s.Camera, s.Day}, func(key packet.KeyOf) (*packet.Reader, error) {
+		return packet.Salvage(f, size, key)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -202,27 +207,43 @@ func (v *Vault) openShort(f disk.File, size int64, s footage.Segment, why error)
 	return &reader{r, f, v, s}, nil
 }
 
-// keyFor finds the key of a file that should belong to a camera-day.
-func (v *Vault) keyFor(id dayID) packet.KeyOf {
-	return func(h packet.Header) ([32]byte, error) {
-		if h.Camera != id.camera || h.KeyID != id.key() {
-			return [32]byte{}, fmt.Errorf("%w: its header belongs to camera %q, key %q", packet.ErrFormat, h.Camera, h.KeyID)
+// unseal opens a file of a camera-day with the key of the day, and when that is not the one it was sealed with, with
+// the one that a hold keeps: a label that has come again has another key.
+func (v *Vault) unseal(id dayID, open func(packet.KeyOf) (*packet.Reader, error)) (*packet.Reader, error) {
+	of := func(key func(footage.FileID) ([32]byte, bool, error)) packet.KeyOf {
+		return func(h packet.Header) ([32]byte, error) {
+			if h.Camera != id.camera || h.KeyID != id.key() {
+				return [32]byte{}, fmt.Errorf("%w: its header belongs to camera %q, key %q", packet.ErrFormat, h.Camera, h.KeyID)
+			}
+			k, ok, err := key(h.File)
+			if err == nil && !ok {
+				err = ErrKeyErased
+			}
+			return k, err
 		}
-		return v.fileKey(id, h.File)
 	}
+	r, err := open(of(func(file footage.FileID) ([32]byte, bool, error) {
+		key, ok := v.dayFileKey(id, file)
+		return key, ok, nil
+	}))
+	if err == nil || !errors.Is(err, ErrKeyErased) && !errors.Is(err, packet.ErrDamaged) {
+		return r, err
+	}
+	held, herr := open(of(v.heldKey))
+	switch {
+	case herr == nil:
+		return held, nil
+	case errors.Is(err, ErrKeyErased) && !errors.Is(herr, ErrKeyErased):
+		return nil, herr
+	}
+	return nil, err
 }
 
-// fileKey derives the key of a file, or takes it from a hold that keeps it.
-func (v *Vault) fileKey(id dayID, file footage.FileID) ([32]byte, error) {
-	if day, ok := v.o.Keys.Key(id.key()); ok {
-		return packet.FileKey(day, file), nil
-	}
-	key, ok, err := v.heldKey(file)
-	if err != nil {
-		return key, err
-	}
+// dayFileKey derives the key of a file from that of its camera-day.
+func (v *Vault) dayFileKey(id dayID, file footage.FileID) (key [32]byte, ok bool) {
+	day, ok := v.o.Keys.Key(id.key())
 	if !ok {
-		return key, ErrKeyErased
+		return key, false
 	}
-	return key, nil
+	return packet.FileKey(day, file), true
 }

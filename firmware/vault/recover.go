@@ -283,11 +283,13 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 	if err != nil {
 		return s, err
 	}
-	key := v.keyFor(id)
-	r, err := packet.Open(f, info.Size(), key)
-	if errors.Is(err, packet.ErrFormat) || errors.Is(err, packet.ErrDamaged) {
-		r, err = packet.Salvage(f, info.Size(), key)
-	}
+	r, err := v.unseal(id, func(key packet.KeyOf) (*packet.Reader, error) {
+		r, err := packet.Open(f, info.Size(), key)
+		if errors.Is(err, packet.ErrFormat) || errors.Is(err, packet.ErrDamaged) {
+			r, err = packet.Salvage(f, info.Size(), key)
+		}
+		return r, err
+	})
 	if err != nil {
 		return s, err
 	}
