@@ -17,6 +17,7 @@ import (
 // openKeeping opens retention over the vault, and the guarded source that everybody who shows footage reads.
 func (a *Appliance) openKeeping() error {
 	a.Keeping = a.newKeeping()
+	a.Keeper.OnCorrection(a.Keeping.Lower)
 	a.source = a.Keeping.Guard(a.NVR.Source(a.Vault.Source(a.places)))
 	return nil
 }

@@ -69,7 +69,7 @@ func (r *Retention) condemnEarly(ctx context.Context, need int64) (freed int64, 
 			continue
 		}
 		freed += e.bytes
-		c.Puts = append(c.Puts, watermarks.Put(camera, Watermark{e.span.To}))
+		c.Puts = append(c.Puts, watermarks.Put(camera, Watermark{At: e.span.To, Early: e.span.To}))
 		c.Entries = append(c.Entries, e.draft(camera))
 		r.o.Log.Error("the disk is full: footage goes before its time", "camera", camera, "from", e.span.From, "to", e.span.To, "segments", e.count)
 	}

@@ -61,11 +61,7 @@ func (r *Retention) enterFaults(ctx context.Context) error {
 		if r.entered[key] {
 			continue
 		}
-		data := map[string]any{"code": x.code}
-		if x.camera != "" {
-			data["camera"] = x.camera
-		}
-		entries = append(entries, draft("system.fault", x.camera, data))
+		entries = append(entries, draftFault(x.code, x.camera))
 	}
 	for part := range slices.Chunk(entries, 4*perBind) {
 		if _, err := r.o.Store.Commit(ctx, store.Change{Entries: part}); err != nil {

@@ -270,7 +270,7 @@ func (r *Retention) erase(ctx context.Context, keys []dyingKey) (erased int, err
 			}
 		}
 		for _, camera := range slices.Sorted(maps.Keys(left)) {
-			c.Entries = append(c.Entries, draft("system.fault", camera, map[string]any{"code": "retention.left_over", "camera": camera}))
+			c.Entries = append(c.Entries, draftFault("retention.left_over", camera))
 		}
 		if len(c.Puts)+len(c.Deletes) == 0 {
 			continue

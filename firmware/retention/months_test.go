@@ -297,7 +297,7 @@ func TestTheMonthIsWhatReadingEveryEntrySays(t *testing.T) {
 		})
 		for _, id := range ids {
 			if rapid.Bool().Draw(rt, "watermark") {
-				c := store.Change{Puts: []store.Put{watermarks.Put(id, Watermark{begin.Add(time.Duration(rapid.IntRange(-5, 40).Draw(rt, "mark")) * day)})}}
+				c := store.Change{Puts: []store.Put{watermarks.Put(id, Watermark{At: begin.Add(time.Duration(rapid.IntRange(-5, 40).Draw(rt, "mark")) * day)})}}
 				if len(present[id]) > 0 {
 					seg := present[id][0].Segment
 					c.Puts = append(c.Puts, condemned.Put(id+"/"+seg.File.String(), Condemned{Segment: seg}))

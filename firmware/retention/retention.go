@@ -40,9 +40,11 @@ type Options struct {
 }
 
 // Watermark is how far a camera's footage has been condemned: what has its last frame at or before At is
-// being deleted or gone, unless a hold keeps it. It only rises.
+// being deleted or gone, unless a hold keeps it. It rises, and a correction of the clock lowers what the wrong time
+// has raised.
 type Watermark struct {
-	At time.Time `json:"at"`
+	At    time.Time `json:"at"`
+	Early time.Time `json:"early,omitzero"` // how far a breach entry has raised it before the time of its footage
 }
 
 // Condemned is a segment that must go and could not be unlinked yet.
@@ -240,7 +242,8 @@ type state struct {
 	places    footage.Places
 	policies  map[string]footage.Policy
 	holds     []footage.Hold
-	marks     map[string]time.Time
+	marks     map[string]time.Time // as far as the present time bears them out
+	ahead     []string             // cameras with a mark that only a wrong time can have set
 	condemned map[footage.FileID]Condemned
 	dying     map[string]dyingKey // by row
 	now       clock.Reading
@@ -255,7 +258,12 @@ func (r *Retention) look() (s state, err error) {
 		for boot, b := range bounds.All(tx) {
 			s.places.Bounds[boot] = b.NotAfter
 		}
+		limit := s.markLimit()
 		for camera, w := range watermarks.All(tx) {
+			if w.wrong(limit) {
+				s.ahead = append(s.ahead, camera)
+				w = w.lowered(limit)
+			}
 			s.marks[camera] = w.At
 		}
 		for _, c := range condemned.All(tx) {

@@ -94,6 +94,9 @@ func (r *Retention) sweep(ctx context.Context, res *Result) error {
 		}
 	}
 	if s.now.State == clock.Trusted {
+		if err := r.lowerMarks(ctx, s); err != nil {
+			return err
+		}
 		if err := r.boundBoots(ctx, &s, res.Settled); err != nil {
 			return err
 		}
@@ -258,13 +261,18 @@ func (r *Retention) condemn(ctx context.Context, list []due, s state) error {
 	for _, d := range list {
 		at := footage.Watermark(policyOf(s.policies, d.camera), s.now)
 		if d.fresh && at.After(s.marks[d.camera]) {
-			c.Puts = append(c.Puts, watermarks.Put(d.camera, Watermark{at}))
+			c.Puts = append(c.Puts, watermarks.Put(d.camera, Watermark{At: at}))
 		}
 	}
 	if len(c.Puts) == 0 {
 		return nil
 	}
-	c.Check = r.sameHolds(s)
+	c.Check = func(tx store.Tx) error {
+		if now := r.o.Clock.Now(); now.State != clock.Trusted || now.Latest().Before(s.now.Earliest()) {
+			return errHoldsChanged // the clock was corrected since: look again
+		}
+		return r.sameHolds(s)(tx)
+	}
 	if _, err := r.o.Store.Commit(ctx, c); err != nil {
 		return fmt.Errorf("raise watermarks: %w", err)
 	}
@@ -517,9 +525,12 @@ func (r *Retention) boundBoots(ctx context.Context, s *state, settled bool) erro
 			used[boot] = true
 		}
 	}
-	for boot := range s.places.Bounds {
-		if !used[boot] && settled {
+	for boot, at := range s.places.Bounds {
+		switch latest := s.now.Latest().UTC(); {
+		case !used[boot] && settled:
 			deletes = append(deletes, bounds.Delete(boot))
+		case used[boot] && at.After(latest): // set by a wrong time: that boot was before this instant
+			puts = append(puts, bounds.Put(boot, bootBound{latest}))
 		}
 	}
 	for part := range slices.Chunk(puts, perChange) {

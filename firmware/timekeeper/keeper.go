@@ -71,7 +71,8 @@ type Keeper struct {
 	shown   clock.Trust // as everybody is told: trusted only once the record of it is durable
 	anchors clock.Anchors
 	store   *store.Store
-	pending []clock.Result // not on record yet
+	lower   func(to time.Time) []store.Put // see OnCorrection
+	pending []clock.Result                 // not on record yet
 	silent  map[string]Trouble
 	doubt   doubting
 	said    *statement // what the first of two people stated
@@ -311,6 +312,7 @@ func (k *Keeper) recordSome(ctx context.Context, lag bool) (more bool, err error
 // change writes down the judgements. The caller holds k.mu.
 func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duration) store.Change {
 	var c store.Change
+	var corrected time.Time
 	table := k.anchors
 	for _, r := range results {
 		if r.Step != 0 {
@@ -318,6 +320,7 @@ func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duratio
 		}
 		if x := r.Correction; x != nil {
 			c.Entries = append(c.Entries, entry("clock.correction", correctionData{x.Before.UTC(), x.After.UTC(), string(x.Origin)}))
+			corrected = x.After
 		}
 		if r.Replaces {
 			for _, a := range table {
@@ -336,7 +339,18 @@ func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duratio
 			c.Entries = append(c.Entries, entry("clock.state", k.stateData(t, r, mono)))
 		}
 	}
+	if k.lower != nil && !corrected.IsZero() {
+		c.Puts = append(c.Puts, k.lower(corrected)...)
+	}
 	return c
+}
+
+// OnCorrection has lower give the rows that the wrong time has raised, to be put down to the right one in the Change that
+// records a correction. It must not ask the keeper for anything.
+func (k *Keeper) OnCorrection(lower func(to time.Time) []store.Put) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lower = lower
 }
 
 func (k *Keeper) stateData(t clock.Trust, r clock.Result, mono time.Duration) any {

@@ -169,7 +169,9 @@ func TestCheckNamesTheDamagedRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := b.v.unseal(dayID{s.Camera, s.Day}, func(key packet.KeyOf) (*packet.Reader, error) { return packet.Open(strings.NewReader(string(bin)), int64(len(bin)), key) })
+	r, err := b.v.unseal(dayID{s.Camera, s.Day}, func(key packet.KeyOf) (*packet.Reader, error) {
+		return packet.Open(strings.NewReader(string(bin)), int64(len(bin)), key)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
