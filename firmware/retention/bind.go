@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"campuskeep/firmware/store"
@@ -27,7 +28,10 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 	}
 	marks := map[string]bound{}
 	err = r.o.Store.View(func(tx store.Tx) error {
-		maps.Insert(marks, bindings.All(tx))
+		for key, b := range bindings.All(tx) {
+			camera, _, _ := strings.Cut(key, "/")
+			marks[camera] = marks[camera].with(b)
+		}
 		return nil
 	})
 	if err != nil {
@@ -54,7 +58,7 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 			for _, g := range groups {
 				c.Entries = append(c.Entries, draft("footage.recorded", camera, g.data()))
 			}
-			c.Puts = append(c.Puts, bindings.Put(camera, next))
+			next.rows(&c, camera, len(marks[camera].Boots))
 			marks[camera] = next
 			if len(c.Entries) >= perBind {
 				more = true
@@ -70,6 +74,52 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 		entries += len(c.Entries)
 	}
 	return entries, nil
+}
+
+// perBound is how many boots fit one row of what is bound; more are in rows <camera>/<n>.
+const perBound = 1000
+
+// with is both, as one.
+func (b bound) with(o bound) bound {
+	if b.Boots == nil {
+		return o
+	}
+	maps.Copy(b.Boots, o.Boots)
+	return b
+}
+
+// rows puts a mark into as many rows as it needs, in place of one of so many boots.
+func (b bound) rows(c *store.Change, camera string, before int) {
+	n := 0
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(b.Boots)), perBound) {
+		row := bound{Boots: map[string]time.Duration{}}
+		for _, boot := range part {
+			row.Boots[boot] = b.Boots[boot]
+		}
+		c.Puts = append(c.Puts, bindings.Put(boundKey(camera, n), row))
+		n++
+	}
+	for i := n; i*perBound < before; i++ {
+		c.Deletes = append(c.Deletes, bindings.Delete(boundKey(camera, i)))
+	}
+}
+
+func boundKey(camera string, n int) string {
+	if n == 0 {
+		return camera
+	}
+	return fmt.Sprintf("%s/%d", camera, n)
+}
+
+// boundIn reads the mark of a camera.
+func boundIn(tx store.Tx, camera string) (b bound, err error) {
+	if b, _, _, err = bindings.Get(tx, camera); err != nil {
+		return b, err
+	}
+	for _, more := range bindings.Prefix(tx, camera+"/") {
+		b = b.with(more)
+	}
+	return b, nil
 }
 
 // hoursToBind gathers up to perBind complete hours of a camera behind its mark.
@@ -139,9 +189,9 @@ func (s state) over(boot string, g *hourGroup) bool {
 // Reconcile compares files and index, and tells the ledger what it found: footage that is gone without a
 // deletion, and footage that got its row only now, behind the hours already bound.
 func (r *Retention) Reconcile(ctx context.Context) error {
-	report, err := r.o.Vault.Reconcile(ctx, func(seg footage.Segment) bool {
-		s, err := r.look() // anew, because sweeps go on meanwhile
-		return err != nil || errors.Is(s.refuses(seg), footage.ErrCondemned)
+	report, err := r.o.Vault.Reconcile(ctx, func() func(footage.Segment) bool {
+		s, err := r.look() // sweeps go on meanwhile
+		return func(seg footage.Segment) bool { return err != nil || errors.Is(s.refuses(seg), footage.ErrCondemned) }
 	})
 	if err != nil {
 		return err
@@ -153,6 +203,9 @@ func (r *Retention) Reconcile(ctx context.Context) error {
 // Mend gives segments that were abandoned after a disk error their rows, and tells the ledger as Reconcile does.
 func (r *Retention) Mend(ctx context.Context) error {
 	report, err := r.o.Vault.Mend(ctx)
+	if len(report.Recovered) > 0 {
+		r.usage.recount() // they lie behind the last row counted
+	}
 	return errors.Join(err, r.tell(ctx, report))
 }
 
@@ -189,7 +242,7 @@ func (r *Retention) behind(segments []footage.Segment, s state) (entries []ledge
 	groups := map[hour]*hourGroup{}
 	err = r.o.Store.View(func(tx store.Tx) error {
 		for _, seg := range segments {
-			b, _, _, err := bindings.Get(tx, seg.Camera)
+			b, err := boundIn(tx, seg.Camera)
 			if err != nil {
 				return err
 			}

@@ -359,23 +359,52 @@ func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
 	h.check()
 }
 
-// A lost index is rebuilt while the sweep goes on: nothing is bound twice, nothing is kept, no key dies early.
+// A lost index is rebuilt while the sweep goes on: nothing is bound twice, nothing is kept, no key dies early, and a boot
+// without an anchor keeps its bound.
 func TestLostIndexChangesNothing(t *testing.T) {
 	h := newHouse(t)
+	h.clock.reboot("boot-0", time.Unix(0, 0).UTC())
+	h.record("c01", 5)
+	h.clock.reboot("boot-1", morning)
+	h.clock.trust(morning, time.Second)
 	h.record("c01", 130)
+	h.sweep()
+	p, err := h.r.Places()
+	h.must(err)
+	limit := p.Bounds["boot-0"]
+	h.clock.advance(20 * day)
 	h.sweep()
 	bound := len(h.entries("footage.recorded"))
 	h.close(true)
 	h.must(os.Remove(filepath.Join(h.dir, "index.db")))
 	h.open()
-	if res := h.sweep(); res.Bound != 0 || res.Keys != 0 || h.files("c01") != 130 {
+	if res := h.sweep(); res.Bound != 0 || res.Keys != 0 || h.files("c01") != 135 {
 		t.Fatalf("%+v, %d files", res, h.files("c01"))
 	}
+	if p, err := h.r.Places(); err != nil || limit.IsZero() || !p.Bounds["boot-0"].Equal(limit) {
+		t.Fatalf("the bound was %v and is %v, %v", limit, p.Bounds["boot-0"], err)
+	}
 	h.check()
-	h.clock.advance(31 * day)
+	h.clock.advance(11 * day)
 	h.sweep()
-	if h.deleted() != 130 || len(h.keys.IDs()) != 0 || len(h.entries("footage.recorded")) != bound+1 {
+	if h.deleted() != 135 || len(h.keys.IDs()) != 0 || len(h.entries("footage.recorded")) != bound {
 		t.Fatalf("%d deleted, keys %v, %d bound", h.deleted(), h.keys.IDs(), len(h.entries("footage.recorded")))
 	}
 	h.check()
+}
+
+// An index of which nothing has its row again yet drops no bound of a boot.
+func TestBoundsOutliveAnIndexThatIsBeingRebuilt(t *testing.T) {
+	h := newHouse(t)
+	puts := []store.Put{bounds.Put("boot-0", bootBound{morning})}
+	_, err := h.store.Commit(t.Context(), store.Change{Puts: puts})
+	h.must(err)
+	for _, settled := range []bool{false, true} {
+		s, err := h.r.look()
+		h.must(err)
+		h.must(h.r.boundBoots(t.Context(), &s, settled))
+		if p, err := h.r.Places(); err != nil || p.Bounds["boot-0"].IsZero() != settled {
+			t.Fatalf("settled %v: bounds %v, %v", settled, p.Bounds, err)
+		}
+	}
 }

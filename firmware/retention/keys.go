@@ -232,9 +232,13 @@ func (r *Retention) erase(ctx context.Context, keys []dyingKey) (erased int, err
 		var gone []dyingKey
 		failed := map[string][]dyingKey{} // reason → those that fail for the first time
 		left := map[string]bool{}         // cameras of which files are left
-		for _, k := range part {
-			was := k
-			err := r.destroy(&k)
+		errs := r.destroy(part)
+		for i, k := range part {
+			was, err := k, errs[i]
+			if k.Erased = k.Erased || err == nil; k.Erased && k.Ring == footageRing {
+				camera, day, _ := strings.Cut(k.Key, ":")
+				err = r.o.Vault.ClearDay(camera, day)
+			}
 			if k.Erased && !was.Erased {
 				gone = append(gone, k)
 			}
@@ -283,21 +287,23 @@ func (r *Retention) erase(ctx context.Context, keys []dyingKey) (erased int, err
 	return erased, nil
 }
 
-// destroy destroys one key, and removes what is left of its camera-day.
-func (r *Retention) destroy(k *dyingKey) error {
-	if hold, ok := strings.CutPrefix(k.Ring, holdRing); ok {
-		err := r.o.Vault.DropHold(hold)
-		k.Erased = err == nil
-		return err
-	}
-	camera, day, _ := strings.Cut(k.Key, ":")
-	if !k.Erased {
-		if err := r.o.Vault.EraseDay(camera, day); err != nil {
-			return err
+// destroy destroys keys, and answers for each. Those that are gone already are passed over.
+func (r *Retention) destroy(keys []dyingKey) []error {
+	errs := make([]error, len(keys))
+	var days []vault.Day
+	var at []int
+	for i, k := range keys {
+		if hold, ok := strings.CutPrefix(k.Ring, holdRing); ok {
+			errs[i] = r.o.Vault.DropHold(hold)
+		} else if !k.Erased {
+			camera, day, _ := strings.Cut(k.Key, ":")
+			days, at = append(days, vault.Day{Camera: camera, Label: day}), append(at, i)
 		}
-		k.Erased = true
 	}
-	return r.o.Vault.ClearDay(camera, day)
+	for i, err := range r.o.Vault.EraseDays(days) {
+		errs[at[i]] = err
+	}
+	return errs
 }
 
 type erasure struct {

@@ -86,7 +86,7 @@ var (
 	watermarks = store.NewTable[Watermark]("watermarks")
 	condemned  = store.NewTable[Condemned]("condemned") // key <camera>/<file id>
 	bounds     = store.NewTable[bootBound]("boot_bounds")
-	bindings   = store.NewTable[bound]("bound")
+	bindings   = store.NewTable[bound]("bound")         // key <camera>, with more boots than fit one also <camera>/<n>
 	accounts   = store.NewTable[accounted]("accounted") // key <camera>/<n>
 	dying      = store.NewTable[dyingKey]("dying_keys") // key <ring>/<key id>
 )
@@ -149,43 +149,64 @@ const (
 	reconcileEvery = 24 * time.Hour
 )
 
-// Run sweeps when something falls due, and reconciles files and index once a day. A sweep that fails is
-// logged and tried again.
+// Run sweeps when something falls due, and reconciles files and index once a day beside that: however long it takes to
+// look at millions of files, what falls due meanwhile goes on time. A sweep that fails is logged and tried again.
 func (r *Retention) Run(ctx context.Context) error {
+	settled := make(chan struct{}, 1)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { r.lookAfter(ctx, settled) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var reconciled time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-r.o.Vault.Mendable():
-			if err := r.Mend(ctx); err != nil && ctx.Err() == nil {
-				r.o.Log.Error("segments abandoned after a disk error have no row yet", "err", err)
-			}
-			continue
 		case <-timer.C:
 		}
 		res, err := r.Sweep(ctx)
 		if err != nil && ctx.Err() == nil {
 			r.o.Log.Error("sweep failed", "err", err)
 		}
+		pause := sweepMost
 		if res.Complete {
 			r.telling.Lock()
 			r.last = Status{res, r.o.Clock.Now().Wall}
 			r.telling.Unlock()
+			if res.Settled {
+				select {
+				case settled <- struct{}{}:
+				default:
+				}
+			}
+			if !res.Next.IsZero() {
+				pause = min(max(res.Next.Sub(r.o.Clock.Now().Earliest()), sweepLeast), sweepMost)
+			}
 		}
-		if res.Complete && res.Settled && (reconciled.IsZero() || time.Since(reconciled) > reconcileEvery) {
+		timer.Reset(pause)
+	}
+}
+
+// lookAfter gives abandoned segments their rows and reconciles, from the first settled sweep on.
+func (r *Retention) lookAfter(ctx context.Context, settled <-chan struct{}) {
+	var reconciled time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.o.Vault.Mendable():
+			if err := r.Mend(ctx); err != nil && ctx.Err() == nil {
+				r.o.Log.Error("segments abandoned after a disk error have no row yet", "err", err)
+			}
+		case <-settled:
+			if !reconciled.IsZero() && time.Since(reconciled) <= reconcileEvery {
+				continue
+			}
 			reconciled = time.Now()
 			if err := r.Reconcile(ctx); err != nil && ctx.Err() == nil {
 				r.o.Log.Error("reconcile failed", "err", err)
 			}
 		}
-		pause := sweepMost
-		if res.Complete && !res.Next.IsZero() {
-			pause = min(max(res.Next.Sub(r.o.Clock.Now().Earliest()), sweepLeast), sweepMost)
-		}
-		timer.Reset(pause)
 	}
 }
 

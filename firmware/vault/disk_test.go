@@ -163,7 +163,7 @@ func TestAbandonedSegmentsAreMended(t *testing.T) {
 	}
 	b.record("c01", "boot-a", 1440, 1441)
 	b.flush()
-	if err := errors.Join(b.v.EraseDay("c01", "2026-03-01"), b.v.ClearDay("c01", "2026-03-01")); err != nil {
+	if err := errors.Join(b.v.EraseDays([]Day{{"c01", "2026-03-01"}})[0], b.v.ClearDay("c01", "2026-03-01")); err != nil {
 		t.Errorf("the key of a day with a mended segment: %v", err)
 	}
 	b.check()
@@ -220,7 +220,7 @@ func TestAQuarantineThatCannotBeMade(t *testing.T) {
 		t.Errorf("findings %+v", list)
 	}
 	restore()
-	if r, err := b.v.Reconcile(t.Context(), func(footage.Segment) bool { return false }); err != nil || len(r.Quarantined) != 1 {
+	if r, err := b.v.Reconcile(t.Context(), nothingDies); err != nil || len(r.Quarantined) != 1 {
 		t.Fatalf("reconcile %+v, %v", r, err)
 	}
 	b.check()

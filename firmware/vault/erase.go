@@ -16,7 +16,7 @@ import (
 )
 
 // The steps of deletion. Retention takes them in this order, after its watermark has condemned the segments:
-// Unlink, its ledger entry, DropRows, and for a camera-day that is empty EraseDay. Every step may be repeated.
+// Unlink, its ledger entry, DropRows, and for a camera-day that is empty EraseDays and ClearDay. Every step may be repeated.
 
 // Failure is a segment that could not be unlinked.
 type Failure struct {
@@ -179,26 +179,38 @@ func (v *Vault) busy(id dayID) bool {
 	return use != nil && (use.files > 0 || use.orphans > 0 || use.unread || use.erasing)
 }
 
-// EraseDay destroys the key of a camera-day for which DayEmpty says yes. ErrDayInUse when it is needed after all.
-// What is left of the directories is for ClearDay.
-func (v *Vault) EraseDay(camera, day string) error {
-	id := dayID{camera, day}
-	release, err := v.closed(id)
-	if err != nil {
-		return err
+// Day is a camera-day.
+type Day struct{ Camera, Label string }
+
+// EraseDays destroys the keys of camera-days for which DayEmpty says yes, in one write of the ring, and answers for each:
+// ErrDayInUse when it is needed after all. What is left of the directories is for ClearDay.
+func (v *Vault) EraseDays(days []Day) []error {
+	errs := make([]error, len(days))
+	var keys []string
+	var writing []int
+	for i, d := range days {
+		id := dayID{d.Camera, d.Label}
+		release, err := v.closed(id)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		defer release()
+		switch _, free, err := v.unneeded(id); {
+		case err != nil:
+			errs[i] = fmt.Errorf("erase camera-day: %w", err)
+		case !free:
+			errs[i] = ErrDayInUse
+		default:
+			keys, writing = append(keys, id.key()), append(writing, i)
+		}
 	}
-	defer release()
-	_, free, err := v.unneeded(id)
-	if err != nil {
-		return fmt.Errorf("erase camera-day: %w", err)
+	if err := v.o.Keys.Erase(keys...); err != nil {
+		for _, i := range writing {
+			errs[i] = fmt.Errorf("erase camera-day: %w", err)
+		}
 	}
-	if !free {
-		return ErrDayInUse
-	}
-	if err := v.o.Keys.Erase(id.key()); err != nil {
-		return fmt.Errorf("erase camera-day: %w", err)
-	}
-	return nil
+	return errs
 }
 
 // ClearDay removes what is left of a camera-day whose key is gone: what was set aside of it, which is noise now, and

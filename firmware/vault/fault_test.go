@@ -277,7 +277,7 @@ func TestDayKeyDiesWithItsLastFile(t *testing.T) {
 	b.flush()
 	rows := b.rows("c01")
 	first, held := rows[:3], rows[2:3]
-	if err := b.v.EraseDay("c01", first[0].Day); !errors.Is(err, ErrDayInUse) {
+	if err := b.v.EraseDays([]Day{{"c01", first[0].Day}})[0]; !errors.Is(err, ErrDayInUse) {
 		t.Fatalf("erased a day with footage: %v", err)
 	}
 	if failed := b.v.Unlink(t.Context(), first[:2]); len(failed) != 0 {
@@ -292,7 +292,7 @@ func TestDayKeyDiesWithItsLastFile(t *testing.T) {
 	if err := b.v.Keep(t.Context(), "h1", held); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.v.EraseDay("c01", first[0].Day); err != nil {
+	if err := b.v.EraseDays([]Day{{"c01", first[0].Day}})[0]; err != nil {
 		t.Fatal(err)
 	}
 	if days := b.v.Days("c01"); !slices.Equal(days, []string{"2026-03-02"}) {
@@ -343,7 +343,7 @@ func TestMalformedRowIsMadeAnew(t *testing.T) {
 	if f := b.findings(); len(f) != 3 { // two rows, and the file that has none
 		t.Fatalf("findings %+v", f)
 	}
-	if _, err := b.v.Reconcile(t.Context(), func(footage.Segment) bool { return false }); err != nil {
+	if _, err := b.v.Reconcile(t.Context(), nothingDies); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.rows("c01"); !slices.Equal(got, want) {
@@ -401,7 +401,7 @@ func TestUnreadableDirectoryDoesNotStopTheStart(t *testing.T) {
 		t.Fatalf("%d and %d rows", len(b.rows("c02")), len(b.rows("c01")))
 	}
 	restore()
-	if r, err := b.v.Reconcile(t.Context(), func(footage.Segment) bool { return false }); err != nil || len(r.Recovered) != 1 {
+	if r, err := b.v.Reconcile(t.Context(), nothingDies); err != nil || len(r.Recovered) != 1 {
 		t.Fatalf("reconcile %+v, %v", r, err)
 	}
 	b.check()

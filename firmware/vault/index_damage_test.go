@@ -62,7 +62,7 @@ func TestIndexDamaged(t *testing.T) {
 					_ = b.v.Rows(camera, seen)
 					_, _ = b.v.Boots(camera)
 				}
-				_, _ = b.v.Reconcile(t.Context(), gone)
+				_, _ = b.v.Reconcile(t.Context(), nothingDies)
 				b.stop()
 				<-b.ended
 				b.ended <- nil
@@ -104,7 +104,11 @@ func checkStopped(t *testing.T, b *box) {
 }
 
 func seen(footage.Segment) bool { return true }
-func gone(footage.Segment) bool { return false }
+
+// nothingDies is what a reconcile is told when no deletion is under way.
+func nothingDies() func(footage.Segment) bool {
+	return func(footage.Segment) bool { return false }
+}
 
 func must(t *testing.T, err error) {
 	t.Helper()

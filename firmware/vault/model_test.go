@@ -93,7 +93,7 @@ func (m *model) mend() {
 	if _, err := m.b.v.Mend(m.b.t.Context()); err != nil {
 		m.b.t.Fatal(err)
 	}
-	if _, err := m.b.v.Reconcile(m.b.t.Context(), func(footage.Segment) bool { return false }); err != nil {
+	if _, err := m.b.v.Reconcile(m.b.t.Context(), nothingDies); err != nil {
 		m.b.t.Fatal(err)
 	}
 }

@@ -410,11 +410,11 @@ func (r *Report) add(o Report) {
 	r.Unreadable = append(r.Unreadable, o.Unreadable...)
 }
 
-// Reconcile compares every file with every row. condemned tells of rows that are being deleted; they are
-// left to their deletion. Rows without a file are taken out with an alarm, unless they are more than a small
-// part: then something is wrong with the disk and not with the rows, and nothing is touched. Malformed rows
-// go; their files get new ones.
-func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) bool) (r Report, err error) {
+// Reconcile compares every file with every row. condemned looks at what is being deleted at that
+// moment, before and after the files of a camera are looked for: what it names is left to its deletion. Rows without a file are taken out with an
+// alarm, unless they are more than a small part: then something is wrong with the disk and not with the rows, nothing
+// is touched, and nothing more is looked at. Malformed rows go; their files get new ones.
+func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Segment) bool) (r Report, err error) {
 	select {
 	case <-v.recovered:
 	default:
@@ -430,28 +430,33 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) b
 		if err == nil {
 			err = v.index.remove(camera, bad)
 		}
+		here := 0
 		if err == nil {
-			err = v.Rows(camera, func(footage.Segment) bool { total++; return ctx.Err() == nil })
+			err = v.Rows(camera, func(footage.Segment) bool { here++; return ctx.Err() == nil })
 		}
 		if err != nil {
 			return r, fmt.Errorf("reconcile: %w", err)
 		}
-		missing, err := v.missing(ctx, camera, condemned)
+		total += here
+		if _, err := v.o.FS.Stat(camera); here > 0 && errors.Is(err, fs.ErrNotExist) {
+			return v.brake(r, fmt.Errorf("camera %s has %d segments and no directory: is the disk mounted?", camera, here)), nil
+		}
+	}
+	most := max(brakeLeast, total/brakePart)
+	for _, camera := range cameras {
+		missing, err := v.missing(ctx, camera, condemned, most-len(r.Missing))
 		if err != nil {
 			return r, fmt.Errorf("reconcile %s: %w", camera, err)
 		}
-		r.Missing = append(r.Missing, missing...)
+		if r.Missing = append(r.Missing, missing...); len(r.Missing) > most {
+			return v.brake(r, fmt.Errorf("more than %d of %d segments have no file: is the disk mounted?", most, total)), nil
+		}
 	}
-	if len(r.Missing) > max(brakeLeast, total/brakePart) {
-		r.Stopped = true
-		v.alarm(Alarm{Code: "brake", Err: fmt.Errorf("%d of %d segments have no file: is the disk mounted?", len(r.Missing), total)})
-	} else {
-		for _, s := range r.Missing {
-			v.alarm(Alarm{Code: "missing", Camera: s.Camera, Segment: s, Err: fs.ErrNotExist})
-		}
-		if err := v.DropRows(r.Missing); err != nil {
-			return r, fmt.Errorf("reconcile: %w", err)
-		}
+	for _, s := range r.Missing {
+		v.alarm(Alarm{Code: "missing", Camera: s.Camera, Segment: s, Err: fs.ErrNotExist})
+	}
+	if err := v.DropRows(r.Missing); err != nil {
+		return r, fmt.Errorf("reconcile: %w", err)
 	}
 	v.adopting.Lock()
 	defer v.adopting.Unlock()
@@ -465,6 +470,12 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func(footage.Segment) b
 	}
 	v.allRead(r.Unreadable)
 	return r, nil
+}
+
+func (v *Vault) brake(r Report, why error) Report {
+	r.Stopped = true
+	v.alarm(Alarm{Code: "brake", Err: why})
+	return r
 }
 
 // allRead is told that every file without a row was looked at: the camera-days that the start could not read are
@@ -483,46 +494,49 @@ const (
 	brakePart  = 200
 )
 
-// missing lists the rows of a camera whose file is not there.
-func (v *Vault) missing(ctx context.Context, camera string, condemned func(footage.Segment) bool) ([]footage.Segment, error) {
-	there := map[string]map[string]bool{} // day → names
-	var suspects []footage.Segment
-	var dirErr error
-	err := v.Rows(camera, func(s footage.Segment) bool {
-		names, ok := there[s.Day]
-		if !ok {
-			names = map[string]bool{}
-			list, err := v.o.FS.ReadDir(camera + "/" + s.Day)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				dirErr = err
+// missing lists the rows of a camera whose file is not there; when they are more than most, it stops looking.
+func (v *Vault) missing(ctx context.Context, camera string, condemned func() func(footage.Segment) bool, most int) (out []footage.Segment, err error) {
+	var day string // rows lie in the order of recording: one directory at a time is enough
+	names := map[string]bool{}
+	var dying func(footage.Segment) bool
+	look := func(s footage.Segment) (more bool) {
+		if s.Day != day {
+			list, derr := v.o.FS.ReadDir(camera + "/" + s.Day)
+			if derr != nil && !errors.Is(derr, fs.ErrNotExist) {
+				err = derr
 				return false
 			}
+			day = s.Day
+			clear(names)
 			for _, e := range list {
 				names[e.Name()] = true
 			}
-			there[s.Day] = names
 		}
-		if !names[s.File.String()+fileExt] {
-			suspects = append(suspects, s)
+		if names[s.File.String()+fileExt] {
+			return ctx.Err() == nil
 		}
-		return ctx.Err() == nil
-	})
-	if err = errors.Join(err, dirErr, ctx.Err()); err != nil {
+		if dying == nil {
+			dying = condemned()
+		}
+		if !dying(s) {
+			out = append(out, s)
+		}
+		return len(out) <= most && ctx.Err() == nil
+	}
+	rerr := v.Rows(camera, look)
+	if err := errors.Join(rerr, err, ctx.Err()); err != nil || len(out) == 0 {
 		return nil, err
 	}
-	out := suspects[:0]
-	for _, s := range suspects {
-		// Written after its directory was read, or unlinked after its row was: look again.
-		_, err := v.o.FS.Stat(filePath(dayID{camera, s.Day}, s.File))
-		if err == nil || condemned(s) {
-			continue
+	// Written after its directory was read, or condemned and unlinked since: look again.
+	dying = condemned()
+	out = slices.DeleteFunc(out, func(s footage.Segment) bool {
+		_, serr := v.o.FS.Stat(filePath(dayID{camera, s.Day}, s.File))
+		if serr != nil && !errors.Is(serr, fs.ErrNotExist) {
+			err = serr
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, nil
+		return serr == nil || dying(s)
+	})
+	return out, err
 }
 
 // Quarantined counts the files that were set aside.

@@ -1,0 +1,69 @@
+package retention
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/store"
+)
+
+// Covers F3: no Change grows with what there is: one more than fits a Change goes in several.
+func TestMoreThanFitsAChange(t *testing.T) {
+	t.Run("keys of a disk that is gone", func(t *testing.T) { // an old ring, an empty vault
+		h := newHouse(t)
+		keys := map[string]keyring.Key{}
+		for i := range store.MaxRows + 1 {
+			keys["c01:"+time.Date(2000, 1, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)] = keyring.Key{byte(i)}
+		}
+		h.must(h.keys.Adopt(t.Context(), keys))
+		h.realDisk()
+		h.sweep()
+		if n := len(h.keys.IDs()); n != 0 {
+			t.Errorf("%d keys left", n)
+		}
+		h.check()
+	})
+	t.Run("boots without an anchor", func(t *testing.T) {
+		h := newHouse(t)
+		var c store.Change
+		for i := range store.MaxRows {
+			c.Puts = append(c.Puts, bounds.Put(fmt.Sprintf("boot-x%d", i), bootBound{morning}))
+		}
+		_, err := h.store.Commit(t.Context(), c)
+		h.must(err)
+		_, err = h.store.Commit(t.Context(), store.Change{Puts: []store.Put{bounds.Put("boot-y", bootBound{morning})}})
+		h.must(err)
+		h.sweep()
+		if p, err := h.r.Places(); err != nil || len(p.Bounds) != 0 {
+			t.Errorf("%d bounds left, %v", len(p.Bounds), err)
+		}
+	})
+	t.Run("boots of one camera", func(t *testing.T) { // more than the row of a mark holds
+		mark := bound{Boots: map[string]time.Duration{}}
+		for i := range 10 * perBound {
+			mark.Boots[fmt.Sprintf("%032x", i)] = time.Duration(i) * time.Hour
+		}
+		h := newHouse(t)
+		var c store.Change
+		mark.rows(&c, "c01", 0)
+		_, err := h.store.Commit(t.Context(), c)
+		h.must(err)
+		read := func(want int) {
+			t.Helper()
+			h.must(h.store.View(func(tx store.Tx) error {
+				b, err := boundIn(tx, "c01")
+				if len(b.Boots) != want {
+					t.Errorf("%d boots, want %d", len(b.Boots), want)
+				}
+				return err
+			}))
+		}
+		read(10 * perBound)
+		h.record("c01", 61)
+		h.clock.advance(2 * time.Hour)
+		h.sweep() // boots without rows are forgotten
+		read(1)
+	})
+}
