@@ -21,14 +21,17 @@ func (a *Appliance) openHealth() (err error) {
 func (a *Appliance) seenByRecorder() []health.Seen {
 	var out []health.Seen
 	for _, s := range a.recorder.Status() {
-		offline, login := footage.Ill, footage.Unsure
+		offline, login, unusable := footage.Ill, footage.Unsure, footage.Unsure
 		switch s.State {
 		case recorder.Recording:
-			offline, login = footage.Well, footage.Well
+			offline, login, unusable = footage.Well, footage.Well, footage.Well
+		case recorder.Unusable:
+			offline, login, unusable = footage.Well, footage.Well, footage.Ill
 		case recorder.Unauthorised: // it is there
 			offline, login = footage.Well, footage.Ill
 		}
-		out = append(out, health.Seen{Camera: s.Camera, Code: footage.FaultOffline, Finding: offline}, health.Seen{Camera: s.Camera, Code: footage.FaultLogin, Finding: login})
+		out = append(out, health.Seen{Camera: s.Camera, Code: footage.FaultOffline, Finding: offline}, health.Seen{Camera: s.Camera, Code: footage.FaultLogin, Finding: login},
+			health.Seen{Camera: s.Camera, Code: footage.FaultUnusable, Finding: unusable})
 	}
 	return out
 }

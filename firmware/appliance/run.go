@@ -195,7 +195,7 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			r := recorder.Camera{Camera: c, User: login.User, Password: login.Password, UDP: c.Transport == "udp", Pin: c.Pin}
+			r := recorder.Camera{Camera: c, User: login.User, Password: login.Password, UDP: c.Transport == "udp", Pin: c.Pin, Basic: c.Basic}
 			switch streams[c.ID] {
 			case footage.StreamSub:
 				r.Thin = true

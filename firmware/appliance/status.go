@@ -22,12 +22,14 @@ func (s status) Cameras() map[string]office.CameraState {
 		switch c.State {
 		case recorder.Recording:
 			state = "online"
+		case recorder.Unusable:
+			state = "unusable"
 		case recorder.Connecting:
 			if c.Cause == "" || c.Cause == recorder.CauseStart {
 				state = "connecting"
 			}
 		}
-		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause, Offers: c.Offers, Sound: c.Sound != ""}
+		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause, Offers: c.Offers, Sound: c.Sound != "", ByArrival: c.ByArrival}
 	}
 	s.onNVRs(out)
 	return out

@@ -205,7 +205,7 @@ func FuzzVideo(f *testing.F) {
 			return
 		}
 		o := NewOrder(v, 5)
-		if a, b := o.Next([][]byte{nal}, true, 9000), o.Next([][]byte{nal}, false, 12600); a <= 5 || b <= a {
+		if a, b := o.Next(v, [][]byte{nal}, true, 9000), o.Next(v, [][]byte{nal}, false, 12600); a <= 5 || b <= a {
 			t.Fatalf("times %d, %d do not rise", a, b)
 		}
 		if v.Complete() {

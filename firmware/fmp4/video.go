@@ -2,6 +2,8 @@ package fmp4
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
@@ -14,11 +16,22 @@ const (
 	H265 = "h265"
 )
 
-// Video is a stream of pictures: its codec and the parameter sets as last seen. Without all of its sets it cannot be
-// shown.
+// Video is a stream of pictures: its codec and its parameter sets. There may be any number of sets; VPS, SPS and PPS
+// are those of the last picture that needs no other, or the last seen before there was one. Without all of them
+// nothing can be shown.
 type Video struct {
 	Codec         string
 	VPS, SPS, PPS []byte
+	Unusable      bool // a sequence set came that cannot be used
+
+	known []set // the last of each kind and number; never changed in place
+}
+
+// set is a parameter set.
+type set struct {
+	kind byte // its NAL unit type
+	id   uint32
+	nal  []byte
 }
 
 // Complete says whether all sets are there.
@@ -26,9 +39,34 @@ func (v Video) Complete() bool {
 	return v.SPS != nil && v.PPS != nil && (v.Codec == H264 || v.VPS != nil)
 }
 
-// Equal says whether one initialisation section serves both.
+// Equal says whether both have the same sets.
 func (v Video) Equal(o Video) bool {
 	return v.Codec == o.Codec && bytes.Equal(v.VPS, o.VPS) && bytes.Equal(v.SPS, o.SPS) && bytes.Equal(v.PPS, o.PPS)
+}
+
+// Shape is what an initialisation section fixes of the pictures. Sets that differ in anything else can change within
+// a stream, because they stand before the pictures too.
+type Shape struct {
+	Width, Height   int
+	profile, chroma uint32
+	depth           [2]uint32
+	frames          bool
+}
+
+// Shape is that of the sequence set; zero when it cannot be read.
+func (v Video) Shape() Shape {
+	if v.Codec == H265 {
+		var s h265.SPS
+		if v.SPS == nil || s.Unmarshal(v.SPS) != nil {
+			return Shape{}
+		}
+		return Shape{s.Width(), s.Height(), uint32(s.ProfileTierLevel.GeneralProfileIdc), s.ChromaFormatIdc, [2]uint32{s.BitDepthLumaMinus8, s.BitDepthChromaMinus8}, true}
+	}
+	var s h264.SPS
+	if v.SPS == nil || s.Unmarshal(v.SPS) != nil {
+		return Shape{}
+	}
+	return Shape{s.Width(), s.Height(), uint32(s.ProfileIdc), s.ChromaFormatIdc, [2]uint32{s.BitDepthLumaMinus8, s.BitDepthChromaMinus8}, s.FrameMbsOnlyFlag}
 }
 
 // Unit is what has to be known of a NAL unit.
@@ -36,11 +74,12 @@ type Unit uint8
 
 // The kinds of NAL units.
 const (
-	Other  Unit = iota
-	Slice       // part of a picture
-	Key         // part of a picture that needs no other
-	Drop        // says nothing in a file: delimiter, filler, end of stream
-	Params      // a parameter set
+	Other    Unit = iota
+	Slice         // part of a picture
+	Key           // part of a picture that needs no other
+	Drop          // says nothing in a file: delimiter, filler, end of stream
+	Params        // a parameter set
+	Recovery      // says that the picture it stands before needs no other
 )
 
 // Absorb classifies a NAL unit and keeps parameter sets. A sequence set that cannot be read is not kept: line noise
@@ -55,21 +94,30 @@ func (v *Video) Absorb(nal []byte) Unit {
 	switch t := h264.NALUType(nal[0] & 0x1f); t {
 	case h264.NALUTypeSPS:
 		var sps h264.SPS
-		if !bytes.Equal(v.SPS, nal) {
-			if sps.Unmarshal(nal) != nil || !plausible(sps.Width(), sps.Height()) {
-				return Drop
-			}
-			v.SPS = nal
+		if v.same(byte(t), nal) {
+			return Params
 		}
+		if sps.Unmarshal(nal) != nil || !plausible(sps.Width(), sps.Height()) {
+			v.Unusable = true
+			return Drop
+		}
+		v.keep(byte(t), sps.ID, nal)
 		return Params
 	case h264.NALUTypePPS:
-		v.PPS = nal
+		id, ok := golomb(nal[1:], 0)
+		if !ok {
+			return Drop
+		}
+		v.keep(byte(t), id, nal)
 		return Params
 	case h264.NALUTypeIDR:
 		return Key
 	case h264.NALUTypeNonIDR, h264.NALUTypeDataPartitionA, h264.NALUTypeDataPartitionB, h264.NALUTypeDataPartitionC:
 		return Slice
 	case h264.NALUTypeSEI:
+		if recovers(nal[1:]) {
+			return Recovery
+		}
 		return Other
 	default:
 		return Drop
@@ -77,30 +125,41 @@ func (v *Video) Absorb(nal []byte) Unit {
 }
 
 func (v *Video) absorbH265(nal []byte) Unit {
-	if len(nal) < 2 {
+	if len(nal) < 3 {
 		return Drop
 	}
 	switch t := h265.NALUType(nal[0] >> 1 & 0x3f); {
 	case t == h265.NALUType_VPS_NUT:
-		v.VPS = nal
+		v.keep(byte(t), uint32(nal[2]>>4), nal)
 		return Params
 	case t == h265.NALUType_SPS_NUT:
 		var sps h265.SPS
-		if !bytes.Equal(v.SPS, nal) {
-			if sps.Unmarshal(nal) != nil || !plausible(sps.Width(), sps.Height()) {
-				return Drop
-			}
-			v.SPS = nal
+		if v.same(byte(t), nal) {
+			return Params
 		}
+		if sps.Unmarshal(nal) != nil || !plausible(sps.Width(), sps.Height()) {
+			v.Unusable = true
+			return Drop
+		}
+		v.keep(byte(t), uint32(sps.ID), nal)
 		return Params
 	case t == h265.NALUType_PPS_NUT:
-		v.PPS = nal
+		id, ok := golomb(nal[2:], 0)
+		if !ok {
+			return Drop
+		}
+		v.keep(byte(t), id, nal)
 		return Params
-	case t == h265.NALUType_IDR_W_RADL, t == h265.NALUType_IDR_N_LP, t == h265.NALUType_CRA_NUT:
+	case t >= h265.NALUType_BLA_W_LP && t <= h265.NALUType_CRA_NUT:
 		return Key
 	case t < 32:
 		return Slice
-	case t == h265.NALUType_PREFIX_SEI_NUT, t == h265.NALUType_SUFFIX_SEI_NUT:
+	case t == h265.NALUType_PREFIX_SEI_NUT:
+		if recovers(nal[2:]) {
+			return Recovery
+		}
+		return Other
+	case t == h265.NALUType_SUFFIX_SEI_NUT:
 		return Other
 	default:
 		return Drop
@@ -117,6 +176,7 @@ func (v *Video) Offer(sets ...[]byte) {
 	}
 }
 
+// sets are the sets of the last picture that needs no other.
 func (v Video) sets() [][]byte {
 	var sets [][]byte
 	for _, s := range [][]byte{v.VPS, v.SPS, v.PPS} {
@@ -136,7 +196,7 @@ func (v Video) codec() codecs.Codec {
 
 // Order computes decoding times; B-frames make them differ from presentation times.
 type Order struct {
-	video Video
+	codec string
 	last  int64
 	timer interface {
 		Extract(au [][]byte, pts int64) (int64, error)
@@ -145,13 +205,13 @@ type Order struct {
 
 // NewOrder begins with a key frame of this video. All its times are above after.
 func NewOrder(v Video, after int64) *Order {
-	o := &Order{video: v, last: after}
+	o := &Order{codec: v.Codec, last: after}
 	o.restart()
 	return o
 }
 
 func (o *Order) restart() {
-	if o.video.Codec == H265 {
+	if o.codec == H265 {
 		t := &h265.DTSExtractor{}
 		t.Initialize()
 		o.timer = t
@@ -162,19 +222,29 @@ func (o *Order) restart() {
 	o.timer = t
 }
 
-// Next gives the decoding time of the next picture. Times that cannot be computed, after damage, fall back to the
-// order of arrival: what matters is that they rise.
-func (o *Order) Next(nals [][]byte, key bool, pts int64) int64 {
+// Next gives the decoding time of the next picture, of which v are the sets as last seen. Times that cannot be
+// computed, after damage, fall back to the order of arrival: what matters is that they rise.
+func (o *Order) Next(v Video, nals [][]byte, key bool, pts int64) int64 {
 	if key {
-		nals = append(o.video.sets(), nals...)
+		nals = append(v.sets(), slices.DeleteFunc(slices.Clone(nals), v.isSet)...)
 	}
-	dts, err := o.timer.Extract(nals, pts)
+	dts, err := o.extract(nals, pts)
 	if err != nil {
 		o.restart()
 		dts = pts
 	}
 	o.last = max(dts, o.last+1)
 	return o.last
+}
+
+// extract asks the library, which was not made for whatever a bad line delivers.
+func (o *Order) extract(nals [][]byte, pts int64) (dts int64, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("order of pictures: %v", p)
+		}
+	}()
+	return o.timer.Extract(nals, pts)
 }
 
 // Last is the decoding time of the last picture.

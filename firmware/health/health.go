@@ -329,7 +329,7 @@ func (r *Room) unwatched(k key) string {
 	case k.code == footage.FaultTime && cam.Still == "" && cam.Custody != footage.CustodyNVR,
 		(k.code == footage.FaultFloor || k.code == footage.FaultCeiling) && cam.Custody != footage.CustodyNVR,
 		k.code == footage.FaultOffline && cam.Custody == footage.CustodyFolder,
-		k.code == footage.FaultLogin && cam.Custody != footage.CustodyVault:
+		(k.code == footage.FaultLogin || k.code == footage.FaultUnusable) && cam.Custody != footage.CustodyVault:
 		return ReasonUnwatched
 	}
 	return ""

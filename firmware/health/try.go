@@ -67,7 +67,7 @@ func (r *Room) Try(ctx context.Context, cam footage.Camera, typed *site.Login) (
 	}
 	var t Tried
 	stream := func(address string) *TriedStream {
-		c := recorder.Camera{Camera: cam, User: login.User, Password: login.Password, UDP: cam.Transport == "udp", Pin: cam.Pin}
+		c := recorder.Camera{Camera: cam, User: login.User, Password: login.Password, UDP: cam.Transport == "udp", Pin: cam.Pin, Basic: cam.Basic}
 		c.Main = address
 		got, err := recorder.Probe(ctx, c)
 		return &TriedStream{got, err}

@@ -109,7 +109,7 @@ func (m *muxer) take(a AccessUnit) error {
 	if m.size += len(data); m.size > maxGroup {
 		return fmt.Errorf("%w: a group of pictures of more than %d bytes", errStream, maxGroup)
 	}
-	m.pictures = append(m.pictures, picture{dts: m.order.Next(kept, key, m.pts), pts: m.pts, key: key, data: data})
+	m.pictures = append(m.pictures, picture{dts: m.order.Next(m.video, kept, key, m.pts), pts: m.pts, key: key, data: data})
 	return nil
 }
 

@@ -109,10 +109,14 @@ func (c *call) cameraFacts(cam footage.Camera, state CameraState) []cameraFact {
 	if cam.Kbps > 0 {
 		kbps = c.p.T("nvr.kbps", cam.Kbps)
 	}
+	timing := ""
+	if state.ByArrival {
+		timing = c.p.T("camera.timing.arrival")
+	}
 	var out []cameraFact
 	for _, f := range []cameraFact{
 		{"place", cam.Place, false}, {"group", cam.Group, false}, {"area", c.p.K("area.", cam.Area), false}, {"custody", c.p.K("custody.", cam.Custody), false}, {"days", days, false}, {"sound", c.soundFact(cam, state), false},
-		{"main", cam.Main, true}, {"sub", cam.Sub, true}, {"still", cam.Still, true}, {"transport", transport, false}, {"pin", pin, true}, {"kbps", kbps, false}, {"gb_code", cam.GBCode, true},
+		{"main", cam.Main, true}, {"sub", cam.Sub, true}, {"still", cam.Still, true}, {"transport", transport, false}, {"pin", pin, true}, {"kbps", kbps, false}, {"timing", timing, false}, {"gb_code", cam.GBCode, true},
 		{"installer", cam.Installer, false}, {"installed", cam.Installed, false}, {"technician", c.o.name(cam.Technician), false}, {"since", c.p.DayTime(cam.Since), false},
 	} {
 		if f.Text != "" {

@@ -137,7 +137,7 @@ func (c *call) cameraState(cam footage.Camera, s CameraState, faults []health.Fa
 	switch {
 	case cam.Retired:
 		r.State, r.Tone, r.Icon = "retired", "mute", "clock"
-	case r.State == "offline":
+	case r.State == "offline", r.State == "unusable":
 		r.Tone, r.Icon = "bad", "bad"
 	case len(faults) > 0:
 		r.State, r.Tone, r.Icon = "faulty", "warn", "warn"

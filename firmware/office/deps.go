@@ -268,7 +268,7 @@ type Sync struct {
 
 // CameraState is how the recording of one camera stands.
 type CameraState struct {
-	State string // online, offline, connecting
+	State string // online, offline, connecting, unusable
 	Since time.Time
 	Cause footage.Cause
 	// Listed is up to when it is known what lies on the NVR that keeps the camera's footage: what came later has
@@ -276,4 +276,6 @@ type CameraState struct {
 	Listed time.Time
 	Offers string // the sound that it offers; empty: none, or not known
 	Sound  bool   // …and it is recorded
+	// ByArrival: the camera's clock is no measure of time, so its pictures are timed by when they come.
+	ByArrival bool
 }

@@ -84,6 +84,9 @@ func (o *Office) livePage(c *call) error {
 		if s := states[cam.ID]; s.State != "online" {
 			t.Tone, t.Icon, t.Online = "bad", "camoff", false
 			t.State = c.p.T("cam.offline")
+			if s.State == "unusable" {
+				t.State = c.p.T("cam.unusable")
+			}
 			if !s.Since.IsZero() {
 				t.Since = c.p.When(s.Since, c.now.Wall)
 			}

@@ -261,11 +261,13 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 	if c.can(account.ActCamerasView, account.Subject{}) {
 		for _, cam := range c.o.d.Site.Cameras() {
 			s := states[cam.ID]
-			if cam.Retired || faulty[cam.ID] || s.State != "offline" { // what stays so becomes a fault
+			if cam.Retired || faulty[cam.ID] || s.State != "offline" && s.State != "unusable" { // what stays so becomes a fault
 				continue
 			}
-			n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("cam.offline"), Kind: c.p.T("need.device"), Title: c.p.T("need.camera", cam.Name), Text: cam.Place, Href: "/footage?camera=" + cam.ID + "#day", Do: c.p.T("see")}
-			if !s.Since.IsZero() {
+			n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("cam." + s.State), Kind: c.p.T("need.device"), Title: c.p.T("need.camera", cam.Name), Text: cam.Place, Href: "/footage?camera=" + cam.ID + "#day", Do: c.p.T("see")}
+			if s.State == "unusable" {
+				n.Title = c.p.T("need.camera.unusable", cam.Name)
+			} else if !s.Since.IsZero() {
 				n.Title, n.Due = c.p.T("need.camera.for", cam.Name, c.now.Wall.Sub(s.Since)), c.p.When(s.Since, c.now.Wall)
 			}
 			out = append(out, n)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/fmp4"
+	"campuskeep/firmware/rtsp"
 	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/scene"
 	"campuskeep/shared/clock"
@@ -76,7 +77,7 @@ func cutUp(t *testing.T, aus [][][]byte, gop time.Duration) (segs []footage.Segm
 		if at%gop == 0 {
 			au = aus[0]
 		}
-		if err := m.accessUnit(append([][]byte(nil), au...), uint32(fmp4.Ticks(at, fmp4.ClockRate)), time.Hour+at); err != nil {
+		if err := m.accessUnit(rtsp.Picture{NALs: append([][]byte(nil), au...), Stamp: uint32(fmp4.Ticks(at, fmp4.ClockRate))}, time.Hour+at); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,11 +35,11 @@ func TestADiskThatHangsIsAnOverload(t *testing.T) {
 	gate.Unlock()
 	r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
 	r.awaitFragments("c01", 2)
-	runs, bad, _ := r.allCounters("c01")
+	runs, bad, segs := r.allCounters("c01")
 	if bad != 0 {
 		t.Errorf("%d unreadable", bad)
 	}
-	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseOverload)
+	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseOverload)
 }
 
 // A disk that fails is tried again, and one gap tells of all that is missing.

@@ -103,23 +103,27 @@ func TestACameraTearsDownTheSession(t *testing.T) {
 	w.TearDown()
 	r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
 	r.awaitFragments("c01", 2)
-	runs, unreadable, _ := r.allCounters("c01")
+	runs, unreadable, segs := r.allCounters("c01")
 	if unreadable != 0 {
 		t.Errorf("%d unreadable", unreadable)
 	}
-	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseNetwork)
+	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseNetwork)
 	if err := w.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// Covers F11: a camera may send us to another of its ports, never to another device, and not in circles.
+// Covers F11: a camera without a password may send us to another of its ports, never to another device, and not in
+// circles.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
-	first, second := startCamera(t, "c01", nil), startCamera(t, "c02", nil)
+	open := func(o *camera.Options) { o.User = "" }
+	first, second := startCamera(t, "c01", open), startCamera(t, "c02", open)
 	r := newRig(t, recorder.Options{})
 	first.Redirect(second.URL())
-	r.rec.SetCameras([]recorder.Camera{row("c01", first)})
+	c := row("c01", first)
+	c.User = ""
+	r.rec.SetCameras([]recorder.Camera{c})
 	r.awaitFragments("c01", 2)
 
 	lure, err := net.Listen("tcp", "127.0.0.2:0")

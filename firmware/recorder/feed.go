@@ -3,14 +3,14 @@ package recorder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v5/pkg/base"
-	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
-
+	"campuskeep/firmware/rtsp"
 	"campuskeep/shared/clock"
 )
 
@@ -25,6 +25,7 @@ type feed struct {
 	first  chan time.Duration // one slot: where the first recorded fragment begins
 	proven bool               // the password was right when last asked. Of run's goroutine, too.
 	deaf   bool               // asking for the sound broke a session: pictures alone. Of run's goroutine.
+	digest bool               // the camera has offered Digest, and is not given the password in clear. Of run's goroutine.
 
 	mu      sync.Mutex // guards the rest
 	cam     Camera
@@ -39,7 +40,8 @@ type feed struct {
 	gap     outage
 	held    []Gap         // until the time before this run is noted: gaps are noted in order
 	begun   bool          // it is
-	frame   time.Duration // arrival of the last access unit
+	frame   time.Duration // arrival of the last picture
+	stored  time.Duration // when the vault last took something of this session
 	lost    uint64
 	steps   uint64
 	offset  *time.Duration
@@ -97,7 +99,7 @@ func (f *feed) run(ctx context.Context) {
 			attempt = -1
 			continue
 		}
-		err := f.session(sctx, cam)
+		err := f.attempt(sctx, cam)
 		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
 			restart()
 			f.end(CauseSwitched)
@@ -155,6 +157,16 @@ func (f *feed) handOn() {
 	f.held = nil
 }
 
+// attempt is a session that ends in an error, whatever the camera makes our own program do.
+func (f *feed) attempt(ctx context.Context, cam Camera) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &fault{CauseFailed, fmt.Errorf("%v: %s", p, debug.Stack())}
+		}
+	}()
+	return f.session(ctx, cam)
+}
+
 func (f *feed) recordedSince(n uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -167,6 +179,9 @@ func (f *feed) end(cause Cause) {
 	now := f.r.o.Clock.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if cause == CauseFailed { // what is half made of its pictures cannot be trusted
+		f.mux = nil
+	}
 	if f.mux != nil {
 		if err := f.mux.finish(0); err != nil {
 			f.r.o.Log.Error("closing a stream", "camera", f.id, "err", err)
@@ -191,10 +206,12 @@ const steady = 10
 // rest waits before the next attempt. It ends early when the camera is configured anew.
 func (f *feed) rest(ctx context.Context, attempt int, why *fault) {
 	pause := f.r.o.Pace(attempt, why.cause)
-	if why.cause == CauseCredentials && f.proven {
+	if e, ok := errors.AsType[*rtsp.Error](why.err); ok && e.Trouble == rtsp.Challenge {
+		pause = f.r.o.Pace(attempt, CauseOffline) // no password was given: nothing is locked
+	} else if why.cause == CauseCredentials && f.proven {
 		// The password was right a moment ago. Some cameras refuse everybody while they start: ask once more soon.
 		f.proven = false
-		pause = f.r.o.Pace(steady, CauseOffline)
+		pause = 4 * f.r.o.Pace(steady, CauseOffline)
 	}
 	state := Connecting
 	switch why.cause {
@@ -202,6 +219,8 @@ func (f *feed) rest(ctx context.Context, attempt int, why *fault) {
 		state = Unauthorised
 	case CauseStalled:
 		state = Stalled
+	case CauseNoKey, CauseNoSets, CauseBadSets, CauseFailed:
+		state = Unusable
 	}
 	f.enter(state, why.cause)
 	f.r.o.Log.Warn("camera lost", "camera", f.id, "cause", why.cause, "err", why.err, "again_in", pause)
@@ -273,6 +292,7 @@ func (f *feed) status() Status {
 	if f.mux != nil {
 		s.Steps += uint64(f.mux.time.steps)
 	}
+	s.ByArrival = f.mux != nil && f.mux.time.pulse.byArrival
 	if f.offset != nil {
 		s.Offset, s.HasOffset = *f.offset, true
 	}
@@ -281,11 +301,11 @@ func (f *feed) status() Status {
 
 // diagnose sorts an error of connecting or asking into a cause.
 func diagnose(err error) *fault {
-	var status liberrors.ErrClientBadStatusCode
+	e, ok := errors.AsType[*rtsp.Error](err)
 	switch {
-	case errors.As(err, &status) && (status.Code == base.StatusUnauthorized || status.Code == base.StatusForbidden):
+	case ok && (e.Trouble == rtsp.Refused || e.Trouble == rtsp.InClear || e.Trouble == rtsp.Challenge):
 		return &fault{CauseCredentials, err}
-	case errors.As(err, &status), errors.Is(err, errElsewhere):
+	case ok && e.Trouble != rtsp.Unreachable && e.Trouble != rtsp.Certificate:
 		return &fault{CauseStream, err}
 	}
 	return &fault{CauseOffline, err}

@@ -61,6 +61,19 @@ func (o *outage) lost(at time.Duration, cause Cause) {
 	}
 }
 
+// turn tells what was missed up to an instant and goes on with another cause from there.
+func (o *outage) turn(at time.Duration, cause Cause) {
+	if o.open {
+		at = max(at, o.since) // what was told stays told
+	}
+	if o.open && o.cause != cause {
+		o.back(at)
+	}
+	if !o.open {
+		o.open, o.since, o.cause = true, at, cause
+	}
+}
+
 // back closes the gap: recording goes on at this instant.
 func (o *outage) back(at time.Duration) {
 	if !o.open {

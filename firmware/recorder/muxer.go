@@ -1,9 +1,11 @@
 package recorder
 
 import (
+	"bytes"
 	"time"
 
 	"campuskeep/firmware/fmp4"
+	"campuskeep/firmware/rtsp"
 )
 
 const (
@@ -25,6 +27,7 @@ type fragment struct {
 // frame is one picture that waits for its duration.
 type frame struct {
 	dts, pts, dur int64
+	came          time.Duration // monotonic
 	key           bool
 	nals          [][]byte
 }
@@ -35,6 +38,8 @@ type muxer struct {
 	now   fmp4.Video // as last seen in the stream
 	sound *sound     // nil when there is none
 	used  *stream    // of the fragments made now; nil before the first key frame
+	why   Cause      // no picture has been taken yet
+	turns []int64    // when the last streams began
 
 	order   *fmp4.Order
 	session int64
@@ -49,38 +54,52 @@ type muxer struct {
 	frozen func(from, to time.Duration) // nothing was seen between two frames
 }
 
-// accessUnit takes the NAL units of one picture with the RTP time it carries and the moment it came.
-func (m *muxer) accessUnit(au [][]byte, rtp uint32, arrival time.Duration) error {
-	kept := au[:0]
-	key, picture := false, false
-	for _, nal := range au {
+// accessUnit takes a picture and the moment it came.
+func (m *muxer) accessUnit(p rtsp.Picture, arrival time.Duration) error {
+	kept := make([][]byte, 0, len(p.NALs)+3)
+	var slice []byte // the first
+	key := false
+	for _, nal := range p.NALs {
 		switch m.now.Absorb(nal) {
 		case fmp4.Drop:
 			continue
-		case fmp4.Key:
-			key, picture = true, true
-		case fmp4.Slice:
-			picture = true
+		case fmp4.Key, fmp4.Recovery:
+			key = true
+		}
+		if slice == nil && m.now.IsSlice(nal) {
+			slice = nal
 		}
 		kept = append(kept, nal)
 	}
-	if !picture {
+	if slice == nil {
 		return nil // parameter sets alone are remembered, the rest says nothing
 	}
-	if !key && m.used == nil {
-		return nil // nothing before the first key frame can be shown
+	if p.More {
+		if m.pending != nil {
+			m.pending.nals = append(m.pending.nals, kept...)
+		}
+		return nil
+	}
+	if key {
+		m.now.Activate(slice)
+	}
+	if m.used == nil && !m.presentable(key) {
+		return nil
 	}
 	if key && !m.now.Complete() {
 		return nil
 	}
-	pts := m.time.place(rtp, arrival)
-	if key && (m.used == nil || !m.used.video.Equal(m.now)) {
+	pts := m.time.place(p.Stamp, arrival)
+	if key && (m.used == nil || m.other(pts)) {
 		if err := m.restart(pts); err != nil {
 			return err
 		}
 	}
-	dts := m.order.Next(kept, key, pts)
-	if err := m.settle(dts); err != nil {
+	if key {
+		kept = append(m.now.Beside(m.used.video, kept), kept...)
+	}
+	dts := m.order.Next(m.now, kept, key, pts)
+	if err := m.settle(dts, arrival); err != nil {
 		return err
 	}
 	if key || (len(m.frames) > 0 && dts+m.lastDur-m.frames[0].dts > fragmentTime) {
@@ -88,11 +107,44 @@ func (m *muxer) accessUnit(au [][]byte, rtp uint32, arrival time.Duration) error
 			return err
 		}
 	}
-	m.pending = &frame{dts: dts, pts: pts, key: key, nals: kept}
+	m.pending = &frame{dts: dts, pts: pts, came: arrival, key: key, nals: kept}
 	return nil
 }
 
-// restart begins a new time line: at the first key frame, and whenever the parameter sets change.
+// presentable says whether the stream can begin with this picture; if not, why.
+func (m *muxer) presentable(key bool) bool {
+	switch {
+	case m.now.Complete() && key:
+		return true
+	case m.now.Complete():
+		m.why = CauseNoKey
+	case m.now.SPS == nil && m.now.Unusable:
+		m.why = CauseBadSets
+	default:
+		m.why = CauseNoSets
+	}
+	return false
+}
+
+const (
+	// So many streams may begin within turnTime. A camera whose pictures change their shape more often goes on in the
+	// stream that it has: the sets stand before the pictures.
+	maxTurns = 4
+	turnTime = 60 * fmp4.ClockRate
+)
+
+// other says whether the pictures have become others than the initialisation section describes.
+func (m *muxer) other(pts int64) bool {
+	if bytes.Equal(m.now.SPS, m.used.video.SPS) || m.now.Shape() == m.used.video.Shape() {
+		return false
+	}
+	for len(m.turns) > 0 && pts-m.turns[0] > turnTime {
+		m.turns = m.turns[1:]
+	}
+	return len(m.turns) < maxTurns
+}
+
+// restart begins a new time line: at the first key frame, and whenever the pictures become others.
 func (m *muxer) restart(pts int64) error {
 	if err := m.finish(pts); err != nil {
 		return err
@@ -101,6 +153,7 @@ func (m *muxer) restart(pts int64) error {
 	if m.order != nil {
 		after = max(after, m.order.Last())
 	}
+	m.turns = append(m.turns, pts)
 	m.used, m.order, m.session = &stream{video: m.now}, fmp4.NewOrder(m.now, after), after+1
 	if m.sound != nil {
 		m.used.audio = &m.sound.audio
@@ -108,9 +161,9 @@ func (m *muxer) restart(pts int64) error {
 	return nil
 }
 
-// settle gives the waiting frame its duration, which is known when the next one has come, and puts it into the
-// fragment.
-func (m *muxer) settle(next int64) error {
+// settle gives the waiting frame its duration, which is known when the next one has come, at arrival, and puts it into
+// the fragment.
+func (m *muxer) settle(next int64, arrival time.Duration) error {
 	f := m.pending
 	if f == nil {
 		return nil
@@ -118,6 +171,9 @@ func (m *muxer) settle(next int64) error {
 	m.pending = nil
 	f.dur = next - f.dts
 	frozen := fmp4.Duration(f.dur) > frozenTime && f.dur > 4*m.usual()
+	if m.time.moved { // a jump of ours is no silence of the camera's
+		frozen = frozen && arrival-f.came > frozenTime
+	}
 	if frozen {
 		f.dur = m.usual()
 	} else {
@@ -146,7 +202,7 @@ func (m *muxer) finish(next int64) error {
 		if next > m.pending.dts {
 			end = min(end, next)
 		}
-		if err := m.settle(end); err != nil {
+		if err := m.settle(end, m.pending.came); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	mp4 "github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 
 	"campuskeep/firmware/fmp4"
+	"campuskeep/firmware/rtsp"
 	"campuskeep/scripts/sim/scene"
 )
 
@@ -64,7 +65,7 @@ func TestReorderedPictures(t *testing.T) {
 		m, out := collect(t, codec)
 		for i, au := range aus {
 			pts := i/len(order)*len(order) + order[i%len(order)]
-			if err := m.accessUnit(au, uint32(pts*9000), time.Minute+time.Duration(i)*100*time.Millisecond); err != nil {
+			if err := m.accessUnit(rtsp.Picture{NALs: au, Stamp: uint32(pts * 9000)}, time.Minute+time.Duration(i)*100*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -153,7 +154,7 @@ func FuzzMuxer(f *testing.F) {
 			}
 			rtp += step
 			arrival += time.Duration(ms) * time.Millisecond
-			if err := m.accessUnit(au, rtp, arrival); err != nil {
+			if err := m.accessUnit(rtsp.Picture{NALs: au, Stamp: rtp}, arrival); err != nil {
 				t.Fatal(err)
 			}
 			au = nil

@@ -4,21 +4,19 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v5"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	"github.com/pion/rtp"
 
 	"campuskeep/firmware/fmp4"
 	"campuskeep/firmware/pin"
+	"campuskeep/firmware/rtsp"
 )
 
 // Probed is what one stream of a camera turned out to be, as far as it was seen.
@@ -31,10 +29,12 @@ type Probed struct {
 	GOPFrames     int
 	Watched       time.Duration // from the first picture to the last
 	Kbps          int
-	Audio         string // the sound it offers; empty: none
-	Keepable      bool   // …and some of it can be recorded
-	Pin           string // SHA-256 of the certificate that it showed, also when it was refused; rtsps only
-	Cause         Cause  // why it failed
+	Audio         string      // the sound it offers; empty: none
+	Keepable      bool        // …and some of it can be recorded
+	Pin           string      // SHA-256 of the certificate that it showed, also when it was refused; rtsps only
+	Cause         Cause       // why it failed
+	Remote        netip.Addr  // whom we really spoke to
+	Left          []rtsp.Left // lines of the description that cannot be read
 }
 
 // The time of a probe: it watches for the first, and goes on to the second while no two key frames were seen.
@@ -76,22 +76,12 @@ type probe struct {
 }
 
 func (p *probe) run(ctx context.Context, cam Camera) error {
-	u, err := address(cam)
+	p.whole = make(chan struct{})
+	client, err := rtsp.New(rtsp.Target{
+		Address: cam.source(), User: cam.User, Password: cam.Password, UDP: cam.UDP, Basic: cam.Basic, Timeout: probeReach, TLS: p.tls(cam.Pin),
+	})
 	if err != nil {
 		return &fault{CauseStream, err}
-	}
-	p.whole = make(chan struct{})
-	protocol := gortsplib.ProtocolTCP
-	if cam.UDP {
-		protocol = gortsplib.ProtocolUDP
-	}
-	tap := tap{host: u.Hostname()}
-	client := &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &protocol, UserAgent: "campuskeep", UDPReadBufferSize: 512 << 10,
-		ReadTimeout: probeReach, WriteTimeout: probeReach, TLSConfig: p.tls(cam.Pin),
-		OnPacketsLost: func(uint64) {}, OnDecodeError: func(error) {},
-		DialContext: tap.dial}
-	if err := client.Start(); err != nil {
-		return &fault{CauseStream, fmt.Errorf("start client: %w", err)}
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, probeReach+probeMost)
@@ -99,31 +89,35 @@ func (p *probe) run(ctx context.Context, cam Camera) error {
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
 
-	desc, _, err := client.Describe(u)
+	desc, err := client.Describe()
+	p.got.Remote = client.Guard().Remote()
 	if err != nil {
-		return p.refused(fmt.Errorf("describe: %w", err))
+		return p.refused(err)
 	}
-	media, forma, video, decode, err := choose(desc)
+	p.got.Left = client.Left()
+	p.got.Audio, p.got.Keepable = soundOf(desc), chooseSound(desc) != nil
+	take, err := choose(desc, client.Left())
 	if err != nil {
 		return &fault{CauseStream, err}
 	}
-	p.video, p.got.Codec, p.got.Audio, p.got.Keepable = video, video.Codec, soundOf(desc), chooseSound(desc) != nil
-	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
-		return p.refused(fmt.Errorf("setup: %w", err))
+	p.video, p.got.Codec = take.video, take.video.Codec
+	if err := client.Setup(desc, take.media); err != nil {
+		return p.refused(err)
 	}
-	client.OnPacketRTP(media, forma, func(pkt *rtp.Packet) {
-		if au, err := decode(pkt); err == nil && len(au) > 0 {
-			p.take(au, pkt.Timestamp)
-		}
+	failed := make(chan error, 1)
+	client.OnPacketRTP(take.media, take.format, func(pkt *rtp.Packet) {
+		guarded(failed, func() {
+			_ = take.pictures.Take(pkt, func(x rtsp.Picture) { p.take(x.NALs, x.Stamp) }) // what is damaged is not counted
+		})
 	})
-	if _, err := client.Play(nil); err != nil {
-		return p.refused(fmt.Errorf("play: %w", err))
+	if err := client.Play(); err != nil {
+		return p.refused(err)
 	}
-	return p.watch(ctx, client)
+	return p.watch(ctx, client, failed)
 }
 
 // watch waits until enough was seen.
-func (p *probe) watch(ctx context.Context, client *gortsplib.Client) error {
+func (p *probe) watch(ctx context.Context, client *rtsp.Client, failed <-chan error) error {
 	ended := make(chan error, 1)
 	go func() { ended <- client.Wait() }()
 	least, most := time.NewTimer(probeLeast), time.NewTimer(probeMost)
@@ -137,6 +131,8 @@ func (p *probe) watch(ctx context.Context, client *gortsplib.Client) error {
 			return &fault{CauseOffline, ctx.Err()}
 		case err := <-ended:
 			return &fault{CauseNetwork, err}
+		case err := <-failed:
+			return &fault{CauseFailed, err}
 		case <-least.C:
 			enough[0] = true
 		case <-whole:
@@ -147,8 +143,13 @@ func (p *probe) watch(ctx context.Context, client *gortsplib.Client) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.got.Frames == 0 {
+	switch {
+	case p.got.Frames == 0:
 		return &fault{CauseStalled, errors.New("connected, but no picture came")}
+	case p.video.SPS == nil && p.video.Unusable:
+		return &fault{CauseBadSets, errors.New("its parameter sets cannot be used")}
+	case !p.video.Complete():
+		return &fault{CauseNoSets, errors.New("no parameter sets came")}
 	}
 	return nil
 }
@@ -160,7 +161,8 @@ func (p *probe) take(au [][]byte, stamp uint32) {
 	size, key := 0, false
 	for _, nal := range au {
 		size += len(nal)
-		key = p.video.Absorb(nal) == fmp4.Key || key
+		unit := p.video.Absorb(nal)
+		key = key || unit == fmp4.Key || unit == fmp4.Recovery
 	}
 	if p.got.Frames == 0 {
 		p.began, p.from = now, stamp
@@ -182,7 +184,8 @@ func (p *probe) take(au [][]byte, stamp uint32) {
 // frame weighs as much as many others.
 func (p *probe) sum() Probed {
 	got := p.got
-	got.Width, got.Height = size(p.video)
+	shape := p.video.Shape()
+	got.Width, got.Height = shape.Width, shape.Height
 	got.Watched = p.end.Sub(p.began)
 	const rate = 90000.0
 	if span := float64(p.high-p.low) / rate; got.Frames > 1 && span > 0 {
@@ -227,24 +230,6 @@ func (p *probe) tls(pinned string) *tls.Config {
 		return check(s)
 	}
 	return c
-}
-
-// size reads the size of the pictures out of their parameter set; zero while there is none that can be read.
-func size(v fmp4.Video) (w, h int) {
-	switch {
-	case v.SPS == nil:
-	case v.Codec == fmp4.H265:
-		var s h265.SPS
-		if s.Unmarshal(v.SPS) == nil {
-			return s.Width(), s.Height()
-		}
-	default:
-		var s h264.SPS
-		if s.Unmarshal(v.SPS) == nil {
-			return s.Width(), s.Height()
-		}
-	}
-	return 0, 0
 }
 
 // soundOf names the sound that a camera offers, whether or not we can keep it.

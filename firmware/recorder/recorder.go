@@ -24,6 +24,7 @@ type Camera struct {
 	Password string
 	UDP      bool   // RTP over UDP; TCP otherwise
 	Pin      string // SHA-256 of the camera's certificate in hex, for rtsps; empty: an authority we know must vouch
+	Basic    bool   // the password may be given in clear to a camera that knows no better
 	Thin     bool   // record the sub-stream instead of the main one, where the camera has one
 	Stopped  Cause  // why it is not to be recorded now, which is a gap; empty: record
 }
@@ -46,6 +47,7 @@ type State string
 const (
 	Connecting   State = "connecting"   // no pictures, and we try
 	Recording    State = "recording"    // pictures go into the vault
+	Unusable     State = "unusable"     // pictures come, and none of them can be recorded
 	Stalled      State = "stalled"      // the camera answered and then sent nothing for too long
 	Stopped      State = "stopped"      // it is not to be recorded now
 	Unauthorised State = "unauthorised" // it refused the password; we ask again in minutes, because cameras lock
@@ -70,6 +72,10 @@ const (
 	CauseFull        = footage.CauseFull
 	CausePaused      = footage.CausePaused
 	CauseSetup       = footage.CauseSetup
+	CauseNoKey       = footage.CauseNoKey
+	CauseNoSets      = footage.CauseNoSets
+	CauseBadSets     = footage.CauseBadSets
+	CauseFailed      = footage.CauseFailed
 )
 
 // Gap is a stretch that was not recorded. An open-ended gap is noted in pieces of an hour, so that a long one is on
@@ -93,6 +99,7 @@ type Status struct {
 	HasOffset bool
 	Steps     uint64 // how often its clock jumped
 	Thin      bool   // the sub-stream is being recorded
+	ByArrival bool   // its clock is no measure of time: pictures are timed by when they come
 }
 
 // Options is what a recorder needs from outside.
@@ -106,6 +113,7 @@ type Options struct {
 	Noted func(camera string) (at footage.Instant, ok bool, err error)
 	Log   *slog.Logger
 
+	KeyAfter   time.Duration                                // pictures without one that needs no other for so long are a fault; 30 s when zero
 	StallAfter time.Duration                                // no frame for so long is a stall; 10 s when zero
 	Pace       func(attempt int, cause Cause) time.Duration // pause before trying again; Backoff when nil
 }
@@ -132,6 +140,9 @@ func New(o Options) *Recorder {
 	if o.StallAfter == 0 {
 		o.StallAfter = 10 * time.Second
 	}
+	if o.KeyAfter == 0 {
+		o.KeyAfter = 30 * time.Second // of a camera whose groups of pictures are long
+	}
 	if o.Pace == nil {
 		o.Pace = Backoff
 	}
@@ -150,13 +161,14 @@ func New(o Options) *Recorder {
 	}
 }
 
-// Backoff is the pause before the next attempt: half a second doubling to half a minute, with jitter; ten minutes
-// and more after a refused password, because many cameras lock the address.
+// Backoff is the pause before the next attempt: half a second doubling to five seconds, with jitter, so that a camera
+// that returns is recorded at once; ten minutes and more after a refused password, because many cameras lock the
+// address.
 func Backoff(attempt int, cause Cause) time.Duration {
 	if cause == CauseCredentials {
 		return time.Duration((1 + rand.Float64()) * float64(10*time.Minute))
 	}
-	d := min(500*time.Millisecond<<min(attempt, 6), 30*time.Second)
+	d := min(500*time.Millisecond<<min(attempt, 6), 5*time.Second)
 	return d/2 + rand.N(d/2)
 }
 
@@ -238,11 +250,11 @@ func (r *Recorder) adjust(ctx context.Context, wg *sync.WaitGroup) {
 type connection struct {
 	source, user, password, pin string
 	stopped                     Cause
-	udp, sound                  bool
+	udp, sound, basic           bool
 }
 
 func (c Camera) connection() connection {
-	return connection{c.source(), c.User, c.Password, c.Pin, c.Stopped, c.UDP, c.Sound}
+	return connection{c.source(), c.User, c.Password, c.Pin, c.Stopped, c.UDP, c.Sound, c.Basic}
 }
 
 // Status tells how every camera stands.

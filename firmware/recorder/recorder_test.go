@@ -118,19 +118,21 @@ func TestRecordsWhatTheCameraSends(t *testing.T) {
 	}
 }
 
-// holeMatches checks that what is missing in the pictures is what the gap says, within two frames.
-func holeMatches(t *testing.T, runs []scene.Run, gaps []recorder.Gap, cause recorder.Cause) {
+// holeMatches checks that what is missing in the pictures is in the gap, and that the gap is the hole in the footage. A
+// gap may be longer than what is missing: on a busy machine the simulated camera is late.
+func holeMatches(t *testing.T, runs []scene.Run, segs []footage.Placed, gaps []recorder.Gap, cause recorder.Cause) {
 	t.Helper()
 	if len(runs) != 2 || len(gaps) != 1 {
 		t.Fatalf("runs %v, gaps %v", runs, gaps)
 	}
 	missing := time.Duration(runs[1].First-runs[0].Last-1) * 100 * time.Millisecond
 	told := gaps[0].To.Mono - gaps[0].From.Mono
-	slack := 250 * time.Millisecond
-	if cause == recorder.CauseOffline {
-		slack = 1500 * time.Millisecond // a simulated camera counts no pictures while its encoder starts
+	hole := time.Duration(0)
+	for i := 1; i < len(segs); i++ {
+		hole = max(hole, segs[i].From-segs[i-1].To)
 	}
-	if d := told - missing; d < -slack || d > slack || gaps[0].Cause != cause {
+	const slack = 250 * time.Millisecond
+	if told < missing-slack || hole > 0 && (told-hole).Abs() > slack || gaps[0].Cause != cause {
 		t.Errorf("%v of pictures are missing, told %v as %s", missing, told, gaps[0].Cause)
 	}
 }
@@ -145,11 +147,11 @@ func TestABrokenConnectionIsAGapAndOthersGoOn(t *testing.T) {
 	bad.Drop()
 	r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
 	r.awaitFragments("c01", 3)
-	runs, unreadable, _ := r.allCounters("c01")
+	runs, unreadable, segs := r.allCounters("c01")
 	if unreadable != 0 {
 		t.Errorf("%d unreadable", unreadable)
 	}
-	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseNetwork)
+	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseNetwork)
 	if runs, bad, _ := r.allCounters("c02"); len(runs) != 1 || bad != 0 || len(r.gapsOf("c02")) != 0 {
 		t.Errorf("the other camera: runs %v, %d unreadable, gaps %v", runs, bad, r.gapsOf("c02"))
 	}
@@ -170,8 +172,8 @@ func TestACameraThatGoesOffIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.awaitFragments("c01", 2)
-	runs, _, _ := r.allCounters("c01")
-	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseOffline)
+	runs, _, segs := r.allCounters("c01")
+	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseOffline)
 }
 
 func TestAStallIsNoticedAndTold(t *testing.T) {
@@ -184,8 +186,8 @@ func TestAStallIsNoticedAndTold(t *testing.T) {
 	r.await("stalled", func() bool { return r.status("c01").State == recorder.Stalled })
 	cam.Stall(false)
 	r.awaitFragments("c01", 2)
-	runs, _, _ := r.allCounters("c01")
-	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseStalled)
+	runs, _, segs := r.allCounters("c01")
+	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
 }
 
 // Between two frames of one connection nothing was seen either.
@@ -204,7 +206,7 @@ func TestAFreezeIsAGapWithoutReconnecting(t *testing.T) {
 	if bad != 0 {
 		t.Errorf("%d unreadable", bad)
 	}
-	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseStalled)
+	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
 	for _, s := range segs {
 		if s.Session != segs[0].Session {
 			t.Error("the time line broke")

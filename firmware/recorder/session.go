@@ -1,81 +1,73 @@
 package recorder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
+	"runtime/debug"
+	"strings"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v5"
-	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
-	"github.com/bluenviron/gortsplib/v5/pkg/format/rtph264"
-	"github.com/bluenviron/gortsplib/v5/pkg/format/rtph265"
 	"github.com/pion/rtp"
 
 	"campuskeep/firmware/fmp4"
-	"campuskeep/firmware/pin"
+	"campuskeep/firmware/rtsp"
+	"campuskeep/shared/clock"
 )
 
 // session connects once and records until the connection ends. Nothing of it is left running when it returns.
 func (f *feed) session(ctx context.Context, cam Camera) error {
-	u, err := address(cam)
+	f.enter(Connecting, f.lastCause())
+	var tap tap
+	client, err := rtsp.New(rtsp.Target{
+		Address: cam.source(), User: cam.User, Password: cam.Password, Pin: cam.Pin, UDP: cam.UDP, Basic: cam.Basic, Digest: f.digest,
+		Tap: tap.attach, Lost: f.missed, Damaged: func(error) { f.missed(1) },
+	})
 	if err != nil {
 		return &fault{CauseStream, err}
-	}
-	f.enter(Connecting, f.lastCause())
-	protocol := gortsplib.ProtocolTCP
-	if cam.UDP {
-		protocol = gortsplib.ProtocolUDP
-	}
-	tap := tap{host: u.Hostname()}
-	client := &gortsplib.Client{
-		Scheme: u.Scheme, Host: u.Host, Protocol: &protocol, UserAgent: "campuskeep", UDPReadBufferSize: 512 << 10,
-		DialContext:   tap.dial,
-		TLSConfig:     pin.TLS(cam.Pin),
-		OnPacketsLost: f.missed,
-		OnDecodeError: func(error) { f.missed(1) },
-	}
-	if err := client.Start(); err != nil {
-		return &fault{CauseStream, fmt.Errorf("start client: %w", err)}
 	}
 	defer client.Close()
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
 
-	desc, _, err := client.Describe(u)
+	desc, err := client.Describe()
+	f.digest = f.digest || client.OfferedDigest()
 	if err != nil {
-		return diagnose(fmt.Errorf("describe: %w", err))
+		return diagnose(err)
 	}
-	media, forma, video, decode, err := choose(desc)
+	for _, l := range client.Left() {
+		f.r.o.Log.Warn("a line of the camera's description cannot be read", "camera", f.id, "line", l.Line, "err", l.Why)
+	}
+	take, err := choose(desc, client.Left())
 	if err != nil {
 		return &fault{CauseStream, err}
 	}
-	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
-		return diagnose(fmt.Errorf("setup: %w", err))
+	if err := client.Setup(desc, take.media); err != nil {
+		return diagnose(err)
 	}
 	ear := f.listen(cam, desc)
 	if ear != nil {
-		if _, err := client.Setup(desc.BaseURL, ear.media, 0, 0); err != nil {
+		if err := client.Setup(desc, ear.media); err != nil {
 			f.deaf = true
-			return errSound{fmt.Errorf("setup of the sound: %w", err)}
+			return errSound{fmt.Errorf("the sound: %w", err)}
 		}
 	}
-	f.start(cam, video, soundOf(desc), ear)
-	packets := &packetSource{f: f, client: client, media: media, decode: decode}
-	client.OnPacketRTP(media, forma, packets.take)
+	f.start(cam, take.video, soundOf(desc), ear)
+	failed := make(chan error, 1)
+	packets := &packetSource{f: f, client: client, media: take.media, pictures: take.pictures}
+	client.OnPacketRTP(take.media, take.format, func(pkt *rtp.Packet) { guarded(failed, func() { packets.take(pkt) }) })
 	if ear != nil {
-		client.OnPacketRTP(ear.media, ear.format, func(pkt *rtp.Packet) { f.hear(ear, pkt) })
+		client.OnPacketRTP(ear.media, ear.format, func(pkt *rtp.Packet) { guarded(failed, func() { f.hear(ear, pkt) }) })
 	}
-	if _, err := client.Play(nil); err != nil {
-		return diagnose(fmt.Errorf("play: %w", err))
+	if err := client.Play(); err != nil {
+		return diagnose(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- client.Wait() }()
-	err = f.watch(ctx, &tap, ended)
+	err = f.watch(ctx, &tap, ended, failed)
 	client.Close()
 	if err == nil { // watch gave up first; the client has ended now
 		err = <-ended
@@ -83,9 +75,22 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	return err
 }
 
+// guarded keeps what goes wrong with one camera's packets from ending the others: it ends this session.
+func guarded(failed chan<- error, work func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			select {
+			case failed <- fmt.Errorf("%v: %s", p, debug.Stack()):
+			default:
+			}
+		}
+	}()
+	work()
+}
+
 // watch waits for the end of a session: the connection's, ours, or a stall. Every second it adapts how much the
 // kernel gathers before it wakes us.
-func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
+func (f *feed) watch(ctx context.Context, t *tap, ended, failed <-chan error) error {
 	begun := f.r.o.Clock.Now().Mono
 	before := begun
 	tick := time.NewTicker(time.Second)
@@ -96,6 +101,8 @@ func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
 			return nil
 		case err := <-ended:
 			return &fault{CauseNetwork, err}
+		case err := <-failed:
+			return &fault{CauseFailed, err}
 		case <-tick.C:
 		}
 		now := f.r.o.Clock.Now().Mono
@@ -110,15 +117,50 @@ func (f *feed) watch(ctx context.Context, t *tap, ended <-chan error) error {
 		if now-last > f.r.o.StallAfter {
 			return &fault{CauseStalled, fmt.Errorf("no picture for %v", (now - last).Round(time.Second))}
 		}
+		if f.unrecorded(begun) > anew {
+			return &fault{f.lastCause(), errors.New("pictures come, and none can be recorded: asking anew")}
+		}
 		t.adapt(f.live.Load())
 	}
+}
+
+// Where nothing can be recorded for so long, asking anew may bring a key picture.
+const anew = 5 * time.Minute
+
+// unrecorded says for how long pictures have come of which none went into the vault. Beyond patience that is a state
+// and a gap of its own.
+func (f *feed) unrecorded(begun time.Duration) time.Duration {
+	now := f.r.o.Clock.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := max(begun, f.stored)
+	span, why := now.Mono-from, f.mux.why
+	switch {
+	case f.frame <= begun:
+		return 0
+	case f.keep.waiting && f.gap.open:
+		why = f.gap.cause
+	case f.mux.used != nil: // a picture that stands for long
+		return 0
+	}
+	patience := f.r.o.StallAfter
+	if why == CauseNoKey {
+		patience = max(patience, f.r.o.KeyAfter)
+	}
+	if span < patience || f.state == Unusable && f.cause == why {
+		return span
+	}
+	f.state, f.cause, f.since = Unusable, why, now
+	f.gap.turn(from, why)
+	f.r.o.Log.Warn("pictures come, and none can be recorded", "camera", f.id, "cause", why, "for", span.Round(time.Second))
+	return span
 }
 
 // start prepares for the first packet of a session.
 func (f *feed) start(cam Camera, v fmp4.Video, offers string, e *ear) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.thin, f.offers = cam.thinned(), offers
+	f.thin, f.offers, f.stored = cam.thinned(), offers, 0
 	f.mux = &muxer{now: v, time: videoLine(f.keep.to), emit: f.keep.fragment, frozen: func(from, to time.Duration) {
 		f.gap.lost(from, CauseStalled)
 		f.gap.back(to)
@@ -141,123 +183,98 @@ func (f *feed) missed(n uint64) {
 	f.lost += n
 }
 
-// packetSource turns the packets of one session into access units. Only the client's reading goroutine uses it.
+// packetSource turns the packets of one session into pictures. Only the client's reading goroutine uses it.
 type packetSource struct {
-	f      *feed
-	client *gortsplib.Client
-	media  *description.Media
-	decode func(*rtp.Packet) ([][]byte, error)
-	before uint32        // RTP time of the packet before
-	asked  time.Duration // when the camera's clock was last compared
+	f        *feed
+	client   *rtsp.Client
+	media    *description.Media
+	pictures *rtsp.Pictures
+	asked    time.Duration // when the camera's clock was last compared
 }
 
 func (s *packetSource) take(pkt *rtp.Packet) {
-	stamp := pkt.Timestamp
-	if !pkt.Marker { // an access unit given now was ended by this packet and belongs to the one before
-		stamp = s.before
-	}
-	s.before = pkt.Timestamp
-	au, err := s.decode(pkt)
-	if err != nil || len(au) == 0 {
-		if err != nil && !unfinished(err) {
-			s.f.missed(1)
-		}
-		return
-	}
 	now := s.f.r.o.Clock.Now()
 	f := s.f
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.frame = now.Mono
-	if f.state != Recording {
-		f.state, f.cause, f.since = Recording, "", now
-		f.r.o.Log.Info("recording", "camera", f.id)
-	}
-	if err := f.mux.accessUnit(au, stamp, now.Mono); err != nil {
-		f.lost++
-		f.r.o.Log.Error("picture not recorded", "camera", f.id, "err", err)
+	err := s.pictures.Take(pkt, func(p rtsp.Picture) { f.picture(p, now) })
+	if err != nil {
+		f.missed(1)
 	}
 	if now.Mono-s.asked > 10*time.Second {
 		s.asked = now.Mono
 		if at, ok := s.client.PacketNTP(s.media, pkt); ok {
 			d := at.Sub(now.Wall)
+			f.mu.Lock()
 			f.offset = &d
+			f.mu.Unlock()
 		}
 	}
 }
 
-// choose finds the first video that can be recorded.
-func choose(desc *description.Session) (*description.Media, format.Format, fmp4.Video, func(*rtp.Packet) ([][]byte, error), error) {
-	var a *format.H264
-	if m := desc.FindFormat(&a); m != nil {
-		d, err := a.CreateDecoder()
-		if err != nil {
-			return nil, nil, fmp4.Video{}, nil, fmt.Errorf("H.264 over RTP: %w", err)
+// picture records one picture. The camera is recorded when the vault has taken something of it, not before.
+func (f *feed) picture(p rtsp.Picture, now clock.Reading) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.frame = now.Mono
+	before := f.keep.fragments
+	if err := f.mux.accessUnit(p, now.Mono); err != nil {
+		f.lost++
+		f.r.o.Log.Error("picture not recorded", "camera", f.id, "err", err)
+	}
+	if f.keep.fragments == before {
+		return
+	}
+	f.stored = now.Mono
+	if f.state != Recording {
+		f.state, f.cause, f.since = Recording, "", now
+		f.r.o.Log.Info("recording", "camera", f.id)
+	}
+}
+
+// chosen is what is taken of what a camera offers.
+type chosen struct {
+	media    *description.Media
+	format   format.Format
+	video    fmp4.Video
+	pictures *rtsp.Pictures
+}
+
+// choose finds the first pictures that can be recorded. Errors: *rtsp.Error.
+func choose(desc *description.Session, left []rtsp.Left) (c chosen, err error) {
+	var names []string
+	var why error
+	for _, m := range desc.Medias {
+		if m.Type != description.MediaTypeVideo || m.IsBackChannel {
+			continue
 		}
-		p := fmp4.Video{Codec: fmp4.H264}
-		p.Offer(a.SPS, a.PPS)
-		return m, a, p, d.Decode, nil
-	}
-	var b *format.H265
-	if m := desc.FindFormat(&b); m != nil {
-		d, err := b.CreateDecoder()
-		if err != nil {
-			return nil, nil, fmp4.Video{}, nil, fmt.Errorf("H.265 over RTP: %w", err)
+		for _, f := range m.Formats {
+			c := chosen{media: m, format: f}
+			switch f := f.(type) {
+			case *format.H264:
+				if f.PacketizationMode == 0 { // whole units alone can be read just as well
+					f.PacketizationMode = 1
+				}
+				c.video.Codec = fmp4.H264
+				c.video.Offer(f.SPS, f.PPS)
+			case *format.H265:
+				c.video.Codec = fmp4.H265
+				c.video.Offer(f.VPS, f.SPS, f.PPS)
+			}
+			var err error
+			if c.pictures, err = rtsp.NewPictures(f); err == nil {
+				return c, nil
+			}
+			why = cmp.Or(why, err)
+			name, _, _ := strings.Cut(f.RTPMap(), "/")
+			names = append(names, cmp.Or(name, fmt.Sprint(f.PayloadType())))
 		}
-		p := fmp4.Video{Codec: fmp4.H265}
-		p.Offer(b.VPS, b.SPS, b.PPS)
-		return m, b, p, d.Decode, nil
 	}
-	return nil, nil, fmp4.Video{}, nil, errors.New("the camera offers neither H.264 nor H.265")
-}
-
-// address is where to connect, with the password.
-func address(cam Camera) (*base.URL, error) {
-	u, err := base.ParseURL(cam.source())
-	if err != nil {
-		return nil, fmt.Errorf("address of camera %s: %w", cam.ID, err)
+	if len(names) > 0 {
+		return c, &rtsp.Error{Trouble: rtsp.Codec, Detail: strings.Join(names, ", "), Err: why}
 	}
-	if u.Scheme != "rtsp" && u.Scheme != "rtsps" {
-		return nil, fmt.Errorf("address of camera %s: scheme %q is neither rtsp nor rtsps", cam.ID, u.Scheme)
+	for _, l := range left {
+		if l.Media == string(description.MediaTypeVideo) && l.Whole {
+			return c, &rtsp.Error{Trouble: rtsp.Description, Detail: l.Line, Err: fmt.Errorf("what it says of its pictures cannot be read: %s", l)}
+		}
 	}
-	if cam.User != "" {
-		u.User = url.UserPassword(cam.User, cam.Password)
-	}
-	return u, nil
-}
-
-// dial connects, and counts and gathers what comes in.
-func (t *tap) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if err := t.permit(address); err != nil {
-		return nil, err
-	}
-	c, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return t.attach(c), nil
-}
-
-// A camera may send us on, but not in circles.
-const maxDials = 5
-
-var errElsewhere = errors.New("the camera sends us to another device, or in circles")
-
-// permit keeps us, and the password, at the device that was set up, whatever it answers.
-func (t *tap) permit(address string) error {
-	t.dials++
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("address %s: %w", address, err)
-	}
-	if host != t.host || t.dials > maxDials {
-		return fmt.Errorf("%w: %s", errElsewhere, host)
-	}
-	return nil
-}
-
-// unfinished says whether an error of a packet decoder only means that more packets are needed.
-func unfinished(err error) bool {
-	return errors.Is(err, rtph264.ErrMorePacketsNeeded) || errors.Is(err, rtph264.ErrNonStartingPacketAndNoPrevious) ||
-		errors.Is(err, rtph265.ErrMorePacketsNeeded) || errors.Is(err, rtph265.ErrNonStartingPacketAndNoPrevious)
+	return c, &rtsp.Error{Trouble: rtsp.SoundOnly, Err: errors.New("the camera offers no pictures")}
 }

@@ -149,8 +149,8 @@ func TestSoundAloneIsAStall(t *testing.T) {
 	r.await("stalled", func() bool { return r.status("c01").State == recorder.Stalled })
 	cam.Stall(false)
 	r.awaitFragments("c01", 2)
-	runs, _, _ := r.allCounters("c01")
-	holeMatches(t, runs, r.gapsOf("c01"), recorder.CauseStalled)
+	runs, _, segs := r.allCounters("c01")
+	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
 }
 
 // tracksOf are the tracks that the initialisation section of a segment describes.

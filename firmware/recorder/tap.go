@@ -21,9 +21,6 @@ const (
 
 // tap sits between the socket and the RTSP client: it reads in large pieces and steers how often we wake.
 type tap struct {
-	host  string // the only one that may be dialled
-	dials int    // of one client, one after another
-
 	mu     sync.Mutex
 	raw    syscall.RawConn // nil before the connection and where the socket cannot be reached
 	set    int             // what SO_RCVLOWAT is

@@ -22,8 +22,9 @@ const (
 // knows when it exposed them; the place is ours, because a camera's clock steps, drifts and starts anywhere. Late
 // arrival is the network's doing and moves nothing: only the least delay of a window counts.
 type timeline struct {
-	scale int64 // ticks a second
-	loose int64 // after a step, what follows as usual may be this far from when it came
+	pulse *pulse // what the camera's clock is worth; nil: it is always followed
+	scale int64  // ticks a second
+	loose int64  // after a step, what follows as usual may be this far from when it came
 	begun bool
 	floor time.Duration // the line may not start before this: the end of the line before it
 	start time.Duration // monotonic time of tick 0
@@ -34,11 +35,12 @@ type timeline struct {
 	low   int64         // least delay in this window
 	end   int64         // of this window
 	steps int           // how often the camera's clock jumped
+	moved bool          // the last frame was placed by when it came, not by its stamp
 }
 
 // videoLine counts as video over RTP does.
 func videoLine(floor time.Duration) timeline {
-	return timeline{scale: fmp4.ClockRate, loose: aheadStep * fmp4.ClockRate, floor: floor}
+	return timeline{scale: fmp4.ClockRate, loose: aheadStep * fmp4.ClockRate, floor: floor, pulse: newPulse(fmp4.ClockRate)}
 }
 
 // place gives the presentation time of a frame in ticks since the first one.
@@ -50,13 +52,28 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	}
 	d := int64(int32(rtp - t.rtp))
 	t.rtp = rtp
+	now := fmp4.Ticks(arrival-t.start, uint32(t.scale))
+	if t.pulse != nil {
+		if was := t.pulse.byArrival; t.pulse.take(now, d) {
+			t.at, t.moved = t.pulse.place(t.at, now, d), true
+			return t.at
+		} else if was {
+			t.rate = 0
+			t.window(t.at)
+		}
+	}
 	d += d * t.rate / 1e6
-	now, next := fmp4.Ticks(arrival-t.start, uint32(t.scale)), t.at+d
+	next := t.at + d
 	late := now - next
+	t.moved = false
 	t.low = min(t.low, late)
 	switch {
 	case d < -backStep*t.scale, late < -aheadStep*t.scale, next >= t.end && t.low > lateStep*t.scale:
 		t.steps++
+		t.moved = true
+		if t.pulse != nil {
+			t.pulse.stepped(now, d)
+		}
 		// Whatever the camera says, this frame follows the one before as usual, or came when it came.
 		next = t.at + max(t.usual, 1)
 		if now-next > t.loose || next-now > t.loose {

@@ -19,6 +19,7 @@ const (
 	Unreachable Trouble = "unreachable" // nobody answers
 	Certificate Trouble = "certificate" // not the pinned one, or none that an authority vouches for
 	Refused     Trouble = "refused"     // the password is not right, or there is none
+	Challenge   Trouble = "challenge"   // it asks for the password in a way that is not known; none was given
 	InClear     Trouble = "clear"       // it takes the password only in clear
 	NotFound    Trouble = "not_found"   // it knows no such address
 	Transport   Trouble = "transport"   // it does not send this way, over TCP or over UDP
@@ -51,6 +52,8 @@ func (c *Client) explain(what string, err error) error {
 	switch {
 	case errors.Is(err, ErrClear):
 		e.Trouble = InClear
+	case errors.Is(err, ErrChallenge):
+		e.Trouble = Challenge
 	case errors.As(err, &status):
 		e.Status = int(status.Code)
 		e.Trouble = troubleOf(status.Code)

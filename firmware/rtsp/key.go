@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"encoding/base64"
 	"errors"
 	"strings"
 	"sync"
@@ -8,8 +9,10 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 
 	"campuskeep/firmware/digest"
-	"encoding/base64"
 )
+
+// ErrChallenge: the device asks for the password in a way that nobody knows.
+var ErrChallenge = errors.New("the device asks for the password in a way that is not known")
 
 // ErrClear: the device takes the password only in clear, which nobody has allowed.
 var ErrClear = errors.New("the device takes the password only in clear")
@@ -101,7 +104,7 @@ func (k *key) next(status base.StatusCode) (bool, error) {
 	a := k.asked
 	switch {
 	case !a.ok && !a.basic:
-		return false, nil
+		return false, ErrChallenge
 	case !a.ok && k.clear && (k.digest || !k.basic):
 		return false, ErrClear
 	case k.sent && (!a.ok || a.digest.Nonce == k.ch.Nonce && !a.digest.Stale):

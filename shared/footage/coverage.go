@@ -16,6 +16,10 @@ const (
 	CauseStalled   Cause = "stalled"     // connected, but no pictures
 	CauseLogin     Cause = "credentials" // the camera refused our password
 	CauseSignal    Cause = "stream"      // what the camera offers cannot be recorded
+	CauseNoKey     Cause = "no_key"      // pictures come, but none that needs no other
+	CauseNoSets    Cause = "no_sets"     // pictures come, but nothing says how to read them
+	CauseBadSets   Cause = "bad_sets"    // … and what says it cannot be used
+	CauseFailed    Cause = "failed"      // what the camera sends made our own program fail
 	CauseOverload  Cause = "overload"    // the disk did not keep up
 	CauseDisk      Cause = "disk"        // a write or sync failed; the segment was abandoned
 	CauseStart     Cause = "start"       // recording began, the first picture took long

@@ -10,17 +10,18 @@ type FaultCode string
 
 // The faults that open by themselves.
 const (
-	FaultOffline FaultCode = "offline" // no pictures come
-	FaultLogin   FaultCode = "login"   // the camera refuses our password
-	FaultTime    FaultCode = "time"    // its clock is wrong
-	FaultFrozen  FaultCode = "frozen"  // the same picture over and over
-	FaultBlack   FaultCode = "black"   // nothing is to be seen
-	FaultFloor   FaultCode = "floor"   // its NVR deletes footage before its time
-	FaultCeiling FaultCode = "ceiling" // its NVR keeps footage beyond its time
+	FaultOffline  FaultCode = "offline"  // no pictures come
+	FaultLogin    FaultCode = "login"    // the camera refuses our password
+	FaultUnusable FaultCode = "unusable" // pictures come, and none can be recorded
+	FaultTime     FaultCode = "time"     // its clock is wrong
+	FaultFrozen   FaultCode = "frozen"   // the same picture over and over
+	FaultBlack    FaultCode = "black"    // nothing is to be seen
+	FaultFloor    FaultCode = "floor"    // its NVR deletes footage before its time
+	FaultCeiling  FaultCode = "ceiling"  // its NVR keeps footage beyond its time
 )
 
 // FaultCodes lists them in the order of pages.
-var FaultCodes = []FaultCode{FaultOffline, FaultLogin, FaultTime, FaultFrozen, FaultBlack, FaultFloor, FaultCeiling}
+var FaultCodes = []FaultCode{FaultOffline, FaultLogin, FaultUnusable, FaultTime, FaultFrozen, FaultBlack, FaultFloor, FaultCeiling}
 
 // Patience is how long a camera must be ill before a fault opens, and well before it closes.
 type Patience struct{ Ill, Well time.Duration }
@@ -33,6 +34,8 @@ func PatienceWith(c FaultCode) Patience {
 		return Patience{2 * time.Minute, 5 * time.Minute}
 	case FaultFloor, FaultCeiling:
 		return Patience{Well: 10 * time.Minute} // judged once a day, from everything that an NVR lists
+	case FaultUnusable: // the recorder has waited already
+		return Patience{15 * time.Second, 5 * time.Minute}
 	}
 	return Patience{10 * time.Minute, 10 * time.Minute}
 }

@@ -66,6 +66,7 @@ type Camera struct {
 	Sub         string    `json:"sub,omitempty"`
 	Transport   string    `json:"transport,omitempty"` // of the pictures: tcp (also when empty) or udp
 	Pin         string    `json:"pin,omitempty"`       // SHA-256 of the certificate in hex, for rtsps and https
+	Basic       bool      `json:"basic,omitempty"`     // the password may be given in clear, where the camera knows no better
 	Still       string    `json:"still,omitempty"`     // http:// or https:// address of the camera's own JPEG, without credentials
 	Kbps        int       `json:"kbps,omitempty"`      // what the main stream is set to; 0: not known
 	Policy      Policy    `json:"policy"`

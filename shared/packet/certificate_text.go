@@ -73,7 +73,8 @@ var late1 = map[footage.LateCause]string{
 
 var gap1 = map[footage.Cause]string{
 	footage.CauseCameraOff: "摄像机离线 camera offline", footage.CauseNetwork: "网络中断 network", footage.CauseStalled: "无画面 no pictures",
-	footage.CauseLogin: "口令被拒 credentials", footage.CauseSignal: "码流无法录制 stream", footage.CauseOverload: "磁盘过载 overload",
+	footage.CauseLogin: "口令被拒 credentials", footage.CauseSignal: "码流无法录制 stream",
+	footage.CauseNoKey: "无关键帧 no_key", footage.CauseNoSets: "缺参数集 no_sets", footage.CauseBadSets: "参数集不可用 bad_sets", footage.CauseFailed: "处理出错 failed", footage.CauseOverload: "磁盘过载 overload",
 	footage.CauseDisk: "磁盘写入失败 disk", footage.CauseStart: "开始录像 start", footage.CauseRestart: "程序重启 restart", footage.CausePowerOff: "断电 power",
 	footage.CauseDamaged: "数据损坏 damaged", footage.CauseLost: "文件丢失 lost", footage.CauseSetup: "尚未登记 not set up", footage.CauseBreach: "提前删除 breach",
 }

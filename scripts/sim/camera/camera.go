@@ -31,6 +31,7 @@ type Options struct {
 	FPS      int
 	Zone     *time.Location // of the clock in the picture; China's when nil
 	Loop     [][][]byte     // ready-made access units, served for ever instead of live pictures
+	Params   [][]byte       // parameter sets of Loop, for the description
 	Sound    string         // codec of the sound beside the pictures: "aac", "latm", "opus", "alaw", "ulaw"; none when empty
 	Wrap     bool           // the RTP time passes its end after two seconds
 	Reports  Reports        // what RTCP sender reports say
@@ -87,6 +88,7 @@ func Start(ctx context.Context, o Options) (*Camera, error) {
 		o: o, cancel: cancel, ended: make(chan struct{}),
 		address: o.Listen, coding: o.Coding, password: o.Password,
 	}
+	c.params = o.Params
 	for _, au := range o.Loop {
 		if hasParams(au, o.Coding.Codec == "h265") {
 			c.params = au
