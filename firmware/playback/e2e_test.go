@@ -140,7 +140,7 @@ func TestFromCameraToPlayer(t *testing.T) {
 	}
 	missing := time.Duration(runs[1].First-runs[0].Last-1) * 100 * time.Millisecond
 	told := r.gaps[0].To.Mono - r.gaps[0].From.Mono
-	if told < missing-250*time.Millisecond { // more is told where a busy machine sent its pictures late
+	if told < missing-250*time.Millisecond-r.cam.Late() { // more is told where a busy machine sent its pictures late
 		t.Errorf("%v missing, %v told", missing, told)
 	}
 	segs, err := r.vault.Source(r.clock.places).Segments(t.Context(), "c01", footage.Span{From: r.clock.Now().Wall.Add(-time.Hour), To: r.clock.Now().Wall})

@@ -130,13 +130,15 @@ func (p *Player) cut(ctx context.Context, pl *plan, s footage.Placed, span foota
 				return err
 			}
 		}
-		parts = group(s, frags, span, fresh, start)
+		if parts, err = shown(s, r, group(s, frags, span, fresh, start), span); err != nil {
+			return err
+		}
 		if fresh && len(parts) > 0 {
 			err = p.begin(ctx, pl, s, r, &parts[0], span, lead)
 		}
 		if gone(err) && len(lead) > 0 { // what is needed before the span cannot be had: the next key frame, then
 			lead, err = nil, nil
-			if parts = group(s, frags, span, fresh, -1); len(parts) > 0 {
+			if parts, err = shown(s, r, group(s, frags, span, fresh, -1), span); err == nil && len(parts) > 0 {
 				err = p.begin(ctx, pl, s, r, &parts[0], span, nil)
 			}
 		}
@@ -167,6 +169,40 @@ func group(s footage.Placed, frags []footage.FragmentInfo, span footage.Span, fr
 		}
 	}
 	return parts
+}
+
+// shown leaves out a last part of which no picture is shown within the span: pictures are sent before they are shown
+// where others are between them.
+func shown(s footage.Placed, r footage.SegmentReader, parts []part, span footage.Span) ([]part, error) {
+	n := len(parts) - 1
+	if n < 0 || parts[n].end-parts[n].first != 1 {
+		return parts, nil
+	}
+	at := fragSpan(s, r.Fragments()[parts[n].first])
+	if !at.To.After(span.To) || at.From.Before(span.From) {
+		return parts, nil
+	}
+	l, err := newLine(r.Init())
+	if err != nil {
+		return nil, err
+	}
+	b, err := fragment(r, s.Segment, parts[n].first)
+	if err != nil {
+		return nil, err
+	}
+	_, runs, err := fmp4.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	m := remix{line: l, span: span}
+	pictures, err := m.pictures(runs)
+	if err != nil {
+		return nil, err
+	}
+	if pictures, err = m.trim(cut{at: at}, pictures); err == nil && len(pictures.Samples) == 0 {
+		parts = parts[:n]
+	}
+	return parts, err
 }
 
 // fragSpan places a fragment in UTC.

@@ -39,7 +39,7 @@ func TestADiskThatHangsIsAnOverload(t *testing.T) {
 	if bad != 0 {
 		t.Errorf("%d unreadable", bad)
 	}
-	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseOverload)
+	holeMatches(t, cam, runs, segs, r.gapsOf("c01"), recorder.CauseOverload)
 }
 
 // A disk that fails is tried again, and one gap tells of all that is missing.

@@ -82,7 +82,7 @@ func TestRecordsWhatTheCameraSends(t *testing.T) {
 				cam.Change(scene.Coding{W: 320, H: 180, GOP: 600})
 			}
 			r.rec.SetCameras([]recorder.Camera{cr})
-			r.await("recording", func() bool { return r.status("c01").State == recorder.Recording })
+			r.await("a picture", func() bool { return r.status("c01").LastFrame.Mono > 0 })
 			if c.name == "group of pictures of a minute" {
 				cam.Change(scene.Coding{W: 320, H: 180, GOP: 600})
 			}
@@ -118,9 +118,9 @@ func TestRecordsWhatTheCameraSends(t *testing.T) {
 	}
 }
 
-// holeMatches checks that what is missing in the pictures is in the gap, and that the gap is the hole in the footage. A
-// gap may be longer than what is missing: on a busy machine the simulated camera is late.
-func holeMatches(t *testing.T, runs []scene.Run, segs []footage.Placed, gaps []recorder.Gap, cause recorder.Cause) {
+// holeMatches checks that what is missing in the pictures is what the gap says, as far as a busy machine sent them in
+// time, and that the gap is the hole in the footage.
+func holeMatches(t *testing.T, cam *camera.Camera, runs []scene.Run, segs []footage.Placed, gaps []recorder.Gap, cause recorder.Cause) {
 	t.Helper()
 	if len(runs) != 2 || len(gaps) != 1 {
 		t.Fatalf("runs %v, gaps %v", runs, gaps)
@@ -132,7 +132,7 @@ func holeMatches(t *testing.T, runs []scene.Run, segs []footage.Placed, gaps []r
 		hole = max(hole, segs[i].From-segs[i-1].To)
 	}
 	const slack = 250 * time.Millisecond
-	if told < missing-slack || hole > 0 && (told-hole).Abs() > slack || gaps[0].Cause != cause {
+	if told < missing-slack-cam.Late() || hole > 0 && (told-hole).Abs() > slack || gaps[0].Cause != cause {
 		t.Errorf("%v of pictures are missing, told %v as %s", missing, told, gaps[0].Cause)
 	}
 }
@@ -151,7 +151,7 @@ func TestABrokenConnectionIsAGapAndOthersGoOn(t *testing.T) {
 	if unreadable != 0 {
 		t.Errorf("%d unreadable", unreadable)
 	}
-	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseNetwork)
+	holeMatches(t, bad, runs, segs, r.gapsOf("c01"), recorder.CauseNetwork)
 	if runs, bad, _ := r.allCounters("c02"); len(runs) != 1 || bad != 0 || len(r.gapsOf("c02")) != 0 {
 		t.Errorf("the other camera: runs %v, %d unreadable, gaps %v", runs, bad, r.gapsOf("c02"))
 	}
@@ -173,7 +173,7 @@ func TestACameraThatGoesOffIsWaitedFor(t *testing.T) {
 	}
 	r.awaitFragments("c01", 2)
 	runs, _, segs := r.allCounters("c01")
-	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseOffline)
+	holeMatches(t, cam, runs, segs, r.gapsOf("c01"), recorder.CauseOffline)
 }
 
 func TestAStallIsNoticedAndTold(t *testing.T) {
@@ -187,7 +187,7 @@ func TestAStallIsNoticedAndTold(t *testing.T) {
 	cam.Stall(false)
 	r.awaitFragments("c01", 2)
 	runs, _, segs := r.allCounters("c01")
-	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
+	holeMatches(t, cam, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
 }
 
 // Between two frames of one connection nothing was seen either.
@@ -206,7 +206,7 @@ func TestAFreezeIsAGapWithoutReconnecting(t *testing.T) {
 	if bad != 0 {
 		t.Errorf("%d unreadable", bad)
 	}
-	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
+	holeMatches(t, cam, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
 	for _, s := range segs {
 		if s.Session != segs[0].Session {
 			t.Error("the time line broke")
@@ -375,7 +375,7 @@ func TestBackoffGrowsAndIsPatientWithPasswords(t *testing.T) {
 			t.Errorf("attempt %d waits %v", n, d)
 		}
 	}
-	if d := recorder.Backoff(1000, recorder.CauseNetwork); d < 15*time.Second || d > 30*time.Second {
+	if d := recorder.Backoff(1000, recorder.CauseNetwork); d < 2500*time.Millisecond || d > 5*time.Second {
 		t.Errorf("attempt 1000 waits %v", d)
 	}
 	if d := recorder.Backoff(0, recorder.CauseCredentials); d < 10*time.Minute {

@@ -150,7 +150,7 @@ func TestSoundAloneIsAStall(t *testing.T) {
 	cam.Stall(false)
 	r.awaitFragments("c01", 2)
 	runs, _, segs := r.allCounters("c01")
-	holeMatches(t, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
+	holeMatches(t, cam, runs, segs, r.gapsOf("c01"), recorder.CauseStalled)
 }
 
 // tracksOf are the tracks that the initialisation section of a segment describes.

@@ -70,7 +70,8 @@ type Camera struct {
 	elsewhere string        // where to send whoever asks
 	reorder   int           // every n-th packet changes places with the next one
 	mouth     mouth         // misbehaviour of the sound
-	params    [][]byte      // the last access unit with parameter sets
+	late      time.Duration
+	params    [][]byte // the last access unit with parameter sets
 	err       error
 }
 
@@ -171,6 +172,13 @@ func (c *Camera) Garbage(packets int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.garbage += packets
+}
+
+// Late is by how much a busy machine has delayed a picture at most.
+func (c *Camera) Late() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.late
 }
 
 // Lose drops every n-th packet; 0 drops none.

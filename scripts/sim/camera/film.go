@@ -10,8 +10,9 @@ import (
 
 // shot is one picture on its way through the encoder.
 type shot struct {
-	n  uint32    // pictures since the camera started; the RTP clock
-	at time.Time // true time
+	n   uint32    // pictures since the camera started; the RTP clock
+	at  time.Time // true time
+	due time.Time // when a machine that is not busy would have sent it; zero: now
 }
 
 // run takes pictures until ctx ends. It is the only goroutine that writes c.err before c.ended closes.
@@ -59,7 +60,7 @@ func (c *Camera) loop(ctx context.Context) {
 			return
 		case at := <-tick.C:
 			c.speak(at)
-			c.send(c.o.Loop[int(n)%len(c.o.Loop)], shot{n, at})
+			c.send(c.o.Loop[int(n)%len(c.o.Loop)], shot{n: n, at: at})
 		}
 	}
 }
@@ -124,7 +125,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 				return err
 			}
 		}
-		shots <- shot{n, time.Now()}
+		shots <- shot{n, time.Now(), start.Add(time.Duration(n) * period)}
 		if err := enc.Frame(view.Draw(time.Now().Add(step).In(c.o.Zone), n)); err != nil {
 			if ctx.Err() != nil {
 				continue // ffmpeg was stopped with us

@@ -145,6 +145,9 @@ func (c *Camera) send(au [][]byte, s shot) {
 	if f == nil {
 		return
 	}
+	if !s.due.IsZero() {
+		c.late = max(c.late, time.Since(s.due))
+	}
 	pkts, err := f.encode(au)
 	if err != nil {
 		return // an access unit that RTP cannot carry is as lost as one in a bad cable
