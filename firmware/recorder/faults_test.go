@@ -78,8 +78,9 @@ func TestWhatCamerasDo(t *testing.T) {
 
 func restart(c *camera.Camera) {
 	c.Down()
-	for from := c.Counter(); c.Counter() < from+5; { // what it takes meanwhile is missing
-		time.Sleep(10 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for from := c.Counter(); c.Counter() < from+5; <-tick.C { // what it takes meanwhile is missing
 	}
 	if err := c.Up(); err != nil {
 		panic(err)
