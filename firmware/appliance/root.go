@@ -164,11 +164,11 @@ func (a *Appliance) turnDue(ctx context.Context, w *turnWait, now clock.Reading)
 	if _, place := a.root.Label(); place != keyring.PlaceTPM || know == nil {
 		return nil
 	}
-	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"key.erased", "key.root"}, Limit: 1})
+	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"key.erased"}, Limit: 1})
 	if err != nil {
 		return fmt.Errorf("look for erased keys: %w", err)
 	}
-	if len(page.Entries) == 0 || page.Entries[0].Kind != "key.erased" {
+	if len(page.Entries) == 0 || page.Entries[0].Seq < know.last.Seq { // the log also confirms the root after a turn that failed
 		*w = turnWait{}
 		return nil
 	}
@@ -186,13 +186,32 @@ func (a *Appliance) turnDue(ctx context.Context, w *turnWait, now clock.Reading)
 		*w = turnWait{}
 		return nil
 	}
-	if oldest := now.Mono - w.since; oldest >= turnAlarm && !w.alarmed {
-		if aerr := a.enter(ctx, "system.fault", "", map[string]any{"code": "root.not_turned", "count": int64(oldest / time.Hour)}); aerr != nil {
+	oldest, oerr := a.oldestErased(ctx, know.last.Seq, now)
+	if err = errors.Join(err, oerr); max(oldest, now.Mono-w.since) >= turnAlarm && !w.alarmed {
+		if aerr := a.enter(ctx, "system.fault", "", map[string]any{"code": "root.not_turned", "count": int64(max(oldest, now.Mono-w.since) / time.Hour)}); aerr != nil {
 			return errors.Join(err, aerr)
 		}
 		w.alarmed = true
 	}
 	return err
+}
+
+// oldestErased is how long ago the first key was erased behind an entry, as far as trusted clocks tell: a program that is
+// started again does not forget how long it has waited.
+func (a *Appliance) oldestErased(ctx context.Context, behind uint64, now clock.Reading) (age time.Duration, err error) {
+	if now.State != clock.Trusted {
+		return 0, nil
+	}
+	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"key.erased"}, Limit: 1000})
+	if err != nil {
+		return 0, fmt.Errorf("look for erased keys: %w", err)
+	}
+	for _, e := range page.Entries {
+		if e.Seq > behind && e.Clock.State == clock.Trusted {
+			age = now.Earliest().Sub(e.At)
+		}
+	}
+	return age, nil
 }
 
 // rotated is the answer of the control socket.

@@ -318,13 +318,22 @@ func (p *Papers) gatherOwn(ctx context.Context, g gathered, decl packet.Declared
 // gatherTurn finds the first turn of the root key behind the end of a key: before it, an older copy of the ring can
 // still be opened.
 func (p *Papers) gatherTurn(ctx context.Context, g gathered, erased ledger.Entry) error {
-	turns, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"key.root"}, From: erased.At.Add(-longWindow)})
+	turns, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, From: erased.At.Add(-longWindow)})
 	if err != nil {
 		return err
 	}
-	for _, e := range slices.Backward(turns) {
-		if e.Seq > erased.Seq && bytes.Contains(e.Data, []byte(`"assurance":"`+packet.AssuranceErased+`"`)) {
-			g[e.Seq] = e
+	slices.Reverse(turns)
+	r, err := packet.ReadRecord("", turns)
+	if err != nil {
+		return err
+	}
+	for _, x := range r.Turned {
+		if x.Announced > erased.Seq && x.Assurance == packet.AssuranceErased {
+			for _, e := range turns {
+				if e.Seq == x.Announced || e.Seq == x.Seq {
+					g[e.Seq] = e
+				}
+			}
 			return nil
 		}
 	}

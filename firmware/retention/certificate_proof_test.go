@@ -162,7 +162,13 @@ func TestCertificateCarriesTheTurnOfTheRoot(t *testing.T) {
 	if _, d := h.issue("c01", label); d.Assurance != packet.AssurancePending {
 		t.Errorf("before the root was turned: %s", d.Assurance)
 	}
-	h.enter("key.root", "", map[string]any{"root": make([]byte, 32), "place": "tpm", "assurance": packet.AssuranceErased})
+	turn := map[string]any{"root": make([]byte, 32), "place": "tpm", "assurance": packet.AssuranceErased}
+	h.enter("key.root", "", turn) // of a turn that failed
+	if _, d := h.issue("c01", label); d.Assurance != packet.AssurancePending {
+		t.Errorf("after a turn that failed: %s", d.Assurance)
+	}
+	h.enter("key.root.intent", "", turn)
+	h.enter("key.root", "", turn)
 	c, d := h.issue("c01", label)
 	v, err := c.Verify()
 	if err != nil || d.Assurance != packet.AssuranceErased || v.Day.Turned.Seq == 0 {

@@ -237,7 +237,7 @@ func (d *Day) refine(r Record) {
 		}
 		d.Turned = RootEvent{}
 		for _, x := range r.Turned {
-			if x.Seq > k.Seq && x.Assurance == AssuranceErased && d.Turned.Seq == 0 {
+			if x.Announced > k.Seq && x.Assurance == AssuranceErased && d.Turned.Seq == 0 {
 				d.Turned = x
 			}
 		}

@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ type Record struct {
 	Recorded, Deleted []footage.Binding // by hour, then by entry
 	Announced, Erased []KeyEvent
 	Turned            []RootEvent
+	turning           []RootEvent // announced
 	Gaps              []footage.Gap
 	Breaches          []footage.BreachEntry
 	Policies          []footage.PolicyAt
@@ -35,17 +37,20 @@ type KeyEvent struct {
 	Keys []string
 }
 
-// RootEvent is a finished rotation of the root key.
+// RootEvent is a finished rotation of the root key: what was announced is what was confirmed. The confirmation that
+// follows a rotation that failed names the root of before, and is none.
 type RootEvent struct {
 	Seq       uint64
 	At        time.Time
+	Announced uint64 // entry of the announcement
 	Assurance string // what the end of a key under the root before it is worth now
+	root      []byte
 }
 
 // RecordKinds are the entries that a Record reads.
 var RecordKinds = []ledger.Kind{"footage.recorded", "footage.deleted", "key.erase.intent", "key.erased", "footage.gap", "footage.breach",
 	"footage.unlinkfailed", "footage.damaged", "hold.registered", "hold.released", "hold.ended", "camera.registered", "camera.changed",
-	"clock.state", "system.start", "system.stop", "nvr.checked", "key.root"}
+	"clock.state", "system.start", "system.stop", "nvr.checked", "key.root.intent", "key.root"}
 
 // fields are those of all kinds that a Record reads.
 type fields struct {
@@ -112,12 +117,21 @@ func (r *Record) read(camera string, e ledger.Entry, before []ledger.Entry) erro
 		return nil
 	case "system.stop":
 		return nil
-	case "key.root":
-		var d struct{ Assurance string }
+	case "key.root.intent", "key.root":
+		var d struct {
+			Root      []byte
+			Assurance string
+		}
 		if err := json.Unmarshal(e.Data, &d); err != nil {
 			return fmt.Errorf("cannot be read: %w", err)
 		}
-		r.Turned = append(r.Turned, RootEvent{e.Seq, e.At, d.Assurance})
+		x := RootEvent{Seq: e.Seq, At: e.At, Assurance: d.Assurance, root: d.Root}
+		if e.Kind == "key.root.intent" {
+			r.turning = append(r.turning, x)
+		} else if i := slices.IndexFunc(r.turning, func(t RootEvent) bool { return bytes.Equal(t.root, x.root) }); i >= 0 {
+			x.Announced = r.turning[i].Seq
+			r.Turned = append(r.Turned, x)
+		}
 		return nil
 	}
 	if e.Subject != camera && e.Kind != "hold.registered" && e.Kind != "hold.released" && e.Kind != "hold.ended" {

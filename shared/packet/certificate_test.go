@@ -446,6 +446,7 @@ func TestErasedNeedsATurnOfTheRoot(t *testing.T) {
 		"an entry of before":      {"erased", "", "erased", AssuranceErased, "root key turned"},
 		"not turned":              {"pending", "", "", AssurancePending, "has not been turned since"},
 		"not turned, said erased": {"erased", "", "", AssurancePending, "has not been turned since"},
+		"a turn that failed":      {"pending", "", "erased failed", AssurancePending, "has not been turned since"},
 		"turned before only":      {"pending", "erased", "", AssurancePending, "has not been turned since"},
 		"turned, and into a file": {"pending", "", "best_effort", AssurancePending, "has not been turned since"},
 		"a root in a file":        {"best_effort", "", "erased", AssuranceBestEffort, "traces may remain"},
@@ -454,10 +455,16 @@ func TestErasedNeedsATurnOfTheRoot(t *testing.T) {
 			b := &book{t: t}
 			b.other(3)
 			root := func(assurance string, at time.Time) (seqs []uint64) {
-				if assurance != "" {
-					seqs = append(seqs, b.add(at, "key.root", "", map[string]any{"root": bytes.Repeat([]byte{7}, 32), "place": "tpm", "assurance": assurance}))
+				if assurance == "" {
+					return nil
 				}
-				return seqs
+				assurance, failed := strings.CutSuffix(assurance, " failed")
+				data := map[string]any{"root": bytes.Repeat([]byte{byte(len(b.leaves))}, 32), "place": "tpm", "assurance": assurance}
+				seqs = append(seqs, b.add(at, "key.root.intent", "", data))
+				if failed {
+					data["root"] = make([]byte, 32) // it is the root of before
+				}
+				return append(seqs, b.add(at.Add(time.Second), "key.root", "", data))
 			}
 			seqs := root(c.before, dayBegin.Add(-time.Minute))
 			b.worth = c.deletion
