@@ -333,6 +333,10 @@ func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duratio
 		}
 		if r.Anchor != nil {
 			put, e := recordAnchor(*r.Anchor)
+			// Two sources asked at one instant may both have moved the line: one row, and the later one counts.
+			same := func(table, key string) bool { return table == put.Table && key == put.Key }
+			c.Puts = slices.DeleteFunc(c.Puts, func(p store.Put) bool { return same(p.Table, p.Key) })
+			c.Deletes = slices.DeleteFunc(c.Deletes, func(d store.Delete) bool { return same(d.Table, d.Key) })
 			c.Puts, c.Entries = append(c.Puts, put), append(c.Entries, e)
 		}
 		if r.From != r.To {

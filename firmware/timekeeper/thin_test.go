@@ -88,6 +88,29 @@ func TestMoreJudgementsThanAChangeHolds(t *testing.T) {
 	})
 }
 
+// Covers F3: two judgements of one instant, one of them a correction of what is on record for that very instant: one row,
+// and not a Change that is refused for ever.
+func TestTwoAnchorsOfOneInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t)
+		b.start()
+		b.after(time.Minute)
+		b.k.mu.Lock()
+		a := b.k.anchors[0]
+		for i := range 3 {
+			x := a
+			x.Uncertainty += time.Duration(i)
+			b.k.pending = append(b.k.pending, clock.Result{From: clock.Trusted, To: clock.Trusted, Anchor: &x, Replaces: i == 0})
+		}
+		b.k.mu.Unlock()
+		b.after(2 * time.Minute)
+		if got := b.stored(); len(b.k.pending) != 0 || !slices.Contains(got, clock.Anchor{Boot: a.Boot, Mono: a.Mono, UTC: a.UTC, Uncertainty: a.Uncertainty + 2}) {
+			t.Fatalf("%d are pending, on record %+v", len(b.k.pending), got)
+		}
+		b.stop()
+	})
+}
+
 // Anchors of boots of long ago without footage go, however many; what has footage keeps them.
 func TestAnchorsOfOldBootsWithoutFootageGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
