@@ -118,7 +118,8 @@ type Site interface {
 	Readers() []site.Reader
 	Calendar() attendance.Calendar
 	Settings() site.Settings
-	PutSettings(ctx context.Context, by account.Who, n site.Settings) error
+	PutSettingsFrom(ctx context.Context, by account.Who, n site.Settings, rev uint64) error
+	SettingsRev() uint64
 }
 
 // Health looks after the cameras. *health.Room is one.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -228,13 +229,17 @@ func TestTakingTheRoll(t *testing.T) {
 func TestSettingsAndClock(t *testing.T) {
 	h := newHouse(t)
 	v := h.as("liang")
-	f := url.Values{"camera_time": {"24"}, "session_idle": {"30"}, "session_hours": {"12"}, "password_days": {"0"}, "use_days": {"14"}, "undecided_days": {"10"}, "complaint_days": {"5"}, "report_days": {"30"}, "filing_days": {"7"}}
+	f := url.Values{"rev": {strconv.FormatUint(h.site.SettingsRev(), 10)}, "camera_time": {"24"}, "session_idle": {"30"}, "session_hours": {"12"}, "password_days": {"0"}, "use_days": {"14"}, "undecided_days": {"10"}, "complaint_days": {"5"}, "report_days": {"30"}, "filing_days": {"7"}}
 	if r := v.post("/settings", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-report_days-e"`) {
 		t.Fatalf("thirty days to report: %d\n%s", r.status, r.text())
 	}
 	f.Set("report_days", "7")
 	if r := v.post("/settings", f); r.status != http.StatusSeeOther || h.count("config.change") == 0 {
 		t.Fatalf("good settings: %d", r.status)
+	}
+	f.Set("use_days", "20") // from the page as it was before
+	if r := v.post("/settings", f); r.status != http.StatusConflict || !strings.Contains(r.body, "现在登记的是“14”") || h.site.Settings().Register.UseDays != 14 {
+		t.Errorf("an old form: %d", r.status)
 	}
 	h.clock.change(func(r *clock.Reading) { r.State = 0 })
 	if page := v.get("/footage"); !strings.Contains(page.body, "暂不删除录像") || !strings.Contains(page.body, "等待第二个不同来源") {

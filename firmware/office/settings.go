@@ -5,7 +5,11 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"maps"
+	"math"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,12 +50,18 @@ var settingFields = []struct {
 }
 
 func (o *Office) settingsPage(c *call) error {
+	return o.showSettings(c, http.StatusOK, o.settingValues(), nil)
+}
+
+// settingValues are the settings as the form has them, with the revision that it is made from.
+func (o *Office) settingValues() url.Values {
+	rev := o.d.Site.SettingsRev() // before the values: newer ones are then a conflict, never the reverse
 	s := o.d.Site.Settings()
-	values := map[string][]string{"camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}, "when_full": {string(s.Full())}, "schooling": {s.Schooling}}
+	values := url.Values{"rev": {strconv.FormatUint(rev, 10)}, "camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}, "when_full": {string(s.Full())}, "schooling": {s.Schooling}}
 	for _, f := range settingFields {
 		values[f.name] = []string{strconv.Itoa(*f.of(&s))}
 	}
-	return o.showSettings(c, http.StatusOK, values, nil)
+	return values
 }
 
 // Numbers are the number fields of the form.
@@ -138,7 +148,11 @@ func (o *Office) putSettings(c *call) error {
 		s.Schooling = c.r.PostForm.Get("schooling")
 	}
 	if len(errs) == 0 {
-		err := o.d.Site.PutSettings(c.r.Context(), c.who(), s)
+		rev, err := strconv.ParseUint(c.r.PostForm.Get("rev"), 10, 64)
+		if err != nil {
+			rev = math.MaxUint64 // a form that carries none is an old one
+		}
+		err = o.d.Site.PutSettingsFrom(c.r.Context(), c.who(), s, rev)
 		if err == nil {
 			return c.done("/settings", "done.settings")
 		}
@@ -146,8 +160,37 @@ func (o *Office) putSettings(c *call) error {
 		if errs, ok = errors.AsType[fielderr.Errors](err); !ok {
 			return err
 		}
+		if errs[0].Rule == site.RowMoved {
+			return o.settingsMoved(c, errs)
+		}
 	}
 	return o.showSettings(c, http.StatusUnprocessableEntity, c.r.PostForm, errs)
+}
+
+// settingsMoved shows the form again with what was typed, and at each field what somebody else has set meanwhile.
+func (o *Office) settingsMoved(c *call, errs fielderr.Errors) error {
+	now, typed := o.settingValues(), url.Values{}
+	for k, v := range c.r.PostForm {
+		typed[k] = v
+	}
+	for _, field := range slices.Sorted(maps.Keys(now)) {
+		if v := now.Get(field); field != "rev" && typed.Get(field) != v {
+			errs.Add(field, "err.row_now", c.settingWord(field, v))
+		}
+	}
+	typed.Set("rev", now.Get("rev"))
+	return o.showSettings(c, http.StatusConflict, typed, errs)
+}
+
+// settingWord is the value of a setting as people read it.
+func (c *call) settingWord(field, v string) string {
+	switch {
+	case field == "when_full":
+		return c.p.K("when_full.", v)
+	case v == "":
+		return c.p.T("schooling.none")
+	}
+	return v
 }
 
 // trustView is the page that helps to install the root certificate.

@@ -104,15 +104,27 @@ func put[T any](ctx context.Context, s *Site, by account.Who, what, key string, 
 
 // PutCalendar replaces the school calendar. Errors: fielderr.Errors, *account.Refused.
 func (s *Site) PutCalendar(ctx context.Context, by account.Who, c attendance.Calendar) error {
-	return putOne(ctx, s, by, "calendar", c, c.Check(), calendars, &s.calendar)
+	return putOne(ctx, s, by, "calendar", c, c.Check(), calendars, &s.calendar, nil)
 }
 
 // PutSettings replaces the settings. Errors: fielderr.Errors, *account.Refused.
 func (s *Site) PutSettings(ctx context.Context, by account.Who, n Settings) error {
-	return putOne(ctx, s, by, "settings", n, n.Check().Err(), settings, &s.settings)
+	return putOne(ctx, s, by, "settings", n, n.Check().Err(), settings, &s.settings, nil)
 }
 
-func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v T, fault error, t store.TableOf[T], into *row[T]) error {
+// PutSettingsFrom is PutSettings of a form that was made from a revision: what has changed since is not written over.
+func (s *Site) PutSettingsFrom(ctx context.Context, by account.Who, n Settings, rev uint64) error {
+	return putOne(ctx, s, by, "settings", n, n.Check().Err(), settings, &s.settings, &rev)
+}
+
+// SettingsRev is the revision of the settings; 0 while they are the defaults.
+func (s *Site) SettingsRev() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.settings.rev
+}
+
+func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v T, fault error, t store.TableOf[T], into *row[T], from *uint64) error {
 	role, err := s.allow(by, account.ActSettings, account.Subject{})
 	if err != nil {
 		return err
@@ -125,6 +137,9 @@ func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v 
 	s.mu.RLock()
 	old := *into
 	s.mu.RUnlock()
+	if from != nil && *from != old.rev {
+		return fielderr.Errors{{Field: "rev", Rule: RowMoved}}
+	}
 	if old.rev > 0 && reflect.DeepEqual(old.v, v) {
 		return nil
 	}
