@@ -304,6 +304,11 @@ func TestPasswords(t *testing.T) {
 	if !s.MustPassword {
 		t.Error("a password of 91 days need not be changed where 90 are the limit")
 	}
+	h.clock.change(func(r *clock.Reading) { r.State = clock.Suspect })
+	if doubted, err := h.Session(t.Context(), s.Token, true); err != nil || doubted.MustPassword {
+		t.Errorf("a clock in doubt makes a password old: %v", err)
+	}
+	h.clock.change(func(r *clock.Reading) { r.State = clock.Trusted })
 	h.must(h.ChangePassword(t.Context(), s.Token, password+"一", password+"三", from))
 	if s, err := h.Session(t.Context(), s.Token, true); err != nil || s.MustPassword {
 		t.Errorf("after the change it must be changed again: %v", err)

@@ -45,7 +45,7 @@ func (p *People) describe(hash string, row sessionRow, now clock.Reading) (Sessi
 	if rec == nil || rec.Disabled {
 		return Session{}, ErrNoSession
 	}
-	tooOld := policy.PasswordDays > 0 && now.Wall.Sub(rec.set) > time.Duration(policy.PasswordDays)*24*time.Hour
+	tooOld := policy.PasswordDays > 0 && now.Reached(rec.set.Add(time.Duration(policy.PasswordDays)*24*time.Hour))
 	return Session{
 		ID:           hash[:12],
 		Person:       rec.copy(),
