@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/vault"
+	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
 
@@ -26,7 +28,11 @@ type notes struct {
 // report is one thing to write; what it needs of the house is given when it is written.
 type report func(context.Context, *Appliance) error
 
-type alarmKey struct{ code, camera string }
+// alarmKey is what one alarm is about. Damage is about a file, and each has its entry.
+type alarmKey struct {
+	code, camera string
+	file         footage.FileID
+}
 
 type repeated struct {
 	last  time.Time // written; the process's monotonic clock
@@ -60,8 +66,16 @@ func (n *notes) reader(s reader.Status) {
 }
 
 func (n *notes) vault(x vault.Alarm) {
-	key := alarmKey{x.Code, x.Camera}
+	key := alarmKey{code: x.Code, camera: x.Camera}
+	if x.Code == "damaged" {
+		key.file = x.Segment.File
+	}
 	n.mu.Lock()
+	if len(n.seen) >= queueNotes { // files that rotted by the thousand
+		maps.DeleteFunc(n.seen, func(k alarmKey, r *repeated) bool {
+			return time.Since(r.last) >= sameAlarm && (r.count == 0 || k.code == "damaged")
+		})
+	}
 	r := n.seen[key]
 	if r != nil && time.Since(r.last) < sameAlarm {
 		r.count++

@@ -104,7 +104,17 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 		if !all && len(lost[d.camera])+len(kept[d.camera]) == 0 {
 			continue
 		}
-		for _, day := range r.o.Vault.Days(d.camera) {
+		days := r.o.Vault.Days(d.camera)
+		for day := range lost[d.camera] {
+			if slices.Contains(days, day) {
+				continue
+			}
+			// Its key died on time and a hold kept files: with the last of them the directory goes.
+			if err := r.o.Vault.ClearDay(d.camera, day); err != nil {
+				r.faults.add(d.camera, "retention.left_over", err)
+			}
+		}
+		for _, day := range days {
 			if d.liveDays[day] || !all && !lost[d.camera][day] && !kept[d.camera][day] {
 				continue
 			}
