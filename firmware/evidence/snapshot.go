@@ -28,12 +28,46 @@ type Still struct {
 // Snapshot asks permission for one still picture of an open viewing and enters it. The ground is the approval that
 // the viewing was opened under: neither a duty nor another approval of the same person makes a picture of it. A
 // refusal is *account.Refused and an entry; an instant outside the viewing is fielderr.Errors; on any other error
-// no picture may be made.
-func (e *Office) Snapshot(ctx context.Context, by account.Who, viewing string, at time.Time) (Still, error) {
-	v, err := e.watching(viewing)
+// no picture may be made. id is the page's own number of the picture: asked twice it is one picture and one entry;
+// empty: every call is a picture.
+func (e *Office) Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (Still, error) {
+	r, err := e.watching(viewing)
 	if err != nil {
 		return Still{}, err
 	}
+	if len(id) > maxStillID {
+		var faults fielderr.Errors
+		faults.Add("id", "err.too_long", maxStillID)
+		return Still{}, faults
+	}
+	if id == "" {
+		return e.snapshot(ctx, by, r.Viewing, at)
+	}
+	r.still.Lock()
+	defer r.still.Unlock()
+	if s, again := r.stills[id]; again {
+		if _, err := e.Allow(ctx, by, account.ActFootageSnapshot, StillSubject(r.Viewing)); err != nil {
+			return Still{}, err
+		}
+		return s, nil
+	}
+	s, err := e.snapshot(ctx, by, r.Viewing, at)
+	if err != nil {
+		return Still{}, err
+	}
+	if r.stills == nil || len(r.stills) >= maxStills {
+		r.stills = map[string]Still{}
+	}
+	r.stills[id] = s
+	return s, nil
+}
+
+const (
+	maxStillID = 64
+	maxStills  = 256 // of a viewing that are remembered
+)
+
+func (e *Office) snapshot(ctx context.Context, by account.Who, v Viewing, at time.Time) (Still, error) {
 	d, err := e.Allow(ctx, by, account.ActFootageSnapshot, StillSubject(v))
 	if err != nil {
 		return Still{}, err
@@ -77,15 +111,15 @@ func StillSubject(v Viewing) account.Subject {
 }
 
 // watching is an open viewing that is not over.
-func (e *Office) watching(id string) (Viewing, error) {
+func (e *Office) watching(id string) (*running, error) {
 	e.watch.mu.Lock()
 	defer e.watch.mu.Unlock()
 	r, ok := e.watch.views[id]
 	switch {
 	case !ok:
-		return Viewing{}, fmt.Errorf("viewing: %w", ErrNotFound)
+		return nil, fmt.Errorf("viewing: %w", ErrNotFound)
 	case r.ending || r.Over(e.o.Clock.Now()):
-		return Viewing{}, ErrEnded
+		return nil, ErrEnded
 	}
-	return r.Viewing, nil
+	return r, nil
 }

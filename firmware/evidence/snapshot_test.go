@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	signed "golang.org/x/mod/sumdb/note"
 
@@ -35,7 +36,7 @@ func TestAStillPictureIsEnteredFirst(t *testing.T) {
 	v, err := h.office.OpenViewing(ctx, teacher, "c01", span, Playback, "")
 	must(t, err)
 	at := span.From.Add(span.Duration() / 2)
-	s, err := h.office.Snapshot(ctx, teacher, v.ID, at)
+	s, err := h.office.Snapshot(ctx, teacher, v.ID, "", at)
 	must(t, err)
 	e := h.entries("footage.snapshot")
 	if len(e) != 1 || e[0].Seq != s.Entry || e[0].Actor.ID != teacher.ID || e[0].Subject != "c01" {
@@ -55,18 +56,27 @@ func TestAStillPictureIsEnteredFirst(t *testing.T) {
 		t.Errorf("the answer is not signed: %v", err)
 	}
 
+	// The page asks twice for one picture: one entry. Covers F13.
+	twice, err := h.office.Snapshot(ctx, teacher, v.ID, "p1", at)
+	must(t, err)
+	again, err := h.office.Snapshot(ctx, teacher, v.ID, "p1", at.Add(time.Second))
+	must(t, err)
+	if again != twice || twice.Entry == s.Entry {
+		t.Errorf("asked twice: %+v, then %+v", twice, again)
+	}
+
 	var faults fielderr.Errors
-	if _, err := h.office.Snapshot(ctx, teacher, v.ID, span.To); !errors.As(err, &faults) {
+	if _, err := h.office.Snapshot(ctx, teacher, v.ID, "", span.To); !errors.As(err, &faults) {
 		t.Errorf("after the span: %v", err)
 	}
-	_, err = h.office.Snapshot(ctx, officer, v.ID, at)
+	_, err = h.office.Snapshot(ctx, officer, v.ID, "", at)
 	refusedWith(t, err, "may.not_own")
 	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "closed"))
-	if _, err := h.office.Snapshot(ctx, teacher, v.ID, at); !errors.Is(err, ErrNotFound) {
+	if _, err := h.office.Snapshot(ctx, teacher, v.ID, "", at); !errors.Is(err, ErrNotFound) {
 		t.Errorf("after the end: %v", err)
 	}
-	if n := len(h.entries("footage.snapshot")); n != 1 {
-		t.Errorf("%d entries, want the one", n)
+	if n := len(h.entries("footage.snapshot")); n != 2 {
+		t.Errorf("%d entries, want two", n)
 	}
 }
 
@@ -76,14 +86,14 @@ func TestADutyGivesNoStillPicture(t *testing.T) {
 	ctx := t.Context()
 	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
 	must(t, err)
-	_, err = h.office.Snapshot(ctx, officer, v.ID, lastHour.From)
+	_, err = h.office.Snapshot(ctx, officer, v.ID, "", lastHour.From)
 	refusedWith(t, err, "may.still_needs_application")
 	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "closed"))
 	_, err = h.office.BeginShift(ctx, officer)
 	must(t, err)
 	v, err = h.office.OpenViewing(ctx, officer, "c01", lastHour, Live, "学生跌倒")
 	must(t, err)
-	_, err = h.office.Snapshot(ctx, officer, v.ID, v.Span.From)
+	_, err = h.office.Snapshot(ctx, officer, v.ID, "", v.Span.From)
 	refusedWith(t, err, "may.still_needs_application")
 	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "closed"))
 	if n := len(h.entries("footage.snapshot")); n != 0 {

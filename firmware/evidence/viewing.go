@@ -96,6 +96,9 @@ type watch struct {
 type running struct {
 	Viewing
 	ending bool // closing is under way: nothing more is delivered
+
+	still  sync.Mutex       // one picture at a time
+	stills map[string]Still // by the page's own number; guarded by still
 }
 
 func (w *watch) open() {

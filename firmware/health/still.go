@@ -11,11 +11,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"campuskeep/firmware/digest"
 	"campuskeep/firmware/pin"
+	"campuskeep/firmware/rtsp"
 	"campuskeep/firmware/site"
 )
 
@@ -36,6 +40,7 @@ const (
 	TroubleSlow        Trouble = "slow"        // not whole within 10 s
 	TroubleCertificate Trouble = "certificate" // not the pinned one, or none that an authority vouches for
 	TroubleLogin       Trouble = "login"       // it refused the password
+	TroubleClear       Trouble = "clear"       // it takes the password only in clear, which nobody has allowed
 	TroubleStatus      Trouble = "status"      // it answered something else than a picture
 	TroubleTooLarge    Trouble = "too_large"
 	TroubleNotJPEG     Trouble = "not_jpeg"
@@ -60,22 +65,31 @@ type Still struct {
 	Date  time.Time     // what the camera's web server says the time is; zero: it does not say
 	Took  time.Duration // from asking to the end of the answer's head: Date was true within that
 	Pin   string        // of the certificate that it showed, also when it was refused
-	Clear bool          // the password went over the wire in clear
+	Clear bool          // the password went in clear
+
+	guard *pin.Guard
 }
 
-// FetchStill asks a camera for a picture, with its password once at most: digest when it offers that, else basic. What
-// comes is decoded whole before it counts. Errors: *StillError.
-func FetchStill(ctx context.Context, address, pinned string, login site.Login) (Still, error) {
-	u, err := url.Parse(address)
+// Ask is whom to ask for a picture, and how.
+type Ask struct {
+	Address, Pin string
+	Login        site.Login
+	Basic        bool // the password may be given in clear to a camera that knows no better
+}
+
+// FetchStill asks a camera for a picture, with its password once at most: digest when it offers that, else basic, in
+// clear only where that is allowed. What comes is decoded whole before it counts. Errors: *StillError.
+func FetchStill(ctx context.Context, a Ask) (Still, error) {
+	u, err := url.Parse(a.Address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return Still{}, &StillError{Trouble: TroubleAddress, Err: errors.New("no http or https address")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, stillTime)
 	defer cancel()
 	var s Still
-	client, done := s.client(pinned)
+	client, done := s.client(u, a.Pin)
 	defer done()
-	body, err := s.ask(ctx, client, u, login)
+	body, err := s.ask(ctx, client, u, a.Login, a.Basic || u.Scheme == "https")
 	if err != nil {
 		return s, s.sort(ctx, err)
 	}
@@ -86,8 +100,21 @@ func FetchStill(ctx context.Context, address, pinned string, login site.Login) (
 	return s, nil
 }
 
+// Remote is whom we really spoke to.
+func (s Still) Remote() netip.Addr {
+	if s.guard == nil {
+		return netip.Addr{}
+	}
+	return s.guard.Remote()
+}
+
 // client makes a client for one visit; call done after it.
-func (s *Still) client(pinned string) (*http.Client, func()) {
+func (s *Still) client(u *url.URL, pinned string) (*http.Client, func()) {
+	address := u.Host
+	if u.Port() == "" {
+		address = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
+	s.guard = pin.Once(address)
 	c := pin.TLS(pinned)
 	check := c.VerifyConnection
 	c.VerifyConnection = func(t tls.ConnectionState) error {
@@ -99,7 +126,7 @@ func (s *Still) client(pinned string) (*http.Client, func()) {
 		}
 		return check(t)
 	}
-	t := &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, TLSClientConfig: c, TLSHandshakeTimeout: 5 * time.Second,
+	t := &http.Transport{DialContext: s.guard.Dial, TLSClientConfig: c, TLSHandshakeTimeout: 5 * time.Second,
 		MaxConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10}
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // a camera has no reason to send us, and its password, elsewhere
@@ -108,7 +135,7 @@ func (s *Still) client(pinned string) (*http.Client, func()) {
 
 var errRefused = errors.New("the camera refuses the password")
 
-func (s *Still) ask(ctx context.Context, client *http.Client, u *url.URL, login site.Login) ([]byte, error) {
+func (s *Still) ask(ctx context.Context, client *http.Client, u *url.URL, login site.Login, basic bool) ([]byte, error) {
 	auth, fresh := "", true
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -155,10 +182,20 @@ func (s *Still) ask(ctx context.Context, client *http.Client, u *url.URL, login 
 		if !offersBasic(resp.Header.Values("WWW-Authenticate")) {
 			return nil, &StillError{Trouble: TroubleLogin, Status: resp.StatusCode, Err: fmt.Errorf("it asks for a log-in of a kind that is not known: %w", err)}
 		}
+		if !basic || offersDigest(resp.Header.Values("WWW-Authenticate")) {
+			return nil, &StillError{Trouble: TroubleClear, Status: resp.StatusCode, Err: rtsp.ErrClear}
+		}
 		s.Clear = u.Scheme == "http"
 		req.SetBasicAuth(login.User, login.Password)
 		auth = req.Header.Get("Authorization")
 	}
+}
+
+func offersDigest(fields []string) bool {
+	return slices.ContainsFunc(fields, func(f string) bool {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(f), " ")
+		return strings.EqualFold(scheme, "Digest")
+	})
 }
 
 func offersBasic(fields []string) bool {

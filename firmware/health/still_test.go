@@ -39,20 +39,22 @@ func TestStillPictures(t *testing.T) {
 		trouble Trouble
 		clear   bool
 		failed  int
+		hidden  bool // the register allows no password in clear
 	}{
-		"digest":                 {camera.StillOptions{User: "viewer", Password: "secret"}, "", right, "", false, 0},
-		"basic":                  {camera.StillOptions{User: "viewer", Password: "secret", Basic: true}, "", right, "", true, 0},
-		"basic, encrypted":       {camera.StillOptions{User: "viewer", Password: "secret", Basic: true, TLS: tlsConfig}, pin, right, "", false, 0},
-		"nothing asked":          {camera.StillOptions{}, "", right, "", false, 0},
-		"wrong password":         {camera.StillOptions{User: "viewer", Password: "other", Lock: 5}, "", right, TroubleLogin, false, 1},
-		"wrong password, basic":  {camera.StillOptions{User: "viewer", Password: "other", Basic: true}, "", right, TroubleLogin, true, 1},
-		"no password":            {camera.StillOptions{User: "viewer", Password: "secret"}, "", site.Login{}, TroubleLogin, false, 0},
-		"unknown certificate":    {camera.StillOptions{User: "viewer", Password: "secret", TLS: tlsConfig}, "", right, TroubleCertificate, false, 0},
-		"another pin":            {camera.StillOptions{User: "viewer", Password: "secret", TLS: tlsConfig}, strings.Repeat("ab", 32), right, TroubleCertificate, false, 0},
-		"pinned, in the capital": {camera.StillOptions{User: "viewer", Password: "secret", TLS: tlsConfig}, strings.ToUpper(pin), right, "", false, 0},
+		"digest":                 {camera.StillOptions{User: "viewer", Password: "secret"}, "", right, "", false, 0, false},
+		"basic":                  {camera.StillOptions{User: "viewer", Password: "secret", Basic: true}, "", right, "", true, 0, false},
+		"basic, not allowed":     {o: camera.StillOptions{User: "viewer", Password: "secret", Basic: true}, login: right, trouble: TroubleClear, hidden: true},
+		"basic, encrypted":       {camera.StillOptions{User: "viewer", Password: "secret", Basic: true, TLS: tlsConfig}, pin, right, "", false, 0, false},
+		"nothing asked":          {camera.StillOptions{}, "", right, "", false, 0, false},
+		"wrong password":         {camera.StillOptions{User: "viewer", Password: "other", Lock: 5}, "", right, TroubleLogin, false, 1, false},
+		"wrong password, basic":  {camera.StillOptions{User: "viewer", Password: "other", Basic: true}, "", right, TroubleLogin, true, 1, false},
+		"no password":            {camera.StillOptions{User: "viewer", Password: "secret"}, "", site.Login{}, TroubleLogin, false, 0, false},
+		"unknown certificate":    {camera.StillOptions{User: "viewer", Password: "secret", TLS: tlsConfig}, "", right, TroubleCertificate, false, 0, false},
+		"another pin":            {camera.StillOptions{User: "viewer", Password: "secret", TLS: tlsConfig}, strings.Repeat("ab", 32), right, TroubleCertificate, false, 0, false},
+		"pinned, in the capital": {camera.StillOptions{User: "viewer", Password: "secret", TLS: tlsConfig}, strings.ToUpper(pin), right, "", false, 0, false},
 	} {
 		s := h.stills(x.o)
-		got, err := FetchStill(t.Context(), s.URL(), x.pin, x.login)
+		got, err := FetchStill(t.Context(), Ask{s.URL(), x.pin, x.login, !x.hidden})
 		if troubleOf(err) != x.trouble || got.Clear != x.clear || s.Failed() != x.failed {
 			t.Errorf("%s: %v, clear %v, %d failed log-ins", name, err, got.Clear, s.Failed())
 		}
@@ -89,12 +91,12 @@ func TestWhatIsNoPicture(t *testing.T) {
 		"the good picture": {good.Bytes(), ""},
 	} {
 		s.Garbage(x.junk)
-		if _, err := FetchStill(t.Context(), s.URL(), "", site.Login{}); troubleOf(err) != x.trouble {
+		if _, err := FetchStill(t.Context(), Ask{s.URL(), "", site.Login{}, true}); troubleOf(err) != x.trouble {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	s.Status(http.StatusNotFound)
-	if _, err := FetchStill(t.Context(), s.URL(), "", site.Login{}); troubleOf(err) != TroubleStatus {
+	if _, err := FetchStill(t.Context(), Ask{s.URL(), "", site.Login{}, true}); troubleOf(err) != TroubleStatus {
 		t.Errorf("404: %v", err)
 	}
 	asked := false
@@ -102,21 +104,21 @@ func TestWhatIsNoPicture(t *testing.T) {
 	defer elsewhere.Close()
 	sends := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
 	defer sends.Close()
-	if _, err := FetchStill(t.Context(), sends.URL, "", right); troubleOf(err) != TroubleStatus || asked {
+	if _, err := FetchStill(t.Context(), Ask{sends.URL, "", right, true}); troubleOf(err) != TroubleStatus || asked {
 		t.Errorf("a redirect: %v, followed %v", err, asked)
 	}
 	s.Status(0)
 	s.Slow(5 * time.Second)
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := FetchStill(short, s.URL(), "", site.Login{}); troubleOf(err) != TroubleSlow {
+	if _, err := FetchStill(short, Ask{s.URL(), "", site.Login{}, true}); troubleOf(err) != TroubleSlow {
 		t.Errorf("slow: %v", err)
 	}
-	if _, err := FetchStill(t.Context(), "http://127.0.0.1:1/x", "", site.Login{}); troubleOf(err) != TroubleUnreachable {
+	if _, err := FetchStill(t.Context(), Ask{"http://127.0.0.1:1/x", "", site.Login{}, true}); troubleOf(err) != TroubleUnreachable {
 		t.Errorf("nobody there: %v", err)
 	}
 	for _, bad := range []string{"", "rtsp://10.0.0.1/x", "http://", "http://[::1"} {
-		if _, err := FetchStill(t.Context(), bad, "", site.Login{}); troubleOf(err) != TroubleAddress {
+		if _, err := FetchStill(t.Context(), Ask{bad, "", site.Login{}, true}); troubleOf(err) != TroubleAddress {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/rtsp"
 	"campuskeep/firmware/site"
 	"campuskeep/shared/footage"
 )
@@ -27,6 +28,16 @@ type TriedStream struct {
 	Err error
 }
 
+// Code says why there are no pictures: the cause of the gap that it would be, and after a dot what exactly, where that
+// is known.
+func (s *TriedStream) Code() string {
+	e, ok := errors.AsType[*rtsp.Error](s.Err)
+	if !ok || e.Trouble == rtsp.Unreachable || e.Trouble == rtsp.Refused {
+		return string(s.Cause)
+	}
+	return string(s.Cause) + "." + string(e.Trouble)
+}
+
 // TriedStill is the still picture.
 type TriedStill struct {
 	Still
@@ -38,7 +49,7 @@ type TriedStill struct {
 func (t Tried) Result() string {
 	for _, s := range []*TriedStream{t.Main, t.Sub} {
 		if s != nil && s.Err != nil {
-			return string(s.Cause)
+			return s.Code()
 		}
 	}
 	if t.Still != nil && t.Still.Trouble != "" {
@@ -108,7 +119,7 @@ func (t *Tried) tryStill(ctx context.Context, cam footage.Camera, login site.Log
 	if cam.Still == "" {
 		return
 	}
-	s, err := FetchStill(ctx, cam.Still, cam.Pin, login)
+	s, err := FetchStill(ctx, Ask{cam.Still, cam.Pin, login, cam.Basic})
 	t.Still = &TriedStill{Still: s}
 	var why *StillError
 	if errors.As(err, &why) {

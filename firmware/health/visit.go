@@ -150,7 +150,7 @@ func (r *Room) call(ctx context.Context, cam footage.Camera) []observation {
 	after.login = login
 	asked := r.o.Clock.Now()
 	after.next = asked.Mono + r.o.Every
-	still, err := FetchStill(ctx, cam.Still, cam.Pin, login)
+	still, err := FetchStill(ctx, Ask{cam.Still, cam.Pin, login, cam.Basic})
 	now := r.o.Clock.Now()
 	after.sight = Sight{At: now, Changed: -1}
 	var out []observation
@@ -200,7 +200,7 @@ func (r *Room) compareClocks(ctx context.Context, cam footage.Camera, v *visit, 
 		return // FetchStill has said so
 	}
 	if got.Mono >= v.silent && s.Trouble != TroubleUnreachable && s.Trouble != TroubleSlow && s.Trouble != TroubleCertificate {
-		client, done := new(Still).client(cam.Pin)
+		client, done := new(Still).client(u, cam.Pin)
 		defer done()
 		short, cancel := context.WithTimeout(ctx, onvifTime)
 		defer cancel()

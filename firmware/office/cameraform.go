@@ -29,6 +29,7 @@ type cameraFormView struct {
 	Techs      []ui.Option
 	Transports []ui.Option
 	Sounds     []ui.Option
+	Basics     []ui.Option
 	CanTest    bool
 	Tried      *triedView
 }
@@ -68,7 +69,7 @@ func cameraValues(cam footage.Camera) url.Values {
 	v := url.Values{}
 	for k, s := range map[string]string{"id": cam.ID, "name": cam.Name, "place": cam.Place, "group": cam.Group, "area": string(cam.Area), "custody": string(cam.Custody),
 		"main": cam.Main, "sub": cam.Sub, "transport": cam.Transport, "pin": cam.Pin, "still": cam.Still, "days": strconv.Itoa(cam.Policy.Days), "reason": cam.Policy.Reason,
-		"sound": soundCode(cam.Sound), "sound_reason": cam.SoundReason,
+		"sound": soundCode(cam.Sound), "basic": soundCode(cam.Basic), "sound_reason": cam.SoundReason,
 		"installer": cam.Installer, "technician": cam.Technician, "installed": cam.Installed, "gb_code": cam.GBCode} {
 		v.Set(k, s)
 	}
@@ -106,6 +107,9 @@ func (o *Office) showCameraForm(c *call, status int, id string, values url.Value
 	v.Transports = []ui.Option{{Text: "TCP"}, {Value: "udp", Text: "UDP"}}
 	for _, s := range []string{"off", "on"} {
 		v.Sounds = append(v.Sounds, ui.Option{Value: s, Text: c.p.T("sound." + s), Hint: c.p.T("sound.hint." + s)})
+	}
+	for _, s := range []string{"off", "on"} {
+		v.Basics = append(v.Basics, ui.Option{Value: s, Text: c.p.T("basic." + s)})
 	}
 	v.Techs = []ui.Option{{Text: "–"}}
 	for _, p := range o.d.People.People() {
@@ -148,6 +152,15 @@ func (o *Office) cameraTyped(f url.Values, was footage.Camera) (footage.Camera, 
 	cam.Transport, cam.Pin = f.Get("transport"), plainPin(text("pin"))
 	cam.Policy = footage.Policy{Days: num("days", 0), Reason: text("reason")}
 	cam.SoundReason = text("sound_reason")
+	switch f.Get("basic") {
+	case "on":
+		cam.Basic = true
+	case "off":
+		cam.Basic = false
+	case "": // a form that does not know of it
+	default:
+		errs.Add("basic", "err.choice")
+	}
 	switch f.Get("sound") {
 	case "on":
 		cam.Sound = true

@@ -2,6 +2,7 @@ package office
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,9 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,6 +25,7 @@ import (
 	"golang.org/x/image/math/fixed"
 
 	"campuskeep/firmware/health"
+	"campuskeep/firmware/rtsp"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
@@ -99,6 +103,9 @@ func (o *Office) testCamera(c *call) error {
 		return err
 	}
 	var picture []byte
+	if d := c.reached(got, cam, was, known); !d.Allowed {
+		got.Still, tried.NoStill = nil, c.p.T(d.Reason)
+	}
 	if got.Still != nil && got.Still.Trouble == "" {
 		if picture, err = marked(got.Still.Image, fmt.Sprintf("%s %s %s", o.d.Info.Appliance, c.actor.ID, c.now.Wall.In(o.d.Zone).Format("2006-01-02 15:04:05"))); err != nil {
 			return err
@@ -137,16 +144,16 @@ func (c *call) mayAim(cam, was footage.Camera, known bool) account.Decision {
 	}
 	installing := true
 	for _, o := range c.o.d.Site.Cameras() {
-		if o.Retired || !concerns(cam, was, known, o) {
+		if !concerns(c.r.Context(), cam, was, known, o) {
 			continue
 		}
-		installing = installing && (mended[o.ID] || c.now.Wall.Sub(o.Since) < newlyInstalled)
+		installing = installing && (!o.Retired && mended[o.ID] || c.now.Wall.Sub(o.Since) < newlyInstalled)
 	}
 	return account.May(c.actor, account.ActCamerasAim, account.Subject{Camera: cam.ID, Installing: installing}, c.now.Wall)
 }
 
 // concerns says whether a picture from these addresses may be one of camera o.
-func concerns(cam, was footage.Camera, known bool, o footage.Camera) bool {
+func concerns(ctx context.Context, cam, was footage.Camera, known bool, o footage.Camera) bool {
 	if known && o.ID == was.ID {
 		return true
 	}
@@ -155,8 +162,57 @@ func concerns(cam, was footage.Camera, known bool, o footage.Camera) bool {
 		return slices.ContainsFunc(typed, func(a string) bool { return a != "" && slices.Contains(theirs, a) })
 	}
 	return slices.ContainsFunc(typed, func(a string) bool {
-		return slices.ContainsFunc(theirs, func(b string) bool { return hostOf(a) != "" && hostOf(a) == hostOf(b) })
+		return slices.ContainsFunc(theirs, func(b string) bool { return sameHost(ctx, hostOf(a), hostOf(b)) })
 	})
+}
+
+// sameHost says whether two names are of one device, however they are spelt. One that cannot be looked up may be any.
+func sameHost(ctx context.Context, a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	if strings.EqualFold(a, b) {
+		return true
+	}
+	left, right := addressesOf(ctx, a), addressesOf(ctx, b)
+	return slices.ContainsFunc(left, func(x netip.Addr) bool { return slices.Contains(right, x) })
+}
+
+// lookUp is how long a name may take to be looked up.
+const lookUp = 2 * time.Second
+
+// addressesOf are the addresses of a host, unmapped and without zones. The unspecified address reaches this machine.
+func addressesOf(ctx context.Context, host string) (out []netip.Addr) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		out = []netip.Addr{a}
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, lookUp)
+		defer cancel()
+		out, _ = net.DefaultResolver.LookupNetIP(ctx, "ip", host) // what has no address is reached by nobody
+	}
+	for i, a := range out {
+		out[i] = plainAddress(a)
+	}
+	return out
+}
+
+func plainAddress(a netip.Addr) netip.Addr {
+	if a = a.Unmap().WithZone(""); a.IsLoopback() || a.IsUnspecified() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return a
+}
+
+// reached says whether what was really spoken to is a registered camera that is not to be looked at: a name may mean
+// another address than when it was looked up.
+func (c *call) reached(got health.Tried, cam, was footage.Camera, known bool) account.Decision {
+	if got.Still == nil || !got.Still.Remote().IsValid() || slices.Contains(addressesOf(c.r.Context(), hostOf(cam.Still)), plainAddress(got.Still.Remote())) {
+		return account.Decision{Allowed: true}
+	}
+	there := cam
+	there.Main, there.Sub = "", ""
+	there.Still = "http://" + net.JoinHostPort(got.Still.Remote().String(), "80")
+	return c.mayAim(there, was, known)
 }
 
 func hostOf(address string) string {
@@ -221,7 +277,16 @@ func (c *call) fillTried(v *triedView, got health.Tried, picture []byte, cam foo
 func (c *call) triedStream(name string, t *health.TriedStream, sound bool) triedStream {
 	s := triedStream{Name: c.p.T("try." + name), OK: t.Err == nil}
 	if t.Err != nil {
-		s.Trouble = c.tryWord(string(t.Cause))
+		s.Trouble = c.tryWord(t.Code())
+		if e, ok := errors.AsType[*rtsp.Error](t.Err); ok {
+			detail := e.Detail
+			if detail == "" && e.Status != 0 {
+				detail = fmt.Sprintf("RTSP %d", e.Status)
+			}
+			if detail != "" {
+				s.Facts = append(s.Facts, cameraFact{Name: c.p.T("try.detail"), Text: detail, Mono: true})
+			}
+		}
 		if t.Cause == footage.CauseCameraOff && t.Pin != "" { // it was there, and showed a certificate that is not trusted
 			s.Trouble, s.Pin = c.p.T("trouble.certificate"), t.Pin
 		}
@@ -244,6 +309,9 @@ func (c *call) triedStream(name string, t *health.TriedStream, sound bool) tried
 		heard = c.soundWord(t.Audio, sound, t.Keepable)
 	}
 	fact("audio", heard)
+	for _, l := range t.Left {
+		s.Facts = append(s.Facts, cameraFact{Name: c.p.T("try.left"), Text: l.Line, Mono: true})
+	}
 	if t.Pin != "" {
 		s.Facts = append(s.Facts, cameraFact{Name: c.p.T("camera.f.pin"), Text: t.Pin, Mono: true})
 	}

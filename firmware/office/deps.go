@@ -177,7 +177,7 @@ type Register interface {
 	// OpenViewing returns only after the access entry is committed.
 	OpenViewing(ctx context.Context, by account.Who, camera string, span footage.Span, mode, purpose string) (evidence.Viewing, error)
 	// Snapshot returns only after the entry of the still picture is committed.
-	Snapshot(ctx context.Context, by account.Who, viewing string, at time.Time) (evidence.Still, error)
+	Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (evidence.Still, error)
 	CloseViewing(ctx context.Context, id string, delivered []footage.Span, bytes int64, reason string) error
 }
 

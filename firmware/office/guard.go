@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/people"
+	"campuskeep/firmware/playback"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ui"
@@ -153,11 +154,26 @@ func (o *Office) viewState(c *call) error {
 }
 
 // viewEvents tells the page that its viewing has ended, in the moment it does. What the browser has fetched ahead
+// endedEvent answers a page that asks for the events of a viewing that is over: one event, which says why.
+func (o *Office) endedEvent(c *call) error {
+	e, ok := o.viewings.past(c.r.PathValue("id"))
+	if !ok {
+		return playback.ErrUnknown
+	}
+	b, err := json.Marshal(o.outcomeOf(c.p, e.opened, e.reason))
+	if err != nil {
+		return fmt.Errorf("telling the end of a viewing: %w", err)
+	}
+	c.w.Header().Set("Content-Type", "text/event-stream")
+	c.send(http.StatusOK, []byte("retry: 60000\n\nevent: end\ndata: "+string(b)+"\n\n"))
+	return nil
+}
+
 // it can only be asked not to show.
 func (o *Office) viewEvents(c *call) error {
 	v, ok := o.viewings.get(c.r.PathValue("id"))
 	if !ok {
-		return o.viewState(c)
+		return o.endedEvent(c)
 	}
 	ctl := http.NewResponseController(c.w)
 	if err := ctl.SetWriteDeadline(time.Now().Add(liveLength + time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {

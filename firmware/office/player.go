@@ -14,6 +14,7 @@ import (
 	"campuskeep/firmware/playback"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
+	"campuskeep/shared/footage"
 )
 
 // playerView is the player with its log line.
@@ -80,6 +81,7 @@ func (o *Office) viewPage(c *call) error {
 		}
 		return playback.ErrUnknown
 	}
+	o.viewings.stay(v.ID)
 	if waits, err := o.awaits(c, v); waits || err != nil {
 		return err
 	}
@@ -87,7 +89,7 @@ func (o *Office) viewPage(c *call) error {
 	pv := playerView{V: v, Live: v.live(), Name: o.cameraName(v.Camera), Who: c.session.Person.Name, Role: c.session.Person.Unit, Where: c.address.String(),
 		NowMs: c.now.Wall.UnixMilli(), FromMs: v.Span.From.UnixMilli(), Seconds: int64(v.Span.Duration() / time.Second), ZoneMin: offset / 60, Until: c.p.When(v.Until, c.now.Wall),
 		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogProof, account.Subject{}),
-		Still: c.can(account.ActFootageSnapshot, evidence.StillSubject(v.Viewing)), PrettySpan: c.p.Span(v.Span.From, v.Span.To), Speeds: speeds}
+		Still: c.can(account.ActFootageSnapshot, evidence.StillSubject(v.Viewing)), PrettySpan: c.spanOf(v.Span), Speeds: speeds}
 	pv.Marks = strings.Join([]string{strings.TrimSpace(pv.Who + " " + pv.Role), pv.Where, "№ " + strconv.FormatUint(v.Entry, 10)}, "|")
 	pv.Ground = c.p.T("view.ground.duty")
 	if v.Application != "" {
@@ -119,6 +121,14 @@ func (o *Office) viewPage(c *call) error {
 	f := c.frame("view", c.p.T("view.title", pv.Name))
 	f.Script = "player.js"
 	return c.framed(http.StatusOK, "view", f, pv)
+}
+
+// spanOf is a span in words; one of less than ten minutes that does not begin and end with a minute has its seconds.
+func (c *call) spanOf(s footage.Span) string {
+	if s.Duration() >= 10*time.Minute || s.From.Second() == 0 && s.To.Second() == 0 {
+		return c.p.Span(s.From, s.To)
+	}
+	return c.p.Day(s.From) + " " + c.p.ClockSec(s.From) + "–" + c.p.ClockSec(s.To)
 }
 
 // scrub gathers what the viewing may show: where nothing is and why, where the clock was unsure, in which coding.
@@ -231,7 +241,7 @@ func (o *Office) snapshot(c *call) error {
 	if err != nil || ms < 0 || ms > 1<<45 {
 		return fielderr.Errors{{Field: "at", Rule: "err.time"}}
 	}
-	s, err := o.d.Register.Snapshot(c.r.Context(), c.who(), v.ID, time.UnixMilli(ms))
+	s, err := o.d.Register.Snapshot(c.r.Context(), c.who(), v.ID, c.r.PostForm.Get("id"), time.UnixMilli(ms))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package office
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -128,12 +129,17 @@ func (o *Office) closeView(c *call) error {
 	if !ok {
 		return playback.ErrUnknown
 	}
-	if err := o.end(c.r.Context(), v.ID, "closed"); err != nil {
-		return err
-	}
-	if c.r.PostForm.Get("button") == "" {
+	if c.r.PostForm.Get("button") == "" { // the page goes away, perhaps to be loaded again
+		o.viewings.leave(v.ID, func() {
+			if err := o.end(context.Background(), v.ID, "closed"); err != nil {
+				o.d.Log.Error("a viewing could not be closed in the log", "viewing", v.ID, "error", err)
+			}
+		})
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
+	}
+	if err := o.end(c.r.Context(), v.ID, "closed"); err != nil {
+		return err
 	}
 	if v.live() {
 		return c.done("/live", "done.view_closed")

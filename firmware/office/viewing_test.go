@@ -47,7 +47,7 @@ func TestAViewingIsLoggedBeforeTheFirstByte(t *testing.T) {
 	if media.status != http.StatusOK || media.body != string(frames) || !strings.Contains(media.header.Get("Cache-Control"), "no-store") {
 		t.Fatalf("fragment: %d %q %q", media.status, media.body, media.header.Get("Cache-Control"))
 	}
-	if r := v.post("/view/"+id+"/close", nil); r.status != http.StatusNoContent {
+	if r := v.post("/view/"+id+"/close", url.Values{"button": {"1"}}); r.status != http.StatusSeeOther {
 		t.Fatalf("closing: %d", r.status)
 	}
 	var closed struct {

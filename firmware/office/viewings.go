@@ -50,13 +50,36 @@ const mostEnded = 512
 // viewings are the open ones, in memory: after a restart none is open, and evidence closes what was.
 type viewings struct {
 	mu    sync.Mutex
-	open  map[string]opened // guarded by mu
-	ended map[string]ended  // guarded by mu
-	order []string          // of ended, oldest first; guarded by mu
+	open  map[string]opened      // guarded by mu
+	ended map[string]ended       // guarded by mu
+	order []string               // of ended, oldest first; guarded by mu
+	left  map[string]*time.Timer // of pages that went away: the end of their viewing; guarded by mu
 }
 
 func newViewings() *viewings {
-	return &viewings{open: map[string]opened{}, ended: map[string]ended{}}
+	return &viewings{open: map[string]opened{}, ended: map[string]ended{}, left: map[string]*time.Timer{}}
+}
+
+// leaveGrace is how long a viewing waits for its page to come back: loading it again is not its end.
+const leaveGrace = 5 * time.Second
+
+// leave ends a viewing soon, unless stay is called before.
+func (v *viewings) leave(id string, end func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.left[id] == nil {
+		v.left[id] = time.AfterFunc(leaveGrace, end)
+	}
+}
+
+// stay takes back what leave began.
+func (v *viewings) stay(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t := v.left[id]; t != nil {
+		t.Stop()
+		delete(v.left, id)
+	}
 }
 
 // put puts a viewing on the list; from now on it can be stopped.
@@ -103,6 +126,10 @@ func (v *viewings) take(id string) (opened, bool) {
 	defer v.mu.Unlock()
 	o, ok := v.open[id]
 	delete(v.open, id)
+	if t := v.left[id]; t != nil {
+		t.Stop()
+		delete(v.left, id)
+	}
 	return o, ok
 }
 

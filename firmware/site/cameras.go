@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"reflect"
 	"slices"
@@ -143,8 +144,8 @@ func (s *Site) checkLogins(list []CameraPut, bad RowErrors) {
 	}
 }
 
-// SameDevice says whether a changed row still sends a password only to where it was sent before: to a host that was
-// named before, and in clear only where it went in clear.
+// SameDevice says whether a changed row still sends a password only to where it was sent before: to a host and port
+// that were named before, and in clear only where it went in clear.
 func SameDevice(old, c footage.Camera) bool {
 	const named, clear = 1, 2
 	before := map[string]int{}
@@ -166,13 +167,17 @@ func SameDevice(old, c footage.Camera) bool {
 	return old.Pin == "" || old.Pin == c.Pin
 }
 
-// device is the host of an address, and whether what is sent there is encrypted.
+// device is host and port of an address, and whether what is sent there is encrypted.
 func device(address string) (host string, safe bool) {
 	u, err := url.Parse(address)
 	if err != nil || address == "" {
 		return "", false
 	}
-	return u.Hostname(), u.Scheme == "rtsps" || u.Scheme == "https"
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"rtsp": "554", "rtsps": "322", "http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port), u.Scheme == "rtsps" || u.Scheme == "https"
 }
 
 // asksMore says whether a row asks more of this box than the one before did. What only takes away is never

@@ -118,7 +118,7 @@ func TestANationalCodeNamesOneCamera(t *testing.T) {
 	h.must(h.PutCamera(t.Context(), admin, b, nil))
 }
 
-// Whoever may type an address does not thereby get the password: a row that leads to another host, or out of the
+// Whoever may type an address does not thereby get the password: a row that leads to another host or port, or out of the
 // encrypted into the clear, needs it typed again. Covers F11.
 func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
 	h := newHouse(t)
@@ -130,14 +130,16 @@ func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
 		change func(*footage.Camera)
 		same   bool
 	}{
-		"another host":          {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.99/main" }, false},
-		"a still elsewhere":     {func(c *footage.Camera) { c.Still = "https://10.20.4.99/snap" }, false},
-		"into the clear":        {func(c *footage.Camera) { c.Sub = "rtsp://10.20.4.1/sub" }, false},
-		"without the pin":       {func(c *footage.Camera) { c.Pin = "" }, false},
-		"another pin":           {func(c *footage.Camera) { c.Pin = strings.Repeat("cd", 32) }, false},
-		"another path and port": {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.1:8554/ch1" }, true},
-		"a still of the same":   {func(c *footage.Camera) { c.Still = "https://10.20.4.1/snap" }, true},
-		"no sub-stream":         {func(c *footage.Camera) { c.Sub = "" }, true},
+		"another host":            {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.99/main" }, false},
+		"a still elsewhere":       {func(c *footage.Camera) { c.Still = "https://10.20.4.99/snap" }, false},
+		"into the clear":          {func(c *footage.Camera) { c.Sub = "rtsp://10.20.4.1/sub" }, false},
+		"without the pin":         {func(c *footage.Camera) { c.Pin = "" }, false},
+		"another pin":             {func(c *footage.Camera) { c.Pin = strings.Repeat("cd", 32) }, false},
+		"another port":            {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.1:8554/main" }, false},
+		"a still of another port": {func(c *footage.Camera) { c.Still = "https://10.20.4.1/snap" }, false},
+		"another path":            {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.1/ch1" }, true},
+		"the port written out":    {func(c *footage.Camera) { c.Main = "rtsps://10.20.4.1:322/main" }, true},
+		"no sub-stream":           {func(c *footage.Camera) { c.Sub = "" }, true},
 	} {
 		c := a
 		x.change(&c)
