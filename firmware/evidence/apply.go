@@ -46,14 +46,15 @@ func (e *Office) Submit(ctx context.Context, by account.Who, a register.Applicat
 		return a, err
 	}
 	if err := register.Validate(form, register.Facts{Now: now, Cameras: e.camerasAt,
-		Held: e.heldBy(by.ID, a.ID, now.Wall), Disk: disk, Rules: e.o.Rules()}); err != nil {
+		Held: e.heldBy(by.ID, a.ID), Disk: disk, Rules: e.o.Rules()}); err != nil {
 		return a, err
 	}
-	after, err := register.Next(form, register.Event{Kind: register.Submit, By: by.ID}, now.Wall.UTC())
+	after, err := register.Next(form, register.Event{Kind: register.Submit, By: by.ID}, now)
 	if err != nil {
 		return a, err
 	}
 	s := e.step(by, d.Role, before, after, "replaced")
+	s.submit = true
 	if after.ID == "" {
 		after.Year = year(now)
 		n, put, err := e.next("application", after.Year)
@@ -84,7 +85,7 @@ func (e *Office) form(by account.Who, was, a register.Application) register.Appl
 	out.Undertakings, out.Attachments = slices.Clone(a.Undertakings), slices.Clone(a.Attachments)
 	out.Wanted = nil
 	for _, w := range a.Wanted {
-		out.Wanted = append(out.Wanted, register.Want{Place: w.Place, Span: utc(w.Span), Cameras: e.cameraIDs(w.Place)})
+		out.Wanted = append(out.Wanted, register.Want{Place: w.Place, Span: utc(w.Span), Cameras: e.cameraIDs(w.Place, utc(w.Span))})
 	}
 	return out
 }
@@ -279,7 +280,7 @@ func (e *Office) step(by account.Who, role account.Role, before filed, after reg
 
 // next moves the application on.
 func (s *step) next(ev register.Event, at clock.Reading) error {
-	a, err := register.Next(s.after, ev, at.Wall.UTC())
+	a, err := register.Next(s.after, ev, at)
 	if err == nil {
 		s.after = a
 	}

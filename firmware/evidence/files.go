@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -96,12 +97,16 @@ func (e *Office) Grants(person string, at time.Time) []account.Grant {
 	return out
 }
 
-// Holds is every hold in force, for pages and forecasts. Deletion asks [HoldsIn] inside its own commit.
+// Holds is every hold in force, for pages and forecasts, those of one application together and in the order of their
+// spans. Deletion asks [HoldsIn] inside its own commit.
 func (e *Office) Holds() []footage.Hold {
+	now := e.o.Clock.Now()
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
-	list := slices.SortedFunc(maps.Values(e.files.holds), func(a, b footage.Hold) int { return strings.Compare(a.ID, b.ID) })
-	return slices.DeleteFunc(list, func(h footage.Hold) bool { return !h.Released.IsZero() })
+	list := slices.SortedFunc(maps.Values(e.files.holds), func(a, b footage.Hold) int {
+		return cmp.Or(strings.Compare(a.Application, b.Application), a.Span.From.Compare(b.Span.From), strings.Compare(a.ID, b.ID))
+	})
+	return slices.DeleteFunc(list, func(h footage.Hold) bool { return !h.Active(now) })
 }
 
 // HoldsIn reads the holds inside a transaction: what deletion checks again in the commit of its watermark.
@@ -124,28 +129,20 @@ type step struct {
 	puts    []store.Put // numbers
 	draft   func(kind ledger.Kind, subject string, data any, sealed ...ledger.Part) ledger.Draft
 	release string // reason code for holds that are no longer needed
+	submit  bool   // it asks for footage: only then a hold begins that continues no other
 }
 
 // commit writes the application, the holds that follow from its new state, and the entries, in one Change. The
 // caller holds e.desk.
 func (e *Office) commit(ctx context.Context, s step) (register.Application, error) {
 	c := store.Change{Puts: append(s.puts, applications.PutRev(s.after.ID, s.after, s.before.rev)), Entries: s.entries}
-	want := map[string]footage.Hold{}
-	now := e.o.Clock.Now().Wall
-	for _, h := range register.Holds(s.after, e.o.Rules(), e.schoolDay) {
-		if h.Active(now) {
-			want[h.ID] = h
-		}
-	}
 	had := e.holdsOf(s.after.ID)
+	want := e.wanted(s, had)
 	var fresh []footage.Hold
+	var gone, fallen []string // holds, proposals
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		h := want[id]
 		old, ok := had[id]
-		if ok && !old.Released.IsZero() { // two people let it go: no later step brings it back
-			want[id] = old
-			continue
-		}
 		if ok && same(old, h) {
 			continue
 		}
@@ -154,8 +151,12 @@ func (e *Office) commit(ctx context.Context, s step) (register.Application, erro
 		}
 		c.Puts = append(c.Puts, holds.Put(id, h))
 		c.Entries = append(c.Entries, s.draft("hold.registered", h.ID, holdData{h.ID, h.Cameras, h.Span.From.UTC(), h.Span.To.UTC(), h.Until.UTC(), h.Reason}))
+		if p, ok := e.Proposal(id); ok { // it was about the hold as it was
+			fallen = append(fallen, id)
+			c.Deletes = append(c.Deletes, proposals.Delete(id))
+			c.Entries = append(c.Entries, s.draft("hold.kept", id, holdKept{id, e.entryOf(p)}))
+		}
 	}
-	var gone []string
 	for _, id := range slices.Sorted(maps.Keys(had)) {
 		if _, ok := want[id]; !ok {
 			gone = append(gone, id)
@@ -179,6 +180,8 @@ func (e *Office) commit(ctx context.Context, s step) (register.Application, erro
 	maps.Copy(e.files.holds, want)
 	for _, id := range gone {
 		delete(e.files.holds, id)
+	}
+	for _, id := range slices.Concat(gone, fallen) {
 		delete(e.files.proposals, id)
 	}
 	e.stir()
@@ -198,12 +201,43 @@ func (e *Office) holdsOf(application string) map[string]footage.Hold {
 }
 
 func same(a, b footage.Hold) bool {
-	return a.Span.From.Equal(b.Span.From) && a.Span.To.Equal(b.Span.To) && a.Until.Equal(b.Until) && a.Reason == b.Reason &&
-		slices.Equal(a.Cameras, b.Cameras)
+	return a.SameFootage(b) && a.Until.Equal(b.Until) && a.Reason == b.Reason && a.Open == b.Open
 }
 
-// heldBy is the camera time that the applicant's other applications hold.
-func (e *Office) heldBy(person, except string, at time.Time) time.Duration {
+// wanted are the rows of holds that the application is to have: what it holds in its state and nobody released, and
+// what two people released, as long as it holds anything. Only a trusted clock ends one of them. had are its rows now:
+// one about the same cameras and span keeps its id.
+func (e *Office) wanted(s step, had map[string]footage.Hold) map[string]footage.Hold {
+	now := e.o.Clock.Now()
+	list := slices.DeleteFunc(register.Holds(s.after, e.o.Rules(), e.schoolDay), func(h footage.Hold) bool { return !h.Active(now) })
+	out := map[string]footage.Hold{}
+	if len(list) == 0 {
+		return out
+	}
+	var released, unreleased []footage.Hold
+	for _, id := range slices.Sorted(maps.Keys(had)) {
+		if h := had[id]; h.Released.IsZero() {
+			unreleased = append(unreleased, h)
+		} else {
+			out[id], released = h, append(released, h)
+		}
+	}
+	released = register.Unreleased(released, unreleased) // rows of older boxes may overlap: what one of them holds stays
+	for _, h := range register.Unreleased(list, released) {
+		if i := slices.IndexFunc(unreleased, h.SameFootage); i >= 0 {
+			h.ID = unreleased[i].ID
+		} else if !s.submit && !slices.ContainsFunc(unreleased, func(old footage.Hold) bool {
+			return slices.ContainsFunc(h.Cameras, func(c string) bool { return old.Covers(c, h.Span) })
+		}) {
+			continue // a trusted clock has ended it
+		}
+		out[h.ID] = h
+	}
+	return out
+}
+
+// heldBy are the holds of the applicant's other applications.
+func (e *Office) heldBy(person, except string) []footage.Hold {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	var list []footage.Hold
@@ -212,7 +246,7 @@ func (e *Office) heldBy(person, except string, at time.Time) time.Duration {
 			list = append(list, h)
 		}
 	}
-	return register.CameraTime(list, at)
+	return list
 }
 
 // next gives the number after the last one of a yearly series, and the row that takes it.
@@ -238,6 +272,11 @@ type holdData struct {
 	To      time.Time `json:"to"`
 	Until   time.Time `json:"until"`
 	Reason  string    `json:"reason"`
+}
+
+type holdKept struct {
+	Hold     string `json:"hold"`
+	Proposal uint64 `json:"proposal"`
 }
 
 type holdEnd struct {

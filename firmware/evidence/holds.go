@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"campuskeep/firmware/retention"
@@ -17,8 +18,8 @@ import (
 
 // endHolds removes the holds whose end has certainly passed; each end is an entry (design §5).
 func (e *Office) endHolds(ctx context.Context, now clock.Reading) error {
-	for _, h := range e.Holds() {
-		if now.Earliest().Before(h.Until) {
+	for _, h := range e.unreleased() {
+		if h.Active(now) {
 			continue
 		}
 		if err := e.endHold(ctx, h.ID, now); err != nil {
@@ -31,7 +32,7 @@ func (e *Office) endHolds(ctx context.Context, now clock.Reading) error {
 func (e *Office) endHold(ctx context.Context, id string, now clock.Reading) error {
 	e.desk.Lock()
 	defer e.desk.Unlock()
-	if h, ok := e.held(id); !ok || now.Earliest().Before(h.Until) {
+	if h, ok := e.held(id); !ok || h.Active(now) {
 		return nil // somebody acted meanwhile
 	}
 	_, err := e.o.Store.Commit(ctx, store.Change{Deletes: []store.Delete{holds.Delete(id), proposals.Delete(id)},
@@ -44,6 +45,13 @@ func (e *Office) endHold(ctx context.Context, id string, now clock.Reading) erro
 	delete(e.files.holds, id)
 	delete(e.files.proposals, id)
 	return nil
+}
+
+// unreleased is every hold that nobody has released and no entry has ended.
+func (e *Office) unreleased() []footage.Hold {
+	e.files.mu.RLock()
+	defer e.files.mu.RUnlock()
+	return slices.DeleteFunc(slices.Collect(maps.Values(e.files.holds)), func(h footage.Hold) bool { return !h.Released.IsZero() })
 }
 
 // held gives a hold in force.
@@ -126,7 +134,7 @@ func tooLate(tx store.Tx, camera string, span footage.Span, held []footage.Hold,
 	}
 	gone := []footage.Span{span}
 	for _, h := range held {
-		if slices.Contains(h.Cameras, camera) && (now.State != clock.Trusted && h.Released.IsZero() || h.Active(now.Earliest())) {
+		if slices.Contains(h.Cameras, camera) && h.Active(now) {
 			gone = footage.Without(gone, h.Span)
 		}
 	}

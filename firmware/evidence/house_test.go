@@ -41,6 +41,20 @@ func (c *watchClock) pass(d time.Duration) {
 	c.r.Wall, c.r.Mono = c.r.Wall.Add(d), c.r.Mono+d
 }
 
+// claim lets the clock tell another time than it is, as a step does.
+func (c *watchClock) claim(s clock.State, ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.r.Wall, c.r.State = c.r.Wall.Add(ahead), s
+}
+
+// reboot begins another boot.
+func (c *watchClock) reboot(boot string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.r.Boot, c.r.Mono = boot, time.Minute
+}
+
 func (c *watchClock) set(s clock.State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,7 +40,7 @@ func (e *Office) Available(ctx context.Context, wanted []register.Want) ([]Offer
 		if !w.Span.From.Before(w.Span.To) || w.Span.Duration() > e.o.Rules().CameraTime {
 			continue
 		}
-		for _, c := range e.camerasAt(w.Place) {
+		for _, c := range e.camerasAt(w.Place, w.Span) {
 			segments, err := e.o.Footage.Segments(ctx, c.ID, w.Span)
 			if err != nil {
 				return nil, fmt.Errorf("look up footage of camera %s: %w", c.ID, err)

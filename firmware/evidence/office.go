@@ -52,6 +52,7 @@ type Options struct {
 	Cameras   func() []footage.Camera
 	Footage   footage.Source                   // what there is, for the form; its guard hides what is past the ceiling
 	Capacity  func() (bytes uint64, err error) // of the footage disk, for the cap on holds; nil: not counted
+	Anchors   func() clock.Anchors             // what is known of earlier boots; nil: nothing
 	SchoolDay func(date string) bool           // 2006-01-02
 	Rules     func() register.Rules            // as the school has set them now; nil: register.DefaultRules
 	Fetcher   Fetcher                          // brings what lies on NVRs; nil: there are none
@@ -155,7 +156,7 @@ func (e *Office) Run(ctx context.Context) error {
 func (e *Office) schoolDay(d register.Date) bool { return e.o.SchoolDay(string(d)) }
 
 // camerasAt are the cameras in service at a place.
-func (e *Office) camerasAt(place string) []footage.Camera {
+func (e *Office) camerasAt(place string, _ footage.Span) []footage.Camera {
 	var out []footage.Camera
 	for _, c := range e.o.Cameras() {
 		if c.Place == place && !c.Retired {
@@ -165,12 +166,19 @@ func (e *Office) camerasAt(place string) []footage.Camera {
 	return out
 }
 
-func (e *Office) cameraIDs(place string) []string {
+func (e *Office) cameraIDs(place string, span footage.Span) []string {
 	var out []string
-	for _, c := range e.camerasAt(place) {
+	for _, c := range e.camerasAt(place, span) {
 		out = append(out, c.ID)
 	}
 	return out
+}
+
+func (e *Office) anchors() clock.Anchors {
+	if e.o.Anchors == nil {
+		return nil
+	}
+	return e.o.Anchors()
 }
 
 // Allow asks the permission table. A refusal is entered in the log and returned as *account.Refused; every

@@ -184,7 +184,9 @@ func TestHoldCapCountsAllApplicationsOfOnePerson(t *testing.T) {
 	night.Wanted[0].Span.To = night.Wanted[0].Span.From.Add(9 * time.Hour)
 	_, err := h.office.Submit(ctx, teacher, night)
 	must(t, err)
-	_, err = h.office.Submit(ctx, teacher, night)
+	before := night
+	before.Wanted = []register.Want{{Place: "自行车棚", Span: footage.Span{From: night.Wanted[0].Span.From.Add(-9 * time.Hour), To: night.Wanted[0].Span.From}}}
+	_, err = h.office.Submit(ctx, teacher, before)
 	if faults, ok := errors.AsType[fielderr.Errors](err); !ok || faults[0].Rule != "err.hold_cap" {
 		t.Fatalf("18 more camera-hours over 18: %v", err)
 	}

@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,12 +25,19 @@ type Proposal struct {
 	Role        account.Role `json:"role"`
 	At          time.Time    `json:"at"`
 	Reason      string       `json:"reason"`
+	Cameras     []string     `json:"cameras,omitempty"` // of the hold as it was proposed; rows of older boxes have none
+	Span        footage.Span `json:"span,omitzero"`
 	Entry       uint64       `json:"entry,omitempty"` // of the proposal; known once it is committed
 }
 
 var proposals = store.NewTable[Proposal]("hold_proposals", store.Sealed(func(p Proposal) string { return owner(p.Application) }))
 
 const maxProposal = 500 // runes of a reason
+
+// about says whether the proposal was made for the hold as it is.
+func (p Proposal) about(h footage.Hold) bool {
+	return len(p.Cameras) == 0 || h.SameFootage(footage.Hold{Cameras: p.Cameras, Span: p.Span})
+}
 
 // Proposal is the proposal to let a hold go, when there is one.
 func (e *Office) Proposal(hold string) (Proposal, bool) {
@@ -67,7 +75,8 @@ func (e *Office) ProposeRelease(ctx context.Context, by account.Who, id, reason 
 		faults.Add("reason", "err.hold_proposed")
 		return Proposal{}, faults
 	}
-	p := Proposal{Hold: id, Application: h.Application, By: by.ID, Role: role, At: e.o.Clock.Now().Wall.UTC(), Reason: reason}
+	p := Proposal{Hold: id, Application: h.Application, By: by.ID, Role: role, At: e.o.Clock.Now().Wall.UTC(), Reason: reason,
+		Cameras: h.Cameras, Span: h.Span}
 	receipt, err := e.o.Store.Commit(ctx, store.Change{Puts: []store.Put{proposals.PutRev(id, p, 0)},
 		Entries: []ledger.Draft{by.Draft("hold.proposed", role, id, holdOnly{id}, sealed(h.Application, "reason", reason))}})
 	if err != nil {
@@ -91,7 +100,7 @@ func (e *Office) ConfirmRelease(ctx context.Context, by account.Who, id string) 
 	defer e.desk.Unlock()
 	h, ok := e.held(id)
 	p, proposed := e.Proposal(id)
-	if !ok || !proposed {
+	if !ok || !proposed || !p.about(h) {
 		return fmt.Errorf("proposal to release hold %s: %w", id, ErrNotFound)
 	}
 	if p.By == by.ID {
@@ -122,11 +131,8 @@ func (e *Office) KeepHold(ctx context.Context, by account.Who, id string) error 
 	if !ok {
 		return fmt.Errorf("proposal to release hold %s: %w", id, ErrNotFound)
 	}
-	data := struct {
-		Hold     string `json:"hold"`
-		Proposal uint64 `json:"proposal"`
-	}{id, e.entryOf(p)}
-	_, err = e.o.Store.Commit(ctx, store.Change{Deletes: []store.Delete{proposals.Delete(id)}, Entries: []ledger.Draft{by.Draft("hold.kept", role, id, data)}})
+	_, err = e.o.Store.Commit(ctx, store.Change{Deletes: []store.Delete{proposals.Delete(id)},
+		Entries: []ledger.Draft{by.Draft("hold.kept", role, id, holdKept{id, e.entryOf(p)})}})
 	if err != nil {
 		return fmt.Errorf("keep hold %s: %w", id, err)
 	}
@@ -223,7 +229,8 @@ func (e *Office) KeptHolds(ctx context.Context) ([]KeptHold, HoldUse, error) {
 	}
 	var out []KeptHold
 	all := e.scales()
-	now := e.o.Clock.Now().Wall
+	now := e.o.Clock.Now()
+	of := map[string][]footage.Hold{} // by applicant
 	for _, h := range e.Holds() {
 		k := KeptHold{Hold: h}
 		if f, ok := e.files.get(h.Application); ok {
@@ -242,11 +249,10 @@ func (e *Office) KeptHolds(ctx context.Context) ([]KeptHold, HoldUse, error) {
 			k.Proposal = &p
 		}
 		out = append(out, k)
-		i := slices.IndexFunc(use.Applicants, func(a ApplicantUse) bool { return a.Person == k.Applicant })
-		if i < 0 {
-			i, use.Applicants = len(use.Applicants), append(use.Applicants, ApplicantUse{Person: k.Applicant})
-		}
-		use.Applicants[i].Time += register.CameraTime([]footage.Hold{h}, now)
+		of[k.Applicant] = append(of[k.Applicant], h)
+	}
+	for _, person := range slices.Sorted(maps.Keys(of)) {
+		use.Applicants = append(use.Applicants, ApplicantUse{person, register.CameraTime(of[person], now)})
 	}
 	slices.SortStableFunc(out, func(a, b KeptHold) int { return a.Until.Compare(b.Until) })
 	slices.SortStableFunc(use.Applicants, func(a, b ApplicantUse) int { return int(b.Time - a.Time) })

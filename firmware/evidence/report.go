@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"time"
 
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
@@ -31,11 +32,17 @@ func (e *Office) Accept(ctx context.Context, by account.Who, id string) (registe
 	})
 }
 
-// passTime does what time alone brings. It waits for a trusted clock: a step of the clock must end no hold.
+// passTime does what time alone brings. It waits for a trusted clock: a step of the clock must end no hold. What was
+// done before the time was known is dated first: its terms count from when it really was.
 func (e *Office) passTime(ctx context.Context) error {
 	now := e.o.Clock.Now()
 	if now.State != clock.Trusted {
 		return nil
+	}
+	for _, a := range e.List() {
+		if err := e.date(ctx, a, now); err != nil {
+			return err
+		}
 	}
 	for _, a := range e.List() {
 		if ev, due := register.OfTime(a, now.Earliest(), e.o.Rules(), e.schoolDay); due {
@@ -45,6 +52,32 @@ func (e *Office) passTime(ctx context.Context) error {
 		}
 	}
 	return e.endHolds(ctx, now)
+}
+
+// date corrects the instants of an application that a clock told which was not trusted; the ends of its holds follow.
+func (e *Office) date(ctx context.Context, a register.Application, now clock.Reading) error {
+	if _, wrong := register.Dated(a, e.anchors(), now); !wrong {
+		return nil
+	}
+	e.desk.Lock()
+	defer e.desk.Unlock()
+	f, _ := e.files.get(a.ID) // as it stands now that the desk is ours
+	after, wrong := register.Dated(f.app, e.anchors(), now)
+	if !wrong {
+		return nil
+	}
+	s := e.step(account.System, "", f, after, "decided")
+	data := struct {
+		Submitted time.Time `json:"submitted"`
+		Decided   time.Time `json:"decided,omitzero"`
+		Ended     time.Time `json:"ended,omitzero"`
+	}{Submitted: after.Submitted, Ended: after.Ended}
+	if after.Decision != nil {
+		data.Decided = after.Decision.At
+	}
+	s.entries = append(s.entries, s.draft("application.dated", a.ID, data))
+	_, err := e.commit(ctx, s)
+	return err
 }
 
 func (e *Office) timed(ctx context.Context, id string, ev register.Event, now clock.Reading) error {
@@ -62,6 +95,9 @@ func (e *Office) timed(ctx context.Context, id string, ev register.Event, now cl
 		s.entries = append(s.entries, s.draft("application.due", id, nil))
 	case register.Late:
 		s.entries = append(s.entries, s.draft("application.overdue", id, nil))
+	case register.Close:
+		s.release = "closed"
+		s.entries = append(s.entries, s.draft("application.closed", id, codeOnly{"time"}))
 	}
 	if err := s.next(ev, now); err != nil {
 		return err

@@ -37,6 +37,7 @@ const (
 	playbackFor = 12 * time.Hour   // a viewing left open ends
 	liveFor     = time.Hour
 	longestView = 24 * time.Hour // of footage in one viewing
+	minPurpose  = 4              // runes: less says nothing to who reads the register
 	maxPurpose  = 200
 	maxSpans    = 64 // of a Spans field in the log
 )
@@ -180,8 +181,11 @@ func (e *Office) checkViewing(v Viewing, now time.Time) error {
 	case v.Span.Duration() > longestView:
 		faults.Add("to", "err.span_too_long", longestView.Hours())
 	}
-	if !utf8.ValidString(v.Purpose) || utf8.RuneCountInString(v.Purpose) > maxPurpose {
+	switch n := utf8.RuneCountInString(v.Purpose); {
+	case !utf8.ValidString(v.Purpose) || n > maxPurpose:
 		faults.Add("purpose", "err.too_long", maxPurpose)
+	case n > 0 && n < minPurpose:
+		faults.Add("purpose", "err.too_short", minPurpose)
 	}
 	return faults.Err()
 }
@@ -195,7 +199,7 @@ func (e *Office) openInGrant(ctx context.Context, by account.Who, v Viewing) (Vi
 	if !ok {
 		return Viewing{}, fmt.Errorf("application %s: %w", v.Application, ErrNotFound)
 	}
-	a, err := register.Next(f.app, register.Event{Kind: register.Use, By: by.ID}, v.Opened)
+	a, err := register.Next(f.app, register.Event{Kind: register.Use, By: by.ID}, e.o.Clock.Now())
 	if err != nil {
 		return Viewing{}, fmt.Errorf("begin the use of %s: %w", v.Application, err)
 	}

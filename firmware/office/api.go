@@ -90,14 +90,14 @@ func (o *Office) apiRibbon(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := apiRibbon{Line: rib.Line.UTC(), Now: rib.Now.UTC(), Rows: []apiRow{}, Holds: o.d.Register.Holds()}
+	out := apiRibbon{Line: rib.Line.UTC(), Now: rib.Now.UTC(), Rows: []apiRow{}, Holds: c.holds()}
 	span := footage.Span{From: rib.Now.Add(-ribDays * 24 * time.Hour), To: rib.Now}
 	for _, row := range rib.Rows {
 		runs, err := o.coverage.runs(c.r.Context(), row.Camera.ID, span, c.now.Wall, c.now.Mono)
 		if err != nil {
 			return err
 		}
-		r := apiRow{Camera: row.Camera.ID, Recorded: runs, Gaps: []footage.Gap{}}
+		r := apiRow{Camera: row.Camera.ID, Recorded: c.unheld(row.Camera, runs), Gaps: []footage.Gap{}}
 		for _, g := range rib.Gaps {
 			if g.Camera == row.Camera.ID {
 				r.Gaps = append(r.Gaps, footage.Gap{Camera: g.Camera, Span: g.Span, Cause: g.Cause})

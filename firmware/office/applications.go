@@ -189,7 +189,7 @@ func (o *Office) showApplication(c *call, status int, a register.Application, er
 	for _, r := range []string{"none", "destroyed", "returned"} {
 		v.Copies = append(v.Copies, ui.Option{Value: r, Text: c.p.K("report.copies.", r)})
 	}
-	for _, h := range o.d.Register.Holds() {
+	for _, h := range c.holds() {
 		if h.Application == a.ID {
 			v.Holds = append(v.Holds, h)
 		}

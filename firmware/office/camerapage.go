@@ -298,8 +298,8 @@ func (o *Office) retirePage(c *call) error {
 		return errNotFound
 	}
 	v := retireView{C: cam, Rev: rev, Keeper: "retire.keeper." + string(cam.Custody), LastDay: c.p.Date(c.now.Wall.Add(cam.Policy.Keep()))}
-	for _, h := range o.d.Register.Holds() {
-		if h.Active(c.now.Wall) && slices.Contains(h.Cameras, cam.ID) {
+	for _, h := range c.holds() {
+		if slices.Contains(h.Cameras, cam.ID) {
 			v.Holds++
 		}
 	}

@@ -154,7 +154,7 @@ func (c *call) deletedRow(d retention.DeletedDay) deletedRow {
 // keptOn says whether a hold in force reaches into a camera's day.
 func (c *call) keptOn(camera, day string) bool {
 	span := packet.DaySpan(day, c.o.d.Zone)
-	return slices.ContainsFunc(c.o.d.Register.Holds(), func(h footage.Hold) bool { return h.Active(c.now.Wall) && h.Covers(camera, span) })
+	return slices.ContainsFunc(c.o.d.Register.Holds(), func(h footage.Hold) bool { return h.Covers(camera, span) })
 }
 
 // printDays enters a copy of the list and leads to it on A4.
@@ -187,6 +187,7 @@ type certificateView struct {
 	Hours      []certHour
 	Gaps       []certGap
 	Holds      []certHold
+	Hidden     bool // there are holds that this person may not see
 	Missing    string
 	CanPaper   bool
 	Ready      bool   // it can be issued
@@ -332,12 +333,9 @@ func (c *call) certificate(decl packet.Declared, d packet.Day) certificateView {
 	for _, g := range d.Gaps {
 		v.Gaps = append(v.Gaps, certGap{c.p.ClockSec(g.Span.From) + "–" + c.p.ClockSec(g.Span.To), gapName(c.p, g.Cause), c.p.Words(g.Span.Duration())})
 	}
-	for _, h := range d.Holds {
-		until := c.p.T("cert.hold.until", c.p.FullDate(h.Until))
-		if !h.Ended.IsZero() {
-			until = c.p.T("cert.hold.ended", c.p.Stamp(h.Ended)[:16])
-		}
-		v.Holds = append(v.Holds, certHold{keptName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
+	v.Holds, v.Hidden = c.keptHolds(d.Holds)
+	if v.Hidden {
+		v.Hours = nil // hour by hour they tell what is held
 	}
 	return v
 }

@@ -80,6 +80,7 @@ func (o *Office) day(c *call, state ribState, camera string, day time.Time) (*da
 	if err != nil {
 		return nil, err
 	}
+	runs = c.unheld(cam, runs)
 	st := o.d.Status.Cameras()[camera]
 	if st.State == "online" && st.Listed.IsZero() && whole.Contains(c.now.Wall) {
 		runs = within(untilNow(runs, st.Since, c.now.Wall), past)
@@ -92,7 +93,7 @@ func (o *Office) day(c *call, state ribState, camera string, day time.Time) (*da
 	for _, r := range runs {
 		v.Recorded = append(v.Recorded, sc.bar(r))
 	}
-	if v.Elsewhere {
+	if v.Elsewhere && c.seesHolds() { // it was fetched because somebody asked for it
 		for _, r := range o.coverage.here(camera, past) {
 			v.Fetched = append(v.Fetched, sc.bar(r).atLeast(0.001))
 		}
@@ -190,8 +191,8 @@ func (v *dayView) drawHolds(o *Office, c *call, sc scale, whole footage.Span) {
 			labels = append(labels, label{h.Bar.a, h.Bar.b, textPx(h.Text), []side{fromStart, before, after}})
 		}
 	}
-	for _, h := range o.d.Register.Holds() {
-		if h.Active(c.now.Wall) && h.Covers(v.Camera.ID, whole) {
+	for _, h := range c.holds() {
+		if h.Covers(v.Camera.ID, whole) {
 			d := dayHold{Bar: sc.bar(h.Span.Intersect(whole)).atLeast(0.002), Text: c.p.T("day.hold", c.p.Day(h.Until), holdName(h))}
 			v.Holds = append(v.Holds, d)
 			labels = append(labels, label{d.Bar.a, d.Bar.b, textPx(d.Text) + lockPx, []side{fromStart, before, after}})

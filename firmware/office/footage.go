@@ -468,7 +468,7 @@ func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, erro
 	now := c.now.Wall
 	span := footage.Span{From: now.Add(-ribDays * 24 * time.Hour), To: now}
 	in := ribInput{Now: now, Zone: o.d.Zone, Runs: map[string][]footage.Span{}, Fetched: map[string][]footage.Span{}, Thin: map[string][]footage.Span{}, Noted: map[string][]footage.Gap{}, Online: map[string]string{}, Listed: map[string]time.Time{}, Camera: camera, Day: day,
-		Holds: o.d.Register.Holds(), HoldName: holdName}
+		Holds: c.holds(), HoldName: holdName}
 	for _, cam := range o.d.Site.Cameras() {
 		if !cam.Retired {
 			in.Cameras = append(in.Cameras, cam)
@@ -486,7 +486,7 @@ func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, erro
 			return in, err
 		}
 		in.Runs[cam.ID] = runs
-		if cam.Custody == footage.CustodyNVR {
+		if cam.Custody == footage.CustodyNVR && c.seesHolds() { // it was fetched because somebody asked for it
 			in.Fetched[cam.ID] = o.coverage.here(cam.ID, span)
 		}
 		gaps, thin := o.story.of(cam.ID, span)

@@ -224,6 +224,63 @@ func (o *Office) endedHolds(c *call) (out []pastHold, err error) {
 	return out, nil
 }
 
+// holds are the holds in force as this person may see them: number, span and reason of another's are for those alone
+// who may see holds, since they tell who is being looked into. Whatever shows a hold asks here or [call.seesHold].
+func (c *call) holds() []footage.Hold {
+	return slices.DeleteFunc(c.o.d.Register.Holds(), func(h footage.Hold) bool { return !c.seesHold(h.Application) })
+}
+
+// seesHold says whether this person may see the holds of an application.
+func (c *call) seesHold(application string) bool {
+	if c.seesHolds() {
+		return true
+	}
+	a, err := c.o.d.Register.Get(application)
+	return err == nil && a.Applicant == c.actor.ID
+}
+
+// seesHolds says whether this person may see everybody's holds.
+func (c *call) seesHolds() bool { return c.can(account.ActHoldView, account.Subject{}) }
+
+// unheld takes from recorded spans what is there only because something keeps it beyond its time, for those who may
+// not see that it does.
+func (c *call) unheld(cam footage.Camera, runs []footage.Span) []footage.Span {
+	if c.seesHolds() {
+		return runs
+	}
+	line := c.now.Wall.Add(-cam.Policy.Keep())
+	past := []footage.Span{{To: line}}
+	for _, h := range c.holds() {
+		if slices.Contains(h.Cameras, cam.ID) {
+			past = footage.Without(past, h.Span)
+		}
+	}
+	for _, p := range past {
+		var out []footage.Span
+		for _, r := range runs {
+			out = append(out, footage.Without([]footage.Span{r}, p)...)
+		}
+		runs = out
+	}
+	return runs
+}
+
+// keptHolds are the holds of a certificate or report as this person may see them; hidden says that there are others.
+func (c *call) keptHolds(list []footage.Kept) (out []certHold, hidden bool) {
+	for _, h := range list {
+		if !c.seesHold(h.Application) {
+			hidden = true
+			continue
+		}
+		until := c.p.T("cert.hold.until", c.p.FullDate(h.Until))
+		if !h.Ended.IsZero() {
+			until = c.p.T("cert.hold.ended", c.p.Stamp(h.Ended)[:16])
+		}
+		out = append(out, certHold{keptName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
+	}
+	return out, hidden
+}
+
 // applicationOfHold is the application that a hold's id names: h2026-0001-1 belongs to a2026-0001.
 func applicationOfHold(hold string) (string, bool) {
 	rest, ok := strings.CutPrefix(hold, "h")

@@ -170,12 +170,7 @@ func (c *call) keepingState(k Keeping) []stateCell {
 		disk.Tone, disk.Mark, disk.Word = "bad", "bad", c.p.T("keeping.short.word")
 		disk.Text = c.p.T("keeping.short", fmt.Sprintf("%.1f", k.Forecast.FullAt))
 	}
-	holds := 0
-	for _, h := range c.o.d.Register.Holds() {
-		if h.Active(c.now.Wall) {
-			holds++
-		}
-	}
+	holds := len(c.o.d.Register.Holds())
 	held := stateCell{Icon: "lock", Name: c.p.T("nav.holds"), Tone: "mute", Mark: "lock", Word: c.p.T("keeping.holds.some"), Value: c.p.T("keeping.holds.n", holds), Text: c.p.T("keeping.held", c.p.Bytes(k.Held))}
 	if holds == 0 {
 		held.Word = c.p.T("keeping.holds.none")

@@ -28,7 +28,7 @@ var logGroups = []struct {
 	{"footage", []ledger.Kind{"footage.access.open", "footage.access.close"}},
 	{"refused", []ledger.Kind{"access.refused", "login.refused", "login.locked"}},
 	{"application", []ledger.Kind{"application.submitted", "application.reviewed", "application.returned", "application.approved", "application.rejected",
-		"application.withdrawn", "application.expired", "application.revoked", "application.due", "application.overdue", "application.reported", "application.closed",
+		"application.withdrawn", "application.expired", "application.revoked", "application.due", "application.overdue", "application.reported", "application.dated", "application.closed",
 		"hold.registered", "hold.proposed", "hold.kept", "hold.released", "hold.ended"}},
 	{"login", []ledger.Kind{"login.ok", "login.step", "login.storm", "logout", "password.changed", "shift.began", "shift.offered", "shift.handed", "shift.ended"}},
 	{"search", []ledger.Kind{"log.search", "log.proof", "log.export", "document.printed", "certificate.issued"}},
@@ -440,7 +440,7 @@ func (c *call) subjectName(id string) string {
 	if _, _, ok := register.ParseApplicationID(id); ok {
 		return appNumber(id)
 	}
-	for _, h := range c.o.d.Register.Holds() {
+	for _, h := range c.holds() {
 		if h.ID == id {
 			return c.p.T("ribbon.hold", holdName(h))
 		}

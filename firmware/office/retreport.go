@@ -51,6 +51,7 @@ type reportRow struct {
 	Watermark             string
 	Policies              []string
 	Holds                 []certHold
+	Hidden                bool // there are holds that this person may not see
 	Here                  int
 	Days                  int
 	EarlyOpen, LateOpen   int // of them without an explanation
@@ -220,13 +221,7 @@ func (c *call) reportRow(cam footage.Camera, r footage.MonthReport) reportRow {
 		}
 		row.Policies = append(row.Policies, c.p.T("retreport.policy", c.p.FullDate(p.At), p.Days))
 	}
-	for _, h := range r.Holds {
-		until := c.p.T("cert.hold.until", c.p.FullDate(h.Until))
-		if !h.Ended.IsZero() {
-			until = c.p.T("cert.hold.ended", c.p.Stamp(h.Ended)[:16])
-		}
-		row.Holds = append(row.Holds, certHold{keptName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
-	}
+	row.Holds, row.Hidden = c.keptHolds(r.Holds)
 	row.Watermark = "–"
 	if !r.Watermark.IsZero() {
 		row.Watermark = c.p.Stamp(r.Watermark)

@@ -345,7 +345,7 @@ func drawRow(in ribInput, cam footage.Camera, f rowFacts, sc scale, days []foota
 		row.Recorded = append(row.Recorded, sc.bar(f.due))
 	}
 	for _, x := range within(in.Runs[cam.ID], footage.Span{From: sc.from, To: line}) {
-		if cam.Policy.Days > lineDays || heldAt(in.Holds, cam.ID, x, in.Now) {
+		if cam.Policy.Days > lineDays || heldAt(in.Holds, cam.ID, x) {
 			row.Recorded = append(row.Recorded, sc.bar(x))
 		}
 	}
@@ -365,7 +365,7 @@ func drawRow(in ribInput, cam footage.Camera, f rowFacts, sc scale, days []foota
 	}
 	row.Gaps = drawGaps(f.gaps, sc, p)
 	for _, h := range in.Holds {
-		if h.Active(in.Now) && slices.Contains(h.Cameras, cam.ID) && h.Span.Overlaps(shown) {
+		if slices.Contains(h.Cameras, cam.ID) && h.Span.Overlaps(shown) {
 			row.Holds = append(row.Holds, ribHold{Bar: sc.bar(h.Span).atLeast(0.004), Label: p.T("ribbon.hold", holdShort(h))})
 		}
 	}
@@ -481,7 +481,7 @@ func dayCell(in ribInput, cam footage.Camera, d footage.Span, gaps []gap, sc sca
 		name = p.T("ribbon.day.gap", name, lost, gapName(p, cause))
 	}
 	for _, h := range in.Holds {
-		if h.Active(in.Now) && h.Covers(cam.ID, d) {
+		if h.Covers(cam.ID, d) {
 			name += p.T("ribbon.day.hold", in.HoldName(h))
 			break
 		}
@@ -545,9 +545,9 @@ func within(runs []footage.Span, s footage.Span) []footage.Span {
 	return out
 }
 
-func heldAt(holds []footage.Hold, camera string, s footage.Span, now time.Time) bool {
+func heldAt(holds []footage.Hold, camera string, s footage.Span) bool {
 	for _, h := range holds {
-		if h.Active(now) && h.Covers(camera, s) {
+		if h.Covers(camera, s) {
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -92,13 +93,25 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 	}
 }
 
+// holdOf is the hold of an application that has one.
+func (h *house) holdOf(application string) footage.Hold {
+	h.t.Helper()
+	for _, x := range h.desk.Holds() {
+		if x.Application == application {
+			return x
+		}
+	}
+	h.t.Fatalf("%s holds nothing", application)
+	return footage.Hold{}
+}
+
 // What May refuses is refused on the line, for every person and every route, and nothing is done. Covers F12, F13.
 func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 	h := newHouse(t)
 	ids := h.scene()
 	fill := strings.NewReplacer("{$}", "", "/faults/{id}", "/faults/"+h.health.Faults()[0].ID, "{id}/init/{file}", ids["viewing"]+"/init/0.mp4", "{id}/{segment}/{file}", ids["viewing"]+"/ab/0.m4s",
 		"/media/{id}", "/media/"+ids["viewing"], "/view/{id}", "/view/"+ids["viewing"], "/applications/{id}", "/applications/"+ids["open"],
-		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "{class}", "2023-02", "{seq}", "3", "/holds/{id}", "/holds/h"+strings.TrimPrefix(ids["open"], "a")+"-1", "{camera}/{day}", "c01/2026-04-10")
+		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "{class}", "2023-02", "{seq}", "3", "/holds/{id}", "/holds/"+h.holdOf(ids["open"]).ID, "{camera}/{day}", "c01/2026-04-10")
 	for _, who := range []string{"fan", "luo", "liang", "guo", "zhou", "lin"} {
 		v := h.as(who)
 		s, err := h.people.Session(t.Context(), v.token(), false)

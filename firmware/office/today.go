@@ -317,8 +317,8 @@ func (c *call) firstLoss(a register.Application) []string {
 	if !a.State.Undecided() {
 		return nil
 	}
-	for _, h := range c.o.d.Register.Holds() {
-		if h.Application == a.ID && h.Active(c.now.Wall) {
+	for _, h := range c.holds() {
+		if h.Application == a.ID {
 			return []string{c.p.T("need.held", c.p.Day(h.Until))}
 		}
 	}
@@ -351,13 +351,7 @@ func (c *call) deletionFacts(k Keeping) []fact {
 	if !k.NextDue.IsZero() && k.Suspended == "" {
 		out = append(out, fact{Tone: "bad", Icon: "cut", Title: c.p.T("today.deletion.next", c.p.When(k.NextDue, c.now.Wall)), Text: c.p.T("today.deletion.rule"), Due: c.p.Words(max(time.Second, k.NextDue.Sub(c.now.Wall)))})
 	}
-	var holds []footage.Hold
-	for _, h := range c.o.d.Register.Holds() {
-		if h.Active(c.now.Wall) {
-			holds = append(holds, h)
-		}
-	}
-	if len(holds) > 0 {
+	if holds := c.holds(); len(holds) > 0 {
 		first := slices.MinFunc(holds, func(a, b footage.Hold) int { return a.Until.Compare(b.Until) })
 		out = append(out, fact{Tone: "hold", Icon: "lock", Title: c.p.T("today.holds", len(holds)), Text: c.p.T("today.holds.first", holdName(first), c.p.Day(first.Until))})
 	}

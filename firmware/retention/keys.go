@@ -202,9 +202,7 @@ func (r *Retention) endedHolds(s state, unserved []footage.Segment) []string {
 		return nil
 	}
 	return slices.DeleteFunc(kept, func(id string) bool {
-		if slices.ContainsFunc(s.holds, func(h footage.Hold) bool {
-			return h.ID == id && h.Released.IsZero() && h.Active(s.now.Earliest())
-		}) {
+		if slices.ContainsFunc(s.holds, func(h footage.Hold) bool { return h.ID == id && h.Active(s.now) }) {
 			return true
 		}
 		if len(unserved) == 0 {

@@ -239,7 +239,7 @@ func rates(c footage.Camera, g giving, f figures) load {
 // heldSpans are the spans of a camera that holds in force keep.
 func heldSpans(s state, camera string) (spans []footage.Span) {
 	for _, h := range s.holds {
-		if h.Released.IsZero() && slices.Contains(h.Cameras, camera) && (s.now.State != clock.Trusted || h.Active(s.now.Earliest())) {
+		if h.Active(s.now) && slices.Contains(h.Cameras, camera) {
 			spans = append(spans, h.Span)
 		}
 	}

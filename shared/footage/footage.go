@@ -13,6 +13,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"campuskeep/shared/clock"
 )
 
 // Area is the kind of place a camera looks at (F1).
@@ -205,11 +207,18 @@ type Hold struct {
 	Until       time.Time `json:"until"`  // the hold ends by itself
 	Reason      string    `json:"reason"` // code
 	Released    time.Time `json:"released,omitzero"`
+	// Open: Until is counted from an instant that no trusted clock has told yet, so it ends nothing.
+	Open bool `json:"open,omitempty"`
 }
 
-// Active says whether the hold is in force at t.
-func (h Hold) Active(t time.Time) bool {
-	return h.Released.IsZero() && t.Before(h.Until)
+// Active says whether the hold is in force. Only a trusted clock can say that it has ended: in doubt it is in force.
+func (h Hold) Active(now clock.Reading) bool {
+	return h.Released.IsZero() && (h.Open || !now.Reached(h.Until))
+}
+
+// SameFootage says whether both are about the same cameras and span.
+func (h Hold) SameFootage(o Hold) bool {
+	return h.Span.From.Equal(o.Span.From) && h.Span.To.Equal(o.Span.To) && slices.Equal(h.Cameras, o.Cameras)
 }
 
 // Covers says whether the hold protects footage of this camera that overlaps the span.

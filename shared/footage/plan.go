@@ -75,15 +75,11 @@ func Plan(segments []Segment, places Places, holds []Hold, policy Policy, now cl
 }
 
 // HeldBy gives the id of a hold in force that covers the segment, "" when there is none. The segment's
-// place is taken with its uncertainty: in doubt it is held. Whether a hold has ended is judged by the
-// earliest that now can be, and by a trusted clock only: in doubt it is in force.
+// place is taken with its uncertainty: in doubt it is held.
 func HeldBy(holds []Hold, p Placed, now clock.Reading) string {
 	wide := Span{p.Span.From.Add(-p.Uncertainty), p.Span.To.Add(p.Uncertainty)}
 	for _, h := range holds {
-		if !h.Released.IsZero() || now.State == clock.Trusted && !h.Active(now.Earliest()) {
-			continue
-		}
-		if h.Covers(p.Camera, wide) {
+		if h.Active(now) && h.Covers(p.Camera, wide) {
 			return h.ID
 		}
 	}

@@ -132,6 +132,7 @@ var Kinds = map[Kind]Spec{
 	"application.withdrawn": {},
 	"application.expired":   {},
 	"application.revoked":   {Data: []Field{req("code", Code)}},
+	"application.dated":     {Data: []Field{req("submitted", Time), opt("decided", Time), opt("ended", Time)}},
 	"application.closed":    {Data: []Field{opt("code", Code)}},
 	"application.due":       {},
 	"application.overdue":   {},

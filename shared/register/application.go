@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
 
@@ -41,13 +42,23 @@ type Application struct {
 	Submitted time.Time `json:"submitted,omitzero"` // the latest submission
 	Cameras   []string  `json:"cameras,omitempty"`  // narrowed from places at review
 	Reviewer  string    `json:"reviewer,omitempty"`
-	Returned  string    `json:"returned,omitempty"` // what is to be mended
+	Returned  string    `json:"returned,omitempty"` // what is to be corrected, in the application or in the report
 	Decision  *Decision `json:"decision,omitempty"`
 	Second    string    `json:"second,omitempty"` // who approved second when two must; the first is Decision.By
-	Used      time.Time `json:"used,omitzero"`    // first viewing
-	Report    *Report   `json:"report,omitempty"`
-	Revoked   string    `json:"revoked,omitempty"` // why
-	Ended     time.Time `json:"ended,omitzero"`    // since when nothing more is to be done, or only filing
+	SecondAt  time.Time `json:"second_at,omitzero"`
+	// What the first of two approved, when the second has agreed; Decision is then what both approved.
+	First      *Decision `json:"first,omitempty"`
+	SecondNote string    `json:"second_note,omitempty"`
+
+	Used    time.Time `json:"used,omitzero"` // first viewing
+	Report  *Report   `json:"report,omitempty"`
+	Revoked string    `json:"revoked,omitempty"` // why
+	Ended   time.Time `json:"ended,omitzero"`    // since when nothing more is to be done, or only filing
+
+	// Set while Submitted, Decision.At and Ended are what a clock claimed that was not trusted: see [Dated].
+	SubmittedIn *clock.Stamp `json:"submitted_in,omitempty"`
+	DecidedIn   *clock.Stamp `json:"decided_in,omitempty"`
+	EndedIn     *clock.Stamp `json:"ended_in,omitempty"`
 }
 
 // Want is one place for one span, as the applicant thinks of it.
@@ -173,6 +184,25 @@ func (a Application) approved(s footage.Span) []string {
 	return normal(out)
 }
 
+// Granted is one approved span with the cameras that may be seen in it.
+type Granted struct {
+	Span    footage.Span
+	Cameras []string
+}
+
+// Granted is what the decision gives, exactly: each approved span with those of the approved cameras that were asked
+// for in it. Page, notice, entry, hold and permission are all made of it. Nil when nothing was approved.
+func (a Application) Granted() []Granted {
+	if a.Decision == nil || !a.Decision.Approved {
+		return nil
+	}
+	var out []Granted
+	for _, s := range a.Decision.Spans {
+		out = append(out, Granted{s, a.approved(s)})
+	}
+	return out
+}
+
 // Grants are what the application allows its applicant: nothing unless it stands approved.
 func (a Application) Grants() []account.Grant {
 	d := a.Decision
@@ -180,9 +210,9 @@ func (a Application) Grants() []account.Grant {
 		return nil
 	}
 	var out []account.Grant
-	for _, s := range d.Spans {
-		g := account.Grant{Application: a.ID, Person: a.Applicant, Cameras: a.approved(s),
-			From: s.From, To: s.To, Since: d.From.Begin(), Until: d.Until.End()}
+	for _, s := range a.Granted() {
+		g := account.Grant{Application: a.ID, Person: a.Applicant, Cameras: s.Cameras,
+			From: s.Span.From, To: s.Span.To, Since: d.From.Begin(), Until: d.Until.End()}
 		for _, w := range d.Ways {
 			g.Ways = append(g.Ways, string(w))
 		}

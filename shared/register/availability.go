@@ -39,7 +39,7 @@ func Available(c footage.Camera, want footage.Span, segments []footage.Placed, h
 		if span.Duration() <= 0 {
 			continue
 		}
-		held := heldUntil(c.ID, s.Span, holds, now.Wall)
+		held := heldUntil(c.ID, s.Span, holds, now)
 		falls := s.Span.To.Add(c.Policy.Keep())
 		if !s.Span.To.After(ceiling) && held.IsZero() {
 			continue
@@ -69,10 +69,10 @@ func Available(c footage.Camera, want footage.Span, segments []footage.Placed, h
 	return a
 }
 
-func heldUntil(camera string, s footage.Span, holds []footage.Hold, at time.Time) time.Time {
+func heldUntil(camera string, s footage.Span, holds []footage.Hold, now clock.Reading) time.Time {
 	var until time.Time
 	for _, h := range holds {
-		if h.Active(at) && h.Covers(camera, s) && h.Until.After(until) {
+		if h.Active(now) && h.Covers(camera, s) && h.Until.After(until) {
 			until = h.Until
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/shared/clock"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 )
@@ -12,7 +13,8 @@ import (
 // Next is what becomes of the application through the event at that instant: the only place that knows the
 // transitions. The given value is not changed. The error is *Illegal when the event does not fit the state or
 // the person, fielderr.Errors when what it carries is at fault.
-func Next(a Application, e Event, at time.Time) (Application, error) {
+func Next(a Application, e Event, now clock.Reading) (Application, error) {
+	at := now.Wall.UTC()
 	to, ok := path[a.State][e.Kind]
 	if !ok {
 		return a, &Illegal{a.State, e.Kind, "err.state"}
@@ -25,11 +27,15 @@ func Next(a Application, e Event, at time.Time) (Application, error) {
 	var faults fielderr.Errors
 	switch e.Kind {
 	case Submit:
-		b.Submitted, b.Returned, b.Cameras, b.Reviewer, b.Decision, b.Second = at, "", nil, "", nil, ""
+		b.Submitted, b.Returned, b.Cameras, b.Reviewer, b.Decision = at, "", nil, "", nil
+		b = b.unsecond()
+		b.SubmittedIn, b.DecidedIn = unsure(now), nil
 	case Return:
 		requireText(&faults, "text", e.Text)
+		b.Returned = e.Text
 		if a.State != Reported {
-			b.Returned, b.Decision, b.Second = e.Text, nil, ""
+			b.Decision, b.DecidedIn = nil, nil
+			b = b.unsecond()
 		}
 	case Review:
 		b.Cameras, b.Reviewer = normal(e.Cameras), e.By
@@ -37,7 +43,9 @@ func Next(a Application, e Event, at time.Time) (Application, error) {
 			faults.Add("cameras", "err.required")
 		}
 	case Approve:
-		b, faults = approve(a, e, at)
+		if b, faults = approve(a, e, at); a.State != AwaitSecond {
+			b.DecidedIn = unsure(now)
+		}
 	case Reject:
 		d := Decision{By: e.By, At: at}
 		if e.Decision == nil || !slices.Contains(AllRejections, e.Decision.Code) {
@@ -46,7 +54,8 @@ func Next(a Application, e Event, at time.Time) (Application, error) {
 			d.Code, d.Note = e.Decision.Code, e.Decision.Note
 			requireText(&faults, "note", d.Note)
 		}
-		b.Decision, b.Second = &d, ""
+		b.Decision, b.DecidedIn = &d, unsure(now)
+		b = b.unsecond()
 	case Use:
 		if a.Used.IsZero() {
 			b.Used = at
@@ -62,12 +71,13 @@ func Next(a Application, e Event, at time.Time) (Application, error) {
 		requireText(&faults, "text", e.Text)
 	case File:
 		b.Report, faults = report(e, at)
+		b.Returned = ""
 	}
 	if err := faults.Err(); err != nil {
 		return a, err
 	}
 	if to.Ended() || to == Revoked {
-		b.Ended = at
+		b.Ended, b.EndedIn = at, unsure(now)
 	}
 	return b, nil
 }
@@ -80,7 +90,11 @@ func person(a Application, e Event) string {
 		if e.By != a.Applicant {
 			return "err.not_applicant"
 		}
-	case Return, Review, Approve, Reject, Extend, Revoke, Accept, Close:
+	case Close:
+		if e.By != "" && e.By == a.Applicant { // time alone may close
+			return "err.own_application"
+		}
+	case Return, Review, Approve, Reject, Extend, Revoke, Accept:
 		if e.By == "" {
 			return "err.nobody"
 		}
@@ -98,19 +112,31 @@ func person(a Application, e Event) string {
 	return ""
 }
 
+// unsecond forgets that two were to approve.
+func (a Application) unsecond() Application {
+	a.First, a.Second, a.SecondAt, a.SecondNote = nil, "", time.Time{}, ""
+	return a
+}
+
 func approve(a Application, e Event, at time.Time) (Application, fielderr.Errors) {
 	b := a
-	if a.State == AwaitSecond {
-		b.State, b.Second = Approved, e.By
-		return b, nil
-	}
 	var d Decision
 	if e.Decision != nil {
 		d = *e.Decision
 	}
 	d.By, d.At, d.Approved, d.Code = e.By, at, true, ""
 	d.Cameras = normal(d.Cameras)
-	faults := within(a, d, at)
+	bounds := Decision{Cameras: a.Cameras, Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}
+	for _, w := range a.Wanted {
+		bounds.Spans = append(bounds.Spans, w.Span)
+	}
+	if a.State == AwaitSecond { // the second decides on what the first approved, and may give less
+		first := *a.Decision
+		bounds = first
+		b.First, b.Second, b.SecondAt, b.SecondNote = &first, e.By, at, d.Note
+		d.By, d.At, d.Note = first.By, first.At, first.Note
+	}
+	faults := within(bounds, d, at)
 	b.Decision, b.State = &d, Approved
 	// A span at places none of whose cameras were approved is not approved either.
 	d.Spans = slices.DeleteFunc(slices.Clone(d.Spans), func(s footage.Span) bool { return len(b.approved(s)) == 0 })
@@ -118,19 +144,19 @@ func approve(a Application, e Event, at time.Time) (Application, fielderr.Errors
 		faults.Add("spans", "err.required")
 	}
 	d.Part = partial(a, d)
-	if a.NeedsSecond() {
+	if a.NeedsSecond() && a.State != AwaitSecond {
 		b.State = AwaitSecond
 	}
 	return b, faults
 }
 
-// within checks that a decision gives no more than was asked for.
-func within(a Application, d Decision, at time.Time) fielderr.Errors {
+// within checks that a decision gives no more than was asked for, or than the first of two approved.
+func within(bounds, d Decision, at time.Time) fielderr.Errors {
 	var faults fielderr.Errors
 	switch {
 	case len(d.Cameras) == 0:
 		faults.Add("cameras", "err.required")
-	case slices.ContainsFunc(d.Cameras, func(c string) bool { return !slices.Contains(a.Cameras, c) }):
+	case slices.ContainsFunc(d.Cameras, func(c string) bool { return !slices.Contains(bounds.Cameras, c) }):
 		faults.Add("cameras", "err.not_asked")
 	}
 	if len(d.Spans) == 0 {
@@ -141,7 +167,7 @@ func within(a Application, d Decision, at time.Time) fielderr.Errors {
 			faults.Add("spans", "err.from_after_to")
 			break
 		}
-		if !slices.ContainsFunc(a.Wanted, func(w Want) bool { return !s.From.Before(w.Span.From) && !s.To.After(w.Span.To) }) {
+		if !slices.ContainsFunc(bounds.Spans, func(b footage.Span) bool { return !s.From.Before(b.From) && !s.To.After(b.To) }) {
 			faults.Add("spans", "err.not_asked")
 			break
 		}
@@ -149,7 +175,7 @@ func within(a Application, d Decision, at time.Time) fielderr.Errors {
 	switch {
 	case len(d.Ways) == 0:
 		faults.Add("ways", "err.required")
-	case slices.ContainsFunc(d.Ways, func(w Way) bool { return !a.Asks(w) }):
+	case slices.ContainsFunc(d.Ways, func(w Way) bool { return !slices.Contains(bounds.Ways, w) }):
 		faults.Add("ways", "err.not_asked")
 	}
 	switch {
@@ -159,7 +185,7 @@ func within(a Application, d Decision, at time.Time) fielderr.Errors {
 		faults.Add("until", "err.date")
 	case d.Until < d.From:
 		faults.Add("until", "err.from_after_to")
-	case d.From < a.UseFrom || d.Until > a.UseUntil:
+	case d.From < bounds.From || d.Until > bounds.Until:
 		faults.Add("until", "err.not_asked")
 	case !at.Before(d.Until.End()):
 		faults.Add("until", "err.in_past")

@@ -34,7 +34,7 @@ func facts() Facts {
 	cam := footage.Camera{ID: "c01", Place: "东大门外", Policy: footage.Policy{Days: 30}}
 	shed := []footage.Camera{{ID: "c02", Policy: footage.Policy{Days: 30}}, {ID: "c03", Policy: footage.Policy{Days: 30}}}
 	return Facts{Now: clock.Reading{Wall: day, Uncertainty: time.Second, State: clock.Trusted}, Rules: DefaultRules,
-		Cameras: func(place string) []footage.Camera {
+		Cameras: func(place string, _ footage.Span) []footage.Camera {
 			return map[string][]footage.Camera{"东大门外": {cam}, "自行车棚": shed}[place]
 		}}
 }
@@ -101,9 +101,21 @@ func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
 		}
 	}
 	f := facts()
-	f.Held = 23*h + 30*time.Minute
+	other := footage.Hold{Cameras: []string{"c09"}, Span: footage.Span{From: day.Add(-48 * h), To: day.Add(-24*h - 30*time.Minute)}, Reason: HoldUse, Open: true}
+	f.Held = []footage.Hold{other}
 	if err := Validate(sample(), f); err == nil || err.Error() != "wanted: err.hold_cap [24.5 23.5 24]" {
 		t.Errorf("over the cap with what others hold: %v", err)
+	}
+	// What is kept for a complaint, and what another application holds too, does not count again.
+	other.Reason = HoldComplaint
+	f.Held = []footage.Hold{other}
+	if err := Validate(sample(), f); err != nil {
+		t.Errorf("a refused application stands in the way: %v", err)
+	}
+	same := sample()
+	f.Held = []footage.Hold{{Cameras: []string{"c01"}, Span: same.Wanted[0].Span, Reason: HoldUse, Open: true}, {Cameras: []string{"c01"}, Span: same.Wanted[0].Span, Reason: HoldUndecided, Open: true}}
+	if got := CameraTime(f.Held, f.Now); got != h {
+		t.Errorf("one hour held twice counts %v", got)
 	}
 }
 
@@ -230,7 +242,7 @@ func TestGrantKeepsPlacesAndTimesTogether(t *testing.T) {
 	a.Wanted = []Want{{"东大门外", tuesday, []string{"c01"}}, {"自行车棚", monday, []string{"c02", "c03"}}}
 	for _, e := range []Event{{Kind: Submit, By: applicant}, {Kind: Review, By: "p002", Cameras: []string{"c01", "c02"}},
 		{Kind: Approve, By: "p002", Decision: &Decision{Cameras: []string{"c01", "c02"}, Spans: []footage.Span{monday, tuesday}, Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}}} {
-		b, err := Next(a, e, day)
+		b, err := Next(a, e, trustedAt(day))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +257,7 @@ func TestGrantKeepsPlacesAndTimesTogether(t *testing.T) {
 	}
 	// Approving one place only drops the other one's time.
 	a.State, a.Decision = UnderReview, nil
-	b, err := Next(a, Event{Kind: Approve, By: "p002", Decision: &Decision{Cameras: []string{"c01"}, Spans: a.Spans(), Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}}, day)
+	b, err := Next(a, Event{Kind: Approve, By: "p002", Decision: &Decision{Cameras: []string{"c01"}, Spans: a.Spans(), Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}}, trustedAt(day))
 	if err != nil || len(b.Decision.Spans) != 1 || !b.Decision.Part || !b.Decision.Spans[0].From.Equal(tuesday.From) {
 		t.Errorf("%v %+v", err, b.Decision)
 	}

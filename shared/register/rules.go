@@ -40,9 +40,9 @@ const (
 // Facts are what Validate must know of the school.
 type Facts struct {
 	Now     clock.Reading
-	Cameras func(place string) []footage.Camera
-	Held    time.Duration // camera time that the applicant's other applications hold
-	Disk    Disk          // zero: not known, not counted
+	Cameras func(place string, span footage.Span) []footage.Camera // that stood there in the span
+	Held    []footage.Hold                                         // of the applicant's other applications
+	Disk    Disk                                                   // zero: not known, not counted
 	Rules   Rules
 }
 
@@ -99,10 +99,10 @@ func wanted(e *fielderr.Errors, a Application, f Facts) {
 		e.Add("wanted", "err.required")
 	}
 	tooMany(e, "wanted", len(a.Wanted), maxWanted)
-	sum, distinct := f.Held, map[string]bool{}
+	held, distinct := slices.Clone(f.Held), map[string]bool{}
 	for i, w := range a.Wanted {
 		field := fmt.Sprintf("wanted.%d.", i)
-		cameras := f.Cameras(w.Place)
+		cameras := f.Cameras(w.Place, w.Span)
 		if len(cameras) == 0 {
 			e.Add(field+"place", "err.unknown_place")
 		}
@@ -114,14 +114,15 @@ func wanted(e *fielderr.Errors, a Application, f Facts) {
 			e.Add(field+at, rule, args...)
 			continue
 		}
-		sum += time.Duration(len(cameras)) * w.Span.Duration()
+		h := footage.Hold{Span: w.Span, Open: true}
 		for _, c := range cameras {
-			distinct[c.ID] = true
+			h.Cameras, distinct[c.ID] = append(h.Cameras, c.ID), true
 		}
+		held = append(held, h)
 	}
 	tooMany(e, "wanted", len(distinct), maxCameras)
-	if len(*e) == 0 && sum > f.Rules.CameraTime {
-		e.Add("wanted", "err.hold_cap", hours(sum), hours(f.Held), hours(f.Rules.CameraTime))
+	if sum := CameraTime(held, f.Now); len(*e) == 0 && sum > f.Rules.CameraTime {
+		e.Add("wanted", "err.hold_cap", hours(sum), hours(CameraTime(f.Held, f.Now)), hours(f.Rules.CameraTime))
 	}
 	if d := f.Disk; len(*e) == 0 && d.Total > 0 && d.Asked > 0 && d.Held+d.Asked > d.Total/100*uint64(f.Rules.DiskPercent) {
 		e.Add("wanted", "err.hold_disk", d.Asked>>20, (d.Held+d.Asked)>>20, f.Rules.DiskPercent)

@@ -117,14 +117,14 @@ var path = map[State]map[EventKind]State{
 	UnderReview: {Review: UnderReview, Return: Returned, Approve: Approved, Reject: Rejected, Retract: Withdrawn, Missing: Unavailable, Expire: Expired},
 	AwaitSecond: {Return: Returned, Approve: Approved, Reject: Rejected, Retract: Withdrawn, Missing: Unavailable, Expire: Expired},
 	Approved:    {Use: InUse, Extract: Extracting, Extend: Approved, Retract: Withdrawn, Revoke: Revoked, Expire: Expired},
-	Extracting:  {Deliver: Delivered, Revoke: Revoked, Expire: Expired},
+	Extracting:  {Deliver: Delivered, Revoke: Revoked, Due: ReportDue, Expire: Expired},
 	Delivered:   {Use: InUse, Extend: Delivered, Revoke: Revoked, Due: ReportDue, File: Reported},
 	InUse:       {Use: InUse, Extract: Extracting, Extend: InUse, Revoke: Revoked, Due: ReportDue, File: Reported},
 	ReportDue:   {File: Reported, Late: Overdue},
 	Overdue:     {File: Reported},
 	Reported:    {Accept: Accepted, Return: ReportDue},
 	Accepted:    {Close: Closed},
-	Revoked:     {Close: Closed},
+	Revoked:     {Due: ReportDue, File: Reported, Close: Closed},
 }
 
 // Allowed lists the events that the state admits, in the order of [AllEvents]; the page shows what is here
@@ -151,23 +151,42 @@ func (e *Illegal) Error() string {
 }
 
 // OfTime is the event that the passing of time alone brings: the end of an undecided application, of a use
-// period, of the week for the report. ok is false when nothing is due.
+// period, of the week for the report, of a complaint. ok is false when nothing is due. No term that counts from an
+// instant which no trusted clock has told is over.
 func OfTime(a Application, at time.Time, r Rules, is SchoolDays) (e Event, ok bool) {
 	after := func(t time.Time) bool { return !t.IsZero() && !at.Before(t) }
 	switch {
-	case a.State.Undecided() && after(AfterSchoolDays(a.Submitted, r.UndecidedDays, is)):
+	case a.State.Undecided() && a.SubmittedIn == nil && after(AfterSchoolDays(a.Submitted, r.UndecidedDays, is)):
 		return Event{Kind: Expire}, true
-	case (a.State == Approved || a.State == Extracting) && a.Decision != nil && after(a.Decision.Until.End()):
-		// Nothing was ever seen or taken: there is nothing to report.
-		if a.Used.IsZero() {
-			return Event{Kind: Expire}, true
+	case slices.Contains([]State{Approved, Extracting, Delivered, InUse}, a.State):
+		switch {
+		case a.Decision == nil || a.DecidedIn != nil || !after(a.useEnds(r, is)):
+		case a.Used.IsZero() && a.State != Delivered && a.State != InUse:
+			return Event{Kind: Expire}, true // nothing was ever seen or taken: there is nothing to report
+		default:
+			return Event{Kind: Due}, true
 		}
-	case (a.State == InUse || a.State == Delivered) && a.Decision != nil && after(a.Decision.Until.End()):
-		return Event{Kind: Due}, true
 	case a.State == ReportDue && after(a.ReportBy(r)):
 		return Event{Kind: Late}, true
+	case a.State == Accepted:
+		return Event{Kind: Close}, true
+	case a.State == Revoked && a.EndedIn == nil && after(AfterSchoolDays(a.Ended, r.ComplaintDays, is)):
+		if a.Used.IsZero() {
+			return Event{Kind: Close}, true
+		}
+		return Event{Kind: Due}, true // what was seen is reported (F15)
 	}
 	return Event{}, false
+}
+
+// useEnds is when the period of use is over. One that was over before it was approved, because the clock of that day
+// was wrong, gives its applicant the time of an undecided application to ask again.
+func (a Application) useEnds(r Rules, is SchoolDays) time.Time {
+	end := a.Decision.Until.End()
+	if !a.Decision.At.Before(end) {
+		return AfterSchoolDays(a.Decision.At, r.UndecidedDays, is)
+	}
+	return end
 }
 
 // ReportBy is until when the report must be filed (F15); zero when nothing was approved.
@@ -175,5 +194,9 @@ func (a Application) ReportBy(r Rules) time.Time {
 	if a.Decision == nil || !a.Decision.Approved {
 		return time.Time{}
 	}
-	return a.Decision.Until.Add(r.ReportDays).End()
+	last := a.Decision.Until
+	if a.Revoked != "" && !a.Ended.IsZero() {
+		last = DateOf(a.Ended) // the use ended with the revocation
+	}
+	return last.Add(r.ReportDays).End()
 }
