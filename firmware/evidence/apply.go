@@ -19,7 +19,8 @@ import (
 
 // Submit takes a new application, or a returned one (a.ID set) after its correction, and registers the hold in
 // the same Change. Applicant, state, number and everything that the office fills in are ours: what a stands
-// for them is ignored. fielderr.Errors names the fields at fault; nothing is written then.
+// for them is ignored. fielderr.Errors names the fields at fault; nothing is written then. The same form sent again,
+// known by its key, is answered with what became of the first.
 func (e *Office) Submit(ctx context.Context, by account.Who, a register.Application) (register.Application, error) {
 	var before filed
 	subject := account.Subject{Applicant: by.ID}
@@ -38,6 +39,9 @@ func (e *Office) Submit(ctx context.Context, by account.Who, a register.Applicat
 	defer e.desk.Unlock()
 	if a.ID != "" {
 		before, _ = e.files.get(a.ID) // as it stands now that the desk is ours
+	}
+	if same, ok := e.sameForm(by.ID, a.Key); ok {
+		return same, nil
 	}
 	now := e.o.Clock.Now()
 	form := e.form(by, before.app, a)
@@ -72,12 +76,28 @@ func (e *Office) Submit(ctx context.Context, by account.Who, a register.Applicat
 	return e.commit(ctx, s)
 }
 
+// sameForm is the application that a form with this key has made.
+func (e *Office) sameForm(applicant, key string) (register.Application, bool) {
+	if key == "" {
+		return register.Application{}, false
+	}
+	e.files.mu.RLock()
+	defer e.files.mu.RUnlock()
+	for _, f := range e.files.apps {
+		if f.app.Key == key && f.app.Applicant == applicant {
+			return f.app, true
+		}
+	}
+	return register.Application{}, false
+}
+
 // form is what the applicant may fill in, over what the register already knows.
 func (e *Office) form(by account.Who, was, a register.Application) register.Application {
 	out := was
 	if out.ID == "" {
 		out.State, out.Applicant = register.Draft, by.ID
 	}
+	out.Key = a.Key
 	out.OfOffice = by.Has(account.RoleOfficer) || by.Has(account.RoleHeadOfSafety)
 	out.Unit, out.Contact, out.Purpose, out.Reason = a.Unit, a.Contact, a.Purpose, a.Reason
 	out.Ways, out.UseFrom, out.UseUntil = slices.Clone(a.Ways), a.UseFrom, a.UseUntil
@@ -120,8 +140,16 @@ func (e *Office) firstHold(a register.Application) string {
 // Return sends an application back to its applicant with what is to be mended.
 func (e *Office) Return(ctx context.Context, by account.Who, id, reason string) (register.Application, error) {
 	return e.act(ctx, by, account.ActApplicationReview, id, func(f filed, s *step, at clock.Reading) error {
-		return s.take(register.Event{Kind: register.Return, By: by.ID, Text: reason}, at,
-			s.draft("application.returned", id, nil, sealed(id, "reason", reason)))
+		if f.app.State != register.Reported {
+			return s.take(register.Event{Kind: register.Return, By: by.ID, Text: reason}, at,
+				s.draft("application.returned", id, nil, sealed(id, "reason", reason)))
+		}
+		if err := s.take(register.Event{Kind: register.Return, By: by.ID, Text: reason}, at,
+			s.draft("application.returned", id, returned{"report"}, sealed(id, "reason", reason))); err != nil {
+			return err
+		}
+		s.entries = append(s.entries, s.draft("application.due", id, nil)) // the report is owed again, not the application
+		return nil
 	})
 }
 
@@ -139,7 +167,7 @@ func (e *Office) review(by account.Who, s *step, cameras []string, note string, 
 	if err := s.next(register.Event{Kind: register.Review, By: by.ID, Cameras: cameras}, at); err != nil {
 		return err
 	}
-	s.reviewed("taken", note)
+	s.reviewed("taken", note, s.after.Cameras)
 	return nil
 }
 
@@ -174,15 +202,21 @@ func (e *Office) Decide(ctx context.Context, by account.Who, id string, d regist
 			return err
 		}
 		if s.after.State == register.AwaitSecond {
-			s.reviewed("first", d.Note)
+			s.reviewed("first", d.Note, s.after.Decision.Cameras)
 			return nil
 		}
 		return e.notice(s, at)
 	})
 }
 
-// fill completes a decision with what was asked for.
+// fill completes a decision with what was asked for; the second of two with what the first approved.
 func fill(d *register.Decision, a register.Application) {
+	if first := a.Decision; a.State == register.AwaitSecond && first != nil {
+		a.Cameras, a.Ways, a.UseFrom, a.UseUntil = first.Cameras, first.Ways, first.From, first.Until
+		if len(d.Spans) == 0 {
+			d.Spans = first.Spans
+		}
+	}
 	if len(d.Cameras) == 0 {
 		d.Cameras = slices.Clone(a.Cameras)
 	}
@@ -199,7 +233,7 @@ func fill(d *register.Decision, a register.Application) {
 		d.Spans[i] = utc(d.Spans[i])
 	}
 	if len(d.Ways) == 0 {
-		d.Ways = slices.Clone(a.Ways)
+		d.Ways = slices.DeleteFunc(slices.Clone(a.Ways), func(w register.Way) bool { return !slices.Contains(register.OfferedWays, w) })
 	}
 	if d.From == "" {
 		d.From = a.UseFrom
@@ -218,16 +252,40 @@ func (e *Office) notice(s *step, at clock.Reading) error {
 	}
 	d.Year, d.No = year(at), n
 	s.after.Decision, s.puts = &d, append(s.puts, put)
+	type granted struct { // one camera in one span: a place asked for at noon is not approved at night
+		Cameras []string       `json:"pair_cameras,omitempty"`
+		Spans   []footage.Span `json:"pair_spans,omitempty"`
+	}
 	data := struct {
 		Cameras []string       `json:"cameras"`
 		Spans   []footage.Span `json:"spans"`
 		Until   time.Time      `json:"until"`
 		Notice  string         `json:"notice"`
 		Part    bool           `json:"part"`
-	}{d.Cameras, d.Spans, d.Until.End(), d.NoticeCode(), d.Part}
-	s.entries = append(s.entries, s.draft("application.approved", s.after.ID, data, note(s.after.ID, "note", d.Note)...))
+		First   string         `json:"first,omitempty"` // who approved first, when two had to
+		granted
+	}{Spans: d.Spans, Until: d.Until.End(), Notice: d.NoticeCode(), Part: d.Part}
+	for _, g := range s.after.Granted() {
+		for _, c := range g.Cameras {
+			data.granted.Cameras, data.granted.Spans = append(data.granted.Cameras, c), append(data.granted.Spans, g.Span)
+			if !slices.Contains(data.Cameras, c) {
+				data.Cameras = append(data.Cameras, c)
+			}
+		}
+	}
+	if len(data.granted.Cameras) > mostPairs {
+		data.granted = granted{} // the form that was submitted and the spans say it
+	}
+	text := d.Note
+	if s.after.Second != "" {
+		data.First = d.By
+		text = strings.TrimSpace(d.Note + "\n" + s.after.SecondNote)
+	}
+	s.entries = append(s.entries, s.draft("application.approved", s.after.ID, data, note(s.after.ID, "note", text)...))
 	return nil
 }
+
+const mostPairs = 64 // of a list in an entry
 
 // Withdraw takes the applicant's own application back and lets its hold go.
 func (e *Office) Withdraw(ctx context.Context, by account.Who, id string) (register.Application, error) {
@@ -296,12 +354,16 @@ func (s *step) take(ev register.Event, at clock.Reading, entry ledger.Draft) err
 	return nil
 }
 
-func (s *step) reviewed(result, text string) {
+func (s *step) reviewed(result, text string, cameras []string) {
 	data := struct {
 		Cameras []string `json:"cameras"`
 		Result  string   `json:"result"`
-	}{s.after.Cameras, result}
+	}{cameras, result}
 	s.entries = append(s.entries, s.draft("application.reviewed", s.after.ID, data, note(s.after.ID, "note", text)...))
+}
+
+type returned struct {
+	What string `json:"what"`
 }
 
 type codeOnly struct {

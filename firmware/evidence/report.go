@@ -2,16 +2,34 @@ package evidence
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/fielderr"
+	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
 )
 
 // Report files the applicant's report of use (F15).
 func (e *Office) Report(ctx context.Context, by account.Who, id string, r register.Report) (register.Application, error) {
 	return e.act(ctx, by, account.ActApplicationWithdraw, id, func(f filed, s *step, at clock.Reading) error {
+		use, err := e.UseOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		var faults fielderr.Errors
+		if use.Stills > 0 && r.Copies == "none" {
+			faults.Add("copies", "err.copies_logged", use.Stills)
+		}
+		if use.Viewings > 0 && r.Result == "not_used" {
+			faults.Add("result", "err.use_logged", use.Viewings)
+		}
+		if err := faults.Err(); err != nil {
+			return err
+		}
 		data := struct {
 			Result string `json:"result"`
 			Copies string `json:"copies"`
@@ -19,6 +37,18 @@ func (e *Office) Report(ctx context.Context, by account.Who, id string, r regist
 		return s.take(register.Event{Kind: register.File, By: by.ID, Report: &r}, at,
 			s.draft("application.reported", id, data, note(id, "report", r.Text)...))
 	})
+}
+
+// Use is what the log says was done under an application.
+type Use struct{ Viewings, Stills int }
+
+// UseOf counts the viewings and stills of an application in the log: what its report is held against.
+func (e *Office) UseOf(ctx context.Context, id string) (Use, error) {
+	n, err := e.o.Store.Tally(ctx, store.Query{Kinds: []ledger.Kind{"footage.access.open", "footage.snapshot"}, About: []string{id}})
+	if err != nil {
+		return Use{}, fmt.Errorf("count the use of %s: %w", id, err)
+	}
+	return Use{int(n["footage.access.open"]), int(n["footage.snapshot"])}, nil
 }
 
 // Accept takes the report as sufficient and closes the application; its hold goes.

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,7 +152,22 @@ type applicationView struct {
 	Copies     []ui.Option
 	Own        bool // one's own: who decides instead
 	NotMe      string
+	Granted    []grantedRow // what was approved, exactly
+	Notice     bool         // there is a notice to print
+	Rejection  bool
+	Use        evidence.Use
+	Refused    []ui.Step // refused attempts of others: apart, so that they bury nothing
+	Problem    string    // why the last act was not done
+	Typed      string    // what was typed for it, when its form is not here any more
+	Wait       string    // what an approval waits for
+	Reason     string    // typed for a return or a revocation that was not done
+	ReasonErr  string
+	UseDays    string // asked for
+	GrantDays  string // approved
 }
+
+// grantedRow is one approved span with its cameras.
+type grantedRow struct{ Span, Cameras string }
 
 type watchLink struct{ Text, Href string }
 
@@ -157,8 +175,11 @@ type decideForm struct {
 	ui.Form
 	Cameras []ui.Option
 	Ways    []ui.Option
+	Spans   []ui.Option
 	Codes   []ui.Option
-	Second  bool
+	Second  bool   // two must approve
+	Last    bool   // the first has approved: this is the second
+	Locked  string // why this person cannot approve, although they decide
 }
 
 func applicationSubject(c *call) (account.Subject, error) {
@@ -198,7 +219,7 @@ func (o *Office) showApplication(c *call, status int, a register.Application, er
 	s := evidence.Subject(a)
 	decides := (allowed(register.Approve) || a.State == register.Submitted) && c.can(account.ActApplicationDecide, s)
 	reviews := c.can(account.ActApplicationReview, s)
-	v.CanReturn = reviews && allowed(register.Return) && a.State != register.Reported
+	v.CanReturn = reviews && allowed(register.Return)
 	v.CanTake = reviews && a.State == register.Submitted
 	v.CanRevoke = allowed(register.Revoke) && c.can(account.ActApplicationDecide, s)
 	v.CanAccept = reviews && allowed(register.Accept)
@@ -208,6 +229,8 @@ func (o *Office) showApplication(c *call, status int, a register.Application, er
 	v.CanReport = own && allowed(register.File)
 	if v.Own && a.State.Undecided() && a.State != register.Returned {
 		v.NotMe = c.p.T("may.own_application")
+	} else if a.State == register.AwaitSecond && a.Decision.By == c.actor.ID {
+		v.NotMe, decides = c.p.T("app.wait.yours"), false
 	} else if a.State.Undecided() && !decides && c.can(account.ActApplicationList, account.Subject{}) && a.State != register.Returned {
 		v.NotMe = c.p.T(account.May(c.actor, account.ActApplicationDecide, s, c.now.Wall).Reason)
 	}
@@ -220,19 +243,50 @@ func (o *Office) showApplication(c *call, status int, a register.Application, er
 	if decides {
 		v.Decide = o.decideForm(c, a, errs)
 	}
-	if own && a.Decision != nil && a.State.Plain() == register.PlainUse {
+	if own && a.State.Plain() == register.PlainUse {
 		v.Watch = o.watchLinks(c, a)
 	}
-	if v.Steps, err = o.steps(c, a); err != nil {
+	if a.State == register.AwaitSecond {
+		v.Wait = c.p.T("app.wait", o.name(a.Decision.By))
+	}
+	v.Notice, v.Rejection = hasDocument(a, "notice"), hasDocument(a, "rejection")
+	for _, g := range a.Granted() {
+		v.Granted = append(v.Granted, grantedRow{c.p.Span(g.Span.From, g.Span.To), c.cameraNames(g.Cameras)})
+	}
+	if a.Decision != nil && a.Decision.Approved {
+		if v.Use, err = o.d.Register.UseOf(c.r.Context(), a.ID); err != nil {
+			return err
+		}
+	}
+	if v.Steps, v.Refused, err = o.steps(c, a); err != nil {
 		return err
+	}
+	v.UseDays, v.Reason = c.days(a.UseFrom, a.UseUntil), c.r.PostForm.Get("reason")
+	if a.Decision != nil && a.Decision.Approved {
+		v.GrantDays = c.days(a.Decision.From, a.Decision.Until)
+	}
+	if !v.CanReport { // that form shows its own faults
+		v.ReasonErr = v.Report.Error("text")
+	}
+	for _, e := range errs {
+		if e.Field == "state" {
+			v.Problem = c.p.T(e.Rule, e.Args...)
+			if e.Rule == "err.state" {
+				v.Problem = c.p.T("app.conflict", c.p.K("state.", a.State))
+			}
+			if v.Decide == nil || v.Decide.Locked != "" {
+				v.Typed = cmp.Or(c.r.PostForm.Get("note"), c.r.PostForm.Get("reason"), c.r.PostForm.Get("text"))
+			}
+		}
 	}
 	return c.pageStatus(status, "application", a.Number(), v)
 }
 
 func (o *Office) watchLinks(c *call, a register.Application) []watchLink {
 	var out []watchLink
-	for _, cam := range a.Decision.Cameras {
-		for _, s := range a.Decision.Spans {
+	for _, g := range a.Granted() {
+		for _, cam := range g.Cameras {
+			s := g.Span
 			l := s.From.In(o.d.Zone)
 			href := fmt.Sprintf("/footage?camera=%s&day=%s&t=%s", cam, l.Format(time.DateOnly), l.Format("15:04"))
 			if end := s.To.In(o.d.Zone); end.Format(time.DateOnly) == l.Format(time.DateOnly) {
@@ -244,47 +298,63 @@ func (o *Office) watchLinks(c *call, a register.Application) []watchLink {
 	return out
 }
 
+// decideForm offers what was asked for, and to the second of two what the first approved.
 func (o *Office) decideForm(c *call, a register.Application, errs fielderr.Errors) *decideForm {
+	asked := register.Decision{Cameras: a.Cameras, Spans: a.Spans(), Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}
+	if len(asked.Cameras) == 0 {
+		asked.Cameras = askedCameras(a)
+	}
+	f := &decideForm{Second: a.NeedsSecond(), Last: a.State == register.AwaitSecond}
+	if f.Last {
+		asked = *a.Decision
+	}
 	values := c.r.PostForm
-	if values == nil || values.Get("decision") == "" {
-		values = map[string][]string{"until": {string(a.UseUntil)}, "from": {string(a.UseFrom)}}
-		for _, p := range a.Places() {
-			for _, cam := range o.d.Site.Cameras() {
-				if cam.Place == p && !cam.Retired && (len(a.Cameras) == 0 || slices.Contains(a.Cameras, cam.ID)) {
-					values["cameras"] = append(values["cameras"], cam.ID)
-				}
-			}
+	if values == nil || !values.Has("decision") && !values.Has("look") {
+		values = url.Values{"until": {string(asked.Until)}, "from": {string(asked.From)}, "cameras": asked.Cameras}
+		for _, w := range asked.Ways {
+			values.Add("ways", string(w))
 		}
-		for _, w := range a.Ways {
-			values["ways"] = append(values["ways"], string(w))
-		}
-		for i := range a.Spans() {
-			values["spans"] = append(values["spans"], fmt.Sprint(i))
+		for i := range asked.Spans {
+			values.Add("spans", fmt.Sprint(i))
 		}
 	}
-	f := &decideForm{Form: ui.Form{Name: "decide", P: c.p, Values: values, Errors: errs}, Second: a.NeedsSecond()}
-	for _, cam := range o.d.Site.Cameras() {
-		if slices.Contains(a.Places(), cam.Place) && !cam.Retired {
-			f.Cameras = append(f.Cameras, ui.Option{Value: cam.ID, Text: cam.Name, Hint: cam.Place})
+	f.Form = ui.Form{Name: "decide", P: c.p, Values: values, Errors: errs}
+	for _, id := range asked.Cameras {
+		option := ui.Option{Value: id, Text: o.cameraName(id)}
+		if cam, ok := o.d.Site.Camera(id); ok {
+			option.Hint = cam.Place
 		}
+		f.Cameras = append(f.Cameras, option)
 	}
-	for _, w := range a.Ways {
-		f.Ways = append(f.Ways, ui.Option{Value: string(w), Text: c.p.K("way.", w), Hint: c.p.K("way.hint.", w)})
+	for i, s := range asked.Spans {
+		f.Spans = append(f.Spans, ui.Option{Value: fmt.Sprint(i), Text: c.p.Span(s.From, s.To), Hint: c.cameraNames(asked.In(a, s))})
+	}
+	for _, w := range asked.Ways {
+		off := !slices.Contains(register.OfferedWays, w)
+		f.Ways = append(f.Ways, ui.Option{Value: string(w), Text: c.p.K("way.", w), Hint: c.p.K("way.hint.", w), Off: off})
 	}
 	f.Codes = append(f.Codes, ui.Option{Value: "", Text: c.p.T("decide.choose")})
 	for _, code := range register.AllRejections {
 		f.Codes = append(f.Codes, ui.Option{Value: code, Text: c.p.K("reject.", code)})
 	}
+	// A copy has a reviewer and an approver: whoever takes the application up cannot approve it.
+	if a.AsksCopy() && !a.OfOffice && (a.State == register.Submitted || a.State == register.UnderReview && a.Reviewer == c.actor.ID) {
+		f.Locked = c.p.T("err.reviewer_approves")
+	}
 	return f
 }
 
-// Spans are the wanted spans as choices of the form.
-func (f decideForm) Spans(a register.Application) ui.Field {
-	var out []ui.Option
-	for i, s := range a.Spans() {
-		out = append(out, ui.Option{Value: fmt.Sprint(i), Text: f.P.Span(s.From, s.To)})
+// askedCameras are the cameras that an application asks for: those that stood at its places when it was submitted.
+func askedCameras(a register.Application) []string {
+	var out []string
+	for _, w := range a.Wanted {
+		for _, c := range w.Cameras {
+			if !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
 	}
-	return f.Pick("spans", "check", out)
+	return out
 }
 
 // decide approves in full or in part, or refuses with a reason.
@@ -296,33 +366,31 @@ func (o *Office) decide(c *call) error {
 	f := c.r.PostForm
 	d := register.Decision{Approved: f.Get("decision") == "approve", Note: strings.TrimSpace(f.Get("note"))}
 	var errs fielderr.Errors
-	if d.Approved {
+	switch f.Get("decision") {
+	case "approve":
 		d.Cameras = f["cameras"]
 		for _, w := range f["ways"] {
 			d.Ways = append(d.Ways, register.Way(w))
 		}
 		spans := a.Spans()
+		if a.State == register.AwaitSecond {
+			spans = a.Decision.Spans
+		}
 		for _, n := range f["spans"] {
-			for i, s := range spans {
-				if fmt.Sprint(i) == n {
-					d.Spans = append(d.Spans, s)
-				}
+			if i, err := strconv.Atoi(n); err == nil && i >= 0 && i < len(spans) {
+				d.Spans = append(d.Spans, spans[i])
 			}
 		}
 		d.From, d.Until = register.Date(f.Get("from")), register.Date(f.Get("until"))
-		for field, empty := range map[string]bool{"cameras": len(d.Cameras) == 0, "ways": len(d.Ways) == 0, "spans": len(d.Spans) == 0} {
-			if empty {
-				errs.Add(field, "err.required")
+		for _, x := range []struct {
+			field string
+			empty bool
+		}{{"cameras", len(d.Cameras) == 0}, {"spans", len(d.Spans) == 0}, {"ways", len(d.Ways) == 0}} {
+			if x.empty {
+				errs.Add(x.field, "err.required")
 			}
 		}
-		places := 0
-		for _, cam := range o.d.Site.Cameras() {
-			if slices.Contains(a.Places(), cam.Place) && !cam.Retired {
-				places++
-			}
-		}
-		d.Part = len(d.Cameras) < places || len(d.Spans) < len(spans) || len(d.Ways) < len(a.Ways) || d.Until < a.UseUntil
-	} else if f.Get("decision") == "reject" {
+	case "reject":
 		d.Code = f.Get("code")
 		if d.Code == "" {
 			errs.Add("code", "err.required")
@@ -330,61 +398,62 @@ func (o *Office) decide(c *call) error {
 		if d.Note == "" {
 			errs.Add("note", "err.required")
 		}
-	} else {
+	default:
 		errs.Add("decision", "err.choice")
 	}
-	if len(errs) == 0 {
-		_, err = o.d.Register.Decide(c.r.Context(), c.who(), a.ID, d)
-		if err == nil {
-			if d.Approved {
-				return c.done("/applications/"+a.ID, "done.approved")
-			}
-			return c.done("/applications/"+a.ID, "done.rejected")
-		}
-		var ok bool
-		if errs, ok = errors.AsType[fielderr.Errors](err); !ok {
-			return err
-		}
+	if len(errs) > 0 {
+		return o.showApplication(c, http.StatusUnprocessableEntity, a, errs)
 	}
-	return o.showApplication(c, 422, a, errs)
+	a, err = o.d.Register.Decide(c.r.Context(), c.who(), a.ID, d)
+	switch {
+	case err != nil:
+		return o.notDone(c, a.ID, err)
+	case a.State == register.AwaitSecond:
+		return c.done("/applications/"+a.ID, "done.approved_first")
+	case d.Approved:
+		return c.done("/applications/"+a.ID, "done.approved")
+	}
+	return c.done("/applications/"+a.ID, "done.rejected")
+}
+
+// notDone shows an application as it is now, why the act on it was not done, and what was typed for it.
+func (o *Office) notDone(c *call, id string, err error) error {
+	errs, fields := errors.AsType[fielderr.Errors](err)
+	status := http.StatusUnprocessableEntity
+	if illegal, ok := errors.AsType[*register.Illegal](err); ok {
+		status, errs = http.StatusConflict, fielderr.Errors{{Field: "state", Rule: illegal.Rule}}
+	} else if errors.Is(err, store.ErrConflict) {
+		status, errs = http.StatusConflict, fielderr.Errors{{Field: "state", Rule: "err.state"}}
+	} else if !fields {
+		return err
+	}
+	a, err := o.d.Register.Get(id)
+	if err != nil {
+		return err
+	}
+	return o.showApplication(c, status, a, errs)
 }
 
 // step does one of the small steps of an application and says so.
 func (o *Office) step(done string, do func(*call, string) (register.Application, error)) handler {
 	return func(c *call) error {
 		id := c.r.PathValue("id")
-		_, err := do(c, id)
-		if errs, ok := errors.AsType[fielderr.Errors](err); ok {
-			a, err := o.d.Register.Get(id)
-			if err != nil {
+		if _, err := do(c, id); err != nil {
+			if c.api() {
 				return err
 			}
-			return o.showApplication(c, 422, a, errs)
-		}
-		if err != nil {
-			return err
+			return o.notDone(c, id, err)
 		}
 		return c.done("/applications/"+id, done)
 	}
 }
 
 func (o *Office) take(c *call, id string) (register.Application, error) {
-	return o.d.Register.Review(c.r.Context(), c.who(), id, o.asked(id), "")
-}
-
-// asked are the cameras at the places that an application names.
-func (o *Office) asked(id string) []string {
 	a, err := o.d.Register.Get(id)
 	if err != nil {
-		return nil // whoever acts on it next says so
+		return a, err
 	}
-	var out []string
-	for _, cam := range o.d.Site.Cameras() {
-		if slices.Contains(a.Places(), cam.Place) && !cam.Retired {
-			out = append(out, cam.ID)
-		}
-	}
-	return out
+	return o.d.Register.Review(c.r.Context(), c.who(), id, askedCameras(a), "")
 }
 
 func (o *Office) giveBack(c *call, id string) (register.Application, error) {
@@ -417,16 +486,21 @@ func (o *Office) report(c *call, id string) (register.Application, error) {
 	return o.d.Register.Report(c.r.Context(), c.who(), id, register.Report{At: c.now.Wall.UTC(), Result: f.Get("result"), Text: strings.TrimSpace(f.Get("text")), Copies: f.Get("copies")})
 }
 
-// steps is the custody timeline: what the log says was done, and what is to come.
-func (o *Office) steps(c *call, a register.Application) ([]ui.Step, error) {
+// steps is the custody timeline: what the log says was done, and what is to come. Refused attempts of others are apart,
+// each once with its number: they are the office's matter.
+func (o *Office) steps(c *call, a register.Application) (out, refused []ui.Step, _ error) {
 	page, err := o.d.Ledger.Search(c.r.Context(), store.Query{About: []string{a.ID}, Limit: 200})
 	if err != nil {
-		return nil, fmt.Errorf("reading the log of %s: %w", a.ID, err)
+		return nil, nil, fmt.Errorf("reading the log of %s: %w", a.ID, err)
 	}
 	canLog := c.can(account.ActLogProof, account.Subject{})
-	var out []ui.Step
 	for _, e := range slices.Backward(page.Entries) {
 		key := "step." + string(e.Kind)
+		var d struct{ Result, What string }
+		decode(e.Data, &d)
+		if e.Kind == "application.reviewed" && d.Result == "first" || e.Kind == "application.returned" && d.What == "report" {
+			key += "." + cmp.Or(d.Result, d.What)
+		}
 		if !ui.Has(key) {
 			continue
 		}
@@ -437,15 +511,17 @@ func (o *Office) steps(c *call, a register.Application) ([]ui.Step, error) {
 		switch e.Kind {
 		case "access.refused", "application.rejected", "application.revoked", "application.overdue":
 			s.State = "bad"
-		case "footage.access.open":
+		case "footage.access.open", "footage.snapshot":
 			s.Text += " · " + c.entrySpan(e)
 		}
-		if e.Kind == "access.refused" && e.Actor.ID != c.actor.ID && !canLog {
-			continue // others' refusals are the office's matter
+		switch {
+		case e.Kind != "access.refused" || e.Actor.ID == c.actor.ID:
+			out = append(out, s)
+		case canLog:
+			refused = append(refused, s)
 		}
-		out = append(out, s)
 	}
-	return append(out, c.coming(a)...), nil
+	return append(out, c.coming(a)...), refused, nil
 }
 
 // coming is what is still to be done, by whom and by when.

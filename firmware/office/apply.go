@@ -1,6 +1,8 @@
 package office
 
 import (
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -41,6 +43,7 @@ type applyView struct {
 	Hold      string
 	Sum       string
 	Now       string
+	Key       string // the same form sent twice is one application
 }
 
 type wantRow struct {
@@ -124,18 +127,18 @@ func (o *Office) formValues(c *call, a register.Application) url.Values {
 
 func (o *Office) showApply(c *call, status int, was register.Application, values url.Values, errs fielderr.Errors) error {
 	v := applyView{Form: ui.Form{Name: "apply", P: c.p, Values: values, Errors: errs}, ID: was.ID, Number: was.Number(), Returned: was.Returned,
-		Unit: c.session.Person.Unit, Person: c.session.Person.Name, Places: o.d.Register.Places(), Now: c.p.Input(c.now.Wall)}
+		Unit: c.session.Person.Unit, Person: c.session.Person.Name, Places: o.d.Register.Places(), Now: c.p.Input(c.now.Wall), Key: cmp.Or(values.Get("key"), rand.Text())}
 	if c.session.Person.StaffNo != "" {
 		v.Person += c.p.T("apply.staff_no", c.session.Person.StaffNo)
 	}
 	for _, p := range register.AllPurposes {
 		v.Purposes = append(v.Purposes, ui.Option{Value: string(p), Code: string(p), Text: c.p.K("purpose.", p), Hint: c.p.K("purpose.papers.", p)})
 	}
-	for _, w := range register.AllWays {
+	for _, w := range register.OfferedWays {
 		v.Ways = append(v.Ways, ui.Option{Value: string(w), Text: c.p.K("way.", w), Hint: c.p.K("way.hint.", w)})
 	}
 	for _, u := range register.AllUndertakings {
-		v.Promises = append(v.Promises, ui.Option{Value: string(u), Text: c.p.K("undertaking.", u), Hint: v.Form.Error("undertakings." + string(u)), On: v.Form.Has("undertakings", string(u))})
+		v.Promises = append(v.Promises, ui.Option{Value: string(u), Text: c.p.T("undertaking."+string(u), o.d.Site.Settings().Register.ReportDays), Hint: v.Form.Error("undertakings." + string(u)), On: v.Form.Has("undertakings", string(u))})
 	}
 	v.Rows = wantRows(v.Form)
 	v.Recipient = recipientRows(v.Form)
@@ -305,7 +308,7 @@ func (o *Office) submit(c *call) error {
 	if f.Get("add") != "" || f.Get("look") != "" {
 		return o.showApply(c, 200, was, f, nil)
 	}
-	a := register.Application{ID: was.ID, Unit: c.session.Person.Unit, Contact: strings.TrimSpace(f.Get("contact")), Purpose: register.Purpose(f.Get("purpose")),
+	a := register.Application{ID: was.ID, Key: f.Get("key"), Unit: c.session.Person.Unit, Contact: strings.TrimSpace(f.Get("contact")), Purpose: register.Purpose(f.Get("purpose")),
 		Reason: strings.TrimSpace(f.Get("reason")), UseFrom: register.Date(f.Get("use_from")), UseUntil: register.Date(f.Get("use_until")),
 		Publication: f.Get("publication") != "", Identified: f.Get("identified") != ""}
 	for _, w := range f["ways"] {

@@ -151,6 +151,9 @@ func (c *call) fail(err error) {
 		status, key, fields = http.StatusConflict, "fault.conflict", fielderr.Errors{{Field: "shift", Rule: unruly.Rule}}
 	case isIllegal: // the application went on meanwhile, or this step is not theirs
 		status, key, fields = http.StatusConflict, "fault.conflict", fielderr.Errors{{Field: "state", Rule: illegal.Rule}}
+		if illegal.Rule != "err.state" { // nobody changed anything: it is another's to do
+			key = "fault.not_yours"
+		}
 	case errors.Is(err, errNoSession):
 		c.login()
 		return

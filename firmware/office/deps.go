@@ -151,6 +151,10 @@ type Register interface {
 	Report(ctx context.Context, by account.Who, id string, r register.Report) (register.Application, error)
 	Accept(ctx context.Context, by account.Who, id string) (register.Application, error)
 	Holds() []footage.Hold
+	// UseOf counts what the log says was done under an application.
+	UseOf(ctx context.Context, id string) (evidence.Use, error)
+	// Proposal is the proposal to release a hold, when there is one.
+	Proposal(hold string) (evidence.Proposal, bool)
 	// KeptHolds are the holds in force with what they cost, and how far the caps are used.
 	KeptHolds(ctx context.Context) ([]evidence.KeptHold, evidence.HoldUse, error)
 	HoldSubject(id string) (account.Subject, error)

@@ -1,9 +1,9 @@
 package office
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"campuskeep/firmware/store"
 	"campuskeep/shared/fielderr"
@@ -21,6 +21,11 @@ type documentView struct {
 	Ways      string
 	Rows      []documentRow
 	Signer    string
+	Approvals []approvalRow // when two approved: what each did
+	Void      string        // why it counts no more
+	Use       string        // the days of use
+	Promises  []string
+	Contest   string // how a refusal can be contested
 	Date      string
 	ReportBy  string
 	Recipient string
@@ -34,6 +39,8 @@ type documentView struct {
 }
 
 type documentRow struct{ Camera, Span string }
+
+type approvalRow struct{ Who, When, What string }
 
 func (o *Office) formDocument(c *call) error      { return o.document(c, "form") }
 func (o *Office) noticeDocument(c *call) error    { return o.document(c, "notice") }
@@ -54,27 +61,42 @@ func (o *Office) document(c *call, kind string) error {
 	ways := a.Ways
 	switch kind {
 	case "notice":
-		v.No, ways, v.Signer, v.Date = a.NoticeNumber(), d.Ways, o.name(cmp.Or(a.Second, d.By)), c.p.FullDate(d.At)
-		v.ReportBy = c.p.FullDate(d.Until.Add(c.o.d.Site.Settings().Register.ReportDays).Begin())
-		for _, cam := range d.Cameras {
-			for _, s := range d.Spans {
-				v.Rows = append(v.Rows, documentRow{o.cameraName(cam), c.p.FullSpan(s.From, s.To)})
+		days := o.d.Site.Settings().Register.ReportDays
+		v.No, ways, v.Signer, v.Date = a.NoticeNumber(), d.Ways, o.name(d.By), c.p.FullDate(d.At)
+		v.ReportBy, v.Use = c.p.T("doc.by", c.p.FullDate(d.Until.Add(days).Begin())), c.days(d.From, d.Until)
+		for _, g := range a.Granted() {
+			for _, cam := range g.Cameras {
+				v.Rows = append(v.Rows, documentRow{o.cameraName(cam), c.p.FullSpan(g.Span.From, g.Span.To)})
 			}
 		}
-		v.Conds = []string{c.p.T("doc.cond.1"), c.p.T("doc.cond.2"), c.p.T("doc.cond.3"), c.p.T("doc.cond.4", c.o.d.Site.Settings().Register.ReportDays)}
-		if d.Note != "" {
-			v.Conds = append(v.Conds, d.Note)
+		v.Conds = []string{c.p.T("doc.cond.1"), c.p.T("doc.cond.2"), c.p.T("doc.cond.3"), c.p.T("doc.cond.4", days)}
+		for _, note := range []string{d.Note, a.SecondNote} {
+			if note != "" {
+				v.Conds = append(v.Conds, note)
+			}
+		}
+		if a.Second != "" {
+			c.twoApprovals(&v, a)
+		}
+		if a.Revoked != "" {
+			v.Void = c.p.T("doc.void", c.p.FullDate(a.Ended), a.Revoked)
 		}
 	case "rejection":
 		v.Signer, v.Date = o.name(d.By), c.p.FullDate(d.At)
+		r := o.d.Site.Settings().Register
+		v.Contest = c.p.T("doc.rejection.way", r.ComplaintDays, c.p.FullDate(register.AfterSchoolDays(a.Ended, r.ComplaintDays, o.schoolDay).Add(-time.Second)))
 	default:
+		v.Use = c.days(a.UseFrom, a.UseUntil)
+		for _, u := range a.Undertakings {
+			v.Promises = append(v.Promises, c.p.T("undertaking."+string(u), o.d.Site.Settings().Register.ReportDays))
+		}
 		for _, w := range a.Wanted {
 			v.Rows = append(v.Rows, documentRow{w.Place, c.p.FullSpan(w.Span.From, w.Span.To)})
 		}
 	}
 	var names []string
 	for _, r := range a.Recipients {
-		names = append(names, r.Name+"（"+r.Unit+"）")
+		names = append(names, c.p.T("doc.recipient", r.Name, r.Unit))
 	}
 	v.Recipient = strings.Join(names, c.p.T("sep.list"))
 	var w []string
@@ -89,6 +111,43 @@ func (o *Office) document(c *call, kind string) error {
 		return err
 	}
 	return c.page("document", c.p.T("doc."+kind), v)
+}
+
+// twoApprovals says what each of two approvers did: the second decided on what the first had approved.
+func (c *call) twoApprovals(v *documentView, a register.Application) {
+	d, first := *a.Decision, a.First
+	if first == nil { // an application of an older box: the second took over what the first had approved
+		first = &d
+	}
+	pairs := func(d register.Decision) string {
+		var out []string
+		for _, s := range d.Spans {
+			if cameras := d.In(a, s); len(cameras) > 0 {
+				out = append(out, c.cameraNames(cameras)+" "+c.p.Span(s.From, s.To))
+			}
+		}
+		var ways []string
+		for _, w := range d.Ways {
+			ways = append(ways, c.p.K("way.", w))
+		}
+		return strings.Join(out, c.p.T("sep.clause")) + c.p.T("sep.clause") + strings.Join(ways, c.p.T("sep.list")) + c.p.T("sep.clause") + c.days(d.From, d.Until)
+	}
+	v.Signer = c.o.name(d.By) + c.p.T("sep.list") + c.o.name(a.Second)
+	when := a.SecondAt
+	if when.IsZero() {
+		when = d.At
+	}
+	v.Date = c.p.FullDate(when)
+	what := c.p.T("doc.second.same")
+	if pairs(*first) != pairs(d) {
+		what = c.p.T("doc.second.less", pairs(d))
+	}
+	v.Approvals = []approvalRow{{c.o.name(d.By), c.p.FullDate(first.At), pairs(*first)}, {c.o.name(a.Second), v.Date, what}}
+}
+
+// days are the days of use, the last one counted.
+func (c *call) days(from, until register.Date) string {
+	return c.p.T("doc.days", c.p.FullDate(from.Begin()), c.p.FullDate(until.Begin()))
 }
 
 func documentOf(kind, application string) string { return kind + ":" + application }
@@ -119,7 +178,7 @@ func hasDocument(a register.Application, kind string) bool {
 	case "notice":
 		return d != nil && d.Approved && d.No != 0
 	case "rejection":
-		return d != nil && !d.Approved
+		return d != nil && !d.Approved && a.State == register.Rejected
 	}
 	return true
 }
@@ -147,4 +206,10 @@ func (o *Office) documentProof(c *call, v *documentView, kind string) error {
 		return err
 	}
 	return nil
+}
+
+// schoolDay says whether the calendar has school on a date; one that cannot be read counts every day.
+func (o *Office) schoolDay(d register.Date) bool {
+	day, _, err := o.d.Site.Calendar().Day(string(d))
+	return err != nil || day.School
 }

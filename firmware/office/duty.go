@@ -337,6 +337,8 @@ func dutySubject(day string) string { return "duty-" + day }
 
 // printed enters that a sheet leaves the house on paper or as a file, and says the how-many-th copy it is.
 func (o *Office) dutyPrinted(c *call, day, form string) (copy, entry uint64, err error) {
+	o.handing.Lock()
+	defer o.handing.Unlock()
 	n, err := o.d.Ledger.Tally(c.r.Context(), store.Query{Kinds: []ledger.Kind{"document.printed"}, About: []string{dutySubject(day)}})
 	if err != nil {
 		return 0, 0, fmt.Errorf("counting the copies of a duty sheet: %w", err)

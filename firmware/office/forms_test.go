@@ -115,7 +115,7 @@ func TestAnApplicationFromFormToAnswer(t *testing.T) {
 		t.Errorf("a notice of a refusal: %d", r.status)
 	}
 	r = zheng.post("/applications/"+id+"/decide", url.Values{"decision": {"approve"}, "cameras": {"c02"}, "ways": {"view"}, "spans": {"0"}, "from": {string(register.DateOf(present))}, "until": {string(register.DateOf(present))}})
-	if r.status != http.StatusConflict || !strings.Contains(r.body, "申请的状态已变") {
+	if r.status != http.StatusConflict || !strings.Contains(r.body, "申请现为“不予批准”") {
 		t.Errorf("approving a refused application: %d\n%s", r.status, r.text())
 	}
 }

@@ -253,6 +253,7 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 			out = append(out, n)
 		}
 	}
+	out = append(out, c.releaseNeeds()...)
 	out = append(out, c.faultNeeds()...)
 	faulty := map[string]bool{}
 	for _, f := range c.o.d.Health.Faults() {
@@ -297,7 +298,8 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 
 func (c *call) needOf(a register.Application) (need, bool) {
 	row := c.row(a)
-	if !row.Mine {
+	told := c.told(a)
+	if !row.Mine && told == "" {
 		return need{}, false
 	}
 	n := need{Tone: row.Tone, Icon: row.Icon, Badge: row.State, Kind: c.p.T("need.application"), Title: a.Number() + " · " + c.p.K("purpose.", a.Purpose),
@@ -309,7 +311,52 @@ func (c *call) needOf(a register.Application) (need, bool) {
 		n.Text += " · " + f
 	}
 	n.Primary = a.State == register.Overdue
+	if told != "" {
+		n.Text, n.Do = told+c.p.T("sep.clause")+row.Places, c.p.T("see")
+	}
 	return n, true
+}
+
+// toldFor is how long the applicant's first page tells of a decision that asks nothing of them.
+const toldFor = 7 * 24 * time.Hour
+
+// told is what the applicant is to learn of a decision on the first page: approval until it is first used, refusal,
+// revocation and the end by time for a week.
+func (c *call) told(a register.Application) string {
+	if a.Applicant != c.actor.ID {
+		return ""
+	}
+	recent := func(t time.Time) bool { return !t.IsZero() && c.now.Wall.Sub(t) < toldFor }
+	switch {
+	case a.State == register.Approved:
+		return c.p.T("told.approved", c.p.Day(a.Decision.Until.Begin()))
+	case a.State == register.Rejected && recent(a.Ended):
+		return c.p.T("told.rejected", c.p.K("reject.", a.Decision.Code))
+	case a.Revoked != "" && recent(a.Ended):
+		return c.p.T("told.revoked", a.Revoked)
+	case a.State == register.Expired && recent(a.Ended), a.State == register.Unavailable && recent(a.Ended):
+		return c.p.K("state.", a.State)
+	case a.State == register.ReportDue && a.Returned != "":
+		return c.p.T("app.report_returned", a.Returned)
+	}
+	return ""
+}
+
+// releaseNeeds are proposals to release a hold that wait for this person as the second.
+func (c *call) releaseNeeds() []need {
+	var out []need
+	for _, h := range c.holds() {
+		p, ok := c.o.d.Register.Proposal(h.ID)
+		if !ok || p.By == c.actor.ID {
+			continue
+		}
+		if s, err := c.o.d.Register.HoldSubject(h.ID); err != nil || !c.can(account.ActHoldRelease, s) {
+			continue
+		}
+		out = append(out, need{Tone: "warn", Icon: "users", Badge: c.p.T("holds.proposed"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
+			Text: c.p.T("need.release", c.o.name(p.By), p.Reason), Due: c.p.When(p.At, c.now.Wall), Href: "/holds#h-" + h.ID, Do: c.p.T("see")})
+	}
+	return out
 }
 
 // firstLoss says for an undecided application until when its hold keeps the footage.

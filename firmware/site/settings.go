@@ -49,6 +49,7 @@ func (s Settings) Check() fielderr.Errors {
 	}
 	r := s.Register
 	in("camera_time", int(r.CameraTime/time.Hour), 1, 240)
+	in("disk_percent", r.DiskPercent, 1, 50)
 	in("use_days", r.UseDays, 1, 90)
 	in("undecided_days", r.UndecidedDays, 3, 30)
 	in("complaint_days", r.ComplaintDays, 1, 60)

@@ -62,7 +62,7 @@ var Unlimited = map[Kind]string{
 	"log.search": byPerson, "log.proof": byPerson, "log.export": byPerson, "document.printed": byPerson, "certificate.issued": byPerson,
 	"application.submitted": byPerson, "application.reviewed": byPerson, "application.returned": byPerson, "application.approved": byPerson,
 	"application.rejected": byPerson, "application.withdrawn": byPerson, "application.expired": byPerson, "application.revoked": byPerson,
-	"application.closed": byPerson, "application.due": byPerson, "application.overdue": byPerson, "application.reported": byPerson,
+	"application.closed": byPerson, "application.dated": byPerson, "application.due": byPerson, "application.overdue": byPerson, "application.reported": byPerson,
 	"hold.registered": byPerson, "hold.proposed": byPerson, "hold.kept": byPerson, "hold.released": byPerson, "hold.ended": byPerson,
 	"attendance.day": "follows from taps, marks and the moments of the day", "attendance.mark": byPerson, "attendance.leave": byPerson,
 	"sync.enrolled": byPerson,

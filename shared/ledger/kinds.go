@@ -126,8 +126,8 @@ var Kinds = map[Kind]Spec{
 	// the register of use
 	"application.submitted": {Data: []Field{req("places", Int), req("spans", Spans), req("way", Code), opt("unit", Code), opt("until", Time), opt("hold", Code)}, Sealed: []SealedField{{Name: "purpose", Released: true}, {Name: "form"}}},
 	"application.reviewed":  {Data: []Field{req("cameras", Codes), opt("result", Code)}, Sealed: []SealedField{{Name: "note"}}},
-	"application.returned":  {Sealed: []SealedField{{Name: "reason", Released: true}}},
-	"application.approved":  {Data: []Field{req("cameras", Codes), req("spans", Spans), req("until", Time), opt("notice", Code), opt("part", Bool)}, Sealed: []SealedField{{Name: "note"}}},
+	"application.returned":  {Data: []Field{opt("what", Code)}, Sealed: []SealedField{{Name: "reason", Released: true}}},
+	"application.approved":  {Data: []Field{req("cameras", Codes), req("spans", Spans), req("until", Time), opt("notice", Code), opt("part", Bool), opt("first", Code), opt("pair_cameras", Codes), opt("pair_spans", Spans)}, Sealed: []SealedField{{Name: "note"}}},
 	"application.rejected":  {Data: []Field{req("code", Code)}, Sealed: []SealedField{{Name: "reason", Released: true}}},
 	"application.withdrawn": {},
 	"application.expired":   {},

@@ -39,6 +39,7 @@ type Application struct {
 	Undertakings []Undertaking `json:"undertakings"`
 	Attachments  []string      `json:"attachments,omitempty"` // file ids
 
+	Key       string    `json:"key,omitempty"`      // of the form: the same form sent twice is one application
 	Submitted time.Time `json:"submitted,omitzero"` // the latest submission
 	Cameras   []string  `json:"cameras,omitempty"`  // narrowed from places at review
 	Reviewer  string    `json:"reviewer,omitempty"`
@@ -86,6 +87,9 @@ const (
 	WayStill   Way = account.WayStill // with WayView: single pictures of what is watched
 	WayPackage Way = account.WayPackage
 )
+
+// OfferedWays are those that the appliance can give: an extraction is not among them yet.
+var OfferedWays = []Way{WayView, WayStill}
 
 // AllWays in the order of the form.
 var AllWays = []Way{WayView, WayStill, WayPackage}
@@ -201,6 +205,12 @@ func (a Application) Granted() []Granted {
 		out = append(out, Granted{s, a.approved(s)})
 	}
 	return out
+}
+
+// In are the decision's cameras that were asked for in a span.
+func (d Decision) In(a Application, s footage.Span) []string {
+	a.Decision = &d
+	return a.approved(s)
 }
 
 // Grants are what the application allows its applicant: nothing unless it stands approved.

@@ -41,7 +41,7 @@ func facts() Facts {
 
 // Covers F4, F8, F9: each fault is named at its field, all at once.
 func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
-	if err := Validate(sample(), facts()); err != nil {
+	if err := Validate(wellFilled(), facts()); err != nil {
 		t.Fatalf("a good form: %v", err)
 	}
 	span := func(from, to time.Duration) func(*Application) {
@@ -86,7 +86,7 @@ func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
 		"everything": {func(a *Application) { *a = Application{} },
 			"unit: err.required; contact: err.required; purpose: err.choice; reason: err.required; ways: err.required; wanted: err.required; use_from: err.date; recipients: err.required"},
 	} {
-		a := sample()
+		a := wellFilled()
 		c.change(&a)
 		err := Validate(a, facts())
 		got := ""
@@ -103,16 +103,16 @@ func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
 	f := facts()
 	other := footage.Hold{Cameras: []string{"c09"}, Span: footage.Span{From: day.Add(-48 * h), To: day.Add(-24*h - 30*time.Minute)}, Reason: HoldUse, Open: true}
 	f.Held = []footage.Hold{other}
-	if err := Validate(sample(), f); err == nil || err.Error() != "wanted: err.hold_cap [24.5 23.5 24]" {
+	if err := Validate(wellFilled(), f); err == nil || err.Error() != "wanted: err.hold_cap [24.5 23.5 24]" {
 		t.Errorf("over the cap with what others hold: %v", err)
 	}
 	// What is kept for a complaint, and what another application holds too, does not count again.
 	other.Reason = HoldComplaint
 	f.Held = []footage.Hold{other}
-	if err := Validate(sample(), f); err != nil {
+	if err := Validate(wellFilled(), f); err != nil {
 		t.Errorf("a refused application stands in the way: %v", err)
 	}
-	same := sample()
+	same := wellFilled()
 	f.Held = []footage.Hold{{Cameras: []string{"c01"}, Span: same.Wanted[0].Span, Reason: HoldUse, Open: true}, {Cameras: []string{"c01"}, Span: same.Wanted[0].Span, Reason: HoldUndecided, Open: true}}
 	if got := CameraTime(f.Held, f.Now); got != h {
 		t.Errorf("one hour held twice counts %v", got)
@@ -123,15 +123,15 @@ func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
 func TestHoldsTakeAtMostATenthOfTheDisk(t *testing.T) {
 	f := facts()
 	f.Disk = Disk{Total: 1000 << 30, Held: 90 << 30, Asked: 10 << 30}
-	if err := Validate(sample(), f); err != nil {
+	if err := Validate(wellFilled(), f); err != nil {
 		t.Error(err)
 	}
 	f.Disk.Asked++
-	if err := Validate(sample(), f); err == nil || err.Error() != "wanted: err.hold_disk [10240 102400 10]" {
+	if err := Validate(wellFilled(), f); err == nil || err.Error() != "wanted: err.hold_disk [10240 102400 10]" {
 		t.Error(err)
 	}
 	f.Disk.Total = 0 // not known
-	if err := Validate(sample(), f); err != nil {
+	if err := Validate(wellFilled(), f); err != nil {
 		t.Error(err)
 	}
 }
@@ -235,7 +235,7 @@ func TestAvailability(t *testing.T) {
 
 // Covers F4, F12: two places at two times are not two places at both times.
 func TestGrantKeepsPlacesAndTimesTogether(t *testing.T) {
-	a := sample()
+	a := wellFilled()
 	a.Ways = []Way{WayView}
 	tuesday := a.Wanted[0].Span
 	monday := footage.Span{From: tuesday.From.Add(-24 * time.Hour), To: tuesday.To.Add(-24 * time.Hour)}
@@ -261,4 +261,11 @@ func TestGrantKeepsPlacesAndTimesTogether(t *testing.T) {
 	if err != nil || len(b.Decision.Spans) != 1 || !b.Decision.Part || !b.Decision.Spans[0].From.Equal(tuesday.From) {
 		t.Errorf("%v %+v", err, b.Decision)
 	}
+}
+
+// wellFilled is a form that asks for nothing that cannot be had.
+func wellFilled() Application {
+	a := sample()
+	a.Ways = []Way{WayView, WayStill}
+	return a
 }

@@ -67,7 +67,7 @@ func Validate(a Application, f Facts) error {
 		e.Add("ways", "err.required")
 	}
 	for _, w := range a.Ways {
-		if !slices.Contains(AllWays, w) {
+		if !slices.Contains(OfferedWays, w) {
 			e.Add("ways", "err.choice")
 		}
 	}
