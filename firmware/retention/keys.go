@@ -128,7 +128,11 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 			}
 		}
 	}
-	for _, id := range r.endedHolds(s, unserved) {
+	var ended []string
+	if r.lookedAtHeld(list, s) {
+		ended = r.endedHolds(s, unserved)
+	}
+	for _, id := range ended {
 		doomed = append(doomed, dyingKey{Ring: holdRing + id, Key: wholeRing})
 	}
 	doomed = slices.DeleteFunc(doomed, func(k dyingKey) bool { // announced before, and tried at the beginning of the sweep
@@ -191,6 +195,25 @@ func (r *Retention) keepHeld(ctx context.Context, list []due, s state) (days map
 		}
 	}
 	return days, unserved
+}
+
+// lookedAtHeld says whether a round has looked at all footage of every camera that a hold in force names. Before that
+// no ring of a hold may go: a hold that changed goes on under another id, and the only keys of what it keeps may lie in
+// the ring of the former.
+func (r *Retention) lookedAtHeld(list []due, s state) bool {
+	whole := map[string]bool{}
+	for _, d := range list {
+		whole[d.camera] = !d.more
+	}
+	known := r.cameras(s)
+	for _, h := range s.holds {
+		for _, c := range h.Cameras {
+			if h.Active(s.now) && !whole[c] && slices.Contains(known, c) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // endedHolds lists the holds that have keys and are not in force any more. What they kept was condemned by the
