@@ -18,15 +18,34 @@ type Offer struct {
 	TooLate []footage.Span // already condemned: no hold can keep it
 }
 
-// Places are where applicants can ask for footage, in the order of the camera register.
-func (e *Office) Places() []string {
-	var out []string
+// Places are where applicants can ask for footage, in the order of the camera register: also where a camera stood whose
+// footage of then may still be there.
+func (e *Office) Places(ctx context.Context) ([]string, error) {
+	now := e.o.Clock.Now()
+	var out, past []string
 	for _, c := range e.o.Cameras() {
-		if !c.Retired && c.Place != "" && !slices.Contains(out, c.Place) {
-			out = append(out, c.Place)
+		list, err := e.staysOf(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		kept := footage.Span{From: now.Earliest().Add(-c.Policy.Keep()), To: now.Latest()}
+		for _, s := range list {
+			switch {
+			case s.place == "" || !s.overlaps(kept):
+			case s.to.IsZero():
+				out = append(out, s.place)
+			default:
+				past = append(past, s.place)
+			}
 		}
 	}
-	return out
+	var places []string
+	for _, p := range slices.Concat(out, past) {
+		if !slices.Contains(places, p) {
+			places = append(places, p)
+		}
+	}
+	return places, nil
 }
 
 // Available says for every wanted line and camera there what exists, what is missing, and what falls off before

@@ -66,6 +66,7 @@ type Office struct {
 	desk  sync.Mutex // one step of the register at a time: numbers and caps are counted under it
 	watch watch      // viewings and incidents
 	no    refusals
+	stays stays // where cameras stood
 
 	roster roster        // of the control room
 	kept   chan struct{} // a hold or an approval has changed: something may have to be fetched
@@ -80,6 +81,7 @@ func Open(o Options) (*Office, error) {
 	e.files.open()
 	e.watch.open()
 	e.no.open()
+	e.stays.known = map[string]knownStays{}
 	err := o.Store.View(func(tx store.Tx) error {
 		for key, row := range applications.Rows(tx, "") {
 			if errors.Is(row.Err, store.ErrErased) {
@@ -154,25 +156,6 @@ func (e *Office) Run(ctx context.Context) error {
 
 // schoolDay adapts the calendar to the rules.
 func (e *Office) schoolDay(d register.Date) bool { return e.o.SchoolDay(string(d)) }
-
-// camerasAt are the cameras in service at a place.
-func (e *Office) camerasAt(place string, _ footage.Span) []footage.Camera {
-	var out []footage.Camera
-	for _, c := range e.o.Cameras() {
-		if c.Place == place && !c.Retired {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (e *Office) cameraIDs(place string, span footage.Span) []string {
-	var out []string
-	for _, c := range e.camerasAt(place, span) {
-		out = append(out, c.ID)
-	}
-	return out
-}
 
 func (e *Office) anchors() clock.Anchors {
 	if e.o.Anchors == nil {

@@ -126,8 +126,12 @@ func (o *Office) formValues(c *call, a register.Application) url.Values {
 }
 
 func (o *Office) showApply(c *call, status int, was register.Application, values url.Values, errs fielderr.Errors) error {
+	places, err := o.d.Register.Places(c.r.Context())
+	if err != nil {
+		return fmt.Errorf("listing the places: %w", err)
+	}
 	v := applyView{Form: ui.Form{Name: "apply", P: c.p, Values: values, Errors: errs}, ID: was.ID, Number: was.Number(), Returned: was.Returned,
-		Unit: c.session.Person.Unit, Person: c.session.Person.Name, Places: o.d.Register.Places(), Now: c.p.Input(c.now.Wall), Key: cmp.Or(values.Get("key"), rand.Text())}
+		Unit: c.session.Person.Unit, Person: c.session.Person.Name, Places: places, Now: c.p.Input(c.now.Wall), Key: cmp.Or(values.Get("key"), rand.Text())}
 	if c.session.Person.StaffNo != "" {
 		v.Person += c.p.T("apply.staff_no", c.session.Person.StaffNo)
 	}

@@ -162,7 +162,7 @@ type Register interface {
 	ProposeRelease(ctx context.Context, by account.Who, id, reason string) (evidence.Proposal, error)
 	ConfirmRelease(ctx context.Context, by account.Who, id string) error
 	KeepHold(ctx context.Context, by account.Who, id string) error
-	Places() []string
+	Places(ctx context.Context) ([]string, error)
 	Available(ctx context.Context, wanted []register.Want) ([]evidence.Offer, error)
 
 	// The control room (F20).

@@ -251,7 +251,10 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 	date := func(days int) register.Date {
 		return register.Date(f.Now.In(f.zone).AddDate(0, 0, days).Format(time.DateOnly))
 	}
-	places := f.a.Evidence.Places()
+	places, err := f.a.Evidence.Places(ctx)
+	if err != nil {
+		return err
+	}
 	if len(places) < 2 {
 		return fmt.Errorf("the demo school has %d places, want at least 2", len(places))
 	}
