@@ -234,4 +234,6 @@ func (o *Office) root(c *call) error {
 }
 
 // rulesPage is the text of the rules in force, for everybody.
-func (o *Office) rulesPage(c *call) error { return c.page("rules", c.p.T("rules.title"), o.d.Site.Settings().Register.ReportDays) }
+func (o *Office) rulesPage(c *call) error {
+	return c.page("rules", c.p.T("rules.title"), o.d.Site.Settings().Register.ReportDays)
+}
