@@ -118,7 +118,7 @@ func (k *Keeper) Attach(s *store.Store) error {
 	early := k.trust.Witnesses(k.o.Host.Boottime())
 	slices.SortFunc(early, func(a, b clock.Witness) int { return int(a.Mono - b.Mono) })
 	k.pending, k.doubt = nil, doubting{left, k.o.Host.Boottime(), kept}
-	k.trust = clock.NewTrust(k.boot, clock.Record{Highest: top.UTC, Stepped: top.Stepped}, k.anchors)
+	k.trust = clock.NewTrust(k.boot, clock.Record{Highest: top.UTC, Stepped: top.Stepped, Read: k.o.Host.Boottime()}, k.anchors)
 	k.shown = k.trust
 	for _, w := range early {
 		k.take(k.trust.Observe(w.Observation))

@@ -15,6 +15,7 @@ type Trust struct {
 	boot    string
 	highest time.Time     // no trusted instant was later than this in earlier boots, or at the last correction
 	stepped time.Duration // forward corrections that no authority confirmed, in this boot and before
+	read    time.Duration // when highest was read
 
 	sources []Observation            // the latest of each source, sorted by name
 	doubts  map[string]time.Duration // sources off the line: since when
@@ -61,13 +62,16 @@ type Correction struct {
 type Record struct {
 	Highest time.Time     // the highest trusted time, zero when there is none
 	Stepped time.Duration // forward corrections that monotonic time does not explain and no authority has confirmed
+	// Read is the monotonic instant of this boot at which the record was read. Only what has gone by since is known to lie
+	// behind Highest: the record may have been restored, or the disk moved, to a machine that had run for days.
+	Read time.Duration
 }
 
 // NewTrust begins a boot, or a run within one, with what is on record. Anchors of this very boot give the line back,
 // for monotonic time connects the two runs; it is trusted once the sources have been asked again ([Trust.Observe], or
 // [Trust.Settle] when all are silent).
 func NewTrust(boot string, past Record, known Anchors) Trust {
-	t := Trust{boot: boot, highest: past.Highest, stepped: past.Stepped, reason: ReasonNoSource}
+	t := Trust{boot: boot, highest: past.Highest, stepped: past.Stepped, read: past.Read, reason: ReasonNoSource}
 	var last time.Duration
 	for _, a := range known {
 		if a.Boot == boot {
@@ -92,7 +96,7 @@ func (t Trust) Reason() Reason { return t.reason }
 func (t Trust) Since() time.Duration { return t.since }
 
 // Record is what must be on record as of mono.
-func (t Trust) Record(mono time.Duration) Record { return Record{t.Highest(mono), t.stepped} }
+func (t Trust) Record(mono time.Duration) Record { return Record{t.Highest(mono), t.stepped, mono} }
 
 // Highest is the highest trusted time as of mono.
 func (t Trust) Highest(mono time.Duration) time.Time {
@@ -129,13 +133,14 @@ func (t Trust) Reading(mono time.Duration, wall time.Time) Reading {
 	return r
 }
 
-// least is what the time cannot be earlier than while this boot has no line: it began after the highest trusted time
-// was put on record, and monotonic time has gone on since.
+// least is what the time cannot be earlier than while this boot has no line: the record was read after the highest
+// trusted time was put on it, and monotonic time has gone on since.
 func (t Trust) least(mono time.Duration) time.Time {
 	if t.highest.IsZero() {
 		return t.highest
 	}
-	return t.highest.Add(mono - Drift(mono))
+	gone := max(0, mono-t.read)
+	return t.highest.Add(gone - Drift(gone))
 }
 
 // best is the narrowest plausible claim, for the time until two agree.

@@ -442,3 +442,12 @@ func ExampleTrust() {
 	// untrusted one_source
 	// trusted agreed
 }
+
+// Covers F3: a record that was restored to a machine that has run for days says nothing of those days.
+func TestARestoredRecordBoundsOnlyWhatCameAfter(t *testing.T) {
+	w := &world{NewTrust("b1", Record{Highest: noon.Add(120 * time.Hour), Read: 120 * time.Hour}, nil), noon}
+	at := 120*time.Hour + time.Minute
+	w.say(OriginHost, at, 0, time.Second)
+	w.say(OriginNVR, at, 0, time.Second)
+	w.want(t, Trusted, ReasonNone)
+}

@@ -25,6 +25,7 @@ var Limits = map[Kind]Limit{
 	"footage.gap":          {PerHour: 240, Variant: "cause", Join: true},
 	"footage.damaged":      {PerHour: 240, Variant: "reason"},
 	"footage.unlinkfailed": {PerHour: 60, Variant: "reason"},
+	"key.erasefailed":      {PerHour: 60, Variant: "reason"},
 	"footage.thinned":      {PerHour: 60},
 	"footage.stopped":      {PerHour: 60},
 	"clock.state":          {PerHour: 240},
@@ -51,7 +52,7 @@ var Limits = map[Kind]Limit{
 var Unlimited = map[Kind]string{
 	"system.start": byRun, "system.stop": byRun, "config.change": byPerson, "clock.confirmed": byPerson, "log.held": byHour,
 	"login.ok": byPerson, "login.refused": byLock, "login.locked": byLock, "logout": byPerson, "password.changed": byPerson,
-	"access.refused": byPerson, "person.created": byPerson, "person.changed": byPerson, "person.erased": byPerson,
+	"access.refused": byPerson, "person.created": byPerson, "person.duty": byPerson, "login.step": byPerson, "login.storm": byHour, "person.changed": byPerson, "person.erased": byPerson,
 	"student.created": byPerson, "student.changed": byPerson, "class.changed": byPerson, "import": byPerson,
 	"camera.registered": byPerson, "camera.changed": byPerson, "camera.tested": byPerson, "camera.exported": byPerson, "fault.acknowledged": byPerson,
 	"footage.recorded": byHour, "footage.condemned": byHour, "footage.deleted": byHour, "footage.breach": byHour,
