@@ -113,9 +113,25 @@ func (c *call) logQuery(f url.Values) (store.Query, error) {
 		q.Before = n
 	}
 	if text := strings.TrimSpace(f.Get("q")); text != "" {
+		if n, ok := entryNumber(text); ok {
+			return store.Query{Before: n + 1, Limit: 1}, errs.Err() // printed copies name entries by their number
+		}
 		c.resolve(text, &q)
 	}
 	return q, errs.Err()
+}
+
+// entryNumber reads the number of an entry as people write it: 4133, 4,133, 第4133条, #4133.
+func entryNumber(text string) (uint64, bool) {
+	text = strings.TrimSuffix(strings.TrimPrefix(text, "第"), "条")
+	text = strings.Map(func(r rune) rune {
+		if r == ',' || r == '，' || r == ' ' || r == '#' || r == '№' {
+			return -1
+		}
+		return r
+	}, text)
+	n, err := strconv.ParseUint(text, 10, 63)
+	return n, err == nil && len(text) <= 12
 }
 
 // byPeople are the groups that the page begins with: what people did. Taps and recordings are thousands a day
@@ -161,10 +177,26 @@ func (c *call) resolve(text string, q *store.Query) {
 	if _, err := netip.ParseAddr(text); err == nil || len(about) == 0 && isCode(text) {
 		about = append(about, text)
 	}
+	if kinds := c.kindsOf(text); len(about) == 0 && len(kinds) > 0 {
+		q.Kinds = kinds
+		return
+	}
 	if len(about) == 0 {
 		about = []string{nobody}
 	}
 	q.About = append(q.About, about...)
+}
+
+// kindsOf are the kinds of entries whose name holds the text: people search for what was done.
+func (c *call) kindsOf(text string) (out []ledger.Kind) {
+	text = strings.ToLower(text)
+	for k := range ledger.Kinds {
+		if strings.Contains(strings.ToLower(c.p.K("kind.", k)), text) {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func isCode(s string) bool {
@@ -205,7 +237,7 @@ func (o *Office) logPage(c *call) error {
 		return "/log?" + x.Encode()
 	}
 	v.Pager.Text = c.p.T("log.shown", len(v.Rows))
-	if page.Next > 0 {
+	if page.Next > 0 && q.Limit > 1 {
 		v.Pager.Older = link(page.Next)
 	}
 	if q.Before > 0 {
@@ -222,10 +254,13 @@ func (o *Office) logPage(c *call) error {
 // logSearched enters the search itself (F13). Turning pages is the same search; the plain list is none.
 func (o *Office) logSearched(c *call, f url.Values, found int) error {
 	text := url.Values{}
-	for _, k := range []string{"q", "camera", "from", "to", "group"} {
+	for _, k := range []string{"q", "camera", "from", "to"} {
 		if f.Get(k) != "" {
 			text.Set(k, f.Get(k))
 		}
+	}
+	if len(text) > 0 && f.Get("group") != "" { // a group alone is a view of the list, no search
+		text.Set("group", f.Get("group"))
 	}
 	if len(text) == 0 || f.Get("before") != "" {
 		return nil
@@ -436,6 +471,12 @@ func (c *call) subjectName(id string) string {
 			return ui.Hide(c.o.d.People.Name(id))
 		}
 		return id
+	}
+	if key, ok := strings.CutPrefix(id, "settings:"); ok && key != "" {
+		return c.p.T("nav.settings")
+	}
+	if strings.HasPrefix(id, "k-") {
+		return c.p.T("nav.faults")
 	}
 	if _, _, ok := register.ParseApplicationID(id); ok {
 		return appNumber(id)

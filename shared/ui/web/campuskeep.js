@@ -170,7 +170,7 @@ function livePart(el) {
   const clock = () => new Date(asOf).toLocaleTimeString('sv-SE'); // hh:mm:ss
   const fault = (out) => {
     document.body.classList.add('is-stale');
-    const text = (document.body.getAttribute(out ? 'data-t-out' : 'data-t-stale') || '').replace('{0}', clock());
+    const text = (document.body.getAttribute(out ? 'data-t-out' : 'data-t-stale') || '').replace('%t', clock());
     if (note.textContent === text) return;
     note.textContent = text + ' ';
     if (out) {
