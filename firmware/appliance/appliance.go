@@ -82,6 +82,7 @@ type Appliance struct {
 	reduced  error // why the box only records; nil: it does all
 	certs    *certificates
 	source   footage.Source
+	watched  footage.Source // …with what is being recorded
 	recorder *recorder.Recorder
 	player   *playback.Player
 	office   *office.Office
@@ -307,7 +308,7 @@ func (a *Appliance) openEdges() (err error) {
 	if err = a.openHealth(); err != nil {
 		return err
 	}
-	a.player = playback.New(a.source, liveSource{a}, a.Keeper, a.log)
+	a.player = playback.New(a.watched, liveSource{a}, a.Keeper, a.log)
 	if err = a.openLine(); err != nil {
 		return err
 	}
@@ -317,7 +318,7 @@ func (a *Appliance) openEdges() (err error) {
 	a.office, err = office.New(office.Deps{
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
 		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw},
-		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Player: a.player, Gate: a.Gate, Time: a.Keeper,
+		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Watched: a.watched, Player: a.player, Gate: a.Gate, Time: a.Keeper,
 		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: a.metrics(),
 	})
 	return err

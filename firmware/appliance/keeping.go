@@ -14,11 +14,13 @@ import (
 	"campuskeep/shared/ui"
 )
 
-// openKeeping opens retention over the vault, and the guarded source that everybody who shows footage reads.
+// openKeeping opens retention over the vault, and the guarded sources that everybody who shows footage reads: players
+// that with what is being recorded at this moment, all others that of what is complete.
 func (a *Appliance) openKeeping() error {
 	a.Keeping = a.newKeeping()
 	a.Keeper.OnCorrection(a.Keeping.Lower)
 	a.source = a.Keeping.Guard(a.NVR.Source(a.Vault.Source(a.places)))
+	a.watched = a.Keeping.Guard(a.NVR.Source(a.Vault.OpenSource(a.places)))
 	return nil
 }
 

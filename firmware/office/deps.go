@@ -38,6 +38,7 @@ type Deps struct {
 	Site     Site
 	Register Register
 	Footage  footage.Source // guarded: refuses what is past the ceiling
+	Watched  footage.Source // …with what is being recorded at this moment: what Player shows
 	Player   Player
 	Gate     Gate
 	Time     Timekeeper

@@ -389,7 +389,7 @@ func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
-		Ledger: h.store, People: h.people, Site: h.site, Register: h.desk, Footage: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.rooms, Health: h.health, Status: h.rooms, Papers: h.papers()}
+		Ledger: h.store, People: h.people, Site: h.site, Register: h.desk, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.rooms, Health: h.health, Status: h.rooms, Papers: h.papers()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
 	if change != nil {

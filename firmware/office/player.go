@@ -152,7 +152,7 @@ func (o *Office) scrub(c *call, pv *playerView) error {
 	for i, s := range place(labels, 300) { // on the narrowest phone some go without their time
 		pv.Ticks[i].Edge = s.shown
 	}
-	segs, err := o.d.Footage.Segments(c.r.Context(), pv.V.Camera, span)
+	segs, err := o.d.Watched.Segments(c.r.Context(), pv.V.Camera, span)
 	if err != nil {
 		return fmt.Errorf("reading where footage of %s lies: %w", pv.V.Camera, err)
 	}
