@@ -69,6 +69,7 @@ type Ledger interface {
 	VerifierKey() string
 	Size() uint64
 	Witnessed() (size uint64, at time.Time)
+	Epoch() uint64 // the branch of the log; 1: it was never rolled back
 	Subscribe() (<-chan uint64, func())
 }
 

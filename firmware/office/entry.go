@@ -15,8 +15,10 @@ import (
 
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
+	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/ui"
 )
 
 // entryView is one entry with everything that is known of it.
@@ -28,7 +30,9 @@ type entryView struct {
 	Changes   []entryField // what differs between the parts before and after
 	Raw       string
 	Witnessed string
-	Key, File string // for the command that checks the proof
+	Key, File string   // for the command that checks the proof
+	Close     *ui.Form // of a roll-back of the log that nobody has closed
+	Vanished  string
 }
 
 // entryField is one value in words; Was is what it was before, where the entry says both.
@@ -50,7 +54,10 @@ func (c *call) seq() (uint64, error) {
 	return n, nil
 }
 
-func (o *Office) entryPage(c *call) error {
+func (o *Office) entryPage(c *call) error { return o.showEntry(c, http.StatusOK, nil) }
+
+// showEntry shows the entry; errs are those of the word that was to close it.
+func (o *Office) showEntry(c *call, status int, errs fielderr.Errors) error {
 	n, err := c.seq()
 	if err != nil {
 		return err
@@ -91,7 +98,17 @@ func (o *Office) entryPage(c *call) error {
 	if size, at := o.d.Ledger.Witnessed(); n < size {
 		v.Witnessed = c.p.When(at, c.now.Wall)
 	}
-	return c.page("entry", c.p.T("entry.title", n), v)
+	if e.Kind == "sync.branched" {
+		open, err := o.branches.open(c.r.Context(), o.d.Ledger)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(open, func(b ledger.Entry) bool { return b.Seq == n }) && c.can(account.ActLogSearch, account.Subject{}) {
+			v.Close = &ui.Form{Name: "close", P: c.p, Values: c.r.PostForm, Errors: errs}
+		}
+		v.Vanished = c.vanished(e)
+	}
+	return c.pageStatus(status, "entry", c.p.T("entry.title", n), v)
 }
 
 // fieldValue says a value of an entry's data in words: codes and ids by their names, instants by the school's clock.

@@ -38,7 +38,7 @@ var logGroups = []struct {
 	{"gate", []ledger.Kind{"attendance.tap", "attendance.unknown", "attendance.day", "reader.state"}},
 	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "camera.tested", "camera.exported", "person.created", "person.changed", "person.duty", "person.erased", "student.created", "student.changed", "class.changed", "import"}},
 	{"clock", []ledger.Kind{"clock.state", "clock.step", "clock.anchor", "clock.correction", "clock.confirmed", "clock.alarm", "system.start", "system.stop"}},
-	{"sync", []ledger.Kind{"sync.enrolled", "sync.witnessed", "sync.branched", "sync.centre"}},
+	{"sync", []ledger.Kind{"sync.enrolled", "sync.witnessed", "sync.branched", "sync.branchclosed", "sync.centre"}},
 }
 
 // logView is the access log: whether it can be trusted, and the search.
@@ -391,6 +391,9 @@ func (c *call) logRow(e ledger.Entry) logRow {
 		}
 	case "camera.tested":
 		r.Detail = c.tryWord(d.Result)
+	case "sync.branched":
+		r.Detail = c.vanished(e)
+		r.Tone, r.Icon, r.Edge, r.Result = "bad", "bad", "bad", c.p.T("log.fault")
 	case "log.held":
 		r.Detail = c.p.T("log.held", c.p.K("kind.", d.Kind), d.Count)
 		r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")

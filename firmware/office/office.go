@@ -34,6 +34,7 @@ type Office struct {
 	coverage *coverage
 	viewings *viewings
 	story    *story
+	branches branches
 	api      []byte // the OpenAPI document
 
 	pending  *pending

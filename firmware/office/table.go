@@ -101,6 +101,7 @@ func (o *Office) table() []route {
 		{pattern: "GET /log", action: account.ActLogSearch, subject: anything, handle: o.logPage},
 		{pattern: "POST /log/export", action: account.ActLogExport, subject: anything, handle: o.exportLog},
 		{pattern: "GET /log/{seq}", action: account.ActLogProof, subject: anything, handle: o.entryPage},
+		{pattern: "POST /log/{seq}/close", action: account.ActLogSearch, subject: anything, handle: o.closeBranch},
 		{pattern: "GET /log/{seq}/proof", action: account.ActLogProof, subject: anything, handle: o.proof},
 
 		// Running the box.

@@ -65,12 +65,19 @@ func (o *Office) todayPage(c *call) error {
 		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogSearch, account.Subject{}),
 		CanSign: c.can(account.ActShift, account.Subject{Person: c.actor.ID}), OnShift: c.actor.OnShift}
 	k, cams := o.d.Status.Keeping(), o.d.Status.Cameras()
-	v.State = []stateCell{c.clockCell(), c.syncCell(), c.storageCell(k), c.cameraCell(cams), c.deletionCell(k)}
+	branched, err := o.branches.open(c.r.Context(), o.d.Ledger)
+	if err != nil {
+		return err
+	}
+	v.State = []stateCell{c.clockCell(), c.syncCell(len(branched) > 0), c.storageCell(k), c.cameraCell(cams), c.deletionCell(k)}
 	duties, err := c.dutyNeeds()
 	if err != nil {
 		return err
 	}
 	v.Needs = append(c.needs(cams, k), duties...)
+	if v.CanLog {
+		v.Needs = append(v.Needs, c.branchNeeds(branched)...)
+	}
 	for _, n := range v.Needs {
 		if n.Tone == "bad" {
 			v.Urgent++
@@ -116,7 +123,8 @@ func (c *call) clockCell() stateCell {
 	return cell
 }
 
-func (c *call) syncCell() stateCell {
+// syncCell tells of the centre; branched: a roll-back of the log is not closed.
+func (c *call) syncCell(branched bool) stateCell {
 	s, size := c.o.d.Status.Sync(), c.o.d.Ledger.Size()
 	cell := stateCell{Icon: "sync", Name: c.p.T("today.sync"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok")}
 	behind := size - min(s.Acked, size)
@@ -126,6 +134,8 @@ func (c *call) syncCell() stateCell {
 	}
 	cell.Fill, cell.FillTone = ui.Pct(float64(s.Acked)/float64(max(1, size))), "line"
 	switch {
+	case branched:
+		cell.Tone, cell.Mark, cell.Word = "bad", "bad", c.p.T("today.sync.branched")
 	case s.Centre == "":
 		cell.Tone, cell.Mark, cell.Word = "warn", "warn", c.p.T("today.sync.none")
 	case !s.Connected:

@@ -104,7 +104,7 @@ func makeGolden(t *testing.T, to string) {
 	dir := t.TempDir()
 	s, stop := start(t, testOptions(t, dir))
 	furnish(t, s)
-	if err := s.SetEpoch(t.Context(), 2, 272, "restored"); err != nil {
+	if err := s.SetEpoch(t.Context(), 2, 272, 300, "restored"); err != nil {
 		t.Fatal(err)
 	}
 	stop()

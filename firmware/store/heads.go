@@ -276,8 +276,8 @@ func (s *Store) Epoch() uint64 {
 }
 
 // SetEpoch continues the same tree under the epoch that the centre granted. fork is the size up to which box
-// and centre agree; reason is a code. The branch is an entry of its own (sync.branched).
-func (s *Store) SetEpoch(ctx context.Context, epoch, fork uint64, reason string) error {
+// and centre agree, had how many entries the centre has of the branch before; reason is a code. The branch is an entry of its own (sync.branched).
+func (s *Store) SetEpoch(ctx context.Context, epoch, fork, had uint64, reason string) error {
 	if now := s.Epoch(); epoch <= now {
 		return fmt.Errorf("set epoch %d: the log is at epoch %d already", epoch, now)
 	}
@@ -288,7 +288,7 @@ func (s *Store) SetEpoch(ctx context.Context, epoch, fork uint64, reason string)
 		Puts: []Put{epochTable.Put(onlyRow, epochRow{epoch, fork})},
 		Entries: []ledger.Draft{{
 			Actor: ledger.System, Via: ledger.ViaCentre, Kind: "sync.branched",
-			Data: map[string]any{"epoch": epoch, "fork": fork, "reason": reason},
+			Data: map[string]any{"epoch": epoch, "fork": fork, "had": had, "reason": reason},
 		}},
 	})
 	if err != nil {

@@ -405,11 +405,11 @@ func TestABranchKeepsItsTreeUnderTheGrantedEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range [][2]uint64{{1, 0}, {0, 0}, {2, 1 << 40}} {
-		if err := s.SetEpoch(t.Context(), bad[0], bad[1], "restored"); err == nil {
+		if err := s.SetEpoch(t.Context(), bad[0], bad[1], bad[1], "restored"); err == nil {
 			t.Errorf("epoch %d at %d was taken", bad[0], bad[1])
 		}
 	}
-	if err := s.SetEpoch(t.Context(), 4, 200, "restored"); err != nil {
+	if err := s.SetEpoch(t.Context(), 4, 200, 254, "restored"); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -422,7 +422,7 @@ func TestABranchKeepsItsTreeUnderTheGrantedEpoch(t *testing.T) {
 		t.Errorf("%s, %v", msg, err)
 	}
 	e, err := s.Entry(s.Size() - 1)
-	if err != nil || e.Kind != "sync.branched" || string(e.Data) != `{"epoch":4,"fork":200,"reason":"restored"}` {
+	if err != nil || e.Kind != "sync.branched" || string(e.Data) != `{"epoch":4,"fork":200,"had":254,"reason":"restored"}` {
 		t.Errorf("%+v, %v", e, err)
 	}
 	wantClean(t, s)

@@ -244,9 +244,9 @@ func (m memory) Met(incarnation string, acknowledged uint64) error {
 	return nil
 }
 
-func (m memory) Branch(epoch, fork uint64, reason string) error {
+func (m memory) Branch(epoch, fork, had uint64, reason string) error {
 	m.u.remembered.Witnessed, m.u.dirty = nil, true
-	return m.u.o.Store.SetEpoch(m.ctx, epoch, fork, reason)
+	return m.u.o.Store.SetEpoch(m.ctx, epoch, fork, had, reason)
 }
 
 // save writes down the newest cosignature.

@@ -66,7 +66,7 @@ var Unlimited = map[Kind]string{
 	"application.closed": byPerson, "application.dated": byPerson, "application.due": byPerson, "application.overdue": byPerson, "application.reported": byPerson,
 	"hold.registered": byPerson, "hold.proposed": byPerson, "hold.kept": byPerson, "hold.released": byPerson, "hold.ended": byPerson,
 	"attendance.day": "follows from taps, marks and the moments of the day", "attendance.mark": byPerson, "attendance.leave": byPerson,
-	"sync.enrolled": byPerson,
+	"sync.enrolled": byPerson, "sync.branchclosed": byPerson,
 }
 
 const (

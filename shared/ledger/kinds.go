@@ -152,8 +152,9 @@ var Kinds = map[Kind]Spec{
 	"reader.state":       {Data: []Field{req("state", Code), opt("reason", Code), opt("count", Int)}},
 
 	// the centre
-	"sync.enrolled":  {Data: []Field{req("centre", Code), req("certificate", Hash)}},
-	"sync.witnessed": {Data: []Field{req("size", Int), req("root", Hash)}},
-	"sync.branched":  {Data: []Field{req("epoch", Int), req("fork", Int), req("reason", Code)}},
-	"sync.centre":    {Data: []Field{req("incarnation", Code), req("acknowledged", Int)}},
+	"sync.enrolled":     {Data: []Field{req("centre", Code), req("certificate", Hash)}},
+	"sync.witnessed":    {Data: []Field{req("size", Int), req("root", Hash)}},
+	"sync.branched":     {Data: []Field{req("epoch", Int), req("fork", Int), opt("had", Int), req("reason", Code)}},
+	"sync.branchclosed": {Data: []Field{req("entry", Int)}, Sealed: []SealedField{{Name: "note"}}}, // somebody looked into the branch of that entry
+	"sync.centre":       {Data: []Field{req("incarnation", Code), req("acknowledged", Int)}},
 }

@@ -37,8 +37,9 @@ type Memory interface {
 	// Met notes, durably, a centre's incarnation, how much of the current epoch it has, and that cosignatures
 	// from before it prove nothing to it.
 	Met(incarnation string, acknowledged uint64) error
-	// Branch continues the ledger, durably, under an epoch that the centre granted, from the fork on.
-	Branch(epoch, fork uint64, reason string) error
+	// Branch continues the ledger, durably, under an epoch that the centre granted, from the fork on. had is how many
+	// entries the centre has of the branch that ends there.
+	Branch(epoch, fork, had uint64, reason string) error
 }
 
 // Remembered is what Memory held when the program started.
@@ -142,6 +143,7 @@ type question struct {
 type search struct {
 	on     bool
 	base   uint64
+	had    uint64 // the centre has so many entries of the base
 	lo, hi uint64
 }
 

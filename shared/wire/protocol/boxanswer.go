@@ -106,6 +106,7 @@ func (b *Box) find(now time.Duration, m wire.AckMsg, o *Out) error {
 		*s = search{on: true, base: m.Epoch, hi: limit + 1}
 		b.branch = nil
 	}
+	s.had = max(s.had, m.Stored)
 	s.lo = max(s.lo, m.Answer.Agree)
 	if m.Answer.Differ > 0 {
 		s.hi = min(s.hi, m.Answer.Differ)
@@ -152,6 +153,7 @@ func (b *Box) granted(now time.Duration, m wire.AckMsg, o *Out) error {
 	if err != nil {
 		return err
 	}
+	had := max(fork, b.search.had)
 	b.branch, b.search = nil, search{}
 	if m.Epoch != m.Latest || m.Latest <= b.log.Epoch() || m.Stored != fork || !same {
 		o.note("grant_invalid epoch=%d", m.Latest)
@@ -161,7 +163,7 @@ func (b *Box) granted(now time.Duration, m wire.AckMsg, o *Out) error {
 	if fork == b.log.Size() {
 		reason = "restored"
 	}
-	if err := b.mem.Branch(m.Latest, fork, reason); err != nil {
+	if err := b.mem.Branch(m.Latest, fork, had, reason); err != nil {
 		return err
 	}
 	o.note("branched epoch=%d fork=%d", m.Latest, fork)

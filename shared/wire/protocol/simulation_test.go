@@ -110,7 +110,10 @@ func (m memoryOf) Met(inc string, acknowledged uint64) error {
 	m.s.memory = Remembered{Incarnation: inc}
 	return nil
 }
-func (m memoryOf) Branch(epoch, fork uint64, reason string) error {
+func (m memoryOf) Branch(epoch, fork, had uint64, reason string) error {
+	if had < fork {
+		m.s.t.Errorf("branched at %d, but the centre had only %d", fork, had)
+	}
 	if epoch <= m.s.disk.epoch {
 		m.s.t.Errorf("branched from epoch %d to %d", m.s.disk.epoch, epoch)
 	}
