@@ -43,6 +43,7 @@ var Limits = map[Kind]Limit{
 	"attendance.tap":       {PerHour: 20000, Whole: true},
 	"attendance.unknown":   {PerHour: 3600},
 	"reader.state":         {PerHour: 60, Whole: true},
+	"login.storm":          {PerHour: 60, Variant: "what"},
 	"sync.witnessed":       {PerHour: 240},
 	"sync.branched":        {PerHour: 60, Whole: true},
 	"sync.centre":          {PerHour: 60},
@@ -52,7 +53,7 @@ var Limits = map[Kind]Limit{
 var Unlimited = map[Kind]string{
 	"system.start": byRun, "system.stop": byRun, "config.change": byPerson, "clock.confirmed": byPerson, "log.held": byHour,
 	"login.ok": byPerson, "login.refused": byLock, "login.locked": byLock, "logout": byPerson, "password.changed": byPerson,
-	"access.refused": byPerson, "person.created": byPerson, "person.duty": byPerson, "login.step": byPerson, "login.storm": byHour, "person.changed": byPerson, "person.erased": byPerson,
+	"access.refused": byPerson, "person.created": byPerson, "person.duty": byPerson, "login.step": byPerson, "person.changed": byPerson, "person.erased": byPerson,
 	"student.created": byPerson, "student.changed": byPerson, "class.changed": byPerson, "import": byPerson,
 	"camera.registered": byPerson, "camera.changed": byPerson, "camera.tested": byPerson, "camera.exported": byPerson, "fault.acknowledged": byPerson,
 	"footage.recorded": byHour, "footage.condemned": byHour, "footage.deleted": byHour, "footage.breach": byHour,
