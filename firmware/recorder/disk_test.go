@@ -11,6 +11,7 @@ import (
 	"campuskeep/firmware/recorder"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/scene"
+	"campuskeep/shared/clock"
 )
 
 // A disk that hangs costs the frames that do not fit into memory, and exactly those are told.
@@ -68,6 +69,28 @@ func TestADiskThatFails(t *testing.T) {
 	}
 	if told := gaps[0].To.Mono - gaps[0].From.Mono; told < 5*time.Second {
 		t.Errorf("only %v told", told)
+	}
+}
+
+// farOff is a clock that shows a year of the next century.
+type farOff struct{ sinceBoot }
+
+func (c farOff) Now() clock.Reading {
+	r := c.sinceBoot.Now()
+	r.Wall = r.Wall.AddDate(130, 0, 0)
+	return r
+}
+
+// A clock so far ahead that its date cannot be stored is told as what it is, and not as a disk that fails.
+func TestADateThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	cam := startCamera(t, "c01", nil)
+	r := newRigOn(t, recorder.Options{Clock: farOff{sinceBoot{time.Now().Add(-time.Hour)}}}, 0)
+	r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+	r.await("two seconds of pictures", func() bool { return cam.Counter() > 20 })
+	r.stop()
+	if g := r.gapsOf("c01"); len(g) != 1 || g[0].Cause != recorder.CauseClock {
+		t.Errorf("gaps %v", g)
 	}
 }
 

@@ -1,10 +1,13 @@
 package recorder
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"campuskeep/firmware/vault"
 )
 
 func TestWhatCountsAsAGap(t *testing.T) {
@@ -64,5 +67,25 @@ func TestOurOwnStandstillIsNotTheCamera(t *testing.T) {
 	}
 	if own := s.until(4*time.Minute, 5*time.Minute, 6*time.Minute, CauseStalled); own != 5*time.Minute {
 		t.Errorf("whoever goes on first does not see the standstill: %v", own)
+	}
+}
+
+// What the vault does not take has its own cause; only what the disk did is the disk's.
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	_, noInit := (&stream{}).init()
+	for err, want := range map[error]Cause{
+		vault.ErrOverload:                       CauseOverload,
+		fmt.Errorf("begin: %w", vault.ErrLabel): CauseClock,
+		fmt.Errorf("%w: %w", errInit, noInit):   CauseBadSets,
+		vault.ErrAbandoned:                      CauseDisk,
+		errors.New("anything that has no name"): CauseDisk,
+	} {
+		if got := refusal(err); got != want {
+			t.Errorf("%v is told as %s, want %s", err, got, want)
+		}
+	}
+	if noInit == nil {
+		t.Error("a stream without parameters makes a segment")
 	}
 }

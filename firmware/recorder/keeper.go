@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -59,15 +60,28 @@ func (k *keeper) fragment(f fragment) error {
 		}
 		err = k.write(f)
 	}
-	if errors.Is(err, vault.ErrOverload) {
-		k.failed(f.from, CauseOverload, err)
-		return nil
-	} else if err != nil {
-		k.failed(f.from, CauseDisk, err)
+	if err != nil {
+		k.failed(f.from, refusal(err), err)
 		return nil
 	}
 	k.taken(f)
 	return nil
+}
+
+// errInit: no segment can be begun with what the camera says about its pictures.
+var errInit = errors.New("the stream's parameters make no segment")
+
+// refusal is the cause of what the vault did not take.
+func refusal(err error) Cause {
+	switch {
+	case errors.Is(err, vault.ErrOverload):
+		return CauseOverload
+	case errors.Is(err, vault.ErrLabel):
+		return CauseClock
+	case errors.Is(err, errInit):
+		return CauseBadSets
+	}
+	return CauseDisk
 }
 
 // failed ends the segment: what is missed from here on is due to the cause.
@@ -106,7 +120,7 @@ func (k *keeper) write(f fragment) error {
 		if k.stream != f.stream {
 			init, err := f.stream.init()
 			if err != nil {
-				return err
+				return fmt.Errorf("%w: %w", errInit, err)
 			}
 			k.stream, k.init = f.stream, init
 		}

@@ -65,6 +65,7 @@ const (
 	CauseStream      = footage.CauseSignal
 	CauseOverload    = footage.CauseOverload
 	CauseDisk        = footage.CauseDisk
+	CauseClock       = footage.CauseClock
 	CauseStart       = footage.CauseStart
 	CauseSwitched    = footage.CauseSwitched
 	CauseRestart     = footage.CauseRestart

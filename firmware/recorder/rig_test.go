@@ -79,7 +79,10 @@ func newRigOn(t *testing.T, o recorder.Options, queue int64) *rig {
 	}
 	r := &rig{t: t, disk: vfs, clock: sinceBoot{time.Now().Add(-time.Hour)}, vault: v}
 	r.change = sync.NewCond(&r.mu)
-	o.Vault, o.Clock, o.Log = v, r.clock, log
+	if o.Clock == nil {
+		o.Clock = r.clock
+	}
+	o.Vault, o.Log = v, log
 	o.Gap = func(g recorder.Gap) {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -35,6 +35,8 @@ var (
 	ErrClosed = errors.New("vault: closed")
 	// ErrDayInUse: the camera-day still has files, rows or writers that need its key.
 	ErrDayInUse = errors.New("vault: the camera-day's key is still needed")
+	// ErrLabel: the index has no number for the camera-day's date, see row.go.
+	ErrLabel = errors.New("vault: the date is outside of what can be stored")
 	// ErrKeyErased: neither the camera-day's key nor a hold's copy of the file key exists any more.
 	ErrKeyErased = errors.New("vault: the key of this footage was erased")
 )

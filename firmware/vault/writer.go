@@ -32,7 +32,7 @@ func (m Meta) check() error {
 	case !cameraRule.MatchString(m.Camera):
 		return fmt.Errorf("begin segment: camera id %q", m.Camera)
 	case err != nil || !dayRule.MatchString(m.Day):
-		return fmt.Errorf("begin segment: day label %q", m.Day)
+		return fmt.Errorf("begin segment: %w: day label %q", ErrLabel, m.Day)
 	case !nameRule.MatchString(m.Boot):
 		return fmt.Errorf("begin segment: boot id %q", m.Boot)
 	case !nameRule.MatchString(m.Codec):

@@ -22,6 +22,7 @@ const (
 	CauseFailed    Cause = "failed"      // what the camera sends made our own program fail
 	CauseOverload  Cause = "overload"    // the disk did not keep up
 	CauseDisk      Cause = "disk"        // a write or sync failed; the segment was abandoned
+	CauseClock     Cause = "clock"       // the clock shows a date that no footage can be kept under
 	CauseStart     Cause = "start"       // recording began, the first picture took long
 	CauseSwitched  Cause = "switched"    // another stream, address or password was set for the camera, or its sound switched on or off
 	CauseFull      Cause = "full"        // the disk will not hold the days, so the camera is not recorded (entry `footage.stopped`)

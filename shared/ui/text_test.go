@@ -190,7 +190,7 @@ func TestEveryCodeHasItsWords(t *testing.T) {
 	for _, o := range attendance.Outcomes {
 		keys = append(keys, o.Key())
 	}
-	for _, c := range []footage.Cause{footage.CauseCameraOff, footage.CauseNetwork, footage.CauseStalled, footage.CauseLogin, footage.CauseSignal, footage.CauseNoKey, footage.CauseNoSets, footage.CauseBadSets, footage.CauseFailed, footage.CauseOverload, footage.CauseDisk,
+	for _, c := range []footage.Cause{footage.CauseCameraOff, footage.CauseNetwork, footage.CauseStalled, footage.CauseLogin, footage.CauseSignal, footage.CauseNoKey, footage.CauseNoSets, footage.CauseBadSets, footage.CauseFailed, footage.CauseOverload, footage.CauseDisk, footage.CauseClock,
 		footage.CauseStart, footage.CauseRestart, footage.CausePowerOff, footage.CauseDamaged, footage.CauseLost, footage.CauseSetup, footage.CauseBreach, footage.CauseFull, footage.CausePaused, footage.CauseUnknown} {
 		add("gap.", string(c))
 		add("gap.char.", string(c))
