@@ -254,3 +254,53 @@ func words(s string) []string {
 func trustedAt(at time.Time) clock.Reading {
 	return clock.Reading{Wall: at, State: clock.Trusted, Boot: "b1", Mono: time.Hour + at.Sub(day)}
 }
+
+// Every state has its end, by an act or by time alone. Covers F15.
+func TestEveryStateEndsByTime(t *testing.T) {
+	d := &Decision{By: "p002", At: day, Approved: true, Cameras: []string{"c01"}, Spans: sample().Spans(), Ways: []Way{WayView}, From: "2026-05-20", Until: "2026-05-27"}
+	for name, c := range map[string]struct {
+		state State
+		used  bool
+		want  EventKind
+		to    State
+	}{
+		"extracting, nothing seen": {Extracting, false, Expire, Expired},
+		"extracting, and seen":     {Extracting, true, Due, ReportDue},
+		"revoked, nothing seen":    {Revoked, false, Close, Closed},
+		"revoked, and seen":        {Revoked, true, Due, ReportDue},
+		"accepted":                 {Accepted, true, Close, Closed},
+	} {
+		a := sample()
+		a.State, a.Decision, a.Submitted, a.Ended = c.state, d, day, day
+		if c.state == Revoked {
+			a.Revoked = "用途不符"
+		}
+		if c.used {
+			a.Used = day
+		}
+		at := day.Add(40 * 24 * time.Hour)
+		e, due := OfTime(a, at, DefaultRules, weekdays)
+		if !due || e.Kind != c.want {
+			t.Errorf("%s: %v %s", name, due, e.Kind)
+			continue
+		}
+		b, err := Next(a, e, trustedAt(at))
+		if err != nil || b.State != c.to {
+			t.Errorf("%s: %s, %v", name, b.State, err)
+		}
+	}
+}
+
+// A report that is sent back says why, until the next one.
+func TestAReturnedReportKeepsItsReason(t *testing.T) {
+	a := sample()
+	a.State, a.Decision = Reported, &Decision{By: "p002", Approved: true}
+	a, err := Next(a, Event{Kind: Return, By: "p002", Text: "请写明结果"}, trustedAt(day))
+	if err != nil || a.State != ReportDue || a.Returned != "请写明结果" || a.Decision == nil {
+		t.Fatalf("%v %+v", err, a)
+	}
+	a, err = Next(a, Event{Kind: File, By: applicant, Report: &Report{Result: "nothing_found", Copies: "none"}}, trustedAt(day))
+	if err != nil || a.Returned != "" {
+		t.Errorf("%v %q", err, a.Returned)
+	}
+}
