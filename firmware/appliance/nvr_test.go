@@ -366,7 +366,7 @@ func (b *box) plays(view string) {
 	if seen == 0 {
 		b.t.Error("nothing to play")
 	}
-	b.ask(who, "POST", view+"/close", url.Values{})
+	b.ask(who, "POST", view+"/close", url.Values{"button": {"close"}})
 	open, closed := b.entries("footage.access.open"), b.entries("footage.access.close")
 	var d struct{ Delivered []footage.Span }
 	b.must(json.Unmarshal(closed[len(closed)-1].Data, &d))
@@ -404,7 +404,7 @@ func (b *box) faults(t *testing.T) {
 		}
 		began := time.Now()
 		b.post("liang", "/nvrs/n01/check", nil)
-		b.until("the end of the check: "+c.name, func() bool { return !strings.Contains(b.get("liang", "/nvrs/n01").body, `every 2s`) })
+		b.until("the end of the check: "+c.name, func() bool { return !strings.Contains(b.get("liang", "/nvrs/n01").body, `data-poll="2"`) })
 		t.Logf("%s: looked at in %s", c.name, time.Since(began).Round(time.Millisecond))
 		if body := b.get("liang", "/nvrs/n01").body; !strings.Contains(body, c.want) {
 			t.Errorf("%s: the page does not say %q:\n%s", c.name, c.want, text(body))

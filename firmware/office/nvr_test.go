@@ -288,7 +288,7 @@ func TestAnNVRsPage(t *testing.T) {
 	if got := strings.Join(h.recorders.begun, ","); got != "check n01,expiry n01" {
 		t.Errorf("begun: %s", got)
 	}
-	if body := liang.get("/nvrs/n01").body; !strings.Contains(body, `hx-trigger="every 2s"`) || !strings.Contains(body, "北侧围墙（第 2 路，共 3 路）") {
+	if body := liang.get("/nvrs/n01").body; !strings.Contains(body, `data-poll="2"`) || !strings.Contains(body, "北侧围墙（第 2 路，共 3 路）") {
 		t.Error("the page does not tell how far it is")
 	}
 	if r := h.as("fan").get("/nvrs"); r.status != http.StatusForbidden {
@@ -410,7 +410,7 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 	r := zheng.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}, "purpose": {"围墙翻越报警核实"}})
 	path := r.header.Get("Location")
 	body := zheng.get(path).body
-	for _, want := range []string{"调取中", "已到 40%", "还需约 10 分", "hx-trigger", "本次查看已记入日志"} {
+	for _, want := range []string{"调取中", "已到 40%", "还需约 10 分", "data-poll", "本次查看已记入日志"} {
 		if want != "本次查看已记入日志" && !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
 		}
