@@ -263,7 +263,7 @@ func (a *Appliance) openRooms(ctx context.Context) (err error) {
 		return err
 	}
 	a.Evidence, err = evidence.Open(evidence.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay, Anchors: a.Keeper.Anchors,
-		Rules: func() register.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Fetcher: fetcher{a.NVR}, Log: a.log})
+		Rules: func() register.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Independent: a.People.Independent, Fetcher: fetcher{a.NVR}, Log: a.log})
 	if err != nil {
 		return err
 	}

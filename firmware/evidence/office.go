@@ -55,8 +55,10 @@ type Options struct {
 	Anchors   func() clock.Anchors             // what is known of earlier boots; nil: nothing
 	SchoolDay func(date string) bool           // 2006-01-02
 	Rules     func() register.Rules            // as the school has set them now; nil: register.DefaultRules
-	Fetcher   Fetcher                          // brings what lies on NVRs; nil: there are none
-	Log       *slog.Logger
+	// Independent says whether two accounts are two persons: neither has its rights from the other. Nil: any two are.
+	Independent func(a, b string) bool
+	Fetcher     Fetcher // brings what lies on NVRs; nil: there are none
+	Log         *slog.Logger
 }
 
 // Office is the register at work. All methods are safe for concurrent use.

@@ -106,6 +106,9 @@ func (e *Office) ConfirmRelease(ctx context.Context, by account.Who, id string) 
 	if p.By == by.ID {
 		return e.refuse(ctx, by, account.ActHoldRelease, account.Subject{Application: h.Application}, "may.same_person")
 	}
+	if e.o.Independent != nil && !e.o.Independent(p.By, by.ID) {
+		return e.refuse(ctx, by, account.ActHoldRelease, account.Subject{Application: h.Application}, "may.not_independent")
+	}
 	h.Released = e.o.Clock.Now().Wall.UTC()
 	_, err = e.o.Store.Commit(ctx, store.Change{Puts: []store.Put{holds.Put(id, h)}, Deletes: []store.Delete{proposals.Delete(id)},
 		Entries: []ledger.Draft{by.Draft("hold.released", role, id, e.proposed(p, "two_people"))}})

@@ -52,6 +52,9 @@ func TestAHoldIsReleasedByTwoPeople(t *testing.T) {
 	if got, ok := h.office.Proposal(hold.ID); !ok || got.By != head.ID || got.Reason != p.Reason {
 		t.Errorf("after a start: %+v, %v", got, ok)
 	}
+	h.office.o.Independent = func(a, b string) bool { return false } // the leader's account is of the proposer's making
+	refusedWith(t, h.office.ConfirmRelease(ctx, leader, hold.ID), "may.not_independent")
+	h.office.o.Independent = nil
 	must(t, h.office.ConfirmRelease(ctx, leader, hold.ID))
 	if len(h.office.Holds()) != 0 {
 		t.Error("the hold is still in force")
