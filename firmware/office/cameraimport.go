@@ -111,7 +111,7 @@ func (o *Office) readImport(c *call) error {
 	if len(b) == 0 {
 		return fault(fielderr.Errors{{Field: "file", Rule: "err.file_none"}})
 	}
-	cells, rule := sheet.Read(b, maxCameraFile, maxCameraSheet)
+	cells, rule := sheet.Read(b, maxCameraFile, maxCameraSheet, func(head string) bool { return cameraField(head) == "installed" })
 	if rule != "" {
 		return fault(fielderr.Errors{{Field: "file", Rule: rule, Args: []any{maxCameraFile >> 20}}})
 	}

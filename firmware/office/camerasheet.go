@@ -92,16 +92,10 @@ func readCameras(cells [][]string, known func(string) (footage.Camera, bool), pe
 func cameraHeads(line []string) (columns map[int]string, errs fielderr.Errors) {
 	columns = map[int]string{}
 	for at, head := range line {
-		head = strings.TrimRight(strings.TrimSpace(head), "* ")
-		if head == "" {
+		if head = cameraTitle(head); head == "" {
 			continue
 		}
-		field := ""
-		for _, c := range cameraColumns {
-			if c.field == head || slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return ui.T(l, "camera.f."+c.field) == head }) {
-				field = c.field
-			}
-		}
+		field := cameraField(head)
 		switch {
 		case field == "":
 			errs.Add("file", "err.sheet_column", head)
@@ -217,6 +211,19 @@ func (r *sheetCamera) choose(cell map[string]string) {
 			cam.Transport = ""
 		}
 	}
+}
+
+func cameraTitle(head string) string { return strings.TrimRight(strings.TrimSpace(head), "* ") }
+
+// cameraField is the field of a column by its head; "" when there is none.
+func cameraField(head string) (field string) {
+	head = cameraTitle(head)
+	for _, c := range cameraColumns {
+		if c.field == head || slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return ui.T(l, "camera.f."+c.field) == head }) {
+			field = c.field
+		}
+	}
+	return field
 }
 
 // sheetDate takes a date that the spreadsheet keeps as a number of days.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xuri/excelize/v2"
+
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 )
@@ -100,5 +102,21 @@ func TestCardNumbersThatSayNothing(t *testing.T) {
 				t.Errorf("faults %v, want %q", got, c.rule)
 			}
 		})
+	}
+}
+
+// A birth in a workbook that counts from 1904, in a cell that is not styled as a date.
+func TestRosterThatCountsFrom1904(t *testing.T) {
+	h := newHouse(t)
+	f, yes := excelize.NewFile(), true
+	h.must(f.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &yes}))
+	h.must(f.SetSheetRow("Sheet1", "A1", &[]any{"姓名", "性别", "出生日期*", "证件类型", "身份证件号", "班级"}))
+	h.must(f.SetSheetRow("Sheet1", "A2", &[]any{"甲一", "女", 41530, "无", "", "三年级1班"}))
+	var b bytes.Buffer
+	h.must(f.Write(&b))
+	v, err := h.ReadRoster(&b)
+	h.must(err)
+	if len(v.Rows) != 1 || v.Rows[0].Student.Birth != "2017-09-14" {
+		t.Errorf("%+v", v)
 	}
 }

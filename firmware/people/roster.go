@@ -108,7 +108,7 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 	}
 	sum := sha256.Sum256(b)
 	v := Preview{File: hex.EncodeToString(sum[:])}
-	cells, rule := sheet.Read(b, maxRosterFile, maxRosterSheet)
+	cells, rule := sheet.Read(b, maxRosterFile, maxRosterSheet, student.DateTitle)
 	if rule != "" {
 		v.Faults = []student.RowFault{{Errors: fielderr.Errors{{Field: "file", Rule: rule, Args: []any{maxRosterFile >> 20}}}}}
 		return v, nil

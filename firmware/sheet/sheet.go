@@ -26,14 +26,14 @@ const (
 // is wrong with the file. Dates are written 2017-09-14 whatever the sheet counts from; numbers that must have lost
 // digits 4.2E+17, so that a reader refuses them with the reason and not with a check digit that does not match. What
 // cannot be seen (zero width, direction marks, a leading apostrophe) is not there; merged cells go on downwards.
-func Read(b []byte, most int, unpacked int64) (cells [][]string, rule string) {
+func Read(b []byte, most int, unpacked int64, dated func(heading string) bool) (cells [][]string, rule string) {
 	switch {
 	case len(b) > most:
 		return nil, TooBig
 	case bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0")):
 		return nil, OldXLS
 	}
-	k, err := openBook(b, unpacked)
+	k, err := openBook(b, unpacked, dated)
 	if err == nil {
 		cells, err = k.cells()
 	}
@@ -45,6 +45,9 @@ func Read(b []byte, most int, unpacked int64) (cells [][]string, rule string) {
 	}
 	return cells, ""
 }
+
+// headingsWithin is how far down headings are looked for: titles stand above them.
+const headingsWithin = 10
 
 var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(b.Bytes())
 	f.Add([]byte("\xd0\xcf\x11\xe0"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if cells, rule := Read(b, 5<<20, 64<<20); rule != "" && cells != nil {
+		if cells, rule := Read(b, 5<<20, 64<<20, nil); rule != "" && cells != nil {
 			t.Errorf("both cells and %s", rule)
 		}
 	})
@@ -48,17 +49,17 @@ func TestLongNumbersShowThemselves(t *testing.T) {
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cells, rule := Read(b.Bytes(), 1<<20, 8<<20)
+	cells, rule := Read(b.Bytes(), 1<<20, 8<<20, nil)
 	if rule != "" || len(cells) != 1 || cells[0][0] != "34020000001320000001" || cells[0][1] != "3.402000000132E+19" || cells[0][2] != "123456789012345" || cells[0][3] != "1.5" {
 		t.Errorf("%q %q", rule, cells)
 	}
-	if _, rule := Read(b.Bytes(), 100, 8<<20); rule != TooBig {
+	if _, rule := Read(b.Bytes(), 100, 8<<20, nil); rule != TooBig {
 		t.Errorf("too big: %q", rule)
 	}
-	if _, rule := Read([]byte("\xd0\xcf\x11\xe0 an old one"), 1<<20, 8<<20); rule != OldXLS {
+	if _, rule := Read([]byte("\xd0\xcf\x11\xe0 an old one"), 1<<20, 8<<20, nil); rule != OldXLS {
 		t.Errorf("old: %q", rule)
 	}
-	if _, rule := Read([]byte("a,b,c"), 1<<20, 8<<20); rule != NoXLSX {
+	if _, rule := Read([]byte("a,b,c"), 1<<20, 8<<20, nil); rule != NoXLSX {
 		t.Errorf("none: %q", rule)
 	}
 }
@@ -110,7 +111,7 @@ func TestSmallFilesTakeLittleMemory(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			cells, rule := Read(b, 1<<20, 16<<20)
+			cells, rule := Read(b, 1<<20, 16<<20, nil)
 			runtime.ReadMemStats(&after)
 			if rule != c.rule || rule == "" && (len(cells) != 1 || cells[0][0] != "1") {
 				t.Errorf("%d rows, %q, want %q", len(cells), rule, c.rule)
@@ -146,9 +147,40 @@ func TestCellsAsPeopleSeeThem(t *testing.T) {
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cells, rule := Read(b.Bytes(), 1<<20, 8<<20)
+	cells, rule := Read(b.Bytes(), 1<<20, 8<<20, nil)
 	want := []string{"2017-09-14", "2017-09-14 12:00:00", "42992", "04 A2", "13800000000", "a\rb", "1"}
 	if rule != "" || len(cells) != 1 || !slices.Equal(cells[0], want) {
 		t.Errorf("%q %q, want %q", rule, cells, want)
+	}
+}
+
+// A plain number below a heading of dates is a day of the workbook's own count; any other number is a number.
+func TestDayNumbersBelowAHeading(t *testing.T) {
+	for _, from1904 := range []bool{false, true} {
+		x := excelize.NewFile()
+		if err := x.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &from1904}); err != nil {
+			t.Fatal(err)
+		}
+		day := 42992
+		if from1904 {
+			day -= 1462
+		}
+		want := [][]string{{"名册"}, {"卡号", "日期"}, {strconv.Itoa(day), "2017-09-14"}, {"", "20170914"}, {"", "2017"}, {"", strconv.Itoa(day)}, {"", "2017-09-14 06:00:00"}}
+		for i, row := range [][]any{{"名册"}, {"卡号", "日期"}, {day, day}, {nil, 20170914}, {nil, 2017}, {nil, strconv.Itoa(day)}, {nil, float64(day) + 0.25}} {
+			if err := x.SetSheetRow("Sheet1", "A"+strconv.Itoa(i+1), &row); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var b bytes.Buffer
+		if _, err := x.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Close(); err != nil {
+			t.Fatal(err)
+		}
+		cells, rule := Read(b.Bytes(), 1<<20, 8<<20, func(s string) bool { return s == "日期" })
+		if rule != "" || !slices.EqualFunc(cells, want, slices.Equal[[]string]) {
+			t.Errorf("from 1904 %v: %q %q, want %q", from1904, rule, cells, want)
+		}
 	}
 }

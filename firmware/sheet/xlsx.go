@@ -39,15 +39,16 @@ type book struct {
 
 	from1904 bool
 	shared   []string
-	dates    []bool // by style: shows a number as a date
+	dates    []bool            // by style: shows a number as a date
+	dated    func(string) bool // a heading of a column of dates; nil: there is none
 }
 
-func openBook(b []byte, unpacked int64) (*book, error) {
+func openBook(b []byte, unpacked int64, dated func(string) bool) (*book, error) {
 	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return nil, errForm
 	}
-	k := &book{parts: map[string]*zip.File{}, left: unpacked}
+	k := &book{parts: map[string]*zip.File{}, left: unpacked, dated: dated}
 	for _, f := range z.File {
 		k.parts[strings.ToLower(strings.TrimPrefix(f.Name, "/"))] = f
 	}
@@ -217,6 +218,7 @@ func (k *book) sheet(name string) ([][]string, error) {
 	var row, column, cells int
 	var kind, style string
 	var value strings.Builder
+	var dates [maxColumns + 1]bool // by column, from its heading down
 	reading := 0
 	put := func(row, column int, s string) error {
 		if s == "" {
@@ -254,8 +256,16 @@ func (k *book) sheet(name string) ([][]string, error) {
 				return nil
 			}
 			s, err := k.value(kind, style, value.String())
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case column > maxColumns:
+			case kind == "" || kind == "n":
+				if n, err := strconv.ParseFloat(s, 64); err == nil && dates[column] && k.plausible(n) {
+					s = k.day(n)
+				}
+			case k.dated != nil && row <= headingsWithin && k.dated(s):
+				dates[column] = true
 			}
 			return put(row, column, s)
 		case "rPh":
@@ -337,14 +347,25 @@ func (k *book) number(v string, date bool) string {
 	return v
 }
 
+// since1904 is how many days a workbook that counts from 1904 is behind others.
+const since1904 = 1462
+
+// plausible says that a number below a heading of dates is the number of a day between 1950 and 2078, and not a year
+// or 20170914.
+func (k *book) plausible(n float64) bool {
+	if k.from1904 {
+		n += since1904
+	}
+	return n > 18264 && n < 65380
+}
+
 // day is the date of a day number, with the time when it has one.
 func (k *book) day(n float64) string {
-	zero := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)
 	if k.from1904 {
-		zero = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
+		n += since1904
 	}
 	days, part := math.Modf(n)
-	t := zero.AddDate(0, 0, int(days)).Add(time.Duration(math.Round(part*86400)) * time.Second)
+	t := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(days)).Add(time.Duration(math.Round(part*86400)) * time.Second)
 	if t.Hour()+t.Minute()+t.Second() == 0 {
 		return t.Format(time.DateOnly)
 	}

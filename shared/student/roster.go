@@ -225,20 +225,32 @@ func cardText(s string) string {
 	return strings.NewReplacer(" ", "", ":", "", "-", "").Replace(s)
 }
 
+// fieldOf is a title as it is compared, and the field of its column; "" when there is none.
+func fieldOf(title string) (plain, field string) {
+	plain = strings.TrimRight(strings.ReplaceAll(narrow(strings.TrimSpace(title)), " ", ""), "*")
+	field = otherTitles[plain]
+	for _, c := range Columns {
+		if c.Title == plain {
+			field = c.Field
+		}
+	}
+	return plain, field
+}
+
+// DateTitle says that a column with this title holds dates.
+func DateTitle(title string) bool {
+	_, field := fieldOf(title)
+	return field == "birth"
+}
+
 // headings finds each column by its title.
 func (r *Roster) headings(line []string) (columns map[int]string, errs fielderr.Errors) {
 	columns = map[int]string{}
 	found := map[string]bool{}
 	for i, title := range line {
-		title = strings.TrimRight(strings.ReplaceAll(narrow(strings.TrimSpace(title)), " ", ""), "*")
+		title, field := fieldOf(title)
 		if title == "" {
 			continue
-		}
-		field := otherTitles[title]
-		for _, c := range Columns {
-			if c.Title == title {
-				field = c.Field
-			}
 		}
 		switch {
 		case field == "":
