@@ -49,7 +49,9 @@ type ReaderToday struct {
 	Reader
 	State  reader.State `json:"state"`
 	Reason string       `json:"reason"`
-	Taps   int          `json:"taps"`
+	// Off is since when it takes no taps, while that lasts: who does not come is unknown for so long.
+	Off  time.Time `json:"off,omitzero"`
+	Taps int       `json:"taps"`
 }
 
 // Board is the gate page: how the day stands, class by class.
@@ -107,6 +109,9 @@ func (g *Gate) readersToday(taps map[string]int) []ReaderToday {
 			t.Reason = ReasonNoLine
 		} else if s, ok := g.readers[r.ID]; ok {
 			t.State, t.Reason = s.State, s.Reason
+		}
+		if o := g.openOutage(r.ID); o != nil {
+			t.Off = o.From
 		}
 		out = append(out, t)
 	}

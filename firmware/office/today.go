@@ -5,8 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"campuskeep/firmware/gate"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
+	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -78,6 +80,14 @@ func (o *Office) todayPage(c *call) error {
 	if v.CanLog {
 		v.Needs = append(v.Needs, c.branchNeeds(branched)...)
 	}
+	if c.can(account.ActGateView, account.Subject{}) {
+		b, err := o.d.Gate.Board(c.today())
+		if err != nil {
+			return fmt.Errorf("reading the gate's board: %w", err)
+		}
+		v.Arrival = drawArrival(b, 300, 88, c.p)
+		v.Needs = append(v.Needs, c.readerNeeds(b)...)
+	}
 	for _, n := range v.Needs {
 		if n.Tone == "bad" {
 			v.Urgent++
@@ -88,13 +98,6 @@ func (o *Office) todayPage(c *call) error {
 		if err := o.recent(c, &v); err != nil {
 			return err
 		}
-	}
-	if c.can(account.ActGateView, account.Subject{}) {
-		b, err := o.d.Gate.Board(c.today())
-		if err != nil {
-			return fmt.Errorf("reading the gate's board: %w", err)
-		}
-		v.Arrival = drawArrival(b, 300, 88, c.p)
 	}
 	v.Deletion = c.deletionFacts(k)
 	return c.page("today", c.p.T("nav.today"), v)
@@ -302,6 +305,25 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 			}
 			out = append(out, n)
 		}
+	}
+	return out
+}
+
+// readerOff is how long a reader is off line before the school's first page says so.
+const readerOff = 15 * time.Minute
+
+// readerNeeds are the readers whose silence makes pupils unknown on a school day, also while others take the taps.
+func (c *call) readerNeeds(b gate.Board) (out []need) {
+	for _, r := range b.Readers {
+		if !b.Day.School || r.Off.IsZero() || c.now.Wall.Sub(r.Off) < readerOff {
+			continue
+		}
+		n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("reader.offline"), Kind: c.p.T("need.device"), Title: c.p.T("need.reader", c.o.readerName(r.ID), c.now.Wall.Sub(r.Off)),
+			Text: c.p.T("need.reader.in", c.p.When(r.Off, c.now.Wall)), Href: "/gate", Do: c.p.T("see")}
+		if r.Direction == attendance.Out {
+			n.Text = c.p.T("need.reader.out", c.p.When(r.Off, c.now.Wall))
+		}
+		out = append(out, n)
 	}
 	return out
 }
