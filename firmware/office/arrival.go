@@ -38,6 +38,9 @@ type arrivalTick struct {
 // beforeBell and afterBell are the minutes that the curve shows around the bell.
 const beforeBell, afterBell = 60, 30
 
+// labelWide is the room that the time under the curve takes, with the space beside it.
+const labelWide = 44
+
 func drawArrival(b gate.Board, w, h int, p ui.Printer) *arrival {
 	a := &arrival{In: b.Total.Attended, Expected: b.Total.Expected, Missing: b.Total.Missing, Leave: b.Total.By[attendance.OnLeave],
 		Late: b.Total.By[attendance.Late], School: b.Day.School, Top: b.Total.Expected, W: w, H: h, Base: h + 8, Mid: h/2 + 8}
@@ -56,12 +59,15 @@ func drawArrival(b gate.Board, w, h int, p ui.Printer) *arrival {
 		a.NowX, a.Now = x(now), p.Clock(b.Now.Wall)
 		a.NowLeft = a.NowX > w/2
 	}
+	// Labels keep their distance from each other and from the bell's, however long the day has become.
 	step := 15
-	if to-from > 3*60 {
-		step = 60
+	for _, s := range []int{30, 60, 120, 180} {
+		if step*w/(to-from) < labelWide {
+			step = s
+		}
 	}
 	for m := from; m <= to; m += step {
-		if m != b.Hours.Bell {
+		if d := x(m) - a.BellX; d >= labelWide || d <= -labelWide {
 			a.Ticks = append(a.Ticks, arrivalTick{x(m), at(m)})
 		}
 	}

@@ -83,7 +83,9 @@ func explain(noted []footage.Gap, missing []footage.Span) (out []footage.Piece) 
 }
 
 // legend lists the causes that the page explains; the rest are named where they appear.
-var legend = []footage.Cause{footage.CausePowerOff, footage.CauseNetwork, footage.CauseDisk, footage.CauseStalled, footage.CauseCameraOff, footage.CauseUnknown}
+var legend = []footage.Cause{footage.CauseBreach, footage.CauseFull, footage.CauseLost, footage.CauseDamaged, footage.CauseDisk, footage.CauseUnknown, footage.CausePowerOff, footage.CauseRestart, footage.CausePaused,
+	footage.CauseCameraOff, footage.CauseNetwork, footage.CauseStalled, footage.CauseLogin, footage.CauseSignal, footage.CauseNoKey, footage.CauseNoSets, footage.CauseBadSets, footage.CauseFailed,
+	footage.CauseOverload, footage.CauseClock, footage.CauseStart, footage.CauseSwitched}
 
 type ribGap struct {
 	Bar   bar
