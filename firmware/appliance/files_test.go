@@ -190,8 +190,9 @@ func TestAnOlderDataDirectoryGetsItsMarks(t *testing.T) {
 			}
 		}
 	}
-	a, stopBox := running(t, c)
+	_, stopBox := running(t, c)
 	stopBox()
+	var a *Appliance
 	a, err = Open(t.Context(), c, Deps{})
 	if err != nil {
 		t.Fatal(err)

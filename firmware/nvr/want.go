@@ -75,8 +75,6 @@ func (r *Room) byNVR(camera string, spans []footage.Span) (out []footage.Span, e
 	return out, nil
 }
 
-func holds(a, b footage.Span) bool { return !a.From.After(b.From) && !a.To.Before(b.To) }
-
 func without(left, taken []footage.Span) (out []footage.Span) {
 	for _, s := range left {
 		out = append(out, subtract(s, taken, rest)...)

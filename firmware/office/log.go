@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,6 +121,9 @@ func (c *call) logQuery(f url.Values) (store.Query, error) {
 	}
 	return q, errs.Err()
 }
+
+// holdID is the id of a hold: it begins with the application's.
+var holdID = regexp.MustCompile(`^h(\d{4}-\d{4})-`)
 
 // entryNumber reads the number of an entry as people write it: 4133, 4,133, 第4133条, #4133.
 func entryNumber(text string) (uint64, bool) {
@@ -479,7 +483,16 @@ func (c *call) subjectName(id string) string {
 		return c.p.T("nav.settings")
 	}
 	if strings.HasPrefix(id, "k-") {
-		return c.p.T("nav.faults")
+		return c.p.T("field.shift")
+	}
+	if day, ok := strings.CutPrefix(id, "duty-"); ok {
+		return c.p.T("nav.duty") + " " + day
+	}
+	if what, ok := strings.CutPrefix(id, "report:"); ok {
+		return c.p.T("retreport.title") + " " + what[strings.LastIndexByte(what, ':')+1:]
+	}
+	if m := holdID.FindStringSubmatch(id); m != nil {
+		return c.p.T("ribbon.hold", appNumber("a"+m[1]))
 	}
 	if _, _, ok := register.ParseApplicationID(id); ok {
 		return appNumber(id)

@@ -261,8 +261,7 @@ func TestClearPasswords(t *testing.T) {
 
 // Covers F11: a device cannot send the password on, also not to another port of its own.
 func TestNoRedirectWithAPassword(t *testing.T) {
-	var lure *device
-	lure = newDevice(t, func(req *base.Request) *base.Response {
+	lure := newDevice(t, func(req *base.Request) *base.Response {
 		if req.Method != base.Options && len(req.Header["Authorization"]) == 0 {
 			return no(base.StatusUnauthorized, `Digest realm="r", nonce="n"`)
 		}
