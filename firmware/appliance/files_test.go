@@ -192,7 +192,6 @@ func TestAnOlderDataDirectoryGetsItsMarks(t *testing.T) {
 	}
 	_, stopBox := running(t, c)
 	stopBox()
-	var a *Appliance
 	a, err = Open(t.Context(), c, Deps{})
 	if err != nil {
 		t.Fatal(err)
