@@ -315,11 +315,16 @@ func (a *Appliance) openEdges() (err error) {
 	if a.certs, err = openCertificates(a.data, a.Keeper, a.Config.Appliance.ID, a.Config.Office.Names); err != nil {
 		return err
 	}
+	token, err := metricsToken(a.Config.Office.MetricsToken)
+	if err != nil {
+		return err
+	}
+	figures, answered := a.metrics()
 	a.office, err = office.New(office.Deps{
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
 		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw},
 		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Watched: a.watched, Player: a.player, Gate: a.Gate, Time: a.Keeper,
-		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: a.metrics(),
+		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.alive, Answered: answered,
 	})
 	return err
 }

@@ -26,6 +26,8 @@ type Config struct {
 	Office struct {
 		Listen string   `toml:"listen"`
 		Names  []string `toml:"names"`
+		// MetricsToken is a file with the token of a collector elsewhere; empty: figures are for this machine alone.
+		MetricsToken string `toml:"metrics_token"`
 	} `toml:"office"`
 	Centre struct {
 		Enrol string `toml:"enrol"`
@@ -42,6 +44,9 @@ type Config struct {
 	Keys struct {
 		TPM string `toml:"tpm"`
 	} `toml:"keys"`
+	Log struct {
+		Format string `toml:"format"` // text or json
+	} `toml:"log"`
 	Bus   []BusConfig `toml:"bus"`
 	Panel PanelConfig `toml:"panel"`
 }
@@ -68,6 +73,7 @@ func Default() Config {
 	c.Office.Listen = "0.0.0.0:8443"
 	c.Clock.Sources = []string{"rtc", "nvr", "centre"}
 	c.Vault.Sync = config.Duration(2 * time.Second)
+	c.Log.Format = "text"
 	return c
 }
 
@@ -102,6 +108,12 @@ func (c *Config) Check(r *config.Report) {
 			r.Reject("office.names", `host names or IP addresses without a port, e.g. ["ck-0417.local", "192.168.1.10"]`)
 			break
 		}
+	}
+	if c.Office.MetricsToken != "" && !strings.HasPrefix(c.Office.MetricsToken, "/") {
+		r.Reject("office.metrics_token", "the path of a file with the token, or nothing: figures for this machine alone")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		r.Reject("log.format", `"text" or "json"`)
 	}
 	if c.Centre.Enrol != "" {
 		if u, err := url.Parse(c.Centre.Enrol); err != nil || u.Scheme != "https" || u.Host == "" {

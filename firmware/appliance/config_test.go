@@ -73,6 +73,8 @@ func TestEachWrongValueIsRefusedByName(t *testing.T) {
 		{`["rtc", "nvr", "centre"]`, "[\"ntp\", \"centre\"]\nntp = [\"10.0.0.1 \"]", "clock.ntp"},
 		{`sync = "2s"`, `sync = "1h"`, "vault.sync"},
 		{`sync = "2s"`, `sync = 2`, "vault.sync"},
+		{`[vault]`, "[log]\nformat = \"xml\"\n[vault]", "log.format"},
+		{`listen = "0.0.0.0:8443"`, "listen = \"0.0.0.0:8443\"\nmetrics_token = \"secret\"", "office.metrics_token"},
 		{`baud = 9600`, `baud = 9601`, "bus.baud"},
 		{`amber = "GPIO27"`, `amber = "GPIO17"`, "panel.amber"},
 		{`reader = "r01"`, ``, "panel.reader"},

@@ -1,14 +1,8 @@
 package appliance
 
 import (
-	"net/http"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/recorder"
-	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
 
@@ -51,39 +45,4 @@ func (s status) onNVRs(out map[string]office.CameraState) {
 			}
 		}
 	}
-}
-
-// metrics answers /metrics: figures that an operator can act on, without personal data.
-func (a *Appliance) metrics() http.Handler {
-	r := prometheus.NewRegistry()
-	gauge := func(name, help string, f func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "campuskeep", Name: name, Help: help}, f))
-	}
-	gauge("log_entries", "Entries in the log.", func() float64 { return float64(a.Store.Size()) })
-	gauge("log_witnessed_entries", "Entries that the centre has cosigned.", func() float64 { n, _ := a.Store.Witnessed(); return float64(n) })
-	gauge("clock_trusted", "1 while two sources of time of different origin agree.", func() float64 {
-		if a.Keeper.Now().State == clock.Trusted {
-			return 1
-		}
-		return 0
-	})
-	gauge("clock_uncertainty_seconds", "How unsure the time is.", func() float64 { return a.Keeper.Now().Uncertainty.Seconds() })
-	gauge("vault_free_bytes", "Free space of the vault's disk; -1 when it cannot be asked.", func() float64 {
-		free, _, err := a.Vault.Free()
-		if err != nil {
-			return -1
-		}
-		return float64(free)
-	})
-	gauge("cameras_recording", "Cameras whose pictures go into the vault.", func() float64 {
-		n := 0
-		for _, c := range a.recorder.Status() {
-			if c.State == recorder.Recording {
-				n++
-			}
-		}
-		return float64(n)
-	})
-	gauge("reports_waiting", "Reports of devices that are not in the log yet.", func() float64 { return float64(len(a.notes.queue)) })
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -9,6 +10,15 @@ import (
 
 	"campuskeep/firmware/store"
 )
+
+// alive asks the recorder, and the ledger for a reading.
+func (a *Appliance) alive() error {
+	a.recorder.Status()
+	if err := a.Store.View(func(store.Tx) error { return nil }); err != nil {
+		return fmt.Errorf("the ledger cannot be read: %w", err)
+	}
+	return nil
+}
 
 // tellSystemd says that the box is up, and then at half the time that the unit's watchdog allows that it is alive: that
 // the ledger can be read and the recorder answers. Without systemd it does nothing. The returned function says that the
@@ -36,9 +46,8 @@ func (a *Appliance) tellSystemd(ctx context.Context) (stop func()) {
 					return
 				case <-tick.C:
 				}
-				a.recorder.Status()
-				if err := a.Store.View(func(store.Tx) error { return nil }); err != nil {
-					a.log.Error("the ledger cannot be read", "err", err)
+				if err := a.alive(); err != nil {
+					a.log.Error("the box is not well", "err", err)
 					continue
 				}
 				tell(daemon.SdNotifyWatchdog)

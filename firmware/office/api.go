@@ -1,6 +1,7 @@
 package office
 
 import (
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -14,14 +15,38 @@ import (
 	"campuskeep/shared/register"
 )
 
-// health says that the program answers; it tells nothing else.
+// health says whether the program is well; why, and what the clock is, it tells those who may see the figures.
 func (o *Office) health(c *call) error {
-	return c.json(http.StatusOK, map[string]string{"status": "ok", "clock": c.now.State.String()})
+	status, out := http.StatusOK, map[string]string{"status": "ok"}
+	var err error
+	if o.d.Alive != nil {
+		err = o.d.Alive()
+	}
+	if err != nil {
+		status, out["status"] = http.StatusServiceUnavailable, "failing"
+	}
+	if c.monitors() {
+		out["clock"] = c.now.State.String()
+		if err != nil {
+			out["why"] = err.Error()
+		}
+	}
+	return c.json(status, out)
 }
 
-// metrics answers to this machine alone: a collector elsewhere reads them through its own agent here.
+// monitors says whether the asker may see figures of the running program: this machine, or a collector with the token.
+func (c *call) monitors() bool {
+	if c.address.IsLoopback() {
+		return true
+	}
+	token, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+	want := c.o.d.MetricsToken
+	return ok && want != "" && subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1
+}
+
+// metrics answers with the figures.
 func (o *Office) metrics(c *call) error {
-	if o.d.Metrics == nil || !c.address.IsLoopback() {
+	if o.d.Metrics == nil || !c.monitors() {
 		return errNotFound
 	}
 	o.d.Metrics.ServeHTTP(c.w, c.r)

@@ -46,7 +46,11 @@ type Deps struct {
 	Health   Health
 	Papers   Papers
 	Status   Status
-	Metrics  http.Handler // answers /metrics to this machine alone; nil: there is none
+	Metrics  http.Handler // answers /metrics to this machine and to who has the token; nil: there is none
+	// MetricsToken lets a collector elsewhere ask for figures and for the details of /healthz; empty: this machine alone.
+	MetricsToken string
+	Alive        func() error                                       // why the program is not well; nil: nobody asks
+	Answered     func(class string, status int, took time.Duration) // counts answers; nil: nobody counts
 }
 
 // Info is what does not change while the program runs.

@@ -42,6 +42,7 @@ type Office struct {
 	handing  sync.Mutex    // one copy of a document at a time, so that no two have one number
 	stopping chan struct{} // closed when Run ends: live pages let go
 
+	scans     scans
 	byAddress *web.Limiter // everything but footage
 	byMedia   *web.Limiter
 	byLogin   *web.Limiter
@@ -71,7 +72,7 @@ func New(d Deps) (*Office, error) {
 	if o.api, err = describe(o.routes.routes); err != nil {
 		return nil, err
 	}
-	o.handler = web.Guard(o.d.Log, o.assets, o.routes)
+	o.handler = o.counting(web.Guard(o.d.Log, o.assets, o.routes))
 	return o, nil
 }
 

@@ -102,7 +102,11 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
+	options := &slog.HandlerOptions{Level: level}
+	log := slog.New(slog.NewTextHandler(errOut, options))
+	if cfg.Log.Format == "json" {
+		log = slog.New(slog.NewJSONHandler(errOut, options))
+	}
 	switch args[0] {
 	case "run":
 		err = appliance.Serve(ctx, cfg, log)

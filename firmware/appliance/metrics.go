@@ -1,0 +1,191 @@
+package appliance
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"campuskeep/firmware/reader"
+	"campuskeep/firmware/recorder"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+)
+
+// leastToken is the fewest characters of the token that lets a collector elsewhere read the figures.
+const leastToken = 16
+
+// metricsToken reads the token from its file; "" without one.
+func metricsToken(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("office.metrics_token: %w", err)
+	}
+	b = bytes.TrimSpace(b)
+	if len(b) < leastToken {
+		return "", fmt.Errorf("office.metrics_token: %s holds fewer than %d characters", file, leastToken)
+	}
+	return string(b), nil
+}
+
+// metrics answers /metrics: figures that an operator can act on, without personal data. answered counts what the
+// office page answered.
+func (a *Appliance) metrics() (figures http.Handler, answered func(class string, status int, took time.Duration)) {
+	r := prometheus.NewRegistry()
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "campuskeep", Name: "http_request_seconds",
+		Help: "How long the office page took to answer.", Buckets: []float64{.005, .02, .1, .5, 2, 10, 60}}, []string{"class", "status"})
+	r.MustRegister(figuresOf{a}, took, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorLog: nil}), func(class string, status int, d time.Duration) {
+		took.WithLabelValues(class, strconv.Itoa(status/100)+"xx").Observe(d.Seconds())
+	}
+}
+
+// figuresOf collects what the rooms say at the moment of asking.
+type figuresOf struct{ a *Appliance }
+
+func figure(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("campuskeep_"+name, help, labels, nil)
+}
+
+var (
+	logEntries    = figure("log_entries", "Entries in the log.")
+	logWitnessed  = figure("log_witnessed_entries", "Entries that the centre has cosigned.")
+	uplinkUp      = figure("uplink_connected", "1 while the centre is connected and both agree what it has.")
+	uplinkLag     = figure("uplink_waiting_entries", "Entries that the centre has not acknowledged.")
+	uplinkExpiry  = figure("uplink_certificate_expires_timestamp_seconds", "When the certificate for the centre ends.")
+	officeExpiry  = figure("office_certificate_expires_timestamp_seconds", "When the certificate of the office page ends.")
+	rootExpiry    = figure("office_root_expires_timestamp_seconds", "When the root of the office certificate ends.")
+	clockTrusted  = figure("clock_trusted", "1 while two sources of time of different origin agree.")
+	clockUnsure   = figure("clock_uncertainty_seconds", "How unsure the time is.")
+	vaultFree     = figure("vault_free_bytes", "Free space of the vault's disk; -1 when it cannot be asked.")
+	camRecording  = figure("cameras_recording", "Cameras whose pictures go into the vault.")
+	camState      = figure("camera_state", "1 for the state that the recording of a camera is in.", "camera", "state")
+	camFrameAge   = figure("camera_last_frame_age_seconds", "Time since the last picture of a camera.", "camera")
+	camLost       = figure("camera_lost_packets_total", "Packets of a camera that were lost or damaged, since the start.", "camera")
+	faultsOpen    = figure("faults_open", "Open faults of cameras and NVRs, by kind.", "code")
+	readerUp      = figure("reader_online", "1 while the card reader answers.", "reader")
+	nvrCheckAge   = figure("nvr_last_check_age_seconds", "Time since the last check of an NVR that came through.", "nvr")
+	nvrIll        = figure("nvr_fault", "1 while the NVR has a fault.", "nvr")
+	late          = figure("retention_late_seconds", "For how long footage is due that is not deleted yet; 0: none.")
+	notDeleted    = figure("retention_failed_files", "Files whose deletion failed.")
+	keysWaiting   = figure("retention_keys_waiting", "Keys whose erasure failed.")
+	suspended     = figure("retention_suspended", "1 while nothing is deleted, e.g. because the clock is not trusted.")
+	reportsQueued = figure("reports_waiting", "Reports of devices that are not in the log yet.")
+)
+
+// Describe implements prometheus.Collector.
+func (f figuresOf) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{logEntries, logWitnessed, uplinkUp, uplinkLag, uplinkExpiry, officeExpiry, rootExpiry, clockTrusted, clockUnsure, vaultFree,
+		camRecording, camState, camFrameAge, camLost, faultsOpen, readerUp, nvrCheckAge, nvrIll, late, notDeleted, keysWaiting, suspended, reportsQueued} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (f figuresOf) Collect(ch chan<- prometheus.Metric) {
+	tell := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	now, size := f.a.Keeper.Now(), f.a.Store.Size()
+	seen, _ := f.a.Store.Witnessed()
+	tell(logEntries, float64(size))
+	tell(logWitnessed, float64(seen))
+	tell(clockTrusted, one(now.State == clock.Trusted))
+	tell(clockUnsure, now.Uncertainty.Seconds())
+	tell(reportsQueued, float64(len(f.a.notes.queue)))
+	free := -1.0
+	if n, _, err := f.a.Vault.Free(); err == nil {
+		free = float64(n)
+	}
+	tell(vaultFree, free)
+	f.uplink(tell, size)
+	if leaf, err := f.a.certs.current(); err == nil {
+		tell(officeExpiry, float64(leaf.Leaf.NotAfter.Unix()))
+	}
+	tell(rootExpiry, float64(f.a.certs.root.NotAfter.Unix()))
+	f.cameras(ch, tell, now)
+	for _, r := range f.a.rigs {
+		if b := r.current(); b != nil {
+			for _, s := range b.Statuses() {
+				tell(readerUp, one(s.State == reader.Online), s.Reader)
+			}
+		}
+	}
+	f.nvrs(tell, now)
+	k := status{f.a}.Keeping()
+	overdue := 0.0
+	if !k.NextDue.IsZero() {
+		overdue = max(0, now.Wall.Sub(k.NextDue).Seconds())
+	}
+	tell(late, overdue)
+	tell(notDeleted, float64(k.Condemned))
+	tell(keysWaiting, float64(k.KeysStuck))
+	tell(suspended, one(k.Suspended != ""))
+}
+
+func (f figuresOf) uplink(tell func(*prometheus.Desc, float64, ...string), size uint64) {
+	if f.a.line == nil {
+		return
+	}
+	s := f.a.line.Status()
+	tell(uplinkUp, one(s.Connected && s.InStep))
+	tell(uplinkLag, float64(size-min(s.Acknowledged, size)))
+	if !s.Certificate.IsZero() {
+		tell(uplinkExpiry, float64(s.Certificate.Unix()))
+	}
+}
+
+func (f figuresOf) cameras(ch chan<- prometheus.Metric, tell func(*prometheus.Desc, float64, ...string), now clock.Reading) {
+	recording := 0
+	for _, c := range f.a.recorder.Status() {
+		if c.State == recorder.Recording {
+			recording++
+		}
+		tell(camState, 1, c.Camera, string(c.State))
+		if c.LastFrame.Boot == now.Boot && c.LastFrame.Boot != "" {
+			tell(camFrameAge, (now.Mono - c.LastFrame.Mono).Seconds(), c.Camera)
+		}
+		ch <- prometheus.MustNewConstMetric(camLost, prometheus.CounterValue, float64(c.Lost), c.Camera)
+	}
+	tell(camRecording, float64(recording))
+	open := map[footage.FaultCode]int{}
+	for _, x := range f.a.Health.Faults() {
+		open[x.Code]++
+	}
+	for _, code := range footage.FaultCodes {
+		tell(faultsOpen, float64(open[code]), string(code))
+	}
+}
+
+func (f figuresOf) nvrs(tell func(*prometheus.Desc, float64, ...string), now clock.Reading) {
+	for _, d := range f.a.NVR.Devices() {
+		s, ok, err := f.a.NVR.State(d.ID)
+		if err != nil {
+			f.a.log.Error("the state of an NVR cannot be read", "nvr", d.ID, "err", err)
+			continue
+		}
+		if d.Retired || !ok {
+			continue
+		}
+		tell(nvrIll, one(s.Fault != ""), d.ID)
+		if !s.Checked.IsZero() {
+			tell(nvrCheckAge, now.Wall.Sub(s.Checked).Seconds(), d.ID)
+		}
+	}
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
