@@ -322,7 +322,7 @@ func (a *Appliance) openEdges() (err error) {
 	figures, answered := a.metrics()
 	a.office, err = office.New(office.Deps{
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
-		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw},
+		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
 		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Watched: a.watched, Player: a.player, Gate: a.Gate, Time: a.Keeper,
 		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.alive, Answered: answered,
 	})

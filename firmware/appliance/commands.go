@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/site"
@@ -53,9 +54,9 @@ func made(cfg Config) error {
 	return fmt.Errorf("the data directory %s is empty: %w", cfg.Appliance.Data, errUnmade)
 }
 
-// Init makes the data directory and prints what the installer writes on the label sheet: the set-up code of the
-// first administrator, and the fingerprint of the office root.
-func Init(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (err error) {
+// Init makes the data directory, prints the set-up code of the first administrator and the fingerprint of the office
+// root, and writes both on a label sheet for printing; sheet is its file, "" for the usual place.
+func Init(ctx context.Context, cfg Config, log *slog.Logger, sheet string, out io.Writer) (err error) {
 	a, err := Open(ctx, cfg, Deps{Log: log})
 	if err != nil {
 		return err
@@ -78,6 +79,14 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (err
 		return err
 	}
 	fmt.Fprintf(out, "set-up code %s  (once, at %s/setup)\n", code, officeURL(cfg))
+	if sheet == "" {
+		sheet = filepath.Join(cfg.Appliance.Data, labelFile)
+	}
+	if err := writeLabel(sheet, label{ID: cfg.Appliance.ID, School: cfg.Appliance.School, Address: officeURL(cfg), Code: code,
+		Fingerprint: inFours(a.certs.Fingerprint()), LogKey: a.Store.VerifierKey()}); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "label sheet %s  (print it, then delete it: it holds the set-up code)\n", sheet)
 	return nil
 }
 
@@ -221,6 +230,7 @@ func (a *Appliance) check(ctx context.Context, full bool, report func(Finding)) 
 			report(unreadable("I5", "the register of access", err))
 		}
 	}
+	a.checkPorts(report)
 	if a.root != nil {
 		if err := a.checkRings(report); err != nil {
 			report(unreadable("files", "keys", err))

@@ -209,7 +209,7 @@ func TestNoNewHistoryUnderAnOldIdentity(t *testing.T) {
 	spoil(t, filepath.Join(c.Appliance.Data, "ledger.db"), "missing")
 	for name, try := range map[string]func(Config) error{
 		"run":  func(c Config) error { return Serve(t.Context(), c, slog.New(slog.DiscardHandler)) },
-		"init": func(c Config) error { return Init(t.Context(), c, slog.New(slog.DiscardHandler), &bytes.Buffer{}) },
+		"init": func(c Config) error { return Init(t.Context(), c, slog.New(slog.DiscardHandler), "", &bytes.Buffer{}) },
 		"check": func(c Config) error {
 			var out bytes.Buffer
 			n, err := Check(t.Context(), c, false, &out)

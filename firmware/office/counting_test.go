@@ -127,3 +127,11 @@ func TestFiguresAreForThisMachineOrAToken(t *testing.T) {
 		}
 	}
 }
+
+// Covers F11: the published list of open ports is on a page.
+func TestThePublishedPortsAreOnAPage(t *testing.T) {
+	h := newHouseWith(t, func(_ *house, d *Deps) { d.Info.Ports = []Port{{8443, "tcp", "office"}} })
+	if page := h.visit().get("/trust"); !strings.Contains(page.body, "8443/tcp") || !strings.Contains(page.body, "办公网页") {
+		t.Errorf("%d\n%s", page.status, page.text())
+	}
+}

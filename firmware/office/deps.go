@@ -59,6 +59,14 @@ type Info struct {
 	Appliance string // ck-0417
 	Version   string
 	Root      []byte // certificate to install, DER; nil: none of our own
+	Ports     []Port // the published list: where this machine answers the network
+}
+
+// Port is one port that is open to the network; the catalogue has "port.<use>".
+type Port struct {
+	Number   uint16
+	Protocol string // tcp, udp
+	Use      string
 }
 
 // Ledger is the log and its one way in. *store.Store is one.

@@ -41,6 +41,12 @@ func drawQR(text string) (qrCode, error) {
 	return qrCode{n + 2*quiet, b.String()}, nil
 }
 
+// DrawQR is a QR code as one SVG path on a square of so many modules.
+func DrawQR(text string) (size int, path string, err error) {
+	code, err := drawQR(text)
+	return code.Size, code.Path, err
+}
+
 // leafHash is the RFC 6962 hash of a leaf, as documents print it.
 func leafHash(leaf []byte) string {
 	h := sha256.New()

@@ -197,10 +197,11 @@ func (c *call) settingWord(field, v string) string {
 type trustView struct {
 	Print   string
 	HasRoot bool
+	Ports   []Port
 }
 
 func (o *Office) trustPage(c *call) error {
-	v := trustView{HasRoot: len(o.d.Info.Root) > 0}
+	v := trustView{HasRoot: len(o.d.Info.Root) > 0, Ports: o.d.Info.Ports}
 	if v.HasRoot {
 		sum := sha256.Sum256(o.d.Info.Root)
 		v.Print = grouped(hex.EncodeToString(sum[:]))

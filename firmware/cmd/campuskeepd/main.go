@@ -30,7 +30,7 @@ var unit string
 const usage = `campuskeepd keeps a school's camera footage exactly thirty days and proves who saw it.
 
   campuskeepd run -c campuskeep.toml            start; stops cleanly on SIGTERM
-  campuskeepd init -c campuskeep.toml           make the data directory and print the set-up code
+  campuskeepd init -c campuskeep.toml           make the data directory, print the set-up code, write the label sheet
   campuskeepd enrol -c campuskeep.toml -token T  enrol at the centre with a one-time token
   campuskeepd check -c campuskeep.toml [-full]   verify the invariants, running or stopped
   campuskeepd rotate-root -c campuskeep.toml     put all keys under a new root key, running or stopped
@@ -64,6 +64,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	token := flags.String("token", "", "enrol: one-time token that the centre printed")
 	full := flags.Bool("full", false, "check: decrypt every fragment, not only headers, indexes and ends")
 	lost := flags.String("file", "", "give-up: the file, e.g. keys/footage.ring")
+	sheet := flags.String("label", "", "init: file for the label sheet, an HTML page to print; <data>/label.html when empty")
 	to := flags.String("o", "-", "export-log, example: file to write, - for standard output")
 	asUnit := flags.Bool("unit", false, "example: the unit file for systemd")
 	verbose := flags.Bool("v", false, "log more")
@@ -111,7 +112,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case "run":
 		err = appliance.Serve(ctx, cfg, log)
 	case "init":
-		err = appliance.Init(ctx, cfg, log, out)
+		err = appliance.Init(ctx, cfg, log, *sheet, out)
 	case "enrol":
 		if *token == "" {
 			fmt.Fprintln(errOut, "campuskeepd enrol: -token is missing: the centre prints it (campuskeep-cloud token)")
