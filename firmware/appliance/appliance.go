@@ -243,6 +243,9 @@ func (a *Appliance) openVault() error {
 		if errors.Is(err, disk.ErrLocked) {
 			return fmt.Errorf("the footage in %s is in use by another campuskeepd: %w", path, err)
 		}
+		if errors.Is(err, vault.ErrAway) {
+			return fmt.Errorf("the vault %s is not the one that index.db speaks of, is its disk mounted? Mount it and start again; if it is lost for good, \"campuskeepd give-up -file index.db\" enters that and begins anew: %w", path, err)
+		}
 		return fmt.Errorf("open the vault %s: %w", path, err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"campuskeep/firmware/disk"
+	"campuskeep/firmware/vault"
 	"campuskeep/shared/ledger"
 )
 
@@ -211,13 +212,14 @@ var givenUp = map[string][]string{
 	"identity/office-root.key": {"identity/office-root.pem", "identity/office-root.key"},
 	"identity/appliance.key":   {"identity/appliance.key", "identity/centre.json"},
 	"identity/centre.json":     {"identity/centre.json"},
+	"index.db":                 {"index.db"}, // with the disk that its footage lay on
 }
 
 // GiveUp accepts that one of the box's own files is lost: it enters that, and the next start begins a new one.
 func GiveUp(ctx context.Context, cfg Config, file string, log *slog.Logger, out io.Writer) (err error) {
 	files := givenUp[file]
 	if files == nil {
-		return fmt.Errorf("%q cannot be given up; these can: keys/site, keys/footage.ring, identity/office-root.pem, identity/appliance.key, identity/centre.json", file)
+		return fmt.Errorf("%q cannot be given up; these can: keys/site, keys/footage.ring, identity/office-root.pem, identity/appliance.key, identity/centre.json, index.db", file)
 	}
 	if err := made(cfg); err != nil {
 		return err
@@ -238,7 +240,11 @@ func GiveUp(ctx context.Context, cfg Config, file string, log *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(faults, func(f fileFault) bool { return slices.Contains(files, f.file.name) }) {
+	lost := slices.ContainsFunc(faults, func(f fileFault) bool { return slices.Contains(files, f.file.name) })
+	if file == "index.db" {
+		lost = errors.Is(a.openVault(), vault.ErrAway)
+	}
+	if !lost {
 		return fmt.Errorf("%s is whole: it is not given up", file)
 	}
 	stop := groundOf(ctx, a.Store.Run)

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
+	"campuskeep/firmware/vault"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -267,6 +269,54 @@ func TestGivingUpALostFile(t *testing.T) {
 	}
 	if given != 3 {
 		t.Errorf("%d entries of files given up, want 3", given)
+	}
+}
+
+// Covers F3, F11: a box whose footage disk is not mounted does not start, whoever it asks says so, and a disk that is
+// lost for good is given up with an entry.
+func TestAFootageDiskThatIsNotMounted(t *testing.T) {
+	c := stocked(t)
+	a, err := Open(t.Context(), c, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Vault.Run(ctx) }()
+	w, err := a.Vault.Begin(vault.Meta{Camera: "c01", Day: "2026-05-20", Boot: "b", Codec: "H264", Init: []byte("init"), Wall: time.Unix(1779200000, 0)})
+	if err == nil {
+		err = w.Fragment(vault.Fragment{FragmentInfo: footage.FragmentInfo{To: time.Second, Key: true}, Data: []byte("data")})
+	}
+	if err == nil {
+		err = errors.Join(w.Close(), a.Vault.Flush(ctx))
+	}
+	stop()
+	if err := errors.Join(err, <-ended, a.Close()); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	if err := GiveUp(t.Context(), c, "index.db", log, &bytes.Buffer{}); err == nil {
+		t.Fatal("footage that is there was given up")
+	}
+	dir := filepath.Join(c.Appliance.Data, "vault")
+	if err := errors.Join(os.Rename(dir, dir+".unmounted"), os.Mkdir(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), c, Deps{})
+	_, checked := Check(t.Context(), c, false, &bytes.Buffer{})
+	for _, err := range []error{err, checked} {
+		if !strings.Contains(errText(err), dir) || !strings.Contains(errText(err), "is its disk mounted?") {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := GiveUp(t.Context(), c, "index.db", log, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	_, end := running(t, c)
+	end()
+	var out bytes.Buffer
+	if n, err := Check(t.Context(), c, false, &out); err != nil || n > 0 {
+		t.Errorf("after it was given up: %v\n%s", err, out.String())
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 // index.db:
 //
 //	meta     "complete" → 1: rows exist for every file but those in marked camera-days
+//	         "vault" → the id in the vault's marker, see belongs.go
 //	boots    boot id → ordinal u32, in the order in which they were first seen
 //	cameras  camera → bucket of rows, see row.go
 //	marks    camera/day → ordinal u32 ‖ mono u64: files without a row may lie here, none of them began earlier

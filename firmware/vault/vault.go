@@ -112,7 +112,8 @@ var (
 const lockName = ".lock"
 
 // Open opens a vault and its index. A second opener of the same directory gets disk.ErrLocked. Without an
-// index, or with one that cannot be read, a new one is made; Run fills it from the files.
+// index, or with one that cannot be read, a new one is made; Run fills it from the files. A directory that is not
+// the one of the index is refused with ErrAway.
 func Open(o Options) (*Vault, error) {
 	v := prepare(o)
 	lock, err := o.FS.Lock(lockName)
@@ -122,6 +123,10 @@ func Open(o Options) (*Vault, error) {
 	v.lock = lock
 	if v.index, err = openIndex(o.IndexPath, v.o.Log, func(err error) { v.alarm(Alarm{Code: "index", Err: err}) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open vault: %w", err), lock.Close())
+	}
+	if err := v.belongs(); err != nil {
+		v.alarm(Alarm{Code: "brake", Err: err})
+		return nil, errors.Join(fmt.Errorf("open vault: %w", err), v.Close())
 	}
 	if !v.index.complete {
 		if err := v.markAll(); err != nil {
