@@ -18,10 +18,16 @@ type fault struct {
 	camera string // "" when it is of none
 	code   string // of the entry; "" when the step that failed has made one
 	err    error
+	ring   string // of which keys; "" when it is of none
 }
 
 func (f *faults) add(camera, code string, err error) {
-	f.list = append(f.list, fault{camera, code, err})
+	f.list = append(f.list, fault{camera: camera, code: code, err: err})
+}
+
+// hold adds that the ring of a hold does not take or give the keys of what it keeps.
+func (f *faults) hold(id string, err error) {
+	f.list = append(f.list, fault{code: "retention.hold", err: err, ring: holdRing + id})
 }
 
 // all is one error for all of them.
@@ -53,7 +59,7 @@ func (r *Retention) enterFaults(ctx context.Context) error {
 	now := map[string]bool{}
 	var entries []ledger.Draft
 	for _, x := range r.faults.list {
-		key := x.code + " " + x.camera
+		key := x.code + " " + x.camera + " " + x.ring
 		if x.code == "" || now[key] {
 			continue
 		}
@@ -61,7 +67,7 @@ func (r *Retention) enterFaults(ctx context.Context) error {
 		if r.entered[key] {
 			continue
 		}
-		entries = append(entries, draftFault(x.code, x.camera))
+		entries = append(entries, draftFault(x.code, x.camera, x.ring))
 	}
 	for part := range slices.Chunk(entries, 4*perBind) {
 		if _, err := r.o.Store.Commit(ctx, store.Change{Entries: part}); err != nil {

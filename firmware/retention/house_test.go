@@ -286,7 +286,7 @@ type data struct {
 	Reason, Ring    string
 	Keys            []string
 	Assurance, File string
-	Code            string
+	Code, Part      string
 	On              bool
 	FullInH         int64 `json:"full_in_h"`
 	Capacity        int64

@@ -190,7 +190,7 @@ func (r *Retention) keepHeld(ctx context.Context, list []due, s state) (days map
 	}
 	for _, id := range slices.Sorted(maps.Keys(byHold)) {
 		if err := r.o.Vault.Keep(ctx, id, byHold[id]); err != nil {
-			r.faults.add("", "retention.hold", err)
+			r.faults.hold(id, err)
 			unserved = append(unserved, byHold[id]...)
 		}
 	}
@@ -305,7 +305,7 @@ func (r *Retention) erase(ctx context.Context, keys []dyingKey) (erased int, err
 			}
 		}
 		for _, camera := range slices.Sorted(maps.Keys(left)) {
-			c.Entries = append(c.Entries, draftFault("retention.left_over", camera))
+			c.Entries = append(c.Entries, draftFault("retention.left_over", camera, ""))
 		}
 		if len(c.Puts)+len(c.Deletes) == 0 {
 			continue

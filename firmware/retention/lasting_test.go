@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"campuskeep/firmware/disk/disktest"
 	"campuskeep/shared/footage"
@@ -145,5 +146,42 @@ func (h *house) told(entry string) {
 		if n > most {
 			h.t.Errorf("%d entries %s of %q, want %d at most", n, entry, camera, most)
 		}
+	}
+}
+
+// Covers F4: a hold still in force whose keys cannot be opened is named, once; the other hold is served.
+func TestARottenRingOfAHoldInForceIsNamed(t *testing.T) {
+	h := newHouse(t)
+	h.record("c01", 60)
+	span := footage.Span{From: morning, To: morning.Add(30 * time.Minute)}
+	for _, id := range []string{"h1", "h2"} {
+		h.hold(footage.Hold{ID: id, Cameras: []string{"c01"}, Span: span, Until: morning.Add(150 * day)})
+	}
+	h.clock.advance(91 * day)
+	h.sweep()
+	h.close(true)
+	file := filepath.Join(h.dir, "keys", "hold-h1.ring")
+	b, err := os.ReadFile(file)
+	h.must(err)
+	b[len(b)/2] ^= 1
+	h.must(os.WriteFile(file, b, 0o600))
+	h.open()
+	for range 3 {
+		h.clock.advance(time.Hour)
+		if _, err := h.r.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), "hold h1") {
+			t.Errorf("the sweep says %v", err)
+		}
+	}
+	named := 0
+	for _, e := range h.entries("system.fault") {
+		if e.Code == "retention.hold" && e.Part == "hold-h1" {
+			named++
+		}
+	}
+	if named != 1 {
+		t.Errorf("the ring is named %d times: %v", named, h.entries("system.fault"))
+	}
+	if kept, err := h.vault.Kept(); err != nil || len(kept) != 2 {
+		t.Errorf("rings %v, %v", kept, err)
 	}
 }

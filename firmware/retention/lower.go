@@ -72,7 +72,7 @@ func (r *Retention) lowerMarks(ctx context.Context, s state) error {
 		var c store.Change
 		for _, camera := range part {
 			c.Puts = append(c.Puts, watermarks.Put(camera, Watermark{At: s.marks[camera]}))
-			c.Entries = append(c.Entries, draftFault("retention.mark_ahead", camera))
+			c.Entries = append(c.Entries, draftFault("retention.mark_ahead", camera, ""))
 			r.o.Log.Error("the watermark of a camera lay in the future and is lowered", "camera", camera, "to", s.marks[camera])
 		}
 		if _, err := r.o.Store.Commit(ctx, c); err != nil {
@@ -82,11 +82,14 @@ func (r *Retention) lowerMarks(ctx context.Context, s state) error {
 	return nil
 }
 
-// draftFault makes the entry of a fault, of a camera or of none.
-func draftFault(code, camera string) ledger.Draft {
+// draftFault makes the entry of a fault, of a camera or a ring of keys or of none.
+func draftFault(code, camera, ring string) ledger.Draft {
 	data := map[string]any{"code": code}
 	if camera != "" {
 		data["camera"] = camera
+	}
+	if ring != "" {
+		data["part"] = ring
 	}
 	return draft("system.fault", camera, data)
 }
