@@ -283,7 +283,7 @@ func TestAFootageDiskThatIsNotMounted(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Vault.Run(ctx) }()
-	w, err := a.Vault.Begin(vault.Meta{Camera: "c01", Day: "2026-05-20", Boot: "b", Codec: "H264", Init: []byte("init"), Wall: time.Unix(1779200000, 0)})
+	w, err := a.Vault.Begin(vault.Meta{Camera: "c01", Day: "2026-05-20", Boot: "b", Codec: "h264", Init: []byte("init"), Wall: time.Unix(1779200000, 0)})
 	if err == nil {
 		err = w.Fragment(vault.Fragment{FragmentInfo: footage.FragmentInfo{To: time.Second, Key: true}, Data: []byte("data")})
 	}
@@ -303,10 +303,14 @@ func TestAFootageDiskThatIsNotMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(t.Context(), c, Deps{})
-	_, checked := Check(t.Context(), c, false, &bytes.Buffer{})
-	for _, err := range []error{err, checked} {
-		if !strings.Contains(errText(err), dir) || !strings.Contains(errText(err), "is its disk mounted?") {
-			t.Errorf("%v", err)
+	var said bytes.Buffer
+	found, checked := Check(t.Context(), c, false, &said)
+	if checked == nil && found == 0 {
+		t.Error("check is clean")
+	}
+	for _, text := range []string{errText(err), said.String() + errText(checked)} {
+		if !strings.Contains(text, dir) || !strings.Contains(text, "is its disk mounted?") {
+			t.Errorf("%q", text)
 		}
 	}
 	if err := GiveUp(t.Context(), c, "index.db", log, &bytes.Buffer{}); err != nil {
