@@ -172,7 +172,7 @@ func (m *muxer) settle(next int64, arrival time.Duration) error {
 	f.dur = next - f.dts
 	frozen := fmp4.Duration(f.dur) > frozenTime && f.dur > 4*m.usual()
 	if m.time.moved { // a jump of ours is no silence of the camera's
-		frozen = frozen && arrival-f.came > frozenTime
+		frozen = frozen && (arrival-f.came > frozenTime || fmp4.Duration(m.time.said) > frozenTime)
 	}
 	if frozen {
 		f.dur = m.usual()

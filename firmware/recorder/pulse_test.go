@@ -158,3 +158,34 @@ func TestAlternatingSetsMakeNoStormOfFiles(t *testing.T) {
 		t.Errorf("%d streams", len(streams))
 	}
 }
+
+// A camera that is far behind and then sends nothing for a while is a gap, though its pictures come close together.
+func TestAFreezeOfALateCameraIsAGap(t *testing.T) {
+	aus := twoPictures(t)
+	m, _ := collect(t, fmp4.H264)
+	var gaps int
+	m.frozen = func(from, to time.Duration) {
+		if gaps++; to-from < 5*time.Second {
+			t.Errorf("frozen for %v", to-from)
+		}
+	}
+	for i := range 100 {
+		taken, late := time.Duration(i)*100*time.Millisecond, time.Duration(0)
+		if i >= 60 { // nothing was taken for ten seconds, and all before came late
+			taken += 10 * time.Second
+		}
+		if i >= 30 && i < 60 {
+			late = 9 * time.Second
+		}
+		au := aus[1]
+		if i%10 == 0 {
+			au = aus[0]
+		}
+		if err := m.accessUnit(rtsp.Picture{NALs: au, Stamp: uint32(fmp4.Ticks(taken, fmp4.ClockRate))}, time.Hour+taken+late); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gaps != 1 {
+		t.Errorf("%d gaps", gaps)
+	}
+}

@@ -35,7 +35,8 @@ type timeline struct {
 	low   int64         // least delay in this window
 	end   int64         // of this window
 	steps int           // how often the camera's clock jumped
-	moved bool          // the last frame was placed by when it came, not by its stamp
+	moved bool          // the last frame was placed by when it came, not by its stamp …
+	said  int64         // … which tells this distance; zero while stamps are no measure of time
 }
 
 // videoLine counts as video over RTP does.
@@ -55,7 +56,7 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	now := fmp4.Ticks(arrival-t.start, uint32(t.scale))
 	if t.pulse != nil {
 		if was := t.pulse.byArrival; t.pulse.take(now, d) {
-			t.at, t.moved = t.pulse.place(t.at, now, d), true
+			t.at, t.moved, t.said = t.pulse.place(t.at, now, d), true, 0
 			return t.at
 		} else if was {
 			t.rate = 0
@@ -65,7 +66,7 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	d += d * t.rate / 1e6
 	next := t.at + d
 	late := now - next
-	t.moved = false
+	t.moved, t.said = false, d
 	t.low = min(t.low, late)
 	switch {
 	case d < -backStep*t.scale, late < -aheadStep*t.scale, next >= t.end && t.low > lateStep*t.scale:
