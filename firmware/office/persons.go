@@ -1,12 +1,18 @@
 package office
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"campuskeep/firmware/people"
+	"campuskeep/firmware/site"
+	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ui"
@@ -71,11 +77,13 @@ func (o *Office) personPage(c *call) error {
 	if !ok {
 		return errNotFound
 	}
-	return o.showPerson(c, http.StatusOK, p, personValues(p), nil)
+	values := personValues(p)
+	values.Set("rev", strconv.FormatUint(p.Rev, 10))
+	return o.showPerson(c, http.StatusOK, p, values, nil)
 }
 
-func personValues(p people.Person) map[string][]string {
-	v := map[string][]string{"login": {p.Login}, "name": {p.Name}, "staff_no": {p.StaffNo}, "unit": {p.Unit}, "title": {p.Title}, "phone": {p.Phone}}
+func personValues(p people.Person) url.Values {
+	v := url.Values{"login": {p.Login}, "name": {p.Name}, "staff_no": {p.StaffNo}, "unit": {p.Unit}, "title": {p.Title}, "phone": {p.Phone}}
 	for _, r := range p.Roles {
 		v["roles"] = append(v["roles"], string(r))
 	}
@@ -110,6 +118,13 @@ func (o *Office) putPerson(c *call) error {
 	if id != "" && !known {
 		return errNotFound
 	}
+	if known {
+		shown := formRev(f)
+		if shown != p.Rev {
+			return o.personMoved(c, id)
+		}
+		p.Rev = shown
+	}
 	p.Login, p.Name, p.StaffNo = strings.TrimSpace(f.Get("login")), strings.TrimSpace(f.Get("name")), strings.TrimSpace(f.Get("staff_no"))
 	p.Unit, p.Title, p.Phone, p.Disabled = strings.TrimSpace(f.Get("unit")), strings.TrimSpace(f.Get("title")), strings.TrimSpace(f.Get("phone")), f.Get("disabled") != ""
 	p.Roles = nil
@@ -127,6 +142,9 @@ func (o *Office) putPerson(c *call) error {
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		return o.showPerson(c, http.StatusUnprocessableEntity, people.Person{ID: id, Name: p.Name}, f, errs)
 	}
+	if known && errors.Is(err, store.ErrConflict) {
+		return o.personMoved(c, id)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +158,39 @@ func (o *Office) putPerson(c *call) error {
 		return c.done("/people/"+p.ID, "done.duty_proposed")
 	}
 	return c.done("/people", "done.person")
+}
+
+// personMoved shows the form again with what was typed, and at each field what somebody else has put there meanwhile.
+// Saving it again is then said of what is seen.
+func (o *Office) personMoved(c *call, id string) error {
+	now, ok := o.d.People.Person(id)
+	if !ok {
+		return errNotFound
+	}
+	typed, stored := maps.Clone(c.r.PostForm), personValues(now)
+	errs := fielderr.Errors{{Field: "rev", Rule: site.RowMoved}}
+	for _, field := range []string{"name", "login", "staff_no", "unit", "title", "phone"} {
+		if v := stored.Get(field); strings.TrimSpace(typed.Get(field)) != v {
+			errs.Add(field, "err.row_now", cmp.Or(v, "–"))
+		}
+	}
+	if !sameWords(typed["roles"], stored["roles"]) {
+		var words []string
+		for _, r := range now.Roles {
+			words = append(words, c.p.K("role.", r))
+		}
+		errs.Add("roles", "err.row_now", cmp.Or(strings.Join(words, c.p.T("sep.list")), "–"))
+	}
+	if typed.Has("disabled") != now.Disabled {
+		errs.Add("disabled", "err.row_now", c.p.T(map[bool]string{false: "person.active", true: "person.disabled"}[now.Disabled]))
+	}
+	typed.Set("rev", strconv.FormatUint(now.Rev, 10))
+	return o.showPerson(c, http.StatusConflict, people.Person{ID: id, Name: now.Name}, typed, errs)
+}
+
+// sameWords says that two lists have the same members, in whatever order.
+func sameWords(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // showPassword shows a one-time password, once: it is stored nowhere, and the page is not kept.
