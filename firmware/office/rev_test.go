@@ -179,6 +179,7 @@ var unrevised = map[string]string{
 	"/keeping/report":            actsOnly,
 	"/live/view":                 addsOnly,
 	"/log/export":                actsOnly,
+	"/log/{}/close":              stepOnce,
 	"/login":                     ownOnly,
 	"/logout":                    ownOnly,
 	"/nvr-looks/{}":              "fills in what was found on a recorder that is not registered yet",
