@@ -27,7 +27,7 @@ var example string
 //go:embed campuskeepd.service
 var unit string
 
-const usage = `campuskeepd keeps a school's camera footage exactly thirty days and proves who saw it.
+const usage = `campuskeepd keeps a school's camera footage for a set time (30 days by default), deletes it when due, and logs every access through it.
 
   campuskeepd run -c campuskeep.toml            start; stops cleanly on SIGTERM
   campuskeepd init -c campuskeep.toml           make the data directory, print the set-up code, write the label sheet
