@@ -62,6 +62,7 @@ type message struct {
 	appliance string
 	channel   wire.Channel
 	body      []byte
+	retained  bool   // kept by the broker from some time before: it is no contact
 	done      func() // confirms to the broker
 }
 
@@ -101,7 +102,7 @@ func (e External) session(ctx context.Context, g *Ingest) error {
 		h := fnv.New32a()
 		h.Write([]byte(appliance))
 		select {
-		case queues[h.Sum32()%lanes] <- message{appliance, channel, slices.Clone(m.Payload()), m.Ack}:
+		case queues[h.Sum32()%lanes] <- message{appliance, channel, slices.Clone(m.Payload()), m.Retained(), m.Ack}:
 		case <-ctx.Done():
 		}
 	}
@@ -145,6 +146,9 @@ func (e External) lane(ctx context.Context, cancel context.CancelCauseFunc, g *I
 
 func (e External) deal(ctx context.Context, g *Ingest, client mqtt.Client, m message) error {
 	defer m.done()
+	if m.channel == wire.State && m.retained {
+		return nil // at each reconnect of the centre a school silent for weeks would look fresh
+	}
 	if m.channel == wire.State {
 		s, err := wire.DecodeState(m.body)
 		if err != nil {

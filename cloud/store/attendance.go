@@ -21,6 +21,9 @@ type tapData struct {
 	Status    string `json:"status"`  // of the day as the rules decided it
 }
 
+// china is the zone of the schools' days.
+var china = time.FixedZone("CST", 8*60*60)
+
 // studentDay is what one pupil's entries of a day come to.
 type studentDay struct {
 	class, direction string
@@ -83,7 +86,10 @@ func (x *tx) attendance(f EntryFilter, p protocol.Piece, out *AttendanceDay, pup
 				pupils[e.Entry.Subject] = s
 			}
 		case "attendance.unknown":
-			if day, err := time.Parse(time.DateOnly, out.Date); err == nil && !e.Entry.At.Before(day) && e.Entry.At.Before(day.Add(24*time.Hour)) {
+			if d.Date == "" { // of an appliance of before: the school's day is China's (design §8b)
+				d.Date = e.Entry.At.In(china).Format(time.DateOnly)
+			}
+			if d.Date == out.Date {
 				out.UnknownCards++
 			}
 		}

@@ -106,7 +106,7 @@ func insert(t *testing.T, db *store.DB, epoch uint64, leaves []protocol.Leaf) er
 func conform(t *testing.T, open func(*testing.T) *store.DB) {
 	for name, test := range map[string]func(*testing.T, *store.DB){
 		"registry": conformRegistry, "cursor": conformCursor, "leaves": conformLeaves, "parts": conformParts, "queries": conformQueries,
-		"branches": conformBranches, "people": conformPeople, "alarms": conformAlarms, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
+		"branches": conformBranches, "people": conformPeople, "alarms": conformAlarms, "unknown cards": conformUnknownCards, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -310,6 +310,26 @@ func conformParts(t *testing.T, db *store.DB) {
 	}
 	if e, err = db.Entry(t.Context(), "ck-0001", 0); err != nil || len(e.Parts) != 0 {
 		t.Errorf("withdrawn part: %+v %v", e.Parts, err)
+	}
+}
+
+// Unknown cards of 7:40 in the morning are of that day at the school, though UTC still has the day before: with the
+// school's date in the entry, and without it from an older appliance.
+func conformUnknownCards(t *testing.T, db *store.DB) {
+	enrolled(t, db)
+	m := &maker{t: t, at: time.Date(2026, 5, 19, 23, 40, 0, 0, time.UTC)}
+	var leaves []protocol.Leaf
+	for _, data := range []map[string]any{{"reader": "r01", "card": make([]byte, 32), "date": "2026-05-20"}, {"reader": "r01", "card": make([]byte, 32)}} {
+		l, _ := m.leaf(ledger.Draft{Kind: "attendance.unknown", Subject: "r01", Actor: ledger.Actor{ID: "r01"}, Data: data})
+		leaves = append(leaves, l)
+	}
+	if err := insert(t, db, 1, leaves); err != nil {
+		t.Fatal(err)
+	}
+	for date, want := range map[string]int{"2026-05-20": 2, "2026-05-19": 0} {
+		if day, err := db.AttendanceToday(t.Context(), "ck-0001", date); err != nil || day.UnknownCards != want {
+			t.Errorf("%s: %d unknown cards, want %d (%v)", date, day.UnknownCards, want, err)
+		}
 	}
 }
 

@@ -300,7 +300,7 @@ func (x *tx) SetAside(c wire.Channel, body []byte, why string, at time.Time) err
 	if err := x.exec("INSERT INTO aside (app, at, channel, why, body) VALUES (?, ?, ?, ?, ?)", x.app, millis(at), string(c), why, body); err != nil {
 		return err
 	}
-	return x.exec("DELETE FROM aside WHERE app = ? AND id <= (SELECT max(id) - ? FROM aside WHERE app = ?)", x.app, asideKept, x.app)
+	return x.exec("DELETE FROM aside WHERE app = ? AND id NOT IN (SELECT id FROM aside WHERE app = ? ORDER BY id DESC LIMIT ?)", x.app, x.app, asideKept)
 }
 
 func (x *tx) Alarm(a protocol.Alarm, at time.Time) error {
