@@ -58,6 +58,9 @@ type Deps struct {
 	// RecordOnDamage opens a box that records and does nothing else, when a part of its ledger is damaged that a
 	// room needs.
 	RecordOnDamage bool
+
+	// toRead opens what lies on a file system that is mounted read-only for reading, instead of refusing it.
+	toRead bool
 }
 
 // Appliance is the box, opened. The rooms are there for tools that work on a stopped box.
@@ -79,6 +82,9 @@ type Appliance struct {
 	data     disk.FS
 	footage  disk.FS // the vault directory
 	lock     io.Closer
+	toRead   bool  // see Deps
+	readOnly bool  // the data directory lies on a file system that is mounted read-only
+	seenOnly bool  // …so does the vault: it is open for reading
 	reduced  error // why the box only records; nil: it does all
 	certs    *certificates
 	source   footage.Source
@@ -166,8 +172,11 @@ func (a *Appliance) openGround(d Deps) (timekeeper.HostClock, error) {
 		}
 	}
 	var err error
+	a.toRead = d.toRead
 	a.lock, err = a.data.Lock("campuskeepd.lock")
 	switch {
+	case a.toRead && errors.Is(err, syscall.EROFS):
+		a.readOnly = true // no program can be writing there, so nothing has to be kept out
 	case errors.Is(err, disk.ErrLocked):
 		return nil, fmt.Errorf("the data directory %s is in use by another campuskeepd: %w", a.Config.Appliance.Data, err)
 	case errors.Is(err, syscall.EROFS):
@@ -212,7 +221,11 @@ func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) error {
 		sources = a.sources(host)
 	}
 	a.Keeper = timekeeper.New(timekeeper.Options{Host: host, Sources: sources, Log: a.log})
-	a.Store, err = store.Open(store.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring,
+	open := store.Open
+	if a.readOnly {
+		open = store.OpenReadOnly
+	}
+	a.Store, err = open(store.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring,
 		Signer: signer, Damaged: a.notes.ledger, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
@@ -237,8 +250,15 @@ func (a *Appliance) openVault() error {
 		return fmt.Errorf("open the footage ring: %w", err)
 	}
 	path := a.vaultPath()
-	a.Vault, err = vault.Open(vault.Options{FS: a.footage, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: a.root,
-		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.notes.vault, Log: a.log})
+	o := vault.Options{FS: a.footage, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: a.root,
+		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.notes.vault, Log: a.log}
+	if !a.readOnly {
+		a.Vault, err = vault.Open(o)
+	}
+	if a.readOnly || a.toRead && errors.Is(err, syscall.EROFS) {
+		a.seenOnly = true
+		a.Vault, err = vault.OpenReadOnly(o)
+	}
 	if err != nil {
 		if errors.Is(err, disk.ErrLocked) {
 			return fmt.Errorf("the footage in %s is in use by another campuskeepd: %w", path, err)

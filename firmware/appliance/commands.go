@@ -145,7 +145,7 @@ func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int
 	}
 	running, err := askCheck(ctx, cfg, full, report)
 	if !running && err == nil {
-		err = checkStopped(ctx, cfg, full, report)
+		err = checkStopped(ctx, cfg, full, report, out)
 	}
 	if err != nil {
 		return found, err
@@ -161,7 +161,8 @@ func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int
 }
 
 // checkStopped opens what can be opened and checks that: one damaged part does not keep the others from being checked.
-func checkStopped(ctx context.Context, cfg Config, full bool, report func(Finding)) (err error) {
+// On a file system that is mounted read-only it makes and changes nothing.
+func checkStopped(ctx context.Context, cfg Config, full bool, report func(Finding), out io.Writer) (err error) {
 	if err := made(cfg); err != nil {
 		return err
 	}
@@ -170,22 +171,27 @@ func checkStopped(ctx context.Context, cfg Config, full bool, report func(Findin
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	host, err := a.openGround(Deps{})
+	host, err := a.openGround(Deps{toRead: true})
 	if err != nil {
 		return err
 	}
 	if err := a.openLedger(Deps{Sources: []timekeeper.Source{}}, host); err != nil {
 		report(unreadable("I1", "ledger.db and its keys", err))
 	}
+	if a.readOnly {
+		fmt.Fprintln(out, "read-only: nobody can be writing here, no lock taken")
+	}
 	runs := []func(context.Context) error{}
-	if a.Store != nil {
+	if a.Store != nil && !a.readOnly {
 		runs = append(runs, a.Store.Run)
 	}
 	if a.root != nil {
 		if err := a.openVault(); err != nil {
 			report(unreadable("I3", "the vault and its keys", err))
-		} else {
+		} else if !a.seenOnly {
 			runs = append(runs, a.Vault.Run)
+		} else if err := tellUnindexed(ctx, a.Vault, out); err != nil {
+			report(unreadable("I3", "files without a row", err))
 		}
 	}
 	if a.Store != nil && a.Vault != nil {
@@ -206,6 +212,15 @@ func checkStopped(ctx context.Context, cfg Config, full bool, report func(Findin
 		}
 	}
 	return a.check(ctx, full, report)
+}
+
+// tellUnindexed says how many files a start would index first; on a read-only file system they stay as they are.
+func tellUnindexed(ctx context.Context, v *vault.Vault, out io.Writer) error {
+	n, err := v.Unindexed(ctx)
+	if err == nil && n > 0 {
+		fmt.Fprintf(out, "read-only: %d footage files were being written when the box stopped and are not in index.db yet; they are not checked\n", n)
+	}
+	return err
 }
 
 func unreadable(invariant, where string, err error) Finding {
@@ -267,7 +282,7 @@ func ExportLog(ctx context.Context, cfg Config, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	host, err := a.openGround(Deps{})
+	host, err := a.openGround(Deps{toRead: true})
 	if err != nil {
 		return err
 	}

@@ -276,24 +276,7 @@ func TestGivingUpALostFile(t *testing.T) {
 // lost for good is given up with an entry.
 func TestAFootageDiskThatIsNotMounted(t *testing.T) {
 	c := stocked(t)
-	a, err := Open(t.Context(), c, Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Vault.Run(ctx) }()
-	w, err := a.Vault.Begin(vault.Meta{Camera: "c01", Day: "2026-05-20", Boot: "b", Codec: "h264", Init: []byte("init"), Wall: time.Unix(1779200000, 0)})
-	if err == nil {
-		err = w.Fragment(vault.Fragment{FragmentInfo: footage.FragmentInfo{To: time.Second, Key: true}, Data: []byte("data")})
-	}
-	if err == nil {
-		err = errors.Join(w.Close(), a.Vault.Flush(ctx))
-	}
-	stop()
-	if err := errors.Join(err, <-ended, a.Close()); err != nil {
-		t.Fatal(err)
-	}
+	filmed(t, c, func(context.Context, *vault.Vault) error { return nil })
 	log := slog.New(slog.DiscardHandler)
 	if err := GiveUp(t.Context(), c, "index.db", log, &bytes.Buffer{}); err == nil {
 		t.Fatal("footage that is there was given up")
@@ -302,7 +285,7 @@ func TestAFootageDiskThatIsNotMounted(t *testing.T) {
 	if err := errors.Join(os.Rename(dir, dir+".unmounted"), os.Mkdir(dir, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(t.Context(), c, Deps{})
+	_, err := Open(t.Context(), c, Deps{})
 	var said bytes.Buffer
 	found, checked := Check(t.Context(), c, false, &said)
 	if checked == nil && found == 0 {
@@ -339,4 +322,33 @@ func furnish(t *testing.T, a *Appliance) {
 	if err := a.Site.PutCamera(ctx, account.System, cam, &site.Login{User: "admin", Password: "secret"}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// filmed records a segment of a second into a stopped box; meanwhile sees the vault while it is open.
+func filmed(t *testing.T, c Config, meanwhile func(context.Context, *vault.Vault) error) {
+	t.Helper()
+	a, err := Open(t.Context(), c, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Vault.Run(ctx) }()
+	w, err := begun(a.Vault)
+	if err == nil {
+		err = errors.Join(w.Close(), a.Vault.Flush(ctx), meanwhile(ctx, a.Vault))
+	}
+	stop()
+	if err := errors.Join(err, <-ended, a.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begun is a segment with one fragment.
+func begun(v *vault.Vault) (*vault.Writer, error) {
+	w, err := v.Begin(vault.Meta{Camera: "c01", Day: "2026-05-20", Boot: "b", Codec: "h264", Init: []byte("init"), Wall: time.Unix(1779200000, 0)})
+	if err == nil {
+		err = w.Fragment(vault.Fragment{FragmentInfo: footage.FragmentInfo{To: time.Second, Key: true}, Data: []byte("data")})
+	}
+	return w, err
 }

@@ -100,10 +100,11 @@ func WriteAtomic(fsys FS, name string, b []byte, perm fs.FileMode) (err error) {
 	return nil
 }
 
-// RemoveTemp removes what a WriteAtomic of this name left behind when the power went; nothing there is fine.
+// RemoveTemp removes what a WriteAtomic of this name left behind when the power went; nothing there is fine. On a file
+// system that is mounted read-only it stays, as everything does: nothing reads it.
 func RemoveTemp(fsys FS, name string) error {
 	err := fsys.Remove(name + tempSuffix)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("remove the left-over of %s: %w", name, err)
 	}
 	return nil

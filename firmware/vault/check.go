@@ -46,8 +46,17 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 		}
 		return nil
 	}
-	err := v.allStrays(ctx, func(files []stray) error {
+	later, err := v.unrecovered()
+	if errors.Is(err, ErrIndex) {
+		report(Finding{"I3", err.Error(), "index.db"})
+	} else if err != nil {
+		return fmt.Errorf("check files: %w", err)
+	}
+	err = v.allStrays(ctx, func(files []stray) error {
 		for _, f := range files {
+			if later[f.id] {
+				continue
+			}
 			if _, err := v.o.FS.Stat(f.path()); errors.Is(err, fs.ErrNotExist) {
 				continue // deleted, its row too, since the directory was read
 			}
@@ -84,6 +93,40 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 		}
 	}
 	return nil
+}
+
+// unrecovered lists the camera-days in which a vault that is open for reading may have files without a row: the next
+// start indexes them. One that is open for writing has done so.
+func (v *Vault) unrecovered() (map[dayID]bool, error) {
+	days := map[dayID]bool{}
+	if v.lock != nil {
+		return days, nil
+	}
+	marks, err := v.index.marks()
+	for id := range marks {
+		days[id] = true
+	}
+	return days, err
+}
+
+// Unindexed counts the files that a vault which is open for reading leaves to the next start; see [Vault.Check].
+func (v *Vault) Unindexed(ctx context.Context) (n int, err error) {
+	later, err := v.unrecovered()
+	if err != nil && !errors.Is(err, ErrIndex) { // Check reports that
+		return 0, fmt.Errorf("count the files without a row: %w", err)
+	}
+	err = v.allStrays(ctx, func(files []stray) error {
+		for _, f := range files {
+			if later[f.id] {
+				n++
+			}
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrIndex) {
+		return 0, fmt.Errorf("count the files without a row: %w", err)
+	}
+	return n, nil
 }
 
 func (v *Vault) checkCamera(ctx context.Context, camera string, o CheckOptions, report func(Finding)) error {
