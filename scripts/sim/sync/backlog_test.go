@@ -18,15 +18,15 @@ import (
 // commit writes n entries, many in one change.
 func commit(t *testing.T, b *sync.Box, n int) {
 	t.Helper()
-	for n > 0 {
+	for done := 0; done < n; {
 		var drafts []ledger.Draft
-		for i := range min(n, 500) {
-			drafts = append(drafts, sync.TapDraft(i))
+		for i := range min(n-done, 500) {
+			drafts = append(drafts, sync.TapDraft(done+i))
 		}
 		if _, err := b.Store.Commit(t.Context(), boxstore.Change{Entries: drafts}); err != nil {
 			t.Fatal(err)
 		}
-		n -= len(drafts)
+		done += len(drafts)
 	}
 }
 
