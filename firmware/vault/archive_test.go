@@ -207,20 +207,26 @@ func archiveRows(yield func([]footage.Segment) bool) {
 			if d == realDay(c) {
 				continue
 			}
-			rows := make([]footage.Segment, 1440)
-			for i := range rows {
-				from := time.Duration(d*1440+i) * time.Minute
-				s := &rows[i]
-				*s = footage.Segment{Camera: cameraID(c), Custody: footage.CustodyVault, Day: archiveBegin.Add(from).Format(time.DateOnly), Boot: archiveBoot,
-					From: from, To: from + time.Minute, Wall: archiveBegin.Add(from), Session: 1, Bytes: 7_500_000, Frags: 60, Codec: "h264"}
-				rnd.Read(s.File[:])
-				rnd.Read(s.Hash[:])
-			}
+			rows := dayOfRows(rnd, c, d)
 			if !yield(rows) {
 				return
 			}
 		}
 	}
+}
+
+// dayOfRows gives a camera's rows of a day of the archive, a minute each.
+func dayOfRows(rnd *rand.ChaCha8, c, d int) []footage.Segment {
+	rows := make([]footage.Segment, 1440)
+	for i := range rows {
+		from := time.Duration(d*1440+i) * time.Minute
+		s := &rows[i]
+		*s = footage.Segment{Camera: cameraID(c), Custody: footage.CustodyVault, Day: archiveBegin.Add(from).Format(time.DateOnly), Boot: archiveBoot,
+			From: from, To: from + time.Minute, Wall: archiveBegin.Add(from), Session: 1, Bytes: 7_500_000, Frags: 60, Codec: "h264"}
+		rnd.Read(s.File[:])
+		rnd.Read(s.Hash[:])
+	}
+	return rows
 }
 
 // cold makes the next read of a file come from the disk.
