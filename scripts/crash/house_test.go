@@ -75,14 +75,17 @@ var programs = sync.OnceValues(func() (string, error) {
 type place struct {
 	vault  bool   // the footage is not in the data directory
 	alone  bool   // without a centre
+	inside bool   // the appliance runs in this process: no programs are needed
 	config string // more lines of the box's configuration
 }
 
 func newHouse(t *testing.T, at place) *house {
 	h := &house{t: t, dir: t.TempDir(), beeps: make(chan readersim.Event, 1024)}
 	var err error
-	if h.bin, err = programs(); err != nil {
-		t.Fatal(err)
+	if !at.inside {
+		if h.bin, err = programs(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	h.data = filepath.Join(h.dir, "box")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
