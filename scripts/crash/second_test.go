@@ -28,11 +28,18 @@ func TestASecondDaemonIsRefused(t *testing.T) {
 	elsewhere := filepath.Join(h.dir, "elsewhere")
 	same, other := filepath.Join(h.dir, "same.toml"), filepath.Join(h.dir, "other.toml")
 	moved := strings.NewReplacer(h.data, elsewhere, h.cfg.Office.Listen, fmt.Sprintf("127.0.0.1:%d", freePort(t))).Replace(string(text))
-	for name, text := range map[string]string{same: string(text), other: moved} {
+	write := func(name, text string) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	// The other box was set up with footage of its own, and then its configuration was pointed at this one's.
+	write(other, strings.ReplaceAll(moved, h.vaultDir(), filepath.Join(h.dir, "own-footage")))
+	if out, err := exec.Command(filepath.Join(h.bin, "campuskeepd"), "init", "-c", other).CombinedOutput(); err != nil {
+		t.Fatalf("the other box: %v\n%s", err, out)
+	}
+	write(other, moved)
+	write(same, string(text))
 	for config, names := range map[string]string{same: h.data, other: h.vaultDir()} {
 		for range 3 {
 			out, err := exec.Command(filepath.Join(h.bin, "campuskeepd"), "run", "-c", config).CombinedOutput()
