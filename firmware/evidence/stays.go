@@ -106,7 +106,7 @@ func (e *Office) camerasAt(place string, span footage.Span) []footage.Camera {
 	if !span.From.Before(span.To) { // that is told by its own rule
 		span.From, span.To = e.o.Clock.Now().Earliest(), e.o.Clock.Now().Latest()
 	}
-	var out []footage.Camera
+	var out, ever []footage.Camera
 	for _, c := range e.o.Cameras() {
 		list, err := e.staysOf(context.Background(), c)
 		if err != nil {
@@ -118,6 +118,12 @@ func (e *Office) camerasAt(place string, span footage.Span) []footage.Camera {
 		if slices.ContainsFunc(list, func(s stay) bool { return s.place == place && s.overlaps(span) }) {
 			out = append(out, c)
 		}
+		if slices.ContainsFunc(list, func(s stay) bool { return s.place == place }) {
+			ever = append(ever, c)
+		}
+	}
+	if len(out) == 0 {
+		return ever // of a time before any was registered there: that there is no footage is told by its own rule
 	}
 	return out
 }

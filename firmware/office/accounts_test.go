@@ -54,8 +54,8 @@ func TestAPageThatAsksByItselfIsIdle(t *testing.T) {
 	if got := alive(); got != http.StatusOK {
 		t.Fatalf("somebody who opens pages is logged out: %d", got)
 	}
-	if got := alive(byItself, "1"); got != http.StatusSeeOther {
-		t.Errorf("after forty minutes of fetching by itself: %d, want the log-in page", got)
+	if got := alive(byItself, "1"); got != http.StatusUnauthorized {
+		t.Errorf("after forty minutes of fetching by itself: %d, want that the log-in has ended", got)
 	}
 	v = h.as("zhou")
 	for range 4 {

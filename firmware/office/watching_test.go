@@ -66,6 +66,7 @@ func broken(t *testing.T, codec string, spans ...footage.Span) func(*house, *Dep
 		var source footage.Source = v.Source(func() footage.Places { return footage.Places{Anchors: clock.NewAnchors(anchor)} })
 		d.Player = playback.New(source, nil, h.clock, d.Log)
 		d.Footage = coded{source, codec}
+		d.Watched = d.Footage
 	}
 }
 
@@ -261,6 +262,7 @@ func TestThePlayerToDepth(t *testing.T) {
 		if !x.Pip || !x.Remote || x.Controls {
 			t.Errorf("the video element lets the picture out: %+v", x)
 		}
+		look[bool](s, `(document.querySelector("[data-stage]").focus(), true)`)
 		s.key("f")
 		s.wait("full screen", "document.fullscreenElement && document.fullscreenElement.contains(document.querySelector('.screen__over')) && document.fullscreenElement.contains(document.querySelector('.bar'))")
 		s.key("f")

@@ -295,7 +295,7 @@ function start(box) {
       field.setAttribute('aria-invalid', String(!!a.text));
       wrong.textContent = a.text ? a.text + ' ' : '';
       if (a.href) { const l = document.createElement('a'); l.href = a.href; l.textContent = a.link; wrong.appendChild(l); }
-      if (a.at) { seek(a.at); field.value = ''; field.blur(); }
+      if (a.at) { seek(a.at); field.value = ''; field.blur(); if (stage !== document) stage.focus({ preventScroll: true }); }
     });
     form.querySelector('input').addEventListener('keydown', (ev) => { if (ev.key === 'Escape') { ev.target.blur(); wrong.hidden = true; } });
   }
