@@ -252,13 +252,6 @@ function unsaved() {
   addEventListener('beforeunload', (ev) => { if (changed) { ev.preventDefault(); ev.returnValue = ''; } });
 }
 
-// What was done is told once: a reload does not tell it again.
-if (/[?&]done=/.test(location.search)) {
-  const u = new URL(location.href);
-  u.searchParams.delete('done');
-  history.replaceState(null, '', u.pathname + u.search + u.hash);
-}
-
 all('[data-print]').forEach((b) => b.addEventListener('click', () => window.print()));
 if (document.querySelector('[data-print-now]')) addEventListener('load', () => setTimeout(() => window.print(), 200));
 all('[data-fullscreen]').forEach((b) => b.addEventListener('click', () => {
