@@ -121,7 +121,7 @@ func (f figuresOf) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	f.nvrs(tell, now)
-	k := status{f.a}.Keeping()
+	k := status(f).Keeping()
 	overdue := 0.0
 	if !k.NextDue.IsZero() {
 		overdue = max(0, now.Wall.Sub(k.NextDue).Seconds())
