@@ -157,7 +157,7 @@ func (k *call) frame(page, title string) ui.Frame {
 			f.Nav = append(f.Nav, ui.NavItem{Href: n.href, Text: k.p.T(n.key), Current: strings.Contains(" "+n.pages+" ", " "+page+" ")})
 		}
 	}
-	if d := k.r.URL.Query().Get("done"); strings.HasPrefix(d, "done.") && ui.Has(d) {
+	if d := web.WasDone(k.w, k.r); d != "" {
 		f.Banner = append(f.Banner, ui.Note{Kind: "ok", Icon: "ok", Text: k.p.T(d)})
 	}
 	return f
@@ -196,7 +196,7 @@ func (k *call) jsonStatus(status int, v any) error {
 }
 
 func (k *call) done(path, key string) error {
-	http.Redirect(k.w, k.r, path+"?done="+url.QueryEscape(key), http.StatusSeeOther)
+	web.Done(k.w, k.r, path, key)
 	return nil
 }
 

@@ -80,7 +80,7 @@ func TestDutiesNeedASecondPersonOnThePage(t *testing.T) {
 	if !ok || len(ghost.Roles) != 1 {
 		t.Fatalf("roles of the new account: %v", ghost.Roles)
 	}
-	if r := admin.post("/people/"+h.ids["zhou"]+"/password", nil); r.status != http.StatusSeeOther || !strings.Contains(r.header.Get("Location"), "duty_proposed") {
+	if r := admin.post("/people/"+h.ids["zhou"]+"/password", nil); r.status != http.StatusSeeOther || r.done() != "done.duty_proposed" {
 		t.Errorf("a reset of an officer: %d %s", r.status, r.header.Get("Location"))
 	}
 	if r := leader.get("/"); !strings.Contains(r.body, "任远：授予职责待确认") {

@@ -124,16 +124,10 @@ func (c *call) seeOther(path string) error {
 	return nil
 }
 
-// done goes to a page and says there what was done: a key of the catalogue.
+// done goes to a page and says there once what was done: a key of the catalogue.
 func (c *call) done(path, key string) error {
-	u, err := url.Parse(path)
-	if err != nil {
-		return fmt.Errorf("going on to %q: %w", path, err)
-	}
-	q := u.Query()
-	q.Set("done", key)
-	u.RawQuery = q.Encode()
-	return c.seeOther(u.String())
+	web.Done(c.w, c.r, path, key)
+	return nil
 }
 
 // fail turns an error into the answer. Only what nobody foresaw is logged; the person gets a number to name.

@@ -68,7 +68,6 @@ func (c *call) pagesOf(path string, f url.Values, n int) (from, to int, p pages)
 	from, to = (page-1)*perPage, min(page*perPage, n)
 	link := func(page int) string {
 		x := cloneValues(f)
-		x.Del("done")
 		x.Set("page", strconv.Itoa(page))
 		return path + "?" + x.Encode()
 	}
@@ -267,7 +266,6 @@ func (c *call) cameraColumns(f url.Values) (out []cameraColumn) {
 	for _, o := range cameraOrder {
 		x := cloneValues(f)
 		x.Del("page")
-		x.Del("done")
 		x.Set("sort", o.name)
 		col := cameraColumn{Text: c.p.T("cameras.h." + o.name), Num: o.num}
 		if o.name == now {

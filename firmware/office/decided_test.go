@@ -132,7 +132,7 @@ func TestTheSecondDecidesOnWhatTheFirstApproved(t *testing.T) {
 	f.Set("identified", "yes")
 	id := fan.apply(f)
 	r := zheng.post("/applications/"+id+"/decide", decision("approve", "note", "限班主任在场"))
-	if r.status != http.StatusSeeOther || !strings.Contains(r.header.Get("Location"), "approved_first") {
+	if r.status != http.StatusSeeOther || r.done() != "done.approved_first" {
 		t.Fatalf("%d %s\n%s", r.status, r.header.Get("Location"), r.text())
 	}
 	has(t, "the applicant waits", fan.get("/applications/"+id), "等待第二人批准", "!/notice")

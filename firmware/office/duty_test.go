@@ -38,7 +38,7 @@ func (h *house) handedOver() *visitor {
 	if r := v.post("/shift/handover", notes); r.status != http.StatusSeeOther {
 		h.t.Fatalf("notes: %d\n%s", r.status, r.text())
 	}
-	if r := v.post("/shift/sign", h.sign("wei")); r.status != http.StatusSeeOther || r.header.Get("Location") != "/duty?done=done.handed_over" {
+	if r := v.post("/shift/sign", h.sign("wei")); r.status != http.StatusSeeOther || r.header.Get("Location") != "/duty" || r.done() != "done.handed_over" {
 		h.t.Fatalf("signature: %d %s\n%s", r.status, r.header.Get("Location"), r.text())
 	}
 	return v
@@ -109,7 +109,7 @@ func TestHandOverAtTheScreen(t *testing.T) {
 		t.Error("the unsigned hand-over is not shown")
 	}
 	old := v.token()
-	if r := v.post("/shift/sign", h.sign("wei")); r.status != http.StatusSeeOther || r.header.Get("Location") != "/duty?done=done.handed_over" {
+	if r := v.post("/shift/sign", h.sign("wei")); r.status != http.StatusSeeOther || r.header.Get("Location") != "/duty" || r.done() != "done.handed_over" {
 		t.Fatalf("signature: %d %s\n%s", r.status, r.header.Get("Location"), r.text())
 	}
 	if h.desk.OnShift(h.ids["zhou"]) || !h.desk.OnShift(h.ids["wei"]) {

@@ -117,7 +117,6 @@ func (c *call) faultChips(v *faultsView, f url.Values, list []health.Fault) {
 	with := func(key, value string) string {
 		x := cloneValues(f)
 		x.Del("page")
-		x.Del("done")
 		x.Del(key)
 		if value != "" {
 			x.Set(key, value)

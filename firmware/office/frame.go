@@ -12,6 +12,7 @@ import (
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
+	"campuskeep/shared/web"
 )
 
 // tab is one way through the pages, and the pages that belong to it.
@@ -86,6 +87,11 @@ func (c *call) frame(page, title string) ui.Frame {
 	if c.r.Method != "GET" {
 		f.Path = c.r.URL.Path
 	}
+	if !c.byItself() {
+		if k := web.WasDone(c.w, c.r); k != "" {
+			f.Banner = append(f.Banner, ui.Note{Kind: "ok", Icon: "ok", Text: c.p.T(k)})
+		}
+	}
 	if c.actor.ID == "" {
 		return f
 	}
@@ -104,7 +110,7 @@ func (c *call) frame(page, title string) ui.Frame {
 		}
 		f.Nav = append(f.Nav, n)
 	}
-	f.Banner = c.banners(page)
+	f.Banner = append(f.Banner, c.banners(page)...)
 	f.Proof = c.proof()
 	return f
 }
@@ -152,9 +158,6 @@ func (c *call) openApplications() int {
 // banners are what everybody must know on every page.
 func (c *call) banners(page string) []ui.Note {
 	var out []ui.Note
-	if k := c.r.URL.Query().Get("done"); strings.HasPrefix(k, "done.") && ui.Has(k) {
-		out = append(out, ui.Note{Kind: "ok", Icon: "ok", Text: c.p.T(k)})
-	}
 	if c.session.MustFactor && page != "self" {
 		out = append(out, ui.Note{Kind: "warn", Icon: "warn", Text: c.p.T("banner.factor"), Href: "/account", Link: c.p.T("account.title")})
 	}

@@ -98,6 +98,17 @@ type answer struct {
 	body   string
 }
 
+// done is what the page that follows will say was done.
+func (a answer) done() string {
+	for _, k := range (&http.Response{Header: a.header}).Cookies() {
+		if text, err := url.QueryUnescape(k.Value); err == nil && k.Name == "__Host-ck-done" {
+			key, _, _ := strings.Cut(text, " ")
+			return key
+		}
+	}
+	return ""
+}
+
 // text is the answer without its frame, for messages of tests.
 func (a answer) text() string {
 	_, main, ok := strings.Cut(a.body, "<main")

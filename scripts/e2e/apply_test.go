@@ -12,6 +12,7 @@ import (
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/register"
+	"campuskeep/shared/ui"
 )
 
 // apply is an application from the form to the picture: mistakes are told at their field and store nothing, what
@@ -33,8 +34,8 @@ func (h *house) apply(t *testing.T) {
 	he.wait("what there is at that time", "document.querySelector('#offers').innerText.includes('自行车棚')")
 	he.follow("#apply .panel__f button")
 	id := he.application()
-	if !strings.HasSuffix(he.where(), "?done=done.submitted") {
-		t.Fatalf("after submitting one stands at %s:\n%s", he.where(), he.text())
+	if he.where() != "/applications/"+id || !strings.Contains(he.text(), ui.Printer{Lang: ui.Chinese}.T("done.submitted")) {
+		t.Fatalf("after submitting one is at %s:\n%s", he.where(), he.text())
 	}
 	he.says("相关录像已留存", "留存", "不能审核、批准自己的申请")
 	h.entry(t, from, "application.submitted")
@@ -52,8 +53,7 @@ func (h *house) apply(t *testing.T) {
 // application is the one whose page is shown.
 func (b *tab) application() string {
 	b.t.Helper()
-	id, _, _ := strings.Cut(strings.TrimPrefix(b.where(), "/applications/"), "?")
-	return id
+	return strings.TrimPrefix(b.where(), "/applications/")
 }
 
 const input = "2006-01-02T15:04"

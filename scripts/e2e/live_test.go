@@ -17,7 +17,7 @@ func (h *house) live(t *testing.T) {
 	from := h.box.Store.Size()
 	b.follow("form[action='/shift/begin'] button")
 	h.entry(t, from, "shift.began")
-	if got := b.where(); got != "/live?done=done.shift_began" {
+	if got := b.where(); got != "/live" {
 		t.Fatalf("after signing in one stands at %s", got)
 	}
 	first := b.firstMedia()

@@ -57,15 +57,27 @@ func (f Form) Error(name string) string {
 // Fault is a line of the error summary: it leads to its field.
 type Fault struct{ ID, Text string }
 
-// Faults lists what is wrong, in the order found.
+// Faults lists what is wrong, in the order found. What is wrong in the same words at several fields is one line with
+// their number, which leads to the first.
 func (f Form) Faults() []Fault {
 	var out []Fault
+	var times []int
 	for _, e := range f.Errors {
 		label := ""
 		if k := f.Name + ".f." + e.Field; Has(k) {
 			label = f.P.T(k) + f.P.T("sep.colon")
 		}
-		out = append(out, Fault{"f-" + e.Field, label + f.P.T(e.Rule, e.Args...)})
+		text := label + f.P.T(e.Rule, e.Args...)
+		if i := slices.IndexFunc(out, func(x Fault) bool { return x.Text == text }); i >= 0 {
+			times[i]++
+			continue
+		}
+		out, times = append(out, Fault{"f-" + e.Field, text}), append(times, 1)
+	}
+	for i, n := range times {
+		if n > 1 {
+			out[i].Text += f.P.T("form.times", n)
+		}
 	}
 	return out
 }

@@ -194,3 +194,25 @@ func luminance(t *testing.T, hex string) float64 {
 	}
 	return l
 }
+
+// What is wrong in the same words at several fields is one line of the summary, with their number.
+func TestSameFaultIsOneLine(t *testing.T) {
+	f := Form{Name: "apply", P: Printer{Lang: Chinese}}
+	for _, u := range []string{"purpose", "no_copy", "leak", "report"} {
+		f.Errors.Add("undertakings."+u, "err.undertaking")
+	}
+	f.Errors.Add("contact", "err.required")
+	f.Errors.Add("reason", "err.required")
+	got := f.Faults()
+	if len(got) != 3 {
+		t.Fatalf("%d lines: %+v", len(got), got)
+	}
+	if got[0].ID != "f-undertakings.purpose" || !strings.HasSuffix(got[0].Text, "（4 处）") {
+		t.Errorf("%+v", got[0])
+	}
+	for _, one := range got[1:] {
+		if strings.Contains(one.Text, "处") {
+			t.Errorf("one fault is counted: %+v", one)
+		}
+	}
+}
