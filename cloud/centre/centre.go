@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,6 +63,8 @@ type Centre struct {
 	key       []byte // secret of the console
 	zone      *time.Location
 	broker    *broker.Broker // nil before Listen, and with an external broker
+
+	brokerUntil atomic.Pointer[time.Time] // end of the certificate that the external broker showed last
 
 	brokerAt, enrolAt, consoleAt net.Listener
 }
@@ -206,7 +209,7 @@ func (c *Centre) named(l net.Listener) string {
 // Run serves until ctx ends. Listen comes first.
 func (c *Centre) Run(ctx context.Context) error {
 	pages, err := console.New(console.Deps{Log: c.log, Clock: c.clock, Zone: c.zone, Office: c.Config.Centre.Office, Version: Version,
-		Store: c.Store, Enrol: c.Enrol, Key: c.key, CAPrint: c.Fingerprint(), Address: c.Config.Enrol.Public, Metrics: c.metrics()})
+		Store: c.Store, Enrol: c.Enrol, Key: c.key, CAPrint: c.Fingerprint(), Address: c.Config.Enrol.Public, Metrics: c.Metrics(), Certificates: c.certificates})
 	if err != nil {
 		return fmt.Errorf("run the centre: %w", err)
 	}
@@ -219,6 +222,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	} else {
 		g.Go(func() error { return c.external().Run(ctx, c.Ingest) })
 	}
+	g.Go(func() error { return c.watchCertificates(ctx) })
 	g.Go(func() error { return c.serve(ctx, "enrolment", c.enrolAt, c.Enrol.Handler()) })
 	g.Go(func() error { return c.serve(ctx, "console", c.consoleAt, pages.Handler()) })
 	return g.Wait()
@@ -227,7 +231,12 @@ func (c *Centre) Run(ctx context.Context) error {
 func (c *Centre) external() ingest.External {
 	e := ingest.External{URL: c.Config.Broker.URL, ClientID: "campuskeep-centre-" + c.Config.Centre.Name, User: c.Config.Broker.User, Password: c.Config.Broker.Password}
 	if strings.HasPrefix(e.URL, "ssl:") {
-		e.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.authority.Pool()}
+		e.TLS = c.Enrol.ClientTLS()
+		e.TLS.VerifyConnection = func(s tls.ConnectionState) error {
+			until := s.PeerCertificates[0].NotAfter
+			c.brokerUntil.Store(&until)
+			return nil
+		}
 	}
 	return e
 }
@@ -269,6 +278,9 @@ func (c *Centre) Restored(ctx context.Context) (string, error) {
 // BrokerCertificate writes broker.pem, broker.key and ca.pem for an external broker into a directory, and says until
 // when they are good. Appliances believe no other authority.
 func (c *Centre) BrokerCertificate(names []string, dir string) (until time.Time, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return until, fmt.Errorf("write the broker's certificate: %w", err)
+	}
 	cert, err := c.authority.Server(names, c.clock.Now().Wall)
 	if err != nil {
 		return until, err

@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics answers /metrics: figures that an operator of the centre can act on, without personal data.
-func (c *Centre) metrics() http.Handler {
+// Metrics answers /metrics: figures that an operator of the centre can act on, without personal data.
+func (c *Centre) Metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	counter := func(name, help string, f func() uint64) {
 		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "campuskeep_centre", Name: name, Help: help}, func() float64 { return float64(f()) }))
@@ -19,7 +19,8 @@ func (c *Centre) metrics() http.Handler {
 	counter("messages_failed_total", "Messages that could not be dealt with; the appliance sends them again.", func() uint64 { _, failed := c.Ingest.Counts(); return failed })
 	r.MustRegister(&schools{c: c, by: prometheus.NewDesc("campuskeep_centre_schools", "Schools by how they stand.", []string{"status"}, nil),
 		leaves: prometheus.NewDesc("campuskeep_centre_entries", "Entries of all logs that are stored and witnessed.", nil, nil),
-		alarms: prometheus.NewDesc("campuskeep_centre_open_alarms", "Alarms that nobody has dealt with.", nil, nil)})
+		alarms: prometheus.NewDesc("campuskeep_centre_open_alarms", "Alarms that nobody has dealt with.", nil, nil)},
+		&expiries{c: c, until: prometheus.NewDesc("campuskeep_centre_certificate_expires_timestamp_seconds", "When a certificate that the centre depends on ends.", []string{"certificate"}, nil)})
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{Timeout: 10 * time.Second})
 }
 
@@ -56,4 +57,18 @@ func (s *schools) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- prometheus.MustNewConstMetric(s.leaves, prometheus.GaugeValue, float64(leaves))
 	out <- prometheus.MustNewConstMetric(s.alarms, prometheus.GaugeValue, float64(alarms))
+}
+
+// expiries says when the certificates end.
+type expiries struct {
+	c     *Centre
+	until *prometheus.Desc
+}
+
+func (e *expiries) Describe(out chan<- *prometheus.Desc) { out <- e.until }
+
+func (e *expiries) Collect(out chan<- prometheus.Metric) {
+	for _, x := range e.c.certificates() {
+		out <- prometheus.MustNewConstMetric(e.until, prometheus.GaugeValue, float64(x.Until.Unix()), x.Name)
+	}
 }

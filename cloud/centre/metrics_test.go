@@ -23,7 +23,7 @@ func TestMetricsCountSchoolsAndAlarms(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	c.metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	c.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{`campuskeep_centre_schools{status="new"} 1`, "campuskeep_centre_open_alarms 0", "campuskeep_centre_entries 0", "campuskeep_centre_messages_total 0"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("missing %s in\n%s", want, w.Body)

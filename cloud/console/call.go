@@ -157,6 +157,13 @@ func (k *call) frame(page, title string) ui.Frame {
 			f.Nav = append(f.Nav, ui.NavItem{Href: n.href, Text: k.p.T(n.key), Current: strings.Contains(" "+n.pages+" ", " "+page+" ")})
 		}
 	}
+	if page == "overview" || page == "enrol" {
+		for _, x := range k.c.certificates() {
+			if x.Soon {
+				f.Banner = append(f.Banner, ui.Note{Kind: "warn", Icon: "warn", Text: k.p.T("console.cert.soon", k.p.T("console.cert."+x.Name), k.p.Date(x.Until))})
+			}
+		}
+	}
 	if d := web.WasDone(k.w, k.r); d != "" {
 		f.Banner = append(f.Banner, ui.Note{Kind: "ok", Icon: "ok", Text: k.p.T(d)})
 	}

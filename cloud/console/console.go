@@ -49,6 +49,16 @@ type Deps struct {
 	CAPrint string       // fingerprint of the centre's authority, as appliances are configured with it
 	Address string       // where appliances enrol
 	Metrics http.Handler // answers /metrics to this machine alone; nil: there is none
+
+	Certificates func() []Certificate // nil: none are shown
+}
+
+// Certificate is one that the centre depends on.
+type Certificate struct {
+	Name    string // authority, server, client or broker
+	Until   time.Time
+	Renewed bool // by the centre itself
+	Soon    bool // it ends soon, and somebody must renew it
 }
 
 // Console is the centre's page. Its methods are safe for concurrent use.
@@ -89,6 +99,13 @@ func New(d Deps) (*Console, error) {
 	}
 	c.handler = web.Guard(d.Log, assets, mux)
 	return c, nil
+}
+
+func (c *Console) certificates() []Certificate {
+	if c.d.Certificates == nil {
+		return nil
+	}
+	return c.d.Certificates()
 }
 
 // Handler serves the pages; it answers only over TLS.

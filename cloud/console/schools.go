@@ -247,16 +247,17 @@ type enrolView struct {
 	Token, ID        string
 	Until            time.Time
 	CAPrint, Address string
+	Certificates     []Certificate
 }
 
 var applianceID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$`)
 
 func (k *call) enrolPage() error {
-	return k.page("enrol", k.p.T("console.nav.enrol"), enrolView{Form: ui.Form{Name: "console.enrol", P: k.p}, CAPrint: k.c.d.CAPrint, Address: k.c.d.Address})
+	return k.page("enrol", k.p.T("console.nav.enrol"), enrolView{Form: ui.Form{Name: "console.enrol", P: k.p}, CAPrint: k.c.d.CAPrint, Address: k.c.d.Address, Certificates: k.c.certificates()})
 }
 
 func (k *call) enrol() error {
-	v := enrolView{Form: ui.Form{Name: "console.enrol", P: k.p, Values: k.r.PostForm}, CAPrint: k.c.d.CAPrint, Address: k.c.d.Address}
+	v := enrolView{Form: ui.Form{Name: "console.enrol", P: k.p, Values: k.r.PostForm}, CAPrint: k.c.d.CAPrint, Address: k.c.d.Address, Certificates: k.c.certificates()}
 	v.ID = strings.TrimSpace(k.r.PostFormValue("id"))
 	name := strings.TrimSpace(k.r.PostFormValue("school"))
 	if !applianceID.MatchString(v.ID) {

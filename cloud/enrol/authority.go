@@ -136,10 +136,30 @@ func (a *Authority) Server(names []string, now time.Time) (*tls.Certificate, err
 	return &tls.Certificate{Certificate: [][]byte{der, a.root.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
+// CentreName is the name in the centre's own client certificate. The dot keeps it apart from every appliance's id.
+const CentreName = "campuskeep.centre"
+
+// Centre issues the certificate by which the centre proves to an external broker who it is.
+func (a *Authority) Centre(now time.Time) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := a.client(CentreName, "centre", key.Public(), now)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.root.Raw}, PrivateKey: key, Leaf: leaf}, nil
+}
+
 // Client issues a certificate for an appliance's key.
 func (a *Authority) Client(id string, pub any, now time.Time) (*x509.Certificate, error) {
+	return a.client(id, "appliance", pub, now)
+}
+
+func (a *Authority) client(name, unit string, pub any, now time.Time) (*x509.Certificate, error) {
 	t := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: id, OrganizationalUnit: []string{"appliance"}},
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: name, OrganizationalUnit: []string{unit}},
 		NotBefore: now.Add(-backdate), NotAfter: now.Add(clientLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}

@@ -43,8 +43,9 @@ type Deps struct {
 type Enrol struct {
 	d Deps
 
-	mu     sync.Mutex // guards server and d.Broker
+	mu     sync.Mutex // guards server, client and d.Broker
 	server *tls.Certificate
+	client *tls.Certificate // of the centre itself, for an external broker
 	names  []string
 }
 
@@ -126,19 +127,49 @@ func (e *Enrol) ServerTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			now := e.d.Clock.Now().Wall
-			if e.server == nil || now.After(e.server.Leaf.NotAfter.Add(-serverLife/3)) || now.Before(e.server.Leaf.NotBefore) {
-				c, err := e.d.Authority.Server(e.names, now)
-				if err != nil {
-					return nil, err
-				}
-				e.server = c
-			}
-			return e.server, nil
+			return e.current(&e.server, serverLife, func(now time.Time) (*tls.Certificate, error) { return e.d.Authority.Server(e.names, now) })
 		},
 	}
+}
+
+// ClientTLS is for the centre's connection to an external broker: it believes our authority alone, and proves who it
+// is by a certificate that renews itself at two thirds.
+func (e *Enrol) ClientTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, RootCAs: e.d.Authority.Pool(), Time: func() time.Time { return e.d.Clock.Now().Wall },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return e.current(&e.client, clientLife, e.d.Authority.Centre)
+		},
+	}
+}
+
+// current is a certificate of our own, issued again once two thirds of its life have gone by.
+func (e *Enrol) current(held **tls.Certificate, life time.Duration, issue func(now time.Time) (*tls.Certificate, error)) (*tls.Certificate, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.d.Clock.Now().Wall
+	if c := *held; c != nil && !now.Before(c.Leaf.NotBefore) && !now.After(c.Leaf.NotAfter.Add(-life/3)) {
+		return c, nil
+	}
+	c, err := issue(now)
+	if err != nil {
+		return nil, err
+	}
+	*held = c
+	return c, nil
+}
+
+// Certificates says until when those that are in use are good; a zero time: not in use yet.
+func (e *Enrol) Certificates() (root, server, client time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	until := func(c *tls.Certificate) time.Time {
+		if c == nil {
+			return time.Time{}
+		}
+		return c.Leaf.NotAfter
+	}
+	return e.d.Authority.Root().NotAfter, until(e.server), until(e.client)
 }
 
 // BrokerTLS demands a certificate of our authority from the client.

@@ -53,7 +53,7 @@ func TestSettingUp(t *testing.T) {
 	if code, out = call(t, "", "restored", "-c", file); code != 0 || !strings.Contains(out, "incarnation ") {
 		t.Errorf("restored: %d %s", code, out)
 	}
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "not", "there")
 	if code, out = call(t, "", "certificate", "-c", file, "-names", "127.0.0.1", "-o", dir); code != 0 {
 		t.Errorf("certificate: %d %s", code, out)
 	}

@@ -2,8 +2,13 @@ package sync_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +22,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"campuskeep/cloud/centre"
+	cloudenrol "campuskeep/cloud/enrol"
 	"campuskeep/cloud/store"
 	boxstore "campuskeep/firmware/store"
 	"campuskeep/scripts/sim/sync"
@@ -28,8 +34,8 @@ import (
 type mosquitto struct {
 	t        *testing.T
 	bin, dir string
-	outside  string // host:port, mutual TLS, for appliances
-	inside   string // host:port, for the centre and for looking on
+	outside  string // host:port, mutual TLS, for appliances and the centre
+	inside   string // host:port, for looking on
 	cmd      *exec.Cmd
 }
 
@@ -57,38 +63,34 @@ func findMosquitto(t *testing.T) string {
 	return ""
 }
 
-// configure writes what the comment in the centre's example configuration asks of an external broker.
+// documented gives a block of the centre's README.
+func documented(t *testing.T, kind string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../cloud/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(text), "```"+kind+"\n")
+	block, _, end := strings.Cut(block, "```")
+	if !ok || !end {
+		t.Fatalf("cloud/README.md has no block %q", kind)
+	}
+	return block
+}
+
+// configure writes what the README asks of an external broker, and a listener for the looker-on.
 func (m *mosquitto) configure(c *centre.Centre) {
 	m.t.Helper()
-	if _, err := c.BrokerCertificate([]string{"127.0.0.1"}, m.dir); err != nil {
+	dir := filepath.Join(m.dir, "new", "campuskeep") // nobody has made it
+	if _, err := c.BrokerCertificate([]string{"127.0.0.1"}, dir); err != nil {
 		m.t.Fatal(err)
 	}
 	_, out, _ := strings.Cut(m.outside, ":")
 	_, in, _ := strings.Cut(m.inside, ":")
-	conf := fmt.Sprintf(`per_listener_settings true
-persistence false
-max_packet_size 262144
-user root
-listener %s 127.0.0.1
-cafile %[3]s/ca.pem
-certfile %[3]s/broker.pem
-keyfile %[3]s/broker.key
-require_certificate true
-use_identity_as_username true
-allow_anonymous false
-acl_file %[3]s/acl
-listener %[2]s 127.0.0.1
-allow_anonymous true
-`, out, in, m.dir)
-	acl := ""
-	for _, ch := range []wire.Channel{wire.Up, wire.Urgent, wire.Payload, wire.Hello, wire.State} {
-		acl += "pattern write ck/1/+/%u/" + string(ch) + "\n"
-	}
-	for _, ch := range []wire.Channel{wire.Ack, wire.Down} {
-		acl += "pattern read ck/1/+/%u/" + string(ch) + "\n"
-	}
-	for name, text := range map[string]string{"conf": conf, "acl": acl} {
-		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
+	conf := strings.NewReplacer("/etc/mosquitto/campuskeep", dir, "listener 8883", "listener "+out+" 127.0.0.1").Replace(documented(m.t, "conf"))
+	conf = "user root\npersistence false\n" + conf + "listener " + in + " 127.0.0.1\nallow_anonymous true\n"
+	for path, text := range map[string]string{filepath.Join(m.dir, "conf"): conf, filepath.Join(dir, "acl"): documented(m.t, "acl")} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			m.t.Fatal(err)
 		}
 	}
@@ -188,7 +190,7 @@ func (s *spy) text(t *testing.T) []byte {
 func TestMosquittoKilledInMidFlow(t *testing.T) {
 	m := &mosquitto{t: t, bin: findMosquitto(t), dir: t.TempDir(), outside: freePort(t), inside: freePort(t)}
 	cfg := sync.Config(t.TempDir())
-	cfg.Broker.Kind, cfg.Broker.URL, cfg.Broker.Public = centre.BrokerExternal, "tcp://"+m.inside, m.outside
+	cfg.Broker.Kind, cfg.Broker.URL, cfg.Broker.Public = centre.BrokerExternal, "ssl://"+m.outside, m.outside
 	c := startCentre(t, cfg)
 	defer stop(t, "centre", c.Stop)
 	m.configure(c.Centre)
@@ -245,4 +247,75 @@ func TestMosquittoKilledInMidFlow(t *testing.T) {
 	if err != nil || len(alarms) != 0 {
 		t.Errorf("alarms between honest parties: %+v %v", alarms, err)
 	}
+}
+
+// An appliance reaches its own topics at the documented broker and nobody else's, whatever it asks for; without a
+// certificate nobody reaches anything. The centre says when the broker's certificate ends.
+func TestMosquittoKeepsAppliancesApart(t *testing.T) {
+	m := &mosquitto{t: t, bin: findMosquitto(t), dir: t.TempDir(), outside: freePort(t), inside: freePort(t)}
+	cfg := sync.Config(t.TempDir())
+	cfg.Broker.Kind, cfg.Broker.URL, cfg.Broker.Public = centre.BrokerExternal, "ssl://"+m.outside, m.outside
+	c := startCentre(t, cfg)
+	defer stop(t, "centre", c.Stop)
+	m.configure(c.Centre)
+	m.start()
+	defer m.kill()
+	s := &spy{seen: map[wire.Channel][][]byte{}}
+	s.watch(t, m)
+	connect := func(config *tls.Config) (mqtt.Client, error) {
+		k := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("ssl://" + m.outside).SetClientID("x").SetTLSConfig(config).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second))
+		tok := k.Connect()
+		if !tok.WaitTimeout(10 * time.Second) {
+			t.Fatal("no answer")
+		}
+		return k, tok.Error()
+	}
+	bare := c.Enrol.ClientTLS()
+	bare.GetClientCertificate = nil
+	if k, err := connect(bare); err == nil {
+		k.Disconnect(0)
+		t.Fatal("a client without a certificate is let in")
+	}
+	own := c.Enrol.ClientTLS()
+	own.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return applianceCertificate(t, c, "ck-0002")
+	}
+	k, err := connect(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Disconnect(100)
+	for _, topic := range []string{wire.Topic(id, wire.Urgent), wire.Topic("ck-0002", wire.Payload)} {
+		if tok := k.Publish(topic, 1, false, "forged"); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+			t.Fatal(tok.Error())
+		}
+	}
+	eventually(t, "the broker passed its own topic on", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.seen[wire.Payload]) > 0 })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.seen[wire.Urgent]); n != 0 {
+		t.Errorf("%d messages went out in another school's name", n)
+	}
+	eventually(t, "the broker's certificate is known", func() bool {
+		w := httptest.NewRecorder()
+		c.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return strings.Contains(w.Body.String(), `campuskeep_centre_certificate_expires_timestamp_seconds{certificate="broker"}`)
+	})
+}
+
+// applianceCertificate is one that the centre would give to an enrolled appliance.
+func applianceCertificate(t *testing.T, c *sync.Centre, id string) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := cloudenrol.OpenAuthority(filepath.Join(c.Config.Centre.Data, "keys"), "x", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	cert, err := authority.Client(id, key.Public(), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}, nil
 }
