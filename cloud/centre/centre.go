@@ -116,6 +116,9 @@ func (c *Centre) open(ctx context.Context, d Deps) (err error) {
 		return err
 	}
 	c.Store = db
+	if err := db.SealParts(ctx, c.key); err != nil {
+		return err
+	}
 	if d.Store != nil {
 		c.Store = d.Store(db)
 	}

@@ -66,6 +66,9 @@ func (x *tx) follow(epoch uint64, e ledger.Entry) error {
 	case AppReturned, AppRejected:
 		row.reEpoch, row.reasonSeq = epoch, e.Seq
 	}
+	if state == AppSubmitted || state == AppApproved {
+		row.reEpoch, row.reasonSeq = 0, 0 // the reason of an earlier return is not the reason of this
+	}
 	if state == AppApproved || state == AppRejected {
 		row.decider = plain(e.Actor.ID)
 	}
@@ -86,14 +89,24 @@ const appFrom = ` FROM applications p JOIN appliances a ON a.app = p.app
 	WHERE 1 = 1`
 
 const appColumns = `SELECT a.id, a.school, p.id, p.state, p.applicant, p.decider, p.submitted_at, p.changed_at, p.detail,
-	pu.plain, coalesce(pu.erased, 0), re.plain`
+	pu.plain, coalesce(pu.erased, 0), re.plain, p.app, p.purpose_epoch, p.purpose_seq, coalesce(pu.sealed, 0), p.reason_epoch, p.reason_seq, coalesce(re.sealed, 0)`
 
-func scanApplication(scan func(...any) error) (p Application, err error) {
+func (s *DB) scanApplication(scan func(...any) error) (p Application, err error) {
 	var submitted, changed int64
 	var state, detail string
 	var purpose, reason []byte
-	var gone int
-	if err := scan(&p.Appliance, &p.School, &p.ID, &state, &p.Applicant, &p.Decider, &submitted, &changed, &detail, &purpose, &gone, &reason); err != nil {
+	var gone, purposeSealed, reasonSealed int
+	purposeAt, reasonAt := partRow{name: "purpose"}, partRow{name: "reason"}
+	err = scan(&p.Appliance, &p.School, &p.ID, &state, &p.Applicant, &p.Decider, &submitted, &changed, &detail, &purpose, &gone, &reason,
+		&purposeAt.app, &purposeAt.epoch, &purposeAt.seq, &purposeSealed, &reasonAt.epoch, &reasonAt.seq, &reasonSealed)
+	if err != nil {
+		return p, err
+	}
+	reasonAt.app = purposeAt.app
+	if purpose, err = s.plain(purposeAt, purpose, purposeSealed); err != nil {
+		return p, err
+	}
+	if reason, err = s.plain(reasonAt, reason, reasonSealed); err != nil {
 		return p, err
 	}
 	var d appDetail
@@ -120,7 +133,7 @@ func (s *DB) Applications(ctx context.Context, f ApplicationFilter, offset, limi
 	}
 	var all []Application
 	err = s.rows(ctx, func(scan func(...any) error) error {
-		p, err := scanApplication(scan)
+		p, err := s.scanApplication(scan)
 		if err == nil && f.matches(p) {
 			all = append(all, p)
 		}
@@ -146,7 +159,7 @@ func (f ApplicationFilter) matches(p Application) bool {
 
 // Application is one with its entries, oldest first.
 func (s *DB) Application(ctx context.Context, appliance, id string) (Application, error) {
-	p, err := scanApplication(s.read.QueryRowContext(ctx, s.q(appColumns+appFrom+" AND a.id = ? AND p.id = ?"), appliance, id).Scan)
+	p, err := s.scanApplication(s.read.QueryRowContext(ctx, s.q(appColumns+appFrom+" AND a.id = ? AND p.id = ?"), appliance, id).Scan)
 	if err := notFound(err, "application "+id); err != nil {
 		return Application{}, err
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,20 @@ func conformPeople(t *testing.T, db *store.DB) {
 	}
 	if got, err := db.Session(ctx, "th"); err != nil || got.Used.Mono != 5 || !got.Began.Wall.Equal(t0) {
 		t.Errorf("session: %+v %v", got, err)
+	}
+	if l, err := db.SessionsOf(ctx, "c001"); err != nil || len(l) != 1 || l[0].TokenHash != "th" || l[0].Address != "10.0.0.1" {
+		t.Errorf("sessions: %+v %v", l, err)
+	}
+	if hash, _, err := db.SetupCode(ctx); err != nil || hash != nil {
+		t.Errorf("a set-up code that nobody made: %v", err)
+	}
+	for _, h := range [][]byte{[]byte("one"), []byte("two")} {
+		if err := db.PutSetupCode(ctx, h, t0); err != nil {
+			t.Fatal(err)
+		}
+		if hash, until, err := db.SetupCode(ctx); err != nil || !bytes.Equal(hash, h) || !until.Equal(t0) {
+			t.Errorf("set-up code: %q %v %v", hash, until, err)
+		}
 	}
 	if err := db.DeleteSessionsOf(ctx, "c001"); err != nil {
 		t.Fatal(err)
@@ -159,5 +174,22 @@ func conformRetention(t *testing.T, db *store.DB) {
 	}
 	if r, err = db.RetentionSince(ctx, "ck-0001", t0.Add(3*time.Second)); err != nil || r.Recorded != 0 || r.Breaches != 2 {
 		t.Errorf("retention since later: %+v %v", r, err)
+	}
+}
+
+// A database of an earlier build opens: its people are there, its released texts are sealed, and a layout that nobody
+// knows is refused.
+func conformUpgrade(t *testing.T, db *store.DB) {
+	db.First(t)
+	db.Reopen(t)
+	if err := db.SealParts(t.Context(), make([]byte, 32)); err != nil {
+		t.Fatal(err)
+	}
+	if b := db.StoredParts(t)["purpose"]; len(b) == 0 || bytes.Contains(b, []byte("寻物")) {
+		t.Errorf("the part of an earlier build: %q", b)
+	}
+	p, err := db.Person(t.Context(), "c001")
+	if err != nil || p.Secret != nil || p.Name != "李" {
+		t.Errorf("a person of an earlier build: %+v %v", p, err)
 	}
 }

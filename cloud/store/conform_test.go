@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func insert(t *testing.T, db *store.DB, epoch uint64, leaves []protocol.Leaf) er
 func conform(t *testing.T, open func(*testing.T) *store.DB) {
 	for name, test := range map[string]func(*testing.T, *store.DB){
 		"registry": conformRegistry, "cursor": conformCursor, "leaves": conformLeaves, "parts": conformParts, "queries": conformQueries,
-		"branches": conformBranches, "people": conformPeople, "alarms": conformAlarms, "unknown cards": conformUnknownCards, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
+		"branches": conformBranches, "people": conformPeople, "upgrade": conformUpgrade, "alarms": conformAlarms, "unknown cards": conformUnknownCards, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -298,11 +299,35 @@ func conformParts(t *testing.T, db *store.DB) {
 	if err != nil || len(e.Parts) != 1 || string(e.Parts[0].Plain) != "自行车丢失" {
 		t.Errorf("part: %+v %v", e.Parts, err)
 	}
+	// What was stored in clear is sealed once there is a key, and so is what comes after; both read the same.
+	if err := db.SealParts(t.Context(), make([]byte, 32)); err != nil {
+		t.Fatal(err)
+	}
+	later := row
+	later.Name, later.Plain = "reason", []byte("退回补充")
+	if err := db.Update(t.Context(), "ck-0001", put(later)); err != nil {
+		t.Fatal(err)
+	}
+	for name, stored := range db.StoredParts(t) {
+		if bytes.Contains(stored, row.Plain) || bytes.Contains(stored, later.Plain) {
+			t.Errorf("part %s lies in the database in clear", name)
+		}
+	}
+	e, err = db.Entry(t.Context(), "ck-0001", 0)
+	if err != nil || len(e.Parts) != 2 || string(e.Parts[0].Plain) != "自行车丢失" || string(e.Parts[1].Plain) != "退回补充" {
+		t.Errorf("sealed parts: %+v %v", e.Parts, err)
+	}
+	if err := db.SealParts(t.Context(), bytes.Repeat([]byte{1}, 32)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Entry(t.Context(), "ck-0001", 0); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("another centre's key opens a part: %v", err)
+	}
 	if err := db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error { return tx.ErasePartsOf("application:a1") }); err != nil {
 		t.Fatal(err)
 	}
 	e, err = db.Entry(t.Context(), "ck-0001", 0)
-	if err != nil || len(e.Parts) != 1 || !e.Parts[0].Erased || e.Parts[0].Plain != nil {
+	if err != nil || len(e.Parts) != 2 || !e.Parts[0].Erased || e.Parts[0].Plain != nil {
 		t.Errorf("erased part: %+v %v", e.Parts, err)
 	}
 	if err := db.Update(t.Context(), "ck-0001", func(tx protocol.Tx) error { return tx.WithdrawParts() }); err != nil {
@@ -449,16 +474,20 @@ func conformBranches(t *testing.T, db *store.DB) {
 func conformAlarms(t *testing.T, db *store.DB) {
 	enrolled(t, db)
 	ctx := t.Context()
-	for range 3 {
+	for i := range 25 {
 		if err := db.Update(ctx, "ck-0001", func(tx protocol.Tx) error {
-			return tx.Alarm(protocol.Alarm{Kind: protocol.AlarmForked, Epoch: 1, Ours: []byte("a"), Theirs: []byte("b"), Detail: "fork=7"}, t0)
+			return tx.Alarm(protocol.Alarm{Kind: protocol.AlarmForked, Epoch: 1, Ours: []byte{byte('a' + i)}, Theirs: []byte("b"), Detail: fmt.Sprintf("fork=%d", i)}, t0.Add(time.Duration(i)*time.Minute))
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l, err := db.Alarms(ctx, "", true, 10)
-	if err != nil || len(l) != 1 || l[0].Times != 3 || string(l[0].Ours) != "a" || string(l[0].Theirs) != "b" {
+	if err != nil || len(l) != 1 || l[0].Times != 25 || string(l[0].Ours) != "a" || string(l[0].Theirs) != "b" {
 		t.Fatalf("alarms: %+v %v", l, err)
+	}
+	// A second fork of the same epoch can be looked into as well as the first.
+	if later := l[0].Later; len(later) != 20 || later[0].Detail != "fork=24" || string(later[0].Ours) != "y" || later[19].Detail != "fork=5" || !later[0].At.Equal(t0.Add(24*time.Minute)) {
+		t.Errorf("later occurrences: %+v", later)
 	}
 	if s, err := db.School(ctx, "ck-0001", t0); err != nil || s.Status != store.StatusForked {
 		t.Errorf("status: %v %v", s.Status, err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
@@ -37,6 +38,8 @@ type DB struct {
 
 	insertOne, insertMany *sql.Stmt // SQLite only, on the writing connection
 
+	sealer cipher.AEAD // of released parts; nil before SealParts
+
 	mu    sync.Mutex
 	texts map[string]string // guarded by mu: statements in the engine's words
 }
@@ -47,16 +50,13 @@ func (s *DB) open(ctx context.Context, now time.Time) error {
 	var have string
 	err := s.write.QueryRowContext(ctx, "SELECT v FROM meta WHERE k = 'schema'").Scan(&have)
 	if err == nil {
-		if have != schemaVersion {
-			return fmt.Errorf("the database has layout %q, this build knows %q", have, schemaVersion)
-		}
-		return nil
+		return s.upgrade(ctx, have)
 	}
 	if there, err2 := s.hasTables(ctx); err2 != nil || there {
 		return errors.Join(fmt.Errorf("read the database's layout: %w", err), err2)
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		for _, q := range s.e.statements() {
+		for _, q := range s.e.statements(schema) {
 			if _, err := tx.ExecContext(ctx, q); err != nil {
 				return fmt.Errorf("create tables: %w", err)
 			}
@@ -68,6 +68,30 @@ func (s *DB) open(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	})
+}
+
+// upgrade brings an earlier layout up to date, each step in its own transaction. One that is not known is refused.
+func (s *DB) upgrade(ctx context.Context, have string) error {
+	for have != schemaVersion {
+		step, ok := upgrades[have]
+		if !ok {
+			return fmt.Errorf("the database has layout %q, this build knows %q", have, schemaVersion)
+		}
+		err := s.change(ctx, func(tx *sql.Tx) error {
+			for _, q := range s.e.statements(step.text) {
+				if _, err := tx.ExecContext(ctx, q); err != nil {
+					return err
+				}
+			}
+			_, err := tx.ExecContext(ctx, s.q("UPDATE meta SET v = ? WHERE k = 'schema' AND v = ?"), step.to, have)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("bring the database to layout %s: %w", step.to, err)
+		}
+		have = step.to
+	}
+	return nil
 }
 
 func (s *DB) hasTables(ctx context.Context) (bool, error) {

@@ -174,14 +174,16 @@ func (x *tx) entries(out []Entry, f EntryFilter, piece protocol.Piece, limit int
 func (x *tx) parts(epoch, seq uint64) (out []Part, err error) {
 	err = x.each(func(scan func(...any) error) error {
 		var p Part
-		var erased int
-		if err := scan(&p.Name, &p.Owner, &p.Plain, &erased); err != nil {
+		var erased, sealed int
+		err := scan(&p.Name, &p.Owner, &p.Plain, &erased, &sealed)
+		if err != nil {
 			return err
 		}
 		p.Erased = erased != 0
+		p.Plain, err = x.s.plain(partRow{x.app, epoch, seq, p.Name}, p.Plain, sealed)
 		out = append(out, p)
-		return nil
-	}, "SELECT name, owner, plain, erased FROM parts WHERE app = ? AND epoch = ? AND seq = ? ORDER BY name", x.app, epoch, seq)
+		return err
+	}, "SELECT name, owner, plain, erased, sealed FROM parts WHERE app = ? AND epoch = ? AND seq = ? ORDER BY name", x.app, epoch, seq)
 	return out, err
 }
 

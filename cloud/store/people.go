@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"campuskeep/shared/login"
 )
@@ -16,21 +18,21 @@ func (s *DB) PutPerson(ctx context.Context, p Person) error {
 	if err != nil {
 		return fmt.Errorf("roles of %s: %w", p.ID, err)
 	}
-	_, err = s.exec(ctx, `INSERT INTO people (id, login, name, roles, password, disabled) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET login = excluded.login, name = excluded.name, roles = excluded.roles, password = excluded.password, disabled = excluded.disabled`,
-		p.ID, p.User, p.Name, string(roles), p.Password, flag(p.Disabled))
+	_, err = s.exec(ctx, `INSERT INTO people (id, login, name, roles, password, disabled, secret) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET login = excluded.login, name = excluded.name, roles = excluded.roles, password = excluded.password, disabled = excluded.disabled, secret = excluded.secret`,
+		p.ID, p.User, p.Name, string(roles), p.Password, flag(p.Disabled), p.Secret)
 	if err != nil && s.e.taken(err) {
 		return fmt.Errorf("user name of %s: %w", p.ID, ErrExists)
 	}
 	return err
 }
 
-const personColumns = "SELECT id, login, name, roles, password, disabled FROM people "
+const personColumns = "SELECT id, login, name, roles, password, disabled, secret FROM people "
 
 func scanPerson(scan func(...any) error) (p Person, err error) {
 	var roles string
 	var disabled int
-	if err := scan(&p.ID, &p.User, &p.Name, &roles, &p.Password, &disabled); err != nil {
+	if err := scan(&p.ID, &p.User, &p.Name, &roles, &p.Password, &disabled, &p.Secret); err != nil {
 		return p, err
 	}
 	p.Disabled = disabled != 0
@@ -102,6 +104,58 @@ func (s *DB) DeleteSession(ctx context.Context, tokenHash string) error {
 // DeleteSessionsOf ends all sessions of a person.
 func (s *DB) DeleteSessionsOf(ctx context.Context, person string) error {
 	_, err := s.exec(ctx, "DELETE FROM sessions WHERE person = ?", person)
+	return err
+}
+
+// SessionsOf lists a person's sessions, the newest first.
+func (s *DB) SessionsOf(ctx context.Context, person string) (out []Session, err error) {
+	err = s.rows(ctx, func(scan func(...any) error) error {
+		x := Session{Person: person}
+		var began, used string
+		if err := scan(&x.TokenHash, &began, &used, &x.Address); err != nil {
+			return err
+		}
+		out = append(out, x)
+		last := &out[len(out)-1]
+		return errors.Join(json.Unmarshal([]byte(began), &last.Began), json.Unmarshal([]byte(used), &last.Used))
+	}, "SELECT token_hash, began, used, address FROM sessions WHERE person = ?", person)
+	slices.SortFunc(out, func(a, b Session) int { return b.Began.Wall.Compare(a.Began.Wall) })
+	return out, err
+}
+
+// SetupCode is what is stored of the code for the first person.
+func (s *DB) SetupCode(ctx context.Context) (hash []byte, until time.Time, err error) {
+	var v string
+	err = s.read.QueryRowContext(ctx, "SELECT v FROM meta WHERE k = 'setup_code'").Scan(&v)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, time.Time{}, nil
+	}
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("read the set-up code: %w", err)
+	}
+	var row setupCode
+	if err := json.Unmarshal([]byte(v), &row); err != nil {
+		return nil, time.Time{}, fmt.Errorf("read the set-up code: %w", err)
+	}
+	return row.Hash, row.Until, nil
+}
+
+type setupCode struct {
+	Hash  []byte    `json:"hash"`
+	Until time.Time `json:"until"`
+}
+
+// PutSetupCode replaces the code for the first person; nil removes it.
+func (s *DB) PutSetupCode(ctx context.Context, hash []byte, until time.Time) error {
+	if hash == nil {
+		_, err := s.exec(ctx, "DELETE FROM meta WHERE k = 'setup_code'")
+		return err
+	}
+	v, err := json.Marshal(setupCode{hash, until})
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, "INSERT INTO meta (k, v) VALUES ('setup_code', ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v", string(v))
 	return err
 }
 

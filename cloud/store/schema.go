@@ -3,7 +3,7 @@ package store
 import "strings"
 
 // schemaVersion is the layout that this build writes. A database of a later layout is refused.
-const schemaVersion = "1"
+const schemaVersion = "2"
 
 // The tables, in the words that both engines know; BYTES and ID stand for the engine's own.
 //
@@ -35,7 +35,7 @@ CREATE TABLE urgent (
 	PRIMARY KEY (app, epoch, seq));
 CREATE TABLE parts (
 	app INTEGER NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL, name TEXT NOT NULL, owner TEXT NOT NULL,
-	salt BYTES, plain BYTES, erased INTEGER NOT NULL, PRIMARY KEY (app, epoch, seq, name));
+	salt BYTES, plain BYTES, erased INTEGER NOT NULL, sealed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (app, epoch, seq, name));
 CREATE INDEX parts_owner ON parts (app, owner);
 CREATE TABLE applications (
 	app INTEGER NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, applicant TEXT NOT NULL, decider TEXT NOT NULL,
@@ -50,15 +50,27 @@ CREATE TABLE alarms (
 	ours BYTES, theirs BYTES, detail TEXT NOT NULL,
 	closed_at BIGINT NOT NULL DEFAULT 0, closed_by TEXT NOT NULL DEFAULT '', closed_note TEXT NOT NULL DEFAULT '');
 CREATE INDEX alarms_app ON alarms (app, closed_at);
-CREATE TABLE people (id TEXT PRIMARY KEY, login TEXT NOT NULL UNIQUE, name TEXT NOT NULL, roles TEXT NOT NULL, password TEXT NOT NULL, disabled INTEGER NOT NULL);
+CREATE TABLE alarm_details (id ID, alarm BIGINT NOT NULL, at BIGINT NOT NULL, ours BYTES, theirs BYTES, detail TEXT NOT NULL);
+CREATE INDEX alarm_details_alarm ON alarm_details (alarm, id);
+CREATE TABLE people (id TEXT PRIMARY KEY, login TEXT NOT NULL UNIQUE, name TEXT NOT NULL, roles TEXT NOT NULL, password TEXT NOT NULL, disabled INTEGER NOT NULL, secret BYTES);
 CREATE TABLE sessions (token_hash TEXT PRIMARY KEY, person TEXT NOT NULL, began TEXT NOT NULL, used TEXT NOT NULL, address TEXT NOT NULL);
 CREATE INDEX sessions_person ON sessions (person);
 CREATE TABLE attempts (k TEXT PRIMARY KEY, v TEXT NOT NULL);
 CREATE TABLE audit (id ID, at BIGINT NOT NULL, actor TEXT NOT NULL, address TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, result TEXT NOT NULL);
 `
 
-// statements is the schema in the words of one engine.
-func (e *engine) statements() []string {
+// upgrades are what makes a layout the next one.
+var upgrades = map[string]struct{ to, text string }{
+	"1": {"2", `
+CREATE TABLE alarm_details (id ID, alarm BIGINT NOT NULL, at BIGINT NOT NULL, ours BYTES, theirs BYTES, detail TEXT NOT NULL);
+CREATE INDEX alarm_details_alarm ON alarm_details (alarm, id);
+ALTER TABLE parts ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE people ADD COLUMN secret BYTES;
+`},
+}
+
+// statements is a schema in the words of one engine.
+func (e *engine) statements(schema string) []string {
 	text := strings.NewReplacer("BYTES", e.bytes, " ID,", " "+e.id+",", ")ROWLESS", ")"+e.rowless).Replace(schema)
 	var out []string
 	for s := range strings.SplitSeq(text, ";") {

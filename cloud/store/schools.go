@@ -110,7 +110,7 @@ func (s *DB) Totals(ctx context.Context, now time.Time) (t Totals, err error) {
 
 // Alarms lists newest first.
 func (s *DB) Alarms(ctx context.Context, appliance string, openOnly bool, limit int) (out []Alarm, err error) {
-	q := `SELECT x.id, a.id, a.school, x.kind, x.epoch, x.at, x.ours, x.theirs, x.detail, x.times, x.closed_at, x.closed_by, x.closed_note
+	q := `SELECT x.id, a.id, a.school, x.kind, x.epoch, x.at, x.last_at, x.ours, x.theirs, x.detail, x.times, x.closed_at, x.closed_by, x.closed_note
 		FROM alarms x JOIN appliances a ON a.app = x.app WHERE 1 = 1`
 	var args []any
 	if appliance != "" {
@@ -122,15 +122,38 @@ func (s *DB) Alarms(ctx context.Context, appliance string, openOnly bool, limit 
 	}
 	err = s.rows(ctx, func(scan func(...any) error) error {
 		var x Alarm
-		var at, closed int64
-		if err := scan(&x.ID, &x.Appliance, &x.School, &x.Kind, &x.Epoch, &at, &x.Ours, &x.Theirs, &x.Detail, &x.Times, &closed, &x.ClosedBy, &x.ClosedNote); err != nil {
+		var at, last, closed int64
+		if err := scan(&x.ID, &x.Appliance, &x.School, &x.Kind, &x.Epoch, &at, &last, &x.Ours, &x.Theirs, &x.Detail, &x.Times, &closed, &x.ClosedBy, &x.ClosedNote); err != nil {
 			return err
 		}
-		x.At, x.ClosedAt = instant(at), instant(closed)
+		x.At, x.LastAt, x.ClosedAt = instant(at), instant(last), instant(closed)
 		out = append(out, x)
 		return nil
 	}, q+" ORDER BY x.id DESC LIMIT ?", append(args, clampLimit(limit))...)
-	return out, err
+	if err != nil || len(out) == 0 {
+		return out, err
+	}
+	return out, s.alarmDetails(ctx, out)
+}
+
+// alarmDetails adds what came after the first occurrence of each alarm, newest first. alarms are in order of falling id.
+func (s *DB) alarmDetails(ctx context.Context, alarms []Alarm) error {
+	at := map[int64]int{}
+	for i, a := range alarms {
+		at[a.ID] = i
+	}
+	return s.rows(ctx, func(scan func(...any) error) error {
+		var o Occurrence
+		var alarm, ms int64
+		if err := scan(&alarm, &ms, &o.Ours, &o.Theirs, &o.Detail); err != nil {
+			return err
+		}
+		o.At = instant(ms)
+		if i, ok := at[alarm]; ok {
+			alarms[i].Later = append(alarms[i].Later, o)
+		}
+		return nil
+	}, "SELECT alarm, at, ours, theirs, detail FROM alarm_details WHERE alarm >= ? AND alarm <= ? ORDER BY id DESC", alarms[len(alarms)-1].ID, alarms[0].ID)
 }
 
 // CloseAlarm notes who has dealt with an alarm. One that is closed already is ErrNotFound.

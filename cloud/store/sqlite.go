@@ -20,7 +20,7 @@ var sqliteEngine = engine{
 }
 
 // OpenSQLite opens the database file, making it at the first start. One connection writes; others read beside it.
-// A commit is on the disk before it returns (WAL with full synchronisation).
+// A commit is on the disk before it returns (WAL with full synchronisation). What is deleted is overwritten.
 func OpenSQLite(ctx context.Context, path string, now time.Time) (*DB, error) {
 	// Created here so that nobody else may read it.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -32,7 +32,7 @@ func OpenSQLite(ctx context.Context, path string, now time.Time) (*DB, error) {
 	}
 	dsn := func(extra ...string) string {
 		v := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
-			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32000)", "temp_store(MEMORY)", "wal_autocheckpoint(4000)"}, extra...)}
+			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32000)", "temp_store(MEMORY)", "secure_delete(1)", "wal_autocheckpoint(4000)"}, extra...)}
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
 	}
 	s := &DB{e: &sqliteEngine, texts: map[string]string{}}

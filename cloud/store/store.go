@@ -229,6 +229,13 @@ type AttendanceDay struct {
 	Classes           []ClassDay // by class id
 }
 
+// Occurrence is one more time that an open alarm came, with what was told then.
+type Occurrence struct {
+	At           time.Time
+	Ours, Theirs []byte
+	Detail       string
+}
+
 // Alarm is something a person at the centre must look at.
 type Alarm struct {
 	ID         int64
@@ -237,11 +244,13 @@ type Alarm struct {
 	Kind       string // protocol.Alarm… codes, or the kind of an urgent entry
 	At         time.Time
 	Epoch      uint64
-	Ours       []byte    // checkpoint that we witnessed, when the alarm is about a log
-	Theirs     []byte    // checkpoint that contradicts it
-	Detail     string    // codes and numbers, no personal data
-	Times      int       // how often it came while it was open
-	ClosedAt   time.Time // zero: open
+	Ours       []byte       // checkpoint that we witnessed, when the alarm is about a log
+	Theirs     []byte       // checkpoint that contradicts it
+	Detail     string       // codes and numbers, no personal data
+	Times      int          // how often it came while it was open
+	LastAt     time.Time    // when it came last
+	Later      []Occurrence // those after the first, newest first, at most 20
+	ClosedAt   time.Time    // zero: open
 	ClosedBy   string
 	ClosedNote string
 }
@@ -283,6 +292,7 @@ type Person struct {
 	Roles    []account.Role
 	Password string // hash of shared/login
 	Disabled bool
+	Secret   []byte // sealed by the console: second factor, recovery codes; nil for a person of an earlier build
 }
 
 // Session of a person at the console. The token itself is never stored.
@@ -317,6 +327,13 @@ type People interface {
 	TouchSession(ctx context.Context, tokenHash string, used login.Stamp) error
 	DeleteSession(ctx context.Context, tokenHash string) error
 	DeleteSessionsOf(ctx context.Context, person string) error
+	// SessionsOf lists a person's, the newest first.
+	SessionsOf(ctx context.Context, person string) ([]Session, error)
+
+	// SetupCode is what is stored of the code that lets the first person in, and until when; nil when there is none.
+	SetupCode(ctx context.Context) (hash []byte, until time.Time, err error)
+	// PutSetupCode replaces it; nil removes it.
+	PutSetupCode(ctx context.Context, hash []byte, until time.Time) error
 
 	// Attempts reads and SetAttempts writes the failed log-ins of a key: a hashed user name or an address. No
 	// row is the zero value.

@@ -282,9 +282,13 @@ func (x *tx) PutPart(p protocol.PartRow) error {
 	if p.Erased {
 		erased = 1
 	}
-	return x.exec(`INSERT INTO parts (app, epoch, seq, name, owner, salt, plain, erased) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (app, epoch, seq, name) DO UPDATE SET salt = excluded.salt, plain = excluded.plain, erased = excluded.erased`,
-		x.app, p.Epoch, p.Seq, p.Name, p.Owner, p.Salt, p.Plain, erased)
+	plain, sealed := p.Plain, 0
+	if x.s.sealer != nil && plain != nil {
+		plain, sealed = x.s.seal(partRow{x.app, p.Epoch, p.Seq, p.Name}, plain), 1
+	}
+	return x.exec(`INSERT INTO parts (app, epoch, seq, name, owner, salt, plain, erased, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (app, epoch, seq, name) DO UPDATE SET salt = excluded.salt, plain = excluded.plain, erased = excluded.erased, sealed = excluded.sealed`,
+		x.app, p.Epoch, p.Seq, p.Name, p.Owner, p.Salt, plain, erased, sealed)
 }
 
 func (x *tx) ErasePartsOf(owner string) error {
@@ -303,14 +307,24 @@ func (x *tx) SetAside(c wire.Channel, body []byte, why string, at time.Time) err
 	return x.exec("DELETE FROM aside WHERE app = ? AND id NOT IN (SELECT id FROM aside WHERE app = ? ORDER BY id DESC LIMIT ?)", x.app, x.app, asideKept)
 }
 
+// alarmDetails is how many later occurrences of one open alarm are kept, the newest; the alarm itself has the first.
+const alarmDetails = 20
+
 func (x *tx) Alarm(a protocol.Alarm, at time.Time) error {
-	r, err := x.q.ExecContext(x.ctx, x.s.q("UPDATE alarms SET times = times + 1, last_at = ? WHERE app = ? AND kind = ? AND epoch = ? AND closed_at = 0"), millis(at), x.app, a.Kind, a.Epoch)
+	var id int64
+	err := x.row("SELECT id FROM alarms WHERE app = ? AND kind = ? AND epoch = ? AND closed_at = 0 ORDER BY id DESC LIMIT 1", x.app, a.Kind, a.Epoch).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return x.exec("INSERT INTO alarms (app, kind, epoch, at, last_at, times, ours, theirs, detail) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)",
+			x.app, a.Kind, a.Epoch, millis(at), millis(at), a.Ours, a.Theirs, a.Detail)
+	}
 	if err != nil {
 		return fmt.Errorf("raise alarm: %w", err)
 	}
-	if n, err := r.RowsAffected(); err != nil || n > 0 {
-		return err
+	if err := x.exec("UPDATE alarms SET times = times + 1, last_at = ? WHERE id = ?", millis(at), id); err != nil {
+		return fmt.Errorf("raise alarm: %w", err)
 	}
-	return x.exec("INSERT INTO alarms (app, kind, epoch, at, last_at, times, ours, theirs, detail) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)",
-		x.app, a.Kind, a.Epoch, millis(at), millis(at), a.Ours, a.Theirs, a.Detail)
+	if err := x.exec("INSERT INTO alarm_details (alarm, at, ours, theirs, detail) VALUES (?, ?, ?, ?, ?)", id, millis(at), a.Ours, a.Theirs, a.Detail); err != nil {
+		return fmt.Errorf("raise alarm: %w", err)
+	}
+	return x.exec("DELETE FROM alarm_details WHERE alarm = ? AND id NOT IN (SELECT id FROM alarm_details WHERE alarm = ? ORDER BY id DESC LIMIT ?)", id, id, alarmDetails)
 }
