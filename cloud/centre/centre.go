@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,15 +30,11 @@ import (
 	"campuskeep/cloud/store"
 	"campuskeep/cloud/witness"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/design"
 )
 
 // Version of this build.
-var Version = func() string {
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
-		return b.Main.Version
-	}
-	return "0.1.0"
-}()
+var Version = design.Version()
 
 // Deps are what a test or a tool replaces; zero values are the real machine.
 type Deps struct {

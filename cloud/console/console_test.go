@@ -278,7 +278,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 	}
 }
 
-// Covers M1: a token is made for a well-formed appliance only, and shown once.
+// Covers F11: a token is made for a well-formed appliance only, and shown once.
 func TestEnrolForm(t *testing.T) {
 	s := newSite(t)
 	b := s.browser(t)

@@ -17,7 +17,7 @@ import (
 	"campuskeep/shared/wire/protocol"
 )
 
-// Both engines pass the same suite. Covers M26.
+// Both engines pass the same suite. Covers I8.
 func TestSQLiteConforms(t *testing.T) {
 	conform(t, func(t *testing.T) *store.DB { return storetest.SQLite(t) })
 }

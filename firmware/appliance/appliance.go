@@ -6,7 +6,6 @@
 package appliance
 
 import (
-	"campuskeep/shared/student"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,17 +33,14 @@ import (
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/uplink"
 	"campuskeep/firmware/vault"
+	"campuskeep/shared/design"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/register"
+	"campuskeep/shared/student"
 )
 
 // Version of this build.
-var Version = func() string {
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
-		return b.Main.Version
-	}
-	return "0.1.0"
-}()
+var Version = design.Version()
 
 // Deps are what a test or a tool replaces; zero values are the real machine.
 type Deps struct {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/shared/design"
 	"campuskeep/shared/ledger"
 )
 
@@ -139,6 +140,9 @@ func TestCheckNamesTheBrokenLeaf(t *testing.T) {
 	}
 	if said := out.String() + errText(err); !strings.Contains(said, "I1") && !strings.Contains(said, "leaf") && !strings.Contains(said, "entry") {
 		t.Errorf("it does not say what is broken: %s", said)
+	}
+	if sentence, _ := design.Sentence("I1"); found > 0 && strings.Count(out.String(), "\nI1: "+sentence+"\n") != 1 {
+		t.Errorf("the sentence of I1 is not there once: %s", out.String())
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/vault"
+	"campuskeep/shared/design"
 	"campuskeep/shared/footage"
 )
 
@@ -137,11 +139,16 @@ func (f Finding) String() string {
 	return s
 }
 
-// Check verifies the invariants of a running or stopped box, prints what it finds, and returns how much.
+// Check verifies the invariants of a running or stopped box, prints what it finds with the sentence of each invariant
+// that is broken, and returns how much.
 func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int, err error) {
+	broken := map[string]bool{}
 	report := func(f Finding) {
 		found++
 		fmt.Fprintln(out, f)
+		for number := range strings.FieldsSeq(f.Invariant) {
+			broken[number] = true
+		}
 	}
 	running, err := askCheck(ctx, cfg, full, report)
 	if !running && err == nil {
@@ -156,6 +163,11 @@ func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int
 			how = "every fragment decrypted"
 		}
 		fmt.Fprintf(out, "clean: I1 I2 I3 I4 I5 I6, the box's own files (%s)\n", how)
+	}
+	for _, i := range design.Invariants {
+		if broken[i.Number] {
+			fmt.Fprintf(out, "%s: %s\n", i.Number, i.Sentence)
+		}
 	}
 	return found, nil
 }

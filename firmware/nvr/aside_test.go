@@ -10,7 +10,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// Covers F2, F16: what was fetched from a channel that the camera was not on is not shown as the camera's, and is
+// Covers F2: what was fetched from a channel that the camera was not on is not shown as the camera's, and is
 // fetched from where the camera was.
 func TestWhatCameFromTheWrongChannelIsSetAside(t *testing.T) {
 	t.Parallel()

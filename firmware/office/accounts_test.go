@@ -38,7 +38,7 @@ func TestAOneTimePasswordOnlyChangesItself(t *testing.T) {
 	}
 }
 
-// Covers S40: pages that fetch by themselves keep no log-in alive; a person at them does.
+// Covers M3: pages that fetch by themselves keep no log-in alive; a person at them does.
 func TestAPageThatAsksByItselfIsIdle(t *testing.T) {
 	h := newHouse(t)
 	v := h.as("zhou")

@@ -32,7 +32,7 @@ func realFootage(t *testing.T, span footage.Span) func(*house, *Deps) {
 }
 
 // Click a time, state the purpose, watch it play: the entry stands in the log before, and what was delivered
-// after (issue 2, "Watch"). Covers F10, F13.
+// after. Covers F10, F13.
 func TestWatchingInABrowser(t *testing.T) {
 	needChromium(t)
 	h := newHouseWith(t, realFootage(t, footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))

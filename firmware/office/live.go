@@ -193,7 +193,7 @@ func (o *Office) apiLive(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-// openViewing opens a viewing: the entry first (design principle 2).
+// openViewing opens a viewing: the entry first (design §1.2).
 func (o *Office) openViewing(c *call, camera string, span footage.Span, live bool) (opened, error) {
 	mode := evidence.Playback
 	if live {

@@ -13,7 +13,7 @@ import (
 )
 
 // The ribbon shows 30 days and 3 days of past-line zone on one scale: the left edge of the bright area is
-// the deletion line, the right edge is now (design language, "Signature"). A week is shown without a zone.
+// the deletion line, the right edge is now (design §8a). A week is shown without a zone.
 const (
 	lineDays = 30
 	zoneDays = 3

@@ -24,7 +24,7 @@ func drawn(t *testing.T, change func(*ribInput)) ribbon {
 	return drawRibbon(in, chinese)
 }
 
-// The deletion line is where thirty days end, and the first and last cells are part-days (design language).
+// The deletion line is where thirty days end, and the first and last cells are part-days (design §8a).
 func TestTheRibbonHasOneTimeScale(t *testing.T) {
 	r := drawn(t, nil)
 	if r.LineX != "9.091%" || !r.Line.Equal(present.Add(-30*24*time.Hour)) {

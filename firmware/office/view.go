@@ -70,7 +70,7 @@ func wantedSubject(c *call) (account.Subject, error) {
 		Purpose: incident || strings.TrimSpace(c.r.PostForm.Get("purpose")) != ""}, nil
 }
 
-// openView opens a viewing of recorded footage: the entry first, then the page (design principle 2).
+// openView opens a viewing of recorded footage: the entry first, then the page (design §1.2).
 func (o *Office) openView(c *call) error {
 	camera, span, err := c.wanted()
 	if err != nil {

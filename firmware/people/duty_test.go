@@ -239,7 +239,7 @@ func TestANewFactorNeedsPasswordAndOldCode(t *testing.T) {
 	}
 }
 
-// Covers S40: what a page asks by itself keeps no log-in alive.
+// Covers M3: what a page asks by itself keeps no log-in alive.
 func TestLookingKeepsNoSessionAlive(t *testing.T) {
 	h := newHouse(t)
 	h.person("zhou", account.RoleStaff)

@@ -17,7 +17,7 @@ import (
 )
 
 // prove finds an entry as a supervisor would, takes its proof along, and lets the program for outsiders judge it:
-// it is accepted, and refused after any byte was changed. Covers F13, F17.
+// it is accepted, and refused after any byte was changed. Covers F13.
 func (h *house) prove(t *testing.T) {
 	verify := filepath.Join(h.dir, "campuskeep-verify")
 	build := exec.Command("go", "build", "-o", verify, "campuskeep/shared/cmd/campuskeep-verify")

@@ -39,7 +39,7 @@ func sources(t *testing.T) []file {
 			if filepath.Ext(p) != ".go" {
 				return nil
 			}
-			parsed, err := parser.ParseFile(fset, p, nil, parser.SkipObjectResolution)
+			parsed, err := parser.ParseFile(fset, p, nil, parser.SkipObjectResolution|parser.ParseComments)
 			if err != nil {
 				return err
 			}

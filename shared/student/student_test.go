@@ -63,7 +63,7 @@ func ruleOf(ok bool, err interface{ Error() string }) string {
 	return rule
 }
 
-// Covers S22: the name moves with the school year, the class does not.
+// Covers S14: the name moves with the school year, the class does not.
 func TestClassNames(t *testing.T) {
 	c := NewClass(Primary, 2023, 3)
 	for date, want := range map[string]string{

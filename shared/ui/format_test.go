@@ -15,7 +15,7 @@ func printers(t *testing.T) (zh, en Printer) {
 	return Printer{Chinese, zone}, Printer{English, zone}
 }
 
-// Dates, spans, durations and sizes stand as people write them (design language, "Copy").
+// Dates, spans, durations and sizes stand as people write them (design §8a).
 func TestDatesAndSpansAsPeopleWriteThem(t *testing.T) {
 	zh, en := printers(t)
 	at := func(d, h, m int) time.Time { return time.Date(2026, 5, d, h, m, 0, 0, zh.Zone) }

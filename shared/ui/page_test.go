@@ -129,7 +129,7 @@ func TestFieldsOfAForm(t *testing.T) {
 	}
 }
 
-// Text stands out from every ground in both themes: at least 4.5 to 1 (design language, "Accessibility").
+// Text stands out from every ground in both themes: at least 4.5 to 1 (design §8a).
 func TestContrast(t *testing.T) {
 	css, err := os.ReadFile("web/campuskeep.css")
 	if err != nil {

@@ -186,7 +186,7 @@ func (s *spy) text(t *testing.T) []byte {
 }
 
 // A broker of somebody else's is killed again and again in the middle of things: every entry is at the centre once,
-// an urgent one is not held up, and what is withheld was never seen by the broker. Covers M26, design §6.
+// an urgent one is not held up, and what is withheld was never seen by the broker. Covers I8, design §6.
 func TestMosquittoKilledInMidFlow(t *testing.T) {
 	m := &mosquitto{t: t, bin: findMosquitto(t), dir: t.TempDir(), outside: freePort(t), inside: freePort(t)}
 	cfg := sync.Config(t.TempDir())

@@ -96,8 +96,8 @@ func checkI8(t *testing.T, c *sync.Centre, b *sync.Box) {
 	}
 }
 
-// Covers M26 and issue 2, point 6: enrolment, batches, cosigned acknowledgements, released text at the centre and
-// nothing that is withheld, the centre's time, I8.
+// Covers I8, design §6: enrolment, batches, cosigned acknowledgements, released text at the centre and
+// nothing that is withheld, the centre's time.
 func TestFromTheBoxToTheCentre(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { fromBoxToCentre(t, sync.Config(t.TempDir())) })
 	t.Run("postgres", func(t *testing.T) {

@@ -457,7 +457,7 @@ func simulate(t *testing.T, seed uint64) (ok bool) {
 
 // Whatever the network loses, doubles or reorders, whoever crashes or is restored from an old copy: no
 // acknowledged entry is lost unless the centre has a new incarnation, both sides agree in the end, and there is
-// one copy of each (appliance, epoch, seq). Covers M26, design §6 healing, I8.
+// one copy of each (appliance, epoch, seq). Covers I8, design §6.
 func TestSimulation(t *testing.T) {
 	if *oneSeed != 0 {
 		simulate(t, *oneSeed)
