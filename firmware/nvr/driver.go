@@ -30,6 +30,8 @@ var (
 	ErrInClear = errors.New("nvr: the NVR takes the password only in clear")
 	// ErrEnough is what a caller's function returns to end a listing or playback early; the driver returns nil then.
 	ErrEnough = errors.New("nvr: enough")
+	// ErrSilent: a playback was promised, and neither a picture nor its end came. It says nothing about what is recorded.
+	ErrSilent = errors.New("nvr: nothing came of the playback")
 )
 
 // AnswerError is an answer that is not understood. It is refused, never guessed at; what came is kept for whoever has to
@@ -92,7 +94,8 @@ type Driver interface {
 	// Log gives the NVR's own log from to to. ErrNotOffered when it cannot be searched.
 	Log(ctx context.Context, from, to Stamp, each func(LogLine) error) error
 	// Play plays a track from from to to. It returns nil when the NVR ended the playback, whether or not everything
-	// came: the caller sees by the times. ErrBusy when there is no place for another playback.
+	// came: the caller sees by the times. ErrSilent when nothing came and nothing was said, ErrBusy when there is no
+	// place for another playback.
 	Play(ctx context.Context, track int, from, to Stamp, each func(AccessUnit) error) error
 	// Live gives the pictures of a channel as they come, until each or ctx ends it.
 	Live(ctx context.Context, channel int, each func(AccessUnit) error) error

@@ -28,6 +28,8 @@ const (
 	longestPause = time.Hour
 	// maxBarren is how many attempts in a row may bring nothing before a fetch gives up.
 	maxBarren = 8
+	// maxOdd is how many of them may show another time than was asked for, or none: one statement may get lost.
+	maxOdd = 3
 )
 
 // ErrNothing: the NVR lists nothing of the span.
@@ -187,9 +189,7 @@ func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) e
 		f.State, f.Reason = FetchFailed, "gone"
 	case len(missing) == 0:
 		f.State, f.Reason = FetchDone, ""
-	case errors.Is(why, errPlayTime):
-		f.State = FetchFailed
-	case f.Attempts >= maxBarren:
+	case f.Attempts >= maxBarren, errors.Is(why, errPlayTime) && f.Attempts >= maxOdd:
 		f.State = FetchFailed
 	case f.Attempts > 0:
 		f.Next = now.Add(r.o.Pause(f.Attempts - 1))

@@ -132,6 +132,32 @@ func TestHolesThatNoListShows(t *testing.T) {
 	}
 }
 
+// Covers F4: a playback of which nothing comes, or in which the time is not stated for once, says nothing about what is
+// recorded: it is asked for again, and nothing is called gone.
+func TestAPlaybackThatSaysNothingIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]sim.Faults{
+		"nothing comes":           {Mute: 2},
+		"the time is not stated":  {Untold: 2},
+		"the one, then the other": {Mute: 1, Untold: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(o *sim.Options) {
+				o.Habits, o.Speed = sim.Habits{Zone: "CST-8:00:00", Dated: true}, 20000
+			})
+			r.register()
+			r.check()
+			r.nvr.Set(func(_ *sim.Habits, f *sim.Faults) { *f = fault })
+			span := at(-72*time.Hour, -72*time.Hour+90*time.Second)
+			f := r.bring(span)
+			if err := r.placedRightly(span, nil, 2*time.Second); err != nil || f.State != nvr.FetchDone || len(f.Empty) > 0 {
+				t.Errorf("%v; %+v; %+v", err, f, r.nvr.Counts())
+			}
+		})
+	}
+}
+
 // The same with random holes and habits.
 func TestRandomHoles(t *testing.T) {
 	t.Parallel()

@@ -158,7 +158,7 @@ func (t *turn) shows(ctx context.Context, track int, s footage.Span) (there bool
 		}
 		return ErrEnough
 	})
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrSilent) {
 		return false, at, nil
 	}
 	return there, at, err
@@ -192,6 +192,11 @@ func (t *turn) play(ctx context.Context, p part) error {
 		left := t.left(p)
 		progress := t.f.known() > before
 		switch {
+		case errors.Is(err, ErrSilent): // is no answer: it is asked again, now and in later turns, and what lies behind is had first
+			if tries == 0 {
+				continue
+			}
+			return nil
 		case errors.Is(err, errStream):
 			if p.small {
 				return t.note(ctx, pulled{}, left...)

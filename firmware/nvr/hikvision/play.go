@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -24,55 +25,62 @@ const silence = 6 * time.Second
 
 // Play plays a track by time over RTSP.
 func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each func(nvr.AccessUnit) error) error {
-	return d.stream(ctx, fmt.Sprintf("tracks/%d?starttime=%s&endtime=%s", track, from.Digits.Format(playForm), to.Digits.Format(playForm)), each)
+	p, err := d.stream(ctx, fmt.Sprintf("tracks/%d?starttime=%s&endtime=%s", track, from.Digits.Format(playForm), to.Digits.Format(playForm)), each)
+	if err == nil && p.said == nothing {
+		err = fmt.Errorf("hikvision: playback of track %d: %w", track, nvr.ErrSilent)
+	}
+	return err
 }
 
 // Live gives the pictures of a channel's main stream as they come.
 func (d *Driver) Live(ctx context.Context, channel int, each func(nvr.AccessUnit) error) error {
-	return d.stream(ctx, fmt.Sprintf("Channels/%d01", channel), each)
+	_, err := d.stream(ctx, fmt.Sprintf("Channels/%d01", channel), each)
+	return err
 }
 
 // stream takes the pictures of a stream to its end.
-func (d *Driver) stream(ctx context.Context, path string, each func(nvr.AccessUnit) error) error {
+func (d *Driver) stream(ctx context.Context, path string, each func(nvr.AccessUnit) error) (*playback, error) {
 	if err := d.latched(); err != nil {
-		return err
+		return nil, err
 	}
 	u := d.streamAddress(path)
 	client, err := rtsp.New(rtsp.Target{Address: u, User: d.t.User, Password: d.t.Password, Pin: d.t.Pin, Timeout: answerTime}) // what is missing shows in the times
 	if err != nil {
-		return fmt.Errorf("hikvision: start playback: %w", err)
+		return nil, fmt.Errorf("hikvision: start playback: %w", err)
 	}
 	defer client.Close()
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
 	desc, err := client.Describe()
 	if err != nil {
-		return d.diagnose("describe playback", err)
+		return nil, d.diagnose("describe playback", err)
 	}
 	p, media, forma, err := newPlayback(desc, each)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := client.Setup(desc, media); err != nil {
-		return d.diagnose("set up playback", err)
+		return nil, d.diagnose("set up playback", err)
 	}
 	client.OnPacketRTP(media, forma, p.packet)
 	client.OnPacketRTCP(media, p.control)
 	if err := client.Play(); err != nil {
-		return d.diagnose("start playback", err)
+		return nil, d.diagnose("start playback", err)
 	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = client.Wait() // however it ended: what came is judged by its times
+		if err := client.Wait(); errors.Is(err, io.EOF) { // however it ended: what came is judged by its times
+			p.finish(nil)
+		}
 	}()
 	p.watch(ctx, ended)
 	client.Close()
 	<-ended
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	return p.result()
+	return p, p.result()
 }
 
 func (d *Driver) streamAddress(path string) string {
@@ -119,10 +127,20 @@ type playback struct {
 	mu       sync.Mutex // guards the rest
 	stated   time.Time  // the last absolute time that the NVR stated, for the RTP time statedAt
 	statedAt uint32
+	said     said
 	done     bool
 	err      error
 	end      chan struct{} // closed with done
 }
+
+// said is what is known from a playback.
+type said int
+
+const (
+	nothing  said = iota // neither a picture nor an end: a disk that has to start, a network that is cut
+	allOver              // an end without a picture
+	pictures             // there are some
+)
 
 func newPlayback(desc *description.Session, each func(nvr.AccessUnit) error) (*playback, *description.Media, format.Format, error) {
 	p := &playback{each: each, came: make(chan struct{}, 1), end: make(chan struct{})}
@@ -182,7 +200,7 @@ func (p *playback) packet(pkt *rtp.Packet) {
 		a.Clock = p.stated.Add(time.Duration(int32(stamp-p.statedAt)) * time.Second / ticksPerSecond)
 	}
 	err = p.each(a)
-	p.sets = nil
+	p.sets, p.said = nil, pictures
 	if err != nil {
 		p.done, p.err = true, err
 		close(p.end)
@@ -217,7 +235,7 @@ func (p *playback) finish(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.done {
-		p.done, p.err = true, err
+		p.done, p.err, p.said = true, err, max(p.said, allOver)
 		close(p.end)
 	}
 }

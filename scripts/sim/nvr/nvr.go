@@ -98,6 +98,8 @@ type Faults struct {
 	DeafExpiry  bool              // takes a new expiry, and goes on as before
 	EndAfter    time.Duration     // playbacks break off after so much; 0: never
 	EndSilently bool              // …and at their end nothing is said
+	Mute        int               // playbacks that are answered, and of which nothing comes
+	Untold      int               // playbacks in which no absolute time is stated, whatever the habit
 	BasicOnly   bool              // asks for the password in clear
 	LogMissing  bool              // has no log to search
 }

@@ -47,13 +47,15 @@ type play struct {
 	media    *description.Media
 	format   *format.H264
 	stop     context.CancelFunc
+	start    func() // plays; called once the reader takes packets
 }
 
 func openRTSP(n *NVR, address string) (*rtspSide, error) {
 	s := &rtspSide{n: n, plays: map[*gortsplib.ServerConn]*play{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.server = &gortsplib.Server{
-		Handler: s, RTSPAddress: address, WriteQueueSize: 4096, DisableRTCPSenderReports: true,
+		// A recorder over TCP waits for a slow reader; the library drops what its queue does not hold.
+		Handler: s, RTSPAddress: address, WriteQueueSize: 1 << 16, DisableRTCPSenderReports: true,
 		AuthMethods: []auth.VerifyMethod{auth.VerifyMethodDigestMD5},
 	}
 	if err := s.server.Start(); err != nil {
@@ -214,7 +216,7 @@ func (s *rtspSide) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response
 		}
 	}
 	run, stop := context.WithCancel(s.ctx)
-	p.stop = stop
+	p.stop, p.start = stop, func() { s.work.Go(func() { s.run(run, p) }) }
 	s.mu.Unlock()
 	s.n.mu.Lock()
 	s.n.counts.Playbacks++
@@ -226,8 +228,18 @@ func (s *rtspSide) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response
 	}
 	s.n.log = append(s.n.log, LogLine{At: s.n.o.Now(), Code: what, User: s.n.o.User, Address: host[:strings.LastIndex(host, ":")], Channel: p.track / 100})
 	s.n.mu.Unlock()
-	s.work.Go(func() { s.run(run, p) })
 	return code(base.StatusOK), nil
+}
+
+// OnResponse implements gortsplib.ServerHandlerOnResponse: what is written before the answer to PLAY is made reaches
+// nobody.
+func (s *rtspSide) OnResponse(conn *gortsplib.ServerConn, _ *base.Response) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.plays[conn]; p != nil && p.start != nil {
+		p.start()
+		p.start = nil
+	}
 }
 
 // settle waits until playbacks whose readers have gone are over.
@@ -267,6 +279,15 @@ func (s *rtspSide) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 func (s *rtspSide) run(ctx context.Context, p *play) {
 	n := s.n
 	h, f, _, _ := n.look()
+	n.mu.Lock()
+	n.faults.Mute, n.faults.Untold = max(0, f.Mute-1), max(0, f.Untold-1)
+	n.mu.Unlock()
+	if f.Mute > 0 {
+		return
+	}
+	if f.Untold > 0 {
+		h.PlayClock = "none"
+	}
 	enc, err := p.format.CreateEncoder()
 	if err != nil {
 		return
