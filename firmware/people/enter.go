@@ -228,6 +228,8 @@ func (p *People) checkInSlot(name string, c Credentials, keys guardKeys) (entran
 	switch {
 	case errors.Is(err, login.ErrCodeUsed):
 		return fail("code_used", ErrCodeRefused)
+	case errors.Is(err, login.ErrCodeWrong) && p.now().State == clock.Suspect && !login.LooksLikeRecovery(c.Code):
+		return fail("code", ErrCodeClock) // it may be the clock that is wrong; it counts as a guess all the same
 	case errors.Is(err, login.ErrCodeWrong):
 		return fail("code", ErrCodeRefused)
 	case err != nil:
@@ -255,10 +257,8 @@ func useFactor(s *secret, code string, now clock.Reading) (factor string, err er
 		s.Recovery = left
 		return factorRecovery, nil
 	}
-	// A suspect clock may be off by more than it says, so only recovery codes count then.
-	if now.State == clock.Suspect {
-		return "", ErrCodeClock
-	}
+	// In doubt too: the reading follows the line that was trusted in this boot, or is not before the last trusted time
+	// on record, so no code of the past comes to life again. If the clock is off, a right code is refused.
 	step, err := login.VerifyCode(s.Factor, code, now, s.LastStep)
 	if errors.Is(err, login.ErrClockWorse) {
 		return "", ErrCodeClock

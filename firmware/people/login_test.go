@@ -259,8 +259,12 @@ func TestSecondFactor(t *testing.T) {
 	}
 	h.clock.add(time.Hour)
 	h.clock.change(func(r *clock.Reading) { r.State = clock.Suspect })
-	if _, err := h.login("zheng", h.code(secret)); !errors.Is(err, people.ErrCodeClock) {
-		t.Errorf("one-time code while the clock is suspect: %v", err)
+	used := h.code(secret)
+	if s, err := h.login("zheng", used); err != nil || !s.Actor.SecondFactor {
+		t.Errorf("one-time code by the line, while the clock is suspect: %v", err)
+	}
+	if _, err := h.login("zheng", used); !errors.Is(err, people.ErrCodeRefused) {
+		t.Errorf("a used code while the clock is suspect: %v", err)
 	}
 	if s, err := h.login("zheng", recovery[4]); err != nil || !s.Actor.SecondFactor {
 		t.Errorf("recovery code while the clock is suspect: %v", err)
@@ -446,5 +450,33 @@ func TestFirstStart(t *testing.T) {
 	}
 	if _, err := h.Login(t.Context(), people.Credentials{User: "liang", Password: password}, from); err != nil {
 		t.Errorf("the first administrator cannot log in: %v", err)
+	}
+}
+
+// While the clock is in doubt a code that does not match may be the clock's fault, and is said to be; it is a guess all
+// the same. A recovery code lets in.
+func TestOneTimeCodeUnderASuspectClock(t *testing.T) {
+	h := newHouse(t)
+	h.person("zheng", account.RoleHeadOfSafety)
+	secret, recovery := h.factor("zheng")
+	phone := h.code(secret)
+	h.clock.add(3 * time.Hour)
+	h.clock.change(func(r *clock.Reading) { r.State = clock.Suspect })
+	if _, err := h.login("zheng", phone); !errors.Is(err, people.ErrCodeClock) {
+		t.Errorf("a phone whose time is another: %v", err)
+	}
+	if s, err := h.login("zheng", recovery[0]); err != nil || !s.Actor.SecondFactor {
+		t.Errorf("recovery code: %v", err)
+	}
+	if _, err := h.login("zheng", "aaaaa-aaaaa-aaaaa"); errors.Is(err, people.ErrCodeClock) {
+		t.Errorf("a recovery code that is none is not the clock's fault: %v", err)
+	}
+	var locked *people.Locked
+	for range 6 {
+		_, err := h.login("zheng", "000000")
+		errors.As(err, &locked)
+	}
+	if locked == nil {
+		t.Error("guessing is not counted while the clock is in doubt")
 	}
 }
