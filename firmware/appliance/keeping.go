@@ -68,7 +68,7 @@ func (a *Appliance) fits(all []footage.Camera) error {
 
 func (s status) Keeping() office.Keeping {
 	last, out := s.a.Keeping.Last(), s.a.Keeping.Outlook()
-	k := office.Keeping{Swept: last.At, NextDue: last.Next, Condemned: last.Failed, KeysStuck: last.Waiting, Skipped: last.Skipped, Watermark: map[string]time.Time{},
+	k := office.Keeping{Swept: last.At, NextDue: last.Next, Condemned: last.Failed, KeysStuck: last.Waiting, Skipped: last.Skipped, Rotten: last.Rotten, Watermark: map[string]time.Time{},
 		DailyBytes: out.Forecast.PerDay, Loads: out.Loads, Held: out.Room.Held, Capacity: out.Room.Capacity, Other: out.Other, Used: out.Used,
 		Forecast: out.Forecast, Thinned: out.Thinned, Stopped: out.Stopped, WhenFull: string(s.a.Site.Settings().Full())}
 	_, k.RootPlace = s.a.root.Label()

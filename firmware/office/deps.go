@@ -255,6 +255,7 @@ type Keeping struct {
 	Condemned int       // files that ought to be gone and are still there
 	KeysStuck int       // keys that ought to be gone and are not, or left files behind
 	Skipped   []string  // cameras that the last sweep could not look at
+	Rotten    []string  // holds whose keys cannot be opened or written
 	Watermark map[string]time.Time
 
 	Free, Total uint64 // bytes of the disk; Total 0: not known

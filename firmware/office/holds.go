@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,13 @@ import (
 // holdsView is what is kept beyond its time, what that costs, and what was let go.
 type holdsView struct {
 	Rows       []holdRow
+	All        int // in force, of which Rows are a page
+	Text       string
+	Columns    map[string]cameraColumn
+	Filters    []cameraFilter
+	Filtered   bool
+	Sift       ui.Form
+	Pages      pages
 	Applicants []useRow
 	DiskUsed   string
 	DiskMay    string
@@ -51,6 +57,7 @@ type holdRow struct {
 	Why        string // why not, for those who might
 	ProposedBy string
 	ProposedAt string
+	State      string // rotten, proposed, soon, running
 	Tone       string
 }
 
@@ -79,9 +86,7 @@ func (o *Office) showHolds(c *call, status int, at string, errs fielderr.Errors)
 	if err != nil {
 		return fmt.Errorf("listing holds: %w", err)
 	}
-	for _, h := range list {
-		v.Rows = append(v.Rows, c.holdRow(h))
-	}
+	c.listHolds(&v, list)
 	v.Percent, v.Undecided = use.Rules.DiskPercent, use.Rules.UndecidedDays
 	v.DiskUsed, v.DiskMay, v.DiskTone = c.p.Bytes(int64(use.Held)), c.p.Bytes(int64(use.Allowed())), "hold"
 	if use.Total == 0 {
@@ -108,20 +113,48 @@ func (o *Office) showHolds(c *call, status int, at string, errs fielderr.Errors)
 	return c.pageStatus(status, "holds", c.p.T("holds.title"), v)
 }
 
+// listHolds fills in the page of the list that is asked for; the hold whose form was refused stands first.
+func (c *call) listHolds(v *holdsView, list []evidence.KeptHold) {
+	f, rotten := c.r.URL.Query(), c.o.d.Status.Keeping().Rotten
+	v.All, v.Sift = len(list), ui.Form{Name: "holds", P: c.p, Values: f}
+	v.Filters, v.Columns = c.holdFilters(list, rotten), c.holdColumns(f)
+	v.Filtered = f.Get("q") != "" || f.Get("reason") != "" || f.Get("state") != ""
+	found := c.findHolds(list, f, rotten)
+	c.sortHolds(found, f)
+	if i := slices.IndexFunc(found, func(h evidence.KeptHold) bool { return h.ID == v.At }); i > 0 {
+		found[0], found[i] = found[i], found[0]
+	}
+	v.Text = c.p.T("holds.active.n", len(list))
+	if v.Filtered {
+		v.Text = c.p.T("holds.found", len(found), len(list))
+	}
+	from, to, p := c.pagesOf("/holds", f, len(found))
+	v.Pages = p
+	for _, h := range found[from:to] {
+		r := c.holdRow(h)
+		r.State = c.holdState(h, rotten)
+		switch r.State {
+		case "rotten":
+			r.Tone = "bad"
+		case "proposed":
+			r.Tone = "acc"
+		case "soon":
+			r.Tone = "warn"
+		}
+		v.Rows = append(v.Rows, r)
+	}
+}
+
 func (c *call) holdRow(h evidence.KeptHold) holdRow {
 	r := holdRow{H: h, No: holdName(h.Hold), Cameras: c.cameraNames(h.Cameras), Span: c.p.Span(h.Span.From, h.Span.To), Until: c.p.FullDate(h.Until), Bytes: c.p.Bytes(int64(h.Bytes)), Applicant: c.o.name(h.Applicant)}
-	left := h.Until.Sub(c.now.Wall)
-	r.Left = c.p.Words(max(time.Second, left))
-	if left < 48*time.Hour {
-		r.Tone = "warn"
-	}
+	r.Left = c.p.Words(max(time.Second, h.Until.Sub(c.now.Wall)))
 	subject, err := c.o.d.Register.HoldSubject(h.ID)
 	if err != nil {
 		return r // it has ended meanwhile
 	}
 	may := func(a account.Action) bool { return c.can(a, subject) }
 	if p := h.Proposal; p != nil {
-		r.ProposedBy, r.ProposedAt, r.Tone = c.o.name(p.By), c.p.When(p.At, c.now.Wall), "acc"
+		r.ProposedBy, r.ProposedAt = c.o.name(p.By), c.p.When(p.At, c.now.Wall)
 		r.Withdraw = may(account.ActHoldPropose)
 		r.Confirm = may(account.ActHoldRelease) && p.By != c.actor.ID
 		if !r.Confirm && p.By == c.actor.ID {
@@ -155,7 +188,11 @@ func (o *Office) pastHolds(c *call, v *holdsView) error {
 	from := min(page*pastShown, len(all))
 	v.Past = all[from:min(from+pastShown, len(all))]
 	v.Pager.Text = c.p.T("holds.past.n", len(all))
-	link := func(n int) string { return "/holds?" + url.Values{"before": {fmt.Sprint(n)}}.Encode() + "#past" }
+	link := func(n int) string {
+		f := cloneValues(c.r.URL.Query())
+		f.Set("before", strconv.Itoa(n))
+		return "/holds?" + f.Encode() + "#past"
+	}
 	if from+pastShown < len(all) {
 		v.Pager.Older = link(page + 1)
 	}

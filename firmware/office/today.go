@@ -267,6 +267,7 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 		}
 	}
 	out = append(out, c.releaseNeeds()...)
+	out = append(out, c.rottenNeeds(k)...)
 	out = append(out, c.faultNeeds()...)
 	faulty := map[string]bool{}
 	for _, f := range c.o.d.Health.Faults() {
@@ -386,7 +387,18 @@ func (c *call) releaseNeeds() []need {
 			continue
 		}
 		out = append(out, need{Tone: "warn", Icon: "users", Badge: c.p.T("holds.proposed"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
-			Text: c.p.T("need.release", c.o.name(p.By), p.Reason), Due: c.p.When(p.At, c.now.Wall), Href: "/holds#h-" + h.ID, Do: c.p.T("see")})
+			Text: c.p.T("need.release", c.o.name(p.By), p.Reason), Due: c.p.When(p.At, c.now.Wall), Href: holdLink(h), Do: c.p.T("see")})
+	}
+	return out
+}
+
+// rottenNeeds are the holds in force whose keys cannot be opened: what they keep may be lost.
+func (c *call) rottenNeeds(k Keeping) (out []need) {
+	for _, h := range c.holds() {
+		if slices.Contains(k.Rotten, h.ID) && c.seesHolds() {
+			out = append(out, need{Tone: "bad", Icon: "bad", Badge: c.p.T("holds.rotten"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
+				Text: c.p.T("holds.rotten.text"), Href: holdLink(h), Do: c.p.T("see")})
+		}
 	}
 	return out
 }

@@ -67,9 +67,22 @@ const leaveGrace = 5 * time.Second
 func (v *viewings) leave(id string, end func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.left[id] == nil {
-		v.left[id] = time.AfterFunc(leaveGrace, end)
+	if v.left[id] != nil {
+		return
 	}
+	var t *time.Timer
+	t = time.AfterFunc(leaveGrace, func() {
+		v.mu.Lock()
+		gone := v.left[id] == t // else the page came back in the moment that this began
+		if gone {
+			delete(v.left, id)
+		}
+		v.mu.Unlock()
+		if gone {
+			end()
+		}
+	})
+	v.left[id] = t
 }
 
 // stay takes back what leave began.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"campuskeep/firmware/store"
 	"campuskeep/shared/ledger"
@@ -28,6 +29,17 @@ func (f *faults) add(camera, code string, err error) {
 // hold adds that the ring of a hold does not take or give the keys of what it keeps.
 func (f *faults) hold(id string, err error) {
 	f.list = append(f.list, fault{code: "retention.hold", err: err, ring: holdRing + id})
+}
+
+// holds lists the holds whose ring does not take or give keys.
+func (f *faults) holds() []string {
+	ids := map[string]bool{}
+	for _, x := range f.list {
+		if id, ok := strings.CutPrefix(x.ring, holdRing); ok && x.code == "retention.hold" {
+			ids[id] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(ids))
 }
 
 // all is one error for all of them.

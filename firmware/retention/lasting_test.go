@@ -168,8 +168,12 @@ func TestARottenRingOfAHoldInForceIsNamed(t *testing.T) {
 	h.open()
 	for range 3 {
 		h.clock.advance(time.Hour)
-		if _, err := h.r.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), "hold h1") {
+		res, err := h.r.Sweep(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "hold h1") {
 			t.Errorf("the sweep says %v", err)
+		}
+		if !slices.Equal(res.Rotten, []string{"h1"}) {
+			t.Errorf("the sweep names %v", res.Rotten)
 		}
 	}
 	named := 0

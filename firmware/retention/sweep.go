@@ -40,6 +40,7 @@ type Result struct {
 	Keys     int       // keys destroyed
 	Waiting  int       // keys whose destruction has failed, or left files behind
 	Skipped  []string  // cameras that could not be looked at
+	Rotten   []string  // holds in force whose ring of keys cannot be opened or written
 	Complete bool      // it went through everything; what could not be done is in the figures above
 	Next     time.Time // when the next segment falls due; zero when none is known
 }
@@ -71,7 +72,7 @@ func (r *Retention) Sweep(ctx context.Context) (res Result, err error) {
 	if res.Complete = err == nil; res.Complete {
 		err = r.enterFaults(ctx)
 	}
-	res.Skipped = r.faults.cameras()
+	res.Skipped, res.Rotten = r.faults.cameras(), r.faults.holds()
 	return res, errors.Join(err, r.faults.all())
 }
 

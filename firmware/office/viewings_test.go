@@ -1,0 +1,48 @@
+package office
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Loading the page of a viewing again within five seconds is not its end; staying away longer is, once. Covers F10.
+func TestAViewingWaitsForItsPage(t *testing.T) {
+	for name, x := range map[string]struct {
+		back  time.Duration // 0: never
+		ended int
+	}{
+		"loaded again at once": {time.Millisecond, 0},
+		"after 4.9 s":          {4900 * time.Millisecond, 0},
+		"after 5.1 s":          {5100 * time.Millisecond, 1},
+		"never":                {0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newViewings()
+				ended := 0
+				v.leave("v1", func() { ended++ })
+				v.leave("v1", func() { ended++ }) // the browser tells it twice
+				if x.back > 0 {
+					time.Sleep(x.back)
+					synctest.Wait()
+					v.stay("v1")
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if ended != x.ended {
+					t.Errorf("ended %d times, want %d", ended, x.ended)
+				}
+				if len(v.left) > 0 {
+					t.Errorf("%d departures are kept for ever", len(v.left))
+				}
+				v.leave("v1", func() { ended++ }) // a later departure counts anew
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if ended != x.ended+1 {
+					t.Errorf("after a later departure: ended %d times", ended)
+				}
+			})
+		})
+	}
+}
