@@ -20,6 +20,10 @@ const deviceCookie = "__Host-ck-device"
 // byItself is the header of requests that a page makes without a person: they keep no log-in alive.
 const byItself = "Ck-By-Itself"
 
+// loadAnew is the header of an answer to such a request that tells the page to load itself: what stands at its address
+// is another page now.
+const loadAnew = "Ck-Load-Anew"
+
 // serve answers one request of a route: limits, session, May, handler.
 func (o *Office) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	c := &call{o: o, w: w, r: r, action: rt.action, now: o.d.Clock.Now(), p: o.pages.Printer(web.Language(r)), address: web.Address(r)}

@@ -423,7 +423,7 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 		t.Error("it does not say why it failed")
 	}
 	h.recorders.wait = nil
-	if r := zheng.get(path, "HX-Request", "true"); r.header.Get("HX-Refresh") != "true" {
+	if r := zheng.get(path, byItself, "1"); r.header.Get(loadAnew) != "true" {
 		t.Error("the page is not told to load anew")
 	}
 	if body := zheng.get(path).body; !strings.Contains(body, "data-player") {

@@ -31,10 +31,10 @@ func (o *Office) awaits(c *call, v opened) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("asking how far the footage of viewing %s is: %w", v.ID, err)
 	}
-	polled := c.r.Header.Get("HX-Request") != ""
+	polled := c.r.Header.Get(byItself) != ""
 	if !ok {
 		if polled {
-			c.w.Header().Set("HX-Refresh", "true")
+			c.w.Header().Set(loadAnew, "true")
 			c.html(http.StatusOK, nil)
 		}
 		return polled, nil

@@ -45,7 +45,7 @@ func (o *Office) showSelf(c *call, status int, v selfView) error {
 		v.Password = ui.Form{Name: "password", P: c.p}
 	}
 	if v.Begin.Name == "" {
-		v.Begin = ui.Form{Name: "begin", P: c.p}
+		v.Begin = ui.Form{Name: "begin", Mark: "factor-", P: c.p}
 	}
 	if v.Confirm.Name == "" {
 		v.Confirm = ui.Form{Name: "factor", P: c.p}
@@ -88,7 +88,7 @@ func (o *Office) changePassword(c *call) error {
 // beginFactor shows the secret; it counts only once a code of it was typed in.
 func (o *Office) beginFactor(c *call) error {
 	f, err := o.d.People.BeginFactor(c.r.Context(), c.token(), c.r.PostForm.Get("old"), strings.TrimSpace(c.r.PostForm.Get("code")), c.from())
-	v := selfView{Begin: ui.Form{Name: "begin", P: c.p}}
+	v := selfView{Begin: ui.Form{Name: "begin", Mark: "factor-", P: c.p}}
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		v.Begin.Errors = errs
 		return o.showSelf(c, http.StatusUnprocessableEntity, v)

@@ -8,9 +8,11 @@ import (
 )
 
 // Form is one form with what was typed into it and what is wrong with it. Texts come from the catalogue:
-// label `<name>.f.<field>`, hint `<name>.f.<field>.hint` when there is one.
+// label `<name>.f.<field>`, hint `<name>.f.<field>.hint` when there is one. Mark keeps the fields of a second form on a
+// page apart from those of the first: a label belongs to the first field of its id.
 type Form struct {
 	Name   string
+	Mark   string
 	P      Printer
 	Values url.Values
 	Errors fielderr.Errors
@@ -37,12 +39,14 @@ type Option struct {
 // select, radio or check.
 func (f Form) In(name, kind string) Field {
 	base := f.Name + ".f." + name
-	d := Field{ID: "f-" + name, Name: name, Kind: kind, Label: f.P.T(base), Value: f.Values.Get(name), Span: 6, Error: f.Error(name)}
+	d := Field{ID: f.id(name), Name: name, Kind: kind, Label: f.P.T(base), Value: f.Values.Get(name), Span: 6, Error: f.Error(name)}
 	if Has(base + ".hint") {
 		d.Hint = f.P.T(base + ".hint")
 	}
 	return d
 }
+
+func (f Form) id(name string) string { return "f-" + f.Mark + name }
 
 // Error is the text of what is wrong with a field, empty when nothing is.
 func (f Form) Error(name string) string {
@@ -72,7 +76,7 @@ func (f Form) Faults() []Fault {
 			times[i]++
 			continue
 		}
-		out, times = append(out, Fault{"f-" + e.Field, text}), append(times, 1)
+		out, times = append(out, Fault{f.id(e.Field), text}), append(times, 1)
 	}
 	for i, n := range times {
 		if n > 1 {

@@ -191,6 +191,7 @@ function livePart(el) {
       const r = await fetch(el.getAttribute('data-live-src') || location.href, { credentials: 'same-origin', cache: 'no-store', redirect: 'manual', headers: { 'Ck-By-Itself': '1' } });
       if (r.status === 401) { fault(true); later(60000); return; }
       if (!r.ok) throw new Error(String(r.status));
+      if (r.headers.has('Ck-Load-Anew')) { gone = true; location.reload(); return; } // another page is here now
       const page = new DOMParser().parseFromString(await r.text(), 'text/html');
       const fresh = page.getElementById(el.id);
       if (!fresh) throw new Error('the answer lacks the part');
