@@ -42,7 +42,7 @@ func TestSummerTime(t *testing.T) {
 		}
 		loc, err := time.LoadLocation(c.name)
 		if err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 		for at := time.Date(2024, 1, 1, 0, 30, 0, 0, time.UTC); at.Year() < 2028; at = at.Add(time.Hour) {
 			l := at.In(loc)
