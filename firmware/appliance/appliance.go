@@ -33,6 +33,7 @@ import (
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/uplink"
 	"campuskeep/firmware/vault"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/design"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/register"
@@ -87,6 +88,7 @@ type Appliance struct {
 	recorder *recorder.Recorder
 	player   *playback.Player
 	office   *office.Office
+	viewings *viewing.Viewings
 	line     *uplink.Uplink // to the centre; nil when the box works alone
 	doors    doors
 	rigs     map[string]*rig // OSDP lines by port
@@ -338,10 +340,11 @@ func (a *Appliance) openEdges() (err error) {
 		return err
 	}
 	figures, answered := a.metrics()
+	a.viewings = viewing.New(viewing.Options{Register: a.Evidence, People: a.People, Player: a.player, Clock: a.Keeper, Subscribe: a.Store.Subscribe, Log: a.log})
 	a.office, err = office.New(office.Deps{
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
 		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
-		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Watched: a.watched, Player: a.player, Gate: a.Gate, Time: a.Keeper,
+		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player, Gate: a.Gate, Time: a.Keeper,
 		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.alive, Answered: answered,
 	})
 	return err

@@ -161,6 +161,7 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 	start("storage", a.Keeping.Watch)
 	start("root key", a.turnRoot)
 	start("recorder", a.recorder.Run)
+	start("viewings", a.viewings.Run)
 	start("office", a.office.Run)
 	start("office page", func(ctx context.Context) error { return a.serveOffice(ctx) })
 	start("control", a.serveControl)

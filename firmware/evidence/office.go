@@ -166,13 +166,17 @@ func (e *Office) anchors() clock.Anchors {
 	return e.o.Anchors()
 }
 
+// Present gives an actor their shift and grants as they are now.
+func (e *Office) Present(a account.Actor, now clock.Reading) account.Actor {
+	a.Grants, a.OnShift = e.Grants(a.ID, now.Wall), e.OnShift(a.ID)
+	return a
+}
+
 // Allow asks the permission table. A refusal is entered in the log and returned as *account.Refused; every
 // route asks here, so that no failing permission goes unrecorded (F13).
 func (e *Office) Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error) {
-	now := e.o.Clock.Now().Wall
-	actor := by.Actor
-	actor.Grants, actor.OnShift = e.Grants(by.ID, now), e.OnShift(by.ID)
-	d := account.May(actor, action, subject, now)
+	now := e.o.Clock.Now()
+	d := account.May(e.Present(by.Actor, now), action, subject, now.Wall)
 	if d.Allowed {
 		return d, nil
 	}

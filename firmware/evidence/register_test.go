@@ -66,7 +66,7 @@ func TestApprovedSpanBecomesWatchableAndNothingElse(t *testing.T) {
 		t.Fatalf("after the first viewing: %s, %v", a.State, err)
 	}
 	must(t, h.office.CloseViewing(ctx, v.ID, []footage.Span{{From: span.From, To: span.From.Add(time.Minute)}}, 1<<20, "closed"))
-	if _, err := h.office.Media(ctx, teacher, v.ID); !errors.Is(err, ErrNotFound) {
+	if err := h.watching(teacher, v); !errors.Is(err, ErrNotFound) {
 		t.Fatalf("bytes after the end: %v", err)
 	}
 	if h.clock.pass(8 * 24 * time.Hour); len(h.office.Grants(teacher.ID, h.clock.Now().Wall)) != 0 {
@@ -227,14 +227,14 @@ func TestRevocationEndsARunningViewing(t *testing.T) {
 	must(t, err)
 	v, err := h.office.OpenViewing(ctx, teacher, "c01", form().Wanted[0].Span, Playback, "")
 	must(t, err)
-	if _, err := h.office.Media(ctx, teacher, v.ID); err != nil {
+	if err := h.watching(teacher, v); err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.office.Media(ctx, officer, v.ID)
+	err = h.watching(officer, v)
 	refusedWith(t, err, "may.not_own")
 	_, err = h.office.Revoke(ctx, officer, a.ID, "用途不符")
 	must(t, err)
-	_, err = h.office.Media(ctx, teacher, v.ID)
+	err = h.watching(teacher, v)
 	refusedWith(t, err, "may.no_grant")
 	must(t, h.office.CloseViewing(ctx, v.ID, nil, 0, "revoked"))
 }

@@ -147,12 +147,12 @@ func TestAViewingEndsByTheMonotonicClock(t *testing.T) {
 	v, err := h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "巡查校门")
 	must(t, err)
 	h.clock.claim(clock.Suspect, month)
-	if _, err := h.office.Media(ctx, officer, v.ID); err != nil {
+	if err := h.watching(officer, v); err != nil {
 		t.Errorf("a jump of the wall clock ended the viewing: %v", err)
 	}
 	h.clock.pass(61 * time.Minute)
 	h.clock.claim(clock.Untrusted, -month-61*time.Minute) // it stood still
-	if _, err := h.office.Media(ctx, officer, v.ID); err == nil {
+	if err := h.watching(officer, v); err == nil {
 		t.Error("live for more than an hour")
 	}
 	if _, running := h.office.Incident(officer.ID); running {

@@ -36,8 +36,9 @@ const (
 	incidentFor = 30 * time.Minute // a duty officer states a purpose once per incident
 	playbackFor = 12 * time.Hour   // a viewing left open ends
 	liveFor     = time.Hour
-	longestView = 24 * time.Hour // of footage in one viewing
-	minPurpose  = 4              // runes: less says nothing to who reads the register
+	// LongestView is the most footage of one viewing; who needs more opens the next one, an entry of its own.
+	LongestView = 4 * time.Hour
+	minPurpose  = 4 // runes: less says nothing to who reads the register
 	maxPurpose  = 200
 	maxSpans    = 64 // of a Spans field in the log
 )
@@ -178,8 +179,8 @@ func (e *Office) checkViewing(v Viewing, now time.Time) error {
 		faults.Add("to", "err.from_after_to")
 	case v.Span.From.After(now):
 		faults.Add("from", "err.future")
-	case v.Span.Duration() > longestView:
-		faults.Add("to", "err.span_too_long", longestView.Hours())
+	case v.Span.Duration() > LongestView:
+		faults.Add("to", "err.view_too_long", LongestView)
 	}
 	switch n := utf8.RuneCountInString(v.Purpose); {
 	case !utf8.ValidString(v.Purpose) || n > maxPurpose:
@@ -255,40 +256,6 @@ func purposeOwner(v Viewing) string {
 		return owner(v.Application)
 	}
 	return "person:" + v.Person
-}
-
-// Media is asked before each answer that carries footage of the viewing: that it is open, the asker's own, not
-// over, and still allowed, so that a revocation ends what runs.
-func (e *Office) Media(ctx context.Context, by account.Who, id string) (Viewing, error) {
-	e.watch.mu.Lock()
-	r, ok := e.watch.views[id]
-	var v Viewing
-	ending := false
-	if ok {
-		v, ending = r.Viewing, r.ending
-	}
-	e.watch.mu.Unlock()
-	switch {
-	case !ok:
-		return Viewing{}, fmt.Errorf("viewing: %w", ErrNotFound)
-	case ending || v.Over(e.o.Clock.Now()):
-		return Viewing{}, ErrEnded
-	}
-	_, err := e.Allow(ctx, by, account.ActMediaRead, account.Subject{Person: v.Person, Camera: v.Camera, From: v.Span.From, To: v.Span.To,
-		Application: v.Application, Way: v.way()})
-	return v, err
-}
-
-// Viewings lists what is open now.
-func (e *Office) Viewings() []Viewing {
-	e.watch.mu.Lock()
-	defer e.watch.mu.Unlock()
-	var out []Viewing
-	for _, r := range e.watch.views {
-		out = append(out, r.Viewing)
-	}
-	slices.SortFunc(out, func(a, b Viewing) int { return a.Opened.Compare(b.Opened) })
-	return out
 }
 
 // CloseViewing enters what was really delivered. From the call on nothing more is delivered; when the commit

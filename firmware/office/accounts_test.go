@@ -122,10 +122,10 @@ func TestLoggingOutEndsThisBrowsersViewingAlone(t *testing.T) {
 	if r := one.post("/logout", nil); r.status != http.StatusSeeOther {
 		t.Fatalf("log-out: %d", r.status)
 	}
-	if _, open := h.viewings.get(first); open {
+	if _, open := h.viewings.Get(first); open {
 		t.Error("what the browser watched goes on")
 	}
-	if _, open := h.viewings.get(second); !open {
+	if _, open := h.viewings.Get(second); !open {
 		t.Error("what the other browser watches has ended")
 	}
 }

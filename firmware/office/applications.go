@@ -468,7 +468,7 @@ func (o *Office) accept(c *call, id string) (register.Application, error) {
 func (o *Office) revoke(c *call, id string) (register.Application, error) {
 	a, err := o.d.Register.Revoke(c.r.Context(), c.who(), id, strings.TrimSpace(c.r.PostForm.Get("reason")))
 	if err == nil {
-		o.closeUnder(c.r.Context(), id)
+		o.d.Viewings.EndUnder(c.r.Context(), id)
 	}
 	return a, err
 }
@@ -476,7 +476,7 @@ func (o *Office) revoke(c *call, id string) (register.Application, error) {
 func (o *Office) withdraw(c *call, id string) (register.Application, error) {
 	a, err := o.d.Register.Withdraw(c.r.Context(), c.who(), id)
 	if err == nil {
-		o.closeUnder(c.r.Context(), id)
+		o.d.Viewings.EndUnder(c.r.Context(), id)
 	}
 	return a, err
 }

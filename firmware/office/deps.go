@@ -10,11 +10,11 @@ import (
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/people"
-	"campuskeep/firmware/playback"
 	"campuskeep/firmware/retention"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
@@ -39,6 +39,7 @@ type Deps struct {
 	Register Register
 	Footage  footage.Source // guarded: refuses what is past the ceiling
 	Watched  footage.Source // …with what is being recorded at this moment: what Player shows
+	Viewings *viewing.Viewings
 	Player   Player
 	Gate     Gate
 	Time     Timekeeper
@@ -152,7 +153,8 @@ type Health interface {
 type Register interface {
 	// Allow asks the permission table and enters a refusal in the log before it returns it.
 	Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error)
-	Grants(person string, at time.Time) []account.Grant
+	// Present gives an actor their shift and grants as they are now.
+	Present(account.Actor, clock.Reading) account.Actor
 
 	Submit(ctx context.Context, by account.Who, a register.Application) (register.Application, error)
 	Review(ctx context.Context, by account.Who, id string, cameras []string, note string) (register.Application, error)
@@ -180,7 +182,6 @@ type Register interface {
 	Available(ctx context.Context, wanted []register.Want) ([]evidence.Offer, error)
 
 	// The control room (F20).
-	OnShift(person string) bool
 	Shift(person string) (duty.Shift, bool)
 	OpenShifts() []duty.Shift
 	Shifts(span footage.Span) []duty.Shift
@@ -192,11 +193,8 @@ type Register interface {
 
 	// Incident is the purpose that a duty officer stated and that still counts.
 	Incident(person string) (evidence.Incident, bool)
-	// OpenViewing returns only after the access entry is committed.
-	OpenViewing(ctx context.Context, by account.Who, camera string, span footage.Span, mode, purpose string) (evidence.Viewing, error)
 	// Snapshot returns only after the entry of the still picture is committed.
 	Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (evidence.Still, error)
-	CloseViewing(ctx context.Context, id string, delivered []footage.Span, bytes int64, reason string) error
 }
 
 // Papers prove the keeping: deletion certificates and monthly reports. *retention.Papers is one.
@@ -215,14 +213,11 @@ type Papers interface {
 
 // Player gives the bytes of an opened viewing. *playback.Player is one.
 type Player interface {
-	Open(v playback.Viewing) error
 	Touch(id string) error // somebody waits for the footage
 	Playlist(ctx context.Context, id string) ([]byte, error)
 	Init(ctx context.Context, id string, n int) ([]byte, error)
 	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)
 	Silence(id string) error // from the next playlist on: without sound
-	Close(id string) (playback.Delivered, bool)
-	Idle(d time.Duration) []string // asked for nothing for so long, or over
 }
 
 // Gate is attendance as it stands. *gate.Gate is one.

@@ -27,6 +27,7 @@ func (o *Office) liveLog(c *call) error {
 const (
 	liveBeat   = 20 * time.Second       // keeps proxies and browsers from taking a quiet stream for a dead one
 	liveFold   = 300 * time.Millisecond // changes within this time are one
+	askEvery   = time.Second            // whether the log-in still may is asked so often
 	liveLength = 30 * time.Minute       // then the browser asks again, and the session is looked at again
 )
 
@@ -52,7 +53,7 @@ func stream[T any](c *call, changed <-chan T) error {
 	}
 	beat := time.NewTicker(liveBeat)
 	defer beat.Stop()
-	judged := time.NewTicker(judgeEvery)
+	judged := time.NewTicker(askEvery)
 	defer judged.Stop()
 	over := time.NewTimer(liveLength)
 	defer over.Stop()
@@ -86,7 +87,7 @@ func (c *call) stillMay() bool {
 	now := c.o.d.Clock.Now()
 	for _, s := range c.o.d.People.Sessions(c.session.Person.ID) {
 		if s.ID == c.session.ID {
-			return account.May(c.o.actor(s, now), c.action, c.subject, now.Wall).Allowed
+			return account.May(c.o.d.Register.Present(s.Actor, now), c.action, c.subject, now.Wall).Allowed
 		}
 	}
 	return false

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +27,7 @@ import (
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
@@ -180,6 +183,13 @@ func (s *screen) Close(id string) (playback.Delivered, bool) {
 	return s.got[id], ok
 }
 
+// opened lists the viewings that are open.
+func (s *screen) opened() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.open))
+}
+
 func (s *screen) Idle(time.Duration) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,6 +277,7 @@ type house struct {
 	clock     *stillClock
 	store     *store.Store
 	people    *people.People
+	viewings  *viewing.Viewings
 	site      *site.Site
 	desk      *evidence.Office
 	gate      *gate.Gate
@@ -359,7 +370,7 @@ func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 			h.server.Close()
 		}
 		if h.Office != nil {
-			if err := h.closeAll(context.Background(), "stop"); err != nil {
+			if err := h.viewings.EndAll(context.Background(), viewing.Stopping); err != nil {
 				t.Error(err)
 			}
 		}
@@ -395,6 +406,8 @@ func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 	if change != nil {
 		change(h, &deps)
 	}
+	h.viewings = viewing.New(viewing.Options{Register: h.desk, People: h.people, Player: deps.Player.(viewing.Player), Clock: h.clock, Subscribe: h.store.Subscribe, Log: log})
+	deps.Viewings = h.viewings
 	h.Office, err = New(deps)
 	h.must(err)
 	h.server = httptest.NewTLSServer(h.Handler())

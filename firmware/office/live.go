@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/evidence"
-	"campuskeep/firmware/playback"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
@@ -163,16 +162,12 @@ func (o *Office) wallLinks(c *call, v *wallView, page, pages int) {
 
 // openLive opens a live viewing on a page of its own.
 func (o *Office) openLive(c *call) error {
-	return o.view(c, c.r.PostForm.Get("camera"), o.liveSpan(c), true)
-}
-
-func (o *Office) liveSpan(c *call) footage.Span {
-	return footage.Span{From: c.now.Wall, To: c.now.Wall.Add(longestView)}
+	return o.view(c, viewing.Request{Camera: c.r.PostForm.Get("camera"), Live: true})
 }
 
 // apiLive opens a live viewing for a tile of the wall. Its entry is committed before the answer.
 func (o *Office) apiLive(c *call) error {
-	v, err := o.openViewing(c, c.r.PostForm.Get("camera"), o.liveSpan(c), true)
+	v, err := o.openViewing(c, viewing.Request{Camera: c.r.PostForm.Get("camera"), Live: true})
 	if err != nil {
 		return err
 	}
@@ -193,35 +188,19 @@ func (o *Office) apiLive(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-// openViewing opens a viewing: the entry first (design §1.2).
-func (o *Office) openViewing(c *call, camera string, span footage.Span, live bool) (opened, error) {
-	mode := evidence.Playback
-	if live {
-		mode = evidence.Live
-	}
-	purpose := strings.TrimSpace(c.r.PostForm.Get("purpose"))
-	if len([]rune(purpose)) > 200 {
-		var errs fielderr.Errors
-		errs.Add("purpose", "err.too_long", 200)
-		return opened{}, errs
-	}
-	got, err := o.d.Register.OpenViewing(c.r.Context(), c.who(), camera, span, mode, purpose)
+// openViewing opens a viewing with the purpose of the form: the entry first (design §1.2).
+func (o *Office) openViewing(c *call, q viewing.Request) (viewing.Opened, error) {
+	q.Purpose = strings.TrimSpace(c.r.PostForm.Get("purpose"))
+	v, err := o.d.Viewings.Open(c.r.Context(), c.who(), c.session, q)
 	if err != nil {
 		_, refused := errors.AsType[*account.Refused](err)
 		_, fields := errors.AsType[fielderr.Errors](err)
 		c.unlogged = !refused && !fields // without its entry nothing is shown: 503, and not a byte
-		return opened{}, err
 	}
-	v := opened{Viewing: got, Until: minTime(got.Until, c.session.Expires), session: c.session.ID}
-	v.due = c.now.Due(v.Until)
-	o.viewings.put(v)
-	if err := o.d.Player.Open(playback.Viewing{ID: v.ID, Camera: camera, Span: got.Span, Live: live, Until: v.Until}); err != nil {
-		return v, errors.Join(err, o.end(c.r.Context(), v.ID, "closed"))
-	}
-	return v, nil
+	return v, err
 }
 
 // watermark is what is written over the picture: who watches, from where, since when, under which entry.
-func (o *Office) watermark(c *call, v opened) string {
+func (o *Office) watermark(c *call, v viewing.Opened) string {
 	return strings.Join([]string{c.session.Person.Name, c.session.Person.Unit, c.address.String(), c.p.Stamp(v.Opened)[:16], "№ " + strconv.FormatUint(v.Entry, 10)}, "  ")
 }

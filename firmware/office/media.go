@@ -8,23 +8,12 @@ import (
 	"time"
 
 	"campuskeep/firmware/evidence"
-	"campuskeep/firmware/playback"
+	"campuskeep/firmware/viewing"
 )
 
-// endedBy is why a viewing was stopped: the reason of its closing entry.
-type endedBy string
-
-func (e endedBy) Error() string { return "the viewing has ended: " + string(e) }
-
 // watched is the open viewing of a request, with a context that ends with either.
-func (c *call) watched() (opened, context.Context, func(), error) {
-	v, ok := c.o.viewings.get(c.r.PathValue("id"))
-	if !ok {
-		return v, nil, nil, playback.ErrUnknown
-	}
-	ctx, cancel := context.WithCancelCause(c.r.Context())
-	leave := context.AfterFunc(v.over, func() { cancel(context.Cause(v.over)) })
-	return v, ctx, func() { leave(); cancel(nil) }, nil
+func (c *call) watched() (viewing.Opened, context.Context, func(), error) {
+	return c.o.d.Viewings.Within(c.r.Context(), c.r.PathValue("id"))
 }
 
 func (o *Office) playlist(c *call) error {
@@ -34,7 +23,7 @@ func (o *Office) playlist(c *call) error {
 	}
 	defer done()
 	b, err := o.d.Player.Playlist(ctx, v.ID)
-	if v.over.Err() != nil { // it may have waited for the first picture meanwhile
+	if v.Context().Err() != nil { // it may have waited for the first picture meanwhile
 		return evidence.ErrEnded
 	}
 	if err != nil {
@@ -75,7 +64,7 @@ func (c *call) video(read func(context.Context, string) ([]byte, error)) error {
 	}
 	defer done()
 	b, err := read(ctx, v.ID)
-	if v.over.Err() != nil {
+	if v.Context().Err() != nil {
 		return evidence.ErrEnded
 	}
 	if err != nil {
@@ -87,7 +76,7 @@ func (c *call) video(read func(context.Context, string) ([]byte, error)) error {
 	h.Set("Cache-Control", "no-store, private")
 	c.w.WriteHeader(http.StatusOK)
 	ctl, cutting := http.NewResponseController(c.w), make(chan struct{})
-	stop := context.AfterFunc(v.over, func() {
+	stop := context.AfterFunc(v.Context(), func() {
 		defer close(cutting)
 		// A write that waits for the browser ends at once; the next one does not begin.
 		if err := ctl.SetWriteDeadline(time.Unix(1, 0)); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -100,12 +89,12 @@ func (c *call) video(read func(context.Context, string) ([]byte, error)) error {
 		}
 	}()
 	for len(b) > 0 {
-		if v.over.Err() != nil {
+		if v.Context().Err() != nil {
 			panic(http.ErrAbortHandler) // the browser sees a broken answer, not a short one
 		}
 		n := min(len(b), videoPiece)
 		if _, err := c.w.Write(b[:n]); err != nil {
-			if v.over.Err() != nil {
+			if v.Context().Err() != nil {
 				panic(http.ErrAbortHandler)
 			}
 			c.o.d.Log.Debug("browser went away", "path", c.r.URL.Path)

@@ -85,7 +85,7 @@ func (c *call) known(rt route) error {
 	if err != nil {
 		return fmt.Errorf("looking up the session: %w", err)
 	}
-	c.session, c.actor = s, c.o.actor(s, c.now)
+	c.session, c.actor = s, c.o.d.Register.Present(s.Actor, c.now)
 	return nil
 }
 

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"net/http"
 
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 )
 
 // waitView stands where the picture will be, while the footage is on its way from an NVR.
 type waitView struct {
-	V                opened
+	V                viewing.Opened
 	Name, PrettySpan string
 	Ground           string
 	Tone, Icon, Word string
@@ -23,8 +24,8 @@ type waitView struct {
 
 // awaits answers with how far the footage is when a viewing cannot be shown yet. It ends by itself: the page asks
 // again, and when everything is there it is told to load anew.
-func (o *Office) awaits(c *call, v opened) (bool, error) {
-	if o.d.NVRs == nil || v.live() {
+func (o *Office) awaits(c *call, v viewing.Opened) (bool, error) {
+	if o.d.NVRs == nil || v.Live() {
 		return false, nil
 	}
 	f, ok, err := o.d.NVRs.Awaited(c.r.Context(), v.Viewing)

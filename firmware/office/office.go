@@ -32,7 +32,6 @@ type Office struct {
 	routes   *router
 	handler  http.Handler
 	coverage *coverage
-	viewings *viewings
 	story    *story
 	branches branches
 	api      []byte // the OpenAPI document
@@ -60,7 +59,7 @@ func New(d Deps) (*Office, error) {
 	}
 	o := &Office{
 		d: d, assets: assets,
-		coverage: newCoverage(d.Footage), viewings: newViewings(), story: newStory(d.Ledger, d.Time.Anchors), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
+		coverage: newCoverage(d.Footage), story: newStory(d.Ledger, d.Time.Anchors), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
 		byAddress: web.NewLimiter(40, 400), byMedia: web.NewLimiter(60, 600), byLogin: web.NewLimiter(0.5, 10),
 	}
 	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {
@@ -79,19 +78,25 @@ func New(d Deps) (*Office, error) {
 // Handler serves the pages; it answers only over TLS.
 func (o *Office) Handler() http.Handler { return o.handler }
 
-// idleAfter is how long a viewing may fetch nothing before it is closed: a player that is paused keeps
-// its buffer, so this is a person who went away.
-const idleAfter = 5 * time.Minute
+// coverageEvery is how often it is read again where footage lies.
+const coverageEvery = 15 * time.Second
 
-// Run keeps the viewings honest: it ends those that are allowed no more and closes those that nobody watches. It returns when ctx ends,
-// after closing what is open. It runs once.
+// Run keeps what pages show of the footage up to date, until ctx ends; live pages end then. It runs once.
 func (o *Office) Run(ctx context.Context) error {
 	defer close(o.stopping)
-	o.watchOver(ctx)
-	// The entries that close the viewings must still be written, so they get their own time.
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return o.closeAll(end, "stop")
+	tick := time.NewTicker(coverageEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			now := o.d.Clock.Now()
+			if err := o.coverage.refresh(ctx, now.Wall, now.Mono); err != nil && ctx.Err() == nil {
+				o.d.Log.Error("where footage lies could not be read again", "err", err)
+			}
+		}
+	}
 }
 
 // templateFuncs are the functions of page templates that need the house.

@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ui"
@@ -214,7 +215,7 @@ func (o *Office) resetPassword(c *call) error {
 	if err != nil {
 		return err
 	}
-	o.closeOf(c.r.Context(), p.ID, "logged_out")
+	o.d.Viewings.EndOf(c.r.Context(), p.ID, viewing.LoggedOut)
 	return o.showPassword(c, p, password, false)
 }
 

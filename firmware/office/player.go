@@ -12,6 +12,7 @@ import (
 
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/playback"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
@@ -19,7 +20,7 @@ import (
 
 // playerView is the player with its log line.
 type playerView struct {
-	V          opened
+	V          viewing.Opened
 	Live       bool
 	Name       string // of the camera
 	Who, Role  string
@@ -73,20 +74,20 @@ type playerGap struct {
 }
 
 func (o *Office) viewPage(c *call) error {
-	v, ok := o.viewings.get(c.r.PathValue("id"))
+	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
-		if e, past := o.viewings.past(c.r.PathValue("id")); past {
-			w := o.outcomeOf(c.p, e.opened, e.reason)
+		if e, past := o.d.Viewings.Past(c.r.PathValue("id")); past {
+			w := o.outcomeOf(c.p, e.Opened, e.Reason)
 			return c.pageStatus(http.StatusGone, "fault", w.Title, faultView{Title: w.Title, Text: w.Text, Href: w.Href, Link: w.Link})
 		}
 		return playback.ErrUnknown
 	}
-	o.viewings.stay(v.ID)
+	o.d.Viewings.Stay(v.ID)
 	if waits, err := o.awaits(c, v); waits || err != nil {
 		return err
 	}
 	_, offset := v.Span.From.In(o.d.Zone).Zone()
-	pv := playerView{V: v, Live: v.live(), Name: o.cameraName(v.Camera), Who: c.session.Person.Name, Role: c.session.Person.Unit, Where: c.address.String(),
+	pv := playerView{V: v, Live: v.Live(), Name: o.cameraName(v.Camera), Who: c.session.Person.Name, Role: c.session.Person.Unit, Where: c.address.String(),
 		NowMs: c.now.Wall.UnixMilli(), FromMs: v.Span.From.UnixMilli(), Seconds: int64(v.Span.Duration() / time.Second), ZoneMin: offset / 60, Until: c.p.When(v.Until, c.now.Wall),
 		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogProof, account.Subject{}),
 		Still: c.can(account.ActFootageSnapshot, evidence.StillSubject(v.Viewing)), PrettySpan: c.spanOf(v.Span), Speeds: speeds}
@@ -104,7 +105,7 @@ func (o *Office) viewPage(c *call) error {
 		}
 		pv.Keys = append(pv.Keys, keyHelp{k[1:], c.p.T("view.key." + k[0])})
 	}
-	if v.live() {
+	if v.Live() {
 		pv.PrettySpan, pv.Back = c.p.T("live.now"), "/live"
 		pv.Ground = c.p.T("view.ground.live")
 	} else {
@@ -191,7 +192,7 @@ func (o *Office) scrub(c *call, pv *playerView) error {
 
 // viewWhen reads an instant that somebody typed into the player: ms of UTC, or why not, with the way to it.
 func (o *Office) viewWhen(c *call) error {
-	v, ok := o.viewings.get(c.r.PathValue("id"))
+	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
 		return playback.ErrUnknown
 	}
@@ -224,7 +225,7 @@ func (o *Office) silence(c *call) error {
 
 // stillSubject is what keeping one picture of a viewing is about.
 func stillSubject(c *call) (account.Subject, error) {
-	if v, ok := c.o.viewings.get(c.r.PathValue("id")); ok {
+	if v, ok := c.o.d.Viewings.Get(c.r.PathValue("id")); ok {
 		return evidence.StillSubject(v.Viewing), nil
 	}
 	return account.Subject{}, playback.ErrUnknown
@@ -233,7 +234,7 @@ func stillSubject(c *call) (account.Subject, error) {
 // snapshot enters a still picture and only then lets the browser draw it: the answer carries its number, the lines
 // that are burnt in, and the name of its file.
 func (o *Office) snapshot(c *call) error {
-	v, ok := o.viewings.get(c.r.PathValue("id"))
+	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
 		return playback.ErrUnknown
 	}

@@ -16,12 +16,12 @@ import (
 	"campuskeep/shared/register"
 )
 
-// running starts what ends viewings by itself.
+// running starts what ends viewings without a click.
 func (h *house) running() {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- h.Run(ctx) }()
+	go func() { ended <- h.viewings.Run(ctx) }()
 	h.t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -207,7 +207,7 @@ func TestAnAnswerOnItsWayIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.change("zheng", func(p *people.Person) { p.Roles = []account.Role{account.RoleStaff} })
-	h.eventually("end of the viewing", func() bool { return len(h.viewings.ids()) == 0 })
+	h.eventually("end of the viewing", func() bool { return len(h.screen.opened()) == 0 })
 	n, err := io.Copy(io.Discard, res.Body)
 	if err == nil || n+64<<10 >= longBytes {
 		t.Fatalf("%d of %d bytes came, %v", n, longBytes, err)
@@ -224,7 +224,7 @@ func TestWhoKeepsTheRightWatchesOn(t *testing.T) {
 	id := strings.TrimPrefix(r.header.Get("Location"), "/view/")
 	h.change("fan", func(p *people.Person) { p.Disabled = true })
 	h.change("zheng", func(p *people.Person) { p.Unit = "安全办" })
-	h.judge(t.Context())
+	h.viewings.Judge(t.Context())
 	if r := v.get("/media/" + id + "/ab/3.m4s"); r.body != string(frames) {
 		t.Fatalf("%d %q", r.status, r.body)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"campuskeep/firmware/people"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ui"
 )
@@ -135,7 +136,7 @@ func (o *Office) endSessions(c *call) error {
 	if err := o.d.People.EndSessions(c.r.Context(), c.who(), c.actor.ID); err != nil {
 		return err
 	}
-	o.closeOf(c.r.Context(), c.actor.ID, "logged_out")
+	o.d.Viewings.EndOf(c.r.Context(), c.actor.ID, viewing.LoggedOut)
 	if err := o.overShift(c.r.Context(), c.who(), "logged_out"); err != nil {
 		return err
 	}

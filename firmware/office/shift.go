@@ -11,6 +11,7 @@ import (
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/store"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 	"campuskeep/shared/duty"
 	"campuskeep/shared/fielderr"
@@ -47,17 +48,7 @@ func (o *Office) overShift(ctx context.Context, by account.Who, why duty.End) er
 	if err := o.d.Register.EndShift(ctx, by, why); err != nil {
 		return err
 	}
-	return o.endLive(ctx, by.ID)
-}
-
-func (o *Office) endLive(ctx context.Context, person string) error {
-	var faults []error
-	for _, id := range o.viewings.of(person) {
-		if v, ok := o.viewings.get(id); ok && v.live() {
-			faults = append(faults, o.end(ctx, id, "shift"))
-		}
-	}
-	return errors.Join(faults...)
+	return o.d.Viewings.EndLive(ctx, by.ID, viewing.ShiftEnded)
 }
 
 // leaveView asks what becomes of the shift when somebody on duty logs out.
@@ -82,7 +73,7 @@ func (o *Office) logout(c *call) error {
 	if on && answer != "end" && answer != "keep" {
 		return c.seeOther("/shift/leave")
 	}
-	o.closeIn(c.r.Context(), c.session, "logged_out")
+	o.d.Viewings.EndSession(c.r.Context(), c.session.ID, viewing.LoggedOut)
 	if answer != "keep" {
 		if err := o.overShift(c.r.Context(), c.who(), duty.EndLoggedOut); err != nil {
 			return c.shiftFault(err)
@@ -214,7 +205,7 @@ func (o *Office) signShift(c *call) error {
 	if err != nil {
 		return o.signRefused(c, err)
 	}
-	actor := o.actor(next, c.now)
+	actor := o.d.Register.Present(next.Actor, c.now)
 	to := account.Who{Actor: actor, From: c.from(), Via: ledger.ViaWeb}
 	if _, err := o.d.Register.HandShift(c.r.Context(), c.who(), to); err != nil {
 		err = c.shiftFault(err)
@@ -226,7 +217,7 @@ func (o *Office) signShift(c *call) error {
 		}
 		return err
 	}
-	o.closeOf(c.r.Context(), c.actor.ID, "shift")
+	o.d.Viewings.EndOf(c.r.Context(), c.actor.ID, viewing.ShiftEnded)
 	if err := c.dropSession(); err != nil {
 		return err
 	}

@@ -1,22 +1,19 @@
 package office
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/playback"
+	"campuskeep/firmware/viewing"
 	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 )
-
-// longestView is the most that one viewing may span; who needs more opens the next one, which is an entry
-// of its own.
-const longestView = 4 * time.Hour
 
 // wanted reads camera and span of the form that opens a viewing.
 func (c *call) wanted() (camera string, span footage.Span, err error) {
@@ -47,8 +44,8 @@ func (c *call) wanted() (camera string, span footage.Span, err error) {
 			errs.Add("to", "err.from_after_to")
 		}
 	}
-	if len(errs) == 0 && span.Duration() > longestView {
-		errs.Add("to", "err.view_too_long", longestView)
+	if len(errs) == 0 && span.Duration() > evidence.LongestView {
+		errs.Add("to", "err.view_too_long", evidence.LongestView)
 	}
 	if len(errs) == 0 && span.From.After(c.now.Wall) {
 		errs.Add("from", "err.future")
@@ -79,36 +76,36 @@ func (o *Office) openView(c *call) error {
 	if other := strings.TrimSpace(c.r.PostForm.Get("another")); other != "" {
 		c.r.PostForm.Set("purpose", other) // a new incident, although the last one still counts
 	}
-	return o.view(c, camera, span, false)
+	return o.view(c, viewing.Request{Camera: camera, Span: span})
 }
 
-func (o *Office) view(c *call, camera string, span footage.Span, live bool) error {
-	v, err := o.openViewing(c, camera, span, live)
+func (o *Office) view(c *call, q viewing.Request) error {
+	v, err := o.openViewing(c, q)
 	if err != nil {
 		return err
 	}
 	return c.seeOther("/view/" + v.ID)
 }
 
-// viewing is the subject of everything below an open viewing.
-func viewing(c *call) (account.Subject, error) {
-	if v, ok := c.o.viewings.get(c.r.PathValue("id")); ok {
-		return v.subject(), nil
+// viewingSubject is the subject of everything below an open viewing.
+func viewingSubject(c *call) (account.Subject, error) {
+	if v, ok := c.o.d.Viewings.Get(c.r.PathValue("id")); ok {
+		return v.Subject(), nil
 	}
 	// Of what is over May is asked again: who lost the right is refused, and that is entered, before anybody hears
 	// that the viewing has ended.
-	if e, ok := c.o.viewings.past(c.r.PathValue("id")); ok {
-		return e.subject(), nil
+	if e, ok := c.o.d.Viewings.Past(c.r.PathValue("id")); ok {
+		return e.Subject(), nil
 	}
 	return account.Subject{}, playback.ErrUnknown
 }
 
-// viewer is the subject of ending a viewing: one may always end one's own, also when it is allowed no more.
-func viewer(c *call) (account.Subject, error) {
-	if v, ok := c.o.viewings.get(c.r.PathValue("id")); ok {
+// ownViewing is the subject of ending a viewing: one may always end one's own, also when it is allowed no more.
+func ownViewing(c *call) (account.Subject, error) {
+	if v, ok := c.o.d.Viewings.Get(c.r.PathValue("id")); ok {
 		return account.Subject{Person: v.Person}, nil
 	}
-	if e, ok := c.o.viewings.past(c.r.PathValue("id")); ok {
+	if e, ok := c.o.d.Viewings.Past(c.r.PathValue("id")); ok {
 		return account.Subject{Person: e.Person}, nil
 	}
 	return account.Subject{}, playback.ErrUnknown
@@ -125,23 +122,19 @@ func number(file, ext string) (int, error) {
 
 // closeView ends a viewing: the page was left (a beacon, which looks at no answer), or the button was used.
 func (o *Office) closeView(c *call) error {
-	v, ok := o.viewings.get(c.r.PathValue("id"))
+	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
 		return playback.ErrUnknown
 	}
 	if c.r.PostForm.Get("button") == "" { // the page goes away, perhaps to be loaded again
-		o.viewings.leave(v.ID, func() {
-			if err := o.end(context.Background(), v.ID, "closed"); err != nil {
-				o.d.Log.Error("a viewing could not be closed in the log", "viewing", v.ID, "error", err)
-			}
-		})
+		o.d.Viewings.Leave(v.ID)
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	if err := o.end(c.r.Context(), v.ID, "closed"); err != nil {
+	if err := o.d.Viewings.End(c.r.Context(), v.ID, viewing.ByViewer); err != nil {
 		return err
 	}
-	if v.live() {
+	if v.Live() {
 		return c.done("/live", "done.view_closed")
 	}
 	return c.done("/footage", "done.view_closed")

@@ -80,7 +80,7 @@ func TestWithoutTheEntryThereIsNothing(t *testing.T) {
 	if !strings.Contains(r.body, "没有日志就不提供内容") {
 		t.Errorf("the page does not say why:\n%s", r.text())
 	}
-	if h.store.Size() != size || len(h.screen.open) != 0 || len(h.viewings.ids()) != 0 {
+	if h.store.Size() != size || len(h.screen.open) != 0 {
 		t.Errorf("something was opened: %d entries more, %d in the player", h.store.Size()-size, len(h.screen.open))
 	}
 	h.ring.with(nil)
@@ -213,7 +213,7 @@ func TestAnIdleViewingIsClosed(t *testing.T) {
 	r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
 	id := strings.TrimPrefix(r.header.Get("Location"), "/view/")
 	h.screen.idle = []string{id}
-	h.closeIdle(t.Context())
+	h.viewings.CloseIdle(t.Context())
 	if e := h.newest(1)[0]; e.Kind != "footage.access.close" || !strings.Contains(string(e.Data), `"idle"`) {
 		t.Fatalf("%s %s", e.Kind, e.Data)
 	}

@@ -1,4 +1,4 @@
-package office
+package viewing
 
 import (
 	"testing"
@@ -19,7 +19,7 @@ func TestAViewingWaitsForItsPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				v := newViewings()
+				var v departures
 				ended := 0
 				v.leave("v1", func() { ended++ })
 				v.leave("v1", func() { ended++ }) // the browser tells it twice

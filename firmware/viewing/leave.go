@@ -1,0 +1,50 @@
+package viewing
+
+import (
+	"sync"
+	"time"
+)
+
+// leaveGrace is how long a viewing waits for its page to come back: loading it again does not end it.
+const leaveGrace = 5 * time.Second
+
+// departures are the pages that went away and may come back. The zero value has none.
+type departures struct {
+	mu   sync.Mutex
+	left map[string]*time.Timer // by viewing; guarded by mu
+}
+
+// leave calls end after the grace, unless stay is called before.
+func (d *departures) leave(id string, end func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left == nil {
+		d.left = map[string]*time.Timer{}
+	}
+	if d.left[id] != nil {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(leaveGrace, func() {
+		d.mu.Lock()
+		gone := d.left[id] == t // else the page came back in the moment that this began
+		if gone {
+			delete(d.left, id)
+		}
+		d.mu.Unlock()
+		if gone {
+			end()
+		}
+	})
+	d.left[id] = t
+}
+
+// stay takes back what leave began.
+func (d *departures) stay(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t := d.left[id]; t != nil {
+		t.Stop()
+		delete(d.left, id)
+	}
+}
