@@ -87,9 +87,10 @@ var floor = map[string]int{
 	"recorder": 5, "reader": 5, "panel": 5, "uplink": 5, "nvr": 5, "messenger": 5,
 	"retention": 6, "playback": 6, "gate": 6, "health": 6,
 	"evidence":  7,
-	"office":    8,
-	"appliance": 9,
-	"cmd":       10,
+	"viewing":   8,
+	"office":    9,
+	"appliance": 10,
+	"cmd":       11,
 }
 
 // devices are the rooms at the edge: each talks to something that can hang, so none may lean on another.
