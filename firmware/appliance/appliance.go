@@ -66,7 +66,7 @@ type Appliance struct {
 	Store    *store.Store
 	Vault    *vault.Vault
 	Site     *site.Site
-	NVR      *nvr.Room
+	NVR      *nvr.Supervisor
 	Health   *health.Room
 	People   *people.People
 	Keeping  *retention.Retention

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/site"
@@ -85,7 +87,7 @@ func (n nvrs) Edit(ctx context.Context, by account.Who, id string, e office.NVRE
 }
 
 func (n nvrs) Rewire(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, since time.Time) error {
-	return nvrFault(n.a.NVR.Rewire(ctx, by, id, rev, channels, since))
+	return nvrFault(n.a.NVR.Reassign(ctx, by, id, rev, channels, since))
 }
 
 // Retire takes an NVR out of service with the cameras that the person was shown. One that has come since is not taken
@@ -171,7 +173,7 @@ func (n nvrs) service(d nvr.Device, s nvr.State, out *office.NVR) error {
 			out.Loose = append(out.Loose, c.ID)
 		}
 	}
-	for _, w := range d.Wires {
+	for _, w := range d.Assignments {
 		if !w.To.IsZero() {
 			out.Wires = append(out.Wires, office.NVRWire{Camera: w.Camera, Channel: w.Channel, From: w.From, To: w.To})
 		}
@@ -213,4 +215,4 @@ func nvrFault(err error) error {
 	return err
 }
 
-func tellInfo(i nvr.Info) string { return strings.TrimSpace(i.Model + " " + i.Serial) }
+func tellInfo(i driver.Info) string { return strings.TrimSpace(i.Model + " " + i.Serial) }

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/nvr/hikvision"
@@ -23,7 +26,7 @@ import (
 )
 
 // drivers are the NVRs that the box can talk to, by the name that stands in the register.
-var drivers = map[string]nvr.Opener{"hikvision": hikvision.Open}
+var drivers = map[string]driver.Opener{"hikvision": hikvision.Open}
 
 // openNVRs opens the room of the NVRs, before everything that reads footage.
 func (a *Appliance) openNVRs() (err error) {
@@ -72,10 +75,10 @@ func (l liveSource) Tail(camera string) (<-chan vault.LiveFragment, func()) {
 }
 
 // fetcher is the NVRs as evidence sees them.
-type fetcher struct{ *nvr.Room }
+type fetcher struct{ *nvr.Supervisor }
 
 func (f fetcher) Fetch(ctx context.Context, by account.Who, camera string, span footage.Span, ground string, again bool) error {
-	return f.Want(ctx, by, camera, span, ground, again)
+	return f.EnsureFetched(ctx, by, camera, span, ground, again)
 }
 
 func (f fetcher) Fetching(camera string, span footage.Span) (evidence.Fetching, bool, error) {
@@ -142,8 +145,8 @@ func (n nvrs) tell(d nvr.Device, all bool) (office.NVR, error) {
 	out.Checked, out.Tried, out.Fault, out.FaultSince, out.NoLog = s.Checked, s.Tried, string(s.Fault), s.Since, s.NoLog
 	if c := s.Calibration; !c.At.IsZero() {
 		out.Clock = office.NVRClock{At: c.At, Known: c.Known, Offset: c.Offset, Error: c.Error, Zone: c.ZoneText,
-			List: string(c.Search), Playback: string(c.Play), Log: string(c.Log), FalseZ: c.FalseZ, BadZone: c.BadZone, Told: c.PlayTold}
-		if z, err := nvr.ParseZone(c.ZoneText); err == nil {
+			List: string(c.Search), Playback: string(c.Play), Log: string(c.Log), FalseZ: c.FalseZ, BadZone: c.BadZone, Told: c.PlayStated}
+		if z, err := nvrtime.ParseZone(c.ZoneText); err == nil {
 			out.Clock.East = z.East
 		}
 	}
@@ -162,7 +165,7 @@ func (n nvrs) tell(d nvr.Device, all bool) (office.NVR, error) {
 	if w, ok := room.Work(d.ID); ok {
 		out.Work = &office.NVRWork{What: w.What, Since: w.Since, Ended: w.Ended, Camera: w.Camera, Done: w.Done, Of: w.Of, Fault: string(w.Fault), Detail: w.Detail}
 	}
-	l, ok, err := room.Doors(d.ID)
+	l, ok, err := room.AccessList(d.ID)
 	if err != nil {
 		return out, err
 	}
@@ -181,7 +184,7 @@ func (n nvrs) tell(d nvr.Device, all bool) (office.NVR, error) {
 
 func (n nvrs) camera(s nvr.State, camera string, channel int) (office.NVRCamera, error) {
 	out := office.NVRCamera{Camera: camera, Channel: channel}
-	if i := slices.IndexFunc(s.Channels, func(c nvr.Channel) bool { return c.ID == channel }); i >= 0 {
+	if i := slices.IndexFunc(s.Channels, func(c driver.Channel) bool { return c.ID == channel }); i >= 0 {
 		out.Name, out.Online, out.Streams = s.Channels[i].Name, s.Channels[i].Online, streams(s.Channels[i].Streams)
 	}
 	r, ok, err := n.a.NVR.Report(camera)
@@ -193,7 +196,7 @@ func (n nvrs) camera(s nvr.State, camera string, channel int) (office.NVRCamera,
 	return out, nil
 }
 
-func streams(list []nvr.Stream) (out []office.NVRStream) {
+func streams(list []driver.Stream) (out []office.NVRStream) {
 	for _, s := range list {
 		out = append(out, office.NVRStream{ID: s.ID, W: s.W, H: s.H, MilFr: s.MilFr, Kbps: s.Kbps, GOP: s.GOP, Codec: s.Codec})
 	}
@@ -230,12 +233,12 @@ func (n nvrs) Begin(by account.Who, id, what string) error {
 
 func (n nvrs) Look(by account.Who, ask office.NVRAsk) (string, error) {
 	d := nvr.Device{ID: "new", Name: "new", Driver: "hikvision", Address: strings.TrimRight(ask.Address, "/"), RTSP: ask.RTSP, Pin: ask.Pin}
-	return n.a.NVR.Look(by, d, ask.Login)
+	return n.a.NVR.StartDiscovery(by, d, ask.Login)
 }
 
 func (n nvrs) Looked(by account.Who, id string) (office.NVRLook, error) {
-	l, err := n.a.NVR.Looked(by, id)
-	if errors.Is(err, nvr.ErrNoLook) {
+	l, err := n.a.NVR.Discovery(by, id)
+	if errors.Is(err, nvr.ErrNoDiscovery) {
 		return office.NVRLook{}, office.ErrNoNVR
 	}
 	f := l.Found
@@ -273,8 +276,8 @@ func (n nvrs) known(serial string) (string, error) {
 
 // Adopt registers the NVR and its cameras in one Change.
 func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan office.NVRPlan) (string, error) {
-	l, err := n.a.NVR.Looked(by, look)
-	if errors.Is(err, nvr.ErrNoLook) {
+	l, err := n.a.NVR.Discovery(by, look)
+	if errors.Is(err, nvr.ErrNoDiscovery) {
 		return "", office.ErrNoNVR
 	}
 	login, err := n.a.NVR.Login(by, look)
@@ -297,7 +300,7 @@ func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan offic
 		list = append(list, p)
 		coming = append(coming, p.Camera)
 	}
-	return d.ID, n.a.NVR.Adopt(ctx, by, look, d, coming, n.beside(by, list))
+	return d.ID, n.a.NVR.Register(ctx, by, look, d, coming, n.beside(by, list))
 }
 
 // beside makes a change of an NVR true together with one of cameras.
@@ -333,9 +336,9 @@ func liveHost(d nvr.Device) string {
 }
 
 func (n nvrs) Doors(id string) (office.NVRDoors, bool, error) {
-	l, ok, err := n.a.NVR.Doors(id)
+	l, ok, err := n.a.NVR.AccessList(id)
 	out := office.NVRDoors{Read: l.Read, Signed: l.Signed, Previous: l.Previous, By: l.ByName, NoUsers: l.NoUsers, NoPorts: l.NoPorts, Sum: l.Sum()}
-	for _, d := range l.Doors {
+	for _, d := range l.Paths {
 		out.Doors = append(out.Doors, office.NVRDoor{Key: d.Key(), Kind: d.Kind, Name: d.Name, Level: d.Level, Port: d.Port, Open: d.Open, Answer: d.Answer, Note: d.Note})
 	}
 	return out, ok, err

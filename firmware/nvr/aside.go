@@ -12,23 +12,23 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// Set-aside footage was fetched from a channel that the camera, as is known now, was not on. It stays in the vault for
+// Misassigned footage was fetched from a channel that the camera, as is known now, was not on. It stays in the vault for
 // as long as anything else does, under a hold that covers it too, and is no footage of the camera any more.
 
-// asideRow names fetched footage that is not of the camera it was fetched for.
-type asideRow struct {
+// misassignedRow names fetched footage that is not of the camera it was fetched for.
+type misassignedRow struct {
 	Fetch  string         `json:"fetch"`
 	Camera string         `json:"camera"`
 	Spans  []footage.Span `json:"spans"`
 }
 
-// rewired is the reason of a fetch whose camera was on another channel.
-const rewired = "rewired"
+// reassigned is the reason of a fetch whose camera was on another channel.
+const reassigned = "rewired"
 
 // setAside adds to a change of the channels that what was fetched from a channel that a camera was not on is set aside,
 // and that fetches under way from there are over.
-func (r *Room) setAside(ch *store.Change, by account.Who, role account.Role, old, d Device) error {
-	for _, camera := range old.wiredBy() {
+func (r *Supervisor) setAside(ch *store.Change, by account.Who, role account.Role, old, d Device) error {
+	for _, camera := range old.everAssigned() {
 		list, err := r.fetchesOf(camera)
 		if err != nil {
 			return err
@@ -39,9 +39,9 @@ func (r *Room) setAside(ch *store.Change, by account.Who, role account.Role, old
 			}
 			var wrong []footage.Span
 			for _, s := range f.Done {
-				wrong = append(wrong, strange(old, d, camera, s)...)
+				wrong = append(wrong, misassignedPart(old, d, camera, s)...)
 			}
-			if f.State.Over() && len(wrong) == 0 {
+			if f.State.Ended() && len(wrong) == 0 {
 				continue
 			}
 			if err := r.setAsideOf(ch, by, role, f, mergeSpans(wrong)); err != nil {
@@ -52,50 +52,50 @@ func (r *Room) setAside(ch *store.Change, by account.Who, role account.Role, old
 	return nil
 }
 
-func (r *Room) setAsideOf(ch *store.Change, by account.Who, role account.Role, f Fetch, wrong []footage.Span) error {
+func (r *Supervisor) setAsideOf(ch *store.Change, by account.Who, role account.Role, f Fetch, wrong []footage.Span) error {
 	var kept []footage.Span
 	for _, s := range f.Done {
 		kept = append(kept, subtract(s, wrong, 0)...)
 	}
 	f.Done, f.Empty = kept, nil
-	f.State, f.Reason, f.Next, f.Ended = FetchFailed, rewired, time.Time{}, r.o.Clock.Now().Wall.UTC()
+	f.State, f.Reason, f.Next, f.Ended = FetchFailed, reassigned, time.Time{}, r.o.Clock.Now().Wall.UTC()
 	if len(kept) > 0 {
 		f.State = FetchPartial
 	}
 	ch.Puts = append(ch.Puts, fetches.Put(f.ID, f))
 	if len(wrong) > 0 {
-		var row asideRow
+		var row misassignedRow
 		err := r.o.Store.View(func(tx store.Tx) (err error) {
-			row, _, _, err = asides.Get(tx, f.Camera+"/"+f.ID)
+			row, _, _, err = misassigned.Get(tx, f.Camera+"/"+f.ID)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("what is set aside of camera %s: %w", f.Camera, err)
 		}
 		row.Fetch, row.Camera, row.Spans = f.ID, f.Camera, mergeSpans(append(row.Spans, wrong...))
-		ch.Puts = append(ch.Puts, asides.Put(f.Camera+"/"+f.ID, row))
+		ch.Puts = append(ch.Puts, misassigned.Put(f.Camera+"/"+f.ID, row))
 	}
 	ch.Entries = append(ch.Entries, by.Draft("nvr.fetched", role, f.NVR, map[string]any{
-		"fetch": f.ID, "camera": f.Camera, "result": "aside", "spans": nonNil(wrong[:min(len(wrong), 64)]), "bytes": 0, "reason": rewired,
+		"fetch": f.ID, "camera": f.Camera, "result": "aside", "spans": nonNil(wrong[:min(len(wrong), 64)]), "bytes": 0, "reason": reassigned,
 	}))
 	return nil
 }
 
 // misplaced says whether the register has a camera on another channel than before at any time of a span.
 func misplaced(old, d Device, camera string, s footage.Span) bool {
-	return len(strange(old, d, camera, s)) > 0
+	return len(misassignedPart(old, d, camera, s)) > 0
 }
 
-// strange is the part of a span in which a camera was thought to be on a channel, and was not.
-func strange(old, d Device, camera string, s footage.Span) (out []footage.Span) {
-	for _, w := range old.wires(camera) {
-		part := w.cut(s)
+// misassignedPart is the part of a span in which a camera was thought to be on a channel, and was not.
+func misassignedPart(old, d Device, camera string, s footage.Span) (out []footage.Span) {
+	for _, w := range old.assignments(camera) {
+		part := w.clip(s)
 		if !part.From.Before(part.To) {
 			continue
 		}
 		var right []footage.Span
-		for _, now := range d.wires(camera) {
-			if q := now.cut(part); now.Channel == w.Channel && q.From.Before(q.To) {
+		for _, now := range d.assignments(camera) {
+			if q := now.clip(part); now.Channel == w.Channel && q.From.Before(q.To) {
 				right = append(right, q)
 			}
 		}
@@ -104,11 +104,11 @@ func strange(old, d Device, camera string, s footage.Span) (out []footage.Span) 
 	return out
 }
 
-// ours leaves out what is set aside.
-func (r *Room) ours(camera string, list []footage.Placed) ([]footage.Placed, error) {
+// withoutMisassigned leaves out what is set aside.
+func (r *Supervisor) withoutMisassigned(camera string, list []footage.Placed) ([]footage.Placed, error) {
 	wrong := map[string][]footage.Span{}
 	err := r.o.Store.View(func(tx store.Tx) error {
-		for _, row := range asides.Prefix(tx, camera+"/") {
+		for _, row := range misassigned.Prefix(tx, camera+"/") {
 			wrong[row.Fetch] = row.Spans
 		}
 		return nil
@@ -125,11 +125,11 @@ func (r *Room) ours(camera string, list []footage.Placed) ([]footage.Placed, err
 	}), nil
 }
 
-// fetched is what the vault has of a camera's span, and was fetched from where the camera was.
-func (r *Room) fetched(ctx context.Context, camera string, span footage.Span) (out []footage.Span, err error) {
+// inVault is what the vault has of a camera's span, and was fetched from where the camera was.
+func (r *Supervisor) inVault(ctx context.Context, camera string, span footage.Span) (out []footage.Span, err error) {
 	list, err := r.o.Vault.Source(r.o.Places).Segments(ctx, camera, span)
 	if err == nil {
-		list, err = r.ours(camera, list)
+		list, err = r.withoutMisassigned(camera, list)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("what the vault has of camera %s: %w", camera, err)

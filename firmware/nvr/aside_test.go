@@ -38,7 +38,7 @@ func TestWhatCameFromTheWrongChannelIsSetAside(t *testing.T) {
 	}
 	waiting, err := r.Fetch(t.Context(), account.System, "c01", at(-40*time.Hour, -40*time.Hour+5*time.Second), "a2026-0002")
 	r.must(err)
-	r.must(r.Rewire(t.Context(), technician, "n01", r.Revision("n01"), map[string]int{"c01": 2}, time.Time{}))
+	r.must(r.Reassign(t.Context(), technician, "n01", r.Revision("n01"), map[string]int{"c01": 2}, time.Time{}))
 	if n := vaulted(); n != 0 {
 		t.Errorf("%d segments of the wrong channel are still the camera's", n)
 	}
@@ -58,7 +58,7 @@ func TestWhatCameFromTheWrongChannelIsSetAside(t *testing.T) {
 	}
 	// The same ground brings it from the right channel.
 	r.check()
-	r.must(r.Want(t.Context(), account.System, "c01", span, "a2026-0001", false))
+	r.must(r.EnsureFetched(t.Context(), account.System, "c01", span, "a2026-0001", false))
 	stop := r.run()
 	defer stop()
 	r.await("the right one", func() bool {
@@ -71,7 +71,7 @@ func TestWhatCameFromTheWrongChannelIsSetAside(t *testing.T) {
 	if got := all[len(all)-1]; got.Track != 201 || vaulted() == 0 {
 		t.Errorf("%+v", got)
 	}
-	r.must(r.Want(t.Context(), account.System, "c01", span, "a2026-0001", false))
+	r.must(r.EnsureFetched(t.Context(), account.System, "c01", span, "a2026-0001", false))
 	if again, err := r.Fetches(); err != nil || len(again) != len(all) {
 		t.Errorf("asked again: %d, %v", len(again), err)
 	}
@@ -89,7 +89,7 @@ func TestOnlyWhatLiesBehindTheInstantIsSetAside(t *testing.T) {
 	before, behind := at(-50*time.Hour, -50*time.Hour+10*time.Second), at(-10*time.Hour, -10*time.Hour+10*time.Second)
 	r.bring(before)
 	r.bring(behind)
-	r.must(r.Rewire(t.Context(), technician, "n01", r.Revision("n01"), map[string]int{"c01": 2}, noon.Add(-20*time.Hour)))
+	r.must(r.Reassign(t.Context(), technician, "n01", r.Revision("n01"), map[string]int{"c01": 2}, noon.Add(-20*time.Hour)))
 	src := r.Source(r.vault.Source(r.places))
 	for _, c := range []struct {
 		span footage.Span
@@ -124,7 +124,7 @@ func TestWantGoesByWhatTheVaultHas(t *testing.T) {
 	}
 	r.must(r.vault.DropRows(lost))
 	want := func() int {
-		r.must(r.Want(t.Context(), account.System, "c01", span, "a2026-0001", false))
+		r.must(r.EnsureFetched(t.Context(), account.System, "c01", span, "a2026-0001", false))
 		all, err := r.Fetches()
 		r.must(err)
 		return len(all)

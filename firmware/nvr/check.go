@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/store"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -27,11 +30,11 @@ const (
 	expiryTime = 48 * time.Hour
 )
 
-// Check looks at an NVR: its clock, what it holds of every camera, for how long, what is missing, and who was there
-// past us. It runs daily by itself, and on demand.
-func (r *Room) Check(ctx context.Context, id string) (State, error) {
+// Check looks at an NVR: its clock, what it holds of every camera, for how long, what is missing, and who
+// bypassed the appliance. It runs daily by itself, and on demand.
+func (r *Supervisor) Check(ctx context.Context, id string) (State, error) {
 	var out State
-	err := r.with(ctx, id, func(ctx context.Context, l *link) error {
+	err := r.connected(ctx, id, func(ctx context.Context, l *connection) error {
 		var err error
 		out, err = r.check(ctx, l, id)
 		return err
@@ -45,7 +48,7 @@ func (r *Room) Check(ctx context.Context, id string) (State, error) {
 	return out, nil
 }
 
-func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
+func (r *Supervisor) check(ctx context.Context, l *connection, id string) (State, error) {
 	prev, _, err := r.State(id)
 	if err != nil {
 		return prev, err
@@ -73,25 +76,25 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	if err != nil {
 		return prev, err
 	}
-	var odd trouble
+	var odd partialFailure
 	lines, ours, err := r.readLog(ctx, l, &c, at, &s)
-	if odd.stops("", err) {
+	if odd.fatal("", err) {
 		return prev, err
 	}
-	cameras := l.target.wiredBy()
+	cameras := l.target.everAssigned()
 	for n, camera := range cameras {
-		r.at(id, camera, n, len(cameras))
-		if err := r.checkCamera(ctx, l, c, at, camera, tracks, lines); odd.stops(camera, err) {
+		r.noteProgress(id, camera, n, len(cameras))
+		if err := r.checkCamera(ctx, l, c, at, camera, tracks, lines); odd.fatal(camera, err) {
 			return prev, fmt.Errorf("camera %s: %w", camera, err)
 		}
 	}
-	if odd.of(cameras) {
+	if odd.all(cameras) {
 		return prev, odd.err
 	}
 	if err := r.forget(ctx, l); err != nil {
 		return prev, err
 	}
-	if err := r.watchDoors(ctx, l); odd.stops("", err) {
+	if err := r.recheckAccessPaths(ctx, l); odd.fatal("", err) {
 		return prev, err
 	}
 	s.Calibration, s.Checked = c, s.Tried
@@ -102,21 +105,21 @@ func (r *Room) check(ctx context.Context, l *link, id string) (State, error) {
 	return r.conclude(ctx, prev, s, odd, entries)
 }
 
-// trouble is what a check could not find out, while it went on with the rest.
-type trouble struct {
+// partialFailure is what a check could not find out, while it went on with the rest.
+type partialFailure struct {
 	err     error  // the first
 	camera  string // of the first; empty: of the NVR as a whole
 	cameras int
 }
 
-// stops says whether an error ends a check: an answer that is not understood, or a question that is not allowed, costs
+// fatal says whether an error ends a check: an answer that is not understood, or a question that is not allowed, costs
 // the camera that it is about, and nothing of the others.
-func (t *trouble) stops(camera string, err error) bool {
+func (t *partialFailure) fatal(camera string, err error) bool {
 	if err == nil {
 		return false
 	}
-	var a *AnswerError
-	if !errors.As(err, &a) && !errors.Is(err, ErrForbidden) && !errors.Is(err, ErrNotOffered) && !errors.Is(err, errUncalibrated) {
+	var a *driver.AnswerError
+	if !errors.As(err, &a) && !errors.Is(err, driver.ErrForbidden) && !errors.Is(err, driver.ErrNotOffered) && !errors.Is(err, nvrtime.ErrUncalibrated) {
 		return true
 	}
 	if t.err == nil {
@@ -128,17 +131,19 @@ func (t *trouble) stops(camera string, err error) bool {
 	return false
 }
 
-// of says whether nothing was found out of any of the cameras.
-func (t *trouble) of(cameras []string) bool { return t.cameras > 0 && t.cameras == len(cameras) }
+// all says whether nothing was found out of any of the cameras.
+func (t *partialFailure) all(cameras []string) bool {
+	return t.cameras > 0 && t.cameras == len(cameras)
+}
 
 // conclude writes the state with what belongs to the NVR as a whole.
-func (r *Room) conclude(ctx context.Context, prev, s State, odd trouble, entries []ledger.Draft) (State, error) {
+func (r *Supervisor) conclude(ctx context.Context, prev, s State, odd partialFailure, entries []ledger.Draft) (State, error) {
 	c := s.Calibration
 	fault, data := FaultNone, map[string]any{"offset_ms": c.Offset.Milliseconds()}
 	var parts []ledger.Part
 	if odd.err != nil {
 		fault = faultOf(odd.err)
-		if a, ok := errors.AsType[*AnswerError](odd.err); ok {
+		if a, ok := errors.AsType[*driver.AnswerError](odd.err); ok {
 			parts = append(parts, sealed("received", s.NVR, a))
 		}
 		if odd.camera != "" {
@@ -151,7 +156,7 @@ func (r *Room) conclude(ctx context.Context, prev, s State, odd trouble, entries
 		fault = FaultZone
 	case c.Known && c.Offset.Abs() > wrongClock+c.Error:
 		fault = FaultClock
-	case c.Search != Unknown && c.Play == Unknown:
+	case c.Search != nvrtime.Unknown && c.Play == nvrtime.Unknown:
 		fault = FaultUncalibrated
 	}
 	if fault != prev.Fault {
@@ -162,7 +167,7 @@ func (r *Room) conclude(ctx context.Context, prev, s State, odd trouble, entries
 		}
 	}
 	s.Fault = fault
-	if c.At != prev.Calibration.At && c.Search != Unknown {
+	if c.At != prev.Calibration.At && c.Search != nvrtime.Unknown {
 		data := map[string]any{"zone_min": int(c.Zone.East / time.Minute), "search": meaning(c.Search), "playback": meaning(c.Play), "log": meaning(c.Log), "false_z": c.FalseZ, "bad_zone": c.BadZone}
 		if c.Known {
 			data["offset_ms"] = c.Offset.Milliseconds()
@@ -175,32 +180,32 @@ func (r *Room) conclude(ctx context.Context, prev, s State, odd trouble, entries
 	return s, nil
 }
 
-func meaning(m Meaning) string {
-	if m == Unknown {
+func meaning(m nvrtime.Meaning) string {
+	if m == nvrtime.Unknown {
 		return "unknown"
 	}
 	return string(m)
 }
 
 // fail writes down why a check did not come through; an entry only when it is news.
-func (r *Room) fail(ctx context.Context, id string, cause error) error {
+func (r *Supervisor) fail(ctx context.Context, id string, cause error) error {
 	if errors.Is(cause, ErrRetired) {
 		return nil
 	}
-	l := r.link(id)
+	l := r.connectionOf(id)
 	select { // the state has one writer
-	case l.turn <- struct{}{}:
+	case l.slot <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-l.turn }()
+	defer func() { <-l.slot }()
 	s, _, err := r.State(id)
 	if err != nil {
 		return err
 	}
 	fault := faultOf(cause)
 	var parts []ledger.Part
-	if a, ok := errors.AsType[*AnswerError](cause); ok && fault == FaultAnswer {
+	if a, ok := errors.AsType[*driver.AnswerError](cause); ok && fault == FaultAnswer {
 		parts = append(parts, sealed("received", id, a))
 	}
 	s.NVR, s.Tried = id, r.o.Clock.Now().Wall
@@ -215,13 +220,13 @@ func (r *Room) fail(ctx context.Context, id string, cause error) error {
 	return nil
 }
 
-func (r *Room) draft(kind ledger.Kind, subject string, data any, sealed ...ledger.Part) ledger.Draft {
+func (r *Supervisor) draft(kind ledger.Kind, subject string, data any, sealed ...ledger.Part) ledger.Draft {
 	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaNVR, Kind: kind, Subject: subject, Data: data, Sealed: sealed}
 }
 
 // checkCamera lists what the NVR holds of a camera and writes down what that attests. Of a camera that is on another
 // NVR by now, or on none, only the listing is kept: what it shows is attested where the camera is.
-func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at instant, id string, tracks []Track, lines []line) error {
+func (r *Supervisor) checkCamera(ctx context.Context, l *connection, c nvrtime.Calibration, at nvrtime.Instant, id string, tracks []driver.Track, lines []placedLine) error {
 	i := slices.IndexFunc(r.o.Cameras(), func(f footage.Camera) bool { return f.ID == id })
 	if i < 0 {
 		return errors.New("not registered")
@@ -251,18 +256,18 @@ func (r *Room) checkCamera(ctx context.Context, l *link, c Calibration, at insta
 }
 
 // attestCamera adds to a change what the listings of a camera, from this NVR and from others that it was on, show.
-func (r *Room) attestCamera(l *link, c Calibration, cam footage.Camera, channel int, listed []held, locked int, tracks []Track, lines []line, change *store.Change) error {
+func (r *Supervisor) attestCamera(l *connection, c nvrtime.Calibration, cam footage.Camera, channel int, listed []listedPiece, locked int, tracks []driver.Track, lines []placedLine, change *store.Change) error {
 	prev, _, err := r.Report(cam.ID)
 	if err != nil {
 		return err
 	}
 	now := r.o.Clock.Now()
-	elsewhere, err := r.held(cam.ID, footage.Span{From: now.Wall.Add(-farBack), To: now.Wall.Add(farBack)})
+	elsewhere, err := r.listed(cam.ID, footage.Span{From: now.Wall.Add(-farBack), To: now.Wall.Add(farBack)})
 	if err != nil {
 		return err
 	}
 	var pieces []footage.Placed
-	for _, h := range append(slices.DeleteFunc(elsewhere, func(h held) bool { return h.nvr == l.target.ID }), listed...) {
+	for _, h := range append(slices.DeleteFunc(elsewhere, func(h listedPiece) bool { return h.nvr == l.target.ID }), listed...) {
 		pieces = append(pieces, h.Placed)
 	}
 	slices.SortStableFunc(pieces, byStart)
@@ -273,11 +278,11 @@ func (r *Room) attestCamera(l *link, c Calibration, cam footage.Camera, channel 
 		rep.Expiry = Expiry{}
 	}
 	rep.Since = since(cam, prev, pieces)
-	rep.recur(cam, pieces, now)
+	rep.noteRestart(cam, pieces, now)
 	rep.Attestation = attest(cam, pieces, rep, now, channel, lines)
 	rep.Attestation.Locked = locked
 	change.Entries = r.judge(prev, &rep)
-	if t := slices.IndexFunc(tracks, func(t Track) bool { return t.ID == track }); t >= 0 {
+	if t := slices.IndexFunc(tracks, func(t driver.Track) bool { return t.ID == track }); t >= 0 {
 		change.Entries = append(change.Entries, r.expiry(&rep, cam, tracks[t], now)...)
 	} else {
 		rep.Expiry = Expiry{}
@@ -289,9 +294,9 @@ func (r *Room) attestCamera(l *link, c Calibration, cam footage.Camera, channel 
 
 // listings lists the channels that a camera is and was on, each for the time that it was there. What is past its days is
 // listed only where the camera is.
-func (r *Room) listings(ctx context.Context, l *link, c Calibration, at instant, cam footage.Camera) (out []held, locked int, err error) {
+func (r *Supervisor) listings(ctx context.Context, l *connection, c nvrtime.Calibration, at nvrtime.Instant, cam footage.Camera) (out []listedPiece, locked int, err error) {
 	now := r.o.Clock.Now()
-	for _, w := range l.target.wires(cam.ID) {
+	for _, w := range l.target.assignments(cam.ID) {
 		if !w.To.IsZero() && now.Reached(w.To.Add(cam.Policy.Keep()+footage.CeilingSlack)) {
 			continue
 		}
@@ -302,7 +307,7 @@ func (r *Room) listings(ctx context.Context, l *link, c Calibration, at instant,
 		}
 		locked += n
 		for _, p := range pieces {
-			out = append(out, held{p, l.target.ID, track})
+			out = append(out, listedPiece{p, l.target.ID, track})
 		}
 	}
 	return out, locked, nil
@@ -326,7 +331,7 @@ func since(cam footage.Camera, prev Report, pieces []footage.Placed) time.Time {
 }
 
 // attest judges the listing, after it has explained the holes by the NVR's own log where that says something.
-func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.Reading, channel int, lines []line) footage.Attestation {
+func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.Reading, channel int, lines []placedLine) footage.Attestation {
 	var known []footage.Gap
 	last := rep.Attestation
 	for _, g := range last.Gaps {
@@ -348,7 +353,7 @@ func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.R
 	if !a.Judged { // what was judged last still stands
 		a.Over, a.Short = last.Over, last.Short
 	}
-	rep.part(&a)
+	rep.splitLoss(&a)
 	if len(a.Gaps) > maxGaps { // a camera that records by movement; the long holes count when they grow old
 		a.Gaps = slices.DeleteFunc(a.Gaps, func(g footage.Gap) bool { return g.Span.Duration() <= footage.FloorSlack })
 	}
@@ -362,7 +367,7 @@ func undecided(a footage.Attestation, g footage.Gap) bool {
 }
 
 // judge makes entries of what is new: breaches, with what is missing by them, and holes that have closed.
-func (r *Room) judge(prev Report, rep *Report) (out []ledger.Draft) {
+func (r *Supervisor) judge(prev Report, rep *Report) (out []ledger.Draft) {
 	a, b := rep.Attestation, prev.Attestation
 	breach := func(kind string, s footage.Span) {
 		out = append(out, r.draft("nvr.breach", rep.Camera, breachData(rep.NVR, kind, s, a.Days)))
@@ -394,7 +399,7 @@ func (r *Room) judge(prev Report, rep *Report) (out []ledger.Draft) {
 }
 
 // missed is the entry of a hole.
-func (r *Room) missed(camera string, g footage.Gap) ledger.Draft {
+func (r *Supervisor) missed(camera string, g footage.Gap) ledger.Draft {
 	return r.draft("footage.gap", camera, map[string]any{"from": g.Span.From, "to": g.Span.To, "cause": g.Cause})
 }
 
@@ -403,7 +408,7 @@ func breachData(nvr, kind string, s footage.Span, days int) map[string]any {
 }
 
 // expiry follows what the NVR is set to, and whether what we set is honoured: that only a later search shows.
-func (r *Room) expiry(rep *Report, cam footage.Camera, t Track, now clock.Reading) (out []ledger.Draft) {
+func (r *Supervisor) expiry(rep *Report, cam footage.Camera, t driver.Track, now clock.Reading) (out []ledger.Draft) {
 	e := &rep.Expiry
 	e.Keep, e.On = t.Keep, t.Expires
 	if e.At.IsZero() || e.Found != "" || now.State != clock.Trusted {
@@ -441,7 +446,7 @@ func checked(rep Report) map[string]any {
 }
 
 // dayRows are the changes that make the stored listing of one NVR and camera the present one.
-func (r *Room) dayRows(l *link, camera string, list []held) (puts []store.Put, deletes []store.Delete, err error) {
+func (r *Supervisor) dayRows(l *connection, camera string, list []listedPiece) (puts []store.Put, deletes []store.Delete, err error) {
 	next := map[string]dayRow{}
 	for _, p := range list {
 		key := fmt.Sprintf("%s/%s/%s.%d", camera, p.Span.From.UTC().Format(time.DateOnly), p.nvr, p.track)
@@ -468,7 +473,7 @@ func (r *Room) dayRows(l *link, camera string, list []held) (puts []store.Put, d
 }
 
 // forget drops what was listed of cameras that do not stand behind the NVR any more.
-func (r *Room) forget(ctx context.Context, l *link) error {
+func (r *Supervisor) forget(ctx context.Context, l *connection) error {
 	all, err := r.Reports()
 	if err != nil {
 		return err
@@ -482,7 +487,7 @@ func (r *Room) forget(ctx context.Context, l *link) error {
 		}
 	}
 	for _, camera := range gone {
-		if len(l.target.wires(camera)) > 0 {
+		if len(l.target.assignments(camera)) > 0 {
 			continue
 		}
 		_, deletes, err := r.dayRows(l, camera, nil)

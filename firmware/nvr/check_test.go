@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
 	sim "campuskeep/scripts/sim/nvr"
@@ -313,7 +315,7 @@ func TestARefusedPasswordIsRememberedOverARestart(t *testing.T) {
 	r.down()
 	r.up()
 	for range 3 {
-		if _, err := r.Check(t.Context(), "n01"); !errors.Is(err, nvr.ErrRefused) {
+		if _, err := r.Check(t.Context(), "n01"); !errors.Is(err, driver.ErrRefused) {
 			t.Fatalf("%v", err)
 		}
 	}
@@ -322,7 +324,7 @@ func TestARefusedPasswordIsRememberedOverARestart(t *testing.T) {
 	d := r.device()
 	d.Name = "renamed"
 	r.must(r.Put(t.Context(), account.System, d, nil))
-	if _, err := r.Check(t.Context(), "n01"); !errors.Is(err, nvr.ErrRefused) {
+	if _, err := r.Check(t.Context(), "n01"); !errors.Is(err, driver.ErrRefused) {
 		t.Fatalf("%v", err)
 	}
 	if n := r.nvr.Counts().Refused; n != 1 {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
@@ -45,7 +47,7 @@ func (e *Unanswered) Error() string {
 
 // OtherDevice: another machine answers than the one that was registered; nothing was changed, and nothing is judged by it.
 type OtherDevice struct {
-	Found, Was Info
+	Found, Was driver.Info
 	Known      string // id of the NVR of the register that it is; empty: none
 }
 
@@ -60,7 +62,7 @@ const askTimeout = 10 * time.Second
 const maxReason = 200
 
 // Revision is that of an NVR's row, for [Edit.Rev] and its like.
-func (r *Room) Revision(id string) uint64 {
+func (r *Supervisor) Revision(id string) uint64 {
 	d, _ := r.device(id)
 	return d.rev
 }
@@ -69,8 +71,8 @@ func (r *Room) Revision(id string) uint64 {
 // one password, once. Another machine than before is refused unless it is said to be one: then everything that was found
 // out about the old one is void, and what went with it is entered. Errors: fielderr.Errors, *account.Refused,
 // store.ErrConflict, ErrRetired, *Unanswered, *OtherDevice.
-func (r *Room) Edit(ctx context.Context, by account.Who, id string, e Edit, commit Commit) error {
-	role, old, err := r.opened(by, id, e.Rev)
+func (r *Supervisor) Edit(ctx context.Context, by account.Who, id string, e Edit, commit Commit) error {
+	role, old, err := r.editable(by, id, e.Rev)
 	if err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ func (r *Room) Edit(ctx context.Context, by account.Who, id string, e Edit, comm
 		errs = append(errs, err.(fielderr.Errors)...)
 	}
 	if e.Swap != nil {
-		word(&errs, "reason", e.Swap.Reason, 1, maxReason)
+		checkText(&errs, "reason", e.Swap.Reason, 1, maxReason)
 	}
 	if len(errs) > 0 {
 		return errs
@@ -101,8 +103,8 @@ func (r *Room) Edit(ctx context.Context, by account.Who, id string, e Edit, comm
 		}
 		return r.commitRow(ctx, by, role, x, nil)
 	}
-	return r.alone(ctx, id, func() error {
-		info, err := r.ask(ctx, x, e.Swap != nil)
+	return r.exclusive(ctx, id, func() error {
+		info, err := r.identify(ctx, x, e.Swap != nil)
 		if err != nil || e.Swap == nil {
 			if err == nil {
 				err = r.commitRow(ctx, by, role, x, nil)
@@ -113,16 +115,16 @@ func (r *Room) Edit(ctx context.Context, by account.Who, id string, e Edit, comm
 	})
 }
 
-// opened is the row that a person saw, for a change that the person may make under a role.
-func (r *Room) opened(by account.Who, id string, rev uint64) (role account.Role, old row[Device], err error) {
+// editable gives the row that a person saw, for a change that the person may make under a role.
+func (r *Supervisor) editable(by account.Who, id string, rev uint64) (role account.Role, old row[Device], err error) {
 	if role, err = r.editor(by); err == nil {
-		old, err = r.seen(id, rev)
+		old, err = r.rowAt(id, rev)
 	}
 	return role, old, err
 }
 
-// seen is the row as it stands, if nobody has changed it since.
-func (r *Room) seen(id string, rev uint64) (row[Device], error) {
+// rowAt gives the present row, if nobody has changed it since.
+func (r *Supervisor) rowAt(id string, rev uint64) (row[Device], error) {
 	old, ok := r.device(id)
 	switch {
 	case !ok:
@@ -134,7 +136,7 @@ func (r *Room) seen(id string, rev uint64) (row[Device], error) {
 }
 
 // commitRow writes a change, to which prepare adds what else becomes true with it.
-func (r *Room) commitRow(ctx context.Context, by account.Who, role account.Role, x rowChange, prepare func(*rowChange) error) error {
+func (r *Supervisor) commitRow(ctx context.Context, by account.Who, role account.Role, x rowChange, prepare func(*rowChange) error) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	if prepare != nil {
@@ -146,8 +148,8 @@ func (r *Room) commitRow(ctx context.Context, by account.Who, role account.Role,
 }
 
 // loginFor gives the password to ask with, and typed, when it is another than the stored one. Like a camera's, a stored
-// password goes only to where it went before: whoever may type an address could otherwise have it sent there.
-func (r *Room) loginFor(old, d Device, in site.Login) (login site.Login, typed *site.Login, err error) {
+// password goes only to where it went before: a person who may type an address could otherwise have it sent there.
+func (r *Supervisor) loginFor(old, d Device, in site.Login) (login site.Login, typed *site.Login, err error) {
 	var stored deviceLogin
 	var rev uint64
 	var s State
@@ -192,15 +194,15 @@ func asCamera(d Device) footage.Camera {
 	return c
 }
 
-// ask has a device say who it is before its row is changed, and refuses another one than is said. The caller has the turn.
-func (r *Room) ask(ctx context.Context, x rowChange, swapped bool) (Info, error) {
+// identify asks a device for its identity before its row is changed, and refuses another one than is stated. The caller holds the slot.
+func (r *Supervisor) identify(ctx context.Context, x rowChange, swapped bool) (driver.Info, error) {
 	s, _, err := r.State(x.d.ID)
 	if err != nil {
-		return Info{}, err
+		return driver.Info{}, err
 	}
-	info, err := r.whoIs(ctx, x.target)
+	info, err := r.queryInfo(ctx, x.target)
 	if err != nil {
-		if errors.Is(err, ErrRefused) && x.login == nil { // the stored one: nobody of us tries it again
+		if errors.Is(err, driver.ErrRefused) && x.login == nil { // the stored one: nobody of us tries it again
 			if err := r.refused(ctx, x.d.ID); err != nil {
 				return info, err
 			}
@@ -221,11 +223,11 @@ func (r *Room) ask(ctx context.Context, x rowChange, swapped bool) (Info, error)
 	return info, nil
 }
 
-// whoIs asks once, for a bounded time.
-func (r *Room) whoIs(ctx context.Context, t Target) (info Info, err error) {
+// queryInfo asks once, for a bounded time.
+func (r *Supervisor) queryInfo(ctx context.Context, t Target) (info driver.Info, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	driver, err := r.o.Drivers[t.Driver](t)
+	driver, err := r.o.Drivers[t.Driver](t.connection())
 	if err != nil {
 		return info, err
 	}
@@ -233,8 +235,8 @@ func (r *Room) whoIs(ctx context.Context, t Target) (info Info, err error) {
 	return driver.Info(ctx)
 }
 
-// refused remembers that the stored password was refused. The caller has the turn.
-func (r *Room) refused(ctx context.Context, id string) error {
+// refused remembers that the stored password was refused. The caller holds the slot.
+func (r *Supervisor) refused(ctx context.Context, id string) error {
 	var rev uint64
 	err := r.o.Store.View(func(tx store.Tx) (err error) {
 		_, rev, _, err = logins.Get(tx, id)
@@ -243,11 +245,11 @@ func (r *Room) refused(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("password of NVR %s: %w", id, err)
 	}
-	return r.remember(ctx, id, func(s *State) { s.Refused = rev })
+	return r.updateState(ctx, id, func(s *State) { s.Refused = rev })
 }
 
 // bySerial finds another NVR in service that is the same machine.
-func (r *Room) bySerial(serial, but string) (string, error) {
+func (r *Supervisor) bySerial(serial, but string) (string, error) {
 	for _, d := range r.Devices() {
 		if d.ID == but || d.Retired {
 			continue
@@ -263,51 +265,51 @@ func (r *Room) bySerial(serial, but string) (string, error) {
 	return "", nil
 }
 
-// swap adds to a change of a row that another machine stands there now.
-func (r *Room) swap(x *rowChange, by account.Who, role account.Role, info Info, s Swap) error {
+// swap adds to a change of a row that another machine is in its place.
+func (r *Supervisor) swap(x *rowChange, by account.Who, role account.Role, info driver.Info, s Swap) error {
 	x.what, x.reason = "nvr_swapped", s.Reason
 	x.d.Swaps++
 	x.target.Swaps++
 	var lost map[string]footage.Span
 	var err error
 	if s.Disks { // what is missing nevertheless is found by the next check
-		err = r.giveUp(&x.with, x.d.ID, "gone")
+		err = r.failFetches(&x.with, x.d.ID, "gone")
 	} else {
-		lost, err = r.lose(&x.with, by, role, x.d.ID, "gone")
-		x.d.Wires = wiresAfter(x.d, lost)
+		lost, err = r.recordLoss(&x.with, by, role, x.d.ID, "gone")
+		x.d.Assignments = assignmentsAfter(x.d, lost)
 	}
 	if err != nil {
 		return err
 	}
 	x.target.Device = x.d
 	x.with.Puts = append(x.with.Puts, states.Put(x.d.ID, State{NVR: x.d.ID, Info: info}))
-	x.with.Deletes = append(x.with.Deletes, doors.Delete(x.d.ID))
-	return r.leaveBehind(&x.with, x.old.v, lost)
+	x.with.Deletes = append(x.with.Deletes, accessLists.Delete(x.d.ID))
+	return r.resetReports(&x.with, x.old.v, lost)
 }
 
-// wiresAfter are the wires to a new machine: what it recorded while the old one still did was not of our cameras.
-func wiresAfter(d Device, lost map[string]footage.Span) (out []Wire) {
+// assignmentsAfter are the assignments at a new machine: what it recorded while the old one did was of other cameras.
+func assignmentsAfter(d Device, lost map[string]footage.Span) (out []ChannelAssignment) {
 	for _, n := range sortedChannels(d.Cameras) {
 		if camera := d.Cameras[n]; !lost[camera].To.IsZero() {
-			out = append(out, Wire{Camera: camera, Channel: n, From: lost[camera].To})
+			out = append(out, ChannelAssignment{Camera: camera, Channel: n, From: lost[camera].To})
 		}
 	}
 	return out
 }
 
-// Rewire changes which camera is on which channel, from an instant on; at zero the register was wrong, and it always was
-// so. A camera on channel 0 is on none any more. The listings of the cameras that are moved are read anew, and what was
+// Reassign changes which camera is on which channel, from an instant on; at zero the register was wrong, and it always was
+// so. A camera on channel 0 is on none any more. The listings of the cameras that are moved are read again, and what was
 // fetched from a channel that a camera was not on is set aside. Errors:
 // fielderr.Errors with fields "channel.<camera>" and "since", *account.Refused, store.ErrConflict, ErrRetired, *Unanswered.
-func (r *Room) Rewire(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, at time.Time) error {
-	role, old, err := r.opened(by, id, rev)
+func (r *Supervisor) Reassign(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, at time.Time) error {
+	role, old, err := r.editable(by, id, rev)
 	if err != nil {
 		return err
 	}
 	if old.v.Retired {
 		return ErrRetired
 	}
-	next, err := r.plugged(old.v, channels)
+	next, err := r.checkChannels(old.v, channels)
 	if err != nil {
 		return err
 	}
@@ -317,21 +319,21 @@ func (r *Room) Rewire(ctx context.Context, by account.Who, id string, rev uint64
 	if at.After(r.o.Clock.Now().Wall) {
 		return fielderr.Errors{{Field: "since", Rule: "err.future"}}
 	}
-	d, after := old.v.rewire(next, at)
+	d, after := old.v.reassign(next, at)
 	if !after.IsZero() {
 		return fielderr.Errors{{Field: "since", Rule: "err.nvr_since", Args: []any{after}}}
 	}
 	x := rowChange{old: old, d: d, what: "nvr_channels"}
-	return r.alone(ctx, id, func() error {
+	return r.exclusive(ctx, id, func() error {
 		return r.commitRow(ctx, by, role, x, func(x *rowChange) error {
-			return errors.Join(r.moved(&x.with, old.v, d, at), r.setAside(&x.with, by, role, old.v, d))
+			return errors.Join(r.resetMoved(&x.with, old.v, d, at), r.setAside(&x.with, by, role, old.v, d))
 		})
 	})
 }
 
-// moved adds to a change that the reports of cameras that are on other channels now say no more than what stays true.
-func (r *Room) moved(ch *store.Change, old, d Device, at time.Time) error {
-	for _, camera := range slices.Concat(old.wiredBy(), d.wiredBy()) {
+// resetMoved adds to a change that the reports of cameras that are on other channels now say no more than what stays true.
+func (r *Supervisor) resetMoved(ch *store.Change, old, d Device, at time.Time) error {
+	for _, camera := range slices.Concat(old.everAssigned(), d.everAssigned()) {
 		a, wasOn := old.channelOf(camera)
 		b, isOn := d.channelOf(camera)
 		if wasOn == isOn && a == b || slices.ContainsFunc(ch.Puts, func(p store.Put) bool { return p.Key == camera }) {
@@ -343,17 +345,17 @@ func (r *Room) moved(ch *store.Change, old, d Device, at time.Time) error {
 			return err
 		case !ok:
 		case at.IsZero(): // it was told of something else
-			rep = Report{Camera: camera, NVR: rep.NVR, Lost: rep.Lost, Again: rep.Again}
+			rep = Report{Camera: camera, NVR: rep.NVR, Lost: rep.Lost, Resumed: rep.Resumed}
 			ch.Puts = append(ch.Puts, reports.Put(camera, rep))
 		default:
-			ch.Puts = append(ch.Puts, reports.Put(camera, rep.afresh()))
+			ch.Puts = append(ch.Puts, reports.Put(camera, rep.carriedOver()))
 		}
 	}
 	return nil
 }
 
-// plugged checks what a person states about channels.
-func (r *Room) plugged(d Device, channels map[string]int) (map[int]string, error) {
+// checkChannels checks what a person states about channels.
+func (r *Supervisor) checkChannels(d Device, channels map[string]int) (map[int]string, error) {
 	s, _, err := r.State(d.ID)
 	if err != nil {
 		return nil, err
@@ -362,7 +364,7 @@ func (r *Room) plugged(d Device, channels map[string]int) (map[int]string, error
 	next := map[int]string{}
 	for _, camera := range slices.Sorted(maps.Keys(channels)) {
 		n, field := channels[camera], "channel."+camera
-		known := n >= 1 && n <= maxChannel && (d.Cameras[n] != "" || len(s.Channels) == 0 || slices.ContainsFunc(s.Channels, func(c Channel) bool { return c.ID == n }))
+		known := n >= 1 && n <= maxChannel && (d.Cameras[n] != "" || len(s.Channels) == 0 || slices.ContainsFunc(s.Channels, func(c driver.Channel) bool { return c.ID == n }))
 		switch {
 		case n == 0:
 		case !known:
@@ -398,17 +400,17 @@ func (r *Room) plugged(d Device, channels map[string]int) (map[int]string, error
 // Retire takes an NVR out of service: nobody asks it any more. What it holds and has to be kept goes with it, as a breach
 // each. cameras are those that commit takes out of service in the same change; every other one in service that stands
 // behind the NVR keeps it there. Errors: fielderr.Errors, *account.Refused, store.ErrConflict, ErrRetired, *Unanswered.
-func (r *Room) Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string, commit Commit) error {
+func (r *Supervisor) Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string, commit Commit) error {
 	return r.service(ctx, by, id, rev, reason, true, cameras, commit)
 }
 
 // Restore takes an NVR back into service, with cameras that commit brings back in the same change. Errors as Retire.
-func (r *Room) Restore(ctx context.Context, by account.Who, id string, rev uint64, reason string, commit Commit) error {
+func (r *Supervisor) Restore(ctx context.Context, by account.Who, id string, rev uint64, reason string, commit Commit) error {
 	return r.service(ctx, by, id, rev, reason, false, nil, commit)
 }
 
-func (r *Room) service(ctx context.Context, by account.Who, id string, rev uint64, reason string, retired bool, cameras []string, commit Commit) error {
-	role, old, err := r.opened(by, id, rev)
+func (r *Supervisor) service(ctx context.Context, by account.Who, id string, rev uint64, reason string, retired bool, cameras []string, commit Commit) error {
+	role, old, err := r.editable(by, id, rev)
 	if err != nil {
 		return err
 	}
@@ -418,7 +420,7 @@ func (r *Room) service(ctx context.Context, by account.Who, id string, rev uint6
 	d := old.v
 	d.Retired = retired
 	var errs fielderr.Errors
-	word(&errs, "reason", reason, 1, maxReason)
+	checkText(&errs, "reason", reason, 1, maxReason)
 	if retired {
 		r.needed(&errs, d, cameras)
 	} else {
@@ -428,23 +430,23 @@ func (r *Room) service(ctx context.Context, by account.Who, id string, rev uint6
 		return errs
 	}
 	x := rowChange{old: old, d: d, what: "nvr_restored", reason: reason, target: Target{Device: d}, commit: commit}
-	return r.alone(ctx, id, func() error {
+	return r.exclusive(ctx, id, func() error {
 		if !retired {
 			return r.commitRow(ctx, by, role, x, nil)
 		}
 		x.what = "nvr_retired"
 		return r.commitRow(ctx, by, role, x, func(x *rowChange) error {
-			lost, err := r.lose(&x.with, by, role, id, "retired")
+			lost, err := r.recordLoss(&x.with, by, role, id, "retired")
 			if err != nil {
 				return err
 			}
-			return r.partWith(&x.with, lost)
+			return r.noteLoss(&x.with, lost)
 		})
 	})
 }
 
 // needed refuses to retire an NVR on which cameras in service depend that stay in service.
-func (r *Room) needed(errs *fielderr.Errors, d Device, going []string) {
+func (r *Supervisor) needed(errs *fielderr.Errors, d Device, going []string) {
 	for _, c := range r.o.Cameras() {
 		if _, on := d.channelOf(c.ID); on && !c.Retired && !slices.Contains(going, c.ID) {
 			errs.Add("cameras", "err.nvr_needed", c.Name)
@@ -452,15 +454,15 @@ func (r *Room) needed(errs *fielderr.Errors, d Device, going []string) {
 	}
 }
 
-// partWith notes in the reports, which stay to be read, what went with an NVR.
-func (r *Room) partWith(ch *store.Change, lost map[string]footage.Span) error {
+// noteLoss notes in the reports what went with an NVR.
+func (r *Supervisor) noteLoss(ch *store.Change, lost map[string]footage.Span) error {
 	for camera, s := range lost {
 		rep, ok, err := r.Report(camera)
 		if err != nil {
 			return err
 		}
 		if ok {
-			rep.lost(s)
+			rep.addLoss(s)
 			ch.Puts = append(ch.Puts, reports.Put(camera, rep))
 		}
 	}

@@ -202,7 +202,7 @@ func TestAnNVRIsReplaced(t *testing.T) {
 	r := newRig(t, nil)
 	r.register()
 	r.check()
-	r.must(r.ReadDoors(t.Context(), "n01"))
+	r.must(r.ReadAccessPaths(t.Context(), "n01"))
 	waiting, err := r.Fetch(t.Context(), account.System, "c01", at(-50*time.Hour, -49*time.Hour), "a2026-0001")
 	r.must(err)
 
@@ -215,7 +215,7 @@ func TestAnNVRIsReplaced(t *testing.T) {
 	}), nil))
 	s, _, err := r.State("n01")
 	r.must(err)
-	_, doors, err := r.Doors("n01")
+	_, doors, err := r.AccessList("n01")
 	if r.must(err); !s.Calibration.At.IsZero() || !s.Checked.IsZero() || s.Info.Model != "DS-7616NI" || doors {
 		t.Errorf("not void: %+v, doors %v", s, doors)
 	}
@@ -306,7 +306,7 @@ func TestCablesArePluggedAnew(t *testing.T) {
 	r.check()
 	rewire := func(channels map[string]int, since time.Time) fielderr.Errors {
 		t.Helper()
-		err := r.Rewire(t.Context(), technician, "n01", r.Revision("n01"), channels, since)
+		err := r.Reassign(t.Context(), technician, "n01", r.Revision("n01"), channels, since)
 		if err == nil {
 			return nil
 		}
@@ -424,7 +424,7 @@ func TestAnNVRIsRetiredAndComesBack(t *testing.T) {
 	all, err := r.Fetches()
 	r.must(err)
 	for _, f := range all {
-		if !f.State.Over() {
+		if !f.State.Ended() {
 			t.Errorf("still waits: %+v", f)
 		}
 	}
@@ -467,7 +467,7 @@ func TestAPlaybackMakesRoomForAChange(t *testing.T) {
 		t.Errorf("%d changes, want two", n)
 	}
 	got, _, err := r.FetchOf(f.ID)
-	if r.must(err); got.State.Over() || got.Attempts != 0 {
+	if r.must(err); got.State.Ended() || got.Attempts != 0 {
 		t.Errorf("%+v", got)
 	}
 	r.await("the playback again", func() bool { _, running := r.Now(f); return running })
@@ -479,21 +479,21 @@ func TestARegistrationThatFailsLeavesNothing(t *testing.T) {
 	r := newRig(t, nil)
 	stop := r.run()
 	defer stop()
-	id, err := r.Look(technician, r.device(), site.Login{User: "keeper", Password: "right horse"})
+	id, err := r.StartDiscovery(technician, r.device(), site.Login{User: "keeper", Password: "right horse"})
 	r.must(err)
-	r.await("the look", func() bool { l, err := r.Looked(technician, id); r.must(err); return l.Over() })
+	r.await("the look", func() bool { l, err := r.Discovery(technician, id); r.must(err); return l.Done() })
 	new := camera("c02")
 	d := r.device()
 	d.Cameras = map[int]string{1: "c02"}
 	failed := errors.New("the disk has gone")
-	err = r.Adopt(t.Context(), technician, id, d, []footage.Camera{new}, func(ctx context.Context, ch store.Change, _ nvr.Target) (store.Receipt, error) {
+	err = r.Register(t.Context(), technician, id, d, []footage.Camera{new}, func(ctx context.Context, ch store.Change, _ nvr.Target) (store.Receipt, error) {
 		ch.Check = func(store.Tx) error { return failed }
 		return r.store.Commit(ctx, ch)
 	})
 	if !errors.Is(err, failed) || len(r.Devices()) != 0 {
 		t.Errorf("%v, %v", err, r.Devices())
 	}
-	if l, err := r.Looked(technician, id); err != nil || !l.Over() {
+	if l, err := r.Discovery(technician, id); err != nil || !l.Done() {
 		t.Errorf("the look is gone with it: %v", err)
 	}
 	stop()
@@ -515,8 +515,8 @@ func TestACameraMovesToAnotherNVR(t *testing.T) {
 	r.nvr.Record(1, sim.Hours(noon.Add(-30*day), moved)...)
 	other := r.second(func(o *sim.Options) { o.Model, o.Channels[0].Pieces = "DS-7616NI", sim.Hours(noon.Add(-9*day), noon) })
 	r.must(r.Put(t.Context(), account.System, nvr.Device{ID: "n02", Name: "other", Driver: "hikvision", Address: other.Address(), RTSP: other.RTSPAddress()}, &site.Login{User: "keeper", Password: "right horse"}))
-	r.must(r.Rewire(t.Context(), technician, "n01", r.Revision("n01"), map[string]int{"c01": 0}, moved))
-	r.must(r.Rewire(t.Context(), technician, "n02", r.Revision("n02"), map[string]int{"c01": 1}, moved))
+	r.must(r.Reassign(t.Context(), technician, "n01", r.Revision("n01"), map[string]int{"c01": 0}, moved))
+	r.must(r.Reassign(t.Context(), technician, "n02", r.Revision("n02"), map[string]int{"c01": 1}, moved))
 	for _, id := range []string{"n01", "n02", "n01"} {
 		if _, err := r.Check(t.Context(), id); err != nil {
 			t.Fatalf("%s: %v", id, err)
@@ -526,7 +526,7 @@ func TestACameraMovesToAnotherNVR(t *testing.T) {
 	if a := rep.Attestation; rep.NVR != "n02" || a.Floor() || len(a.Gaps) != 0 || a.Pieces != 720 || len(r.entries("nvr.breach")) != 0 {
 		t.Errorf("%+v", rep)
 	}
-	r.must(r.Want(t.Context(), account.System, "c01", footage.Span{From: moved.Add(-10 * time.Second), To: moved.Add(10 * time.Second)}, "a2026-0001", false))
+	r.must(r.EnsureFetched(t.Context(), account.System, "c01", footage.Span{From: moved.Add(-10 * time.Second), To: moved.Add(10 * time.Second)}, "a2026-0001", false))
 	all, err := r.Fetches()
 	r.must(err)
 	if len(all) != 2 || all[0].NVR != "n01" || all[1].NVR != "n02" || !all[0].Span.To.Equal(all[1].Span.From) {

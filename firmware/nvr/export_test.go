@@ -6,4 +6,6 @@ import (
 )
 
 // Step is what Run does at an NVR in turn.
-func (r *Room) Step(ctx context.Context, id string) (time.Duration, error) { return r.step(ctx, id) }
+func (r *Supervisor) Step(ctx context.Context, id string) (time.Duration, error) {
+	return r.step(ctx, id)
+}

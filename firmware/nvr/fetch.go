@@ -9,6 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
@@ -18,33 +21,33 @@ import (
 const (
 	// maxFetch is the longest span of one fetch: a playback takes as long as what it plays.
 	maxFetch = 24 * time.Hour
-	// maxTurn is how long a fetch keeps its turn; then a check may come between.
-	maxTurn = 10 * time.Minute
-	// rest is what may be missing at an end: seconds are all that an NVR tells, and the last one need not be full.
-	rest = 1100 * time.Millisecond
-	// least is what may be missing between two groups of pictures.
-	least = 100 * time.Millisecond
-	// longestPause is how long a fetch waits for its next try at most.
-	longestPause = time.Hour
-	// maxBarren is how many attempts in a row may bring nothing before a fetch gives up.
-	maxBarren = 8
-	// maxOdd is how many of them may show another time than was asked for, or none: one statement may get lost.
-	maxOdd = 3
+	// maxSession is how long a fetch keeps the connection; then a check may come between.
+	maxSession = 10 * time.Minute
+	// edgeSlack is what may be missing at an end: an NVR reports whole seconds, and the last one need not be full.
+	edgeSlack = 1100 * time.Millisecond
+	// groupSlack is what may be missing between two groups of pictures.
+	groupSlack = 100 * time.Millisecond
+	// maxPause is how long a fetch waits for its next try at most.
+	maxPause = time.Hour
+	// maxFailures is how many attempts in a row may bring nothing before a fetch gives up.
+	maxFailures = 8
+	// maxTimeFaults is how many of them may show another time than was asked for, or none: one statement may get lost.
+	maxTimeFaults = 3
 )
 
 // ErrNothing: the NVR lists nothing of the span.
 var ErrNothing = errors.New("nvr: the NVR has nothing of that time")
 
-var groundForm = regexp.MustCompile(`^[a-z0-9._:-]{1,64}$`)
+var basisForm = regexp.MustCompile(`^[a-z0-9._:-]{1,64}$`)
 
 // Fetch asks for a span to be brought into the vault. ground is what allows it, an application id as a rule; whether
 // it does is the caller's to decide. The entry is committed before the NVR is asked for a picture. A fetch of the same
 // span that is still under way is given back instead of a second one.
-func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span footage.Span, ground string) (Fetch, error) {
+func (r *Supervisor) Fetch(ctx context.Context, by account.Who, camera string, span footage.Span, ground string) (Fetch, error) {
 	if !span.From.Before(span.To) || span.Duration() > maxFetch {
 		return Fetch{}, fmt.Errorf("nvr: a fetch is of some time, and of at most %v", maxFetch)
 	}
-	if !groundForm.MatchString(ground) {
+	if !basisForm.MatchString(ground) {
 		return Fetch{}, fmt.Errorf("nvr: %q is no ground", ground)
 	}
 	rep, ok, err := r.Report(camera)
@@ -52,12 +55,12 @@ func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span fo
 		return Fetch{}, err
 	}
 	if !ok || rep.NVR == "" { // not looked at yet
-		if rep.NVR, rep.Channel, ok = r.behind(camera); !ok {
+		if rep.NVR, rep.Channel, ok = r.attachedTo(camera); !ok {
 			return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
 		}
 		rep.Track = mainTrack(rep.Channel)
 	}
-	listed, err := r.held(camera, span)
+	listed, err := r.listed(camera, span)
 	if err != nil {
 		return Fetch{}, err
 	}
@@ -77,7 +80,7 @@ func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span fo
 		return Fetch{}, err
 	}
 	for _, f := range all {
-		if f.Span == span && f.Ground == ground && !f.State.Over() {
+		if f.Span == span && f.Ground == ground && !f.State.Ended() {
 			return f, nil
 		}
 	}
@@ -92,13 +95,13 @@ func (r *Room) Fetch(ctx context.Context, by account.Who, camera string, span fo
 	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
 		return Fetch{}, fmt.Errorf("fetch of camera %s: %w", camera, err)
 	}
-	r.refetched()
+	r.invalidate()
 	r.wake()
 	return f, nil
 }
 
 // FetchOf gives one by its id.
-func (r *Room) FetchOf(id string) (f Fetch, ok bool, err error) {
+func (r *Supervisor) FetchOf(id string) (f Fetch, ok bool, err error) {
 	err = r.o.Store.View(func(tx store.Tx) error {
 		f, _, ok, err = fetches.Get(tx, id)
 		return err
@@ -106,18 +109,18 @@ func (r *Room) FetchOf(id string) (f Fetch, ok bool, err error) {
 	return f, ok, err
 }
 
-// bring takes the next fetch of an NVR that is due a step further. It gives the time at which another will be due.
-func (r *Room) bring(ctx context.Context, id string) (next time.Time, err error) {
-	k, err := r.known()
+// advanceNext takes the next due fetch of an NVR one step further. It gives the time at which another will be due.
+func (r *Supervisor) advanceNext(ctx context.Context, id string) (next time.Time, err error) {
+	k, err := r.cached()
 	if err != nil {
 		return next, err
 	}
 	now := r.o.Clock.Now().Wall
 	for _, f := range k.all {
-		if f.NVR != id || f.State.Over() {
+		if f.NVR != id || f.State.Ended() {
 			continue
 		}
-		if f.Next.After(now) && f.Next.Sub(now) <= longestPause { // further on: our clock was ahead
+		if f.Next.After(now) && f.Next.Sub(now) <= maxPause { // further on: our clock was ahead
 			if next.IsZero() || f.Next.Before(next) {
 				next = f.Next
 			}
@@ -131,16 +134,16 @@ func (r *Room) bring(ctx context.Context, id string) (next time.Time, err error)
 	return next, nil
 }
 
-// advance plays what is still missing of a fetch, for one turn, and writes down how far it came.
-func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
+// advance plays what is still missing of a fetch, for one session, and stores how far it came.
+func (r *Supervisor) advance(ctx context.Context, id string, f Fetch) error {
 	missing, err := r.missing(f)
 	if err != nil {
 		return err
 	}
 	var why error
 	if len(missing) > 0 {
-		before := f.known()
-		why = r.with(ctx, id, func(ctx context.Context, l *link) error {
+		before := f.settledTime()
+		why = r.connected(ctx, id, func(ctx context.Context, l *connection) error {
 			s, _, err := r.State(id)
 			if err != nil {
 				return err
@@ -149,16 +152,16 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 			if err != nil {
 				return err
 			}
-			if c.Play == Unknown {
-				return errUncalibrated
+			if c.Play == nvrtime.Unknown {
+				return nvrtime.ErrUncalibrated
 			}
-			return (&turn{r: r, l: l, c: c, at: at, f: &f}).run(ctx, missing)
+			return (&session{r: r, l: l, c: c, at: at, f: &f}).run(ctx, missing)
 		})
-		if ctx.Err() != nil && f.known() == before {
+		if ctx.Err() != nil && f.settledTime() == before {
 			return ctx.Err()
 		}
 		switch {
-		case f.known() > before:
+		case f.settledTime() > before:
 			f.Attempts = 0
 		case !errors.Is(why, errYield):
 			f.Attempts++
@@ -170,16 +173,16 @@ func (r *Room) advance(ctx context.Context, id string, f Fetch) error {
 	return r.settle(context.WithoutCancel(ctx), f, missing, why)
 }
 
-// known is of how much of the fetch it is known whether the NVR has pictures.
-func (f Fetch) known() (sum time.Duration) {
+// settledTime is of how much of the fetch it is known whether the NVR has pictures.
+func (f Fetch) settledTime() (sum time.Duration) {
 	for _, s := range mergeSpans(slices.Concat(f.Done, f.Empty)) {
 		sum += s.Duration()
 	}
 	return sum
 }
 
-// settle writes down how a fetch stands. What is in the vault is in Done, whatever happened behind it.
-func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) error {
+// settle stores the state of a fetch. What is in the vault is in Done, whatever happened behind it.
+func (r *Supervisor) settle(ctx context.Context, f Fetch, missing []part, why error) error {
 	now := r.o.Clock.Now().Wall.UTC()
 	f.Next, f.Reason = time.Time{}, reason(why)
 	switch {
@@ -189,7 +192,7 @@ func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) e
 		f.State, f.Reason = FetchFailed, "gone"
 	case len(missing) == 0:
 		f.State, f.Reason = FetchDone, ""
-	case f.Attempts >= maxBarren, errors.Is(why, errPlayTime) && f.Attempts >= maxOdd:
+	case f.Attempts >= maxFailures, errors.Is(why, errPlayTime) && f.Attempts >= maxTimeFaults:
 		f.State = FetchFailed
 	case f.Attempts > 0:
 		f.Next = now.Add(r.o.Pause(f.Attempts - 1))
@@ -198,22 +201,22 @@ func (r *Room) settle(ctx context.Context, f Fetch, missing []part, why error) e
 		f.State = FetchPartial
 	}
 	ch := store.Change{Puts: []store.Put{fetches.Put(f.ID, f)}}
-	if f.State.Over() {
-		ch = r.over(&f)
+	if f.State.Ended() {
+		ch = r.endFetch(&f)
 	}
-	ch.Check = unless(f.ID)
-	if _, err := r.o.Store.Commit(ctx, ch); err != nil && !errors.Is(err, errOver) {
+	ch.Check = unlessEnded(f.ID)
+	if _, err := r.o.Store.Commit(ctx, ch); err != nil && !errors.Is(err, errEnded) {
 		return fmt.Errorf("fetch %s: %w", f.ID, err)
 	}
-	r.refetched()
+	r.invalidate()
 	if why != nil && !errors.Is(why, errYield) {
 		r.o.Log.Warn("fetch interrupted", "fetch", f.ID, "nvr", f.NVR, "err", why, "attempts", f.Attempts)
 	}
 	return nil
 }
 
-// errOver: the fetch has been ended meanwhile, with the NVR.
-var errOver = errors.New("nvr: the fetch is over")
+// errEnded: the fetch was ended meanwhile, with the NVR.
+var errEnded = errors.New("nvr: the fetch is over")
 
 func nonNil(s []footage.Span) []footage.Span { return append([]footage.Span{}, s...) }
 
@@ -224,17 +227,17 @@ func reason(err error) string {
 		return "broke_off"
 	case errors.Is(err, errYield):
 		return ""
-	case errors.Is(err, ErrBusy):
+	case errors.Is(err, driver.ErrBusy):
 		return "busy"
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, driver.ErrRefused):
 		return "credentials"
-	case errors.Is(err, ErrForbidden):
+	case errors.Is(err, driver.ErrForbidden):
 		return "forbidden"
-	case errors.Is(err, ErrInClear):
+	case errors.Is(err, driver.ErrInClear):
 		return "in_clear"
 	case errors.Is(err, fs.ErrNotExist):
 		return "gone"
-	case errors.Is(err, errPlayTime), errors.Is(err, errUncalibrated):
+	case errors.Is(err, errPlayTime), errors.Is(err, nvrtime.ErrUncalibrated):
 		return "uncalibrated"
 	case errors.Is(err, errStream):
 		return "stream"
@@ -253,8 +256,8 @@ type part struct {
 }
 
 // missing is what the NVR lists of a fetch's span, is not in the vault yet, and was not found empty.
-func (r *Room) missing(f Fetch) (out []part, err error) {
-	pieces, err := r.held(f.Camera, f.Span)
+func (r *Supervisor) missing(f Fetch) (out []part, err error) {
+	pieces, err := r.listed(f.Camera, f.Span)
 	if err != nil {
 		return nil, err
 	}
@@ -266,9 +269,9 @@ func (r *Room) missing(f Fetch) (out []part, err error) {
 	}
 	for track, spans := range tracks {
 		for _, s := range joinSpans(spans, footage.Joined) {
-			for _, left := range subtract(s.Intersect(f.Span), slices.Concat(f.Done, f.Empty), least) {
+			for _, left := range subtract(s.Intersect(f.Span), slices.Concat(f.Done, f.Empty), groupSlack) {
 				p := part{Span: left, track: track, last: left.To.Equal(s.To)}
-				if (p.last || left.From.Equal(s.From)) && left.Duration() <= rest {
+				if (p.last || left.From.Equal(s.From)) && left.Duration() <= edgeSlack {
 					continue
 				}
 				out = append(out, p)
@@ -279,7 +282,7 @@ func (r *Room) missing(f Fetch) (out []part, err error) {
 	return out, nil
 }
 
-func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, least) }
+func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, groupSlack) }
 
 // joinSpans sorts spans and joins those with at most so much between them.
 func joinSpans(s []footage.Span, gap time.Duration) []footage.Span {

@@ -143,14 +143,14 @@ func TestAFetchIsTakenUpAfterARestart(t *testing.T) {
 		r.await("a part of it", func() bool {
 			f, _, err = r.FetchOf(f.ID)
 			r.must(err)
-			return f.State.Over() || len(f.Done) > 0 && f.Done[0].To.After(from)
+			return f.State.Ended() || len(f.Done) > 0 && f.Done[0].To.After(from)
 		})
 		stop()
 		r.down()
 		r.up()
 	}
 	again, err := r.Fetch(t.Context(), account.System, "c01", span, "a2026-0001")
-	if err != nil || again.ID != f.ID && !f.State.Over() {
+	if err != nil || again.ID != f.ID && !f.State.Ended() {
 		t.Errorf("asked again: %+v, %v", again, err)
 	}
 	stop := r.run()
@@ -158,7 +158,7 @@ func TestAFetchIsTakenUpAfterARestart(t *testing.T) {
 	r.await("the end", func() bool {
 		f, _, err = r.FetchOf(f.ID)
 		r.must(err)
-		return f.State.Over()
+		return f.State.Ended()
 	})
 	stop()
 	if f.State != nvr.FetchDone {

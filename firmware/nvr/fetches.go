@@ -6,33 +6,33 @@ import (
 	"campuskeep/firmware/store"
 )
 
-// known are the fetches as they stand in the store: they are asked for every few seconds, for each camera and hold.
-type known struct {
+// fetchCache holds the fetches as the store has them: they are asked for every few seconds, for each camera and hold.
+type fetchCache struct {
 	valid  bool
 	all    []Fetch
 	camera map[string][]Fetch
 }
 
 // Fetches lists all that were asked for, oldest first.
-func (r *Room) Fetches() ([]Fetch, error) {
-	k, err := r.known()
+func (r *Supervisor) Fetches() ([]Fetch, error) {
+	k, err := r.cached()
 	return slices.Clone(k.all), err
 }
 
 // fetchesOf are those of one camera. The caller does not change them.
-func (r *Room) fetchesOf(camera string) ([]Fetch, error) {
-	k, err := r.known()
+func (r *Supervisor) fetchesOf(camera string) ([]Fetch, error) {
+	k, err := r.cached()
 	return k.camera[camera], err
 }
 
-func (r *Room) known() (known, error) {
+func (r *Supervisor) cached() (fetchCache, error) {
 	r.mu.Lock()
 	k, read := r.fetching, r.changes
 	r.mu.Unlock()
 	if k.valid {
 		return k, nil
 	}
-	k = known{valid: true, camera: map[string][]Fetch{}}
+	k = fetchCache{valid: true, camera: map[string][]Fetch{}}
 	err := r.o.Store.View(func(tx store.Tx) error {
 		for _, f := range fetches.All(tx) {
 			k.all = append(k.all, f)
@@ -41,7 +41,7 @@ func (r *Room) known() (known, error) {
 		return nil
 	})
 	if err != nil {
-		return known{}, err
+		return fetchCache{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,10 +51,10 @@ func (r *Room) known() (known, error) {
 	return k, nil
 }
 
-// refetched notes that fetches have changed in the store.
-func (r *Room) refetched() {
+// invalidate drops the cache after fetches have changed in the store.
+func (r *Supervisor) invalidate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.changes++
-	r.fetching = known{}
+	r.fetching = fetchCache{}
 }

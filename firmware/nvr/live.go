@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"crypto/rand"
 
 	"campuskeep/firmware/vault"
@@ -14,10 +16,10 @@ import (
 )
 
 const (
-	// tailRoom is how many fragments a slow reader may lag behind.
-	tailRoom = 16
-	// liveAgain is how long an NVR is left alone when its live pictures have broken off.
-	liveAgain = 3 * time.Second
+	// tailBuffer is how many fragments a slow reader may lag behind.
+	tailBuffer = 16
+	// liveRetry is how long an NVR is left alone when its live pictures have broken off.
+	liveRetry = 3 * time.Second
 )
 
 // view is a camera that somebody watches live. One connection serves all who do.
@@ -28,8 +30,8 @@ type view struct {
 
 // Tail gives the pictures of a camera as they come from its NVR, until the returned function ends it. A reader that is
 // too slow misses some and sees it in Lost. The channel is closed by the end, and when the NVR will not give any.
-func (r *Room) Tail(camera string) (<-chan vault.LiveFragment, func()) {
-	ch := make(chan vault.LiveFragment, tailRoom)
+func (r *Supervisor) Tail(camera string) (<-chan vault.LiveFragment, func()) {
+	ch := make(chan vault.LiveFragment, tailBuffer)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := r.views[camera]
@@ -37,7 +39,7 @@ func (r *Room) Tail(camera string) (<-chan vault.LiveFragment, func()) {
 		ctx, stop := context.WithCancel(context.Background()) // ends with its last reader
 		v = &view{readers: map[chan vault.LiveFragment]bool{}, stop: stop}
 		r.views[camera] = v
-		go r.show(ctx, camera, v)
+		go r.streamLive(ctx, camera, v)
 	}
 	v.readers[ch] = false
 	return ch, sync.OnceFunc(func() {
@@ -53,8 +55,8 @@ func (r *Room) Tail(camera string) (<-chan vault.LiveFragment, func()) {
 	})
 }
 
-// endView takes a view away, with whoever still reads. The caller holds mu.
-func (r *Room) endView(camera string, v *view) {
+// endView takes a view away, with its remaining readers. The caller holds mu.
+func (r *Supervisor) endView(camera string, v *view) {
 	v.stop()
 	for ch := range v.readers {
 		delete(v.readers, ch)
@@ -65,8 +67,8 @@ func (r *Room) endView(camera string, v *view) {
 	}
 }
 
-// show receives a camera for as long as somebody watches.
-func (r *Room) show(ctx context.Context, camera string, v *view) {
+// streamLive receives a camera for as long as somebody watches.
+func (r *Supervisor) streamLive(ctx context.Context, camera string, v *view) {
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -78,62 +80,62 @@ func (r *Room) show(ctx context.Context, camera string, v *view) {
 			return
 		}
 		r.o.Log.Warn("live pictures from an NVR broke off", "camera", camera, "err", err)
-		if errors.Is(err, ErrRefused) || errors.Is(err, ErrForbidden) || errors.Is(err, ErrInClear) || errors.Is(err, ErrRetired) {
+		if errors.Is(err, driver.ErrRefused) || errors.Is(err, driver.ErrForbidden) || errors.Is(err, driver.ErrInClear) || errors.Is(err, ErrRetired) {
 			return
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(liveAgain):
+		case <-time.After(liveRetry):
 		}
 	}
 }
 
 // receive takes a camera's pictures from its NVR until they break off.
-func (r *Room) receive(ctx context.Context, camera string, v *view) (err error) {
-	id, channel, ok := r.behind(camera)
+func (r *Supervisor) receive(ctx context.Context, camera string, v *view) (err error) {
+	id, channel, ok := r.attachedTo(camera)
 	d, there := r.device(id)
 	if !ok || !there {
 		return ErrRetired
 	}
-	login, rev, s, err := r.keyOf(id)
+	login, rev, s, err := r.loginOf(id)
 	if err != nil {
 		return err
 	}
 	if s.Refused != 0 && s.Refused == rev || s.Fault == FaultOther {
-		return ErrRefused
+		return driver.ErrRefused
 	}
-	driver, err := r.o.Drivers[d.v.Driver](Target{Device: d.v, Login: login.Login})
+	conn, err := r.o.Drivers[d.v.Driver](Target{d.v, login.Login}.connection())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, driver.Close()) }()
+	defer func() { err = errors.Join(err, conn.Close()) }()
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	f := feed{r: r, v: v, camera: camera, session: binary.BigEndian.Uint64(b[:])}
 	f.mux.emit = f.group
-	err = driver.Live(ctx, channel, f.take)
-	if errors.Is(err, ErrRefused) {
+	err = conn.Live(ctx, channel, f.add)
+	if errors.Is(err, driver.ErrRefused) {
 		err = errors.Join(err, r.liveRefused(ctx, id, rev))
 	}
 	return err
 }
 
-// liveRefused remembers that a password was refused, as [Room.with] does.
-func (r *Room) liveRefused(ctx context.Context, id string, rev uint64) error {
-	l := r.link(id)
+// liveRefused remembers that a password was refused, as [Supervisor.connected] does.
+func (r *Supervisor) liveRefused(ctx context.Context, id string, rev uint64) error {
+	l := r.connectionOf(id)
 	select { // the state has one writer
-	case l.turn <- struct{}{}:
+	case l.slot <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-l.turn }()
+	defer func() { <-l.slot }()
 	l.stale.Store(true)
-	return r.remember(context.WithoutCancel(ctx), id, func(s *State) { s.Refused = rev })
+	return r.updateState(context.WithoutCancel(ctx), id, func(s *State) { s.Refused = rev })
 }
 
-// feed hands the pictures of one connection to whoever watches.
+// feed hands the pictures of one connection to its viewers.
 type feed struct {
-	r       *Room
+	r       *Supervisor
 	v       *view
 	camera  string
 	session uint64
@@ -143,11 +145,11 @@ type feed struct {
 	began   time.Duration // monotonic, of the first picture
 }
 
-func (f *feed) take(a AccessUnit) error {
+func (f *feed) add(a driver.AccessUnit) error {
 	if !f.begun {
 		f.begun, f.began = true, f.r.o.Clock.Now().Mono
 	}
-	return f.mux.take(a)
+	return f.mux.add(a)
 }
 
 // group hands over a whole group of pictures.

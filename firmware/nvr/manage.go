@@ -7,17 +7,20 @@ import (
 	"slices"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
 
-// Discovery is what an NVR tells before it is registered.
-type Discovery struct {
-	Info     Info
-	Channels []Channel
-	Tracks   []Track
+// Findings is what an NVR reports before it is registered.
+type Findings struct {
+	Info     driver.Info
+	Channels []driver.Channel
+	Tracks   []driver.Track
 	Zone     string
 	Offset   time.Duration // its clock is ahead of ours by this
 	Known    bool          // Offset means something: ours was trusted, and its digits are certain
@@ -25,16 +28,16 @@ type Discovery struct {
 
 // Discover asks an NVR that is not registered yet, for the installer's wizard. It connects once and stops at the first
 // refusal.
-func (r *Room) Discover(ctx context.Context, t Target) (d Discovery, err error) {
+func (r *Supervisor) Discover(ctx context.Context, t Target) (d Findings, err error) {
 	if err := r.validate(t.Device, &t.Login); err != nil {
 		return d, err
 	}
 	return r.discover(ctx, t, func(string) {})
 }
 
-// discover tells before each question what it is.
-func (r *Room) discover(ctx context.Context, t Target, step func(string)) (d Discovery, err error) {
-	driver, err := r.o.Drivers[t.Driver](t)
+// discover calls step before each question.
+func (r *Supervisor) discover(ctx context.Context, t Target, step func(string)) (d Findings, err error) {
+	driver, err := r.o.Drivers[t.Driver](t.connection())
 	if err != nil {
 		return d, err
 	}
@@ -56,8 +59,8 @@ func (r *Room) discover(ctx context.Context, t Target, step func(string)) (d Dis
 		return d, err
 	}
 	d.Zone = dc.Zone
-	c, _, err := readClock(dc, r.o.Clock.Now())
-	if errors.Is(err, errZone) {
+	c, _, err := nvrtime.ReadClock(dc, r.o.Clock.Now())
+	if errors.Is(err, nvrtime.ErrClock) {
 		return d, nil
 	}
 	d.Offset, d.Known = c.Offset, c.Known && err == nil
@@ -66,7 +69,7 @@ func (r *Room) discover(ctx context.Context, t Target, step func(string)) (d Dis
 
 // SetExpiry makes the NVR keep each of its cameras as long as its policy says (F3). Whether it does is shown by later
 // checks; see [Expiry].
-func (r *Room) SetExpiry(ctx context.Context, by account.Who, id string) error {
+func (r *Supervisor) SetExpiry(ctx context.Context, by account.Who, id string) error {
 	role := account.Role("")
 	if !by.IsSystem() {
 		may := account.May(by.Actor, account.ActNVRsEdit, account.Subject{}, r.o.Clock.Now().Wall)
@@ -75,16 +78,16 @@ func (r *Room) SetExpiry(ctx context.Context, by account.Who, id string) error {
 		}
 		role = may.Role
 	}
-	return r.with(ctx, id, func(ctx context.Context, l *link) error {
+	return r.connected(ctx, id, func(ctx context.Context, l *connection) error {
 		tracks, err := l.driver.Tracks(ctx)
 		if err != nil {
 			return err
 		}
 		for channel, camera := range l.target.Cameras {
 			i := slices.IndexFunc(r.o.Cameras(), func(c footage.Camera) bool { return c.ID == camera })
-			t := slices.IndexFunc(tracks, func(t Track) bool { return t.ID == mainTrack(channel) })
+			t := slices.IndexFunc(tracks, func(t driver.Track) bool { return t.ID == mainTrack(channel) })
 			if i < 0 || t < 0 {
-				return fmt.Errorf("camera %s: no track on NVR %s: %w", camera, id, ErrNotOffered)
+				return fmt.Errorf("camera %s: no track on NVR %s: %w", camera, id, driver.ErrNotOffered)
 			}
 			days := r.o.Cameras()[i].Policy.Days
 			if tracks[t].Expires && tracks[t].Keep == time.Duration(days)*24*time.Hour {
@@ -101,7 +104,7 @@ func (r *Room) SetExpiry(ctx context.Context, by account.Who, id string) error {
 	})
 }
 
-func (r *Room) expirySet(ctx context.Context, by account.Who, role account.Role, l *link, camera string, channel int, t Track, days int) error {
+func (r *Supervisor) expirySet(ctx context.Context, by account.Who, role account.Role, l *connection, camera string, channel int, t driver.Track, days int) error {
 	rep, _, err := r.Report(camera)
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
 	"campuskeep/firmware/fmp4"
@@ -67,8 +69,8 @@ type muxer struct {
 // errStream is a playback whose pictures cannot be kept as they come.
 var errStream = errors.New("nvr: the pictures of the playback cannot be kept")
 
-// take takes one access unit.
-func (m *muxer) take(a AccessUnit) error {
+// add takes one access unit.
+func (m *muxer) add(a driver.AccessUnit) error {
 	if m.video.Codec == "" {
 		m.video.Codec, m.usual = a.Codec, usualFrame
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
 	sim "campuskeep/scripts/sim/nvr"
@@ -45,7 +47,7 @@ func TestOneRecordInTheFutureFailsNothing(t *testing.T) {
 	r := newRig(t, nil)
 	r.register()
 	r.nvr.Record(1, append(sim.Hours(noon.Add(-30*day), noon), at(100*day, 100*day+time.Hour))...)
-	if s := r.check(); s.Fault != nvr.FaultNone || s.Calibration.Search != nvr.MeansUTC {
+	if s := r.check(); s.Fault != nvr.FaultNone || s.Calibration.Search != nvrtime.MeansUTC {
 		t.Errorf("%+v", s)
 	}
 	if a := r.report().Attestation; a.Pieces != 720 || !a.Newest.Equal(noon) {
@@ -62,18 +64,18 @@ func TestDigitsAsOldAsTheZoneAreNotGuessedAt(t *testing.T) {
 		o.Habits, o.Channels[0].Online, o.Channels[0].Pieces = local, false, stopped
 	})
 	r.register()
-	if s, err := r.Check(t.Context(), "n01"); err == nil && s.Calibration.Search != nvr.Unknown {
+	if s, err := r.Check(t.Context(), "n01"); err == nil && s.Calibration.Search != nvrtime.Unknown {
 		t.Errorf("%+v", s)
 	}
 	// What was found out while it worked holds on.
 	r = newRig(t, func(o *sim.Options) { o.Habits = local })
 	r.register()
-	if s := r.check(); s.Calibration.Search != nvr.Local {
+	if s := r.check(); s.Calibration.Search != nvrtime.Local {
 		t.Fatalf("%+v", s)
 	}
 	r.world.pass(8 * day)
 	r.nvr.Record(1, sim.Hours(noon.Add(-12*day), noon.Add(8*day-8*time.Hour))...)
-	if s := r.check(); s.Calibration.Search != nvr.Local || !s.Calibration.At.After(noon) {
+	if s := r.check(); s.Calibration.Search != nvrtime.Local || !s.Calibration.At.After(noon) {
 		t.Errorf("%+v", s)
 	}
 }

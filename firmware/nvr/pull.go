@@ -10,6 +10,9 @@ import (
 	"slices"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -21,84 +24,84 @@ const (
 	placeTries = 50
 	// drift is how far a time that an NVR states may lie from where the pictures before it end: more is a hole.
 	drift = 2 * time.Second
-	// mostHeld are the bytes of one playback that may wait for their place in time.
-	mostHeld = 64 << 20
+	// maxPending are the bytes of one playback that may wait for their place in time.
+	maxPending = 64 << 20
 )
 
-// pulled is what one playback has shown.
-type pulled struct {
-	done  []footage.Span // in the vault, durable
-	bytes int64
-	empty footage.Span // the beginning of the part, when the first picture is said to lie behind it
-	away  time.Time    // what the NVR says of its first picture, when that lies behind the whole part
-	seen  bool         // pictures came
+// played is the result of one playback.
+type played struct {
+	done      []footage.Span // in the vault, durable
+	bytes     int64
+	empty     footage.Span // the beginning of the part, when the first picture is said to lie behind it
+	skippedTo time.Time    // what the NVR says of its first picture, when that lies behind the whole part
+	seen      bool         // pictures came
 	// reached: the pictures go up to the end of the part. A group that does not end by then is not kept.
 	reached bool
 	end     time.Time // where whole groups of pictures end by their own times; zero: there was none
 }
 
-// ending is the last group that a fetch has brought.
-type ending struct {
+// lastGroup is the last group that a fetch has stored.
+type lastGroup struct {
 	fetch string
 	at    time.Time
 	first [32]byte // see group
 }
 
-// puller brings one playback into the vault.
+// playback stores the footage of one playback in the vault.
 //
 // A recorder's list does not show every hole, and its RTP times may go on over one as if there were none. So pictures
 // are held back until their place is certain: until an absolute time that the NVR states behind them fits, or until
-// they are as long as what was asked for. What stays uncertain is dropped, and asked for again in smaller parts.
-type puller struct {
-	r    *Room
+// they are as long as what was asked for. What stays uncertain is dropped, and requested again in smaller parts.
+type playback struct {
+	r    *Supervisor
 	ctx  context.Context
-	c    Calibration
+	c    nvrtime.Calibration
 	f    Fetch
 	part part
 	tail time.Duration // that was asked for beyond the part
 
-	mux     muxer
-	waiting []AccessUnit // until the place in time is known
-	first   uint32
-	last    uint32
-	begun   bool
-	placed  bool
-	zero    time.Time // true instant of tick 0
-	doubt   time.Duration
-	again   uint32 // RTP time of the last statement of time
-	told    int    // statements so far
-	stepped bool   // the times went on from somewhere else
-	wrong   bool   // a stated time did not fit
+	mux        muxer
+	waiting    []driver.AccessUnit // until the place in time is known
+	first      uint32
+	last       uint32
+	begun      bool
+	placed     bool
+	zero       time.Time // true instant of tick 0
+	doubt      time.Duration
+	again      uint32 // RTP time of the last statement of time
+	statements int    // statements so far
+	stepped    bool   // the times went on from somewhere else
+	wrong      bool   // a stated time did not fit
 
-	held   []group       // whose place is not certain yet
-	size   int64         // bytes of held
-	length time.Duration // of the longest group
-	before ending        // what the playback before brought last
+	pending []group       // whose place is not certain yet
+	size    int64         // bytes of held
+	length  time.Duration // of the longest group
+	before  lastGroup     // what the playback before brought last
 
 	boot    string
 	session uint64
 	writer  *vault.Writer
 	opened  int64  // ticks at which the segment began
 	init    []byte // of the segment
-	got     pulled
+	got     played
 }
 
-// pull plays a part and puts its whole groups of pictures into the vault, as far as their place in time is certain.
+// play plays a part and puts its whole groups of pictures into the vault, as far as their place in time is certain.
 // What it returns is durable there, also beside an error.
-func (r *Room) pull(ctx context.Context, l *link, c Calibration, f Fetch, part part) (pulled, error) {
+func (r *Supervisor) play(ctx context.Context, l *connection, c nvrtime.Calibration, f Fetch, part part) (played, error) {
 	// A second more on both sides, because digits are cut to seconds, and the end of the last group.
-	p := &puller{r: r, ctx: ctx, c: c, f: f, part: part, tail: 2*time.Second + l.groups[part.track], before: l.ending}
+	p := &playback{r: r, ctx: ctx, c: c, f: f, part: part, tail: 2*time.Second + l.groups[part.track], before: l.last}
 	p.mux.emit = p.group
 	begin := part.From.Add(-time.Second)
 	if part.small {
 		p.tail = time.Second
-		if c.PlayTold { // so that the first group is the wanted one
+		if c.PlayStated { // so that the first group is the wanted one
 			begin = part.From.Add(time.Second - time.Nanosecond)
 		}
 	}
 	from, to := c.Stamp(begin, c.Play), c.Stamp(part.To.Add(p.tail), c.Play)
-	err := l.driver.Play(ctx, part.track, from, to, p.take)
-	if err == nil || errors.Is(err, ErrEnough) {
+	err := l.driver.Play(ctx, part.track, from, to, p.add)
+	if err == nil || errors.Is(err, driver.ErrEnough) {
 		err = p.finish()
 	}
 	// What came is kept even when the NVR has gone, or we are to stop.
@@ -107,7 +110,7 @@ func (r *Room) pull(ctx context.Context, l *link, c Calibration, f Fetch, part p
 	if cerr := p.close(); cerr != nil {
 		err = errors.Join(err, cerr)
 	}
-	p.learn(l)
+	p.remember(l)
 	if len(p.got.done) == 0 {
 		return p.got, err
 	}
@@ -118,8 +121,8 @@ func (r *Room) pull(ctx context.Context, l *link, c Calibration, f Fetch, part p
 	return p.got, err
 }
 
-// take takes the pictures. Where the NVR states times, nothing is placed before one was stated.
-func (p *puller) take(a AccessUnit) error {
+// add takes the pictures. Where the NVR states times, nothing is placed before one was stated.
+func (p *playback) add(a driver.AccessUnit) error {
 	p.got.seen = true
 	if !p.begun {
 		p.begun, p.first, p.last = true, a.Ticks, a.Ticks
@@ -127,27 +130,27 @@ func (p *puller) take(a AccessUnit) error {
 	// A step of the times says that something is missing, and by itself not how much.
 	if step := int64(int32(a.Ticks - p.last)); step > holeTime || step < -clockRate {
 		p.stepped = true
-		return ErrEnough
+		return driver.ErrEnough
 	}
 	p.last = a.Ticks
 	if p.placed {
 		if err := p.compare(a); err != nil {
 			return err
 		}
-		return p.mux.take(a)
+		return p.mux.add(a)
 	}
 	for i := range a.NALs {
 		a.NALs[i] = bytes.Clone(a.NALs[i]) // the driver may use its memory again
 	}
 	p.waiting = append(p.waiting, a)
-	if a.Clock.IsZero() && p.c.PlayTold && len(p.waiting) < placeTries {
+	if a.Clock.IsZero() && p.c.PlayStated && len(p.waiting) < placeTries {
 		return nil
 	}
 	if err := p.place(a); err != nil {
 		return err
 	}
 	for _, w := range p.waiting {
-		if err := p.mux.take(w); err != nil {
+		if err := p.mux.add(w); err != nil {
 			return err
 		}
 	}
@@ -156,10 +159,10 @@ func (p *puller) take(a AccessUnit) error {
 }
 
 // place finds the true instant of the first picture.
-func (p *puller) place(a AccessUnit) error {
-	_, p.doubt, _ = p.c.UTC(Stamp{Digits: p.part.From, Mark: MarkZ}, MeansUTC)
-	p.doubt += p.tail  // a hole that is shorter does not show
-	if !p.c.PlayTold { // it begins at the key frame before
+func (p *playback) place(a driver.AccessUnit) error {
+	_, p.doubt, _ = p.c.UTC(driver.Stamp{Digits: p.part.From, Mark: driver.MarkZ}, nvrtime.MeansUTC)
+	p.doubt += p.tail    // a hole that is shorter does not show
+	if !p.c.PlayStated { // it begins at the key frame before
 		p.zero, p.doubt, p.placed = p.part.From.Add(-time.Second), p.doubt+groupTime, true
 		if p.part.small {
 			p.doubt += p.part.Duration()
@@ -170,13 +173,13 @@ func (p *puller) place(a AccessUnit) error {
 		return fmt.Errorf("%w: it states none", errPlayTime)
 	}
 	p.zero = p.stated(a).Add(-fromTicks(int64(int32(a.Ticks - p.first))))
-	p.placed, p.told, p.again = true, 1, a.ClockTicks
+	p.placed, p.statements, p.again = true, 1, a.ClockTicks
 	if p.part.From.Sub(p.zero) > groupTime+time.Second {
 		return fmt.Errorf("%w: %v for %v", errPlayTime, p.zero, p.part.From)
 	}
 	if !p.zero.Before(p.part.To) {
-		p.got.away = p.zero
-		return ErrEnough
+		p.got.skippedTo = p.zero
+		return driver.ErrEnough
 	}
 	if p.zero.Sub(p.part.From) > drift { // it begins in a hole
 		p.got.empty = footage.Span{From: p.part.From, To: p.zero}
@@ -185,7 +188,7 @@ func (p *puller) place(a AccessUnit) error {
 }
 
 // stated is the true instant of a picture by what the NVR states.
-func (p *puller) stated(a AccessUnit) time.Time {
+func (p *playback) stated(a driver.AccessUnit) time.Time {
 	if p.c.Known {
 		return a.Clock.Add(-p.c.Offset)
 	}
@@ -194,24 +197,24 @@ func (p *puller) stated(a AccessUnit) time.Time {
 
 // compare holds each time that the NVR states against where the pictures are placed. One that fits makes certain what
 // lies before it; after one that does not, nothing is.
-func (p *puller) compare(a AccessUnit) error {
-	if !p.c.PlayTold || a.Clock.IsZero() || a.ClockTicks == p.again {
+func (p *playback) compare(a driver.AccessUnit) error {
+	if !p.c.PlayStated || a.Clock.IsZero() || a.ClockTicks == p.again {
 		return nil
 	}
-	p.told, p.again = p.told+1, a.ClockTicks
+	p.statements, p.again = p.statements+1, a.ClockTicks
 	since := int64(int32(a.Ticks - p.first))
 	if p.stated(a).Sub(p.zero.Add(fromTicks(since))).Abs() > drift {
 		p.wrong = true
-		return ErrEnough
+		return driver.ErrEnough
 	}
 	return p.keep(int64(int32(a.ClockTicks - p.first)))
 }
 
 // group takes a whole group of pictures. Groups outside of what was asked for, and what is in the vault already, are
 // dropped: a playback begins at the key frame before.
-func (p *puller) group(g group) error {
+func (p *playback) group(g group) error {
 	p.length = max(p.length, fromTicks(g.to-g.from))
-	if !p.c.PlayTold && p.follows(g) {
+	if !p.c.PlayStated && p.follows(g) {
 		return nil
 	}
 	span := p.span(g)
@@ -219,8 +222,8 @@ func (p *puller) group(g group) error {
 	if !span.From.Before(p.part.To) {
 		p.got.reached = true
 		switch {
-		case len(p.held) == 0:
-			return ErrEnough
+		case len(p.pending) == 0:
+			return driver.ErrEnough
 		case span.From.Sub(p.part.To) > p.tail+groupTime: // then where it ends says nothing
 			return fmt.Errorf("%w: it plays on, and states no more times", errPlayTime)
 		}
@@ -234,19 +237,19 @@ func (p *puller) group(g group) error {
 			return nil
 		}
 	}
-	p.held, p.size = append(p.held, g), p.size+g.size
-	if p.part.small && p.c.PlayTold { // the place of the first is stated, that of the next one is asked for
-		return ErrEnough
+	p.pending, p.size = append(p.pending, g), p.size+g.size
+	if p.part.small && p.c.PlayStated { // the place of the first is stated, that of the next one is asked for
+		return driver.ErrEnough
 	}
-	p.r.played(p.f.ID, mergeSpans(append(p.spans(p.held), p.got.done...)), false)
-	if p.size > mostHeld {
-		return ErrEnough
+	p.r.notePlayed(p.f.ID, mergeSpans(append(p.spans(p.pending), p.got.done...)), false)
+	if p.size > maxPending {
+		return driver.ErrEnough
 	}
 	return nil
 }
 
 // follows recognizes the group that the playback before has brought last, and goes on behind it.
-func (p *puller) follows(g group) bool {
+func (p *playback) follows(g group) bool {
 	if p.before.fetch != p.f.ID || p.before.first != g.first || !p.before.at.Equal(p.part.From) {
 		return false
 	}
@@ -254,27 +257,27 @@ func (p *puller) follows(g group) bool {
 	if zero.Sub(p.zero).Abs() > groupTime {
 		return false
 	}
-	p.zero, p.held, p.size, p.before = zero, nil, 0, ending{}
+	p.zero, p.pending, p.size, p.before = zero, nil, 0, lastGroup{}
 	return true
 }
 
-// learn remembers what the next playback of the track needs to know.
-func (p *puller) learn(l *link) {
+// remember remembers what the next playback of the track needs to know.
+func (p *playback) remember(l *connection) {
 	if n := len(p.mux.pictures); n > 0 {
 		p.length = max(p.length, fromTicks(p.mux.pictures[n-1].pts-p.mux.pictures[0].pts))
 	}
 	l.groups[p.part.track] = min(max(l.groups[p.part.track], p.length), groupTime)
-	l.tells = p.told > 1
+	l.statesTimes = p.statements > 1
 	if n := len(p.got.done); n > 0 {
-		l.ending = ending{p.f.ID, p.got.done[n-1].To, p.before.first}
+		l.last = lastGroup{p.f.ID, p.got.done[n-1].To, p.before.first}
 	}
 }
 
-func (p *puller) span(g group) footage.Span {
+func (p *playback) span(g group) footage.Span {
 	return footage.Span{From: p.zero.Add(fromTicks(g.from)), To: p.zero.Add(fromTicks(g.to))}
 }
 
-func (p *puller) spans(list []group) (out []footage.Span) {
+func (p *playback) spans(list []group) (out []footage.Span) {
 	for _, g := range list {
 		out = append(out, p.span(g))
 	}
@@ -283,7 +286,7 @@ func (p *puller) spans(list []group) (out []footage.Span) {
 
 // finish takes what is held when the playback is over. Its last group is whole when the times step behind it, or when
 // the recording ends there.
-func (p *puller) finish() error {
+func (p *playback) finish() error {
 	if !p.placed {
 		return nil
 	}
@@ -291,11 +294,11 @@ func (p *puller) finish() error {
 		last := p.zero.Add(fromTicks(p.mux.pictures[n-1].pts))
 		need := p.part.To.Add(-fromTicks(p.mux.usual))
 		if p.part.last {
-			need = p.part.To.Add(-rest)
+			need = p.part.To.Add(-edgeSlack)
 		}
 		p.got.reached = p.got.reached || !last.Before(need)
-		if p.stepped || p.part.small && len(p.held) == 0 || p.part.small && !p.c.PlayTold || p.part.last && p.got.reached {
-			if err := p.mux.finish(-1); err != nil && !errors.Is(err, ErrEnough) {
+		if p.stepped || p.part.small && len(p.pending) == 0 || p.part.small && !p.c.PlayStated || p.part.last && p.got.reached {
+			if err := p.mux.finish(-1); err != nil && !errors.Is(err, driver.ErrEnough) {
 				return err
 			}
 		}
@@ -307,13 +310,13 @@ func (p *puller) finish() error {
 }
 
 // keep writes the groups that end by then: their place is certain.
-func (p *puller) keep(until int64) error {
-	for len(p.held) > 0 && p.held[0].to <= until {
-		g := p.held[0]
+func (p *playback) keep(until int64) error {
+	for len(p.pending) > 0 && p.pending[0].to <= until {
+		g := p.pending[0]
 		if err := p.write(g); err != nil {
 			return err
 		}
-		p.held, p.size = p.held[1:], p.size-g.size
+		p.pending, p.size = p.pending[1:], p.size-g.size
 		p.got.done = append(p.got.done, p.span(g))
 		p.got.bytes += g.size
 		p.before.first = g.first
@@ -322,7 +325,7 @@ func (p *puller) keep(until int64) error {
 }
 
 // begin makes the place in time an anchor, before anything is written.
-func (p *puller) begin() error {
+func (p *playback) begin() error {
 	if p.boot != "" {
 		return nil
 	}
@@ -332,7 +335,7 @@ func (p *puller) begin() error {
 	rand.Read(b[:]) // never fails
 	p.boot = bootOf(p.f.ID, b)
 	p.session = binary.BigEndian.Uint64(b[:])
-	// The first picture stands a second after the start: decoding may begin before it is shown.
+	// The first picture is placed a second after the start: decoding may begin before it is shown.
 	err := p.r.o.Anchor(p.ctx, clock.Anchor{Boot: p.boot, Mono: time.Second, UTC: p.zero, Uncertainty: p.doubt})
 	if err != nil {
 		return fmt.Errorf("anchor of fetch %s: %w", p.f.ID, err)
@@ -342,7 +345,7 @@ func (p *puller) begin() error {
 
 func bootOf(fetch string, b [8]byte) string { return fmt.Sprintf("%s-%x", fetch, b) }
 
-func (p *puller) write(g group) error {
+func (p *playback) write(g group) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
@@ -357,10 +360,10 @@ func (p *puller) write(g group) error {
 	return nil
 }
 
-func (p *puller) mono(ticks int64) time.Duration { return time.Second + fromTicks(ticks) }
+func (p *playback) mono(ticks int64) time.Duration { return time.Second + fromTicks(ticks) }
 
 // open begins another segment when it is time, or the parameters have changed.
-func (p *puller) open(g group) error {
+func (p *playback) open(g group) error {
 	same := p.writer != nil && string(p.init) == string(g.init)
 	if same && fromTicks(g.from-p.opened) < segmentTime {
 		return nil
@@ -383,7 +386,7 @@ func (p *puller) open(g group) error {
 	return nil
 }
 
-func (p *puller) fragment(f fragment) error {
+func (p *playback) fragment(f fragment) error {
 	v := vault.Fragment{FragmentInfo: footage.FragmentInfo{From: p.mono(f.from), To: p.mono(f.to), Key: f.key}, Wall: p.zero.Add(fromTicks(f.from)), Data: f.data}
 	err := p.writer.Fragment(v)
 	if errors.Is(err, vault.ErrOverload) {
@@ -397,7 +400,7 @@ func (p *puller) fragment(f fragment) error {
 	return nil
 }
 
-func (p *puller) close() error {
+func (p *playback) close() error {
 	w := p.writer
 	p.writer = nil
 	if w == nil {

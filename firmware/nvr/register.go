@@ -25,18 +25,18 @@ var (
 	pinForm = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 )
 
-// Commit makes a change of the register true, alone or together with what another room puts beside it. t is the NVR as
+// Commit makes a change of the register true, alone or together with what another package adds to it. t is the NVR as
 // it will be, with its password. The receipt's revisions are those of the change that was given.
 type Commit func(ctx context.Context, ch store.Change, t Target) (store.Receipt, error)
 
 // Put registers or changes an NVR (F1). login nil leaves the password as it is; a new one ends a refusal. Errors:
 // fielderr.Errors, *account.Refused.
-func (r *Room) Put(ctx context.Context, by account.Who, d Device, login *site.Login) error {
-	return r.register(ctx, by, d, login, nil, nil)
+func (r *Supervisor) Put(ctx context.Context, by account.Who, d Device, login *site.Login) error {
+	return r.put(ctx, by, d, login, nil, nil)
 }
 
-// register is [Room.Put] for cameras that are registered in the same change.
-func (r *Room) register(ctx context.Context, by account.Who, d Device, login *site.Login, coming []footage.Camera, commit Commit) error {
+// put is [Supervisor.Put] for cameras that are registered in the same change.
+func (r *Supervisor) put(ctx context.Context, by account.Who, d Device, login *site.Login, coming []footage.Camera, commit Commit) error {
 	role, err := r.editor(by)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (r *Room) register(ctx context.Context, by account.Who, d Device, login *si
 }
 
 // editor says in which role somebody may change the register.
-func (r *Room) editor(by account.Who) (account.Role, error) {
+func (r *Supervisor) editor(by account.Who) (account.Role, error) {
 	if by.IsSystem() {
 		return "", nil
 	}
@@ -82,7 +82,7 @@ type rowChange struct {
 }
 
 // write commits a change and takes it into memory. The caller holds writing.
-func (r *Room) write(ctx context.Context, by account.Who, role account.Role, x rowChange) error {
+func (r *Supervisor) write(ctx context.Context, by account.Who, role account.Role, x rowChange) error {
 	id := x.d.ID
 	parts := []ledger.Part{sealed("after", id, x.d)}
 	if x.old.rev > 0 {
@@ -110,25 +110,25 @@ func (r *Room) write(ctx context.Context, by account.Who, role account.Role, x r
 	if err != nil {
 		return fmt.Errorf("change NVR %s: %w", id, err)
 	}
-	r.refetched()
+	r.invalidate()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.devices[id] = row[Device]{x.d, rc.Revs[0]}
-	if l := r.links[id]; l != nil {
+	if l := r.connections[id]; l != nil {
 		l.stale.Store(true)
 	}
-	r.stir()
+	r.wakeLocked()
 	return nil
 }
 
-func (r *Room) validate(d Device, login *site.Login, coming ...footage.Camera) error {
+func (r *Supervisor) validate(d Device, login *site.Login, coming ...footage.Camera) error {
 	var e fielderr.Errors
 	if !idForm.MatchString(d.ID) {
 		e.Add("id", "err.id")
 	}
-	word(&e, "name", d.Name, 1, 64)
-	word(&e, "place", d.Place, 0, 64)
-	word(&e, "installer", d.Installer, 0, 128)
+	checkText(&e, "name", d.Name, 1, 64)
+	checkText(&e, "place", d.Place, 0, 64)
+	checkText(&e, "installer", d.Installer, 0, 128)
 	if _, ok := r.o.Drivers[d.Driver]; !ok {
 		e.Add("driver", "err.nvr_driver")
 	}
@@ -153,8 +153,8 @@ func (r *Room) validate(d Device, login *site.Login, coming ...footage.Camera) e
 	}
 	r.validateCameras(&e, d, coming)
 	if login != nil {
-		word(&e, "user", login.User, 1, 64)
-		word(&e, "password", login.Password, 1, 128)
+		checkText(&e, "user", login.User, 1, 64)
+		checkText(&e, "password", login.Password, 1, 128)
 	}
 	return e.Err()
 }
@@ -162,8 +162,8 @@ func (r *Room) validate(d Device, login *site.Login, coming ...footage.Camera) e
 // maxChannel is the highest number of a channel.
 const maxChannel = 1024
 
-// validateCameras: each camera stands behind one channel of one NVR. Cameras that are coming are registered with it.
-func (r *Room) validateCameras(e *fielderr.Errors, d Device, coming []footage.Camera) {
+// validateCameras: each camera is assigned one channel of one NVR. Cameras that are coming are registered with it.
+func (r *Supervisor) validateCameras(e *fielderr.Errors, d Device, coming []footage.Camera) {
 	all := slices.Concat(r.o.Cameras(), coming)
 	var ids []string
 	for channel, id := range d.Cameras {
@@ -187,7 +187,7 @@ func (r *Room) validateCameras(e *fielderr.Errors, d Device, coming []footage.Ca
 	}
 }
 
-func word(e *fielderr.Errors, field, s string, least, most int) {
+func checkText(e *fielderr.Errors, field, s string, least, most int) {
 	switch n := utf8.RuneCountInString(s); {
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }):
 		e.Add(field, "err.text")

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
 	sim "campuskeep/scripts/sim/nvr"
@@ -74,7 +76,7 @@ func TestTheWizardAsksBeforeAnythingIsRegistered(t *testing.T) {
 		t.Errorf("%+v, %v", d, err)
 	}
 	target.Password = "wrong"
-	if _, err := r.Discover(t.Context(), target); !errors.Is(err, nvr.ErrRefused) {
+	if _, err := r.Discover(t.Context(), target); !errors.Is(err, driver.ErrRefused) {
 		t.Errorf("%v", err)
 	}
 	if n := r.nvr.Counts().Refused; n != 1 || len(r.Devices()) != 0 {

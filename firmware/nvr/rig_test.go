@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/nvr"
@@ -58,7 +60,7 @@ func (w *world) pass(d time.Duration) time.Time {
 
 // rig is the room with a real store, a real vault and a simulated NVR.
 type rig struct {
-	*nvr.Room
+	*nvr.Supervisor
 	t       *testing.T
 	dir     string
 	world   *world
@@ -133,9 +135,9 @@ func (r *rig) up() {
 	r.must(err)
 	r.vault, err = vault.Open(vault.Options{FS: vfs, IndexPath: filepath.Join(r.dir, "index.db"), Keys: ring, Holds: root, SyncEvery: 50 * time.Millisecond, Log: log})
 	r.must(err)
-	r.Room, err = nvr.Open(nvr.Options{
+	r.Supervisor, err = nvr.Open(nvr.Options{
 		Store: r.store, Vault: r.vault, Clock: r.world, Cameras: func() []footage.Camera { return r.cameras },
-		Drivers: map[string]nvr.Opener{"hikvision": hikvision.Open}, Anchor: r.anchor, Places: r.places, Log: log,
+		Drivers: map[string]driver.Opener{"hikvision": hikvision.Open}, Anchor: r.anchor, Places: r.places, Log: log,
 		Pause: func(int) time.Duration { return 0 },
 	})
 	r.must(err)
@@ -250,7 +252,7 @@ func (r *rig) bring(span footage.Span) nvr.Fetch {
 	r.await("the fetch", func() bool {
 		f, _, err = r.FetchOf(f.ID)
 		r.must(err)
-		return f.State.Over()
+		return f.State.Ended()
 	})
 	return f
 }

@@ -3,21 +3,24 @@ package nvr
 import (
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
 )
 
-// The tables of this room. The register is bound by the log (I2); the rest is what the NVRs last said.
+// The tables of this package. The register is bound by the log (I2); the rest is what the NVRs last reported.
 var (
-	devices = store.NewTable[Device]("nvrs", store.Replayable())
-	logins  = store.NewTable[deviceLogin]("nvr_logins", store.Sealed(func(l deviceLogin) string { return owner(l.NVR) }))
-	states  = store.NewTable[State]("nvr_states")
-	reports = store.NewTable[Report]("nvr_reports") // by camera
-	days    = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)/nvr.track
-	fetches = store.NewTable[Fetch]("nvr_fetches")
-	asides  = store.NewTable[asideRow]("nvr_aside") // by camera/fetch
-	doors   = store.NewTable[DoorList]("nvr_doors", store.Sealed(func(l DoorList) string { return owner(l.NVR) }))
+	devices     = store.NewTable[Device]("nvrs", store.Replayable())
+	logins      = store.NewTable[deviceLogin]("nvr_logins", store.Sealed(func(l deviceLogin) string { return owner(l.NVR) }))
+	states      = store.NewTable[State]("nvr_states")
+	reports     = store.NewTable[Report]("nvr_reports") // by camera
+	days        = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)/nvr.track
+	fetches     = store.NewTable[Fetch]("nvr_fetches")
+	misassigned = store.NewTable[misassignedRow]("nvr_aside") // by camera/fetch
+	accessLists = store.NewTable[AccessList]("nvr_doors", store.Sealed(func(l AccessList) string { return owner(l.NVR) }))
 )
 
 type deviceLogin struct {
@@ -30,18 +33,18 @@ func owner(nvr string) string { return "nvr:" + nvr }
 
 // State is what is known of an NVR as a whole.
 type State struct {
-	NVR         string      `json:"nvr"`
-	Info        Info        `json:"info"`
-	Channels    []Channel   `json:"channels,omitempty"`
-	Calibration Calibration `json:"calibration"`
-	Checked     time.Time   `json:"checked,omitzero"` // the last check that came through
-	Tried       time.Time   `json:"tried,omitzero"`
-	Fault       Fault       `json:"fault,omitempty"`   // of the last try; empty: none
-	Since       time.Time   `json:"since,omitzero"`    // of the fault
-	Refused     uint64      `json:"refused,omitempty"` // revision of the password that was refused: it is not tried again
-	LogTo       time.Time   `json:"log_to,omitzero"`   // the NVR's log was read up to here
-	NoLog       bool        `json:"no_log,omitempty"`
-	Unseen      int         `json:"unseen,omitempty"` // checks in a row that could not look at every camera
+	NVR         string              `json:"nvr"`
+	Info        driver.Info         `json:"info"`
+	Channels    []driver.Channel    `json:"channels,omitempty"`
+	Calibration nvrtime.Calibration `json:"calibration"`
+	Checked     time.Time           `json:"checked,omitzero"` // the last check that came through
+	Tried       time.Time           `json:"tried,omitzero"`
+	Fault       Fault               `json:"fault,omitempty"`   // of the last try; empty: none
+	Since       time.Time           `json:"since,omitzero"`    // of the fault
+	Refused     uint64              `json:"refused,omitempty"` // revision of the password that was refused: it is not tried again
+	LogTo       time.Time           `json:"log_to,omitzero"`   // the NVR's log was read up to here
+	NoLog       bool                `json:"no_log,omitempty"`
+	Unseen      int                 `json:"unseen,omitempty"` // checks in a row that could not look at every camera
 }
 
 // Fault is why an NVR cannot be supervised, or what is wrong with it; the catalogue has "nvr.fault.<code>".
@@ -76,8 +79,8 @@ type Report struct {
 
 	// Lost is what was held by a machine that was replaced or retired before its time, and entered as a breach then.
 	// Again is when what answers now began to record; zero: nothing of it has been seen yet.
-	Lost  footage.Span `json:"lost,omitzero"`
-	Again time.Time    `json:"again,omitzero"`
+	Lost    footage.Span `json:"lost,omitzero"`
+	Resumed time.Time    `json:"again,omitzero"`
 }
 
 // Expiry is how long the NVR itself keeps the track.
@@ -90,7 +93,7 @@ type Expiry struct {
 }
 
 // dayRow is what an NVR listed of a camera for one day on one channel: pieces that begin in it. What of it still counts
-// is for the register to say: see [Room.held].
+// is for the register to say: see [Supervisor.listed].
 type dayRow struct {
 	NVR    string     `json:"nvr"`
 	Swaps  int        `json:"swaps,omitempty"` // [Device.Swaps] of the machine that listed it
@@ -132,5 +135,5 @@ const (
 	FetchFailed  FetchState = "failed"
 )
 
-// Over says whether nothing more comes.
-func (s FetchState) Over() bool { return s != FetchWaiting }
+// Ended says whether nothing more comes.
+func (s FetchState) Ended() bool { return s != FetchWaiting }

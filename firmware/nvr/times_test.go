@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/timekeeper"
 	sim "campuskeep/scripts/sim/nvr"
@@ -89,7 +91,7 @@ func TestTimesThatCannotBeDecidedAreRefused(t *testing.T) {
 	}
 	// It records again: now it shows.
 	r.nvr.Record(1, append(sim.Hours(noon.Add(-20*day), noon.Add(-9*time.Hour)), at(-time.Hour, 0))...)
-	if s := r.check(); s.Fault != nvr.FaultNone || s.Calibration.Search != nvr.MeansUTC {
+	if s := r.check(); s.Fault != nvr.FaultNone || s.Calibration.Search != nvrtime.MeansUTC {
 		t.Errorf("%+v", s)
 	}
 }
@@ -105,7 +107,7 @@ func TestAPlaybackOfAnotherTimeIsNotKept(t *testing.T) {
 		t.Errorf("%+v, %d segments", f, len(r.fetched()))
 	}
 	r.nvr.SetFirmware("V4.99") // and when it is calibrated anew
-	if s := r.check(); s.Fault != nvr.FaultUncalibrated || s.Calibration.Play != nvr.Unknown {
+	if s := r.check(); s.Fault != nvr.FaultUncalibrated || s.Calibration.Play != nvrtime.Unknown {
 		t.Errorf("%+v", s)
 	}
 	if a := r.report().Attestation; a.Pieces != 720 {

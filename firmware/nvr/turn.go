@@ -8,6 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
 )
@@ -19,21 +22,21 @@ const (
 	smallest = 4 * time.Second
 )
 
-// turn plays parts of a fetch while it has its turn at the NVR.
-type turn struct {
-	r  *Room
-	l  *link
-	c  Calibration
-	at instant
+// session plays parts of a fetch while it holds the connection to the NVR.
+type session struct {
+	r  *Supervisor
+	l  *connection
+	c  nvrtime.Calibration
+	at nvrtime.Instant
 	f  *Fetch
 }
 
-// run plays what is missing for one turn. A part that could not be had is tried once more, and then those behind it
+// run plays what is missing for one session. A part that could not be had is tried once more, and then those behind it
 // come first.
-func (t *turn) run(ctx context.Context, missing []part) error {
-	t.r.played(t.f.ID, nil, false)
-	defer t.r.played(t.f.ID, nil, true)
-	parts, err := t.listed(ctx, missing)
+func (t *session) run(ctx context.Context, missing []part) error {
+	t.r.notePlayed(t.f.ID, nil, false)
+	defer t.r.notePlayed(t.f.ID, nil, true)
+	parts, err := t.list(ctx, missing)
 	if err != nil {
 		return err
 	}
@@ -41,13 +44,13 @@ func (t *turn) run(ctx context.Context, missing []part) error {
 	if n := len(parts); n > 0 {
 		parts = slices.Concat(parts[min(t.f.Attempts/2, n-1):], parts[:min(t.f.Attempts/2, n-1)])
 	}
-	left := maxTurn
+	left := maxSession
 	for _, p := range parts {
 		if left <= 0 {
 			return nil
 		}
 		left -= p.Duration()
-		for _, s := range t.left(p) { // the one before may reach into it
+		for _, s := range t.remaining(p) { // the one before may reach into it
 			q := p
 			q.Span = s
 			if err := t.play(ctx, q); err != nil {
@@ -58,17 +61,17 @@ func (t *turn) run(ctx context.Context, missing []part) error {
 	return nil
 }
 
-// length is how long a part of one playback is: a turn where the NVR states again and again where it is, otherwise what
+// length is how long a part of one playback is: a session where the NVR states times again and again, otherwise what
 // can be held back.
-func (t *turn) length() time.Duration {
-	if t.l.tells {
-		return maxTurn
+func (t *session) length() time.Duration {
+	if t.l.statesTimes {
+		return maxSession
 	}
 	kbps := usualKbps
 	for _, k := range t.l.kbps {
 		kbps = max(kbps, k)
 	}
-	return min(window, max(2*smallest, time.Duration(mostHeld/2/(kbps*125))*time.Second))
+	return min(window, max(2*smallest, time.Duration(maxPending/2/(kbps*125))*time.Second))
 }
 
 // windows cuts parts to a length.
@@ -85,10 +88,10 @@ func windows(parts []part, length time.Duration) (out []part) {
 	return out
 }
 
-// listed lists what is missing anew: what is recorded may have changed since the last check, and records are played one
+// list lists again what is missing: what is recorded may have changed since the last check, and records are played one
 // by one. What is not listed any more is empty if a playback shows no picture of it either.
-func (t *turn) listed(ctx context.Context, missing []part) (out []part, err error) {
-	left := maxTurn
+func (t *session) list(ctx context.Context, missing []part) (out []part, err error) {
+	left := maxSession
 	for _, m := range missing {
 		if left <= 0 {
 			break
@@ -103,14 +106,14 @@ func (t *turn) listed(ctx context.Context, missing []part) (out []part, err erro
 		}
 		at := m.From
 		for _, s := range append(list, footage.Span{From: m.To, To: m.To}) {
-			if gap := (footage.Span{From: at, To: s.From}); gap.Duration() > rest {
-				there, _, err := t.shows(ctx, m.track, gap)
+			if gap := (footage.Span{From: at, To: s.From}); gap.Duration() > edgeSlack {
+				there, _, err := t.probe(ctx, m.track, gap)
 				if err != nil {
 					return nil, err
 				}
 				if there {
 					out = append(out, part{Span: gap, track: m.track, last: true})
-				} else if err := t.note(ctx, pulled{}, gap); err != nil {
+				} else if err := t.save(ctx, played{}, gap); err != nil {
 					return nil, err
 				}
 			}
@@ -124,10 +127,10 @@ func (t *turn) listed(ctx context.Context, missing []part) (out []part, err erro
 }
 
 // records are what the NVR lists of a part now.
-func (t *turn) records(ctx context.Context, m part) (out []footage.Span, err error) {
-	pad := t.at.utc.Sub(t.at.local).Abs() + time.Hour // whatever the digits of the question mean to it
+func (t *session) records(ctx context.Context, m part) (out []footage.Span, err error) {
+	pad := t.at.UTC.Sub(t.at.Local).Abs() + time.Hour // whatever the digits of the question mean to it
 	from, to := t.c.Stamp(m.From.Add(-pad), t.c.Search), t.c.Stamp(m.To.Add(pad), t.c.Search)
-	err = t.l.driver.Search(ctx, m.track, from, to, func(rec Record) error {
+	err = t.l.driver.Search(ctx, m.track, from, to, func(rec driver.Record) error {
 		a, _, ok := t.c.UTC(rec.From, t.c.Search)
 		b, _, ok2 := t.c.UTC(rec.To, t.c.Search)
 		if s := (footage.Span{From: a, To: b}); ok && ok2 && s.Overlaps(m.Span) {
@@ -136,38 +139,38 @@ func (t *turn) records(ctx context.Context, m part) (out []footage.Span, err err
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list the track anew: %w", err)
+		return nil, fmt.Errorf("list the track again: %w", err)
 	}
-	if t.c.PlayTold {
+	if t.c.PlayStated {
 		return joinSpans(out, footage.Joined), nil
 	}
 	return joinSpans(out, 0), nil
 }
 
-// shows says whether a playback has any picture of a span, and what the NVR states of the first one.
-func (t *turn) shows(ctx context.Context, track int, s footage.Span) (there bool, at time.Time, err error) {
-	n, p := 0, puller{c: t.c}
-	err = t.l.driver.Play(ctx, track, t.c.Stamp(s.From, t.c.Play), t.c.Stamp(s.To, t.c.Play), func(a AccessUnit) error {
+// probe says whether a playback has any picture of a span, and what the NVR states of the first one.
+func (t *session) probe(ctx context.Context, track int, s footage.Span) (there bool, at time.Time, err error) {
+	n, p := 0, playback{c: t.c}
+	err = t.l.driver.Play(ctx, track, t.c.Stamp(s.From, t.c.Play), t.c.Stamp(s.To, t.c.Play), func(a driver.AccessUnit) error {
 		there = true
-		if n++; t.c.PlayTold && a.Clock.IsZero() && n < placeTries {
+		if n++; t.c.PlayStated && a.Clock.IsZero() && n < placeTries {
 			return nil
 		}
-		if t.c.PlayTold && !a.Clock.IsZero() {
+		if t.c.PlayStated && !a.Clock.IsZero() {
 			at = p.stated(a)
 			there = at.Before(s.To)
 		}
-		return ErrEnough
+		return driver.ErrEnough
 	})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrSilent) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, driver.ErrSilent) {
 		return false, at, nil
 	}
 	return there, at, err
 }
 
-// skipped says whether an NVR that plays what lies behind a part does so because it has nothing before: then it plays
+// confirmSkip says whether an NVR that plays what lies behind a part does so because it has nothing before: then it plays
 // exactly that when it is asked for it.
-func (t *turn) skipped(ctx context.Context, track int, away time.Time) error {
-	_, at, err := t.shows(ctx, track, footage.Span{From: away, To: away.Add(groupTime)})
+func (t *session) confirmSkip(ctx context.Context, track int, away time.Time) error {
+	_, at, err := t.probe(ctx, track, footage.Span{From: away, To: away.Add(groupTime)})
 	if err == nil && at.Sub(away).Abs() > groupTime {
 		err = fmt.Errorf("%w: %v for %v", errPlayTime, at, away)
 	}
@@ -175,31 +178,31 @@ func (t *turn) skipped(ctx context.Context, track int, away time.Time) error {
 }
 
 // play plays a part, and what is left of it in smaller parts, until of each it is known whether there are pictures.
-func (t *turn) play(ctx context.Context, p part) error {
+func (t *session) play(ctx context.Context, p part) error {
 	for tries := 0; ; tries++ {
 		p.small = p.Duration() <= max(smallest, 2*t.l.groups[p.track])
-		before, group := t.f.known(), t.l.groups[p.track]
-		got, err := t.r.pull(ctx, t.l, t.c, *t.f, p)
+		before, group := t.f.settledTime(), t.l.groups[p.track]
+		got, err := t.r.play(ctx, t.l, t.c, *t.f, p)
 		empty := got.empty.Intersect(p.Span)
-		if err == nil && !got.away.IsZero() {
-			if err = t.skipped(ctx, p.track, got.away); err == nil {
+		if err == nil && !got.skippedTo.IsZero() {
+			if err = t.confirmSkip(ctx, p.track, got.skippedTo); err == nil {
 				empty = p.Span
 			}
 		}
-		if nerr := t.note(context.WithoutCancel(ctx), got, empty); nerr != nil {
+		if nerr := t.save(context.WithoutCancel(ctx), got, empty); nerr != nil {
 			return errors.Join(err, nerr)
 		}
-		left := t.left(p)
-		progress := t.f.known() > before
+		left := t.remaining(p)
+		progress := t.f.settledTime() > before
 		switch {
-		case errors.Is(err, ErrSilent): // is no answer: it is asked again, now and in later turns, and what lies behind is had first
+		case errors.Is(err, driver.ErrSilent): // is no answer: it is asked again, now and in later turns, and what lies behind is had first
 			if tries == 0 {
 				continue
 			}
 			return nil
 		case errors.Is(err, errStream):
 			if p.small {
-				return t.note(ctx, pulled{}, left...)
+				return t.save(ctx, played{}, left...)
 			}
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
@@ -208,7 +211,7 @@ func (t *turn) play(ctx context.Context, p part) error {
 		case !got.seen && tries == 0, got.reached && !progress && group < groupTime && t.l.groups[p.track] > group:
 			continue // once more: it may have been busy, or its groups of pictures are longer than was known
 		case !got.seen, p.small && !progress:
-			return t.note(ctx, pulled{}, left...)
+			return t.save(ctx, played{}, left...)
 		}
 		for _, q := range divide(p, left, got, progress && (p.small || got.reached)) {
 			if err := t.play(ctx, q); err != nil {
@@ -219,10 +222,10 @@ func (t *turn) play(ctx context.Context, p part) error {
 	}
 }
 
-// left is what of a part is neither in the vault nor empty.
-func (t *turn) left(p part) (out []footage.Span) {
-	for _, s := range subtract(p.Span, slices.Concat(t.f.Done, t.f.Empty), least) {
-		if p.last && s.To.Equal(p.To) && s.Duration() <= rest {
+// remaining is what of a part is neither in the vault nor empty.
+func (t *session) remaining(p part) (out []footage.Span) {
+	for _, s := range subtract(p.Span, slices.Concat(t.f.Done, t.f.Empty), groupSlack) {
+		if p.last && s.To.Equal(p.To) && s.Duration() <= edgeSlack {
 			continue
 		}
 		out = append(out, s)
@@ -232,7 +235,7 @@ func (t *turn) left(p part) (out []footage.Span) {
 
 // divide gives what is left of a part in smaller parts: cut where the pictures ended, or else in halves. With whole, each
 // is played as it is.
-func divide(p part, left []footage.Span, got pulled, whole bool) (out []part) {
+func divide(p part, left []footage.Span, got played, whole bool) (out []part) {
 	for _, s := range left {
 		add := func(from, to time.Time, last bool) {
 			out = append(out, part{Span: footage.Span{From: from, To: to}, track: p.track, last: last || p.last && to.Equal(p.To)})
@@ -252,8 +255,8 @@ func divide(p part, left []footage.Span, got pulled, whole bool) (out []part) {
 	return out
 }
 
-// note writes down what a playback has shown, and what was found empty.
-func (t *turn) note(ctx context.Context, got pulled, empty ...footage.Span) error {
+// save writes down what a playback has shown, and what was found empty.
+func (t *session) save(ctx context.Context, got played, empty ...footage.Span) error {
 	f := t.f
 	f.Done, f.Bytes = mergeSpans(slices.Concat(f.Done, got.done)), f.Bytes+got.bytes
 	for _, s := range empty {
@@ -261,10 +264,10 @@ func (t *turn) note(ctx context.Context, got pulled, empty ...footage.Span) erro
 			f.Empty = mergeSpans(append(f.Empty, s))
 		}
 	}
-	t.r.played(f.ID, nil, false)
+	t.r.notePlayed(f.ID, nil, false)
 	row := *f
-	_, err := t.r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{fetches.Put(f.ID, row)}, Check: unless(f.ID)})
-	t.r.refetched()
+	_, err := t.r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{fetches.Put(f.ID, row)}, Check: unlessEnded(f.ID)})
+	t.r.invalidate()
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", f.ID, err)
 	}

@@ -10,20 +10,20 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// freshFor is how old a listing may be when footage is asked for that is younger than it.
-const freshFor = 2 * time.Minute
+// listingAge is how old a listing may be when footage is asked for that is younger than it.
+const listingAge = 2 * time.Minute
 
-// lostFor is how long what was fetched and is not in the vault any more is not asked for again.
-const lostFor = time.Hour
+// refetchDelay is how long what was fetched and is not in the vault any more is not requested again.
+const refetchDelay = time.Hour
 
-// Want asks for a span, as [Room.Fetch] does, unless that is needless: it is in the vault or on its way, the NVR has
+// EnsureFetched requests a span, as [Queue.Fetch] does, unless no fetch is needed: it is in the vault or on its way, the NVR has
 // nothing of it, or it could not be had on this ground before and again is not set.
-func (r *Room) Want(ctx context.Context, by account.Who, camera string, span footage.Span, ground string, again bool) error {
+func (r *Supervisor) EnsureFetched(ctx context.Context, by account.Who, camera string, span footage.Span, ground string, again bool) error {
 	mine, err := r.fetchesOf(camera)
 	if err != nil {
 		return err
 	}
-	have, err := r.fetched(ctx, camera, span)
+	have, err := r.inVault(ctx, camera, span)
 	if err != nil {
 		return err
 	}
@@ -33,16 +33,16 @@ func (r *Room) Want(ctx context.Context, by account.Who, camera string, span foo
 		if len(left) == 0 {
 			return nil
 		}
-		if !f.Span.Overlaps(span) || f.Reason == rewired {
+		if !f.Span.Overlaps(span) || f.Reason == reassigned {
 			continue
 		}
 		switch {
-		case !f.State.Over():
+		case !f.State.Ended():
 			left = without(left, []footage.Span{f.Span})
 		case f.State == FetchDone, f.Ground == ground && !again: // what it has not brought is not there
 			left = without(left, without([]footage.Span{f.Span}, f.Done))
 		}
-		if since := now.Sub(f.Ended); f.State.Over() && since >= 0 && since < lostFor {
+		if since := now.Sub(f.Ended); f.State.Ended() && since >= 0 && since < refetchDelay {
 			left = without(left, f.Done)
 		}
 	}
@@ -58,9 +58,9 @@ func (r *Room) Want(ctx context.Context, by account.Who, camera string, span foo
 }
 
 // byNVR cuts spans where a camera's footage goes on on another NVR: a fetch is from one.
-func (r *Room) byNVR(camera string, spans []footage.Span) (out []footage.Span, err error) {
+func (r *Supervisor) byNVR(camera string, spans []footage.Span) (out []footage.Span, err error) {
 	for _, s := range spans {
-		list, err := r.held(camera, s)
+		list, err := r.listed(camera, s)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (r *Room) byNVR(camera string, spans []footage.Span) (out []footage.Span, e
 
 func without(left, taken []footage.Span) (out []footage.Span) {
 	for _, s := range left {
-		out = append(out, subtract(s, taken, rest)...)
+		out = append(out, subtract(s, taken, edgeSlack)...)
 	}
 	return out
 }
@@ -93,17 +93,17 @@ type Progress struct {
 	Left    time.Duration // of footage still to be played
 }
 
-// Progress tells of the fetches of a camera that touch a span: of the one that is furthest from its end. ok is false
+// Progress gives the state of the fetches of a camera that overlap a span: of the one furthest from its end. ok is false
 // when there is none.
-func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, err error) {
-	k, err := r.known()
+func (r *Supervisor) Progress(camera string, span footage.Span) (p Progress, ok bool, err error) {
+	k, err := r.cached()
 	if err != nil {
 		return p, false, err
 	}
 	all := k.all
 	var mine []Fetch
 	for _, f := range k.camera[camera] {
-		if f.Span.Overlaps(span) && f.Reason != rewired {
+		if f.Span.Overlaps(span) && f.Reason != reassigned {
 			mine = append(mine, f)
 		}
 	}
@@ -111,18 +111,18 @@ func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, 
 		return p, false, nil
 	}
 	last := mine[len(mine)-1]
-	if i := slices.IndexFunc(mine, func(f Fetch) bool { return !f.State.Over() }); i >= 0 {
+	if i := slices.IndexFunc(mine, func(f Fetch) bool { return !f.State.Ended() }); i >= 0 {
 		last = mine[i]
 	}
 	p = Progress{State: last.State, Reason: last.Reason, Next: last.Next}
 	var asked, done time.Duration
 	for _, f := range mine {
-		if f.State.Over() && f.ID != last.ID {
+		if f.State.Ended() && f.ID != last.ID {
 			continue
 		}
 		asked += f.Span.Duration()
 		now, _ := r.Now(f)
-		done += brought(now)
+		done += doneTime(now)
 	}
 	p.Left = max(0, asked-done)
 	if asked > 0 {
@@ -135,7 +135,7 @@ func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, 
 		if f.ID == last.ID {
 			break
 		}
-		if f.NVR == last.NVR && !f.State.Over() {
+		if f.NVR == last.NVR && !f.State.Ended() {
 			p.Ahead++
 		}
 	}
@@ -143,7 +143,7 @@ func (r *Room) Progress(camera string, span footage.Span) (p Progress, ok bool, 
 	return p, true, nil
 }
 
-func brought(f Fetch) (sum time.Duration) {
+func doneTime(f Fetch) (sum time.Duration) {
 	for _, d := range f.Done {
 		sum += d.Intersect(f.Span).Duration()
 	}
@@ -151,7 +151,7 @@ func brought(f Fetch) (sum time.Duration) {
 }
 
 // Now gives a fetch with what its running playback has brought so far, and says whether one is running.
-func (r *Room) Now(f Fetch) (Fetch, bool) {
+func (r *Supervisor) Now(f Fetch) (Fetch, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	done, running := r.playing[f.ID]
@@ -167,13 +167,13 @@ func (f Fetch) Percent() int {
 	case f.State == FetchDone:
 		return 100
 	case all > 0:
-		return min(99, int(100*brought(f)/all))
+		return min(99, int(100*doneTime(f)/all))
 	}
 	return 0
 }
 
-// played notes what a running playback has brought; nil begins, and over ends it.
-func (r *Room) played(fetch string, spans []footage.Span, over bool) {
+// notePlayed notes what a running playback has brought; nil begins, and over ends it.
+func (r *Supervisor) notePlayed(fetch string, spans []footage.Span, over bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if over {
@@ -183,8 +183,8 @@ func (r *Room) played(fetch string, spans []footage.Span, over bool) {
 	r.playing[fetch] = spans
 }
 
-// behind gives the NVR and the channel that a camera stands behind.
-func (r *Room) behind(camera string) (nvr string, channel int, ok bool) {
+// attachedTo gives the NVR and the channel that a camera is assigned to.
+func (r *Supervisor) attachedTo(camera string) (nvr string, channel int, ok bool) {
 	for _, d := range r.Devices() {
 		for n, id := range d.Cameras {
 			if id == camera && !d.Retired {
@@ -196,8 +196,8 @@ func (r *Room) behind(camera string) (nvr string, channel int, ok bool) {
 }
 
 // stale says whether something is asked for that is younger than the last listing.
-func (r *Room) stale(id string, s State, now time.Time) (bool, error) {
-	if now.Sub(s.Checked).Abs() < freshFor {
+func (r *Supervisor) stale(id string, s State, now time.Time) (bool, error) {
+	if now.Sub(s.Checked).Abs() < listingAge {
 		return false, nil
 	}
 	all, err := r.Fetches()
@@ -205,6 +205,6 @@ func (r *Room) stale(id string, s State, now time.Time) (bool, error) {
 		return false, err
 	}
 	return slices.ContainsFunc(all, func(f Fetch) bool {
-		return f.NVR == id && !f.State.Over() && !f.Next.After(now) && f.Span.To.After(s.Checked)
+		return f.NVR == id && !f.State.Ended() && !f.Next.After(now) && f.Span.To.After(s.Checked)
 	}), nil
 }

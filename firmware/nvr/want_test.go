@@ -24,7 +24,7 @@ func TestWantAsksForWhatIsMissing(t *testing.T) {
 	r.check()
 	want := func(span footage.Span, ground string, again bool) int {
 		t.Helper()
-		r.must(r.Want(t.Context(), account.System, "c01", span, ground, again))
+		r.must(r.EnsureFetched(t.Context(), account.System, "c01", span, ground, again))
 		all, err := r.Fetches()
 		r.must(err)
 		return len(all)
@@ -80,17 +80,17 @@ func TestALookIsAdopted(t *testing.T) {
 	r := newRig(t, func(o *sim.Options) { o.Channels = append(o.Channels, sim.Channel{ID: 2, Name: "two"}) })
 	stop := r.run()
 	defer stop()
-	look := func(password string) nvr.Look {
+	look := func(password string) nvr.Discovery {
 		t.Helper()
 		d := r.device()
 		d.ID, d.Cameras = "new", nil
-		id, err := r.Look(technician, d, site.Login{User: "keeper", Password: password})
+		id, err := r.StartDiscovery(technician, d, site.Login{User: "keeper", Password: password})
 		r.must(err)
-		var l nvr.Look
+		var l nvr.Discovery
 		r.await("the look", func() bool {
-			l, err = r.Looked(technician, id)
+			l, err = r.Discovery(technician, id)
 			r.must(err)
-			return l.Over()
+			return l.Done()
 		})
 		return l
 	}
@@ -101,15 +101,15 @@ func TestALookIsAdopted(t *testing.T) {
 	if l.Fault != "" || len(l.Found.Channels) != 2 || !l.Found.Known {
 		t.Fatalf("%+v", l)
 	}
-	if _, err := r.Looked(account.Who{Actor: account.Actor{ID: "p002"}}, l.ID); !errors.Is(err, nvr.ErrNoLook) {
+	if _, err := r.Discovery(account.Who{Actor: account.Actor{ID: "p002"}}, l.ID); !errors.Is(err, nvr.ErrNoDiscovery) {
 		t.Errorf("somebody else's look: %v", err)
 	}
-	r.must(r.Adopt(t.Context(), technician, l.ID, r.device(), nil, nil))
+	r.must(r.Register(t.Context(), technician, l.ID, r.device(), nil, nil))
 	r.await("the first check", func() bool { s, _, err := r.State("n01"); r.must(err); return !s.Checked.IsZero() })
-	if _, err := r.Looked(technician, l.ID); !errors.Is(err, nvr.ErrNoLook) {
+	if _, err := r.Discovery(technician, l.ID); !errors.Is(err, nvr.ErrNoDiscovery) {
 		t.Errorf("the look is still there: %v", err)
 	}
-	if _, err := r.Look(account.Who{Actor: account.Actor{ID: "p003", Roles: []account.Role{account.RoleOfficer}, SecondFactor: true}}, r.device(), site.Login{User: "a", Password: "b"}); err == nil {
+	if _, err := r.StartDiscovery(account.Who{Actor: account.Actor{ID: "p003", Roles: []account.Role{account.RoleOfficer}, SecondFactor: true}}, r.device(), site.Login{User: "a", Password: "b"}); err == nil {
 		t.Error("an officer looked")
 	}
 }
@@ -120,24 +120,24 @@ func TestTheListOfDoorsIsSigned(t *testing.T) {
 	r := newRig(t, nil)
 	r.register()
 	r.check()
-	r.must(r.ReadDoors(t.Context(), "n01"))
-	l, ok, err := r.Doors("n01")
+	r.must(r.ReadAccessPaths(t.Context(), "n01"))
+	l, ok, err := r.AccessList("n01")
 	r.must(err)
-	if !ok || len(l.Doors) < 7 || l.Doors[0].Answer != nvr.DoorOurs {
+	if !ok || len(l.Paths) < 7 || l.Paths[0].Answer != nvr.AnswerOwn {
 		t.Fatalf("%+v", l)
 	}
 	replies := map[string]nvr.Reply{}
 	if _, err := r.Sign(t.Context(), technician, "梁牧", "n01", l.Read, replies); err == nil {
 		t.Error("signed without answers")
 	}
-	for _, d := range l.Doors {
-		replies[d.Key()] = nvr.Reply{Answer: nvr.DoorOpen}
+	for _, d := range l.Paths {
+		replies[d.Key()] = nvr.Reply{Answer: nvr.AnswerOpen}
 	}
 	if _, err := r.Sign(t.Context(), technician, "梁牧", "n01", l.Read, replies); err == nil {
 		t.Error("signed with open doors and no word why")
 	}
-	for _, d := range l.Doors {
-		replies[d.Key()] = nvr.Reply{Answer: nvr.DoorNeeded, Note: "监控室值班"}
+	for _, d := range l.Paths {
+		replies[d.Key()] = nvr.Reply{Answer: nvr.AnswerNeeded, Note: "监控室值班"}
 	}
 	signed, err := r.Sign(t.Context(), technician, "梁牧", "n01", l.Read, replies)
 	r.must(err)
@@ -145,15 +145,15 @@ func TestTheListOfDoorsIsSigned(t *testing.T) {
 		t.Errorf("%+v, %+v", e, signed)
 	}
 	r.world.pass(time.Hour)
-	r.must(r.ReadDoors(t.Context(), "n01"))
-	if l, _, err = r.Doors("n01"); err != nil || l.Signed.IsZero() {
+	r.must(r.ReadAccessPaths(t.Context(), "n01"))
+	if l, _, err = r.AccessList("n01"); err != nil || l.Signed.IsZero() {
 		t.Errorf("the signature is gone although nothing has changed: %v", err)
 	}
 	// The daily check sees that somebody can get at it who could not before.
 	r.nvr.SetAccounts(sim.Account{Name: "keeper", Level: "Administrator"}, sim.Account{Name: "night", Level: "Viewer"})
 	r.check()
 	r.check()
-	l, _, err = r.Doors("n01")
+	l, _, err = r.AccessList("n01")
 	r.must(err)
 	var told []map[string]any
 	for _, e := range r.entries("nvr.fault") {
@@ -164,7 +164,7 @@ func TestTheListOfDoorsIsSigned(t *testing.T) {
 	if len(told) != 1 || told[0]["count"] != 1.0 {
 		t.Errorf("%v", told)
 	}
-	if !l.Signed.IsZero() || l.Previous.IsZero() || l.Doors[0].Note != "监控室值班" || l.Doors[1].Answer != "" {
+	if !l.Signed.IsZero() || l.Previous.IsZero() || l.Paths[0].Note != "监控室值班" || l.Paths[1].Answer != "" {
 		t.Errorf("%+v", l)
 	}
 }

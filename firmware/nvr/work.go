@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/shared/account"
 )
 
@@ -12,7 +15,7 @@ import (
 const (
 	WorkCheck  = "check"  // look at everything now
 	WorkExpiry = "expiry" // set how long it keeps its tracks
-	WorkDoors  = "doors"  // read who else can get at the footage
+	WorkAccess = "doors"  // read who else can get at the footage
 )
 
 // Work is something long at an NVR: under way, or how the last ended.
@@ -29,25 +32,25 @@ type Work struct {
 // Running says whether it is under way.
 func (w Work) Running() bool { return !w.Since.IsZero() && w.Ended.IsZero() }
 
-// mostJobs wait for Run at most.
-const mostJobs = 16
+// maxJobs wait for Run at most.
+const maxJobs = 16
 
-// errCrowded: more is asked for than can wait.
-var errCrowded = errors.New("nvr: too much is under way; try again later")
+// errQueueFull: more tasks are requested than can wait.
+var errQueueFull = errors.New("nvr: too much is under way; try again later")
 
-// begin hands something to Run's workers.
-func (r *Room) begin(job func(context.Context)) error {
+// enqueue hands something to Run's workers.
+func (r *Supervisor) enqueue(job func(context.Context)) error {
 	select {
 	case r.jobs <- job:
 		return nil
 	default:
-		return errCrowded
+		return errQueueFull
 	}
 }
 
-// Begin has a work done by Run's workers and returns at once; [Room.Work] tells how it goes. While another is under way
+// Begin has a work done by Run's workers and returns at once; [Supervisor.Work] gives its progress. While another is under way
 // at that NVR nothing more is begun.
-func (r *Room) Begin(by account.Who, id, what string) error {
+func (r *Supervisor) Begin(by account.Who, id, what string) error {
 	action := account.ActNVRsEdit
 	if what == WorkCheck {
 		action = account.ActNVRsView
@@ -61,13 +64,13 @@ func (r *Room) Begin(by account.Who, id, what string) error {
 	if !r.startWork(id, what) {
 		return nil
 	}
-	err := r.begin(func(ctx context.Context) {
+	err := r.enqueue(func(ctx context.Context) {
 		var err error
 		switch what {
 		case WorkExpiry:
 			err = r.SetExpiry(ctx, by, id)
-		case WorkDoors:
-			err = r.ReadDoors(ctx, id)
+		case WorkAccess:
+			err = r.ReadAccessPaths(ctx, id)
 		default:
 			_, err = r.Check(ctx, id)
 		}
@@ -79,7 +82,7 @@ func (r *Room) Begin(by account.Who, id, what string) error {
 	return err
 }
 
-func (r *Room) may(by account.Who, action account.Action) error {
+func (r *Supervisor) may(by account.Who, action account.Action) error {
 	if by.IsSystem() {
 		return nil
 	}
@@ -87,14 +90,14 @@ func (r *Room) may(by account.Who, action account.Action) error {
 }
 
 // Work is what is under way at an NVR, or how the last that somebody asked for ended; ok is false when nothing was.
-func (r *Room) Work(id string) (w Work, ok bool) {
+func (r *Supervisor) Work(id string) (w Work, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w, ok = r.works[id]
 	return w, ok
 }
 
-func (r *Room) startWork(id, what string) bool {
+func (r *Supervisor) startWork(id, what string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.works[id].Running() {
@@ -104,7 +107,7 @@ func (r *Room) startWork(id, what string) bool {
 	return true
 }
 
-func (r *Room) endWork(id string, err error) {
+func (r *Supervisor) endWork(id string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.works[id]
@@ -115,8 +118,8 @@ func (r *Room) endWork(id string, err error) {
 	r.works[id] = w
 }
 
-// at notes how far a work is, if one is under way.
-func (r *Room) at(id, camera string, done, of int) {
+// noteProgress notes how far a work is, if one is under way.
+func (r *Supervisor) noteProgress(id, camera string, done, of int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w := r.works[id]; w.Running() {
@@ -127,26 +130,26 @@ func (r *Room) at(id, camera string, done, of int) {
 
 // faultOf is the code of what went wrong.
 func faultOf(err error) Fault {
-	var a *AnswerError
+	var a *driver.AnswerError
 	var other *OtherDevice
 	switch {
 	case err == nil:
 		return FaultNone
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, driver.ErrRefused):
 		return FaultCredentials
-	case errors.Is(err, ErrBusy), errors.Is(err, errCrowded), errors.Is(err, errYield):
+	case errors.Is(err, driver.ErrBusy), errors.Is(err, errQueueFull), errors.Is(err, errYield):
 		return FaultBusy
 	case errors.As(err, &other):
 		return FaultOther
-	case errors.Is(err, ErrForbidden):
+	case errors.Is(err, driver.ErrForbidden):
 		return FaultForbidden
-	case errors.Is(err, ErrInClear):
+	case errors.Is(err, driver.ErrInClear):
 		return FaultInClear
-	case errors.Is(err, ErrNotOffered):
+	case errors.Is(err, driver.ErrNotOffered):
 		return FaultNotOffered
 	case errors.As(err, &a):
 		return FaultAnswer
-	case errors.Is(err, errUncalibrated), errors.Is(err, errZone), errors.Is(err, errPlayTime):
+	case errors.Is(err, nvrtime.ErrUncalibrated), errors.Is(err, nvrtime.ErrClock), errors.Is(err, errPlayTime):
 		return FaultUncalibrated
 	}
 	return FaultOffline

@@ -17,8 +17,9 @@ import (
 	"sync"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/digest"
-	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/pin"
 )
 
@@ -32,26 +33,26 @@ const (
 
 // Driver speaks to one NVR; see [nvr.Driver].
 type Driver struct {
-	t    nvr.Target
+	t    driver.Target
 	base *url.URL
 	http *http.Client
 	form form // of searches that this NVR takes; found out at the first
 
-	mu      sync.Mutex // guards the rest
-	refused string     // why nothing is asked any more
-	local   string
-	ch      digest.Challenge
-	since   time.Time // when ch was given
-	count   uint32    // uses of ch
-	proven  bool      // the password was right
-	single  bool      // a nonce is good for one request only
-	says    bool      // the NVR says when a nonce is too old
+	mu          sync.Mutex // guards the rest
+	refused     string     // why nothing is asked any more
+	local       string
+	ch          digest.Challenge
+	since       time.Time // when ch was given
+	count       uint32    // uses of ch
+	proven      bool      // the password was right
+	single      bool      // a nonce is good for one request only
+	statesStale bool      // the NVR says when a nonce is too old
 }
 
-var _ nvr.Driver = (*Driver)(nil)
+var _ driver.Driver = (*Driver)(nil)
 
 // Open makes a driver. It does not connect.
-func Open(t nvr.Target) (nvr.Driver, error) {
+func Open(t driver.Target) (driver.Driver, error) {
 	u, err := url.Parse(t.Address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return nil, fmt.Errorf("hikvision: the address of NVR %s is not http:// or https:// with a host alone", t.ID)
@@ -105,7 +106,7 @@ func (d *Driver) do(ctx context.Context, method, path string, body []byte) ([]by
 	if err := d.latched(); err != nil {
 		return nil, err
 	}
-	var before try
+	var before attempt
 	for {
 		t, err := d.authorization(method, path)
 		if err != nil {
@@ -130,41 +131,41 @@ func (d *Driver) do(ctx context.Context, method, path string, body []byte) ([]by
 		}
 		// Without a password it was only the question for one. With one, a 401 is a failed log-in, unless the NVR says
 		// that only the nonce was too old, or the same password was right with the same nonce before: then once more.
-		if t.auth != "" && (before.auth != "" || !d.excuses(ch) && !d.reused(t)) {
+		if t.auth != "" && (before.auth != "" || !d.excused(ch) && !d.reused(t)) {
 			return nil, d.refuse(what, got)
 		}
 		if t.auth != "" {
 			before = t
 			before.stale = ch.Stale
 		}
-		d.take(ch)
+		d.setChallenge(ch)
 	}
 }
 
-// try is one use of the password.
-type try struct {
+// attempt is one use of the password.
+type attempt struct {
 	auth  string // empty: none, a challenge is asked for
 	count uint32 // of the nonce
 	stale bool   // the NVR said that the nonce was too old
 }
 
-// excuses says whether the NVR says that only the nonce was too old.
-func (d *Driver) excuses(ch digest.Challenge) bool {
+// excused says whether the NVR says that only the nonce was too old.
+func (d *Driver) excused(ch digest.Challenge) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.says = d.says || ch.Stale
+	d.statesStale = d.statesStale || ch.Stale
 	return ch.Stale
 }
 
 // reused says whether a nonce was used that had been good before, at an NVR that does not say when one is too old.
-func (d *Driver) reused(t try) bool {
+func (d *Driver) reused(t attempt) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return t.count > 1 && d.proven && !d.says
+	return t.count > 1 && d.proven && !d.statesStale
 }
 
 // passed notes that the password was right, perhaps after a nonce was refused.
-func (d *Driver) passed(t, before try) {
+func (d *Driver) passed(t, before attempt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if t.auth != "" {
@@ -188,47 +189,47 @@ func challenge(what string, header http.Header) (digest.Challenge, error) {
 	}
 	for _, f := range fields {
 		if scheme, _, _ := strings.Cut(strings.TrimSpace(f), " "); strings.EqualFold(scheme, "Basic") {
-			return ch, fmt.Errorf("hikvision: %s: %w", what, nvr.ErrInClear)
+			return ch, fmt.Errorf("hikvision: %s: %w", what, driver.ErrInClear)
 		}
 	}
-	return ch, &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(strings.Join(fields, "; ")))}
+	return ch, &driver.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(strings.Join(fields, "; ")))}
 }
 
 func (d *Driver) latched() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.refused != "" {
-		return fmt.Errorf("%w: %s", nvr.ErrRefused, d.refused)
+		return fmt.Errorf("%w: %s", driver.ErrRefused, d.refused)
 	}
 	return nil
 }
 
 func (d *Driver) refuse(what string, got []byte) error {
 	d.mu.Lock()
-	d.refused = what + ": " + lockWords(got)
+	d.refused = what + ": " + lockDetail(got)
 	d.mu.Unlock()
 	return d.latched()
 }
 
-func (d *Driver) take(ch digest.Challenge) {
+func (d *Driver) setChallenge(ch digest.Challenge) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ch, d.since, d.count = ch, time.Now(), 0
 }
 
 // authorization is empty when a new challenge has to be asked for first.
-func (d *Driver) authorization(method, uri string) (try, error) {
+func (d *Driver) authorization(method, uri string) (attempt, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.t.User == "" {
-		return try{}, fmt.Errorf("%w: there is none", nvr.ErrRefused)
+		return attempt{}, fmt.Errorf("%w: there is none", driver.ErrRefused)
 	}
 	if d.ch.Nonce == "" || time.Since(d.since) > nonceTime || d.single && d.count > 0 {
 		d.ch = digest.Challenge{}
-		return try{}, nil
+		return attempt{}, nil
 	}
 	d.count++
-	return try{auth: d.ch.Answer(d.t.User, d.t.Password, method, uri, digest.NewNonce(), d.count), count: d.count}, nil
+	return attempt{auth: d.ch.Answer(d.t.User, d.t.Password, method, uri, digest.NewNonce(), d.count), count: d.count}, nil
 }
 
 func (d *Driver) send(ctx context.Context, method, path string, body []byte, auth string) (int, http.Header, []byte, error) {
@@ -264,7 +265,7 @@ func (d *Driver) send(ctx context.Context, method, path string, body []byte, aut
 		return 0, nil, nil, fmt.Errorf("the answer broke off after %d bytes: %w", len(got), err)
 	}
 	if len(got) > maxAnswer {
-		return 0, nil, nil, &nvr.AnswerError{What: method + " " + path, Why: fmt.Sprintf("longer than %d bytes", maxAnswer), Got: excerpt(got)}
+		return 0, nil, nil, &driver.AnswerError{What: method + " " + path, Why: fmt.Sprintf("longer than %d bytes", maxAnswer), Got: excerpt(got)}
 	}
 	return resp.StatusCode, resp.Header, got, nil
 }
@@ -275,7 +276,7 @@ func (d *Driver) verdict(what string, status int, got []byte) error {
 	case status == http.StatusOK:
 		return nil
 	case status == http.StatusServiceUnavailable:
-		return fmt.Errorf("hikvision: %s: %w", what, nvr.ErrBusy)
+		return fmt.Errorf("hikvision: %s: %w", what, driver.ErrBusy)
 	}
 	e := &statusError{what: what, http: status}
 	var s responseStatus
@@ -285,19 +286,19 @@ func (d *Driver) verdict(what string, status int, got []byte) error {
 		return err
 	}
 	if e.code == 2 { // "Device Busy"
-		return fmt.Errorf("%w: %w", nvr.ErrBusy, e)
+		return fmt.Errorf("%w: %w", driver.ErrBusy, e)
 	}
 	switch {
 	case status == http.StatusNotFound, e.sub == "notSupport", e.sub == "methodNotAllowed":
-		return fmt.Errorf("%w: %w", nvr.ErrNotOffered, e)
+		return fmt.Errorf("%w: %w", driver.ErrNotOffered, e)
 	case status == http.StatusForbidden:
-		return fmt.Errorf("%w: %w", nvr.ErrForbidden, e)
+		return fmt.Errorf("%w: %w", driver.ErrForbidden, e)
 	}
 	return e
 }
 
-// lockWords reads what an NVR says beside a 401: whether it has locked our address, and for how long.
-func lockWords(got []byte) string {
+// lockDetail reads what an NVR says beside a 401: whether it has locked our address, and for how long.
+func lockDetail(got []byte) string {
 	var u struct {
 		Lock    string `xml:"lockStatus"`
 		Unlock  string `xml:"unlockTime"`

@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/nvr/hikvision"
-	"campuskeep/firmware/site"
 	sim "campuskeep/scripts/sim/nvr"
 )
 
@@ -31,7 +31,7 @@ const fps = 10
 
 var clip = sync.OnceValues(func() ([][][]byte, error) { return sim.Clip(context.Background(), "gate", 10, fps) })
 
-func start(t *testing.T, change func(*sim.Options)) (*sim.NVR, nvr.Driver) {
+func start(t *testing.T, change func(*sim.Options)) (*sim.NVR, driver.Driver) {
 	t.Helper()
 	c, err := clip()
 	if err != nil {
@@ -61,16 +61,15 @@ func start(t *testing.T, change func(*sim.Options)) (*sim.NVR, nvr.Driver) {
 	return n, d
 }
 
-func open(t *testing.T, n *sim.NVR, user, password string) nvr.Driver {
+func open(t *testing.T, n *sim.NVR, user, password string) driver.Driver {
 	t.Helper()
 	return pinned(t, n, user, password, "")
 }
 
-func pinned(t *testing.T, n *sim.NVR, user, password, pin string) nvr.Driver {
+func pinned(t *testing.T, n *sim.NVR, user, password, pin string) driver.Driver {
 	t.Helper()
-	d, err := hikvision.Open(nvr.Target{
-		Device: nvr.Device{ID: "n01", Driver: "hikvision", Address: n.Address(), RTSP: n.RTSPAddress(), Pin: pin},
-		Login:  site.Login{User: user, Password: password},
+	d, err := hikvision.Open(driver.Target{
+		ID: "n01", Address: n.Address(), RTSP: n.RTSPAddress(), Pin: pin, User: user, Password: password,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,12 +77,12 @@ func pinned(t *testing.T, n *sim.NVR, user, password, pin string) nvr.Driver {
 	return d
 }
 
-func digits(at time.Time) nvr.Stamp { return nvr.Stamp{Digits: at, Mark: nvr.MarkZ} }
+func digits(at time.Time) driver.Stamp { return driver.Stamp{Digits: at, Mark: driver.MarkZ} }
 
-func search(t *testing.T, d nvr.Driver, from, to time.Time) ([]nvr.Record, error) {
+func search(t *testing.T, d driver.Driver, from, to time.Time) ([]driver.Record, error) {
 	t.Helper()
-	var out []nvr.Record
-	err := d.Search(t.Context(), 101, digits(from), digits(to), func(r nvr.Record) error { out = append(out, r); return nil })
+	var out []driver.Record
+	err := d.Search(t.Context(), 101, digits(from), digits(to), func(r driver.Record) error { out = append(out, r); return nil })
 	return out, err
 }
 
@@ -98,15 +97,15 @@ func TestWhatAnNVRTellsOfItself(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].Name != "校门 & <北>" || !*list[0].Online || *list[1].Online || list[1].Address != "192.168.1.102" {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if s := list[0].Streams; len(s) != 1 || s[0] != (nvr.Stream{ID: 101, Codec: "H.264", W: 2560, H: 1440, MilFr: 25000, Kbps: 4096, GOP: 50}) {
+	if s := list[0].Streams; len(s) != 1 || s[0] != (driver.Stream{ID: 101, Codec: "H.264", W: 2560, H: 1440, MilFr: 25000, Kbps: 4096, GOP: 50}) {
 		t.Errorf("%+v", s)
 	}
 	tracks, err := d.Tracks(t.Context())
-	if err != nil || len(tracks) != 2 || tracks[0] != (nvr.Track{ID: 101, Channel: 1, Enabled: true, Keep: 720 * time.Hour, Expires: true}) || tracks[1].Expires {
+	if err != nil || len(tracks) != 2 || tracks[0] != (driver.Track{ID: 101, Channel: 1, Enabled: true, Keep: 720 * time.Hour, Expires: true}) || tracks[1].Expires {
 		t.Errorf("%+v, %v", tracks, err)
 	}
 	c, err := d.Clock(t.Context())
-	if err != nil || c.Zone != "CST-8:00:00" || !c.Now.Digits.Equal(noon.Add(8*time.Hour)) || c.Now.Mark != nvr.MarkOffset || c.Now.Offset != 8*time.Hour {
+	if err != nil || c.Zone != "CST-8:00:00" || !c.Now.Digits.Equal(noon.Add(8*time.Hour)) || c.Now.Mark != driver.MarkOffset || c.Now.Offset != 8*time.Hour {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if d.Local() != "127.0.0.1" {
@@ -146,7 +145,7 @@ func TestASearchGoesThroughAllPages(t *testing.T) {
 		t.Errorf("nothing: %v, %v", got, err)
 	}
 	seen := 0
-	err := d.Search(t.Context(), 101, digits(noon.Add(-99*time.Hour)), digits(noon), func(nvr.Record) error { seen++; return nvr.ErrEnough })
+	err := d.Search(t.Context(), 101, digits(noon.Add(-99*time.Hour)), digits(noon), func(driver.Record) error { seen++; return driver.ErrEnough })
 	if err != nil || seen != 1 {
 		t.Errorf("stopped after %d: %v", seen, err)
 	}
@@ -159,10 +158,10 @@ func TestARefusedPasswordIsTriedOnce(t *testing.T) {
 	d := open(t, n, "keeper", "wrong horse")
 	for range 5 {
 		_, err := d.Info(t.Context())
-		if !errors.Is(err, nvr.ErrRefused) || !strings.Contains(err.Error(), "attempts left: 2") {
+		if !errors.Is(err, driver.ErrRefused) || !strings.Contains(err.Error(), "attempts left: 2") {
 			t.Errorf("%v", err)
 		}
-		if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil }); !errors.Is(err, nvr.ErrRefused) {
+		if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil }); !errors.Is(err, driver.ErrRefused) {
 			t.Errorf("playback: %v", err)
 		}
 	}
@@ -174,10 +173,10 @@ func TestARefusedPasswordIsTriedOnce(t *testing.T) {
 	}
 	n.SetPassword("another")
 	d = open(t, n, "keeper", "right horse")
-	if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil }); !errors.Is(err, nvr.ErrRefused) {
+	if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil }); !errors.Is(err, driver.ErrRefused) {
 		t.Errorf("playback with a wrong password: %v", err)
 	}
-	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrRefused) {
+	if _, err := d.Info(t.Context()); !errors.Is(err, driver.ErrRefused) {
 		t.Errorf("after a refused playback: %v", err)
 	}
 	if got := n.Counts().Refused; got != 2 {
@@ -226,7 +225,7 @@ func TestWhatAnAccountMayNotDoIsNoWrongPassword(t *testing.T) {
 	n.Set(func(_ *sim.Habits, f *sim.Faults) {
 		f.Garbage = map[string]string{"/ISAPI/ContentMgmt/record/tracks": `<ResponseStatus><statusCode>4</statusCode><statusString>Invalid Operation</statusString><subStatusCode>lowPrivilege</subStatusCode></ResponseStatus>`}
 	})
-	if _, err := d.Tracks(t.Context()); !errors.Is(err, nvr.ErrForbidden) {
+	if _, err := d.Tracks(t.Context()); !errors.Is(err, driver.ErrForbidden) {
 		t.Errorf("%v", err)
 	}
 	if _, err := d.Info(t.Context()); err != nil {
@@ -289,20 +288,20 @@ func TestPlaybackFollowsNoRedirect(t *testing.T) {
 	at, asked := redirect(t, "302 Found\r\nLocation: rtsp://"+elsewhere+"/x")
 	n, _ := start(t, nil)
 	play := func(rtsp string) error {
-		d, err := hikvision.Open(nvr.Target{Device: nvr.Device{ID: "n01", Driver: "hikvision", Address: n.Address(), RTSP: rtsp}, Login: site.Login{User: "keeper", Password: "right horse"}})
+		d, err := hikvision.Open(driver.Target{ID: "n01", Address: n.Address(), RTSP: rtsp, User: "keeper", Password: "right horse"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		return d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil })
+		return d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil })
 	}
-	if err := play(at); err == nil || errors.Is(err, nvr.ErrRefused) {
+	if err := play(at); err == nil || errors.Is(err, driver.ErrRefused) {
 		t.Errorf("a redirect: %v", err)
 	}
 	if heard() != "" || !strings.Contains(asked(), "DESCRIBE") {
 		t.Errorf("the other host heard %q", heard())
 	}
-	if err := play(elsewhere); !errors.Is(err, nvr.ErrInClear) {
+	if err := play(elsewhere); !errors.Is(err, driver.ErrInClear) {
 		t.Errorf("Basic only: %v", err)
 	}
 	if strings.Contains(heard()+asked(), "Authorization") {
@@ -313,7 +312,7 @@ func TestPlaybackFollowsNoRedirect(t *testing.T) {
 func TestPasswordsNeverTravelInClear(t *testing.T) {
 	n, d := start(t, nil)
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.BasicOnly = true })
-	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrInClear) {
+	if _, err := d.Info(t.Context()); !errors.Is(err, driver.ErrInClear) {
 		t.Errorf("%v", err)
 	}
 }
@@ -345,7 +344,7 @@ func TestAnswersThatAreNotUnderstoodAreRefusedWithWhatCame(t *testing.T) {
 		"deep":                 strings.Repeat("<CMSearchResult>", 100) + strings.Repeat("</CMSearchResult>", 100),
 	} {
 		n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Garbage = map[string]string{"/ISAPI/ContentMgmt/search": body} })
-		var a *nvr.AnswerError
+		var a *driver.AnswerError
 		if got, err := search(t, d, noon.Add(-time.Hour), noon); !errors.As(err, &a) || len(got) > 1 {
 			t.Errorf("%s: %v, %v", name, got, err)
 		} else if !strings.HasPrefix(body, a.Got[:min(len(a.Got), 10)]) {
@@ -411,7 +410,7 @@ func TestPassingFaultsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Busy503 = 1 })
-	if _, err := d.Info(t.Context()); !errors.Is(err, nvr.ErrBusy) {
+	if _, err := d.Info(t.Context()); !errors.Is(err, driver.ErrBusy) {
 		t.Errorf("503: %v", err)
 	}
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.HalfAnswer = 1 })
@@ -419,12 +418,12 @@ func TestPassingFaultsAreTold(t *testing.T) {
 		t.Errorf("half an answer: %v", err)
 	}
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Busy453 = 1 })
-	err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(nvr.AccessUnit) error { return nil })
-	if !errors.Is(err, nvr.ErrBusy) {
+	err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil })
+	if !errors.Is(err, driver.ErrBusy) {
 		t.Errorf("453: %v", err)
 	}
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.LogMissing = true })
-	if err := d.Log(t.Context(), digits(noon.Add(-time.Hour)), digits(noon), func(nvr.LogLine) error { return nil }); !errors.Is(err, nvr.ErrNotOffered) {
+	if err := d.Log(t.Context(), digits(noon.Add(-time.Hour)), digits(noon), func(driver.LogLine) error { return nil }); !errors.Is(err, driver.ErrNotOffered) {
 		t.Errorf("no log: %v", err)
 	}
 }
@@ -438,7 +437,7 @@ func TestExpiryIsSetAndNothingElse(t *testing.T) {
 	if c, _ := n.Channel(2); c.Days != 30 || !c.Keep {
 		t.Errorf("%+v", c)
 	}
-	if err := d.SetExpiry(t.Context(), 901, 30); !errors.Is(err, nvr.ErrNotOffered) {
+	if err := d.SetExpiry(t.Context(), 901, 30); !errors.Is(err, driver.ErrNotOffered) {
 		t.Errorf("a track that is not there: %v", err)
 	}
 }
@@ -446,12 +445,12 @@ func TestExpiryIsSetAndNothingElse(t *testing.T) {
 func TestTheLogIsRead(t *testing.T) {
 	n, d := start(t, nil)
 	n.AddLog(sim.LogLine{At: noon.Add(-time.Hour), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1})
-	var got []nvr.LogLine
-	err := d.Log(t.Context(), digits(noon.Add(-2*time.Hour)), digits(noon.Add(time.Minute)), func(l nvr.LogLine) error { got = append(got, l); return nil })
+	var got []driver.LogLine
+	err := d.Log(t.Context(), digits(noon.Add(-2*time.Hour)), digits(noon.Add(time.Minute)), func(l driver.LogLine) error { got = append(got, l); return nil })
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%v, %v", got, err)
 	}
-	if got[0] != (nvr.LogLine{At: digits(noon.Add(-time.Hour)), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1}) {
+	if got[0] != (driver.LogLine{At: digits(noon.Add(-time.Hour)), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1}) {
 		t.Errorf("%+v", got[0])
 	}
 	if got[1].Code != "Operation/remoteLogin" || got[1].User != "keeper" {
@@ -463,8 +462,8 @@ func TestTheLogIsRead(t *testing.T) {
 func TestPlayback(t *testing.T) {
 	_, d := start(t, nil)
 	from := noon.Add(-90 * time.Minute)
-	var got []nvr.AccessUnit
-	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(5*time.Second)), func(a nvr.AccessUnit) error { got = append(got, a); return nil })
+	var got []driver.AccessUnit
+	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(5*time.Second)), func(a driver.AccessUnit) error { got = append(got, a); return nil })
 	if err != nil || len(got) != 5*fps {
 		t.Fatalf("%d pictures, %v", len(got), err)
 	}
@@ -480,9 +479,9 @@ func TestPlayback(t *testing.T) {
 		t.Error("parameter sets come with the first picture")
 	}
 	n := 0
-	err = d.Play(t.Context(), 101, digits(from), digits(from.Add(time.Minute)), func(nvr.AccessUnit) error {
+	err = d.Play(t.Context(), 101, digits(from), digits(from.Add(time.Minute)), func(driver.AccessUnit) error {
 		if n++; n == 3 {
-			return nvr.ErrEnough
+			return driver.ErrEnough
 		}
 		return nil
 	})
@@ -490,7 +489,7 @@ func TestPlayback(t *testing.T) {
 		t.Errorf("stopped after %d: %v", n, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = d.Play(ctx, 101, digits(from), digits(from.Add(time.Minute)), func(nvr.AccessUnit) error { cancel(); return nil })
+	err = d.Play(ctx, 101, digits(from), digits(from.Add(time.Minute)), func(driver.AccessUnit) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
@@ -503,7 +502,7 @@ func TestAPlaybackThatEndsInSilence(t *testing.T) {
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.EndSilently = true })
 	got := 0
 	from := noon.Add(-90 * time.Minute)
-	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(2*time.Second)), func(nvr.AccessUnit) error { got++; return nil })
+	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(2*time.Second)), func(driver.AccessUnit) error { got++; return nil })
 	if err != nil || got != 2*fps {
 		t.Errorf("%d pictures, %v", got, err)
 	}
@@ -511,7 +510,7 @@ func TestAPlaybackThatEndsInSilence(t *testing.T) {
 
 func TestAddressesAreHostsAlone(t *testing.T) {
 	for _, a := range []string{"", "10.0.0.1", "ftp://10.0.0.1", "http://user:secret@10.0.0.1", "http://10.0.0.1/path", "http://10.0.0.1/?x=y"} {
-		if _, err := hikvision.Open(nvr.Target{Device: nvr.Device{Address: a}}); err == nil {
+		if _, err := hikvision.Open(driver.Target{Address: a}); err == nil {
 			t.Errorf("%q was taken", a)
 		}
 	}
@@ -539,8 +538,8 @@ func TestACertificateIsPinned(t *testing.T) {
 	before := n.Counts().Requests
 	sum[0]++
 	bad := pinned(t, n, "keeper", "right horse", hex.EncodeToString(sum[:]))
-	for name, d := range map[string]nvr.Driver{"another one": bad, "nobody vouches": unpinned} {
-		if _, err := d.Info(t.Context()); err == nil || errors.Is(err, nvr.ErrRefused) {
+	for name, d := range map[string]driver.Driver{"another one": bad, "nobody vouches": unpinned} {
+		if _, err := d.Info(t.Context()); err == nil || errors.Is(err, driver.ErrRefused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

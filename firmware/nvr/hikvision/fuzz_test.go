@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
 )
 
 func FuzzSearchResult(f *testing.F) {
@@ -18,7 +18,7 @@ func FuzzSearchResult(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		var r searchResult
 		err := parse("x", []byte(s), "CMSearchResult", &r)
-		var a *nvr.AnswerError
+		var a *driver.AnswerError
 		if err != nil {
 			if !errors.As(err, &a) || !utf8.ValidString(a.Got) || len([]rune(a.Got)) > maxExcerpt {
 				t.Errorf("%v", err)

@@ -12,7 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
 )
 
 const (
@@ -41,7 +42,7 @@ func decode[T any](what string, b []byte, root string, v *T, check func(*T) erro
 		return err
 	}
 	if err := check(v); err != nil {
-		return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
+		return &driver.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
 	}
 	return nil
 }
@@ -62,19 +63,19 @@ func (i *deviceInfo) check() error {
 }
 
 // Info asks what the NVR is.
-func (d *Driver) Info(ctx context.Context) (nvr.Info, error) {
+func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	i, err := get(ctx, d, pathInfo, "DeviceInfo", (*deviceInfo).check)
 	if err != nil {
-		return nvr.Info{}, err
+		return driver.Info{}, err
 	}
-	return nvr.Info{Name: name(i.Name), Model: name(i.Model), Serial: i.Serial, Firmware: strings.TrimSpace(i.Firmware + " " + i.Build)}, nil
+	return driver.Info{Name: name(i.Name), Model: name(i.Model), Serial: i.Serial, Firmware: strings.TrimSpace(i.Firmware + " " + i.Build)}, nil
 }
 
 type deviceTime struct {
 	Mode  string `xml:"timeMode"`
 	Local string `xml:"localTime"`
 	Zone  string `xml:"timeZone"`
-	at    nvr.Stamp
+	at    driver.Stamp
 }
 
 func (t *deviceTime) check() (err error) {
@@ -82,18 +83,18 @@ func (t *deviceTime) check() (err error) {
 		return err
 	}
 	t.Zone = strings.TrimSpace(t.Zone)
-	_, err = nvr.ParseZone(t.Zone)
+	_, err = nvrtime.ParseZone(t.Zone)
 	return err
 }
 
 // Clock reads the NVR's clock.
-func (d *Driver) Clock(ctx context.Context) (nvr.DeviceClock, error) {
+func (d *Driver) Clock(ctx context.Context) (driver.DeviceClock, error) {
 	if _, err := d.Info(ctx); err != nil { // so that the question for the password is not part of the delay
-		return nvr.DeviceClock{}, err
+		return driver.DeviceClock{}, err
 	}
 	asked := time.Now()
 	t, err := get(ctx, d, pathTime, "Time", (*deviceTime).check)
-	return nvr.DeviceClock{Now: t.at, Zone: t.Zone, Mode: t.Mode, Delay: time.Since(asked)}, err
+	return driver.DeviceClock{Now: t.at, Zone: t.Zone, Mode: t.Mode, Delay: time.Since(asked)}, err
 }
 
 type channelList struct {
@@ -169,12 +170,12 @@ type streamList struct {
 	} `xml:"StreamingChannel"`
 }
 
-func fine[T any](*T) error { return nil }
+func unchecked[T any](*T) error { return nil }
 
-// beside says of an answer that only adds to another: what is not offered, or cannot be read, goes without.
-func beside(err error) error {
-	var a *nvr.AnswerError
-	if errors.Is(err, nvr.ErrNotOffered) || errors.Is(err, nvr.ErrForbidden) || errors.As(err, &a) {
+// optional says of an answer that only adds to another: what is not offered, or cannot be read, goes without.
+func optional(err error) error {
+	var a *driver.AnswerError
+	if errors.Is(err, driver.ErrNotOffered) || errors.Is(err, driver.ErrForbidden) || errors.As(err, &a) {
 		return nil
 	}
 	return err
@@ -182,24 +183,24 @@ func beside(err error) error {
 
 // Channels lists the channels: those over the network, and the inputs of a hybrid recorder. What an NVR does not tell
 // beside the list itself stays empty.
-func (d *Driver) Channels(ctx context.Context) ([]nvr.Channel, error) {
+func (d *Driver) Channels(ctx context.Context) ([]driver.Channel, error) {
 	list, lerr := get(ctx, d, pathChannels, "InputProxyChannelList", (*channelList).check)
-	if lerr != nil && !errors.Is(lerr, nvr.ErrNotOffered) {
+	if lerr != nil && !errors.Is(lerr, driver.ErrNotOffered) {
 		return nil, lerr
 	}
 	inputs, err := get(ctx, d, pathInputs, "VideoInputChannelList", (*inputList).check)
 	if lerr != nil && err != nil {
 		return nil, lerr // it tells no channels at all
 	}
-	if beside(err) != nil {
+	if optional(err) != nil {
 		return nil, err
 	}
-	status, err := get(ctx, d, pathStatus, "InputProxyChannelStatusList", fine[statusList])
-	if beside(err) != nil {
+	status, err := get(ctx, d, pathStatus, "InputProxyChannelStatusList", unchecked[statusList])
+	if optional(err) != nil {
 		return nil, err
 	}
-	streams, err := get(ctx, d, pathStreams, "StreamingChannelList", fine[streamList])
-	if beside(err) != nil {
+	streams, err := get(ctx, d, pathStreams, "StreamingChannelList", unchecked[streamList])
+	if optional(err) != nil {
 		return nil, err
 	}
 	all := list.Channels
@@ -209,9 +210,9 @@ func (d *Driver) Channels(ctx context.Context) ([]nvr.Channel, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b channel) int { return a.id - b.id })
-	out := make([]nvr.Channel, 0, len(all))
+	out := make([]driver.Channel, 0, len(all))
 	for _, c := range all {
-		ch := nvr.Channel{ID: c.id, Name: name(c.Name), Address: name(c.Source.Address)}
+		ch := driver.Channel{ID: c.id, Name: name(c.Name), Address: name(c.Source.Address)}
 		for _, s := range status.Channels {
 			if s.ID == c.id {
 				ch.Online = s.Online
@@ -220,7 +221,7 @@ func (d *Driver) Channels(ctx context.Context) ([]nvr.Channel, error) {
 		for _, s := range streams.Streams {
 			if s.ID/100 == c.id {
 				v := s.Video
-				ch.Streams = append(ch.Streams, nvr.Stream{
+				ch.Streams = append(ch.Streams, driver.Stream{
 					ID: s.ID, Codec: v.Codec, W: v.W, H: v.H, MilFr: v.Rate * 10, Kbps: max(v.Constant, v.Upper), GOP: v.GOP,
 				})
 			}
@@ -272,14 +273,14 @@ func (l *trackList) check() (err error) {
 }
 
 // Tracks lists the recording tracks.
-func (d *Driver) Tracks(ctx context.Context) ([]nvr.Track, error) {
+func (d *Driver) Tracks(ctx context.Context) ([]driver.Track, error) {
 	list, err := get(ctx, d, pathTracks, "TrackList", (*trackList).check)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]nvr.Track, len(list.Tracks))
+	out := make([]driver.Track, len(list.Tracks))
 	for i, t := range list.Tracks {
-		out[i] = nvr.Track{ID: t.ID, Channel: t.Source.Channel, Enabled: t.Enable, Keep: t.keep, Expires: t.keep > 0 && (t.Expires == nil || *t.Expires)}
+		out[i] = driver.Track{ID: t.ID, Channel: t.Source.Channel, Enabled: t.Enable, Keep: t.keep, Expires: t.keep > 0 && (t.Expires == nil || *t.Expires)}
 		if out[i].Channel == 0 {
 			out[i].Channel = t.ID / 100
 		}
@@ -299,14 +300,14 @@ func (d *Driver) SetExpiry(ctx context.Context, id, days int) error {
 		return err
 	}
 	if t.ID != id {
-		return &nvr.AnswerError{What: "GET " + path, Why: "another track", Got: excerpt(b)}
+		return &driver.AnswerError{What: "GET " + path, Why: "another track", Got: excerpt(b)}
 	}
 	if t.Duration == "" {
-		return fmt.Errorf("hikvision: track %d has no duration: %w", id, nvr.ErrNotOffered)
+		return fmt.Errorf("hikvision: track %d has no duration: %w", id, driver.ErrNotOffered)
 	}
 	b, err = replaceText(b, map[string]string{"Duration": fmt.Sprintf("P%dDT0H", days), "durationEnabled": "true"})
 	if err != nil {
-		return &nvr.AnswerError{What: "GET " + path, Why: err.Error(), Got: excerpt(b)}
+		return &driver.AnswerError{What: "GET " + path, Why: err.Error(), Got: excerpt(b)}
 	}
 	got, err := d.do(ctx, http.MethodPut, path, b)
 	if err != nil {

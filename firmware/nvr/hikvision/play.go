@@ -11,35 +11,36 @@ import (
 	"sync"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
-	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/rtsp"
 )
 
-// silence is how long a playback may say nothing before it counts as ended: many NVRs end one without a word.
-const silence = 6 * time.Second
+// quietTime is how long a playback may say nothing before it counts as ended: many NVRs end one without a word.
+const quietTime = 6 * time.Second
 
 // Play plays a track by time over RTSP.
-func (d *Driver) Play(ctx context.Context, track int, from, to nvr.Stamp, each func(nvr.AccessUnit) error) error {
+func (d *Driver) Play(ctx context.Context, track int, from, to driver.Stamp, each func(driver.AccessUnit) error) error {
 	p, err := d.stream(ctx, fmt.Sprintf("tracks/%d?starttime=%s&endtime=%s", track, from.Digits.Format(playForm), to.Digits.Format(playForm)), each)
-	if err == nil && p.said == nothing {
-		err = fmt.Errorf("hikvision: playback of track %d: %w", track, nvr.ErrSilent)
+	if err == nil && p.outcome == nothing {
+		err = fmt.Errorf("hikvision: playback of track %d: %w", track, driver.ErrSilent)
 	}
 	return err
 }
 
 // Live gives the pictures of a channel's main stream as they come.
-func (d *Driver) Live(ctx context.Context, channel int, each func(nvr.AccessUnit) error) error {
+func (d *Driver) Live(ctx context.Context, channel int, each func(driver.AccessUnit) error) error {
 	_, err := d.stream(ctx, fmt.Sprintf("Channels/%d01", channel), each)
 	return err
 }
 
 // stream takes the pictures of a stream to its end.
-func (d *Driver) stream(ctx context.Context, path string, each func(nvr.AccessUnit) error) (*playback, error) {
+func (d *Driver) stream(ctx context.Context, path string, each func(driver.AccessUnit) error) (*playback, error) {
 	if err := d.latched(); err != nil {
 		return nil, err
 	}
@@ -99,17 +100,17 @@ func (d *Driver) diagnose(what string, err error) error {
 	}
 	switch {
 	case e.Trouble == rtsp.Refused && e.Status == http.StatusForbidden: // we may not do this; the password is right
-		return fmt.Errorf("hikvision: %s: %w: %w", what, nvr.ErrForbidden, err)
+		return fmt.Errorf("hikvision: %s: %w: %w", what, driver.ErrForbidden, err)
 	case e.Trouble == rtsp.Refused:
 		return d.refuse(what, nil)
 	case e.Trouble == rtsp.InClear:
-		return fmt.Errorf("hikvision: %s: %w: %w", what, nvr.ErrInClear, err)
+		return fmt.Errorf("hikvision: %s: %w: %w", what, driver.ErrInClear, err)
 	case e.Trouble == rtsp.Busy:
-		return fmt.Errorf("hikvision: %s: %w: %w", what, nvr.ErrBusy, err)
+		return fmt.Errorf("hikvision: %s: %w: %w", what, driver.ErrBusy, err)
 	case e.Trouble == rtsp.NotFound:
 		return fmt.Errorf("hikvision: %s: %w: %w", what, fs.ErrNotExist, err)
 	case e.Trouble == rtsp.Description, e.Trouble == rtsp.Answer:
-		return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(e.Detail))}
+		return &driver.AnswerError{What: what, Why: err.Error(), Got: excerpt([]byte(e.Detail))}
 	}
 	return fmt.Errorf("hikvision: %s: %w", what, err)
 }
@@ -120,29 +121,29 @@ type playback struct {
 	codec  string
 	sets   [][]byte
 	decode func(*rtp.Packet) ([][]byte, error)
-	each   func(nvr.AccessUnit) error
+	each   func(driver.AccessUnit) error
 	before uint32
 	came   chan struct{} // something came
 
 	mu       sync.Mutex // guards the rest
 	stated   time.Time  // the last absolute time that the NVR stated, for the RTP time statedAt
 	statedAt uint32
-	said     said
+	outcome  outcome
 	done     bool
 	err      error
 	end      chan struct{} // closed with done
 }
 
-// said is what is known from a playback.
-type said int
+// outcome is what a playback has shown.
+type outcome int
 
 const (
-	nothing  said = iota // neither a picture nor an end: a disk that has to start, a network that is cut
-	allOver              // an end without a picture
-	pictures             // there are some
+	nothing  outcome = iota // neither a picture nor an end: a disk that has to start, a network that is cut
+	ended                   // an end without a picture
+	pictures                // there are some
 )
 
-func newPlayback(desc *description.Session, each func(nvr.AccessUnit) error) (*playback, *description.Media, format.Format, error) {
+func newPlayback(desc *description.Session, each func(driver.AccessUnit) error) (*playback, *description.Media, format.Format, error) {
 	p := &playback{each: each, came: make(chan struct{}, 1), end: make(chan struct{})}
 	var a *format.H264
 	if p.media = desc.FindFormat(&a); p.media != nil {
@@ -162,7 +163,7 @@ func newPlayback(desc *description.Session, each func(nvr.AccessUnit) error) (*p
 		p.codec, p.sets, p.decode = "h265", sets(b.VPS, b.SPS, b.PPS), dec.Decode
 		return p, p.media, b, nil
 	}
-	return nil, nil, nil, &nvr.AnswerError{What: "DESCRIBE", Why: "neither H.264 nor H.265 is offered"}
+	return nil, nil, nil, &driver.AnswerError{What: "DESCRIBE", Why: "neither H.264 nor H.265 is offered"}
 }
 
 func sets(list ...[]byte) (out [][]byte) {
@@ -194,13 +195,13 @@ func (p *playback) packet(pkt *rtp.Packet) {
 	if p.done {
 		return
 	}
-	a := nvr.AccessUnit{Codec: p.codec, Sets: p.sets, NALs: au, Ticks: stamp}
+	a := driver.AccessUnit{Codec: p.codec, Sets: p.sets, NALs: au, Ticks: stamp}
 	if !p.stated.IsZero() {
 		a.ClockTicks = p.statedAt
 		a.Clock = p.stated.Add(time.Duration(int32(stamp-p.statedAt)) * time.Second / ticksPerSecond)
 	}
 	err = p.each(a)
-	p.sets, p.said = nil, pictures
+	p.sets, p.outcome = nil, pictures
 	if err != nil {
 		p.done, p.err = true, err
 		close(p.end)
@@ -235,14 +236,14 @@ func (p *playback) finish(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.done {
-		p.done, p.err, p.said = true, err, max(p.said, allOver)
+		p.done, p.err, p.outcome = true, err, max(p.outcome, ended)
 		close(p.end)
 	}
 }
 
 // watch waits for the end: the NVR's, the caller's, or silence.
 func (p *playback) watch(ctx context.Context, ended <-chan struct{}) {
-	t := time.NewTimer(silence)
+	t := time.NewTimer(quietTime)
 	defer t.Stop()
 	for {
 		select {
@@ -253,7 +254,7 @@ func (p *playback) watch(ctx context.Context, ended <-chan struct{}) {
 		case <-p.end:
 			return
 		case <-p.came:
-			t.Reset(silence)
+			t.Reset(quietTime)
 		case <-t.C:
 			return
 		}
@@ -264,7 +265,7 @@ func (p *playback) result() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = true
-	if errors.Is(p.err, nvr.ErrEnough) {
+	if errors.Is(p.err, driver.ErrEnough) {
 		return nil
 	}
 	return p.err

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
 )
 
 const (
@@ -115,21 +115,21 @@ func (d *Driver) pages(ctx context.Context, path string, body func(position int)
 			return err
 		}
 		if err != nil {
-			return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
+			return &driver.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
 		}
 		switch {
 		case !more:
 			return nil
 		case len(fresh) == 0, len(seen) > maxItems:
-			return &nvr.AnswerError{What: what, Why: errRepeats.Error(), Got: excerpt(b), Err: errRepeats}
+			return &driver.AnswerError{What: what, Why: errRepeats.Error(), Got: excerpt(b), Err: errRepeats}
 		}
 		position += len(r.Items)
 	}
 }
 
 // record reads one item of a search.
-func record(m item, track int) (rec nvr.Record, err error) {
-	rec = nvr.Record{Track: m.Track, Codec: m.Media.Codec, Locked: m.Media.Lock == "lock"}
+func record(m item, track int) (rec driver.Record, err error) {
+	rec = driver.Record{Track: m.Track, Codec: m.Media.Codec, Locked: m.Media.Lock == "lock"}
 	if rec.From, err = parseStamp(m.Span.From); err != nil {
 		return rec, err
 	}
@@ -149,7 +149,7 @@ func record(m item, track int) (rec nvr.Record, err error) {
 }
 
 // Search lists what is recorded on a track. Where the pages do not go on, it is asked for from the last record on.
-func (d *Driver) Search(ctx context.Context, track int, from, to nvr.Stamp, each func(nvr.Record) error) error {
+func (d *Driver) Search(ctx context.Context, track int, from, to driver.Stamp, each func(driver.Record) error) error {
 	var stop error
 	var last time.Time // digits
 	page := func(items []item) error {
@@ -197,14 +197,14 @@ func (d *Driver) Search(ctx context.Context, track int, from, to nvr.Stamp, each
 	return d.listed(d.inForm(search), &stop)
 }
 
-// errStop ends the pages; why stands beside it.
+// errStop ends the pages; the cause is kept beside it.
 var errStop = errors.New("stopped")
 
 func (d *Driver) listed(err error, stop *error) error {
 	switch {
 	case *stop == nil:
 		return err
-	case errors.Is(*stop, nvr.ErrEnough):
+	case errors.Is(*stop, driver.ErrEnough):
 		return nil
 	}
 	return *stop
@@ -243,7 +243,7 @@ func searchText(f form, id, what string, position int, meta string) []byte {
 	return b.Bytes()
 }
 
-func span(from, to nvr.Stamp) string {
+func span(from, to driver.Stamp) string {
 	return "<timeSpanList><timeSpan><startTime>" + writeStamp(from) + "</startTime><endTime>" + writeStamp(to) + "</endTime></timeSpan></timeSpanList>"
 }
 
@@ -254,7 +254,7 @@ func searchID() string {
 }
 
 // Log searches the NVR's log. A line that cannot be understood is left out, as long as there are others.
-func (d *Driver) Log(ctx context.Context, from, to nvr.Stamp, each func(nvr.LogLine) error) error {
+func (d *Driver) Log(ctx context.Context, from, to driver.Stamp, each func(driver.LogLine) error) error {
 	var stop error
 	search := func(f form) error {
 		id, good := searchID(), 0
@@ -287,7 +287,7 @@ func (d *Driver) Log(ctx context.Context, from, to nvr.Stamp, each func(nvr.LogL
 }
 
 // logLine reads what a line is: <host>/<major>/<minor>, and behind it a channel on some.
-func logLine(meta, at string) (l nvr.LogLine, err error) {
+func logLine(meta, at string) (l driver.LogLine, err error) {
 	parts := strings.Split(meta, "/")
 	if len(parts) < 3 || len(meta) > 200 {
 		return l, fmt.Errorf("log line %q not understood", excerpt([]byte(meta)))

@@ -13,7 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
 )
 
 const (
@@ -31,7 +31,7 @@ func parse(what string, b []byte, root string, into any) error {
 		err = decoder(text).Decode(into)
 	}
 	if err != nil {
-		return &nvr.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
+		return &driver.AnswerError{What: what, Why: err.Error(), Got: excerpt(b)}
 	}
 	return nil
 }
@@ -149,26 +149,26 @@ type responseStatus struct {
 var stampForm = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?(Z|[+-]\d{2}:\d{2})?$`)
 
 // parseStamp reads a time as NVRs write it: with Z, with a distance from UTC, or with nothing behind it.
-func parseStamp(s string) (nvr.Stamp, error) {
+func parseStamp(s string) (driver.Stamp, error) {
 	m := stampForm.FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
-		return nvr.Stamp{}, fmt.Errorf("time %q not understood", excerpt([]byte(s)))
+		return driver.Stamp{}, fmt.Errorf("time %q not understood", excerpt([]byte(s)))
 	}
 	at, err := time.Parse(time.DateTime, m[1]+" "+m[2])
 	if err != nil {
-		return nvr.Stamp{}, fmt.Errorf("time %q: no such time", excerpt([]byte(s)))
+		return driver.Stamp{}, fmt.Errorf("time %q: no such time", excerpt([]byte(s)))
 	}
-	out := nvr.Stamp{Digits: at}
+	out := driver.Stamp{Digits: at}
 	switch {
 	case m[3] == "Z":
-		out.Mark = nvr.MarkZ
+		out.Mark = driver.MarkZ
 	case m[3] != "":
 		h, _ := strconv.Atoi(m[3][1:3]) // digits by the form
 		mi, _ := strconv.Atoi(m[3][4:6])
 		if h > 14 || mi > 59 {
-			return nvr.Stamp{}, fmt.Errorf("time %q: no such distance from UTC", s)
+			return driver.Stamp{}, fmt.Errorf("time %q: no such distance from UTC", s)
 		}
-		out.Mark, out.Offset = nvr.MarkOffset, time.Duration(h)*time.Hour+time.Duration(mi)*time.Minute
+		out.Mark, out.Offset = driver.MarkOffset, time.Duration(h)*time.Hour+time.Duration(mi)*time.Minute
 		if m[3][0] == '-' {
 			out.Offset = -out.Offset
 		}
@@ -177,7 +177,7 @@ func parseStamp(s string) (nvr.Stamp, error) {
 }
 
 // writeStamp writes digits as searches take them.
-func writeStamp(s nvr.Stamp) string { return s.Digits.Format("2006-01-02T15:04:05") + "Z" }
+func writeStamp(s driver.Stamp) string { return s.Digits.Format("2006-01-02T15:04:05") + "Z" }
 
 // playForm is how digits stand in the address of a playback.
 const playForm = "20060102T150405Z"
@@ -186,9 +186,9 @@ var playStart = regexp.MustCompile(`[?&]starttime=(\d{8}T\d{6})Z?(?:&|$)`)
 
 // playStamp finds in the address that an NVR gives for a record how it would ask for it. Nothing else of that address
 // is ever used.
-func playStamp(uri string) (nvr.Stamp, error) {
+func playStamp(uri string) (driver.Stamp, error) {
 	if uri == "" {
-		return nvr.Stamp{}, nil
+		return driver.Stamp{}, nil
 	}
 	m := playStart.FindStringSubmatch(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -197,13 +197,13 @@ func playStamp(uri string) (nvr.Stamp, error) {
 		return r
 	}, uri))
 	if m == nil {
-		return nvr.Stamp{}, nil
+		return driver.Stamp{}, nil
 	}
 	at, err := time.Parse("20060102T150405", m[1])
 	if err != nil {
-		return nvr.Stamp{}, fmt.Errorf("playback time %q: no such time", m[1])
+		return driver.Stamp{}, fmt.Errorf("playback time %q: no such time", m[1])
 	}
-	return nvr.Stamp{Digits: at, Mark: nvr.MarkZ}, nil
+	return driver.Stamp{Digits: at, Mark: driver.MarkZ}, nil
 }
 
 var durationForm = regexp.MustCompile(`^P(\d{1,5})D(?:T(\d{1,3})H)?$`)

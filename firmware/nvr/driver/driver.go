@@ -1,23 +1,18 @@
-// Package nvr supervises the recorders that keep cameras' footage themselves: what they hold, for how long, what is
-// missing, who looked past us, and whether their clocks are right.
+// Package driver defines what every kind of NVR is asked, and the values that it answers with.
 //
-// It owns the tables named in tables.go, the queue of fetches, and one connection at a time to each NVR. It must never
-// guess what an answer means, never try a refused password twice, and never let footage of a fetch lie anywhere but in
-// the vault.
-package nvr
+// It owns nothing. It must never interpret a time: what the digits of an NVR mean is calibrated per device.
+package driver
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"time"
-
-	"campuskeep/firmware/site"
 )
 
 // What a driver answers; everything else is a passing fault of network or device.
 var (
-	// ErrRefused: the NVR refused the password. The driver asks nothing more until it is made anew with another one:
+	// ErrRefused: the NVR refused the password. The driver asks nothing more until it is opened with another one:
 	// NVRs lock the address after a few attempts.
 	ErrRefused = errors.New("nvr: the password was refused")
 	// ErrBusy: the NVR has no place for another request or playback now (503, 453). Try later.
@@ -34,8 +29,8 @@ var (
 	ErrSilent = errors.New("nvr: nothing came of the playback")
 )
 
-// AnswerError is an answer that is not understood. It is refused, never guessed at; what came is kept for whoever has to
-// look into it.
+// AnswerError is an answer that is not understood. It is refused, never guessed at; what was received is kept for the
+// person who looks into it.
 type AnswerError struct {
 	What string // the request, without host
 	Why  string
@@ -49,36 +44,20 @@ func (e *AnswerError) Error() string {
 	return fmt.Sprintf("nvr: answer to %s not understood: %s; received %q", e.What, e.Why, e.Got)
 }
 
-// Device is one NVR of the register (F1). Credentials are not part of it: they are sealed.
-type Device struct {
-	ID         string         `json:"id"` // n01 …
-	Name       string         `json:"name"`
-	Place      string         `json:"place,omitempty"`
-	Driver     string         `json:"driver"`            // "hikvision"
-	Address    string         `json:"address"`           // http:// or https:// and host, port when it is not the usual one
-	RTSP       string         `json:"rtsp,omitempty"`    // host:port; empty: the host of Address, port 554
-	Pin        string         `json:"pin,omitempty"`     // SHA-256 of the certificate, hex; empty: what the authorities vouch for
-	Cameras    map[int]string `json:"cameras,omitempty"` // channel → camera id
-	Wires      []Wire         `json:"wires,omitempty"`   // what has changed of that; a camera that has no open one has always been where Cameras says
-	Swaps      int            `json:"swaps,omitempty"`   // how often the machine was replaced: what an earlier one listed counts no more
-	Installer  string         `json:"installer,omitempty"`
-	Technician string         `json:"technician,omitempty"` // person id
-	Installed  string         `json:"installed,omitempty"`  // date, 2006-01-02
-	Retired    bool           `json:"retired,omitempty"`
-	Since      time.Time      `json:"since,omitzero"` // registered
-}
-
 // Target is what a driver needs to reach an NVR.
 type Target struct {
-	Device
-	site.Login
+	ID             string
+	Address        string // http:// or https:// with host, and port when it is not the usual one
+	RTSP           string // host:port; empty: the host of Address, port 554
+	Pin            string // SHA-256 of the certificate, hex; empty: what the authorities vouch for
+	User, Password string
 }
 
 // Opener makes a driver; it does not connect.
 type Opener func(Target) (Driver, error)
 
 // Driver speaks to one NVR. A caller makes one call at a time, and has a driver of its own for Live. It interprets no time: what an NVR's digits mean is
-// calibrated per device by the room. Every call ends with ctx, and by its own time-outs without it.
+// calibrated per device by package nvrtime. Every call ends with ctx, and by its own time-outs without it.
 type Driver interface {
 	Info(ctx context.Context) (Info, error)
 	Clock(ctx context.Context) (DeviceClock, error)
@@ -197,4 +176,17 @@ type AccessUnit struct {
 	Clock time.Time // absolute time of the picture by what the NVR last stated; zero when it states none, or not yet
 	// ClockTicks is the RTP time for which the NVR last stated an absolute time: behind it Clock is counted on.
 	ClockTicks uint32
+}
+
+// Account is somebody who can log in to an NVR.
+type Account struct {
+	Name  string
+	Level string // as the NVR writes it, "Administrator"
+}
+
+// Service is a way in over the network.
+type Service struct {
+	Name string // as the NVR writes it, "RTSP"
+	Port int    // 0: none, or not told
+	Open bool
 }

@@ -8,13 +8,16 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
+
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
 
-// line is a log line at its true instant.
-type line struct {
-	LogLine
+// placedLine is a log line at its true instant.
+type placedLine struct {
+	driver.LogLine
 	at time.Time
 }
 
@@ -30,30 +33,30 @@ const (
 
 // readLog reads what is new in the NVR's log and finds out what its digits mean: the newest line is never in the
 // future, and our own log-in has just been written. ours says who we are there.
-func (r *Room) readLog(ctx context.Context, l *link, c *Calibration, at instant, s *State) (lines []line, ours LogLine, err error) {
-	ours = LogLine{User: l.target.User, Address: l.driver.Local()}
+func (r *Supervisor) readLog(ctx context.Context, l *connection, c *nvrtime.Calibration, at nvrtime.Instant, s *State) (lines []placedLine, ours driver.LogLine, err error) {
+	ours = driver.LogLine{User: l.target.User, Address: l.driver.Local()}
 	now := r.o.Clock.Now().Wall
 	from := s.LogTo
 	if from.IsZero() {
 		from = now.Add(-firstLog)
 	}
 	back := now.Sub(from) + time.Hour
-	lo, hi := at.utc, at.local
+	lo, hi := at.UTC, at.Local
 	if hi.Before(lo) {
 		lo, hi = hi, lo
 	}
-	var raw []LogLine
-	err = l.driver.Log(ctx, Stamp{Digits: lo.Add(-back).Truncate(time.Second), Mark: MarkZ}, Stamp{Digits: hi.Add(time.Hour).Truncate(time.Second), Mark: MarkZ}, func(x LogLine) error {
+	var raw []driver.LogLine
+	err = l.driver.Log(ctx, driver.Stamp{Digits: lo.Add(-back).Truncate(time.Second), Mark: driver.MarkZ}, driver.Stamp{Digits: hi.Add(time.Hour).Truncate(time.Second), Mark: driver.MarkZ}, func(x driver.LogLine) error {
 		if len(raw) == maxLines {
-			return ErrEnough
+			return driver.ErrEnough
 		}
-		if ahead(x.At, at) {
+		if nvrtime.InFuture(x.At, at) {
 			return nil
 		}
 		raw = append(raw, x)
 		return nil
 	})
-	if errors.Is(err, ErrNotOffered) {
+	if errors.Is(err, driver.ErrNotOffered) {
 		s.NoLog = true
 		return nil, ours, nil
 	}
@@ -61,31 +64,31 @@ func (r *Room) readLog(ctx context.Context, l *link, c *Calibration, at instant,
 		return nil, ours, err
 	}
 	s.NoLog = false
-	newest := slices.MaxFunc(raw, func(a, b LogLine) int { return a.At.Digits.Compare(b.At.Digits) })
-	if newest.At.Mark != MarkOffset {
-		c.Log = c.judge(newest.At.Digits, at)
-		c.FalseZ = c.FalseZ || c.Log == Local && newest.At.Mark == MarkZ
+	newest := slices.MaxFunc(raw, func(a, b driver.LogLine) int { return a.At.Digits.Compare(b.At.Digits) })
+	if newest.At.Mark != driver.MarkOffset {
+		c.Log = c.Meaning(newest.At.Digits, at)
+		c.FalseZ = c.FalseZ || c.Log == nvrtime.Local && newest.At.Mark == driver.MarkZ
 	}
-	if c.Log == Unknown && newest.At.Mark != MarkOffset {
+	if c.Log == nvrtime.Unknown && newest.At.Mark != driver.MarkOffset {
 		return nil, ours, nil // read again at the next check: the cursor stays
 	}
 	until := now // by the clock that the lines are placed by
 	if !c.Known {
-		until = at.utc
+		until = at.UTC
 	}
 	until = until.Add(-time.Second) // a second may still get more lines
 	for _, x := range raw {
 		t, _, ok := c.UTC(x.At, c.Log)
 		if ok && !t.Before(from) && t.Before(until) {
-			lines = append(lines, line{x, t})
+			lines = append(lines, placedLine{x, t})
 		}
 	}
-	slices.SortStableFunc(lines, func(a, b line) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(lines, func(a, b placedLine) int { return a.at.Compare(b.at) })
 	s.LogTo = until
 	return lines, ours, nil
 }
 
-// act says what a line tells that somebody did; empty: nothing that opens footage.
+// act names what a line records; empty: nothing that opens footage.
 func act(code string) string {
 	major, minor, _ := strings.Cut(strings.ToLower(code), "/")
 	has := func(words ...string) bool {
@@ -106,9 +109,9 @@ func act(code string) string {
 	return ""
 }
 
-// accesses makes entries of what others did at the NVR: the register of use has to know of footage that was seen past
-// us (F13). The same by the same within an hour is one entry with a count.
-func (r *Room) accesses(l *link, lines []line, ours LogLine, from time.Time) (out []ledger.Draft) {
+// accesses makes entries of what others did at the NVR: the register of use has to know of footage that was seen
+// without the appliance (F13). The same by the same within an hour is one entry with a count.
+func (r *Supervisor) accesses(l *connection, lines []placedLine, ours driver.LogLine, from time.Time) (out []ledger.Draft) {
 	type key struct {
 		act, user, address string
 		channel            int
@@ -164,7 +167,7 @@ func (r *Room) accesses(l *link, lines []line, ours LogLine, from time.Time) (ou
 }
 
 // explain names the cause of a hole by what the NVR logged at its edges.
-func explain(hole footage.Span, channel int, lines []line) footage.Cause {
+func explain(hole footage.Span, channel int, lines []placedLine) footage.Cause {
 	const near = 2 * time.Minute
 	for _, x := range lines {
 		if x.at.Before(hole.From.Add(-near)) || x.at.After(hole.To.Add(near)) || x.Channel != 0 && x.Channel != channel {

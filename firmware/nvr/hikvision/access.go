@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
 )
 
 const (
@@ -38,14 +38,14 @@ func (l *userList) check() error {
 }
 
 // Accounts lists who can log in.
-func (d *Driver) Accounts(ctx context.Context) ([]nvr.Account, error) {
+func (d *Driver) Accounts(ctx context.Context) ([]driver.Account, error) {
 	list, err := get(ctx, d, pathUsers, "UserList", (*userList).check)
 	if err != nil {
 		return nil, err
 	}
-	var out []nvr.Account
+	var out []driver.Account
 	for _, u := range list.Users {
-		out = append(out, nvr.Account{Name: account(u.Name), Level: name(u.Level)})
+		out = append(out, driver.Account{Name: account(u.Name), Level: name(u.Level)})
 	}
 	return out, nil
 }
@@ -90,24 +90,24 @@ func (e *enabled) check() error {
 
 // Services lists the ways in over the network. A shell and the maker's cloud stand in documents of their own, which not
 // every NVR has.
-func (d *Driver) Services(ctx context.Context) ([]nvr.Service, error) {
+func (d *Driver) Services(ctx context.Context) ([]driver.Service, error) {
 	list, err := get(ctx, d, pathAccess, "AdminAccessProtocolList", (*accessList).check)
 	if err != nil {
 		return nil, err
 	}
-	var out []nvr.Service
+	var out []driver.Service
 	for _, p := range list.Protocols {
-		out = append(out, nvr.Service{Name: p.Name, Port: p.Port, Open: p.Enabled == nil || *p.Enabled})
+		out = append(out, driver.Service{Name: p.Name, Port: p.Port, Open: p.Enabled == nil || *p.Enabled})
 	}
 	for _, s := range []struct{ path, root, name string }{{pathShell, "SSH", "SSH"}, {pathCloud, "EZVIZ", "EZVIZ"}} {
 		e, err := get(ctx, d, s.path, s.root, (*enabled).check)
-		if errors.Is(err, nvr.ErrNotOffered) {
+		if errors.Is(err, driver.ErrNotOffered) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, nvr.Service{Name: s.name, Open: *e.On})
+		out = append(out, driver.Service{Name: s.name, Open: *e.On})
 	}
 	return out, nil
 }

@@ -1,4 +1,4 @@
-package nvr
+package nvrtime
 
 import (
 	"fmt"
@@ -11,11 +11,11 @@ import (
 type Zone struct {
 	East       time.Duration // standard time ahead of UTC
 	Save       time.Duration // added in summer; 0: no summer time
-	Start, End change        // in local time as it is then
+	Start, End transition    // in local time as it is then
 }
 
-// change is the POSIX rule M<month>.<week>.<day>/<time>.
-type change struct {
+// transition is the POSIX rule M<month>.<week>.<day>/<time>.
+type transition struct {
 	month, week, day int
 	at               time.Duration
 }
@@ -47,7 +47,7 @@ func ParseZone(s string) (Zone, error) {
 	if z.Save, ok = hms(m[5], m[6], m[7]); !ok || z.Save <= 0 || z.Save > 3*time.Hour {
 		return bad("summer time not understood")
 	}
-	for i, into := range []*change{&z.Start, &z.End} {
+	for i, into := range []*transition{&z.Start, &z.End} {
 		r := ruleForm.FindStringSubmatch(m[8+i])
 		if r == nil {
 			return bad("rule of summer time not understood")
@@ -77,7 +77,7 @@ func hms(h, m, s string) (time.Duration, bool) {
 }
 
 // in gives the local instant of a change in a year, as digits.
-func (c change) in(year int) time.Time {
+func (c transition) in(year int) time.Time {
 	first := time.Date(year, time.Month(c.month), 1, 0, 0, 0, 0, time.UTC)
 	day := 1 + (c.day-int(first.Weekday())+7)%7 + 7*(c.week-1)
 	for day > first.AddDate(0, 1, -1).Day() { // week 5 is the last one

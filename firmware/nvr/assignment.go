@@ -8,17 +8,17 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// Wire says that a camera was on a channel of an NVR for a time: what the channel shows of any other time is not of
+// ChannelAssignment assigns a channel of an NVR to a camera for a time: what the channel shows of any other time is not of
 // this camera. Zero From: for as long as anybody knows; zero To: it still is.
-type Wire struct {
+type ChannelAssignment struct {
 	Camera  string    `json:"camera"`
 	Channel int       `json:"channel"`
 	From    time.Time `json:"from,omitzero"`
 	To      time.Time `json:"to,omitzero"`
 }
 
-// cut is the part of a span in which the camera was on the channel; empty (From not before To) when it was not.
-func (w Wire) cut(s footage.Span) footage.Span {
+// clip is the part of a span in which the camera was on the channel; empty (From not before To) when it was not.
+func (w ChannelAssignment) clip(s footage.Span) footage.Span {
 	if w.From.After(s.From) {
 		s.From = w.From
 	}
@@ -38,28 +38,28 @@ func (d Device) channelOf(camera string) (channel int, ok bool) {
 	return 0, false
 }
 
-// wires are the channels that a camera was on, oldest first.
-func (d Device) wires(camera string) (out []Wire) {
+// assignments lists the channels that a camera was on, oldest first.
+func (d Device) assignments(camera string) (out []ChannelAssignment) {
 	open := false
-	for _, w := range d.Wires {
+	for _, w := range d.Assignments {
 		if w.Camera == camera {
 			out = append(out, w)
 			open = open || w.To.IsZero()
 		}
 	}
 	if n, ok := d.channelOf(camera); ok && !open {
-		out = append(out, Wire{Camera: camera, Channel: n})
+		out = append(out, ChannelAssignment{Camera: camera, Channel: n})
 	}
-	slices.SortStableFunc(out, func(a, b Wire) int { return a.From.Compare(b.From) })
+	slices.SortStableFunc(out, func(a, b ChannelAssignment) int { return a.From.Compare(b.From) })
 	return out
 }
 
-// wiredBy are all cameras that are or were on a channel of the NVR: those that are, by channel, and then the others.
-func (d Device) wiredBy() (out []string) {
+// everAssigned lists the cameras that are or were on a channel of the NVR: present ones by channel, then the others.
+func (d Device) everAssigned() (out []string) {
 	for _, n := range sortedChannels(d.Cameras) {
 		out = append(out, d.Cameras[n])
 	}
-	for _, w := range d.Wires {
+	for _, w := range d.Assignments {
 		if !slices.Contains(out, w.Camera) {
 			out = append(out, w.Camera)
 		}
@@ -76,29 +76,29 @@ func sortedChannels(m map[int]string) []int {
 	return out
 }
 
-// rewire is the device after its cables were plugged as next says, at an instant; at zero: they always were, and it was
+// reassign gives the device with the channels of next from an instant on; at zero: they always were so, and it was
 // written down wrongly. What a channel showed while another camera was on it stays that camera's. When the instant lies
-// before what is known of a channel or a camera, after tells the first that is possible.
-func (d Device) rewire(next map[int]string, at time.Time) (out Device, after time.Time) {
+// before what is known of a channel or a camera, after is the first that is possible.
+func (d Device) reassign(next map[int]string, at time.Time) (out Device, after time.Time) {
 	out = d
 	out.Cameras = next
-	out.Wires = nil
-	was := map[string]Wire{} // the open ones
-	for _, camera := range d.wiredBy() {
-		for _, w := range d.wires(camera) {
+	out.Assignments = nil
+	was := map[string]ChannelAssignment{} // the open ones
+	for _, camera := range d.everAssigned() {
+		for _, w := range d.assignments(camera) {
 			n, on := out.channelOf(camera)
 			switch {
 			case !w.To.IsZero():
-				out.Wires = append(out.Wires, w)
+				out.Assignments = append(out.Assignments, w)
 			case on && n == w.Channel:
 				if !w.From.IsZero() {
-					out.Wires = append(out.Wires, w)
+					out.Assignments = append(out.Assignments, w)
 				}
 			default:
 				was[camera] = w
 				if !at.IsZero() {
 					w.To = at
-					out.Wires = append(out.Wires, w)
+					out.Assignments = append(out.Assignments, w)
 					after = latest(after, w.From)
 				}
 			}
@@ -109,11 +109,11 @@ func (d Device) rewire(next map[int]string, at time.Time) (out Device, after tim
 		if d.Cameras[n] == camera {
 			continue
 		}
-		w := Wire{Camera: camera, Channel: n, From: at}
+		w := ChannelAssignment{Camera: camera, Channel: n, From: at}
 		if at.IsZero() {
 			w.From = was[camera].From
 		}
-		for _, o := range out.Wires { // nobody's pictures become somebody else's
+		for _, o := range out.Assignments { // nobody's pictures become somebody else's
 			if o.To.IsZero() || o.Channel != n && o.Camera != camera {
 				continue
 			}
@@ -124,10 +124,10 @@ func (d Device) rewire(next map[int]string, at time.Time) (out Device, after tim
 			}
 		}
 		if !w.From.IsZero() {
-			out.Wires = append(out.Wires, w)
+			out.Assignments = append(out.Assignments, w)
 		}
 	}
-	slices.SortStableFunc(out.Wires, func(a, b Wire) int {
+	slices.SortStableFunc(out.Assignments, func(a, b ChannelAssignment) int {
 		return cmp.Or(cmp.Compare(a.Camera, b.Camera), a.From.Compare(b.From))
 	})
 	if after.After(at) && !at.IsZero() {

@@ -15,7 +15,7 @@ import (
 )
 
 // Kept is what an NVR holds, by camera, and its cameras must keep for longer. It goes with the machine.
-func (r *Room) Kept(id string) (map[string]footage.Span, error) {
+func (r *Supervisor) Kept(id string) (map[string]footage.Span, error) {
 	now := r.o.Clock.Now()
 	days, err := r.listedBy(id)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *Room) Kept(id string) (map[string]footage.Span, error) {
 }
 
 // listedBy is from when to when the last checks of an NVR listed each camera.
-func (r *Room) listedBy(id string) (map[string]footage.Span, error) {
+func (r *Supervisor) listedBy(id string) (map[string]footage.Span, error) {
 	d, ok := r.device(id)
 	out := map[string]footage.Span{}
 	if !ok || d.v.Retired {
@@ -51,7 +51,7 @@ func (r *Room) listedBy(id string) (map[string]footage.Span, error) {
 				continue
 			}
 			camera, _, _ := strings.Cut(key, "/")
-			for _, h := range row.held(d.v, camera, always) {
+			for _, h := range row.pieces(d.v, camera, always) {
 				s, ok := out[camera]
 				if !ok || h.Span.From.Before(s.From) {
 					s.From = h.Span.From
@@ -68,9 +68,9 @@ func (r *Room) listedBy(id string) (map[string]footage.Span, error) {
 	return out, nil
 }
 
-// lose adds to a change that what an NVR holds can be had no more: footage before its time is a breach, and what was on
+// recordLoss adds to a change that what an NVR holds is lost: footage before its time is a breach, and what was on
 // its way from there comes no more.
-func (r *Room) lose(ch *store.Change, by account.Who, role account.Role, id, why string) (map[string]footage.Span, error) {
+func (r *Supervisor) recordLoss(ch *store.Change, by account.Who, role account.Role, id, why string) (map[string]footage.Span, error) {
 	kept, err := r.Kept(id)
 	if err != nil {
 		return nil, err
@@ -81,31 +81,31 @@ func (r *Room) lose(ch *store.Change, by account.Who, role account.Role, id, why
 		ch.Entries = append(ch.Entries, by.Draft("nvr.breach", role, camera, breachData(id, "floor", kept[camera], all[i].Policy.Days)),
 			r.missed(camera, footage.Gap{Span: kept[camera], Cause: footage.CauseBreach}))
 	}
-	return kept, r.giveUp(ch, id, why)
+	return kept, r.failFetches(ch, id, why)
 }
 
-// giveUp adds to a change the end of the fetches that wait for an NVR.
-func (r *Room) giveUp(ch *store.Change, id, why string) error {
+// failFetches adds to a change the end of the fetches that wait for an NVR.
+func (r *Supervisor) failFetches(ch *store.Change, id, why string) error {
 	list, err := r.Fetches()
 	if err != nil {
 		return err
 	}
 	for _, f := range list {
-		if f.NVR != id || f.State.Over() {
+		if f.NVR != id || f.State.Ended() {
 			continue
 		}
 		f.State, f.Reason, f.Next = FetchFailed, why, time.Time{}
 		if len(f.Done) > 0 {
 			f.State = FetchPartial
 		}
-		c := r.over(&f)
+		c := r.endFetch(&f)
 		ch.Puts, ch.Entries = append(ch.Puts, c.Puts...), append(ch.Entries, c.Entries...)
 	}
 	return nil
 }
 
-// over is the change that ends a fetch.
-func (r *Room) over(f *Fetch) store.Change {
+// endFetch is the change that ends a fetch.
+func (r *Supervisor) endFetch(f *Fetch) store.Change {
 	f.Ended = r.o.Clock.Now().Wall.UTC()
 	data := map[string]any{"fetch": f.ID, "camera": f.Camera, "result": f.State, "spans": nonNil(f.Done[:min(len(f.Done), 64)]), "bytes": f.Bytes}
 	if f.Reason != "" {
@@ -117,60 +117,60 @@ func (r *Room) over(f *Fetch) store.Change {
 	return store.Change{Puts: []store.Put{fetches.Put(f.ID, *f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
 }
 
-// unless makes a change of a fetch nothing when the fetch has been ended meanwhile.
-func unless(id string) func(store.Tx) error {
+// unlessEnded makes a change of a fetch nothing when the fetch has been ended meanwhile.
+func unlessEnded(id string) func(store.Tx) error {
 	return func(tx store.Tx) error {
 		f, _, ok, err := fetches.Get(tx, id)
-		if err == nil && ok && f.State.Over() {
-			return errOver
+		if err == nil && ok && f.State.Ended() {
+			return errEnded
 		}
 		return err
 	}
 }
 
-// afresh is a report of which only that counts what cannot be found out again: since when the camera is known, the
+// carriedOver is a report of which only that counts what cannot be found out again: since when the camera is known, the
 // holes that were known, and what was entered as a breach.
-func (p Report) afresh() Report {
-	out := Report{Camera: p.Camera, NVR: p.NVR, Channel: p.Channel, Track: p.Track, Since: p.Since, Lost: p.Lost, Again: p.Again}
+func (p Report) carriedOver() Report {
+	out := Report{Camera: p.Camera, NVR: p.NVR, Channel: p.Channel, Track: p.Track, Since: p.Since, Lost: p.Lost, Resumed: p.Resumed}
 	a := p.Attestation
 	out.Attestation = footage.Attestation{Days: a.Days, Newest: a.Newest, Gaps: a.Gaps, Short: a.Short}
 	return out
 }
 
-// lost notes what was lost with a machine.
-func (p *Report) lost(s footage.Span) {
+// addLoss notes what was lost with a machine.
+func (p *Report) addLoss(s footage.Span) {
 	if !s.From.Before(s.To) {
 		return
 	}
 	if p.Lost.From.Before(p.Lost.To) && p.Lost.From.Before(s.From) {
 		s.From = p.Lost.From
 	}
-	p.Lost, p.Again = s, time.Time{}
+	p.Lost, p.Resumed = s, time.Time{}
 }
 
-// recur notes when the machine that answers now began to record, and forgets what was lost when its time is over.
-func (p *Report) recur(cam footage.Camera, pieces []footage.Placed, now clock.Reading) {
+// noteRestart notes when the machine that answers now began to record, and forgets what was lost when its time is over.
+func (p *Report) noteRestart(cam footage.Camera, pieces []footage.Placed, now clock.Reading) {
 	if now.Reached(p.Lost.To.Add(cam.Policy.Keep() + footage.CeilingSlack)) {
-		p.Lost, p.Again = footage.Span{}, time.Time{}
+		p.Lost, p.Resumed = footage.Span{}, time.Time{}
 	}
-	if p.Lost.To.IsZero() || !p.Again.IsZero() {
+	if p.Lost.To.IsZero() || !p.Resumed.IsZero() {
 		return
 	}
 	for _, x := range pieces {
 		if x.Span.To.After(p.Lost.To) {
-			p.Again = latest(x.Span.From, p.Lost.To)
+			p.Resumed = latest(x.Span.From, p.Lost.To)
 			return
 		}
 	}
 }
 
-// part cuts the hole that a machine left: what it held is gone, and was entered as a breach; from then until another
+// splitLoss cuts the hole that a machine left: what it held is gone, and was entered as a breach; from then until another
 // one began to record there never was anything; and what is missing after that is missing for reasons of its own.
-func (p Report) part(a *footage.Attestation) {
+func (p Report) splitLoss(a *footage.Attestation) {
 	if p.Lost.To.IsZero() {
 		return
 	}
-	again := p.Again
+	again := p.Resumed
 	if again.IsZero() {
 		again = a.At
 	}
@@ -200,9 +200,9 @@ func (p Report) part(a *footage.Attestation) {
 	}
 }
 
-// leaveBehind puts away the reports of the cameras of an NVR whose machine is gone.
-func (r *Room) leaveBehind(ch *store.Change, d Device, kept map[string]footage.Span) error {
-	for _, camera := range d.wiredBy() {
+// resetReports resets the reports of the cameras of an NVR whose machine is gone.
+func (r *Supervisor) resetReports(ch *store.Change, d Device, kept map[string]footage.Span) error {
+	for _, camera := range d.everAssigned() {
 		rep, ok, err := r.Report(camera)
 		if err != nil {
 			return err
@@ -211,9 +211,9 @@ func (r *Room) leaveBehind(ch *store.Change, d Device, kept map[string]footage.S
 			continue
 		}
 		if rep.NVR == d.ID {
-			rep = rep.afresh()
+			rep = rep.carriedOver()
 		}
-		rep.lost(kept[camera])
+		rep.addLoss(kept[camera])
 		ch.Puts = append(ch.Puts, reports.Put(camera, rep))
 	}
 	return nil

@@ -12,9 +12,9 @@ import (
 
 // owners says which cameras a channel shows at an instant.
 func (d Device) owners(channel int, at time.Time) (out []string) {
-	for _, camera := range d.wiredBy() {
-		for _, w := range d.wires(camera) {
-			if s := w.cut(footage.Span{From: at, To: at.Add(time.Second)}); w.Channel == channel && s.From.Before(s.To) {
+	for _, camera := range d.everAssigned() {
+		for _, w := range d.assignments(camera) {
+			if s := w.clip(footage.Span{From: at, To: at.Add(time.Second)}); w.Channel == channel && s.From.Before(s.To) {
 				out = append(out, camera)
 			}
 		}
@@ -41,7 +41,7 @@ func TestNoPictureIsTwoCameras(t *testing.T) {
 			if rapid.Bool().Draw(t, "correction") {
 				at = time.Time{}
 			}
-			after, first := d.rewire(next, at)
+			after, first := d.reassign(next, at)
 			if !first.IsZero() {
 				if !first.After(at) {
 					t.Fatalf("refused with %v, which is not after %v", first, at)
@@ -54,11 +54,11 @@ func TestNoPictureIsTwoCameras(t *testing.T) {
 				for n := range channels + 1 {
 					list := after.owners(n, now)
 					if len(list) > 1 {
-						t.Fatalf("channel %d shows %v at %v: %+v", n, list, now, after.Wires)
+						t.Fatalf("channel %d shows %v at %v: %+v", n, list, now, after.Assignments)
 					}
 					for _, camera := range list {
 						if seen[camera] != 0 {
-							t.Fatalf("%s is on channels %d and %d at %v: %+v", camera, seen[camera], n, now, after.Wires)
+							t.Fatalf("%s is on channels %d and %d at %v: %+v", camera, seen[camera], n, now, after.Assignments)
 						}
 						seen[camera] = n
 					}
@@ -70,7 +70,7 @@ func TestNoPictureIsTwoCameras(t *testing.T) {
 			end := start.Add(hours * time.Hour)
 			for n, camera := range next {
 				if list := after.owners(n, end); len(list) != 1 || list[0] != camera {
-					t.Fatalf("channel %d shows %v, not %s: %+v", n, list, camera, after.Wires)
+					t.Fatalf("channel %d shows %v, not %s: %+v", n, list, camera, after.Assignments)
 				}
 			}
 			d = after

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
+
 	sim "campuskeep/scripts/sim/nvr"
 )
 
@@ -15,7 +16,7 @@ func TestDoors(t *testing.T) {
 		o.Accounts = []sim.Account{{Name: "admin", Level: "Administrator"}, {Name: "keeper & co", Level: "Operator"}}
 	})
 	users, err := d.Accounts(t.Context())
-	if want := []nvr.Account{{Name: "admin", Level: "Administrator"}, {Name: "keeper & co", Level: "Operator"}}; err != nil || !slices.Equal(users, want) {
+	if want := []driver.Account{{Name: "admin", Level: "Administrator"}, {Name: "keeper & co", Level: "Operator"}}; err != nil || !slices.Equal(users, want) {
 		t.Errorf("%+v, %v", users, err)
 	}
 	services, err := d.Services(t.Context())
@@ -34,7 +35,7 @@ func TestDoors(t *testing.T) {
 		n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Garbage = map[string]string{path: body} })
 		_, err1 := d.Accounts(t.Context())
 		_, err2 := d.Services(t.Context())
-		if _, ok := errors.AsType[*nvr.AnswerError](errors.Join(err1, err2)); !ok {
+		if _, ok := errors.AsType[*driver.AnswerError](errors.Join(err1, err2)); !ok {
 			t.Errorf("%s was taken: %v, %v", path, err1, err2)
 		}
 	}

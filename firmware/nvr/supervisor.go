@@ -11,19 +11,21 @@ import (
 	"sync/atomic"
 	"time"
 
+	"campuskeep/firmware/nvr/driver"
+
 	"campuskeep/firmware/store"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
 
-// Options is what the room needs from outside.
+// Options configures a [Supervisor].
 type Options struct {
 	Store   *store.Store
 	Vault   *vault.Vault // fetched footage goes there
 	Clock   clock.Clock
 	Cameras func() []footage.Camera
-	Drivers map[string]Opener
+	Drivers map[string]driver.Opener
 	// Anchor makes an anchor durable and known to everybody who places footage, before the first picture that it
 	// places is written.
 	Anchor func(context.Context, clock.Anchor) error
@@ -34,23 +36,23 @@ type Options struct {
 	Log    *slog.Logger
 }
 
-// Room is the room at work. All methods are safe for concurrent use.
-type Room struct {
+// Supervisor watches the registered NVRs. All methods are safe for concurrent use.
+type Supervisor struct {
 	o       Options
 	writing sync.Mutex // one change of the register at a time: taken before mu
 
-	mu       sync.Mutex // guards the rest
-	devices  map[string]row[Device]
-	links    map[string]*link
-	changed  chan struct{}             // closed and replaced when there may be something to do
-	number   uint64                    // of the last fetch
-	fetching known                     // see known
-	changes  uint64                    // of the fetches, so far
-	playing  map[string][]footage.Span // by fetch: what a running playback has brought
-	views    map[string]*view          // by camera: who watches live
-	works    map[string]Work           // by NVR: the last that somebody asked for
-	looks    map[string]*look          // of installers, by id
-	jobs     chan func(context.Context)
+	mu          sync.Mutex // guards the rest
+	devices     map[string]row[Device]
+	connections map[string]*connection
+	changed     chan struct{}             // closed and replaced when there may be something to do
+	number      uint64                    // of the last fetch
+	fetching    fetchCache                // see known
+	changes     uint64                    // of the fetches, so far
+	playing     map[string][]footage.Span // by fetch: what a running playback has brought
+	views       map[string]*view          // by camera: who watches live
+	works       map[string]Work           // by NVR: the last that somebody asked for
+	discoveries map[string]*discovery     // of installers, by id
+	jobs        chan func(context.Context)
 }
 
 // row is a value with its revision in the store.
@@ -59,35 +61,35 @@ type row[T any] struct {
 	rev uint64
 }
 
-// link is the way to one NVR. Whoever holds the turn may use the driver: NVRs take one of us at a time.
-type link struct {
-	turn   chan struct{}
-	stale  atomic.Bool // the register has changed: the driver is of yesterday
-	driver Driver
-	target Target
-	yield  context.CancelCauseFunc // asks whoever has the turn to give it up; nil: nobody has. Room.mu guards this and the next
-	wanted int                     // how many wait for the turn to change the register: they come first
-	login  uint64                  // revision of the password that the driver uses
-	kbps   map[int]int             // by channel, what is recorded
-	online map[int]bool            // by channel, as far as the NVR says
-	groups map[int]time.Duration   // by track, the longest group of pictures that was played
-	tells  bool                    // playback states absolute times again and again
-	ending ending
+// connection is the connection to one NVR. The holder of its slot may use the driver: NVRs accept one task at a time.
+type connection struct {
+	slot        chan struct{}
+	stale       atomic.Bool // the register has changed: the driver is of the old row
+	driver      driver.Driver
+	target      Target
+	yield       context.CancelCauseFunc // asks the holder of the slot to release it; nil: nobody holds it. Supervisor.mu guards this and the next
+	waiting     int                     // changes of the register that wait for the slot: they come first
+	login       uint64                  // revision of the password that the driver uses
+	kbps        map[int]int             // by channel, what is recorded
+	online      map[int]bool            // by channel, as far as the NVR says
+	groups      map[int]time.Duration   // by track, the longest group of pictures that was played
+	statesTimes bool                    // playback states absolute times again and again
+	last        lastGroup
 }
 
 // Open loads the register. The store's Run need not run yet.
-func Open(o Options) (*Room, error) {
+func Open(o Options) (*Supervisor, error) {
 	if o.Every == 0 {
 		o.Every = 24 * time.Hour
 	}
 	if o.Pause == nil {
-		o.Pause = func(attempt int) time.Duration { return min(30*time.Second<<min(attempt, 10), longestPause) }
+		o.Pause = func(attempt int) time.Duration { return min(30*time.Second<<min(attempt, 10), maxPause) }
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	r := &Room{o: o, devices: map[string]row[Device]{}, links: map[string]*link{}, changed: make(chan struct{}),
-		playing: map[string][]footage.Span{}, works: map[string]Work{}, looks: map[string]*look{}, views: map[string]*view{}, jobs: make(chan func(context.Context), mostJobs)}
+	r := &Supervisor{o: o, devices: map[string]row[Device]{}, connections: map[string]*connection{}, changed: make(chan struct{}),
+		playing: map[string][]footage.Span{}, works: map[string]Work{}, discoveries: map[string]*discovery{}, views: map[string]*view{}, jobs: make(chan func(context.Context), maxJobs)}
 	err := o.Store.View(func(tx store.Tx) error {
 		for key, d := range devices.Rows(tx, "") {
 			if d.Err != nil {
@@ -109,7 +111,7 @@ func Open(o Options) (*Room, error) {
 	return r, nil
 }
 
-func (r *Room) device(id string) (row[Device], bool) {
+func (r *Supervisor) device(id string) (row[Device], bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d, ok := r.devices[id]
@@ -117,7 +119,7 @@ func (r *Room) device(id string) (row[Device], bool) {
 }
 
 // Devices lists the register by id.
-func (r *Room) Devices() []Device {
+func (r *Supervisor) Devices() []Device {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]Device, 0, len(r.devices))
@@ -128,7 +130,7 @@ func (r *Room) Devices() []Device {
 }
 
 // State is what is known of an NVR; ok is false before the first try.
-func (r *Room) State(id string) (s State, ok bool, err error) {
+func (r *Supervisor) State(id string) (s State, ok bool, err error) {
 	err = r.o.Store.View(func(tx store.Tx) error {
 		s, _, ok, err = states.Get(tx, id)
 		return err
@@ -137,7 +139,7 @@ func (r *Room) State(id string) (s State, ok bool, err error) {
 }
 
 // Report is what the last check showed of a camera; ok is false when there was none.
-func (r *Room) Report(camera string) (p Report, ok bool, err error) {
+func (r *Supervisor) Report(camera string) (p Report, ok bool, err error) {
 	err = r.o.Store.View(func(tx store.Tx) error {
 		p, _, ok, err = reports.Get(tx, camera)
 		return err
@@ -146,7 +148,7 @@ func (r *Room) Report(camera string) (p Report, ok bool, err error) {
 }
 
 // Reports lists what the last checks showed, by camera.
-func (r *Room) Reports() (out []Report, err error) {
+func (r *Supervisor) Reports() (out []Report, err error) {
 	err = r.o.Store.View(func(tx store.Tx) error {
 		for _, p := range reports.All(tx) {
 			out = append(out, p)
@@ -156,22 +158,22 @@ func (r *Room) Reports() (out []Report, err error) {
 	return out, err
 }
 
-// stir wakes the workers; the caller holds mu.
-func (r *Room) stir() {
+// wakeLocked wakes the workers. The caller holds mu.
+func (r *Supervisor) wakeLocked() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
 
-func (r *Room) wake() {
+func (r *Supervisor) wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stir()
+	r.wakeLocked()
 }
 
 // Changed is closed when the register may have changed; ask for it before looking.
-func (r *Room) Changed() <-chan struct{} { return r.waker() }
+func (r *Supervisor) Changed() <-chan struct{} { return r.changedChan() }
 
-func (r *Room) waker() <-chan struct{} {
+func (r *Supervisor) changedChan() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.changed
@@ -180,105 +182,105 @@ func (r *Room) waker() <-chan struct{} {
 // ErrRetired is an NVR that is not, or not any more, in service.
 var ErrRetired = errors.New("nvr: no such NVR in service")
 
-// with gives f the only turn at an NVR, with a driver of the present register. A password that was refused is not
+// connected runs f with the slot of an NVR and a driver of the present register. A password that was refused is not
 // tried again, not even after a restart.
-func (r *Room) with(ctx context.Context, id string, f func(context.Context, *link) error) error {
-	l := r.link(id)
+func (r *Supervisor) connected(ctx context.Context, id string, f func(context.Context, *connection) error) error {
+	l := r.connectionOf(id)
 	select {
-	case l.turn <- struct{}{}:
+	case l.slot <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return r.inTurn(ctx, l, id, f)
+	return r.use(ctx, l, id, f)
 }
 
-// errTaken: somebody else of us has the turn.
-var errTaken = errors.New("nvr: another task of ours is at the NVR")
+// errBusyHere: another task holds the slot.
+var errBusyHere = errors.New("nvr: another task is using the NVR")
 
-// withIfFree is [Room.with] for those who had rather not wait.
-func (r *Room) withIfFree(ctx context.Context, id string, f func(context.Context, *link) error) error {
-	l := r.link(id)
+// connectedIfFree is [Supervisor.connected] that fails with errBusyHere instead of waiting.
+func (r *Supervisor) connectedIfFree(ctx context.Context, id string, f func(context.Context, *connection) error) error {
+	l := r.connectionOf(id)
 	select {
-	case l.turn <- struct{}{}:
+	case l.slot <- struct{}{}:
 	default:
-		return errTaken
+		return errBusyHere
 	}
-	return r.inTurn(ctx, l, id, f)
+	return r.use(ctx, l, id, f)
 }
 
-func (r *Room) link(id string) *link {
+func (r *Supervisor) connectionOf(id string) *connection {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.links[id]
+	l := r.connections[id]
 	if l == nil {
-		l = &link{turn: make(chan struct{}, 1), groups: map[int]time.Duration{}}
-		r.links[id] = l
+		l = &connection{slot: make(chan struct{}, 1), groups: map[int]time.Duration{}}
+		r.connections[id] = l
 	}
 	return l
 }
 
-func (r *Room) inTurn(ctx context.Context, l *link, id string, f func(context.Context, *link) error) error {
-	defer func() { <-l.turn }()
-	if err := r.ready(l, id); err != nil {
+func (r *Supervisor) use(ctx context.Context, l *connection, id string, f func(context.Context, *connection) error) error {
+	defer func() { <-l.slot }()
+	if err := r.open(l, id); err != nil {
 		return err
 	}
 	turn, cancel := context.WithCancelCause(ctx)
-	r.mayYield(l, cancel)
-	defer r.mayYield(l, nil)
+	r.setYield(l, cancel)
+	defer r.setYield(l, nil)
 	defer cancel(nil)
 	err := f(turn, l)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(turn), errYield) {
 		return errYield
 	}
-	if errors.Is(err, ErrRefused) {
-		err = errors.Join(err, r.remember(ctx, id, func(s *State) { s.Refused = l.login }))
+	if errors.Is(err, driver.ErrRefused) {
+		err = errors.Join(err, r.updateState(ctx, id, func(s *State) { s.Refused = l.login }))
 	}
 	return err
 }
 
-func (r *Room) mayYield(l *link, cancel context.CancelCauseFunc) {
+func (r *Supervisor) setYield(l *connection, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l.yield = cancel
-	if cancel != nil && l.wanted > 0 {
+	if cancel != nil && l.waiting > 0 {
 		cancel(errYield)
 	}
 }
 
-// errYield: a person changes the register of this NVR, and what was under way there has made room.
+// errYield: the register of this NVR is being changed, and the running task was interrupted for it.
 var errYield = errors.New("nvr: the register of this NVR is being changed")
 
-// alone runs f while nobody of us is at the NVR, for a change of the register. Whoever is there makes room; when that
+// exclusive runs f while no task uses the NVR, for a change of the register. A running task is interrupted; when that
 // takes longer than people wait, it is [Unanswered].
-func (r *Room) alone(ctx context.Context, id string, f func() error) error {
-	l := r.link(id)
+func (r *Supervisor) exclusive(ctx context.Context, id string, f func() error) error {
+	l := r.connectionOf(id)
 	wait := time.NewTimer(yieldTime)
 	defer wait.Stop()
 	want := func(n int) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if l.wanted += n; l.wanted > 0 && l.yield != nil {
+		if l.waiting += n; l.waiting > 0 && l.yield != nil {
 			l.yield(errYield)
 		}
 	}
 	want(1)
 	defer want(-1)
 	select {
-	case l.turn <- struct{}{}:
+	case l.slot <- struct{}{}:
 	case <-wait.C:
 		return &Unanswered{Fault: FaultBusy}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-l.turn }()
+	defer func() { <-l.slot }()
 	return f()
 }
 
-// yieldTime is how long a change of the register waits for its turn.
+// yieldTime is how long a change of the register waits for the slot.
 const yieldTime = 10 * time.Second
 
-// ready makes the driver if there is none of the present register. The caller holds the turn.
-func (r *Room) ready(l *link, id string) error {
+// open opens the driver if there is none of the present register. The caller holds the slot.
+func (r *Supervisor) open(l *connection, id string) error {
 	d, ok := r.device(id)
 	if !ok || d.v.Retired {
 		return ErrRetired
@@ -287,7 +289,7 @@ func (r *Room) ready(l *link, id string) error {
 		return nil
 	}
 	l.stale.Store(false)
-	login, rev, s, err := r.keyOf(id)
+	login, rev, s, err := r.loginOf(id)
 	if err != nil {
 		return err
 	}
@@ -300,10 +302,10 @@ func (r *Room) ready(l *link, id string) error {
 	}
 	if s.Refused != 0 && s.Refused == rev {
 		l.stale.Store(true)
-		return fmt.Errorf("%w before; it has not been changed since", ErrRefused)
+		return fmt.Errorf("%w before; it has not been changed since", driver.ErrRefused)
 	}
 	target := Target{Device: d.v, Login: login.Login}
-	driver, err := r.o.Drivers[d.v.Driver](target)
+	driver, err := r.o.Drivers[d.v.Driver](target.connection())
 	if err != nil {
 		l.stale.Store(true)
 		return err
@@ -312,8 +314,8 @@ func (r *Room) ready(l *link, id string) error {
 	return nil
 }
 
-// keyOf is the password of an NVR with its revision, and what is known of the NVR.
-func (r *Room) keyOf(id string) (login deviceLogin, rev uint64, s State, err error) {
+// loginOf is the password of an NVR with its revision, and what is known of the NVR.
+func (r *Supervisor) loginOf(id string) (login deviceLogin, rev uint64, s State, err error) {
 	err = r.o.Store.View(func(tx store.Tx) (err error) {
 		if login, rev, _, err = logins.Get(tx, id); err == nil {
 			s, _, _, err = states.Get(tx, id)
@@ -326,8 +328,8 @@ func (r *Room) keyOf(id string) (login deviceLogin, rev uint64, s State, err err
 	return login, rev, s, err
 }
 
-// remember changes the state of an NVR, which has one writer: whoever has the turn.
-func (r *Room) remember(ctx context.Context, id string, change func(*State)) error {
+// updateState changes the state of an NVR, which has one writer: the holder of the slot.
+func (r *Supervisor) updateState(ctx context.Context, id string, change func(*State)) error {
 	s, _, err := r.State(id)
 	if err != nil {
 		return err
@@ -341,12 +343,12 @@ func (r *Room) remember(ctx context.Context, id string, change func(*State)) err
 }
 
 // Run checks every NVR daily and brings what was asked for, until ctx ends.
-func (r *Room) Run(ctx context.Context) error {
+func (r *Supervisor) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	running := map[string]bool{}
 	for {
-		changed := r.waker()
+		changed := r.changedChan()
 		for _, d := range r.Devices() {
 			if !d.Retired && !running[d.ID] {
 				running[d.ID] = true
@@ -355,7 +357,7 @@ func (r *Room) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return r.leave()
+			return r.closeDrivers()
 		case job := <-r.jobs:
 			work.Go(func() { job(ctx) })
 		case <-changed:
@@ -363,28 +365,28 @@ func (r *Room) Run(ctx context.Context) error {
 	}
 }
 
-// leave closes the drivers; nobody has a turn any more once the workers have ended, but callers on demand may.
-func (r *Room) leave() error {
+// closeDrivers closes the drivers. The workers have ended; a caller on demand may still hold a slot.
+func (r *Supervisor) closeDrivers() error {
 	r.mu.Lock()
-	links := maps.Clone(r.links)
+	links := maps.Clone(r.connections)
 	r.mu.Unlock()
 	var errs []error
 	for _, l := range links {
-		l.turn <- struct{}{}
+		l.slot <- struct{}{}
 		if l.driver != nil {
 			errs = append(errs, l.driver.Close())
 			l.driver = nil
 		}
-		<-l.turn
+		<-l.slot
 	}
 	return errors.Join(errs...)
 }
 
 // serve is the worker of one NVR.
-func (r *Room) serve(ctx context.Context, id string) {
+func (r *Supervisor) serve(ctx context.Context, id string) {
 	failed := 0
 	for ctx.Err() == nil {
-		changed := r.waker()
+		changed := r.changedChan()
 		wait := r.o.Every
 		if d, ok := r.device(id); ok && !d.v.Retired {
 			var err error
@@ -415,7 +417,7 @@ func (r *Room) serve(ctx context.Context, id string) {
 }
 
 // step does what is due at an NVR and says how long nothing else is.
-func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
+func (r *Supervisor) step(ctx context.Context, id string) (time.Duration, error) {
 	s, _, err := r.State(id)
 	if err != nil {
 		return 0, err
@@ -427,11 +429,11 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 		return 0, err
 	}
 	// A camera that cannot be looked at is not asked for every minute for ever.
-	again := s.Tried.Add(min(judgeAgain<<min(s.Unseen, 11), r.o.Every))
+	again := s.Tried.Add(min(recheckDelay<<min(s.Unseen, 11), r.o.Every))
 	if unjudged && reading.State == clock.Trusted && again.Before(due) {
 		due = again
 	}
-	unseen, err := r.unseen(id)
+	unseen, err := r.unchecked(id)
 	if err != nil {
 		return 0, err
 	}
@@ -452,7 +454,7 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 	if s.Fault == FaultOther { // nothing is fetched from a machine that nobody knows
 		return due.Sub(now), nil
 	}
-	next, err := r.bring(ctx, id)
+	next, err := r.advanceNext(ctx, id)
 	if err != nil {
 		return 0, err
 	}
@@ -460,13 +462,13 @@ func (r *Room) step(ctx context.Context, id string) (time.Duration, error) {
 		next = due
 	}
 	if unjudged {
-		return min(next.Sub(now), trustAgain), nil
+		return min(next.Sub(now), trustInterval), nil
 	}
 	return next.Sub(now), nil
 }
 
 // inService are the cameras of an NVR that checks look at, with their channels.
-func (r *Room) inService(id string) map[string]int {
+func (r *Supervisor) inService(id string) map[string]int {
 	d, ok := r.device(id)
 	out := map[string]int{}
 	if !ok || d.v.Retired {
@@ -481,7 +483,7 @@ func (r *Room) inService(id string) map[string]int {
 }
 
 // unjudged says whether the last check found footage of a camera in service while nobody vouched for our own clock.
-func (r *Room) unjudged(id string) (bool, error) {
+func (r *Supervisor) unjudged(id string) (bool, error) {
 	cameras := r.inService(id)
 	all, err := r.Reports()
 	if err != nil {
@@ -493,8 +495,8 @@ func (r *Room) unjudged(id string) (bool, error) {
 	}), nil
 }
 
-// unseen says whether a camera in service has not been looked at since it was put where it is.
-func (r *Room) unseen(id string) (bool, error) {
+// unchecked says whether a camera in service has not been looked at since it was put where it is.
+func (r *Supervisor) unchecked(id string) (bool, error) {
 	for camera, channel := range r.inService(id) {
 		rep, ok, err := r.Report(camera)
 		if err != nil {
@@ -507,8 +509,8 @@ func (r *Room) unseen(id string) (bool, error) {
 	return false, nil
 }
 
-// trustAgain is how often it is asked whether our own clock is trusted by now.
-const trustAgain = 5 * time.Second
+// trustInterval is how often it is asked whether our own clock is trusted by now.
+const trustInterval = 5 * time.Second
 
-// judgeAgain is how soon after a check that could not judge, or was asked for again, the next one comes.
-const judgeAgain = time.Minute
+// recheckDelay is how soon after a check that could not judge, or was requested again, the next one comes.
+const recheckDelay = time.Minute
