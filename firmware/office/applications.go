@@ -566,3 +566,72 @@ func (c *call) entrySpan(e ledger.Entry) string {
 	}
 	return c.o.cameraName(d.Camera) + " " + c.p.Span(d.From, d.To)
 }
+
+// applicationNeeds are the applications that wait for this person, and decisions that they are told of.
+func (c *call) applicationNeeds() (out []need, _ error) {
+	for _, a := range c.o.d.Register.List() {
+		if n, ok := c.needOf(a); ok {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+func (c *call) needOf(a register.Application) (need, bool) {
+	row := c.row(a)
+	told := c.told(a)
+	if !row.Mine && told == "" {
+		return need{}, false
+	}
+	n := need{Tone: row.Tone, Icon: row.Icon, Badge: row.State, Kind: c.p.T("need.application"), Title: a.Number() + " · " + c.p.K("purpose.", a.Purpose),
+		Text: a.Unit + " " + row.Applicant + " · " + row.Places + " " + row.Span, Href: "/applications/" + a.ID, Do: c.p.T("app.handle"), Due: row.Due}
+	if n.Tone == "mute" || n.Tone == "ok" {
+		n.Tone, n.Icon = "acc", "info"
+	}
+	for _, f := range c.firstLoss(a) {
+		n.Text += " · " + f
+	}
+	n.Primary = a.State == register.Overdue
+	if told != "" {
+		n.Text, n.Do = told+c.p.T("sep.clause")+row.Places, c.p.T("see")
+	}
+	return n, true
+}
+
+// toldFor is how long the applicant's first page tells of a decision that asks nothing of them.
+const toldFor = 7 * 24 * time.Hour
+
+// told is what the applicant is to learn of a decision on the first page: approval until it is first used, refusal,
+// revocation and the end by time for a week.
+func (c *call) told(a register.Application) string {
+	if a.Applicant != c.actor.ID {
+		return ""
+	}
+	recent := func(t time.Time) bool { return !t.IsZero() && c.now.Wall.Sub(t) < toldFor }
+	switch {
+	case a.State == register.Approved:
+		return c.p.T("told.approved", c.p.Day(a.Decision.Until.Begin()))
+	case a.State == register.Rejected && recent(a.Ended):
+		return c.p.T("told.rejected", c.p.K("reject.", a.Decision.Code))
+	case a.Revoked != "" && recent(a.Ended):
+		return c.p.T("told.revoked", a.Revoked)
+	case a.State == register.Expired && recent(a.Ended), a.State == register.Unavailable && recent(a.Ended):
+		return c.p.K("state.", a.State)
+	case a.State == register.ReportDue && a.Returned != "":
+		return c.p.T("app.report_returned", a.Returned)
+	}
+	return ""
+}
+
+// firstLoss says for an undecided application until when its hold keeps the footage.
+func (c *call) firstLoss(a register.Application) []string {
+	if !a.State.Undecided() {
+		return nil
+	}
+	for _, h := range c.holds() {
+		if h.Application == a.ID {
+			return []string{c.p.T("need.held", c.p.Day(h.Until))}
+		}
+	}
+	return nil
+}

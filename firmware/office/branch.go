@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"campuskeep/firmware/store"
+	"campuskeep/shared/account"
 	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
 )
@@ -88,12 +89,20 @@ func (c *call) vanished(e ledger.Entry) string {
 	return c.p.T("branch.vanished", d.Fork, *d.Had-1)
 }
 
-func (c *call) branchNeeds(open []ledger.Entry) (out []need) {
+// branchNeeds are the roll-backs of the log that nobody has closed.
+func (c *call) branchNeeds() (out []need, _ error) {
+	if !c.can(account.ActLogSearch, account.Subject{}) {
+		return nil, nil
+	}
+	open, err := c.o.branches.open(c.r.Context(), c.o.d.Ledger)
+	if err != nil {
+		return nil, err
+	}
 	for _, e := range open {
 		out = append(out, need{Tone: "bad", Icon: "bad", Badge: c.p.T("branch.title"), Kind: c.p.T("need.branch.kind"), Title: c.p.T("need.branch", c.vanished(e)),
 			Text: c.p.T("need.branch.text"), Due: c.p.When(e.At, c.now.Wall), Href: fmt.Sprintf("/log/%d#close", e.Seq), Do: c.p.T("see"), Primary: true})
 	}
-	return out
+	return out, nil
 }
 
 // maxBranchNote is how many characters say what a roll-back was.

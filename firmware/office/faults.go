@@ -287,3 +287,28 @@ func (o *Office) apiFaults(c *call) error {
 	}
 	return c.json(http.StatusOK, out)
 }
+
+// cameraNeeds are the open faults, and the cameras out of order that are no fault yet.
+func (c *call) cameraNeeds() ([]need, error) {
+	out, states := c.faultNeeds(), c.o.d.Status.Cameras()
+	faulty := map[string]bool{}
+	for _, f := range c.o.d.Health.Faults() {
+		faulty[f.Camera] = true
+	}
+	if c.can(account.ActCamerasView, account.Subject{}) {
+		for _, cam := range c.o.d.Site.Cameras() {
+			s := states[cam.ID]
+			if cam.Retired || faulty[cam.ID] || s.State != "offline" && s.State != "unusable" { // what stays so becomes a fault
+				continue
+			}
+			n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("cam." + s.State), Kind: c.p.T("need.device"), Title: c.p.T("need.camera", cam.Name), Text: cam.Place, Href: "/footage?camera=" + cam.ID + "#day", Do: c.p.T("see")}
+			if s.State == "unusable" {
+				n.Title = c.p.T("need.camera.unusable", cam.Name)
+			} else if !s.Since.IsZero() {
+				n.Title, n.Due = c.p.T("need.camera.for", cam.Name, c.now.Wall.Sub(s.Since)), c.p.When(s.Since, c.now.Wall)
+			}
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}

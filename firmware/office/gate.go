@@ -3,6 +3,7 @@ package office
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"campuskeep/firmware/gate"
 	"campuskeep/shared/account"
@@ -189,4 +190,30 @@ func (c *call) tapRow(e gate.Event) (tapRow, bool) {
 		return r, false
 	}
 	return r, true
+}
+
+// readerOff is how long a reader is off line before the school's first page says so.
+const readerOff = 15 * time.Minute
+
+// readerNeeds are the readers whose silence makes pupils unknown on a school day, also while others take the taps.
+func (c *call) readerNeeds() (out []need, _ error) {
+	if !c.can(account.ActGateView, account.Subject{}) {
+		return nil, nil
+	}
+	b, err := c.o.d.Gate.Board(c.today())
+	if err != nil {
+		return nil, fmt.Errorf("reading the gate's board: %w", err)
+	}
+	for _, r := range b.Readers {
+		if !b.Day.School || r.Off.IsZero() || c.now.Wall.Sub(r.Off) < readerOff {
+			continue
+		}
+		n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("reader.offline"), Kind: c.p.T("need.device"), Title: c.p.T("need.reader", c.o.readerName(r.ID), c.now.Wall.Sub(r.Off)),
+			Text: c.p.T("need.reader.in", c.p.When(r.Off, c.now.Wall)), Href: "/gate", Do: c.p.T("see")}
+		if r.Direction == attendance.Out {
+			n.Text = c.p.T("need.reader.out", c.p.When(r.Off, c.now.Wall))
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }

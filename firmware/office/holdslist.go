@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/evidence"
+	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ui"
 )
@@ -124,3 +125,34 @@ func (c *call) holdFilters(list []evidence.KeptHold, rotten []string) []cameraFi
 	}
 	return []cameraFilter{reason, state}
 }
+
+// releaseNeeds are proposals to release a hold that wait for this person as the second.
+func (c *call) releaseNeeds() (out []need) {
+	for _, h := range c.holds() {
+		p, ok := c.o.d.Register.Proposal(h.ID)
+		if !ok || p.By == c.actor.ID {
+			continue
+		}
+		if s, err := c.o.d.Register.HoldSubject(h.ID); err != nil || !c.can(account.ActHoldRelease, s) {
+			continue
+		}
+		out = append(out, need{Tone: "warn", Icon: "users", Badge: c.p.T("holds.proposed"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
+			Text: c.p.T("need.release", c.o.name(p.By), p.Reason), Due: c.p.When(p.At, c.now.Wall), Href: holdLink(h), Do: c.p.T("see")})
+	}
+	return out
+}
+
+// rottenNeeds are the holds in force whose keys cannot be opened: what they keep may be lost.
+func (c *call) rottenNeeds() (out []need) {
+	rotten := c.o.d.Status.Keeping().Rotten
+	for _, h := range c.holds() {
+		if slices.Contains(rotten, h.ID) && c.seesHolds() {
+			out = append(out, need{Tone: "bad", Icon: "bad", Badge: c.p.T("holds.rotten"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
+				Text: c.p.T("holds.rotten.text"), Href: holdLink(h), Do: c.p.T("see")})
+		}
+	}
+	return out
+}
+
+// holdNeeds are the holds that ask something of this person.
+func (c *call) holdNeeds() ([]need, error) { return append(c.releaseNeeds(), c.rottenNeeds()...), nil }

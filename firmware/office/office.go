@@ -34,7 +34,8 @@ type Office struct {
 	coverage *coverage
 	story    *story
 	branches branches
-	api      []byte // the OpenAPI document
+	needs    []func(*call) ([]need, error) // by subject: what waits for a person
+	api      []byte                        // the OpenAPI document
 
 	pending  *pending
 	imports  *imports
@@ -62,6 +63,8 @@ func New(d Deps) (*Office, error) {
 		coverage: newCoverage(d.Footage), story: newStory(d.Ledger, d.Time.Anchors), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
 		byAddress: web.NewLimiter(40, 400), byMedia: web.NewLimiter(60, 600), byLogin: web.NewLimiter(0.5, 10),
 	}
+	o.needs = []func(*call) ([]need, error){(*call).applicationNeeds, (*call).holdNeeds, (*call).cameraNeeds, (*call).clockNeeds, (*call).shiftNeeds,
+		(*call).dutyNeeds, (*call).branchNeeds, (*call).readerNeeds}
 	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {
 		return nil, fmt.Errorf("starting the office page: %w", err)
 	}

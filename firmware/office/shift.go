@@ -251,3 +251,20 @@ func (o *Office) signRefused(c *call, err error) error {
 func (o *Office) unsigned(c *call, status int, errs fielderr.Errors, refused string) error {
 	return o.showHandover(c, status, func(v *handoverView) { v.Sign.Errors, v.Refused = errs, refused })
 }
+
+// shiftNeeds are the shifts that are offered for hand-over.
+func (c *call) shiftNeeds() (out []need, _ error) {
+	if c.can(account.ActDutyView, account.Subject{}) {
+		for _, s := range c.o.d.Register.OpenShifts() {
+			if s.Offered.IsZero() {
+				continue
+			}
+			n := need{Tone: "warn", Icon: "users", Badge: c.p.T("shift.end.offered"), Kind: c.p.T("nav.duty"), Title: c.p.T("need.handover"), Text: c.p.T("need.handover.text", c.o.name(s.Officer)), Due: c.p.When(s.Offered, c.now.Wall), Href: "/duty", Do: c.p.T("see")}
+			if s.Officer == c.actor.ID {
+				n.Href = "/shift/handover"
+			}
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}

@@ -5,14 +5,11 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/gate"
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
-	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
-	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
 )
 
@@ -72,13 +69,12 @@ func (o *Office) todayPage(c *call) error {
 		return err
 	}
 	v.State = []stateCell{c.clockCell(), c.syncCell(len(branched) > 0), c.storageCell(k), c.cameraCell(cams), c.deletionCell(k)}
-	duties, err := c.dutyNeeds()
-	if err != nil {
-		return err
-	}
-	v.Needs = append(c.needs(cams, k), duties...)
-	if v.CanLog {
-		v.Needs = append(v.Needs, c.branchNeeds(branched)...)
+	for _, needs := range o.needs {
+		more, err := needs(c)
+		if err != nil {
+			return err
+		}
+		v.Needs = append(v.Needs, more...)
 	}
 	if c.can(account.ActGateView, account.Subject{}) {
 		b, err := o.d.Gate.Board(c.today())
@@ -86,7 +82,6 @@ func (o *Office) todayPage(c *call) error {
 			return fmt.Errorf("reading the gate's board: %w", err)
 		}
 		v.Arrival = drawArrival(b, 300, 88, c.p)
-		v.Needs = append(v.Needs, c.readerNeeds(b)...)
 	}
 	for _, n := range v.Needs {
 		if n.Tone == "bad" {
@@ -258,36 +253,8 @@ func (c *call) keptWrong(code footage.FaultCode) map[string]bool {
 	return out
 }
 
-// needs is what this person has to do, gathered from the rooms.
-func (c *call) needs(states map[string]CameraState, k Keeping) []need {
-	var out []need
-	for _, a := range c.o.d.Register.List() {
-		if n, ok := c.needOf(a); ok {
-			out = append(out, n)
-		}
-	}
-	out = append(out, c.releaseNeeds()...)
-	out = append(out, c.rottenNeeds(k)...)
-	out = append(out, c.faultNeeds()...)
-	faulty := map[string]bool{}
-	for _, f := range c.o.d.Health.Faults() {
-		faulty[f.Camera] = true
-	}
-	if c.can(account.ActCamerasView, account.Subject{}) {
-		for _, cam := range c.o.d.Site.Cameras() {
-			s := states[cam.ID]
-			if cam.Retired || faulty[cam.ID] || s.State != "offline" && s.State != "unusable" { // what stays so becomes a fault
-				continue
-			}
-			n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("cam." + s.State), Kind: c.p.T("need.device"), Title: c.p.T("need.camera", cam.Name), Text: cam.Place, Href: "/footage?camera=" + cam.ID + "#day", Do: c.p.T("see")}
-			if s.State == "unusable" {
-				n.Title = c.p.T("need.camera.unusable", cam.Name)
-			} else if !s.Since.IsZero() {
-				n.Title, n.Due = c.p.T("need.camera.for", cam.Name, c.now.Wall.Sub(s.Since)), c.p.When(s.Since, c.now.Wall)
-			}
-			out = append(out, n)
-		}
-	}
+// clockNeeds are what a clock in doubt asks of this person.
+func (c *call) clockNeeds() (out []need, _ error) {
 	if c.now.State != clock.Trusted && c.can(account.ActClockConfirm, account.Subject{}) {
 		n := need{Tone: "warn", Icon: "clock", Badge: c.p.T("clock.state." + c.now.State.String()), Kind: c.p.T("today.clock"), Title: c.p.T("need.clock"), Text: c.p.T("need.clock.text"), Href: "/clock", Do: c.p.T("see")}
 		if c.o.d.Time.Explain().Alarmed {
@@ -295,125 +262,7 @@ func (c *call) needs(states map[string]CameraState, k Keeping) []need {
 		}
 		out = append(out, n)
 	}
-	if c.can(account.ActDutyView, account.Subject{}) {
-		for _, s := range c.o.d.Register.OpenShifts() {
-			if s.Offered.IsZero() {
-				continue
-			}
-			n := need{Tone: "warn", Icon: "users", Badge: c.p.T("shift.end.offered"), Kind: c.p.T("nav.duty"), Title: c.p.T("need.handover"), Text: c.p.T("need.handover.text", c.o.name(s.Officer)), Due: c.p.When(s.Offered, c.now.Wall), Href: "/duty", Do: c.p.T("see")}
-			if s.Officer == c.actor.ID {
-				n.Href = "/shift/handover"
-			}
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-// readerOff is how long a reader is off line before the school's first page says so.
-const readerOff = 15 * time.Minute
-
-// readerNeeds are the readers whose silence makes pupils unknown on a school day, also while others take the taps.
-func (c *call) readerNeeds(b gate.Board) (out []need) {
-	for _, r := range b.Readers {
-		if !b.Day.School || r.Off.IsZero() || c.now.Wall.Sub(r.Off) < readerOff {
-			continue
-		}
-		n := need{Tone: "bad", Icon: "bad", Badge: c.p.T("reader.offline"), Kind: c.p.T("need.device"), Title: c.p.T("need.reader", c.o.readerName(r.ID), c.now.Wall.Sub(r.Off)),
-			Text: c.p.T("need.reader.in", c.p.When(r.Off, c.now.Wall)), Href: "/gate", Do: c.p.T("see")}
-		if r.Direction == attendance.Out {
-			n.Text = c.p.T("need.reader.out", c.p.When(r.Off, c.now.Wall))
-		}
-		out = append(out, n)
-	}
-	return out
-}
-
-func (c *call) needOf(a register.Application) (need, bool) {
-	row := c.row(a)
-	told := c.told(a)
-	if !row.Mine && told == "" {
-		return need{}, false
-	}
-	n := need{Tone: row.Tone, Icon: row.Icon, Badge: row.State, Kind: c.p.T("need.application"), Title: a.Number() + " · " + c.p.K("purpose.", a.Purpose),
-		Text: a.Unit + " " + row.Applicant + " · " + row.Places + " " + row.Span, Href: "/applications/" + a.ID, Do: c.p.T("app.handle"), Due: row.Due}
-	if n.Tone == "mute" || n.Tone == "ok" {
-		n.Tone, n.Icon = "acc", "info"
-	}
-	for _, f := range c.firstLoss(a) {
-		n.Text += " · " + f
-	}
-	n.Primary = a.State == register.Overdue
-	if told != "" {
-		n.Text, n.Do = told+c.p.T("sep.clause")+row.Places, c.p.T("see")
-	}
-	return n, true
-}
-
-// toldFor is how long the applicant's first page tells of a decision that asks nothing of them.
-const toldFor = 7 * 24 * time.Hour
-
-// told is what the applicant is to learn of a decision on the first page: approval until it is first used, refusal,
-// revocation and the end by time for a week.
-func (c *call) told(a register.Application) string {
-	if a.Applicant != c.actor.ID {
-		return ""
-	}
-	recent := func(t time.Time) bool { return !t.IsZero() && c.now.Wall.Sub(t) < toldFor }
-	switch {
-	case a.State == register.Approved:
-		return c.p.T("told.approved", c.p.Day(a.Decision.Until.Begin()))
-	case a.State == register.Rejected && recent(a.Ended):
-		return c.p.T("told.rejected", c.p.K("reject.", a.Decision.Code))
-	case a.Revoked != "" && recent(a.Ended):
-		return c.p.T("told.revoked", a.Revoked)
-	case a.State == register.Expired && recent(a.Ended), a.State == register.Unavailable && recent(a.Ended):
-		return c.p.K("state.", a.State)
-	case a.State == register.ReportDue && a.Returned != "":
-		return c.p.T("app.report_returned", a.Returned)
-	}
-	return ""
-}
-
-// releaseNeeds are proposals to release a hold that wait for this person as the second.
-func (c *call) releaseNeeds() []need {
-	var out []need
-	for _, h := range c.holds() {
-		p, ok := c.o.d.Register.Proposal(h.ID)
-		if !ok || p.By == c.actor.ID {
-			continue
-		}
-		if s, err := c.o.d.Register.HoldSubject(h.ID); err != nil || !c.can(account.ActHoldRelease, s) {
-			continue
-		}
-		out = append(out, need{Tone: "warn", Icon: "users", Badge: c.p.T("holds.proposed"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
-			Text: c.p.T("need.release", c.o.name(p.By), p.Reason), Due: c.p.When(p.At, c.now.Wall), Href: holdLink(h), Do: c.p.T("see")})
-	}
-	return out
-}
-
-// rottenNeeds are the holds in force whose keys cannot be opened: what they keep may be lost.
-func (c *call) rottenNeeds(k Keeping) (out []need) {
-	for _, h := range c.holds() {
-		if slices.Contains(k.Rotten, h.ID) && c.seesHolds() {
-			out = append(out, need{Tone: "bad", Icon: "bad", Badge: c.p.T("holds.rotten"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
-				Text: c.p.T("holds.rotten.text"), Href: holdLink(h), Do: c.p.T("see")})
-		}
-	}
-	return out
-}
-
-// firstLoss says for an undecided application until when its hold keeps the footage.
-func (c *call) firstLoss(a register.Application) []string {
-	if !a.State.Undecided() {
-		return nil
-	}
-	for _, h := range c.holds() {
-		if h.Application == a.ID {
-			return []string{c.p.T("need.held", c.p.Day(h.Until))}
-		}
-	}
-	return nil
+	return out, nil
 }
 
 func (o *Office) recent(c *call, v *todayView) error {
