@@ -22,6 +22,7 @@ import (
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/mdns"
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/office"
 	"campuskeep/firmware/people"
@@ -89,7 +90,8 @@ type Appliance struct {
 	player   *playback.Player
 	office   *office.Office
 	viewings *viewing.Viewings
-	line     *uplink.Uplink // to the centre; nil when the box works alone
+	name     *mdns.Responder // nil: nobody answers for the name
+	line     *uplink.Uplink  // to the centre; nil when the box works alone
 	doors    doors
 	rigs     map[string]*rig // OSDP lines by port
 	lamps    *lamps          // nil: no panel
@@ -333,6 +335,9 @@ func (a *Appliance) openEdges() (err error) {
 		return err
 	}
 	if a.certs, err = openCertificates(a.data, a.Keeper, a.Config.Appliance.ID, a.Config.Office.Names); err != nil {
+		return err
+	}
+	if err := a.openName(); err != nil {
 		return err
 	}
 	token, err := metricsToken(a.Config.Office.MetricsToken)

@@ -92,9 +92,18 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, sheet string, out i
 	return nil
 }
 
-// officeURL is the address of the office page, by the box's name.
+// officeURL is the address of the office page: by the box's name where it answers for it, else by the first other one of
+// the certificate.
 func officeURL(cfg Config) string {
 	host := cfg.Appliance.ID + ".local"
+	if _, answers := cfg.nameOn(); !answers {
+		for _, n := range cfg.Office.Names {
+			if !strings.HasSuffix(n, ".local") {
+				host = n
+				break
+			}
+		}
+	}
 	if _, port, err := net.SplitHostPort(cfg.Office.Listen); err == nil && port != "443" {
 		host = net.JoinHostPort(host, port)
 	}

@@ -28,6 +28,8 @@ type Config struct {
 		Names  []string `toml:"names"`
 		// MetricsToken is a file with the token of a collector elsewhere; empty: figures are for this machine alone.
 		MetricsToken string `toml:"metrics_token"`
+		// MDNS answers for <id>.local on the networks where the page answers.
+		MDNS bool `toml:"mdns"`
 	} `toml:"office"`
 	Centre struct {
 		Enrol string `toml:"enrol"`
@@ -71,6 +73,7 @@ func Default() Config {
 	c.Appliance.Data = "/var/lib/campuskeep"
 	c.Appliance.Timezone = "Asia/Shanghai"
 	c.Office.Listen = "0.0.0.0:8443"
+	c.Office.MDNS = true
 	c.Clock.Sources = []string{"rtc", "nvr", "centre"}
 	c.Vault.Sync = config.Duration(2 * time.Second)
 	c.Log.Format = "text"

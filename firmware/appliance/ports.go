@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"campuskeep/firmware/mdns"
 	"campuskeep/firmware/office"
 )
 
@@ -24,7 +25,11 @@ func (c Config) ports() []office.Port {
 	if err != nil {
 		return nil
 	}
-	return []office.Port{{Number: uint16(n), Protocol: "tcp", Use: "office"}}
+	out := []office.Port{{Number: uint16(n), Protocol: "tcp", Use: "office"}}
+	if _, answers := c.nameOn(); answers {
+		out = append(out, office.Port{Number: mdns.Port, Protocol: "udp", Use: "name"})
+	}
+	return out
 }
 
 // checkPorts reports what of a running box listens and is not published, and the other way round.
@@ -32,7 +37,10 @@ func (a *Appliance) checkPorts(report func(Finding)) {
 	if a.listen == nil {
 		return
 	}
-	open, err := listening("/proc/self")
+	if a.name != nil && a.running.Load() {
+		a.checkName(report)
+	}
+	open, err := listening("/proc/self", "tcp")
 	if err != nil {
 		report(unreadable("ports", "the sockets of this process", err))
 		return
@@ -57,8 +65,8 @@ func portFindings(open, published []netip.AddrPort, report func(Finding)) {
 	}
 }
 
-// listening lists the TCP sockets on which the process listens, from its directory in /proc.
-func listening(proc string) ([]netip.AddrPort, error) {
+// listening lists the sockets of a protocol, tcp or udp, on which the process listens, from its directory in /proc.
+func listening(proc, protocol string) ([]netip.AddrPort, error) {
 	fds, err := os.ReadDir(proc + "/fd")
 	if err != nil {
 		return nil, fmt.Errorf("list the open files: %w", err)
@@ -74,7 +82,7 @@ func listening(proc string) ([]netip.AddrPort, error) {
 		}
 	}
 	var out []netip.AddrPort
-	for _, table := range []string{"tcp", "tcp6"} {
+	for _, table := range []string{protocol, protocol + "6"} {
 		b, err := os.ReadFile(proc + "/net/" + table)
 		if os.IsNotExist(err) {
 			continue // a kernel without IPv6
@@ -93,10 +101,10 @@ func listening(proc string) ([]netip.AddrPort, error) {
 
 // listeners reads a table of sockets as the kernel prints it (proc_net_tcp(5)): those that listen, of these inodes.
 func listeners(table string, own map[string]bool) (out []netip.AddrPort, err error) {
-	const listen = "0A"
+	const listen, unconnected = "0A", "07" // of TCP and of UDP
 	for i, line := range strings.Split(table, "\n") {
 		f := strings.Fields(line)
-		if i == 0 || len(f) < 10 || f[3] != listen || !own[f[9]] {
+		if i == 0 || len(f) < 10 || f[3] != listen && f[3] != unconnected || !own[f[9]] {
 			continue
 		}
 		a, err := kernelAddress(f[1])

@@ -15,14 +15,14 @@ func TestOpenPortsEqualThePublishedList(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := l.Addr().(*net.TCPAddr).AddrPort()
-	open, err := listening("/proc/self")
+	open, err := listening("/proc/self", "tcp")
 	if err != nil || !slices.Contains(open, own) {
 		t.Errorf("%v is not among %v: %v", own, open, err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if open, err = listening("/proc/self"); err != nil || slices.Contains(open, own) {
+	if open, err = listening("/proc/self", "tcp"); err != nil || slices.Contains(open, own) {
 		t.Errorf("%v is among %v after it closed: %v", own, open, err)
 	}
 	a := netip.MustParseAddrPort

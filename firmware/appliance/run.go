@@ -165,6 +165,9 @@ func (a *Appliance) runRooms(ctx context.Context) error {
 	start("office", a.office.Run)
 	start("office page", func(ctx context.Context) error { return a.serveOffice(ctx) })
 	start("control", a.serveControl)
+	if a.name != nil {
+		start("name", a.name.Run)
+	}
 	for _, b := range a.Config.Bus {
 		start("line "+b.Port, func(ctx context.Context) error { return a.serveLine(ctx, b) })
 	}
