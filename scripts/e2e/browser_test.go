@@ -24,7 +24,7 @@ const cookieName = "__Host-ck"
 
 // startBrowser starts Chromium. It takes the appliance's certificate unseen: the way to trust it has a test of
 // its own.
-func startBrowser(t *testing.T) context.Context {
+func startBrowser(t testing.TB) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.IgnoreCertErrors,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("autoplay-policy", "user-gesture-required"),
 		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1366, 768))
@@ -47,7 +47,7 @@ func startBrowser(t *testing.T) context.Context {
 
 // tab is a browser window of one person, with cookies of its own.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	h   *house
 	ctx context.Context
 
@@ -61,7 +61,7 @@ type tab struct {
 }
 
 // tab opens a window; who is logged in, nobody when empty.
-func (h *house) tab(t *testing.T, who string) *tab {
+func (h *house) tab(t testing.TB, who string) *tab {
 	t.Helper()
 	b := &tab{t: t, h: h}
 	ctx, end := chromedp.NewContext(h.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.listen))
@@ -335,7 +335,7 @@ func (v *visitor) fetch(method, path string, form url.Values) (answer, error) {
 }
 
 // ask is fetch for what must be answered.
-func (v *visitor) ask(t *testing.T, method, path string, form url.Values) answer {
+func (v *visitor) ask(t testing.TB, method, path string, form url.Values) answer {
 	t.Helper()
 	a, err := v.fetch(method, path, form)
 	if err != nil {

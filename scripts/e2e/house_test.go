@@ -92,7 +92,7 @@ type house struct {
 	tokens map[string]string // guarded by mu; sessions by log-in name
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	h := &house{dir: t.TempDir(), now: time.Now(), beeps: make(chan readersim.Event, 64), tokens: map[string]string{}, log: &safeBuffer{}}
 	var err error
 	if h.zone, err = time.LoadLocation("Asia/Shanghai"); err != nil {
@@ -118,7 +118,7 @@ const cameraPassword = "e2e-camera-password"
 
 // startDevices starts the cameras and the reader; they end after the appliance. ready waits until the cameras are
 // there: their encoders take seconds to give the first picture.
-func (h *house) startDevices(t *testing.T) (addresses []string, ready func() error) {
+func (h *house) startDevices(t testing.TB) (addresses []string, ready func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var sims sync.WaitGroup
 	t.Cleanup(func() { cancel(); sims.Wait() })
@@ -155,7 +155,7 @@ func (h *house) startDevices(t *testing.T) (addresses []string, ready func() err
 	return addresses, starting.Wait
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -176,7 +176,7 @@ func (h *house) heard(e readersim.Event) {
 	}
 }
 
-func (h *house) configure(t *testing.T) {
+func (h *house) configure(t testing.TB) {
 	data := filepath.Join(h.dir, "box")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func (s hung) Observe(ctx context.Context) (clock.Observation, error) {
 }
 
 // open opens the appliance and waits until its clock is trusted and its page answers.
-func (h *house) open(t *testing.T) {
+func (h *house) open(t testing.TB) {
 	machine, err := timekeeper.NewMachine()
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +250,7 @@ func (h *house) open(t *testing.T) {
 }
 
 // account is one of the school's people.
-func (h *house) account(t *testing.T, login string) school.Account {
+func (h *house) account(t testing.TB, login string) school.Account {
 	t.Helper()
 	for _, a := range h.filled.Accounts {
 		if a.Login == login {
@@ -262,7 +262,7 @@ func (h *house) account(t *testing.T, login string) school.Account {
 }
 
 // token is a session of somebody, from an office of their own. Logging in by hand is a test of its own.
-func (h *house) token(t *testing.T, login string) string {
+func (h *house) token(t testing.TB, login string) string {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -284,7 +284,7 @@ func (h *house) token(t *testing.T, login string) string {
 }
 
 // entries are those from a sequence number on, oldest first.
-func (h *house) entries(t *testing.T, from uint64, kinds ...ledger.Kind) []ledger.Entry {
+func (h *house) entries(t testing.TB, from uint64, kinds ...ledger.Kind) []ledger.Entry {
 	t.Helper()
 	var out []ledger.Entry
 	for e, err := range h.box.Store.Entries(from, h.box.Store.Size()) {
@@ -301,7 +301,7 @@ func (h *house) entries(t *testing.T, from uint64, kinds ...ledger.Kind) []ledge
 }
 
 // entry waits for the one entry of a kind from a sequence number on.
-func (h *house) entry(t *testing.T, from uint64, kind ledger.Kind) ledger.Entry {
+func (h *house) entry(t testing.TB, from uint64, kind ledger.Kind) ledger.Entry {
 	t.Helper()
 	until(t, 10*time.Second, "an entry "+string(kind), func() bool { return len(h.entries(t, from, kind)) > 0 })
 	found := h.entries(t, from, kind)
@@ -312,7 +312,7 @@ func (h *house) entry(t *testing.T, from uint64, kind ledger.Kind) ledger.Entry 
 }
 
 // until polls a condition.
-func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
+func until(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
 	end := time.After(limit)
 	tick := time.NewTicker(20 * time.Millisecond)
