@@ -144,6 +144,11 @@ func (c *Centre) Fingerprint() string { return c.authority.Fingerprint() }
 // Key is the console's secret.
 func (c *Centre) Key() []byte { return c.key }
 
+// SetUpCode makes the one-time code for the first person; empty: there is somebody already.
+func (c *Centre) SetUpCode(ctx context.Context) (string, error) {
+	return console.SetUpCode(ctx, c.Store, c.clock.Now().Wall)
+}
+
 // WitnessKeys are the verifier keys of statements and of cosignatures.
 func (c *Centre) WitnessKeys() (statements, cosignatures string) {
 	return c.witness.Key(), c.witness.CosignerKey()
@@ -206,7 +211,7 @@ func (c *Centre) named(l net.Listener) string {
 
 // Run serves until ctx ends. Listen comes first.
 func (c *Centre) Run(ctx context.Context) error {
-	pages, err := console.New(console.Deps{Log: c.log, Clock: c.clock, Zone: c.zone, Office: c.Config.Centre.Office, Version: Version,
+	pages, err := console.New(ctx, console.Deps{Log: c.log, Clock: c.clock, Zone: c.zone, Office: c.Config.Centre.Office, Version: Version,
 		Store: c.Store, Enrol: c.Enrol, Key: c.key, CAPrint: c.Fingerprint(), Address: c.Config.Enrol.Public, Metrics: c.Metrics(), Certificates: c.certificates})
 	if err != nil {
 		return fmt.Errorf("run the centre: %w", err)

@@ -31,11 +31,14 @@ type call struct {
 	person  store.Person // zero when nobody is logged in
 	token   string       // hash of the session's token
 	actor   account.Actor
+	factor  bool // the person has a second factor
+	must    bool // only the own page is open: password or second factor must be set first
 }
 
 var errNoSession = errors.New("nobody is logged in")
 
-const cookieName = "__Host-ckc"
+// errUnfinished: the person must first choose a password and a second factor.
+var errUnfinished = errors.New("password or second factor are not set")
 
 func (c *Console) serve(rt web.Route[*call], w http.ResponseWriter, r *http.Request) {
 	k := &call{c: c, w: w, r: r, p: c.pages.Printer(web.Language(r)), now: c.d.Clock.Now(), address: web.Address(r)}
@@ -62,6 +65,9 @@ func (k *call) answer(rt web.Route[*call]) error {
 	if rt.Action != account.ActPublic {
 		if k.actor.ID == "" {
 			return errNoSession
+		}
+		if k.must && rt.Action != account.ActSelf {
+			return errUnfinished
 		}
 		subject, err := rt.Subject(k)
 		if err != nil {
@@ -111,9 +117,15 @@ func (k *call) known() error {
 			return fmt.Errorf("keeping the session: %w", err)
 		}
 	}
-	// Nobody gets a session here without a code, so every session has its second factor.
+	secret, err := unsealed(ctx, k.c.d.Store, k.c.d.Key, p)
+	if err != nil {
+		return err
+	}
+	// Whoever has a second factor got in by it: setting one up ends the other sessions.
+	k.factor = len(secret.Factor) > 0
+	k.must = secret.Must || !k.factor
 	k.person, k.token = p, hash
-	k.actor = account.Actor{ID: p.ID, Roles: p.Roles, SecondFactor: true}
+	k.actor = account.Actor{ID: p.ID, Roles: p.Roles, SecondFactor: k.factor}
 	return nil
 }
 
@@ -157,6 +169,9 @@ func (k *call) frame(page, title string) ui.Frame {
 			f.Nav = append(f.Nav, ui.NavItem{Href: n.href, Text: k.p.T(n.key), Current: strings.Contains(" "+n.pages+" ", " "+page+" ")})
 		}
 	}
+	if at := k.c.storm.Load(); at != nil && page == "overview" && k.now.Wall.Sub(*at) < stormShown {
+		f.Banner = append(f.Banner, ui.Note{Kind: "bad", Icon: "warn", Text: k.p.T("console.storm", k.p.DayTime(*at))})
+	}
 	if page == "overview" || page == "enrol" {
 		for _, x := range k.c.certificates() {
 			if x.Soon {
@@ -169,6 +184,9 @@ func (k *call) frame(page, title string) ui.Frame {
 	}
 	return f
 }
+
+// stormShown is how long the first page shows that many log-ins were refused.
+const stormShown = 24 * time.Hour
 
 func (k *call) page(name, title string, view any) error {
 	return k.pageStatus(http.StatusOK, name, title, view)
@@ -218,6 +236,12 @@ func (k *call) fail(err error) {
 			return
 		}
 		http.Redirect(k.w, k.r, "/login?next="+url.QueryEscape(k.r.URL.RequestURI()), http.StatusSeeOther)
+	case errors.Is(err, errUnfinished):
+		if k.r.Method != http.MethodGet || strings.HasPrefix(k.r.URL.Path, "/api/") {
+			k.fault(http.StatusForbidden, "console.account.nofactor")
+			return
+		}
+		http.Redirect(k.w, k.r, "/account", http.StatusSeeOther)
 	case errors.Is(err, store.ErrNotFound):
 		k.fault(http.StatusNotFound, "fault.not_found")
 	case errors.As(err, new(fielderr.Errors)):

@@ -14,12 +14,14 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"campuskeep/cloud/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/login"
 	"campuskeep/shared/register"
 	"campuskeep/shared/ui"
 	"campuskeep/shared/web"
@@ -72,12 +74,37 @@ type Console struct {
 	byAddress *web.Limiter
 	byLogin   *web.Limiter
 
-	hashing  chan struct{} // one for each password that is being hashed
-	counting sync.Mutex    // held from reading to writing what is counted of log-ins
+	guard    *login.Guard // "u:…" names, "a:…" networks, "d:…" devices that a person has used
+	verifier login.Verifier
+	storm    atomic.Pointer[time.Time] // when many log-ins were last refused
+	writing  sync.Mutex                // held from comparing to writing a person's secret
+	setting  sync.Mutex                // held while the first person is made
+}
+
+// needsSetUp says whether there is nobody yet who could log in.
+func (c *Console) needsSetUp(ctx context.Context) (bool, error) {
+	all, err := c.d.Store.ListPeople(ctx)
+	if err != nil {
+		return false, fmt.Errorf("listing people: %w", err)
+	}
+	return len(all) == 0, nil
+}
+
+// setupLife is how long the code for the first person may be used.
+const setupLife = 24 * time.Hour
+
+// SetUpCode makes the one-time code for the first person; an earlier one is void. Empty: there is somebody already.
+func SetUpCode(ctx context.Context, people store.People, now time.Time) (code string, err error) {
+	all, err := people.ListPeople(ctx)
+	if err != nil || len(all) > 0 {
+		return "", err
+	}
+	code, hash := login.NewSetupCode()
+	return code, people.PutSetupCode(ctx, hash, now.Add(setupLife))
 }
 
 // New builds the console and starts nothing.
-func New(d Deps) (*Console, error) {
+func New(ctx context.Context, d Deps) (*Console, error) {
 	if d.Log == nil || d.Clock == nil || d.Zone == nil || d.Store == nil || d.Enrol == nil {
 		return nil, errors.New("console: log, clock, zone, store and enrolment are needed")
 	}
@@ -88,7 +115,12 @@ func New(d Deps) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the console: %w", err)
 	}
-	c := &Console{d: d, assets: assets, byAddress: web.NewLimiter(20, 200), byLogin: web.NewLimiter(0.5, 10), hashing: make(chan struct{}, hashers)}
+	c := &Console{d: d, assets: assets, byAddress: web.NewLimiter(20, 200), byLogin: web.NewLimiter(0.5, 10), verifier: login.NewVerifier(login.Cost)}
+	counted, err := d.Store.AllAttempts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("starting the console: reading failed log-ins: %w", err)
+	}
+	c.guard = login.NewGuard(hashers, counted)
 	if c.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, templateFuncs); err != nil {
 		return nil, fmt.Errorf("starting the console: %w", err)
 	}
@@ -120,6 +152,12 @@ func (c *Console) table() []web.Route[*call] {
 		{Pattern: get + "/healthz", Action: account.ActPublic, Handle: (*call).health},
 		{Pattern: get + "/metrics", Action: account.ActPublic, Handle: (*call).metrics},
 		{Pattern: post + "/logout", Action: account.ActSelf, Subject: self, Handle: (*call).logout},
+		{Pattern: get + "/setup", Action: account.ActPublic, Handle: (*call).setupPage},
+		{Pattern: post + "/setup", Action: account.ActPublic, Handle: (*call).setup},
+		{Pattern: post + "/account/password", Action: account.ActSelf, Subject: self, Handle: (*call).changePassword},
+		{Pattern: post + "/account/factor", Action: account.ActSelf, Subject: self, Handle: (*call).beginFactor},
+		{Pattern: post + "/account/factor/confirm", Action: account.ActSelf, Subject: self, Handle: (*call).confirmFactor},
+		{Pattern: post + "/account/sessions", Action: account.ActSelf, Subject: self, Handle: (*call).endSessions},
 		{Pattern: get + "/account", Action: account.ActSelf, Subject: self, Handle: (*call).ownPage},
 
 		{Pattern: get + "/{$}", Action: account.ActCentreSchools, Subject: anything, Handle: (*call).overview},
@@ -162,7 +200,8 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			}
 			return p.K("alarm.", kind)
 		},
-		"tone": tone,
+		"alarmDetail": func(detail string) string { return alarmDetail(p, detail) },
+		"tone":        tone,
 		"toneIcon": func(s store.Status) string {
 			if t := tone(s); t != "mute" {
 				return t

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base32"
 	"io"
 	"log/slog"
 	"net/http"
@@ -86,9 +87,28 @@ type site struct {
 	key    []byte
 	tokens *tokens
 	store  store.Store
+	secret map[string][]byte // second factors by person
+}
+
+func (s *site) add(t *testing.T, id, user string, role account.Role) {
+	t.Helper()
+	added, err := Add(t.Context(), s.store, s.key, store.Person{ID: id, User: user, Name: "常远舟", Roles: []account.Role{role}}, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.keep(t, id, added.Factor)
 }
 
 func newSite(t *testing.T) *site {
+	t.Helper()
+	s := newEmptySite(t)
+	s.add(t, "c001", "staff", account.RoleCentreStaff)
+	s.add(t, "c002", "admin", account.RoleCentreAdmin)
+	return s
+}
+
+// newEmptySite has no people.
+func newEmptySite(t *testing.T) *site {
 	t.Helper()
 	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "centre.db"), noon)
 	if err != nil {
@@ -99,16 +119,8 @@ func newSite(t *testing.T) *site {
 			t.Error(err)
 		}
 	})
-	s := &site{key: make([]byte, 32), tokens: &tokens{}, store: filled{db}}
-	for _, p := range []struct {
-		id, user string
-		role     account.Role
-	}{{"c001", "staff", account.RoleCentreStaff}, {"c002", "admin", account.RoleCentreAdmin}} {
-		if _, err := Add(t.Context(), db, s.key, p.id, p.user, "常远舟", []account.Role{p.role}, password); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.c, err = New(Deps{Log: slog.New(slog.DiscardHandler), Clock: still{&s.at}, Zone: time.FixedZone("CST", 8*3600), Office: "云汀区教育局", Version: "t", Store: s.store, Enrol: s.tokens, Key: s.key})
+	s := &site{key: make([]byte, 32), tokens: &tokens{}, store: filled{db}, secret: map[string][]byte{}}
+	s.c, err = New(t.Context(), Deps{Log: slog.New(slog.DiscardHandler), Clock: still{&s.at}, Zone: time.FixedZone("CST", 8*3600), Office: "云汀区教育局", Version: "t", Store: s.store, Enrol: s.tokens, Key: s.key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,10 +140,23 @@ func (s *site) browser(t *testing.T) *http.Client {
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 }
 
+// keep notes a second factor as the page shows it.
+func (s *site) keep(t *testing.T, id, text string) {
+	t.Helper()
+	var err error
+	if s.secret[id], err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// code is what the person's app shows.
+func (s *site) code(id string) string {
+	return login.Code(s.secret[id], login.Step(still{&s.at}.Now().Wall))
+}
+
 func (s *site) login(t *testing.T, b *http.Client, user, id, pass string) int {
 	t.Helper()
-	now := still{&s.at}.Now().Wall
-	status, _ := s.post(t, b, "/login", url.Values{"user": {user}, "password": {pass}, "code": {login.Code(Secret(s.key, id), login.Step(now))}})
+	status, _ := s.post(t, b, "/login", url.Values{"user": {user}, "password": {pass}, "code": {s.code(id)}})
 	return status
 }
 

@@ -9,187 +9,219 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"campuskeep/cloud/store"
-	"campuskeep/shared/account"
-	"campuskeep/shared/clock"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/login"
 	"campuskeep/shared/ui"
 	"campuskeep/shared/web"
 )
 
-// Secret is a person's second-factor secret. It is derived from the centre's key file, so that no secret
-// lies in the database; who loses a phone gets a new person id.
-func Secret(key []byte, person string) []byte {
-	m := hmac.New(sha256.New, key)
-	m.Write([]byte("campuskeep console totp\x00" + person))
-	return m.Sum(nil)[:20]
-}
+const (
+	cookieName   = "__Host-ckc"
+	deviceCookie = "__Host-ckc-device" // this browser has logged somebody in before; it lets nobody in
+	deviceDays   = 180
+)
 
-// Add creates a person of the centre and returns the second-factor secret to show once.
-func Add(ctx context.Context, people store.People, key []byte, id, user, name string, roles []account.Role, password string) (secret string, err error) {
-	if errs := login.CheckPassword("password", password, user); len(errs) > 0 {
-		return "", errs
-	}
-	for _, r := range roles {
-		if r != account.RoleCentreStaff && r != account.RoleCentreAdmin {
-			return "", fielderr.Errors{{Field: "role", Rule: "err.role", Args: []any{string(account.RoleCentreStaff) + ", " + string(account.RoleCentreAdmin)}}}
-		}
-	}
-	p := store.Person{ID: id, User: user, Name: name, Roles: roles, Password: login.Hash(password, login.Cost)}
-	if err := people.PutPerson(ctx, p); err != nil {
-		return "", fmt.Errorf("adding person %s: %w", id, err)
-	}
-	if err := people.DeleteSessionsOf(ctx, id); err != nil { // of the password before
-		return "", fmt.Errorf("ending the sessions of %s: %w", id, err)
-	}
-	return login.SecretText(Secret(key, id)), nil
-}
+// hashers is how many passwords are hashed at once: each takes 19 MiB.
+const hashers = 4
 
 type loginView struct {
-	Form ui.Form
-	Next string
+	Form  ui.Form
+	Next  string
+	SetUp bool // there is nobody yet
 }
 
 func (k *call) loginPage() error {
-	return k.page("login", k.p.T("login.title"), loginView{Form: ui.Form{Name: "login", P: k.p}, Next: web.Local(k.r.URL.Query().Get("next"))})
+	return k.showLogin(http.StatusOK, nil, web.Local(k.r.URL.Query().Get("next")), "")
+}
+
+func (k *call) showLogin(status int, values url.Values, next, rule string, args ...any) error {
+	v := loginView{Form: ui.Form{Name: "login", P: k.p, Values: values}, Next: next}
+	if rule != "" {
+		v.Form.Errors.Add("password", rule, args...)
+	}
+	var err error
+	if v.SetUp, err = k.c.needsSetUp(k.r.Context()); err != nil {
+		return err
+	}
+	return k.pageStatus(status, "login", k.p.T("login.title"), v)
 }
 
 // refusedLogin shows the form again with one message for every cause, so that it tells nobody which user
 // names exist.
 func (k *call) refusedLogin(rule string, args ...any) error {
-	v := loginView{Form: ui.Form{Name: "login", P: k.p, Values: url.Values{"user": k.r.PostForm["user"]}}, Next: web.Local(k.r.PostFormValue("next"))}
-	v.Form.Errors.Add("password", rule, args...)
-	return k.pageStatus(http.StatusUnauthorized, "login", k.p.T("login.title"), v)
+	return k.showLogin(http.StatusUnauthorized, url.Values{"user": k.r.PostForm["user"]}, web.Local(k.r.PostFormValue("next")), rule, args...)
+}
+
+// keys are the rows that count a log-in under this name.
+func (k *call) keys(user, person string) login.Keys {
+	if cookie, err := k.r.Cookie(deviceCookie); err == nil {
+		if device := login.KnownDevice(k.c.d.Key, cookie.Value, person); device != "" {
+			return login.Keys{Name: "d:" + k.c.pseudonym(device+"\x00"+person)}
+		}
+	}
+	sum := sha256.Sum256([]byte("user\x00" + user))
+	return login.Keys{Name: "u:" + base64.RawURLEncoding.EncodeToString(sum[:18]), Network: networkPrefix + k.c.pseudonym(login.Network(k.address.String()))}
+}
+
+// networkPrefix begins the keys of networks.
+const networkPrefix = "a:"
+
+func (c *Console) pseudonym(text string) string {
+	m := hmac.New(sha256.New, c.d.Key)
+	m.Write([]byte("campuskeep console name\x00" + text))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:18])
 }
 
 func (k *call) login() error {
-	user, password, code := k.r.PostFormValue("user"), k.r.PostFormValue("password"), k.r.PostFormValue("code")
+	user, password, code := strings.TrimSpace(k.r.PostFormValue("user")), k.r.PostFormValue("password"), k.r.PostFormValue("code")
 	if !k.c.byLogin.Allow(k.address, k.now.Mono) {
 		return k.refusedLogin("login.slow")
 	}
-	ctx := k.r.Context()
-	sum := sha256.Sum256([]byte("user\x00" + user))
-	key := "u:" + base64.RawURLEncoding.EncodeToString(sum[:18])
-	wait, err := k.c.charge(ctx, key, k.now)
-	if err != nil {
-		return err
-	}
-	if wait > 0 {
-		return k.refusedLogin("login.locked", wait)
-	}
-	p, ok, err := k.c.verify(ctx, user, password, code, k.now)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		if err := k.note("login", "", "login.wrong"); err != nil {
-			return err
-		}
+	p, proof, err := k.verify(user, password, code)
+	locked, isLocked := errors.AsType[*login.Locked](err)
+	switch {
+	case isLocked:
+		return k.refusedLogin("login.locked", locked.Wait)
+	case errors.Is(err, login.ErrRefused), errors.Is(err, login.ErrCodeRefused), errors.Is(err, login.ErrCodeNeeded):
 		return k.refusedLogin("login.wrong")
+	case errors.Is(err, login.ErrClockWorse):
+		return k.refusedLogin("login.code_clock")
+	case err != nil:
+		return err
 	}
+	if err := k.begin(p, proof.Factor); err != nil {
+		return err
+	}
+	http.Redirect(k.w, k.r, web.Local(k.r.PostFormValue("next")), http.StatusSeeOther)
+	return nil
+}
+
+// verify holds credentials against the person of a log-in name: counted before they are tried, hashed in a slot, and
+// each refusal a line of the centre's log. *login.Locked, login.ErrRefused and the errors of codes.
+func (k *call) verify(user, password, code string) (p store.Person, proof login.Proof, err error) {
+	ctx, c := k.r.Context(), k.c
+	p, err = c.d.Store.PersonByUser(ctx, user)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return p, proof, fmt.Errorf("looking up a person: %w", err)
+	}
+	who := login.Account{Known: err == nil, Disabled: p.Disabled}
+	keys := k.keys(user, p.ID)
+	counts, err := c.guard.Charge(keys, k.now)
+	if err != nil {
+		return p, proof, err
+	}
+	var checked error
+	err = c.guard.Hash(ctx, func() {
+		if who.Known {
+			if who.Secret, checked = unsealed(ctx, c.d.Store, c.d.Key, p); checked != nil {
+				return
+			}
+		}
+		proof, checked = c.verifier.Verify(who, password, code, k.now)
+	})
+	if err != nil {
+		c.guard.Return(counts) // nothing was tried
+		return p, proof, fmt.Errorf("waiting to verify a password: %w", err)
+	}
+	if checked == nil && proof.Changed {
+		if checked = c.change(ctx, p, proof.Secret); errors.Is(checked, errMeanwhile) { // of two that use one code, one gets in
+			proof.Reason, checked = "code_used", login.ErrCodeRefused
+		}
+	}
+	switch {
+	case proof.Reason != "":
+		return p, proof, errors.Join(checked, k.refused(p.ID, proof.Reason, counts))
+	case checked != nil:
+		c.guard.Return(counts)
+		if errors.Is(checked, login.ErrCodeNeeded) { // whoever stole a password must not try it unseen
+			return p, proof, errors.Join(checked, k.note("login", p.ID, "login.code_needed"))
+		}
+		return p, proof, checked
+	}
+	if c.guard.Succeed(keys, counts) {
+		if err := c.d.Store.SetAttempts(ctx, keys.Name, login.Attempts{}); err != nil {
+			return p, proof, fmt.Errorf("clearing failed log-ins: %w", err)
+		}
+	}
+	return p, proof, nil
+}
+
+// refusalTime bounds the writing of a refusal, which does not end with the request: whoever hangs up early leaves a
+// trace all the same.
+const refusalTime = 10 * time.Second
+
+// refused stores what a failed log-in counts, and its line of the log.
+func (k *call) refused(person, reason string, counts []login.Counted) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.r.Context()), refusalTime)
+	defer cancel()
 	st := k.c.d.Store
-	if err := st.SetAttempts(ctx, key, login.Attempts{}); err != nil {
-		return fmt.Errorf("clearing failed log-ins: %w", err)
+	for _, n := range counts {
+		if err := st.SetAttempts(ctx, n.Key, n.Attempts); err != nil {
+			return fmt.Errorf("counting a log-in: %w", err)
+		}
+	}
+	if err := k.note("login", person, "login.reason."+reason); err != nil {
+		return err
+	}
+	for _, key := range k.c.guard.Tidy(k.now, 100, func(key string) bool { return strings.HasPrefix(key, networkPrefix) }) {
+		if err := st.SetAttempts(ctx, key, login.Attempts{}); err != nil {
+			return fmt.Errorf("forgetting failed log-ins: %w", err)
+		}
+	}
+	if n, storm := k.c.guard.Storm(k.now); storm {
+		at := k.now.Wall
+		k.c.storm.Store(&at)
+		k.c.d.Log.Warn("many refused log-ins", "count", n, "window", login.LoginStorm.Window)
+		return k.note("login.storm", "", "login.storm")
+	}
+	return nil
+}
+
+// maxSessions of one person; the next log-in ends the oldest.
+const maxSessions = 10
+
+// begin starts a session and tells the browser.
+func (k *call) begin(p store.Person, factor string) error {
+	ctx, st := k.r.Context(), k.c.d.Store
+	open, err := st.SessionsOf(ctx, p.ID)
+	if err != nil {
+		return fmt.Errorf("listing sessions: %w", err)
+	}
+	for i := maxSessions - 1; i < len(open); i++ {
+		if err := st.DeleteSession(ctx, open[i].TokenHash); err != nil {
+			return fmt.Errorf("ending the oldest session: %w", err)
+		}
 	}
 	token, hash := login.NewToken()
 	stamp := login.StampOf(k.now)
 	if err := st.PutSession(ctx, store.Session{TokenHash: hash, Person: p.ID, Began: stamp, Used: stamp, Address: k.address.String()}); err != nil {
 		return fmt.Errorf("beginning a session: %w", err)
 	}
-	k.actor.ID = p.ID
-	if err := k.note("login", p.ID, "ok"); err != nil {
+	k.actor.ID, k.token = p.ID, hash
+	if err := k.note("login", p.ID, map[bool]string{true: "login.recovery", false: "ok"}[factor == login.FactorRecovery]); err != nil {
 		return err
 	}
-	http.SetCookie(k.w, &http.Cookie{Name: cookieName, Value: token, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	http.Redirect(k.w, k.r, web.Local(k.r.PostFormValue("next")), http.StatusSeeOther)
+	old := ""
+	if cookie, err := k.r.Cookie(deviceCookie); err == nil {
+		old = cookie.Value
+	}
+	k.cookie(cookieName, token, 0)
+	k.cookie(deviceCookie, login.DeviceCookie(k.c.d.Key, old, p.ID), deviceDays*24*3600)
 	return nil
 }
 
-// hashers is how many passwords are hashed at once: each takes 19 MiB, and nobody need be logged in to ask for one.
-const hashers = 4
-
-// charge counts a log-in as failed before it is tried, and says how long the name is locked; a log-in that succeeds
-// clears the count. So guesses side by side are counted like guesses one after the other.
-func (c *Console) charge(ctx context.Context, key string, now clock.Reading) (wait time.Duration, err error) {
-	c.counting.Lock()
-	defer c.counting.Unlock()
-	attempts, err := c.d.Store.Attempts(ctx, key)
-	if err != nil {
-		return 0, fmt.Errorf("reading failed log-ins: %w", err)
-	}
-	if wait := attempts.Locked(now); wait > 0 {
-		return wait, nil
-	}
-	next, _ := login.AccountLock.Failed(attempts, now)
-	if err := c.d.Store.SetAttempts(ctx, key, next); err != nil {
-		return 0, fmt.Errorf("counting a log-in: %w", err)
-	}
-	return 0, nil
-}
-
-// nobody is verified when the user does not exist, so that the answer takes as long.
-var nobody = login.Hash("nobody has this password", login.Cost)
-
-func (c *Console) verify(ctx context.Context, user, password, code string, now clock.Reading) (store.Person, bool, error) {
-	p, err := c.d.Store.PersonByUser(ctx, user)
-	known := err == nil && !p.Disabled
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return p, false, fmt.Errorf("looking up a person: %w", err)
-	}
-	stored := nobody
-	if known {
-		stored = p.Password
-	}
-	select {
-	case c.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return p, false, fmt.Errorf("waiting to verify a password: %w", ctx.Err())
-	}
-	ok, _, err := login.Verify(password, stored, login.Cost)
-	<-c.hashing
-	if err != nil {
-		return p, false, fmt.Errorf("verifying a password: %w", err)
-	}
-	if !ok || !known {
-		return p, false, nil
-	}
-	ok, err = c.useCode(ctx, p.ID, code, now)
-	return p, ok, err
-}
-
-// codeStep is how many seconds a code of the second factor is good for.
-const codeStep = 30
-
-// useCode checks a code of the second factor; each is good for one log-in (RFC 6238 §5.2), also over a restart: the
-// instant of the last one stands beside the counts of log-ins.
-func (c *Console) useCode(ctx context.Context, person, code string, now clock.Reading) (bool, error) {
-	c.counting.Lock()
-	defer c.counting.Unlock()
-	last, err := c.d.Store.Attempts(ctx, "c:"+person)
-	if err != nil {
-		return false, fmt.Errorf("reading the last code: %w", err)
-	}
-	step, err := login.VerifyCode(Secret(c.d.Key, person), code, now, max(last.Last.Wall.Unix(), 0)/codeStep)
-	if err != nil {
-		return false, nil
-	}
-	last.Last.Wall = time.Unix(step*codeStep, 0).UTC()
-	if err := c.d.Store.SetAttempts(ctx, "c:"+person, last); err != nil {
-		return false, fmt.Errorf("noting the code that was used: %w", err)
-	}
-	return true, nil
+func (k *call) cookie(name, value string, age int) {
+	http.SetCookie(k.w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
 func (k *call) logout() error {
 	if err := k.c.d.Store.DeleteSession(k.r.Context(), k.token); err != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
-	http.SetCookie(k.w, &http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	k.cookie(cookieName, "", -1)
 	http.Redirect(k.w, k.r, "/login", http.StatusSeeOther)
 	return k.note("logout", k.person.ID, "ok")
 }
-
-func (k *call) ownPage() error { return k.page("account", k.person.Name, k.person) }

@@ -172,6 +172,24 @@ func (s *DB) Attempts(ctx context.Context, key string) (a login.Attempts, err er
 	return a, json.Unmarshal([]byte(v), &a)
 }
 
+// AllAttempts reads every key's failed log-ins.
+func (s *DB) AllAttempts(ctx context.Context) (map[string]login.Attempts, error) {
+	out := map[string]login.Attempts{}
+	err := s.rows(ctx, func(scan func(...any) error) error {
+		var k, v string
+		if err := scan(&k, &v); err != nil {
+			return err
+		}
+		var a login.Attempts
+		if err := json.Unmarshal([]byte(v), &a); err != nil {
+			return fmt.Errorf("failed log-ins of %s: %w", k, err)
+		}
+		out[k] = a
+		return nil
+	}, "SELECT k, v FROM attempts")
+	return out, err
+}
+
 // SetAttempts writes them; the zero value removes the row.
 func (s *DB) SetAttempts(ctx context.Context, key string, a login.Attempts) error {
 	if a == (login.Attempts{}) {

@@ -339,6 +339,8 @@ type People interface {
 	// row is the zero value.
 	Attempts(ctx context.Context, key string) (login.Attempts, error)
 	SetAttempts(ctx context.Context, key string, a login.Attempts) error
+	// AllAttempts reads every key's.
+	AllAttempts(ctx context.Context) (map[string]login.Attempts, error)
 
 	AddAudit(ctx context.Context, a Audit) error
 	ListAudit(ctx context.Context, limit int) ([]Audit, error) // newest first

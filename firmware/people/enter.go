@@ -5,14 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
-	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
 )
@@ -35,7 +33,7 @@ func (p *People) Login(ctx context.Context, c Credentials, from ledger.From) (Se
 	}
 	token, hash := login.NewToken()
 	now := p.now()
-	row := sessionRow{Person: e.person, Began: login.StampOf(now), Used: login.StampOf(now), Factor: e.factor != factorNone, From: from}
+	row := sessionRow{Person: e.person, Began: login.StampOf(now), Used: login.StampOf(now), Factor: e.factor != login.FactorNone, From: from}
 	ch := store.Change{Puts: append(e.puts, sessions.PutRev(hash, row, 0)), Deletes: e.clear, Entries: []ledger.Draft{entered(e, from)}}
 	dropped := p.surplus(e.person, &ch)
 	if err := p.enter(ctx, ch); err != nil {
@@ -48,7 +46,7 @@ func (p *People) Login(ctx context.Context, c Credentials, from ledger.From) (Se
 	}
 	p.door.Unlock()
 	s, err := p.describe(hash, row, now)
-	s.Token, s.Device = token, p.deviceCookie(c.Device, e.person)
+	s.Token, s.Device = token, login.DeviceCookie(p.siteKey[:], c.Device, e.person)
 	return s, err
 }
 
@@ -67,14 +65,8 @@ func (p *People) Verify(ctx context.Context, c Credentials, from ledger.From) (a
 	if rec == nil || rec.Disabled {
 		return account.Actor{}, ErrRefused
 	}
-	return p.actor(rec, e.factor != factorNone), nil
+	return p.actor(rec, e.factor != login.FactorNone), nil
 }
-
-const (
-	factorNone     = "password"
-	factorCode     = "totp"
-	factorRecovery = "recovery"
-)
 
 func entered(e entrant, from ledger.From) ledger.Draft {
 	return ledger.Draft{Actor: ledger.Actor{ID: e.person}, From: &from, Via: ledger.ViaWeb, Kind: "login.ok", Subject: e.person,
@@ -120,35 +112,63 @@ func (p *People) surplus(person string, ch *store.Change) (dropped []string) {
 	}
 }
 
-// authenticate says who the credentials belong to. Locks are looked at before and counted at once after the
-// hashing, inside its slot, so that parallel guesses do not slip past them.
+// authenticate says who the credentials belong to. Each log-in is counted as failed before it is tried.
 func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.From) (entrant, error) {
 	name := strings.ToLower(strings.TrimSpace(c.User))
 	keys := p.guardKeys(name, from)
 	p.mu.RLock()
-	device := p.knownDevice(c.Device, p.byLogin[name])
+	id := p.byLogin[name]
 	p.mu.RUnlock()
-	if device != "" {
-		keys = guardKeys{name: device}
+	if device := login.KnownDevice(p.siteKey[:], c.Device, id); device != "" {
+		keys = login.Keys{Name: "d-" + hex.EncodeToString(p.pseudonym("device", device+"\x00"+id))}
 	}
-	if err := p.locked(keys); err != nil {
+	counts, err := p.guard.Charge(keys, p.now())
+	if err != nil {
 		return entrant{}, err
 	}
-	select {
-	case p.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return entrant{}, ctx.Err()
+	var proof login.Proof
+	var rev uint64
+	var checked error
+	if err := p.guard.Hash(ctx, func() { id, rev, proof, checked = p.prove(name, c) }); err != nil {
+		p.guard.Return(counts) // nothing was tried
+		return entrant{}, err
 	}
-	e, refusal, err := p.checkInSlot(name, c, keys)
-	<-p.hashing
-	if refusal != nil {
-		refusal.from = from
-		return entrant{}, p.recordRefusal(ctx, *refusal, err)
+	switch {
+	case proof.Reason != "":
+		return entrant{}, p.recordRefusal(ctx, refusal{reason: proof.Reason, person: id, name: p.pseudonym("name", name), from: from, counts: counts}, checked)
+	case checked != nil:
+		p.guard.Return(counts)
+		if errors.Is(checked, ErrCodeNeeded) { // somebody has the password: whoever stole it must not try it unseen
+			return entrant{}, p.recordStep(ctx, id, from, checked)
+		}
+		return entrant{}, checked
 	}
-	if errors.Is(err, ErrCodeNeeded) { // somebody has the password: whoever stole it must not try it unseen
-		return entrant{}, p.recordStep(ctx, e.person, from, err)
+	e := entrant{person: id, factor: proof.Factor}
+	if p.guard.Succeed(keys, counts) {
+		e.clear = []store.Delete{attempts.Delete(keys.Name)}
 	}
-	return e, err
+	if proof.Changed {
+		e.puts = []store.Put{secrets.PutRev(id, secret{id, proof.Secret}, rev)}
+	}
+	return e, nil
+}
+
+// prove holds credentials against the person of a log-in name.
+func (p *People) prove(name string, c Credentials) (id string, rev uint64, proof login.Proof, err error) {
+	p.mu.RLock()
+	id = p.byLogin[name]
+	rec := p.persons[id]
+	who := login.Account{Known: rec != nil, Disabled: rec != nil && rec.Disabled}
+	p.mu.RUnlock()
+	if who.Known {
+		s, r, err := p.secretOf(id)
+		if err != nil {
+			return id, 0, proof, err
+		}
+		who.Secret, rev = s.Secret, r
+	}
+	proof, err = p.verifier.Verify(who, c.Password, c.Code, p.now())
+	return id, rev, proof, err
 }
 
 // recordStep commits the entry of a right password that waits for its code, and gives err, or what kept it from
@@ -157,7 +177,7 @@ func (p *People) recordStep(ctx context.Context, person string, from ledger.From
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	_, cerr := p.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{{Actor: ledger.Actor{ID: person}, From: &from, Via: ledger.ViaWeb, Kind: "login.step",
-		Subject: person, Data: map[string]any{"passed": factorNone}}}})
+		Subject: person, Data: map[string]any{"passed": login.FactorNone}}}})
 	if cerr != nil {
 		return fmt.Errorf("record the first step of a log-in: %w", cerr)
 	}
@@ -169,167 +189,21 @@ type refusal struct {
 	reason string // code
 	person string // empty when the name is unknown
 	name   []byte // pseudonym of what was typed
-	keys   guardKeys
 	from   ledger.From
-	counts []counted
+	counts []login.Counted
 }
 
-type counted struct {
-	key    string
-	a      login.Attempts
-	begins bool
-}
-
-func (p *People) checkInSlot(name string, c Credentials, keys guardKeys) (entrant, *refusal, error) {
-	if err := p.locked(keys); err != nil {
-		return entrant{}, nil, err
-	}
-	p.mu.RLock()
-	id := p.byLogin[name]
-	rec := p.persons[id]
-	disabled := rec != nil && rec.Disabled
-	p.mu.RUnlock()
-
-	fail := func(reason string, err error) (entrant, *refusal, error) {
-		r := &refusal{reason: reason, person: id, name: p.pseudonym("name", name), keys: keys}
-		r.counts = p.count(keys)
-		return entrant{}, r, err
-	}
-	var s secret
-	var rev uint64
-	if rec != nil {
-		err := p.o.Store.View(func(tx store.Tx) (err error) {
-			s, rev, _, err = secrets.Get(tx, id)
-			return err
-		})
-		if err != nil {
-			return entrant{}, nil, fmt.Errorf("read a secret: %w", err)
-		}
-	}
-	stored := s.Password
-	if stored == "" {
-		stored = p.decoy
-	}
-	ok, rehash, err := login.Verify(c.Password, stored, p.o.Cost)
-	switch {
-	case err != nil:
-		return entrant{}, nil, fmt.Errorf("check a password: %w", err)
-	case rec == nil:
-		return fail("unknown", ErrRefused)
-	case !ok || s.Password == "":
-		return fail("password", ErrRefused)
-	case disabled:
-		return fail("disabled", ErrRefused)
-	}
-	if rehash {
-		s.Password = login.Hash(c.Password, p.o.Cost)
-	}
-	factor, err := useFactor(&s, c.Code, p.now())
-	switch {
-	case errors.Is(err, login.ErrCodeUsed):
-		return fail("code_used", ErrCodeRefused)
-	case errors.Is(err, login.ErrCodeWrong) && p.now().State == clock.Suspect && !login.LooksLikeRecovery(c.Code):
-		return fail("code", ErrCodeClock) // it may be the clock that is wrong; it counts as a guess all the same
-	case errors.Is(err, login.ErrCodeWrong):
-		return fail("code", ErrCodeRefused)
-	case err != nil:
-		return entrant{person: id}, nil, err
-	}
-	e := entrant{person: id, factor: factor, clear: p.forgive(keys)}
-	if rehash || factor != factorNone {
-		e.puts = []store.Put{secrets.PutRev(id, s, rev)}
-	}
-	return e, nil, nil
-}
-
-// useFactor checks the second factor of somebody whose password was right, and notes in s what was used.
-func useFactor(s *secret, code string, now clock.Reading) (factor string, err error) {
-	switch {
-	case len(s.Factor) == 0:
-		return factorNone, nil
-	case strings.TrimSpace(code) == "":
-		return "", ErrCodeNeeded
-	case login.LooksLikeRecovery(code):
-		left, ok := login.UseRecovery(code, s.Recovery)
-		if !ok {
-			return "", login.ErrCodeWrong
-		}
-		s.Recovery = left
-		return factorRecovery, nil
-	}
-	// In doubt too: the reading follows the line that was trusted in this boot, or is not before the last trusted time
-	// on record, so no code of the past comes to life again. If the clock is off, a right code is refused.
-	step, err := login.VerifyCode(s.Factor, code, now, s.LastStep)
-	if errors.Is(err, login.ErrClockWorse) {
-		return "", ErrCodeClock
-	}
-	if err != nil {
-		return "", err
-	}
-	s.LastStep = step
-	return factorCode, nil
-}
-
-// guardKeys are the rows that count failures: of the name as typed, and of the address.
-type guardKeys struct{ name, address string }
-
-func (p *People) guardKeys(name string, from ledger.From) guardKeys {
-	k := guardKeys{name: "n-" + hex.EncodeToString(p.pseudonym("name", name))}
+// guardKeys are the rows that count failures: of the name as typed, and of the network.
+func (p *People) guardKeys(name string, from ledger.From) login.Keys {
+	k := login.Keys{Name: "n-" + hex.EncodeToString(p.pseudonym("name", name))}
 	if from.Address != "" {
-		k.address = "a-" + hex.EncodeToString(p.pseudonym("address", network(from.Address)))
+		k.Network = networkPrefix + hex.EncodeToString(p.pseudonym("address", login.Network(from.Address)))
 	}
 	return k
 }
 
-// network is whom the failures of an address count for: an IPv6 host has a whole /64 to send from.
-func network(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil || a.Unmap().Is4() {
-		return address
-	}
-	return netip.PrefixFrom(a, 64).Masked().String()
-}
-
-func (p *People) locked(k guardKeys) error {
-	now := p.now()
-	p.door.Lock()
-	defer p.door.Unlock()
-	wait := max(p.door.attempts[k.name].Locked(now), p.door.attempts[k.address].Locked(now))
-	if wait > 0 {
-		return &Locked{Wait: wait}
-	}
-	return nil
-}
-
-// count notes a failure in memory at once; recordRefusal stores it.
-func (p *People) count(k guardKeys) []counted {
-	now := p.now()
-	p.door.Lock()
-	defer p.door.Unlock()
-	var out []counted
-	add := func(key string, rule login.LockRule) {
-		if key == "" {
-			return
-		}
-		a, begins := rule.Failed(p.door.attempts[key], now)
-		p.door.attempts[key] = a
-		out = append(out, counted{key, a, begins})
-	}
-	add(k.name, login.AccountLock)
-	add(k.address, login.AddressLock)
-	return out
-}
-
-// forgive clears the failures of the name; those of the address stay, they may be somebody else's.
-func (p *People) forgive(k guardKeys) []store.Delete {
-	p.door.Lock()
-	defer p.door.Unlock()
-	if _, some := p.door.attempts[k.name]; !some {
-		return nil
-	}
-	delete(p.door.attempts, k.name)
-	return []store.Delete{attempts.Delete(k.name)}
-}
+// networkPrefix begins the keys of networks.
+const networkPrefix = "a-"
 
 // recordTime bounds the commit of a refusal, which does not end with the request: whoever hangs up early
 // leaves a trace all the same.
@@ -350,18 +224,15 @@ func (p *People) recordRefusal(ctx context.Context, r refusal, err error) error 
 	ch := store.Change{Entries: []ledger.Draft{draft("login.refused", map[string]any{"reason": r.reason})}}
 	var longest time.Duration
 	for _, c := range r.counts {
-		ch.Puts = append(ch.Puts, attempts.Put(c.key, c.a))
-		if c.begins {
-			longest = max(longest, c.a.Lock)
+		ch.Puts = append(ch.Puts, attempts.Put(c.Key, c.Attempts))
+		if c.Begins {
+			longest = max(longest, c.Attempts.Lock)
 		}
 	}
 	if longest > 0 {
 		ch.Entries = append(ch.Entries, draft("login.locked", map[string]any{"until": p.now().Wall.Add(longest).UTC()}))
 	}
-	p.door.Lock()
-	count, storm := p.door.storm.Count(login.LoginStorm, p.now().Mono)
-	p.door.Unlock()
-	if storm {
+	if count, storm := p.guard.Storm(p.now()); storm {
 		ch.Entries = append(ch.Entries, account.System.Draft("login.storm", "", "", map[string]any{"what": "login", "count": count, "minutes": int(login.LoginStorm.Window / time.Minute)}))
 	}
 	if _, cerr := p.o.Store.Commit(ctx, ch); cerr != nil {

@@ -23,12 +23,10 @@ import (
 
 // People is the room at work. All methods are safe for concurrent use.
 type People struct {
-	o       Options
-	siteKey [32]byte
-	hashing chan struct{} // a slot for each password being hashed: each takes the memory of its cost
-	// decoy is a hash that nobody's password matches: verifying against it takes as long as against a real
-	// one, so that the time of the answer does not say whether a log-in name exists.
-	decoy string
+	o        Options
+	siteKey  [32]byte
+	guard    *login.Guard // "n-…" names, "a-…" networks, "d-…" devices that a person has used
+	verifier login.Verifier
 
 	// writing serialises changes of persons, pupils, classes and cards, so that ids and uniqueness can be
 	// decided on the index. It is taken before mu, never inside it, and held over the commit.
@@ -76,9 +74,7 @@ type classRec struct {
 // door is the state of logging in. Its lock is never held over a commit.
 type door struct {
 	sync.Mutex
-	sessions map[string]*session       // hash of the token →
-	attempts map[string]login.Attempts // "n-…" names, "a-…" addresses, "d-…" devices that a person has used
-	storm    login.Storm               // refusals of all
+	sessions map[string]*session // hash of the token →
 }
 
 type session struct {
@@ -102,12 +98,11 @@ func Open(_ context.Context, o Options) (*People, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &People{o: o, hashing: make(chan struct{}, hashSlots),
+	p := &People{o: o, verifier: login.NewVerifier(o.Cost),
 		persons: map[string]*personRec{}, byLogin: map[string]string{}, students: map[string]pupil{},
 		enrolled: map[string][]enrolment{}, members: map[string]map[string]bool{}, classes: map[string]classRec{}, cards: map[string]string{},
 		erased: map[string]int{}, proposed: map[string]DutyChange{}}
-	p.decoy = login.Hash("no password", o.Cost)
-	p.door.sessions, p.door.attempts = map[string]*session{}, map[string]login.Attempts{}
+	p.door.sessions = map[string]*session{}
 	var err error
 	if p.siteKey, err = openSiteKey(o.Data); err != nil {
 		return nil, fmt.Errorf("open people: %w", err)
@@ -148,9 +143,11 @@ func (p *People) load(tx store.Tx) (err error) {
 	for hash, s := range sessions.All(tx) {
 		p.door.sessions[hash] = &session{sessionRow: s, written: s.Used}
 	}
+	counted := map[string]login.Attempts{}
 	for key, a := range attempts.All(tx) {
-		p.door.attempts[key] = a
+		counted[key] = a
 	}
+	p.guard = login.NewGuard(hashSlots, counted)
 	for id, r := range students.Rows(tx, "") {
 		if skip, err := p.skipErased(id, r.Err); skip || err != nil {
 			if err != nil {

@@ -49,13 +49,13 @@ type Credentials struct {
 // Errors of logging in. Their texts are the catalogue's; none says whether the name exists.
 var (
 	// ErrRefused: name or password is wrong, or the account is disabled. Text "login.refused".
-	ErrRefused = errors.New("people: log-in refused")
+	ErrRefused = login.ErrRefused
 	// ErrCodeNeeded: the password is right, a one-time code is still needed. Not a failure. Text "login.code_needed".
-	ErrCodeNeeded = errors.New("people: one-time code needed")
+	ErrCodeNeeded = login.ErrCodeNeeded
 	// ErrCodeRefused: the code is wrong or was used. Text "login.code_refused".
-	ErrCodeRefused = errors.New("people: one-time code refused")
+	ErrCodeRefused = login.ErrCodeRefused
 	// ErrCodeClock: the clock is too uncertain for one-time codes; a recovery code works. Text "login.code_clock".
-	ErrCodeClock = errors.New("people: the clock is too uncertain for one-time codes")
+	ErrCodeClock = login.ErrClockWorse
 	// ErrNoSession: no such session, or it is over. The page sends to the log-in page.
 	ErrNoSession = errors.New("people: no session")
 	// ErrNotFound: no such person, student, class or card.
@@ -65,9 +65,7 @@ var (
 )
 
 // Locked is the error while a name or an address is locked out. Text "login.locked" with the minutes left.
-type Locked struct{ Wait time.Duration }
-
-func (e *Locked) Error() string { return "people: locked out for " + e.Wait.String() }
+type Locked = login.Locked
 
 // Session is one log-in. Token is only set where it was just made; Actor is composed anew at every look, so that
 // a revoked role is gone at the next request. Actor has no Grants and OnShift: evidence and oversight add those.

@@ -30,9 +30,11 @@ func (p *People) ChangePassword(ctx context.Context, token, old, new string, fro
 		return fielderr.Errors{{Field: "new", Rule: "err.password_same"}}
 	}
 	keys := p.guardKeys(s.Person.Login, from)
-	if err := p.checkOld(ctx, s.Person, old, keys, from); err != nil {
+	counts, err := p.checkOld(ctx, s.Person, old, keys, from)
+	if err != nil {
 		return err
 	}
+	p.guard.Return(counts)
 	d := ledger.Draft{Actor: ledger.Actor{ID: s.Person.ID}, From: &from, Via: ledger.ViaWeb, Kind: "password.changed", Subject: s.Person.ID}
 	hashed, err := p.hash(ctx, new)
 	if err != nil {
@@ -54,40 +56,36 @@ func (p *People) own(ctx context.Context, token string) (Session, string, error)
 	return s, hash, nil
 }
 
-// checkOld verifies a present password with the same locks as a log-in.
-func (p *People) checkOld(ctx context.Context, who Person, old string, keys guardKeys, from ledger.From) error {
-	if err := p.locked(keys); err != nil {
-		return err
-	}
-	x, _, err := p.secretOf(who.ID)
+// checkOld verifies a present password with the same locks as a log-in. What it counted stays counted until the
+// caller says that all was right.
+func (p *People) checkOld(ctx context.Context, who Person, old string, keys login.Keys, from ledger.From) ([]login.Counted, error) {
+	counts, err := p.guard.Charge(keys, p.now())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	select {
-	case p.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	ok, _, err := login.Verify(old, x.Password, p.o.Cost)
-	<-p.hashing
-	if err != nil {
-		return fmt.Errorf("check a password: %w", err)
+	var ok bool
+	var checked error
+	err = p.guard.Hash(ctx, func() {
+		x, _, err := p.secretOf(who.ID)
+		if err == nil {
+			ok, _, err = login.Verify(old, x.Password, p.o.Cost)
+		}
+		checked = err
+	})
+	if err = errors.Join(err, checked); err != nil {
+		p.guard.Return(counts)
+		return nil, fmt.Errorf("check a password: %w", err)
 	}
 	if !ok {
-		r := refusal{reason: "password", person: who.ID, name: p.pseudonym("name", who.Login), from: from, counts: p.count(keys)}
-		return p.recordRefusal(ctx, r, fielderr.Errors{{Field: "old", Rule: "err.password_wrong"}})
+		r := refusal{reason: "password", person: who.ID, name: p.pseudonym("name", who.Login), from: from, counts: counts}
+		return nil, p.recordRefusal(ctx, r, fielderr.Errors{{Field: "old", Rule: "err.password_wrong"}})
 	}
-	return nil
+	return counts, nil
 }
 
-func (p *People) hash(ctx context.Context, password string) (string, error) {
-	select {
-	case p.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-	defer func() { <-p.hashing }()
-	return login.Hash(password, p.o.Cost), nil
+func (p *People) hash(ctx context.Context, password string) (hashed string, err error) {
+	err = p.guard.Hash(ctx, func() { hashed = login.Hash(password, p.o.Cost) })
+	return hashed, err
 }
 
 func (p *People) secretOf(person string) (s secret, rev uint64, err error) {
@@ -168,7 +166,7 @@ func (p *People) needsSecond(by account.Who, person string) bool {
 
 // setOneTime sets a one-time password; d is the proposal that it carries out, nil when none was needed.
 func (p *People) setOneTime(ctx context.Context, by account.Who, role account.Role, person string, givers []string, d *DutyChange) (string, error) {
-	password := oneTimePassword()
+	password := login.OneTimePassword()
 	hashed, err := p.hash(ctx, password)
 	if err != nil {
 		return "", err
@@ -219,12 +217,6 @@ func (p *People) reset(ctx context.Context, by account.Who, entry ledger.Draft, 
 	return nil
 }
 
-// oneTimePassword is 60 random bits in three groups.
-func oneTimePassword() string {
-	code, _ := login.NewSetupCode()
-	return code[:14]
-}
-
 // BeginFactor makes the secret of a second factor. It counts once ConfirmFactor has seen a code of it; until
 // then an earlier one stays in use. It takes the present password and, where there is a factor already, a code of it
 // or a recovery code: an unattended browser must not be enough to take the account over. fielderr.Errors at "old"
@@ -235,13 +227,14 @@ func (p *People) BeginFactor(ctx context.Context, token, password, code string, 
 		return Factor{}, err
 	}
 	keys := p.guardKeys(s.Person.Login, from)
-	if err := p.checkOld(ctx, s.Person, password, keys, from); err != nil {
+	counts, err := p.checkOld(ctx, s.Person, password, keys, from)
+	if err != nil {
 		return Factor{}, err
 	}
 	fresh := login.NewSecret()
 	var wrong fielderr.Errors
 	err = p.changeSecret(ctx, s.Person.ID, ledger.Draft{}, nil, func(x *secret) error {
-		_, err := useFactor(x, code, p.now())
+		_, err := x.Use(code, p.now())
 		switch {
 		case errors.Is(err, ErrCodeNeeded):
 			wrong = fielderr.Errors{{Field: "code", Rule: "err.required"}}
@@ -259,9 +252,10 @@ func (p *People) BeginFactor(ctx context.Context, token, password, code string, 
 		return nil
 	}, store.Change{})
 	if wrong != nil && code != "" && wrong[0].Rule == "login.code_refused" {
-		r := refusal{reason: "code", person: s.Person.ID, name: p.pseudonym("name", s.Person.Login), from: from, counts: p.count(keys)}
+		r := refusal{reason: "code", person: s.Person.ID, name: p.pseudonym("name", s.Person.Login), from: from, counts: counts}
 		return Factor{}, p.recordRefusal(ctx, r, wrong)
 	}
+	p.guard.Return(counts)
 	if err != nil {
 		return Factor{}, err
 	}
@@ -276,7 +270,6 @@ func (p *People) ConfirmFactor(ctx context.Context, token, code string, from led
 	if err != nil {
 		return nil, err
 	}
-	recovery, hashes := login.NewRecoveryCodes()
 	var with store.Change
 	first := account.ConfirmsDuty(s.Person.Roles)
 	if first {
@@ -285,17 +278,15 @@ func (p *People) ConfirmFactor(ctx context.Context, token, code string, from led
 	d := ledger.Draft{Actor: ledger.Actor{ID: s.Person.ID}, From: &from, Via: ledger.ViaWeb, Kind: "person.changed", Subject: s.Person.ID,
 		Data: map[string]any{"what": []string{"factor_on"}}}
 	err = p.changeSecret(ctx, s.Person.ID, d, p.sessionsOf(s.Person.ID, hash), func(x *secret) error {
-		if len(x.Pending) == 0 {
-			return fielderr.Errors{{Field: "code", Rule: "err.factor_not_begun"}}
-		}
-		step, err := login.VerifyCode(x.Pending, code, p.now(), 0)
+		recovery, err = x.Confirm(code, p.now())
 		switch {
+		case errors.Is(err, login.ErrNotBegun):
+			return fielderr.Errors{{Field: "code", Rule: "err.factor_not_begun"}}
 		case errors.Is(err, login.ErrClockWorse):
 			return fielderr.Errors{{Field: "code", Rule: "err.code_clock"}}
 		case err != nil:
 			return fielderr.Errors{{Field: "code", Rule: "err.code"}}
 		}
-		x.Factor, x.Pending, x.LastStep, x.Recovery = x.Pending, nil, step, hashes
 		return nil
 	}, with)
 	if err != nil {

@@ -195,17 +195,10 @@ func (p *People) tidy(ctx context.Context) error {
 			written[hash] = s.Used
 		}
 	}
-	for key, a := range p.door.attempts {
-		rule := login.AccountLock
-		if strings.HasPrefix(key, "a-") {
-			rule = login.AddressLock
-		}
-		if rule.Forgotten(a, now) && len(ch.Puts)+len(ch.Deletes) < store.MaxRows {
-			delete(p.door.attempts, key)
-			ch.Deletes = append(ch.Deletes, attempts.Delete(key))
-		}
-	}
 	p.door.Unlock()
+	for _, key := range p.guard.Tidy(now, store.MaxRows-len(ch.Puts)-len(ch.Deletes), func(key string) bool { return strings.HasPrefix(key, networkPrefix) }) {
+		ch.Deletes = append(ch.Deletes, attempts.Delete(key))
+	}
 	if len(ch.Puts)+len(ch.Deletes) == 0 {
 		return nil
 	}

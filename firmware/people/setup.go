@@ -45,12 +45,13 @@ func (p *People) SetUp(ctx context.Context, code string, first Person, password 
 		return Person{}, ErrSetUp
 	}
 	keys := p.guardKeys("\x00setup", from)
-	if err := p.locked(keys); err != nil {
+	counts, err := p.guard.Charge(keys, p.now())
+	if err != nil {
 		return Person{}, err
 	}
 	var row setUpRow
 	var rev uint64
-	err := p.o.Store.View(func(tx store.Tx) (err error) {
+	err = p.o.Store.View(func(tx store.Tx) (err error) {
 		row, rev, _, err = setUps.Get(tx, theOne)
 		return err
 	})
@@ -58,9 +59,10 @@ func (p *People) SetUp(ctx context.Context, code string, first Person, password 
 		return Person{}, fmt.Errorf("read the set-up code: %w", err)
 	}
 	if len(row.Hash) == 0 || subtle.ConstantTimeCompare(login.HashCode(code), row.Hash) != 1 {
-		r := refusal{reason: "setup_code", name: p.pseudonym("name", "\x00setup"), from: from, counts: p.count(keys)}
+		r := refusal{reason: "setup_code", name: p.pseudonym("name", "\x00setup"), from: from, counts: counts}
 		return Person{}, p.recordRefusal(ctx, r, ErrRefused)
 	}
+	p.guard.Return(counts)
 	if !slices.Contains(first.Roles, account.RoleAdmin) {
 		first.Roles = append(slices.Clone(first.Roles), account.RoleAdmin)
 	}
@@ -74,7 +76,7 @@ func (p *People) SetUp(ctx context.Context, code string, first Person, password 
 		return Person{}, err
 	}
 	by := account.Who{Actor: account.Actor{ID: ledger.System.ID}, From: from, Via: ledger.ViaWeb}
-	added, err := p.add(ctx, by, "", []Person{first}, []secret{{Password: hashed}},
+	added, err := p.add(ctx, by, "", []Person{first}, []secret{{Secret: login.Secret{Password: hashed}}},
 		store.Change{Deletes: []store.Delete{setUps.DeleteRev(theOne, rev)}})
 	if err != nil {
 		return Person{}, err

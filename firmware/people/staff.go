@@ -108,11 +108,11 @@ func (p *People) AddPerson(ctx context.Context, by account.Who, n Person, passwo
 		return Person{}, "", err
 	}
 	if password == "" {
-		password = oneTimePassword()
+		password = login.OneTimePassword()
 	} else if errs := login.CheckPassword("password", password, n.Login); len(errs) > 0 {
 		return Person{}, "", errs
 	}
-	x := secret{Must: true}
+	x := secret{Secret: login.Secret{Must: true}}
 	if x.Password, err = p.hash(ctx, password); err != nil {
 		return Person{}, "", err
 	}

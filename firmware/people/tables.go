@@ -29,14 +29,8 @@ func studentOwner(id string) string { return "student:" + id }
 
 // secret is what lets one person in.
 type secret struct {
-	Person   string    `json:"person"`
-	Password string    `json:"password"`            // PHC string
-	Set      time.Time `json:"set"`                 // when the password was set
-	Must     bool      `json:"must,omitempty"`      // it was set by somebody else
-	Factor   []byte    `json:"factor,omitempty"`    // secret of the second factor in use
-	Pending  []byte    `json:"pending,omitempty"`   // one that no code has confirmed yet
-	LastStep int64     `json:"last_step,omitempty"` // of the last code taken; none up to it works again
-	Recovery [][]byte  `json:"recovery,omitempty"`  // hashes of the codes left
+	Person string `json:"person"`
+	login.Secret
 }
 
 // sessionRow is one log-in; its key is the hash of the token.

@@ -19,6 +19,7 @@ import (
 
 	"campuskeep/cloud/centre"
 	"campuskeep/cloud/console"
+	"campuskeep/cloud/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/config"
 	"campuskeep/shared/wire"
@@ -30,9 +31,12 @@ var example string
 const usage = `campuskeep-cloud witnesses the ledgers of many schools.
 
   campuskeep-cloud run -c campuskeep-cloud.toml      start; stops cleanly on SIGTERM
-  campuskeep-cloud init -c … [-user U -name N]       make keys and database, print the authority's fingerprint;
-                                                     with -user, a first administrator (password on standard input)
-  campuskeep-cloud person -c … -id c002 -user U -name N [-roles centre_staff]   add or replace a person
+  campuskeep-cloud init -c … [-user U -name N]       make keys and database, print the authority's fingerprint and, while
+                                                     there is nobody, a one-time code for https://…/setup;
+                                                     with -user, a first administrator as "person" makes one
+  campuskeep-cloud person -c … -id c002 -user U -name N [-roles centre_staff]   add or reset a person; prints a one-time
+                                                     password, or takes a password on standard input and prints the
+                                                     second factor
   campuskeep-cloud token -c … -appliance ck-0417 -school NAME   one-time token to enrol with, 24 hours
   campuskeep-cloud check -c … -appliance ck-0417 [-export FILE] verify I8 against what "campuskeepd export-log" wrote;
                                                      without -export, what the centre holds by itself
@@ -137,7 +141,7 @@ func (o options) missing(command string) string {
 	case command == "check" && !wire.ApplianceID(o.appliance):
 		return "-appliance is needed, e.g. -appliance ck-0417"
 	case command == "person" && (o.user == "" || o.name == ""):
-		return "-user and -name are needed; the password is read from standard input"
+		return "-user and -name are needed; a password is read from standard input, an empty one makes a one-time password"
 	case command == "certificate" && (o.names == "" || o.dir == ""):
 		return "-names and -o are needed"
 	case command == "init" && (o.user == "") != (o.name == ""):
@@ -176,6 +180,11 @@ func initialise(ctx context.Context, c *centre.Centre, o options, in io.Reader, 
 	statements, cosignatures := c.WitnessKeys()
 	fmt.Fprintf(out, "ca %s\nkey %s\ncosigner %s\n", c.Fingerprint(), statements, cosignatures)
 	if o.user == "" {
+		code, err := c.SetUpCode(ctx)
+		if err != nil || code == "" {
+			return err
+		}
+		fmt.Fprintf(out, "code %s\n", code)
 		return nil
 	}
 	o.roles = string(account.RoleCentreAdmin)
@@ -191,11 +200,17 @@ func person(ctx context.Context, c *centre.Centre, o options, in io.Reader, out 
 	for r := range strings.SplitSeq(o.roles, ",") {
 		roles = append(roles, account.Role(strings.TrimSpace(r)))
 	}
-	secret, err := console.Add(ctx, c.Store, c.Key(), o.id, o.user, o.name, roles, strings.TrimRight(password, "\r\n"))
+	added, err := console.Add(ctx, c.Store, c.Key(), store.Person{ID: o.id, User: o.user, Name: o.name, Roles: roles}, strings.TrimRight(password, "\r\n"))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "person %s\nsecond-factor %s\n", o.id, secret)
+	fmt.Fprintf(out, "person %s\n", o.id)
+	if added.Password != "" {
+		fmt.Fprintf(out, "one-time-password %s\n", added.Password)
+	}
+	if added.Factor != "" {
+		fmt.Fprintf(out, "second-factor %s\n", added.Factor)
+	}
 	return nil
 }
 

@@ -1,11 +1,10 @@
-package people
+package login
 
 import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"strings"
 )
 
@@ -16,30 +15,30 @@ import (
 // mostOnDevice bounds the persons of one device; the oldest falls out.
 const mostOnDevice = 8
 
-func (p *People) deviceMAC(random, person string) string {
-	m := hmac.New(sha256.New, p.siteKey[:])
+func deviceMAC(key []byte, random, person string) string {
+	m := hmac.New(sha256.New, key)
 	m.Write([]byte("campuskeep device\x00" + random + "\x00" + person))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:16])
 }
 
-// knownDevice gives the key that counts the failures of a device that the person has used; empty when it is unknown.
-func (p *People) knownDevice(cookie, person string) string {
+// KnownDevice gives the number of a device that the person has used; empty when it is unknown. key is secret.
+func KnownDevice(key []byte, cookie, person string) string {
 	random, macs, _ := strings.Cut(cookie, ".")
 	if random == "" || person == "" || len(cookie) > 512 {
 		return ""
 	}
-	want := p.deviceMAC(random, person)
+	want := deviceMAC(key, random, person)
 	for _, mac := range strings.Split(macs, ".") {
 		if hmac.Equal([]byte(mac), []byte(want)) {
-			return "d-" + hex.EncodeToString(p.pseudonym("device", random+"\x00"+person))
+			return random
 		}
 	}
 	return ""
 }
 
-// deviceCookie is the cookie of a device on which the person has just logged in.
-func (p *People) deviceCookie(cookie, person string) string {
-	if p.knownDevice(cookie, person) != "" {
+// DeviceCookie is the cookie of a device on which the person has just logged in; cookie is the one that it had.
+func DeviceCookie(key []byte, cookie, person string) string {
+	if KnownDevice(key, cookie, person) != "" {
 		return cookie
 	}
 	random, macs, _ := strings.Cut(cookie, ".")
@@ -52,5 +51,5 @@ func (p *People) deviceCookie(cookie, person string) string {
 	if len(list) >= mostOnDevice {
 		list = list[len(list)-mostOnDevice+1:]
 	}
-	return random + "." + strings.Join(append(list, p.deviceMAC(random, person)), ".")
+	return random + "." + strings.Join(append(list, deviceMAC(key, random, person)), ".")
 }
