@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/openapi"
+	"campuskeep/firmware/site"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -97,6 +99,15 @@ func (o *Office) apiCameras(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
+func (o *Office) apiCamera(c *call) error {
+	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
+	if !ok {
+		return errNotFound
+	}
+	s := o.d.Status.Cameras()[cam.ID]
+	return c.json(http.StatusOK, apiCamera{cam, s.State, s.Since, s.Cause})
+}
+
 type apiRow struct {
 	Camera   string         `json:"camera"`
 	Recorded []footage.Span `json:"recorded"`
@@ -149,6 +160,86 @@ func (o *Office) apiApplication(c *call) error {
 	return c.json(http.StatusOK, a)
 }
 
+type apiHold struct {
+	footage.Hold
+	Applicant string    `json:"applicant"`
+	Bytes     uint64    `json:"bytes"`
+	Proposed  string    `json:"proposed_by,omitempty"` // who proposed to end it early
+	At        time.Time `json:"proposed_at,omitzero"`
+}
+
+func (o *Office) apiHolds(c *call) error {
+	list, _, err := o.d.Register.KeptHolds(c.r.Context())
+	if err != nil {
+		return fmt.Errorf("listing holds: %w", err)
+	}
+	out := []apiHold{}
+	for _, h := range list {
+		a := apiHold{Hold: h.Hold, Applicant: h.Applicant, Bytes: h.Bytes}
+		if h.Proposal != nil {
+			a.Proposed, a.At = h.Proposal.By, h.Proposal.At.UTC()
+		}
+		out = append(out, a)
+	}
+	return c.json(http.StatusOK, out)
+}
+
+type apiDay struct {
+	Camera   string    `json:"camera"`
+	Day      string    `json:"day"`
+	Erased   time.Time `json:"erased"` // the key; for an NVR: when it was first found gone
+	Entry    uint64    `json:"entry"`
+	Attested bool      `json:"attested"` // an NVR's word
+}
+
+type apiDays struct {
+	Days []apiDay `json:"days"`
+	Next uint64   `json:"next,omitempty"` // "before" of the next page
+}
+
+func (o *Office) apiDays(c *call) error {
+	q, err := c.dayFilter(c.r.URL.Query())
+	if err != nil {
+		return err
+	}
+	list, next, err := o.d.Papers.DeletedDays(c.r.Context(), q)
+	if err != nil {
+		return fmt.Errorf("listing deleted days: %w", err)
+	}
+	out := apiDays{Days: []apiDay{}, Next: next}
+	for _, d := range list {
+		out.Days = append(out.Days, apiDay{d.Camera, d.Day, d.Erased.UTC(), d.Seq, d.Attested})
+	}
+	return c.json(http.StatusOK, out)
+}
+
+// apiPerson is what the list of people shows of an account.
+type apiPerson struct {
+	ID       string         `json:"id"`
+	Login    string         `json:"login"`
+	Name     string         `json:"name"`
+	StaffNo  string         `json:"staff_no"`
+	Unit     string         `json:"unit"`
+	Title    string         `json:"title,omitempty"`
+	Roles    []account.Role `json:"roles"`
+	Disabled bool           `json:"disabled"`
+	Factor   bool           `json:"second_factor"`
+}
+
+func (o *Office) apiPeople(c *call) error {
+	list := o.d.People.People()
+	if q := strings.TrimSpace(c.r.URL.Query().Get("q")); q != "" {
+		list = o.d.People.FindPeople(q, 200)
+	}
+	out := []apiPerson{}
+	for _, p := range list {
+		out = append(out, apiPerson{p.ID, p.Login, p.Name, p.StaffNo, p.Unit, p.Title, p.Roles, p.Disabled, o.d.People.HasFactor(p.ID)})
+	}
+	return c.json(http.StatusOK, out)
+}
+
+func (o *Office) apiSettings(c *call) error { return c.json(http.StatusOK, o.d.Site.Settings()) }
+
 type apiLog struct {
 	Entries []ledger.Entry `json:"entries"`
 	Next    uint64         `json:"next,omitempty"` // "before" of the next page
@@ -198,30 +289,33 @@ func (o *Office) apiEntry(c *call) error {
 	return c.json(http.StatusOK, apiEntry{e, base64.StdEncoding.EncodeToString(p.Leaf), leafHash(p.Leaf), n < seen})
 }
 
+type apiClass struct {
+	Class    string `json:"class"`
+	Expected int    `json:"expected"`
+	Attended int    `json:"attended"`
+	Missing  int    `json:"missing"`
+	Leave    int    `json:"leave"`
+	Late     int    `json:"late"`
+}
+
+type apiAttendance struct {
+	Date     string     `json:"date"`
+	School   bool       `json:"school_day"`
+	Expected int        `json:"expected"`
+	Attended int        `json:"attended"`
+	Missing  int        `json:"missing"`
+	Classes  []apiClass `json:"classes"`
+}
+
 func (o *Office) apiGate(c *call) error {
 	v, err := o.board(c)
 	if err != nil {
 		return err
 	}
-	type class struct {
-		Class    string `json:"class"`
-		Expected int    `json:"expected"`
-		Attended int    `json:"attended"`
-		Missing  int    `json:"missing"`
-		Leave    int    `json:"leave"`
-		Late     int    `json:"late"`
-	}
-	out := struct {
-		Date     string  `json:"date"`
-		School   bool    `json:"school_day"`
-		Expected int     `json:"expected"`
-		Attended int     `json:"attended"`
-		Missing  int     `json:"missing"`
-		Classes  []class `json:"classes"`
-	}{c.today(), v.School, v.Total.Expected, v.Total.Attended, v.Total.Missing, []class{}}
+	out := apiAttendance{c.today(), v.School, v.Total.Expected, v.Total.Attended, v.Total.Missing, []apiClass{}}
 	for _, g := range v.Grades {
 		for _, r := range g.Classes {
-			out.Classes = append(out.Classes, class{r.ID, r.Tally.Expected, r.Tally.Attended, r.Missing, r.Leave, r.Late})
+			out.Classes = append(out.Classes, apiClass{r.ID, r.Tally.Expected, r.Tally.Attended, r.Missing, r.Leave, r.Late})
 		}
 	}
 	return c.json(http.StatusOK, out)
@@ -233,70 +327,54 @@ func (o *Office) openapi(c *call) error {
 	return nil
 }
 
-// summaries of the interface's paths; describe refuses a path without one.
-var summaries = map[string]string{
-	"/api/v1/openapi.json":      "This document",
-	"/api/v1/status":            "Clock, log, sync, storage and deletion as they stand",
-	"/api/v1/cameras":           "The register of cameras with the state of each",
-	"/api/v1/live":              "Open a live viewing of a camera for an officer on shift (camera, purpose)",
-	"/api/v1/faults":            "Faults of cameras that are open, or those that closed in the last year (state=closed)",
-	"/api/v1/ribbon":            "Where footage lies, where not and why, and what is held",
-	"/api/v1/applications":      "The register of footage use",
-	"/api/v1/applications/{id}": "One application",
-	"/api/v1/log":               "Search of the access log, newest first (q, camera, from, to, group, before)",
-	"/api/v1/log/{seq}":         "One entry with the bytes that are hashed",
-	"/api/v1/gate":              "Attendance of today by class",
+// endpoint says what an address of the interface answers, and what it reads.
+type endpoint struct {
+	summary string
+	answer  any // zero value of the type
+	form    any
+	query   []openapi.Parameter
 }
 
-// describe writes the OpenAPI document from the routes, so that the two cannot disagree.
+// endpoints describe every route under /api/; describe refuses a route without one.
+var endpoints = map[string]endpoint{
+	"GET /api/v1/openapi.json": {summary: "This document", answer: map[string]json.RawMessage{}},
+	"GET /api/v1/status":       {summary: "State of the clock, the log, synchronisation, storage and deletion", answer: apiStatus{}},
+	"GET /api/v1/cameras":      {summary: "The register of cameras with the state of each", answer: []apiCamera{}},
+	"GET /api/v1/cameras/{id}": {summary: "One camera with its state", answer: apiCamera{}},
+	"POST /api/v1/live": {summary: "Open a live viewing of a camera for an officer on shift", answer: apiViewing{}, form: struct {
+		Camera  string `json:"camera"`
+		Purpose string `json:"purpose,omitempty"`
+	}{}},
+	"GET /api/v1/faults":            {summary: "Faults of cameras", answer: []apiFault{}, query: []openapi.Parameter{{Name: "state", Text: "closed: those that closed in the last year; otherwise the open ones"}}},
+	"GET /api/v1/ribbon":            {summary: "Where footage is, where not and why, and what is held", answer: apiRibbon{}},
+	"GET /api/v1/applications":      {summary: "The register of footage use", answer: []register.Application{}},
+	"GET /api/v1/applications/{id}": {summary: "One application", answer: register.Application{}},
+	"GET /api/v1/holds":             {summary: "Holds in force, and what they cost", answer: []apiHold{}},
+	"GET /api/v1/keeping/days": {summary: "Deleted camera-days, newest first", answer: apiDays{}, query: []openapi.Parameter{
+		{Name: "camera", Text: "id of a camera"}, {Name: "month", Text: "2006-01"}, {Name: "before", Text: "next of the page before"}}},
+	"GET /api/v1/log": {summary: "Search of the access log, newest first", answer: apiLog{}, query: []openapi.Parameter{
+		{Name: "q", Text: "number of an entry, or words"}, {Name: "camera", Text: "id of a camera"}, {Name: "from", Text: "2006-01-02"}, {Name: "to", Text: "2006-01-02"},
+		{Name: "group", Text: "group of kinds"}, {Name: "before", Text: "next of the page before"}}},
+	"GET /api/v1/log/{seq}": {summary: "One entry with the bytes that are hashed", answer: apiEntry{}},
+	"GET /api/v1/gate":      {summary: "Attendance of today by class", answer: apiAttendance{}},
+	"GET /api/v1/people":    {summary: "Accounts with their duties", answer: []apiPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},
+	"GET /api/v1/settings":  {summary: "Settings of the school", answer: site.Settings{}},
+}
+
+// describe writes the OpenAPI document from the routes and the types that they answer with, so that they cannot disagree.
 func describe(routes []route) ([]byte, error) {
-	paths := map[string]any{}
+	var list []openapi.Operation
 	for _, r := range routes {
 		method, path, _ := strings.Cut(r.pattern, " ")
 		if !strings.HasPrefix(path, "/api/") {
 			continue
 		}
-		text, ok := summaries[path]
+		e, ok := endpoints[r.pattern]
 		if !ok {
-			return nil, fmt.Errorf("route %q has no summary for the OpenAPI document", r.pattern)
+			return nil, fmt.Errorf("route %q is not described for the OpenAPI document", r.pattern)
 		}
-		op := map[string]any{"summary": text, "x-permission": r.action, "responses": map[string]any{
-			"200": map[string]any{"description": "OK", "content": map[string]any{"application/json": map[string]any{"schema": map[string]any{}}}},
-			"401": map[string]any{"$ref": "#/components/responses/fault"}, "403": map[string]any{"$ref": "#/components/responses/fault"}}}
-		if r.action == account.ActPublic {
-			op["security"] = []any{}
-		}
-		var params []any
-		for p := range strings.SplitSeq(path, "/") {
-			if strings.HasPrefix(p, "{") {
-				params = append(params, map[string]any{"name": strings.Trim(p, "{}"), "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
-			}
-		}
-		if path == "/api/v1/log" {
-			for _, p := range []string{"q", "camera", "from", "to", "group", "before"} {
-				params = append(params, map[string]any{"name": p, "in": "query", "schema": map[string]any{"type": "string"}})
-			}
-		}
-		if params != nil {
-			op["parameters"] = params
-		}
-		paths[path] = map[string]any{strings.ToLower(method): op}
+		list = append(list, openapi.Operation{Method: method, Path: path, Summary: e.summary, Permission: string(r.action), Public: r.action == account.ActPublic,
+			Query: e.query, Form: e.form, Answer: e.answer})
 	}
-	doc := map[string]any{
-		"openapi": "3.1.0",
-		"info":    map[string]any{"title": "Campuskeep office", "version": "1", "license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"}},
-		"paths":   paths,
-		"components": map[string]any{
-			"securitySchemes": map[string]any{"session": map[string]any{"type": "apiKey", "in": "cookie", "name": cookieName}},
-			"responses": map[string]any{"fault": map[string]any{"description": "Refused: error is a code, text says it in words", "content": map[string]any{"application/json": map[string]any{"schema": map[string]any{
-				"type": "object", "required": []string{"error", "text"}, "properties": map[string]any{"error": map[string]any{"type": "string"}, "text": map[string]any{"type": "string"},
-					"fields": map[string]any{"type": "array", "items": map[string]any{"type": "object"}}}}}}}},
-		},
-		"security": []any{map[string]any{"session": []any{}}},
-	}
-	b, err := json.MarshalIndent(doc, "", " ")
-	if err != nil {
-		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
-	}
-	return append(b, '\n'), nil
+	return openapi.Document(openapi.Info{Title: "Campuskeep appliance", Version: "1", Cookie: cookieName, Fault: apiRefusal{}}, list)
 }

@@ -198,21 +198,26 @@ type faultView struct {
 	Shift            bool // what is missing is the sign-in at the control room
 }
 
+// apiRefusal is the answer of the interface that says no.
+type apiRefusal struct {
+	Error  string     `json:"error"` // a code
+	Text   string     `json:"text"`
+	Fields []apiField `json:"fields,omitempty"`
+}
+
+// apiField is what is wrong with one field.
+type apiField struct {
+	Field string `json:"field"`
+	Rule  string `json:"rule"` // a code
+	Text  string `json:"text"`
+}
+
 func (c *call) fault(status int, key string, fields fielderr.Errors) {
 	c.w.Header().Set("Cache-Control", "no-store")
 	if c.api() || c.media() {
-		type field struct {
-			Field string `json:"field"`
-			Rule  string `json:"rule"`
-			Text  string `json:"text"`
-		}
-		body := struct {
-			Error  string  `json:"error"`
-			Text   string  `json:"text"`
-			Fields []field `json:"fields,omitempty"`
-		}{Error: key, Text: c.p.T(key)}
+		body := apiRefusal{Error: key, Text: c.p.T(key)}
 		for _, f := range fields {
-			body.Fields = append(body.Fields, field{f.Field, f.Rule, c.p.T(f.Rule, f.Args...)})
+			body.Fields = append(body.Fields, apiField{f.Field, f.Rule, c.p.T(f.Rule, f.Args...)})
 		}
 		if err := c.json(status, body); err != nil {
 			c.o.d.Log.Error("answering a fault", "error", err)

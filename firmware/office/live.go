@@ -165,23 +165,26 @@ func (o *Office) openLive(c *call) error {
 	return o.view(c, viewing.Request{Camera: c.r.PostForm.Get("camera"), Live: true})
 }
 
+// apiViewing is an opened viewing: where its pictures are, and until when.
+type apiViewing struct {
+	ID       string    `json:"id"`
+	Entry    uint64    `json:"entry"`
+	Playlist string    `json:"playlist"`
+	Close    string    `json:"close"`
+	State    string    `json:"state"`
+	Mark     string    `json:"mark"`
+	Until    time.Time `json:"until"`
+	Purpose  string    `json:"purpose"`
+	Counts   string    `json:"purpose_until"`
+}
+
 // apiLive opens a live viewing for a tile of the wall. Its entry is committed before the answer.
 func (o *Office) apiLive(c *call) error {
 	v, err := o.openViewing(c, viewing.Request{Camera: c.r.PostForm.Get("camera"), Live: true})
 	if err != nil {
 		return err
 	}
-	out := struct {
-		ID       string    `json:"id"`
-		Entry    uint64    `json:"entry"`
-		Playlist string    `json:"playlist"`
-		Close    string    `json:"close"`
-		State    string    `json:"state"`
-		Mark     string    `json:"mark"`
-		Until    time.Time `json:"until"`
-		Purpose  string    `json:"purpose"`
-		Counts   string    `json:"purpose_until"`
-	}{v.ID, v.Entry, "/media/" + v.ID + "/playlist.m3u8", "/view/" + v.ID + "/close", "/view/" + v.ID + "/state", o.watermark(c, v), v.Until.UTC(), v.Purpose, ""}
+	out := apiViewing{v.ID, v.Entry, "/media/" + v.ID + "/playlist.m3u8", "/view/" + v.ID + "/close", "/view/" + v.ID + "/state", o.watermark(c, v), v.Until.UTC(), v.Purpose, ""}
 	if i, ok := o.d.Register.Incident(c.actor.ID); ok {
 		out.Counts = c.p.Clock(i.Until)
 	}

@@ -157,13 +157,18 @@ func (o *Office) table() []route {
 		// The same as JSON, with the same permissions.
 		{pattern: "GET /api/v1/status", action: account.ActStatusView, subject: anything, handle: o.apiStatus},
 		{pattern: "GET /api/v1/cameras", action: account.ActCamerasView, subject: anything, handle: o.apiCameras},
+		{pattern: "GET /api/v1/cameras/{id}", action: account.ActCamerasView, subject: cameraSubject, handle: o.apiCamera},
 		{pattern: "POST /api/v1/live", action: account.ActFootageLive, subject: liveSubject, handle: o.apiLive},
 		{pattern: "GET /api/v1/faults", action: account.ActFaultsView, subject: self, handle: o.apiFaults},
 		{pattern: "GET /api/v1/ribbon", action: account.ActRibbonView, subject: anything, handle: o.apiRibbon},
 		{pattern: "GET /api/v1/applications", action: account.ActApplicationList, subject: anything, handle: o.apiApplications},
 		{pattern: "GET /api/v1/applications/{id}", action: account.ActApplicationView, subject: applicationSubject, handle: o.apiApplication},
+		{pattern: "GET /api/v1/holds", action: account.ActHoldView, subject: anything, handle: o.apiHolds},
+		{pattern: "GET /api/v1/keeping/days", action: account.ActKeepingView, subject: anything, handle: o.apiDays},
 		{pattern: "GET /api/v1/log", action: account.ActLogSearch, subject: anything, handle: o.apiLog},
 		{pattern: "GET /api/v1/log/{seq}", action: account.ActLogProof, subject: anything, handle: o.apiEntry},
 		{pattern: "GET /api/v1/gate", action: account.ActGateView, subject: gateSubject, handle: o.apiGate},
+		{pattern: "GET /api/v1/people", action: account.ActPeopleView, subject: anything, handle: o.apiPeople},
+		{pattern: "GET /api/v1/settings", action: account.ActSettings, subject: anything, handle: o.apiSettings},
 	}
 }

@@ -80,7 +80,7 @@ func in(path string, rooms ...string) bool {
 
 // floor is the storey of a room of the appliance; imports only run down.
 var floor = map[string]int{
-	"disk": 1, "keyring": 1, "digest": 1, "sheet": 1, "fmp4": 1, "pin": 1, "mdns": 1,
+	"disk": 1, "keyring": 1, "digest": 1, "sheet": 1, "fmp4": 1, "pin": 1, "mdns": 1, "openapi": 1,
 	"store": 2, "rtsp": 2,
 	"vault": 3, "timekeeper": 3,
 	"site": 4, "people": 4,
