@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -121,7 +122,11 @@ func New(ctx context.Context, d Deps) (*Console, error) {
 		return nil, fmt.Errorf("starting the console: reading failed log-ins: %w", err)
 	}
 	c.guard = login.NewGuard(hashers, counted)
-	if c.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, templateFuncs); err != nil {
+	pages, err := fs.Sub(pageFiles, "pages")
+	if err != nil {
+		return nil, fmt.Errorf("open the page templates: %w", err)
+	}
+	if c.pages, err = ui.NewPages([]fs.FS{pages}, d.Zone, assets, templateFuncs); err != nil {
 		return nil, fmt.Errorf("starting the console: %w", err)
 	}
 	c.routes = c.table()

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"sync"
 	"time"
@@ -65,7 +66,11 @@ func New(d Deps) (*Office, error) {
 	}
 	o.needs = []func(*call) ([]need, error){(*call).applicationNeeds, (*call).holdNeeds, (*call).cameraNeeds, (*call).clockNeeds, (*call).shiftNeeds,
 		(*call).dutyNeeds, (*call).branchNeeds, (*call).readerNeeds}
-	if o.pages, err = ui.NewPages(pageFiles, "pages", d.Zone, assets, o.templateFuncs); err != nil {
+	pages, err := fs.Sub(pageFiles, "pages")
+	if err != nil {
+		return nil, fmt.Errorf("open the page templates: %w", err)
+	}
+	if o.pages, err = ui.NewPages([]fs.FS{pages}, d.Zone, assets, o.templateFuncs); err != nil {
 		return nil, fmt.Errorf("starting the office page: %w", err)
 	}
 	if o.routes, err = newRouter(o.table(), o.serve); err != nil {

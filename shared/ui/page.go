@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -67,26 +66,36 @@ type Pages struct {
 	sets  map[Lang]map[string]*template.Template
 }
 
-// NewPages parses the templates of a folder for every language. extra adds functions for templates.
-func NewPages(files fs.FS, dir string, zone *time.Location, assets *Assets, extra func(Printer) template.FuncMap) (*Pages, error) {
+// NewPages parses the templates of some folders for every language. extra adds functions for templates.
+func NewPages(folders []fs.FS, zone *time.Location, assets *Assets, extra func(Printer) template.FuncMap) (*Pages, error) {
 	if assets == nil {
 		return nil, ErrNoAssets
 	}
 	p := &Pages{zone: zone, sets: map[Lang]map[string]*template.Template{}}
-	all, err := fs.Glob(files, path.Join(dir, "*.html"))
-	if err != nil {
-		return nil, fmt.Errorf("listing page templates: %w", err)
+	type file struct {
+		folder fs.FS
+		name   string
 	}
-	var shared []string
-	for _, f := range all {
-		if strings.HasPrefix(path.Base(f), "_") {
-			shared = append(shared, f)
-		} else {
-			p.names = append(p.names, strings.TrimSuffix(path.Base(f), ".html"))
+	var shared, pages []file
+	for _, folder := range folders {
+		all, err := fs.Glob(folder, "*.html")
+		if err != nil {
+			return nil, fmt.Errorf("list page templates: %w", err)
+		}
+		for _, f := range all {
+			if strings.HasPrefix(f, "_") {
+				shared = append(shared, file{folder, f})
+				continue
+			}
+			name := strings.TrimSuffix(f, ".html")
+			if slices.Contains(p.names, name) {
+				return nil, fmt.Errorf("there are two page templates %s", f)
+			}
+			p.names, pages = append(p.names, name), append(pages, file{folder, f})
 		}
 	}
 	if len(p.names) == 0 {
-		return nil, errors.New("there is no page template in " + dir)
+		return nil, errors.New("there is no page template")
 	}
 	for _, lang := range Langs {
 		pr := Printer{Lang: lang, Zone: zone}
@@ -98,18 +107,19 @@ func NewPages(files fs.FS, dir string, zone *time.Location, assets *Assets, extr
 		if err != nil {
 			return nil, fmt.Errorf("parsing the parts of pages: %w", err)
 		}
-		if len(shared) > 0 {
-			if base, err = base.ParseFS(files, shared...); err != nil {
-				return nil, fmt.Errorf("parsing shared templates: %w", err)
+		for _, f := range shared {
+			if base, err = base.ParseFS(f.folder, f.name); err != nil {
+				return nil, fmt.Errorf("parsing shared template %s: %w", f.name, err)
 			}
 		}
 		p.sets[lang] = map[string]*template.Template{}
-		for _, n := range p.names {
+		for i, f := range pages {
+			n := p.names[i]
 			t, err := base.Clone()
 			if err != nil {
 				return nil, fmt.Errorf("copying the parts of pages: %w", err)
 			}
-			if t, err = t.ParseFS(files, path.Join(dir, n+".html")); err != nil {
+			if t, err = t.ParseFS(f.folder, f.name); err != nil {
 				return nil, fmt.Errorf("parsing page %s: %w", n, err)
 			}
 			p.sets[lang][n] = t

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"io"
+	"io/fs"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +47,7 @@ func TestWithoutBrowserFilesItSaysSo(t *testing.T) {
 	if !errors.Is(err, ErrNoAssets) || !strings.Contains(err.Error(), "go run ./shared/ui/bundle") {
 		t.Errorf("%v", err)
 	}
-	if _, err := NewPages(fstest.MapFS{}, "pages", time.UTC, nil, nil); !errors.Is(err, ErrNoAssets) {
+	if _, err := NewPages([]fs.FS{fstest.MapFS{}}, time.UTC, nil, nil); !errors.Is(err, ErrNoAssets) {
 		t.Errorf("%v", err)
 	}
 }
@@ -73,8 +74,8 @@ func TestBrowserFilesAreServedCompressed(t *testing.T) {
 
 // The frame holds what a page needs: a way past the navigation, its language, no inline script or style.
 func TestTheFrame(t *testing.T) {
-	p, err := NewPages(fstest.MapFS{"pages/a.html": {Data: []byte(`{{define "main"}}<main id="main">{{T "form.required"}} {{.V}}</main>{{end}}`)}, "pages/b.html": {Data: []byte(`{{define "main"}}{{.V.Nothing}}{{end}}`)}},
-		"pages", time.UTC, assetsForTest(t), func(Printer) template.FuncMap { return nil })
+	p, err := NewPages([]fs.FS{fstest.MapFS{"a.html": {Data: []byte(`{{define "main"}}<main id="main">{{T "form.required"}} {{.V}}</main>{{end}}`)}}, fstest.MapFS{"b.html": {Data: []byte(`{{define "main"}}{{.V.Nothing}}{{end}}`)}}},
+		time.UTC, assetsForTest(t), func(Printer) template.FuncMap { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
