@@ -3,7 +3,6 @@ package appliance
 import (
 	"context"
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -21,43 +20,15 @@ import (
 
 // How a registered NVR is changed and taken out of service, together with the cameras that depend on it.
 
-// through says whether we record a camera through an NVR.
-func through(d nvr.Device, c footage.Camera) bool {
-	return c.Custody == footage.CustodyVault && slices.ContainsFunc([]string{c.Main, c.Sub, c.Still}, func(s string) bool { return s != "" && moveHost(s, d, d) != "" })
-}
-
-// moveHost is an address at one NVR as it is when the NVR is reached as the other; empty when it is none at the first.
-func moveHost(address string, from, to nvr.Device) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	for _, x := range [][2]string{{liveHost(from), liveHost(to)}, {hostOf(from.Address), hostOf(to.Address)}} {
-		if u.Host == x[0] || u.Port() == "" && u.Scheme == "rtsp" && u.Hostname()+":554" == x[0] {
-			u.Host = x[1]
-			return u.String()
-		}
-	}
-	return ""
-}
-
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
-
 // moved are the cameras that are recorded through an NVR, as they have to be when it is reached otherwise.
 func (n nvrs) moved(old nvr.Device, t nvr.Target) (list []site.CameraPut) {
 	for _, c := range n.a.Site.Cameras() {
-		if !through(old, c) {
+		if !old.RecordsThrough(c) {
 			continue
 		}
 		next := c
 		for _, s := range []*string{&next.Main, &next.Sub, &next.Still} {
-			if at := moveHost(*s, old, t.Device); at != "" {
+			if at := old.MoveAddress(*s, t.Device); at != "" {
 				*s = at
 			}
 		}
@@ -79,7 +50,7 @@ func (n nvrs) Edit(ctx context.Context, by account.Who, id string, e office.NVRE
 	}
 	login := e.Login != site.Login{}
 	return nvrFault(n.a.NVR.Edit(ctx, by, id, edit, func(ctx context.Context, ch store.Change, t nvr.Target) (store.Receipt, error) {
-		if !login && liveHost(old) == liveHost(t.Device) && hostOf(old.Address) == hostOf(t.Address) {
+		if !login && old.SameHosts(t.Device) {
 			return n.a.Store.Commit(ctx, ch)
 		}
 		return n.a.Site.PutCamerasWith(ctx, by, n.moved(old, t), ch)
@@ -123,7 +94,7 @@ func (n nvrs) Restore(ctx context.Context, by account.Who, id string, rev uint64
 	var list []site.CameraPut
 	for _, id := range cameras {
 		c, ok := n.a.Site.Camera(id)
-		if !ok || !c.Retired || !n.behind(d, c) {
+		if !ok || !c.Retired || !d.Depends(c) {
 			return fielderr.Errors{{Field: "cameras", Rule: "err.camera_unknown", Args: []any{id}}}
 		}
 		c.Retired = false
@@ -140,22 +111,12 @@ func (n nvrs) row(id string) (nvr.Device, bool) {
 	return nvr.Device{}, false
 }
 
-// behind says whether a camera stands behind an NVR: it keeps its footage, or we record it through it.
-func (n nvrs) behind(d nvr.Device, c footage.Camera) bool {
-	for _, id := range d.Cameras {
-		if id == c.ID {
-			return true
-		}
-	}
-	return through(d, c)
-}
-
 // dependents are the cameras in service behind an NVR.
 func (n nvrs) dependents(d nvr.Device) []office.NVRDependent { return n.attached(d, false) }
 
 func (n nvrs) attached(d nvr.Device, retired bool) (out []office.NVRDependent) {
 	for _, c := range n.a.Site.Cameras() {
-		if c.Retired == retired && n.behind(d, c) {
+		if c.Retired == retired && d.Depends(c) {
 			out = append(out, office.NVRDependent{Camera: c.ID, Recorded: c.Custody == footage.CustodyVault})
 		}
 	}

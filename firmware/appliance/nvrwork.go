@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +24,7 @@ import (
 )
 
 // drivers are the NVRs that the box can talk to, by the name that stands in the register.
-var drivers = map[string]driver.Opener{"hikvision": hikvision.Open}
+var drivers = map[string]driver.Kind{"hikvision": hikvision.Kind}
 
 // openNVRs opens the room of the NVRs, before everything that reads footage.
 func (a *Appliance) openNVRs() (err error) {
@@ -247,7 +245,7 @@ func (n nvrs) Looked(by account.Who, id string) (office.NVRLook, error) {
 	for _, c := range f.Channels {
 		x := office.NVRChannel{ID: c.ID, Name: c.Name, Address: c.Address, Online: c.Online, Streams: streams(c.Streams)}
 		for _, t := range f.Tracks {
-			if t.ID == c.ID*100+1 {
+			if t.ID == n.a.NVR.Kind(l.Device).Track(c.ID) {
 				x.Track, x.Keep, x.KeepOn = t.Enabled, t.Keep, t.Expires
 			}
 		}
@@ -294,7 +292,7 @@ func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan offic
 		if c.Camera.Custody == footage.CustodyNVR {
 			d.Cameras[c.Channel] = c.Camera.ID
 		} else {
-			p.Camera.Main = liveAddress(d, c.Channel, c.Stream)
+			p.Camera.Main = n.a.NVR.LiveURL(d, c.Channel, max(1, c.Stream))
 			p.Login = &login
 		}
 		list = append(list, p)
@@ -321,18 +319,6 @@ func (n nvrs) free() string {
 			return id
 		}
 	}
-}
-
-// liveAddress is where an NVR gives a channel's pictures as they come.
-func liveAddress(d nvr.Device, channel, stream int) string {
-	return fmt.Sprintf("rtsp://%s/Streaming/Channels/%d%02d", liveHost(d), channel, max(1, stream))
-}
-
-func liveHost(d nvr.Device) string {
-	if u, err := url.Parse(d.Address); err == nil && d.RTSP == "" {
-		return net.JoinHostPort(u.Hostname(), "554")
-	}
-	return d.RTSP
 }
 
 func (n nvrs) Doors(id string) (office.NVRDoors, bool, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"campuskeep/firmware/nvr/driver"
@@ -88,34 +87,14 @@ func (r *Supervisor) readLog(ctx context.Context, l *connection, c *nvrtime.Cali
 	return lines, ours, nil
 }
 
-// act names what a line records; empty: nothing that opens footage.
-func act(code string) string {
-	major, minor, _ := strings.Cut(strings.ToLower(code), "/")
-	has := func(words ...string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(minor, w) })
-	}
-	switch {
-	case has("logout"):
-		return ""
-	case has("illegallogin", "illlegalaccess", "illegalaccess", "loginfail", "loginlock") || major == "exception" && has("login"):
-		return "refused"
-	case has("login"):
-		return "login"
-	case has("playby", "playback", "remoteplay", "localplay"):
-		return "playback"
-	case has("download", "backup", "exportrec", "copyrec"):
-		return "export"
-	}
-	return ""
-}
-
 // accesses makes entries of what others did at the NVR: the register of use has to know of footage that was seen
 // without the appliance (F13). The same by the same within an hour is one entry with a count.
 func (r *Supervisor) accesses(l *connection, lines []placedLine, ours driver.LogLine, from time.Time) (out []ledger.Draft) {
 	type key struct {
-		act, user, address string
-		channel            int
-		hour               time.Time
+		act           driver.Act
+		user, address string
+		channel       int
+		hour          time.Time
 	}
 	type group struct {
 		first, last time.Time
@@ -126,11 +105,10 @@ func (r *Supervisor) accesses(l *connection, lines []placedLine, ours driver.Log
 	}
 	groups, order := map[key]*group{}, []key{}
 	for _, x := range lines {
-		a := act(x.Code)
-		if a == "" || x.at.Before(from) || x.User == ours.User && x.Address == ours.Address {
+		if x.Act == "" || x.at.Before(from) || x.User == ours.User && x.Address == ours.Address {
 			continue
 		}
-		k := key{a, x.User, x.Address, x.Channel, x.at.Truncate(time.Hour)}
+		k := key{x.Act, x.User, x.Address, x.Channel, x.at.Truncate(time.Hour)}
 		g := groups[k]
 		if g == nil {
 			g = &group{first: x.at}
@@ -173,19 +151,8 @@ func explain(hole footage.Span, channel int, lines []placedLine) footage.Cause {
 		if x.at.Before(hole.From.Add(-near)) || x.at.After(hole.To.Add(near)) || x.Channel != 0 && x.Channel != channel {
 			continue
 		}
-		minor := strings.ToLower(x.Code)
-		has := func(words ...string) bool {
-			return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(minor, w) })
-		}
-		switch {
-		case has("videolost", "videoloss", "ipcdisconnect", "ipcmdisconnect", "ipchannelabnormal"):
-			return footage.CauseCameraOff
-		case has("poweroff", "poweron", "shutdown", "reboot", "startup"):
-			return footage.CausePowerOff
-		case has("hderror", "hdfull", "hdbadblock", "diskerror", "diskfull", "severehdfailure", "recexception", "recordexception"):
-			return footage.CauseDisk
-		case has("netbroken", "netdisconnect", "networkdisconn"):
-			return footage.CauseNetwork
+		if x.Cause != "" {
+			return x.Cause
 		}
 	}
 	return ""

@@ -68,7 +68,7 @@ func TestWhatCameFromTheWrongChannelIsSetAside(t *testing.T) {
 	})
 	all, err := r.Fetches()
 	r.must(err)
-	if got := all[len(all)-1]; got.Track != 201 || vaulted() == 0 {
+	if got := all[len(all)-1]; got.Track != "201" || vaulted() == 0 {
 		t.Errorf("%+v", got)
 	}
 	r.must(r.EnsureFetched(t.Context(), account.System, "c01", span, "a2026-0001", false))

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"campuskeep/firmware/nvr/driver"
@@ -67,7 +67,7 @@ func (r *Supervisor) check(ctx context.Context, l *connection, id string) (State
 	if s.Channels, err = l.driver.Channels(ctx); err != nil {
 		return prev, err
 	}
-	l.kbps, l.online = rates(s.Channels), online(s.Channels)
+	l.kbps, l.online = rates(r.Kind(l.target.Device), s.Channels), online(r.Kind(l.target.Device), s.Channels)
 	c, at, err := r.calibrate(ctx, l, prev.Calibration, s.Info.Firmware)
 	if err != nil {
 		return prev, err
@@ -271,7 +271,7 @@ func (r *Supervisor) attestCamera(l *connection, c nvrtime.Calibration, cam foot
 		pieces = append(pieces, h.Placed)
 	}
 	slices.SortStableFunc(pieces, byStart)
-	track := mainTrack(channel)
+	track := r.Kind(l.target.Device).Track(channel)
 	rep := prev
 	rep.Camera, rep.NVR, rep.Channel, rep.Track, rep.Offset = cam.ID, l.target.ID, channel, track, c.Offset
 	if rep.NVR != prev.NVR || rep.Track != prev.Track {
@@ -300,7 +300,7 @@ func (r *Supervisor) listings(ctx context.Context, l *connection, c nvrtime.Cali
 		if !w.To.IsZero() && now.Reached(w.To.Add(cam.Policy.Keep()+footage.CeilingSlack)) {
 			continue
 		}
-		track := mainTrack(w.Channel)
+		track := r.Kind(l.target.Device).Track(w.Channel)
 		pieces, n, err := r.listing(ctx, l, c, at, l.target.ID, cam.ID, track, w)
 		if err != nil {
 			return nil, 0, err
@@ -449,9 +449,9 @@ func checked(rep Report) map[string]any {
 func (r *Supervisor) dayRows(l *connection, camera string, list []listedPiece) (puts []store.Put, deletes []store.Delete, err error) {
 	next := map[string]dayRow{}
 	for _, p := range list {
-		key := fmt.Sprintf("%s/%s/%s.%d", camera, p.Span.From.UTC().Format(time.DateOnly), p.nvr, p.track)
+		key := fmt.Sprintf("%s/%s/%s.%s", camera, p.Span.From.UTC().Format(time.DateOnly), p.nvr, p.track)
 		d := next[key]
-		d.NVR, d.Swaps, d.Track, d.Codec, d.Kbps, d.Unsure = p.nvr, l.target.Swaps, p.track, p.Codec, l.kbps[p.track/100], max(d.Unsure, int64(p.Uncertainty))
+		d.NVR, d.Swaps, d.Track, d.Codec, d.Kbps, d.Unsure = p.nvr, l.target.Swaps, p.track, p.Codec, l.kbps[p.track], max(d.Unsure, int64(p.Uncertainty))
 		d.Pieces = append(d.Pieces, [2]int64{p.Span.From.Unix(), p.Span.To.Unix()})
 		next[key] = d
 	}
@@ -506,9 +506,14 @@ func (r *Supervisor) forget(ctx context.Context, l *connection) error {
 }
 
 // piece is a record as everybody else sees it. Its file id is made of what identifies it on the NVR.
-func piece(nvr, camera string, track int, codec string, s footage.Span, doubt time.Duration) footage.Placed {
+func piece(nvr, camera string, track driver.TrackID, codec string, s footage.Span, doubt time.Duration) footage.Placed {
 	var n [16]byte
-	binary.BigEndian.PutUint64(n[:8], uint64(track))
+	if num, err := strconv.ParseUint(string(track), 10, 64); err == nil { // file ids of earlier versions stay
+		binary.BigEndian.PutUint64(n[:8], num)
+	} else {
+		h := sha256.Sum256([]byte(track))
+		copy(n[:8], h[:])
+	}
 	binary.BigEndian.PutUint64(n[8:], uint64(s.From.Unix()))
 	sum := sha256.Sum256(append([]byte("nvr "+nvr+" "), n[:]...))
 	return footage.Placed{
@@ -518,14 +523,4 @@ func piece(nvr, camera string, track int, codec string, s footage.Span, doubt ti
 		},
 		Span: s, Uncertainty: doubt, Anchored: true,
 	}
-}
-
-func codecName(s string) string {
-	switch s = strings.ToUpper(s); {
-	case strings.HasPrefix(s, "H.264"):
-		return "h264"
-	case strings.HasPrefix(s, "H.265"):
-		return "h265"
-	}
-	return ""
 }

@@ -7,6 +7,7 @@
 package nvr
 
 import (
+	"fmt"
 	"time"
 
 	"campuskeep/firmware/nvr/driver"
@@ -42,4 +43,14 @@ type Target struct {
 // connection is what the driver of the NVR is opened with.
 func (t Target) connection() driver.Target {
 	return driver.Target{ID: t.ID, Address: t.Address, RTSP: t.RTSP, Pin: t.Pin, User: t.User, Password: t.Password}
+}
+
+// Kind gives the kind of an NVR; an unknown one names nothing, and cannot be opened.
+func (r *Supervisor) Kind(d Device) driver.Kind {
+	if k, ok := r.o.Drivers[d.Driver]; ok {
+		return k
+	}
+	return driver.Kind{Track: func(int) driver.TrackID { return "" }, Stream: func(int, int) int { return 0 },
+		LiveURL: func(driver.Target, int, int) string { return "" },
+		Open:    func(driver.Target) (driver.Driver, error) { return nil, fmt.Errorf("nvr: no driver %q", d.Driver) }}
 }

@@ -227,7 +227,7 @@ func (r *Supervisor) identify(ctx context.Context, x rowChange, swapped bool) (d
 func (r *Supervisor) queryInfo(ctx context.Context, t Target) (info driver.Info, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	driver, err := r.o.Drivers[t.Driver](t.connection())
+	driver, err := r.Kind(t.Device).Open(t.connection())
 	if err != nil {
 		return info, err
 	}

@@ -365,7 +365,7 @@ func TestCablesArePluggedAnew(t *testing.T) {
 	}
 	// A fetch of old footage asks the channel that the camera was on.
 	f, err := r.Fetch(t.Context(), account.System, "c01", at(-20*day, -20*day+5*time.Second), "a2026-0001")
-	if r.must(err); f.Track != 101 {
+	if r.must(err); f.Track != "101" {
 		t.Errorf("%+v", f)
 	}
 	if f := r.bring(at(-20*day+10*time.Second, -20*day+15*time.Second)); f.State != nvr.FetchDone {

@@ -58,7 +58,8 @@ func (r *Supervisor) Fetch(ctx context.Context, by account.Who, camera string, s
 		if rep.NVR, rep.Channel, ok = r.attachedTo(camera); !ok {
 			return Fetch{}, fmt.Errorf("camera %s: %w", camera, ErrNothing)
 		}
-		rep.Track = mainTrack(rep.Channel)
+		d, _ := r.device(rep.NVR)
+		rep.Track = r.Kind(d.v).Track(rep.Channel)
 	}
 	listed, err := r.listed(camera, span)
 	if err != nil {
@@ -248,7 +249,7 @@ func reason(err error) string {
 // part is what has to be played.
 type part struct {
 	footage.Span
-	track int
+	track driver.TrackID
 	last  bool // nothing is recorded behind it: its last second need not be full
 	// small: it is not divided any more. Where the NVR states times, its first group of pictures is kept, and otherwise
 	// what comes, with the length as part of the doubt.
@@ -261,7 +262,7 @@ func (r *Supervisor) missing(f Fetch) (out []part, err error) {
 	if err != nil {
 		return nil, err
 	}
-	tracks := map[int][]footage.Span{}
+	tracks := map[driver.TrackID][]footage.Span{}
 	for _, p := range pieces {
 		if p.nvr == f.NVR {
 			tracks[p.track] = append(tracks[p.track], p.Span)

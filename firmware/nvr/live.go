@@ -104,7 +104,7 @@ func (r *Supervisor) receive(ctx context.Context, camera string, v *view) (err e
 	if s.Refused != 0 && s.Refused == rev || s.Fault == FaultOther {
 		return driver.ErrRefused
 	}
-	conn, err := r.o.Drivers[d.v.Driver](Target{d.v, login.Login}.connection())
+	conn, err := r.Kind(d.v).Open(Target{d.v, login.Login}.connection())
 	if err != nil {
 		return err
 	}

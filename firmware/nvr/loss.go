@@ -51,7 +51,7 @@ func (r *Supervisor) listedBy(id string) (map[string]footage.Span, error) {
 				continue
 			}
 			camera, _, _ := strings.Cut(key, "/")
-			for _, h := range row.pieces(d.v, camera, always) {
+			for _, h := range row.pieces(r.Kind(d.v), d.v, camera, always) {
 				s, ok := out[camera]
 				if !ok || h.Span.From.Before(s.From) {
 					s.From = h.Span.From

@@ -37,7 +37,7 @@ func (r *Supervisor) Discover(ctx context.Context, t Target) (d Findings, err er
 
 // discover calls step before each question.
 func (r *Supervisor) discover(ctx context.Context, t Target, step func(string)) (d Findings, err error) {
-	driver, err := r.o.Drivers[t.Driver](t.connection())
+	driver, err := r.Kind(t.Device).Open(t.connection())
 	if err != nil {
 		return d, err
 	}
@@ -85,7 +85,7 @@ func (r *Supervisor) SetExpiry(ctx context.Context, by account.Who, id string) e
 		}
 		for channel, camera := range l.target.Cameras {
 			i := slices.IndexFunc(r.o.Cameras(), func(c footage.Camera) bool { return c.ID == camera })
-			t := slices.IndexFunc(tracks, func(t driver.Track) bool { return t.ID == mainTrack(channel) })
+			t := slices.IndexFunc(tracks, func(t driver.Track) bool { return t.ID == r.Kind(l.target.Device).Track(channel) })
 			if i < 0 || t < 0 {
 				return fmt.Errorf("camera %s: no track on NVR %s: %w", camera, id, driver.ErrNotOffered)
 			}

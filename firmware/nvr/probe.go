@@ -48,11 +48,11 @@ func (r *Supervisor) calibrate(ctx context.Context, l *connection, prev nvrtime.
 // probe compares the NVR's clock with what it lists and with what it plays. before is what its list meant at the last
 // probe, if nothing has changed since.
 func (r *Supervisor) probe(ctx context.Context, l *connection, c *nvrtime.Calibration, at nvrtime.Instant, before nvrtime.Meaning) error {
-	oldest, newest, err := span(ctx, l, at, 3*24*time.Hour)
-	if err == nil && newest.Track == 0 {
-		oldest, newest, err = span(ctx, l, at, farBack)
+	oldest, newest, err := span(ctx, r.Kind(l.target.Device), l, at, 3*24*time.Hour)
+	if err == nil && newest.Track == "" {
+		oldest, newest, err = span(ctx, r.Kind(l.target.Device), l, at, farBack)
 	}
-	if err != nil || newest.Track == 0 {
+	if err != nil || newest.Track == "" {
 		return err // nothing is recorded: nothing can be compared, and nothing has to be
 	}
 	c.Search = nvrtime.MeansUTC
@@ -72,7 +72,7 @@ func (r *Supervisor) probe(ctx context.Context, l *connection, c *nvrtime.Calibr
 		return err
 	}
 	// Only an NVR at work shows what its digits mean, and this one says that it is not.
-	if online, said := l.online[newest.Track/100]; unsure && before == nvrtime.Unknown && !c.PlayStated && said && !online {
+	if online, said := l.online[newest.Track]; unsure && before == nvrtime.Unknown && !c.PlayStated && said && !online {
 		c.Search, c.Play = nvrtime.Unknown, nvrtime.Unknown
 	}
 	return nil
@@ -80,7 +80,7 @@ func (r *Supervisor) probe(ctx context.Context, l *connection, c *nvrtime.Calibr
 
 // span finds the first and the last record within a time before the NVR's present, whatever its digits mean. The last
 // one is what an NVR writes just now, on whichever channel.
-func span(ctx context.Context, l *connection, at nvrtime.Instant, back time.Duration) (oldest, newest driver.Record, err error) {
+func span(ctx context.Context, k driver.Kind, l *connection, at nvrtime.Instant, back time.Duration) (oldest, newest driver.Record, err error) {
 	from, to := at.UTC, at.Local
 	if to.Before(from) {
 		from, to = to, from
@@ -90,14 +90,14 @@ func span(ctx context.Context, l *connection, at nvrtime.Instant, back time.Dura
 		return driver.Stamp{Digits: d.Truncate(time.Second), Mark: driver.MarkZ}
 	}
 	for channel := range l.target.Cameras {
-		err := l.driver.Search(ctx, mainTrack(channel), ask(from.Add(-back)), ask(to.Add(time.Hour)), func(rec driver.Record) error {
+		err := l.driver.Search(ctx, k.Track(channel), ask(from.Add(-back)), ask(to.Add(time.Hour)), func(rec driver.Record) error {
 			if nvrtime.InFuture(rec.To, at) {
 				return nil
 			}
-			if oldest.Track == 0 || rec.From.Digits.Before(oldest.From.Digits) {
+			if oldest.Track == "" || rec.From.Digits.Before(oldest.From.Digits) {
 				oldest = rec
 			}
-			if newest.Track == 0 || rec.To.Digits.After(newest.To.Digits) {
+			if newest.Track == "" || rec.To.Digits.After(newest.To.Digits) {
 				newest = rec
 			}
 			return nil
@@ -111,8 +111,6 @@ func span(ctx context.Context, l *connection, at nvrtime.Instant, back time.Dura
 	}
 	return oldest, newest, nil
 }
-
-func mainTrack(channel int) int { return channel*100 + 1 }
 
 // errPlayTime is a playback of another time than was asked for.
 var errPlayTime = errors.New("nvr: the NVR plays another time than was asked for")
@@ -152,7 +150,7 @@ func (r *Supervisor) probePlay(ctx context.Context, l *connection, c *nvrtime.Ca
 }
 
 // firstClock plays until the NVR states a time, and gives that of the first picture.
-func firstClock(ctx context.Context, l *connection, c nvrtime.Calibration, track int, at time.Time, m nvrtime.Meaning) (stated time.Time, err error) {
+func firstClock(ctx context.Context, l *connection, c nvrtime.Calibration, track driver.TrackID, at time.Time, m nvrtime.Meaning) (stated time.Time, err error) {
 	digits := func(t time.Time) driver.Stamp {
 		if m == nvrtime.Local {
 			t = c.Zone.Local(t)
@@ -179,7 +177,7 @@ func firstClock(ctx context.Context, l *connection, c nvrtime.Calibration, track
 
 // listing is everything that an NVR lists of a channel. It is asked for so widely that it does not matter what the
 // digits of the question mean to the NVR. What was recorded while the camera was not on it is left out.
-func (r *Supervisor) listing(ctx context.Context, l *connection, c nvrtime.Calibration, at nvrtime.Instant, nvr, camera string, track int, w ChannelAssignment) ([]footage.Placed, int, error) {
+func (r *Supervisor) listing(ctx context.Context, l *connection, c nvrtime.Calibration, at nvrtime.Instant, nvr, camera string, track driver.TrackID, w ChannelAssignment) ([]footage.Placed, int, error) {
 	from, to := driver.Stamp{Digits: at.UTC.Add(-farBack).Truncate(time.Second), Mark: driver.MarkZ}, driver.Stamp{Digits: at.UTC.Add(24 * time.Hour).Truncate(time.Second), Mark: driver.MarkZ}
 	var out []footage.Placed
 	locked, all, late := 0, 0, 0
@@ -207,7 +205,7 @@ func (r *Supervisor) listing(ctx context.Context, l *connection, c nvrtime.Calib
 		if rec.Locked {
 			locked++
 		}
-		out = append(out, piece(nvr, camera, track, codecName(rec.Codec), s, max(da, db)))
+		out = append(out, piece(nvr, camera, track, rec.Codec, s, max(da, db)))
 		return nil
 	})
 	if late > 0 && err == nil {

@@ -137,7 +137,7 @@ func (r *rig) up() {
 	r.must(err)
 	r.Supervisor, err = nvr.Open(nvr.Options{
 		Store: r.store, Vault: r.vault, Clock: r.world, Cameras: func() []footage.Camera { return r.cameras },
-		Drivers: map[string]driver.Opener{"hikvision": hikvision.Open}, Anchor: r.anchor, Places: r.places, Log: log,
+		Drivers: map[string]driver.Kind{"hikvision": hikvision.Kind}, Anchor: r.anchor, Places: r.places, Log: log,
 		Pause: func(int) time.Duration { return 0 },
 	})
 	r.must(err)

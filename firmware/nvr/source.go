@@ -20,7 +20,7 @@ var ErrNotFetched = fmt.Errorf("nvr: the footage has not been fetched: %w", fs.E
 type listedPiece struct {
 	footage.Placed
 	nvr   string
-	track int
+	track driver.TrackID
 }
 
 // pieces lists what the last check listed of a camera and overlaps the span, oldest first.
@@ -43,7 +43,7 @@ func (r *Supervisor) listed(camera string, span footage.Span) (out []listedPiece
 	err = r.o.Store.View(func(tx store.Tx) error {
 		for _, row := range days.Prefix(tx, camera+"/") {
 			if d, ok := register[row.NVR]; ok && !d.Retired && d.Swaps == row.Swaps {
-				out = append(out, row.pieces(d, camera, span)...)
+				out = append(out, row.pieces(r.Kind(d), d, camera, span)...)
 			}
 		}
 		return nil
@@ -56,9 +56,9 @@ func (r *Supervisor) listed(camera string, span footage.Span) (out []listedPiece
 }
 
 // pieces gives the row's pieces as far as the camera was on their channel.
-func (row dayRow) pieces(d Device, camera string, span footage.Span) (out []listedPiece) {
+func (row dayRow) pieces(k driver.Kind, d Device, camera string, span footage.Span) (out []listedPiece) {
 	for _, w := range d.assignments(camera) {
-		if mainTrack(w.Channel) != row.Track {
+		if k.Track(w.Channel) != row.Track {
 			continue
 		}
 		for _, p := range row.Pieces {
@@ -84,25 +84,25 @@ func estimatedSize(kbps int, d time.Duration) int64 {
 // usualKbps is the rate of a stream whose NVR reports none.
 const usualKbps = 4096
 
-// rates are the rates of what is recorded, by channel.
-func rates(channels []driver.Channel) map[int]int {
-	out := map[int]int{}
+// rates are the rates of what is recorded, by track.
+func rates(k driver.Kind, channels []driver.Channel) map[driver.TrackID]int {
+	out := map[driver.TrackID]int{}
 	for _, c := range channels {
 		for _, s := range c.Streams {
-			if s.ID == mainTrack(c.ID) {
-				out[c.ID] = s.Kbps
+			if s.ID == k.Stream(c.ID, 1) {
+				out[k.Track(c.ID)] = s.Kbps
 			}
 		}
 	}
 	return out
 }
 
-// online says of which channels the NVR sees the camera, as far as it reports.
-func online(channels []driver.Channel) map[int]bool {
-	out := map[int]bool{}
+// online says of which tracks the NVR sees the camera, as far as it reports.
+func online(k driver.Kind, channels []driver.Channel) map[driver.TrackID]bool {
+	out := map[driver.TrackID]bool{}
 	for _, c := range channels {
 		if c.Online != nil {
-			out[c.ID] = *c.Online
+			out[k.Track(c.ID)] = *c.Online
 		}
 	}
 	return out

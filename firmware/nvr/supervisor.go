@@ -25,7 +25,7 @@ type Options struct {
 	Vault   *vault.Vault // fetched footage goes there
 	Clock   clock.Clock
 	Cameras func() []footage.Camera
-	Drivers map[string]driver.Opener
+	Drivers map[string]driver.Kind
 	// Anchor makes an anchor durable and known to everybody who places footage, before the first picture that it
 	// places is written.
 	Anchor func(context.Context, clock.Anchor) error
@@ -67,13 +67,13 @@ type connection struct {
 	stale       atomic.Bool // the register has changed: the driver is of the old row
 	driver      driver.Driver
 	target      Target
-	yield       context.CancelCauseFunc // asks the holder of the slot to release it; nil: nobody holds it. Supervisor.mu guards this and the next
-	waiting     int                     // changes of the register that wait for the slot: they come first
-	login       uint64                  // revision of the password that the driver uses
-	kbps        map[int]int             // by channel, what is recorded
-	online      map[int]bool            // by channel, as far as the NVR says
-	groups      map[int]time.Duration   // by track, the longest group of pictures that was played
-	statesTimes bool                    // playback states absolute times again and again
+	yield       context.CancelCauseFunc          // asks the holder of the slot to release it; nil: nobody holds it. Supervisor.mu guards this and the next
+	waiting     int                              // changes of the register that wait for the slot: they come first
+	login       uint64                           // revision of the password that the driver uses
+	kbps        map[driver.TrackID]int           // by track, what is recorded
+	online      map[driver.TrackID]bool          // by track, as far as the NVR says
+	groups      map[driver.TrackID]time.Duration // by track, the longest group of pictures that was played
+	statesTimes bool                             // playback states absolute times again and again
 	last        lastGroup
 }
 
@@ -213,7 +213,7 @@ func (r *Supervisor) connectionOf(id string) *connection {
 	defer r.mu.Unlock()
 	l := r.connections[id]
 	if l == nil {
-		l = &connection{slot: make(chan struct{}, 1), groups: map[int]time.Duration{}}
+		l = &connection{slot: make(chan struct{}, 1), groups: map[driver.TrackID]time.Duration{}}
 		r.connections[id] = l
 	}
 	return l
@@ -305,7 +305,7 @@ func (r *Supervisor) open(l *connection, id string) error {
 		return fmt.Errorf("%w before; it has not been changed since", driver.ErrRefused)
 	}
 	target := Target{Device: d.v, Login: login.Login}
-	driver, err := r.o.Drivers[d.v.Driver](target.connection())
+	driver, err := r.Kind(d.v).Open(target.connection())
 	if err != nil {
 		l.stale.Store(true)
 		return err

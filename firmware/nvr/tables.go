@@ -71,7 +71,7 @@ type Report struct {
 	Camera      string              `json:"camera"`
 	NVR         string              `json:"nvr"`
 	Channel     int                 `json:"channel"`
-	Track       int                 `json:"track"`
+	Track       driver.TrackID      `json:"track"`
 	Since       time.Time           `json:"since"` // the camera is known to have existed there since
 	Attestation footage.Attestation `json:"attestation"`
 	Expiry      Expiry              `json:"expiry"`
@@ -95,13 +95,13 @@ type Expiry struct {
 // dayRow is what an NVR listed of a camera for one day on one channel: pieces that begin in it. What of it still counts
 // is for the register to say: see [Supervisor.listed].
 type dayRow struct {
-	NVR    string     `json:"nvr"`
-	Swaps  int        `json:"swaps,omitempty"` // [Device.Swaps] of the machine that listed it
-	Track  int        `json:"track"`
-	Codec  string     `json:"codec"`
-	Unsure int64      `json:"unsure"` // ns
-	Kbps   int        `json:"kbps,omitempty"`
-	Pieces [][2]int64 `json:"pieces"` // Unix seconds
+	NVR    string         `json:"nvr"`
+	Swaps  int            `json:"swaps,omitempty"` // [Device.Swaps] of the machine that listed it
+	Track  driver.TrackID `json:"track"`
+	Codec  string         `json:"codec"`
+	Unsure int64          `json:"unsure"` // ns
+	Kbps   int            `json:"kbps,omitempty"`
+	Pieces [][2]int64     `json:"pieces"` // Unix seconds
 }
 
 // Fetch is a span that is to be brought from an NVR into the vault.
@@ -109,7 +109,7 @@ type Fetch struct {
 	ID     string         `json:"id"`
 	NVR    string         `json:"nvr"`
 	Camera string         `json:"camera"`
-	Track  int            `json:"track"`
+	Track  driver.TrackID `json:"track"`
 	Span   footage.Span   `json:"span"`
 	Ground string         `json:"ground"` // application id or another code
 	State  FetchState     `json:"state"`

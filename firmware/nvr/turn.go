@@ -148,7 +148,7 @@ func (t *session) records(ctx context.Context, m part) (out []footage.Span, err 
 }
 
 // probe says whether a playback has any picture of a span, and what the NVR states of the first one.
-func (t *session) probe(ctx context.Context, track int, s footage.Span) (there bool, at time.Time, err error) {
+func (t *session) probe(ctx context.Context, track driver.TrackID, s footage.Span) (there bool, at time.Time, err error) {
 	n, p := 0, playback{c: t.c}
 	err = t.l.driver.Play(ctx, track, t.c.Stamp(s.From, t.c.Play), t.c.Stamp(s.To, t.c.Play), func(a driver.AccessUnit) error {
 		there = true
@@ -169,7 +169,7 @@ func (t *session) probe(ctx context.Context, track int, s footage.Span) (there b
 
 // confirmSkip says whether an NVR that plays what lies behind a part does so because it has nothing before: then it plays
 // exactly that when it is asked for it.
-func (t *session) confirmSkip(ctx context.Context, track int, away time.Time) error {
+func (t *session) confirmSkip(ctx context.Context, track driver.TrackID, away time.Time) error {
 	_, at, err := t.probe(ctx, track, footage.Span{From: away, To: away.Add(groupTime)})
 	if err == nil && at.Sub(away).Abs() > groupTime {
 		err = fmt.Errorf("%w: %v for %v", errPlayTime, at, away)

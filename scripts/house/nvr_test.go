@@ -1,6 +1,8 @@
 package house
 
 import (
+	"go/ast"
+	"go/token"
 	"slices"
 	"strings"
 	"testing"
@@ -36,5 +38,26 @@ func TestNVRPackages(t *testing.T) {
 				t.Errorf("%s imports %s: values and calibration depend on no other package of the appliance", f.path, own)
 			}
 		}
+	}
+}
+
+// What one maker does is known to its driver alone.
+func TestNVRMakersStayInTheirDrivers(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.test || !in(f.path, "firmware/nvr", "firmware/appliance", "firmware/office") || in(f.path, "firmware/nvr/hikvision") {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			for _, word := range []string{"ISAPI", "/Streaming/", "illegallogin", "playby"} {
+				if strings.Contains(strings.ToLower(lit.Value), strings.ToLower(word)) {
+					t.Errorf("%s says %s: it belongs to firmware/nvr/hikvision", f.path, lit.Value)
+				}
+			}
+			return true
+		})
 	}
 }

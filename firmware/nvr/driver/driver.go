@@ -7,7 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"time"
+
+	"campuskeep/shared/footage"
 )
 
 // What a driver answers; everything else is a passing fault of network or device.
@@ -53,8 +57,25 @@ type Target struct {
 	User, Password string
 }
 
-// Opener makes a driver; it does not connect.
-type Opener func(Target) (Driver, error)
+// LiveHost is where an NVR answers RTSP, host:port.
+func (t Target) LiveHost() string {
+	if u, err := url.Parse(t.Address); err == nil && t.RTSP == "" {
+		return net.JoinHostPort(u.Hostname(), "554")
+	}
+	return t.RTSP
+}
+
+// Kind is one kind of NVR: how a driver is opened, and how tracks and streams are named.
+type Kind struct {
+	// Open makes a driver; it does not connect.
+	Open func(Target) (Driver, error)
+	// Track names the recording track of a channel's main stream.
+	Track func(channel int) TrackID
+	// Stream numbers the n-th stream of a channel: 1 is the main stream, 2 the smaller one.
+	Stream func(channel, n int) int
+	// LiveURL is where an NVR gives the n-th stream of a channel.
+	LiveURL func(t Target, channel, n int) string
+}
 
 // Driver speaks to one NVR. A caller makes one call at a time, and has a driver of its own for Live. It interprets no time: what an NVR's digits mean is
 // calibrated per device by package nvrtime. Every call ends with ctx, and by its own time-outs without it.
@@ -66,16 +87,16 @@ type Driver interface {
 	// Tracks lists the recording tracks with how long each is kept.
 	Tracks(ctx context.Context) ([]Track, error)
 	// SetExpiry makes a track expire after that many days.
-	SetExpiry(ctx context.Context, track, days int) error
+	SetExpiry(ctx context.Context, track TrackID, days int) error
 	// Search gives what is recorded on a track and overlaps [from, to), page by page, in the NVR's order. An answer
 	// that breaks off is an error after what came before it.
-	Search(ctx context.Context, track int, from, to Stamp, each func(Record) error) error
+	Search(ctx context.Context, track TrackID, from, to Stamp, each func(Record) error) error
 	// Log gives the NVR's own log from to to. ErrNotOffered when it cannot be searched.
 	Log(ctx context.Context, from, to Stamp, each func(LogLine) error) error
 	// Play plays a track from from to to. It returns nil when the NVR ended the playback, whether or not everything
 	// came: the caller sees by the times. ErrSilent when nothing came and nothing was said, ErrBusy when there is no
 	// place for another playback.
-	Play(ctx context.Context, track int, from, to Stamp, each func(AccessUnit) error) error
+	Play(ctx context.Context, track TrackID, from, to Stamp, each func(AccessUnit) error) error
 	// Live gives the pictures of a channel as they come, until each or ctx ends it.
 	Live(ctx context.Context, channel int, each func(AccessUnit) error) error
 	// Accounts lists who can log in, Services the ways in over the network. ErrNotOffered when it does not tell.
@@ -131,7 +152,7 @@ type Channel struct {
 
 // Stream is one encoding of a channel. Zero fields were not told.
 type Stream struct {
-	ID    int    `json:"id"`    // 101: channel 1, main stream
+	ID    int    `json:"id"`    // see [Kind.Stream]
 	Codec string `json:"codec"` // as the NVR writes it, "H.264"
 	W     int    `json:"w,omitempty"`
 	H     int    `json:"h,omitempty"`
@@ -142,7 +163,7 @@ type Stream struct {
 
 // Track is a recording track: the recorded side of a channel's stream.
 type Track struct {
-	ID      int // 101
+	ID      TrackID
 	Channel int
 	Enabled bool
 	Keep    time.Duration // 0: until overwritten
@@ -151,21 +172,33 @@ type Track struct {
 
 // Record is one recorded piece of a track.
 type Record struct {
-	Track    int
+	Track    TrackID
 	From, To Stamp
-	PlayFrom Stamp // as the NVR itself would ask for it in playback; zero Digits when it did not say
-	Codec    string
-	Locked   bool // kept by somebody on the NVR beyond its time
+	PlayFrom Stamp  // as the NVR itself would ask for it in playback; zero Digits when it did not say
+	Codec    string // "h264", "h265"; empty: another one
+	Locked   bool   // kept by somebody on the NVR beyond its time
 }
 
 // LogLine is one line of the NVR's log.
 type LogLine struct {
 	At      Stamp
-	Code    string // as the NVR names it, "Operation/remotePlayByTime"
+	Act     Act           // empty: nothing that opens footage
+	Cause   footage.Cause // of missing footage; empty: none
 	User    string
 	Address string // where from, empty at the device itself
 	Channel int    // 0: none
 }
+
+// Act is what somebody did at an NVR, by its own log.
+type Act string
+
+// The acts that open footage, or try to.
+const (
+	ActRefused  Act = "refused" // a log-in that failed
+	ActLogin    Act = "login"
+	ActPlayback Act = "playback"
+	ActExport   Act = "export"
+)
 
 // AccessUnit is one picture of a playback.
 type AccessUnit struct {

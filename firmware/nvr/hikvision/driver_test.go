@@ -82,7 +82,7 @@ func digits(at time.Time) driver.Stamp { return driver.Stamp{Digits: at, Mark: d
 func search(t *testing.T, d driver.Driver, from, to time.Time) ([]driver.Record, error) {
 	t.Helper()
 	var out []driver.Record
-	err := d.Search(t.Context(), 101, digits(from), digits(to), func(r driver.Record) error { out = append(out, r); return nil })
+	err := d.Search(t.Context(), "101", digits(from), digits(to), func(r driver.Record) error { out = append(out, r); return nil })
 	return out, err
 }
 
@@ -101,7 +101,7 @@ func TestWhatAnNVRTellsOfItself(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	tracks, err := d.Tracks(t.Context())
-	if err != nil || len(tracks) != 2 || tracks[0] != (driver.Track{ID: 101, Channel: 1, Enabled: true, Keep: 720 * time.Hour, Expires: true}) || tracks[1].Expires {
+	if err != nil || len(tracks) != 2 || tracks[0] != (driver.Track{ID: "101", Channel: 1, Enabled: true, Keep: 720 * time.Hour, Expires: true}) || tracks[1].Expires {
 		t.Errorf("%+v, %v", tracks, err)
 	}
 	c, err := d.Clock(t.Context())
@@ -128,7 +128,7 @@ func TestASearchGoesThroughAllPages(t *testing.T) {
 				t.Fatalf("%d records, %v", len(got), err)
 			}
 			for i, r := range got {
-				if want := noon.Add(time.Duration(i-100) * time.Hour); !r.From.Digits.Equal(want) || !r.PlayFrom.Digits.Equal(want) || r.Track != 101 {
+				if want := noon.Add(time.Duration(i-100) * time.Hour); !r.From.Digits.Equal(want) || !r.PlayFrom.Digits.Equal(want) || r.Track != "101" {
 					t.Fatalf("record %d: %+v", i, r)
 				}
 			}
@@ -145,7 +145,7 @@ func TestASearchGoesThroughAllPages(t *testing.T) {
 		t.Errorf("nothing: %v, %v", got, err)
 	}
 	seen := 0
-	err := d.Search(t.Context(), 101, digits(noon.Add(-99*time.Hour)), digits(noon), func(driver.Record) error { seen++; return driver.ErrEnough })
+	err := d.Search(t.Context(), "101", digits(noon.Add(-99*time.Hour)), digits(noon), func(driver.Record) error { seen++; return driver.ErrEnough })
 	if err != nil || seen != 1 {
 		t.Errorf("stopped after %d: %v", seen, err)
 	}
@@ -161,7 +161,7 @@ func TestARefusedPasswordIsTriedOnce(t *testing.T) {
 		if !errors.Is(err, driver.ErrRefused) || !strings.Contains(err.Error(), "attempts left: 2") {
 			t.Errorf("%v", err)
 		}
-		if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil }); !errors.Is(err, driver.ErrRefused) {
+		if err := d.Play(t.Context(), "101", digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil }); !errors.Is(err, driver.ErrRefused) {
 			t.Errorf("playback: %v", err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestARefusedPasswordIsTriedOnce(t *testing.T) {
 	}
 	n.SetPassword("another")
 	d = open(t, n, "keeper", "right horse")
-	if err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil }); !errors.Is(err, driver.ErrRefused) {
+	if err := d.Play(t.Context(), "101", digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil }); !errors.Is(err, driver.ErrRefused) {
 		t.Errorf("playback with a wrong password: %v", err)
 	}
 	if _, err := d.Info(t.Context()); !errors.Is(err, driver.ErrRefused) {
@@ -293,7 +293,7 @@ func TestPlaybackFollowsNoRedirect(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		return d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil })
+		return d.Play(t.Context(), "101", digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil })
 	}
 	if err := play(at); err == nil || errors.Is(err, driver.ErrRefused) {
 		t.Errorf("a redirect: %v", err)
@@ -388,7 +388,7 @@ func TestAnOddByteInANameBlindsNothing(t *testing.T) {
 		t.Errorf("an address with bare ampersands: %+v, %v", got, err)
 	}
 	odd("/ISAPI/ContentMgmt/record/tracks", `<TrackList><Track><id>101</id><Duration>for ever</Duration></Track><Track><id>201</id><Duration>P30DT0H</Duration></Track></TrackList>`)
-	if got, err := d.Tracks(t.Context()); err != nil || len(got) != 1 || got[0].ID != 201 {
+	if got, err := d.Tracks(t.Context()); err != nil || len(got) != 1 || got[0].ID != "201" {
 		t.Errorf("tracks: %+v, %v", got, err)
 	}
 }
@@ -418,7 +418,7 @@ func TestPassingFaultsAreTold(t *testing.T) {
 		t.Errorf("half an answer: %v", err)
 	}
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.Busy453 = 1 })
-	err := d.Play(t.Context(), 101, digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil })
+	err := d.Play(t.Context(), "101", digits(noon.Add(-time.Hour)), digits(noon), func(driver.AccessUnit) error { return nil })
 	if !errors.Is(err, driver.ErrBusy) {
 		t.Errorf("453: %v", err)
 	}
@@ -431,13 +431,13 @@ func TestPassingFaultsAreTold(t *testing.T) {
 // Covers F3: the expiry is set, and nothing else of the track is touched.
 func TestExpiryIsSetAndNothingElse(t *testing.T) {
 	n, d := start(t, nil)
-	if err := d.SetExpiry(t.Context(), 201, 30); err != nil {
+	if err := d.SetExpiry(t.Context(), "201", 30); err != nil {
 		t.Fatal(err)
 	}
 	if c, _ := n.Channel(2); c.Days != 30 || !c.Keep {
 		t.Errorf("%+v", c)
 	}
-	if err := d.SetExpiry(t.Context(), 901, 30); !errors.Is(err, driver.ErrNotOffered) {
+	if err := d.SetExpiry(t.Context(), "901", 30); !errors.Is(err, driver.ErrNotOffered) {
 		t.Errorf("a track that is not there: %v", err)
 	}
 }
@@ -450,10 +450,10 @@ func TestTheLogIsRead(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%v, %v", got, err)
 	}
-	if got[0] != (driver.LogLine{At: digits(noon.Add(-time.Hour)), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1}) {
+	if got[0] != (driver.LogLine{At: digits(noon.Add(-time.Hour)), Act: driver.ActPlayback, User: "admin", Address: "192.168.1.50", Channel: 1}) {
 		t.Errorf("%+v", got[0])
 	}
-	if got[1].Code != "Operation/remoteLogin" || got[1].User != "keeper" {
+	if got[1].Act != driver.ActLogin || got[1].User != "keeper" {
 		t.Errorf("ours: %+v", got[1])
 	}
 }
@@ -463,7 +463,7 @@ func TestPlayback(t *testing.T) {
 	_, d := start(t, nil)
 	from := noon.Add(-90 * time.Minute)
 	var got []driver.AccessUnit
-	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(5*time.Second)), func(a driver.AccessUnit) error { got = append(got, a); return nil })
+	err := d.Play(t.Context(), "101", digits(from), digits(from.Add(5*time.Second)), func(a driver.AccessUnit) error { got = append(got, a); return nil })
 	if err != nil || len(got) != 5*fps {
 		t.Fatalf("%d pictures, %v", len(got), err)
 	}
@@ -479,7 +479,7 @@ func TestPlayback(t *testing.T) {
 		t.Error("parameter sets come with the first picture")
 	}
 	n := 0
-	err = d.Play(t.Context(), 101, digits(from), digits(from.Add(time.Minute)), func(driver.AccessUnit) error {
+	err = d.Play(t.Context(), "101", digits(from), digits(from.Add(time.Minute)), func(driver.AccessUnit) error {
 		if n++; n == 3 {
 			return driver.ErrEnough
 		}
@@ -489,7 +489,7 @@ func TestPlayback(t *testing.T) {
 		t.Errorf("stopped after %d: %v", n, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = d.Play(ctx, 101, digits(from), digits(from.Add(time.Minute)), func(driver.AccessUnit) error { cancel(); return nil })
+	err = d.Play(ctx, "101", digits(from), digits(from.Add(time.Minute)), func(driver.AccessUnit) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
@@ -502,7 +502,7 @@ func TestAPlaybackThatEndsInSilence(t *testing.T) {
 	n.Set(func(_ *sim.Habits, f *sim.Faults) { f.EndSilently = true })
 	got := 0
 	from := noon.Add(-90 * time.Minute)
-	err := d.Play(t.Context(), 101, digits(from), digits(from.Add(2*time.Second)), func(driver.AccessUnit) error { got++; return nil })
+	err := d.Play(t.Context(), "101", digits(from), digits(from.Add(2*time.Second)), func(driver.AccessUnit) error { got++; return nil })
 	if err != nil || got != 2*fps {
 		t.Errorf("%d pictures, %v", got, err)
 	}

@@ -280,7 +280,7 @@ func (d *Driver) Tracks(ctx context.Context) ([]driver.Track, error) {
 	}
 	out := make([]driver.Track, len(list.Tracks))
 	for i, t := range list.Tracks {
-		out[i] = driver.Track{ID: t.ID, Channel: t.Source.Channel, Enabled: t.Enable, Keep: t.keep, Expires: t.keep > 0 && (t.Expires == nil || *t.Expires)}
+		out[i] = driver.Track{ID: trackID(t.ID), Channel: t.Source.Channel, Enabled: t.Enable, Keep: t.keep, Expires: t.keep > 0 && (t.Expires == nil || *t.Expires)}
 		if out[i].Channel == 0 {
 			out[i].Channel = t.ID / 100
 		}
@@ -289,8 +289,8 @@ func (d *Driver) Tracks(ctx context.Context) ([]driver.Track, error) {
 }
 
 // SetExpiry sets how long a track is kept. Everything else in the track's document goes back as it came.
-func (d *Driver) SetExpiry(ctx context.Context, id, days int) error {
-	path := pathTracks + "/" + strconv.Itoa(id)
+func (d *Driver) SetExpiry(ctx context.Context, id driver.TrackID, days int) error {
+	path := pathTracks + "/" + string(id)
 	b, err := d.do(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
@@ -299,11 +299,11 @@ func (d *Driver) SetExpiry(ctx context.Context, id, days int) error {
 	if err := decode("GET "+path, b, "Track", &t, (*track).check); err != nil {
 		return err
 	}
-	if t.ID != id {
+	if trackID(t.ID) != id {
 		return &driver.AnswerError{What: "GET " + path, Why: "another track", Got: excerpt(b)}
 	}
 	if t.Duration == "" {
-		return fmt.Errorf("hikvision: track %d has no duration: %w", id, driver.ErrNotOffered)
+		return fmt.Errorf("hikvision: track %s has no duration: %w", id, driver.ErrNotOffered)
 	}
 	b, err = replaceText(b, map[string]string{"Duration": fmt.Sprintf("P%dDT0H", days), "durationEnabled": "true"})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -25,17 +24,17 @@ import (
 const quietTime = 6 * time.Second
 
 // Play plays a track by time over RTSP.
-func (d *Driver) Play(ctx context.Context, track int, from, to driver.Stamp, each func(driver.AccessUnit) error) error {
-	p, err := d.stream(ctx, fmt.Sprintf("tracks/%d?starttime=%s&endtime=%s", track, from.Digits.Format(playForm), to.Digits.Format(playForm)), each)
+func (d *Driver) Play(ctx context.Context, track driver.TrackID, from, to driver.Stamp, each func(driver.AccessUnit) error) error {
+	p, err := d.stream(ctx, fmt.Sprintf("tracks/%s?starttime=%s&endtime=%s", track, from.Digits.Format(playForm), to.Digits.Format(playForm)), each)
 	if err == nil && p.outcome == nothing {
-		err = fmt.Errorf("hikvision: playback of track %d: %w", track, driver.ErrSilent)
+		err = fmt.Errorf("hikvision: playback of track %s: %w", track, driver.ErrSilent)
 	}
 	return err
 }
 
 // Live gives the pictures of a channel's main stream as they come.
 func (d *Driver) Live(ctx context.Context, channel int, each func(driver.AccessUnit) error) error {
-	_, err := d.stream(ctx, fmt.Sprintf("Channels/%d01", channel), each)
+	_, err := d.stream(ctx, livePath(channel, 1), each)
 	return err
 }
 
@@ -85,11 +84,7 @@ func (d *Driver) stream(ctx context.Context, path string, each func(driver.Acces
 }
 
 func (d *Driver) streamAddress(path string) string {
-	host := d.t.RTSP
-	if host == "" {
-		host = net.JoinHostPort(d.base.Hostname(), "554")
-	}
-	return fmt.Sprintf("rtsp://%s/Streaming/%s", host, path)
+	return "rtsp://" + d.t.LiveHost() + "/Streaming/" + path
 }
 
 // diagnose sorts an error of the RTSP side.

@@ -128,8 +128,8 @@ func (d *Driver) pages(ctx context.Context, path string, body func(position int)
 }
 
 // record reads one item of a search.
-func record(m item, track int) (rec driver.Record, err error) {
-	rec = driver.Record{Track: m.Track, Codec: m.Media.Codec, Locked: m.Media.Lock == "lock"}
+func record(m item, track driver.TrackID) (rec driver.Record, err error) {
+	rec = driver.Record{Track: trackID(m.Track), Codec: codecName(m.Media.Codec), Locked: m.Media.Lock == "lock"}
 	if rec.From, err = parseStamp(m.Span.From); err != nil {
 		return rec, err
 	}
@@ -139,8 +139,8 @@ func record(m item, track int) (rec driver.Record, err error) {
 	if rec.PlayFrom, err = playStamp(m.Media.URI); err != nil {
 		return rec, err
 	}
-	if m.Track != track {
-		return rec, fmt.Errorf("track %d where %d was asked for", m.Track, track)
+	if rec.Track != track {
+		return rec, fmt.Errorf("track %s where %s was asked for", rec.Track, track)
 	}
 	if rec.To.Digits.Before(rec.From.Digits) {
 		return rec, errors.New("a record that ends before it begins")
@@ -149,7 +149,7 @@ func record(m item, track int) (rec driver.Record, err error) {
 }
 
 // Search lists what is recorded on a track. Where the pages do not go on, it is asked for from the last record on.
-func (d *Driver) Search(ctx context.Context, track int, from, to driver.Stamp, each func(driver.Record) error) error {
+func (d *Driver) Search(ctx context.Context, track driver.TrackID, from, to driver.Stamp, each func(driver.Record) error) error {
 	var stop error
 	var last time.Time // digits
 	page := func(items []item) error {
@@ -175,9 +175,9 @@ func (d *Driver) Search(ctx context.Context, track int, from, to driver.Stamp, e
 		for {
 			id, before := searchID(), len(seen)
 			err := d.pages(ctx, pathSearch, func(position int) []byte {
-				tracks := fmt.Sprintf("<trackIDList><trackID>%d</trackID></trackIDList>", track)
+				tracks := fmt.Sprintf("<trackIDList><trackID>%s</trackID></trackIDList>", track)
 				if f == formShort {
-					tracks = fmt.Sprintf("<trackList><trackID>%d</trackID></trackList>", track)
+					tracks = fmt.Sprintf("<trackList><trackID>%s</trackID></trackList>", track)
 				}
 				return searchText(f, id, tracks+span(from, to), position,
 					"<metadataList><metadataDescriptor>//recordType.meta.std-cgi.com</metadataDescriptor></metadataList>")
@@ -292,7 +292,8 @@ func logLine(meta, at string) (l driver.LogLine, err error) {
 	if len(parts) < 3 || len(meta) > 200 {
 		return l, fmt.Errorf("log line %q not understood", excerpt([]byte(meta)))
 	}
-	l.Code = parts[1] + "/" + parts[2]
+	code := parts[1] + "/" + parts[2]
+	l.Act, l.Cause = act(code), cause(code)
 	if len(parts) > 3 {
 		if _, err := fmt.Sscanf(parts[3], "%d", &l.Channel); err != nil {
 			l.Channel = 0 // what stands there is not a channel on every firmware
