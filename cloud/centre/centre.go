@@ -23,11 +23,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"campuskeep/cloud/broker"
+	"campuskeep/cloud/centredb"
 	"campuskeep/cloud/console"
 	"campuskeep/cloud/enrol"
 	"campuskeep/cloud/ingest"
 	"campuskeep/cloud/keyfile"
-	"campuskeep/cloud/store"
 	"campuskeep/cloud/witness"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/design"
@@ -41,13 +41,13 @@ type Deps struct {
 	Clock clock.Clock
 	Log   *slog.Logger
 	// Store stands between the database and everything that uses it; nil for the database itself.
-	Store func(store.Store) store.Store
+	Store func(centredb.Store) centredb.Store
 }
 
 // Centre is the central office, opened. The rooms are there for tools that work beside a running one.
 type Centre struct {
 	Config Config
-	Store  store.Store
+	Store  centredb.Store
 	Enrol  *enrol.Enrol
 	Ingest *ingest.Ingest
 
@@ -101,11 +101,11 @@ func (c *Centre) open(ctx context.Context, d Deps) (err error) {
 	if c.key, err = keyfile.Secret(filepath.Join(keys, "console.key"), 32); err != nil {
 		return err
 	}
-	var db *store.DB
+	var db *centredb.DB
 	if c.Config.Database.Engine == EnginePostgres {
-		db, err = store.OpenPostgres(ctx, c.Config.Database.DSN, now)
+		db, err = centredb.OpenPostgres(ctx, c.Config.Database.DSN, now)
 	} else {
-		db, err = store.OpenSQLite(ctx, filepath.Join(c.Config.Centre.Data, "centre.db"), now)
+		db, err = centredb.OpenSQLite(ctx, filepath.Join(c.Config.Centre.Data, "centre.db"), now)
 	}
 	if err != nil {
 		return err

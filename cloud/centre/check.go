@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire/protocol"
 )
@@ -24,7 +24,7 @@ func (f Finding) String() string { return f.Invariant + " " + f.Where + ": " + f
 
 // CheckStored verifies what the centre holds of one appliance: every leaf hashes to the root of its cursor, and
 // that root is the one which the appliance signed.
-func CheckStored(ctx context.Context, s store.Store, appliance string, report func(Finding)) ([]tlog.Hash, error) {
+func CheckStored(ctx context.Context, s centredb.Store, appliance string, report func(Finding)) ([]tlog.Hash, error) {
 	var hashes []tlog.Hash
 	var c protocol.Cursor
 	var key ledger.Verifier
@@ -45,7 +45,7 @@ func CheckStored(ctx context.Context, s store.Store, appliance string, report fu
 		return nil
 	})
 	switch {
-	case errors.Is(err, store.ErrDamaged):
+	case errors.Is(err, centredb.ErrDamaged):
 		report(Finding{"I8", fmt.Sprintf("%s leaf %d", appliance, len(hashes)), err.Error()})
 		return hashes, nil
 	case err != nil:
@@ -70,7 +70,7 @@ type Compared struct {
 
 // CheckBox verifies I8 against a box: the centre's leaves are the box's leaves up to the cursor. export is what
 // `campuskeepd export-log` writes. A box that runs on ships more meanwhile; those leaves need a later export.
-func CheckBox(ctx context.Context, s store.Store, appliance string, export io.Reader, report func(Finding)) (compared Compared, err error) {
+func CheckBox(ctx context.Context, s centredb.Store, appliance string, export io.Reader, report func(Finding)) (compared Compared, err error) {
 	a, err := s.Appliance(ctx, appliance)
 	if err != nil {
 		return compared, err

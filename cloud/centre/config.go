@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/shared/config"
+	"campuskeep/shared/lib/config"
 )
 
 // Config is what the centre must know before its database opens.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"campuskeep/shared/config"
+	"campuskeep/shared/lib/config"
 )
 
 // Every wrong key, type or value is refused with file, key, value and what is allowed.

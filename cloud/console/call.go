@@ -11,13 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
+	"campuskeep/shared/lib/web"
 	"campuskeep/shared/login"
-	"campuskeep/shared/ui"
-	"campuskeep/shared/web"
 )
 
 // call is one request while it is answered.
@@ -28,8 +28,8 @@ type call struct {
 	p       ui.Printer
 	now     clock.Reading
 	address netip.Addr
-	person  store.Person // zero when nobody is logged in
-	token   string       // hash of the session's token
+	person  centredb.Person // zero when nobody is logged in
+	token   string          // hash of the session's token
 	actor   account.Actor
 	factor  bool // the person has a second factor
 	must    bool // only the own page is open: password or second factor must be set first
@@ -95,7 +95,7 @@ func (k *call) known() error {
 	}
 	ctx := k.r.Context()
 	s, err := k.c.d.Store.Session(ctx, hash)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, centredb.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
@@ -105,7 +105,7 @@ func (k *call) known() error {
 		return k.c.d.Store.DeleteSession(ctx, hash)
 	}
 	p, err := k.c.d.Store.Person(ctx, s.Person)
-	if errors.Is(err, store.ErrNotFound) || err == nil && p.Disabled {
+	if errors.Is(err, centredb.ErrNotFound) || err == nil && p.Disabled {
 		return k.c.d.Store.DeleteSession(ctx, hash)
 	}
 	if err != nil {
@@ -134,7 +134,7 @@ func (k *call) can(a account.Action) bool {
 }
 
 func (k *call) note(action, subject, result string) error {
-	err := k.c.d.Store.AddAudit(k.r.Context(), store.Audit{At: k.now.Wall, Actor: k.actor.ID, Address: k.address.String(), Action: action, Subject: subject, Result: result})
+	err := k.c.d.Store.AddAudit(k.r.Context(), centredb.Audit{At: k.now.Wall, Actor: k.actor.ID, Address: k.address.String(), Action: action, Subject: subject, Result: result})
 	if err != nil {
 		return fmt.Errorf("writing the centre's log: %w", err)
 	}
@@ -242,7 +242,7 @@ func (k *call) fail(err error) {
 			return
 		}
 		http.Redirect(k.w, k.r, "/account", http.StatusSeeOther)
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, centredb.ErrNotFound):
 		k.fault(http.StatusNotFound, "fault.not_found")
 	case errors.As(err, new(fielderr.Errors)):
 		k.fault(http.StatusUnprocessableEntity, "fault.fields")
@@ -282,7 +282,7 @@ func (k *call) health() error {
 // metrics answers to this machine alone: a collector elsewhere reads them through its own agent here.
 func (k *call) metrics() error {
 	if k.c.d.Metrics == nil || !k.address.IsLoopback() {
-		return store.ErrNotFound
+		return centredb.ErrNotFound
 	}
 	k.c.d.Metrics.ServeHTTP(k.w, k.r)
 	return nil

@@ -2,7 +2,7 @@
 // witnessed, who asks for footage, who is at school today, and what needs a person.
 //
 // It owns the routes, the templates and the log-ins of the centre's people; all it shows comes from
-// cloud/store. It must never show what a school did not release, and never changes a school's log.
+// cloud/centredb. It must never show what a school did not release, and never changes a school's log.
 package console
 
 import (
@@ -18,14 +18,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/ui"
+	"campuskeep/shared/lib/web"
 	"campuskeep/shared/login"
-	"campuskeep/shared/register"
-	"campuskeep/shared/ui"
-	"campuskeep/shared/web"
+	"campuskeep/shared/usage"
 )
 
 //go:embed pages/*.html
@@ -46,7 +46,7 @@ type Deps struct {
 	Zone    *time.Location
 	Office  string // 云汀区教育局
 	Version string
-	Store   store.Store
+	Store   centredb.Store
 	Enrol   Enrolment
 	Key     []byte       // secret of this centre, from a file; second factors derive from it
 	CAPrint string       // fingerprint of the centre's authority, as appliances are configured with it
@@ -95,7 +95,7 @@ func (c *Console) needsSetUp(ctx context.Context) (bool, error) {
 const setupLife = 24 * time.Hour
 
 // SetUpCode makes the one-time code for the first person; an earlier one is void. Empty: there is somebody already.
-func SetUpCode(ctx context.Context, people store.People, now time.Time) (code string, err error) {
+func SetUpCode(ctx context.Context, people centredb.People, now time.Time) (code string, err error) {
 	all, err := people.ListPeople(ctx)
 	if err != nil || len(all) > 0 {
 		return "", err
@@ -193,8 +193,8 @@ func school(c *call) (account.Subject, error) {
 func templateFuncs(p ui.Printer) template.FuncMap {
 	return template.FuncMap{
 		"appNo": func(id string) string {
-			if y, n, ok := register.ParseApplicationID(id); ok {
-				return register.Application{Year: y, No: n}.Number()
+			if y, n, ok := usage.ParseApplicationID(id); ok {
+				return usage.Application{Year: y, No: n}.Number()
 			}
 			return id
 		},
@@ -207,19 +207,19 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 		},
 		"alarmDetail": func(detail string) string { return alarmDetail(p, detail) },
 		"tone":        tone,
-		"toneIcon": func(s store.Status) string {
+		"toneIcon": func(s centredb.Status) string {
 			if t := tone(s); t != "mute" {
 				return t
 			}
 			return "info"
 		},
-		"appTone": func(s store.ApplicationState) string {
+		"appTone": func(s centredb.ApplicationState) string {
 			switch s {
-			case store.AppApproved:
+			case centredb.AppApproved:
 				return "ok"
-			case store.AppRejected, store.AppRevoked:
+			case centredb.AppRejected, centredb.AppRevoked:
 				return "bad"
-			case store.AppSubmitted, store.AppReviewed, store.AppReturned:
+			case centredb.AppSubmitted, centredb.AppReviewed, centredb.AppReturned:
 				return "warn"
 			}
 			return "mute"
@@ -230,7 +230,7 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			}
 			return ui.Pct(min(1, float64(part)/float64(whole)))
 		},
-		"behind": func(s store.School) uint64 {
+		"behind": func(s centredb.School) uint64 {
 			if s.Claimed > s.Witnessed {
 				return s.Claimed - s.Witnessed
 			}
@@ -240,13 +240,13 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 }
 
 // tone is how much a school's state calls for somebody.
-func tone(s store.Status) string {
+func tone(s centredb.Status) string {
 	switch s {
-	case store.StatusForked, store.StatusDenied:
+	case centredb.StatusForked, centredb.StatusDenied:
 		return "bad"
-	case store.StatusSilent, store.StatusBehind, store.StatusAlarm:
+	case centredb.StatusSilent, centredb.StatusBehind, centredb.StatusAlarm:
 		return "warn"
-	case store.StatusNew:
+	case centredb.StatusNew:
 		return "mute"
 	}
 	return "ok"

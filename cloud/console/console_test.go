@@ -15,12 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/web"
 	"campuskeep/shared/login"
-	"campuskeep/shared/web"
 )
 
 var noon = time.Date(2026, 5, 20, 4, 0, 0, 0, time.UTC)
@@ -32,42 +32,42 @@ func (s still) Now() clock.Reading {
 }
 
 // filled is a real database with one school's worth of what ingest would have derived.
-type filled struct{ store.Store }
+type filled struct{ centredb.Store }
 
-var theSchool = store.School{Appliance: "ck-0417", Name: "青榆实验学校", Status: store.StatusForked, Epoch: 1, Witnessed: 90, Claimed: 100, Root: "abc=",
+var theSchool = centredb.School{Appliance: "ck-0417", Name: "青榆实验学校", Status: centredb.StatusForked, Epoch: 1, Witnessed: 90, Claimed: 100, Root: "abc=",
 	WitnessedAt: noon, LastContact: noon, Online: true, EnrolledAt: noon, OpenAlarms: 1}
 
-var theApplication = store.Application{Appliance: "ck-0417", School: "青榆实验学校", ID: "a2026-0001", State: store.AppSubmitted, Applicant: "p005", Purpose: "查看车棚<b>",
-	Spans: []store.Span{{From: noon.Add(-time.Hour), To: noon}}, SubmittedAt: noon, ChangedAt: noon, Way: "view",
-	Steps: []store.Entry{{Seq: 7, Entry: ledger.Entry{Kind: "application.submitted", At: noon, Actor: ledger.Actor{ID: "p005"}}}}}
+var theApplication = centredb.Application{Appliance: "ck-0417", School: "青榆实验学校", ID: "a2026-0001", State: centredb.AppSubmitted, Applicant: "p005", Purpose: "查看车棚<b>",
+	Spans: []centredb.Span{{From: noon.Add(-time.Hour), To: noon}}, SubmittedAt: noon, ChangedAt: noon, Way: "view",
+	Steps: []centredb.Entry{{Seq: 7, Entry: ledger.Entry{Kind: "application.submitted", At: noon, Actor: ledger.Actor{ID: "p005"}}}}}
 
-func (filled) ListSchools(context.Context, time.Time) ([]store.School, error) {
-	return []store.School{theSchool}, nil
+func (filled) ListSchools(context.Context, time.Time) ([]centredb.School, error) {
+	return []centredb.School{theSchool}, nil
 }
-func (filled) School(_ context.Context, id string, _ time.Time) (store.School, error) {
+func (filled) School(_ context.Context, id string, _ time.Time) (centredb.School, error) {
 	if id != theSchool.Appliance {
-		return store.School{}, store.ErrNotFound
+		return centredb.School{}, centredb.ErrNotFound
 	}
 	return theSchool, nil
 }
-func (filled) Applications(context.Context, store.ApplicationFilter, int, int) (store.ApplicationPage, error) {
-	return store.ApplicationPage{Items: []store.Application{theApplication}, Total: 1}, nil
+func (filled) Applications(context.Context, centredb.ApplicationFilter, int, int) (centredb.ApplicationPage, error) {
+	return centredb.ApplicationPage{Items: []centredb.Application{theApplication}, Total: 1}, nil
 }
-func (filled) Application(context.Context, string, string) (store.Application, error) {
+func (filled) Application(context.Context, string, string) (centredb.Application, error) {
 	return theApplication, nil
 }
-func (filled) AttendanceToday(context.Context, string, string) (store.AttendanceDay, error) {
-	return store.AttendanceDay{Date: "2026-05-20", Students: 3, Present: 2, Late: 1, Classes: []store.ClassDay{{Class: "2024-03", Present: 2, Late: 1}}}, nil
+func (filled) AttendanceToday(context.Context, string, string) (centredb.AttendanceDay, error) {
+	return centredb.AttendanceDay{Date: "2026-05-20", Students: 3, Present: 2, Late: 1, Classes: []centredb.ClassDay{{Class: "2024-03", Present: 2, Late: 1}}}, nil
 }
-func (filled) Entries(context.Context, string, store.EntryFilter, store.Page) ([]store.Entry, error) {
-	return []store.Entry{{Seq: 8, Mark: "json", StoredAt: noon}, theApplication.Steps[0]}, nil
+func (filled) Entries(context.Context, string, centredb.EntryFilter, centredb.Page) ([]centredb.Entry, error) {
+	return []centredb.Entry{{Seq: 8, Mark: "json", StoredAt: noon}, theApplication.Steps[0]}, nil
 }
-func (filled) Alarms(context.Context, string, bool, int) ([]store.Alarm, error) {
-	return []store.Alarm{{ID: 1, Appliance: "ck-0417", School: "青榆实验学校", Kind: "log.forked", At: noon, Epoch: 1, Ours: []byte("ours"), Theirs: []byte("theirs")},
+func (filled) Alarms(context.Context, string, bool, int) ([]centredb.Alarm, error) {
+	return []centredb.Alarm{{ID: 1, Appliance: "ck-0417", School: "青榆实验学校", Kind: "log.forked", At: noon, Epoch: 1, Ours: []byte("ours"), Theirs: []byte("theirs")},
 		{ID: 2, Appliance: "ck-0417", School: "青榆实验学校", Kind: "footage.breach", At: noon, Epoch: 1, Detail: "seq=3 subject=c02 full"}}, nil
 }
-func (filled) RetentionSince(context.Context, string, time.Time) (store.Retention, error) {
-	return store.Retention{Recorded: 2232, Deleted: 72, Breaches: 3, LastGone: noon}, nil
+func (filled) RetentionSince(context.Context, string, time.Time) (centredb.Retention, error) {
+	return centredb.Retention{Recorded: 2232, Deleted: 72, Breaches: 3, LastGone: noon}, nil
 }
 
 type tokens struct{ asked []string }
@@ -86,13 +86,13 @@ type site struct {
 	at     time.Duration
 	key    []byte
 	tokens *tokens
-	store  store.Store
+	store  centredb.Store
 	secret map[string][]byte // second factors by person
 }
 
 func (s *site) add(t *testing.T, id, user string, role account.Role) {
 	t.Helper()
-	added, err := Add(t.Context(), s.store, s.key, store.Person{ID: id, User: user, Name: "常远舟", Roles: []account.Role{role}}, password)
+	added, err := Add(t.Context(), s.store, s.key, centredb.Person{ID: id, User: user, Name: "常远舟", Roles: []account.Role{role}}, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func newSite(t *testing.T) *site {
 // newEmptySite has no people.
 func newEmptySite(t *testing.T) *site {
 	t.Helper()
-	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "centre.db"), noon)
+	db, err := centredb.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "centre.db"), noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/login"
 )
@@ -85,7 +85,7 @@ func TestLogInOverARestart(t *testing.T) {
 // A person of an earlier build logs in with the factor and the last code that he had.
 func TestAPersonOfAnEarlierBuild(t *testing.T) {
 	s := newSite(t)
-	if err := s.store.PutPerson(t.Context(), store.Person{ID: "c009", User: "old", Name: "旧", Roles: []account.Role{account.RoleCentreStaff}, Password: login.Hash(password, login.Cost)}); err != nil {
+	if err := s.store.PutPerson(t.Context(), centredb.Person{ID: "c009", User: "old", Name: "旧", Roles: []account.Role{account.RoleCentreStaff}, Password: login.Hash(password, login.Cost)}); err != nil {
 		t.Fatal(err)
 	}
 	s.secret["c009"] = derivedFactor(s.key, "c009")

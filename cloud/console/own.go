@@ -10,15 +10,15 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
+	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/login"
-	"campuskeep/shared/ui"
 )
 
 // ownView is a person's own page.
 type ownView struct {
-	Person   store.Person
+	Person   centredb.Person
 	Must     bool // the password was set by somebody else
 	Factor   bool // there is a second factor
 	Left     int  // recovery codes
@@ -69,7 +69,7 @@ func (k *call) showOwn(status int, v ownView) error {
 
 // proven checks the present password and, where there is a second factor, a code of it, with the locks of a log-in.
 // What is wrong is put into the form.
-func (k *call) proven(f *ui.Form, old, code string, factor bool) (p store.Person, s login.Secret, ok bool, err error) {
+func (k *call) proven(f *ui.Form, old, code string, factor bool) (p centredb.Person, s login.Secret, ok bool, err error) {
 	if factor && strings.TrimSpace(code) == "" {
 		f.Errors.Add("code", "err.required")
 		return p, s, false, nil
@@ -145,7 +145,7 @@ func (k *call) changePassword() error {
 }
 
 // changed stores a secret, ends the other sessions and says so.
-func (k *call) changed(p store.Person, s login.Secret, action, done string) error {
+func (k *call) changed(p centredb.Person, s login.Secret, action, done string) error {
 	if err := k.c.change(k.r.Context(), p, s); err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ type setupView struct{ Form ui.Form }
 
 func (k *call) setupPage() error {
 	if need, err := k.c.needsSetUp(k.r.Context()); err != nil || !need {
-		return errors.Join(err, store.ErrNotFound)
+		return errors.Join(err, centredb.ErrNotFound)
 	}
 	return k.page("setup", k.p.T("setup.title"), setupView{ui.Form{Name: "setup", P: k.p}})
 }
@@ -254,7 +254,7 @@ func (k *call) setup() error {
 	c.setting.Lock()
 	defer c.setting.Unlock()
 	if need, err := c.needsSetUp(ctx); err != nil || !need {
-		return errors.Join(err, store.ErrNotFound)
+		return errors.Join(err, centredb.ErrNotFound)
 	}
 	v := setupView{ui.Form{Name: "setup", P: k.p, Values: url.Values{"login": k.r.PostForm["login"], "name": k.r.PostForm["name"]}}}
 	keys := k.keys("\x00setup", "")
@@ -272,7 +272,7 @@ func (k *call) setup() error {
 		return errors.Join(k.refused("", "setup_code", counts), k.pageStatus(http.StatusUnauthorized, "setup", k.p.T("setup.title"), v))
 	}
 	c.guard.Return(counts)
-	p := store.Person{ID: "c001", User: strings.TrimSpace(k.r.PostFormValue("login")), Name: strings.TrimSpace(k.r.PostFormValue("name")), Roles: []account.Role{account.RoleCentreAdmin}}
+	p := centredb.Person{ID: "c001", User: strings.TrimSpace(k.r.PostFormValue("login")), Name: strings.TrimSpace(k.r.PostFormValue("name")), Roles: []account.Role{account.RoleCentreAdmin}}
 	password := k.r.PostFormValue("password")
 	if !loginName.MatchString(p.User) {
 		v.Form.Errors.Add("login", "err.login_name")

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
+	"campuskeep/shared/lib/ui"
+	"campuskeep/shared/lib/web"
 	"campuskeep/shared/login"
-	"campuskeep/shared/ui"
-	"campuskeep/shared/web"
 )
 
 const (
@@ -101,10 +101,10 @@ func (k *call) login() error {
 
 // verify holds credentials against the person of a log-in name: counted before they are tried, hashed in a slot, and
 // each refusal a line of the centre's log. *login.Locked, login.ErrRefused and the errors of codes.
-func (k *call) verify(user, password, code string) (p store.Person, proof login.Proof, err error) {
+func (k *call) verify(user, password, code string) (p centredb.Person, proof login.Proof, err error) {
 	ctx, c := k.r.Context(), k.c
 	p, err = c.d.Store.PersonByUser(ctx, user)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err != nil && !errors.Is(err, centredb.ErrNotFound) {
 		return p, proof, fmt.Errorf("looking up a person: %w", err)
 	}
 	who := login.Account{Known: err == nil, Disabled: p.Disabled}
@@ -184,7 +184,7 @@ func (k *call) refused(person, reason string, counts []login.Counted) error {
 const maxSessions = 10
 
 // begin starts a session and tells the browser.
-func (k *call) begin(p store.Person, factor string) error {
+func (k *call) begin(p centredb.Person, factor string) error {
 	ctx, st := k.r.Context(), k.c.d.Store
 	open, err := st.SessionsOf(ctx, p.ID)
 	if err != nil {
@@ -197,7 +197,7 @@ func (k *call) begin(p store.Person, factor string) error {
 	}
 	token, hash := login.NewToken()
 	stamp := login.StampOf(k.now)
-	if err := st.PutSession(ctx, store.Session{TokenHash: hash, Person: p.ID, Began: stamp, Used: stamp, Address: k.address.String()}); err != nil {
+	if err := st.PutSession(ctx, centredb.Session{TokenHash: hash, Person: p.ID, Began: stamp, Used: stamp, Address: k.address.String()}); err != nil {
 		return fmt.Errorf("beginning a session: %w", err)
 	}
 	k.actor.ID, k.token = p.ID, hash

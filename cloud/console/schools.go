@@ -9,29 +9,29 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
-	"campuskeep/shared/ui"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
 )
 
 type overviewView struct {
 	Now      time.Time
-	Totals   store.Totals
-	Schools  []store.School
+	Totals   centredb.Totals
+	Schools  []centredb.School
 	Filter   string
 	Query    string
 	Counts   map[string]int
-	Alarms   []store.Alarm
+	Alarms   []centredb.Alarm
 	CanOpen  bool
 	CanEnrol bool
 }
 
 // statusGroups are the chips over the list: what must be dealt with, what to watch.
-var statusGroups = map[string][]store.Status{
-	"act":   {store.StatusForked, store.StatusDenied},
-	"watch": {store.StatusSilent, store.StatusBehind, store.StatusAlarm},
-	"fine":  {store.StatusHealthy, store.StatusNew},
+var statusGroups = map[string][]centredb.Status{
+	"act":   {centredb.StatusForked, centredb.StatusDenied},
+	"watch": {centredb.StatusSilent, centredb.StatusBehind, centredb.StatusAlarm},
+	"fine":  {centredb.StatusHealthy, centredb.StatusNew},
 }
 
 func (k *call) overview() error {
@@ -67,14 +67,14 @@ func (k *call) overview() error {
 
 type schoolView struct {
 	Now          time.Time
-	School       store.School
-	Today        store.AttendanceDay
+	School       centredb.School
+	Today        centredb.AttendanceDay
 	ShowToday    bool
-	Applications []store.Application
+	Applications []centredb.Application
 	Total        int
-	Entries      []store.Entry
-	Alarms       []store.Alarm
-	Keeping      store.Retention // of the last [keepingDays]
+	Entries      []centredb.Entry
+	Alarms       []centredb.Alarm
+	Keeping      centredb.Retention // of the last [keepingDays]
 	KeepingDays  int
 	CanDeny      bool
 }
@@ -94,12 +94,12 @@ func (k *call) school() error {
 			return fmt.Errorf("reading attendance: %w", err)
 		}
 	}
-	page, err := st.Applications(ctx, store.ApplicationFilter{Appliance: id}, 0, 10)
+	page, err := st.Applications(ctx, centredb.ApplicationFilter{Appliance: id}, 0, 10)
 	if err != nil {
 		return fmt.Errorf("listing applications: %w", err)
 	}
 	v.Applications, v.Total = page.Items, page.Total
-	if v.Entries, err = st.Entries(ctx, id, store.EntryFilter{}, store.Page{Limit: 12}); err != nil {
+	if v.Entries, err = st.Entries(ctx, id, centredb.EntryFilter{}, centredb.Page{Limit: 12}); err != nil {
 		return fmt.Errorf("listing entries: %w", err)
 	}
 	if v.Alarms, err = st.Alarms(ctx, id, false, 20); err != nil {
@@ -112,9 +112,9 @@ func (k *call) school() error {
 }
 
 type entriesView struct {
-	School store.School
+	School centredb.School
 	Kind   string
-	Items  []store.Entry
+	Items  []centredb.Entry
 	Pager  ui.Pager
 }
 
@@ -131,11 +131,11 @@ func (k *call) entries() error {
 		return fielderr.Errors{{Field: "before", Rule: "err.number"}}
 	}
 	v := entriesView{School: s, Kind: q.Get("kind")}
-	filter := store.EntryFilter{}
+	filter := centredb.EntryFilter{}
 	if v.Kind != "" {
 		filter.Kinds = []string{v.Kind}
 	}
-	if v.Items, err = k.c.d.Store.Entries(ctx, id, filter, store.Page{Limit: perPage, Before: before}); err != nil {
+	if v.Items, err = k.c.d.Store.Entries(ctx, id, filter, centredb.Page{Limit: perPage, Before: before}); err != nil {
 		return fmt.Errorf("listing entries: %w", err)
 	}
 	base := "/schools/" + url.PathEscape(id) + "/log?kind=" + url.QueryEscape(v.Kind)
@@ -156,21 +156,21 @@ func number(s string) (uint64, error) {
 }
 
 type applicationsView struct {
-	Items  []store.Application
+	Items  []centredb.Application
 	Total  int
 	State  string
 	Query  string
-	States []store.ApplicationState
+	States []centredb.ApplicationState
 	Pager  ui.Pager
 }
 
-var applicationStates = []store.ApplicationState{store.AppSubmitted, store.AppReviewed, store.AppReturned, store.AppApproved, store.AppRejected,
-	store.AppWithdrawn, store.AppExpired, store.AppRevoked, store.AppClosed}
+var applicationStates = []centredb.ApplicationState{centredb.AppSubmitted, centredb.AppReviewed, centredb.AppReturned, centredb.AppApproved, centredb.AppRejected,
+	centredb.AppWithdrawn, centredb.AppExpired, centredb.AppRevoked, centredb.AppClosed}
 
 func (k *call) findApplications() (applicationsView, error) {
 	q := k.r.URL.Query()
 	v := applicationsView{State: q.Get("state"), Query: strings.TrimSpace(q.Get("q")), States: applicationStates}
-	if v.State != "" && !slices.Contains(applicationStates, store.ApplicationState(v.State)) {
+	if v.State != "" && !slices.Contains(applicationStates, centredb.ApplicationState(v.State)) {
 		return v, fielderr.Errors{{Field: "state", Rule: "err.choice"}}
 	}
 	offset, err := number(q.Get("offset"))
@@ -178,7 +178,7 @@ func (k *call) findApplications() (applicationsView, error) {
 		return v, fielderr.Errors{{Field: "offset", Rule: "err.number"}}
 	}
 	at := int(offset)
-	page, err := k.c.d.Store.Applications(k.r.Context(), store.ApplicationFilter{State: store.ApplicationState(v.State), Query: v.Query}, at, perPage)
+	page, err := k.c.d.Store.Applications(k.r.Context(), centredb.ApplicationFilter{State: centredb.ApplicationState(v.State), Query: v.Query}, at, perPage)
 	if err != nil {
 		return v, fmt.Errorf("listing applications: %w", err)
 	}
@@ -211,7 +211,7 @@ func (k *call) application() error {
 }
 
 type alarmsView struct {
-	Items []store.Alarm
+	Items []centredb.Alarm
 	All   bool
 }
 
@@ -227,7 +227,7 @@ func (k *call) alarms() error {
 func (k *call) closeAlarm() error {
 	id, err := strconv.ParseInt(k.r.PathValue("alarm"), 10, 64)
 	if err != nil {
-		return store.ErrNotFound
+		return centredb.ErrNotFound
 	}
 	note := strings.TrimSpace(k.r.PostFormValue("note"))
 	if n := len([]rune(note)); n < 4 || n > 500 {

@@ -13,9 +13,9 @@ import (
 	"errors"
 	"fmt"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/login"
 )
 
@@ -42,7 +42,7 @@ func derivedFactor(key []byte, person string) []byte {
 }
 
 // unsealed is a person's secret. The last code of a person of an earlier build stands among the failed log-ins.
-func unsealed(ctx context.Context, people store.People, key []byte, p store.Person) (s login.Secret, err error) {
+func unsealed(ctx context.Context, people centredb.People, key []byte, p centredb.Person) (s login.Secret, err error) {
 	if p.Secret == nil {
 		last, err := people.Attempts(ctx, "c:"+p.ID)
 		if err != nil {
@@ -55,11 +55,11 @@ func unsealed(ctx context.Context, people store.People, key []byte, p store.Pers
 		return s, err
 	}
 	if len(p.Secret) < a.NonceSize() {
-		return s, fmt.Errorf("secret of %s: %w", p.ID, store.ErrDamaged)
+		return s, fmt.Errorf("secret of %s: %w", p.ID, centredb.ErrDamaged)
 	}
 	plain, err := a.Open(nil, p.Secret[:a.NonceSize()], p.Secret[a.NonceSize():], []byte(p.ID))
 	if err != nil {
-		return s, fmt.Errorf("secret of %s does not open with this centre's key: %w", p.ID, store.ErrDamaged)
+		return s, fmt.Errorf("secret of %s does not open with this centre's key: %w", p.ID, centredb.ErrDamaged)
 	}
 	if err := json.Unmarshal(plain, &s); err != nil {
 		return s, fmt.Errorf("secret of %s: %w", p.ID, err)
@@ -69,7 +69,7 @@ func unsealed(ctx context.Context, people store.People, key []byte, p store.Pers
 }
 
 // sealed puts a secret into a person's row.
-func sealed(key []byte, p store.Person, s login.Secret) (store.Person, error) {
+func sealed(key []byte, p centredb.Person, s login.Secret) (centredb.Person, error) {
 	a, err := sealer(key)
 	if err != nil {
 		return p, err
@@ -94,7 +94,7 @@ type Added struct {
 
 // Add creates a person of the centre or resets one. Without a password the person gets a one-time one, and chooses
 // password and second factor at the first log-in; with one, both are ready.
-func Add(ctx context.Context, people store.People, key []byte, p store.Person, password string) (out Added, err error) {
+func Add(ctx context.Context, people centredb.People, key []byte, p centredb.Person, password string) (out Added, err error) {
 	for _, r := range p.Roles {
 		if r != account.RoleCentreStaff && r != account.RoleCentreAdmin {
 			return out, fielderr.Errors{{Field: "role", Rule: "err.role", Args: []any{string(account.RoleCentreStaff) + ", " + string(account.RoleCentreAdmin)}}}
@@ -127,7 +127,7 @@ func Add(ctx context.Context, people store.People, key []byte, p store.Person, p
 var errMeanwhile = errors.New("console: the person was changed meanwhile")
 
 // change stores a person's secret, unless it is no longer what was read.
-func (c *Console) change(ctx context.Context, was store.Person, s login.Secret) error {
+func (c *Console) change(ctx context.Context, was centredb.Person, s login.Secret) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	now, err := c.d.Store.Person(ctx, was.ID)

@@ -3,7 +3,7 @@ package console
 import (
 	"strings"
 
-	"campuskeep/shared/ui"
+	"campuskeep/shared/lib/ui"
 )
 
 // alarmDetail says in words what stands in an alarm as codes: "seq=3230 subject=c06 floor". What has no words stays

@@ -3,7 +3,7 @@ package console
 import (
 	"testing"
 
-	"campuskeep/shared/ui"
+	"campuskeep/shared/lib/ui"
 )
 
 func TestAlarmsInWords(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/cloud/witness"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -30,7 +30,7 @@ const TokenLife = 24 * time.Hour
 
 // Deps is what enrolment needs.
 type Deps struct {
-	Store     store.Registry
+	Store     centredb.Registry
 	Authority *Authority
 	Witness   *witness.Witness
 	Clock     clock.Clock
@@ -110,7 +110,7 @@ func (e *Enrol) Authenticate(ctx context.Context, c *x509.Certificate) (string, 
 		return "", ErrNotEnrolled
 	}
 	a, err := e.d.Store.Appliance(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, centredb.ErrNotFound) {
 		return "", ErrNotEnrolled
 	}
 	if err != nil {
@@ -251,7 +251,7 @@ func (e *Enrol) enrol(r *http.Request) (wire.EnrolReply, string, error) {
 		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolMalformed)
 	}
 	a, err := e.d.Store.Appliance(r.Context(), q.ID)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, centredb.ErrNotFound) {
 		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolToken)
 	}
 	if err != nil {
@@ -271,9 +271,9 @@ func (e *Enrol) enrol(r *http.Request) (wire.EnrolReply, string, error) {
 	// The token is spent in the same transaction that binds the key; the certificate leaves after it.
 	err = e.d.Store.Enrol(r.Context(), q.ID, hash, now, q.LogKey, cert.RawSubjectPublicKeyInfo, cert.SerialNumber.Text(16))
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, centredb.ErrNotFound):
 		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolToken)
-	case errors.Is(err, store.ErrExists):
+	case errors.Is(err, centredb.ErrExists):
 		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolKey)
 	case err != nil:
 		return wire.EnrolReply{}, q.ID, err
@@ -292,7 +292,7 @@ func (e *Enrol) renew(r *http.Request) (wire.EnrolReply, string, error) {
 		return wire.EnrolReply{}, q.ID, err
 	}
 	a, err := e.d.Store.Appliance(r.Context(), q.ID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (a.EnrolledAt.IsZero() || !bytes.Equal(a.PublicKey, csr.RawSubjectPublicKeyInfo)) {
+	if errors.Is(err, centredb.ErrNotFound) || err == nil && (a.EnrolledAt.IsZero() || !bytes.Equal(a.PublicKey, csr.RawSubjectPublicKeyInfo)) {
 		return wire.EnrolReply{}, q.ID, refuse(wire.EnrolKey)
 	}
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/cloud/store"
-	"campuskeep/cloud/store/storetest"
+	"campuskeep/cloud/centredb"
+	"campuskeep/cloud/centredb/storetest"
 	"campuskeep/cloud/witness"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -38,7 +38,7 @@ type rig struct {
 	*Enrol
 	t      *testing.T
 	clock  *handClock
-	store  *store.DB
+	store  *centredb.DB
 	kicked []string
 	server *httptest.Server
 }

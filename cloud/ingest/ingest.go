@@ -1,6 +1,6 @@
 // Package ingest takes the appliances' messages into the centre's database and answers them.
 //
-// It owns no table and no rule: shared/wire/protocol decides, cloud/store keeps. It must never answer before the
+// It owns no table and no rule: shared/wire/protocol decides, cloud/centredb keeps. It must never answer before the
 // database has committed; whichever broker a message came through, PUBACK means nothing more than a free slot.
 package ingest
 
@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/wire"
 	"campuskeep/shared/wire/protocol"
@@ -21,7 +21,7 @@ import (
 
 // Ingest is safe for concurrent use.
 type Ingest struct {
-	store  store.Store
+	store  centredb.Store
 	centre protocol.Centre
 	clock  clock.Clock
 	log    *slog.Logger
@@ -32,7 +32,7 @@ type Ingest struct {
 }
 
 // New makes it; it starts nothing.
-func New(s store.Store, sign protocol.Signer, c clock.Clock, log *slog.Logger) *Ingest {
+func New(s centredb.Store, sign protocol.Signer, c clock.Clock, log *slog.Logger) *Ingest {
 	return &Ingest{store: s, centre: protocol.Centre{DB: s, Sign: sign}, clock: c, log: log}
 }
 
@@ -50,7 +50,7 @@ func (g *Ingest) Receive(ctx context.Context, appliance string, c wire.Channel, 
 	ack, err := g.centre.Receive(ctx, appliance, c, body, now)
 	if err != nil {
 		g.failures.Add(1)
-		if errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, centredb.ErrNotFound) {
 			err = errors.Join(ErrUnknown, err)
 		}
 		return nil, fmt.Errorf("message of %s on %s: %w", appliance, c, err)

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/cloud/centredb"
+	"campuskeep/cloud/centredb/storetest"
 	"campuskeep/cloud/ingest"
-	"campuskeep/cloud/store"
-	"campuskeep/cloud/store/storetest"
 	"campuskeep/cloud/witness"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -28,7 +28,7 @@ func (fixed) Now() clock.Reading { return clock.Reading{Wall: now, State: clock.
 
 // breaking is a database that fails its commits, before or after they are durable.
 type breaking struct {
-	store.Store
+	centredb.Store
 	before, after error
 }
 
@@ -128,7 +128,7 @@ func TestMalformedMessages(t *testing.T) {
 	if err != nil || len(l) != 1 || l[0].Kind != protocol.AlarmMalformed || l[0].Times != 6 {
 		t.Errorf("alarms: %+v %v", l, err)
 	}
-	if s, err := db.School(t.Context(), "ck-0001", now); err != nil || !s.LastContact.Equal(now) || s.Status != store.StatusAlarm {
+	if s, err := db.School(t.Context(), "ck-0001", now); err != nil || !s.LastContact.Equal(now) || s.Status != centredb.StatusAlarm {
 		t.Errorf("school: %+v %v", s, err)
 	}
 }

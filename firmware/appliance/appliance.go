@@ -18,27 +18,27 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
-	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/mdns"
 	"campuskeep/firmware/nvr"
-	"campuskeep/firmware/office"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/retention"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/uplink"
+	"campuskeep/firmware/usage"
 	"campuskeep/firmware/vault"
 	"campuskeep/firmware/viewing"
+	"campuskeep/firmware/web"
 	"campuskeep/shared/design"
 	"campuskeep/shared/footage"
-	"campuskeep/shared/register"
 	"campuskeep/shared/student"
+	rules "campuskeep/shared/usage"
 )
 
 // Version of this build.
@@ -64,14 +64,14 @@ type Deps struct {
 type Appliance struct {
 	Config   Config
 	Keeper   *timekeeper.Keeper
-	Store    *store.Store
+	Store    *ledgerdb.Store
 	Vault    *vault.Vault
 	Site     *site.Site
 	NVR      *nvr.Supervisor
 	Health   *health.Room
 	People   *people.People
 	Keeping  *retention.Retention
-	Evidence *evidence.Office
+	Evidence *usage.Office
 	Gate     *gate.Gate
 
 	log      *slog.Logger
@@ -88,7 +88,7 @@ type Appliance struct {
 	watched  footage.Source // …with what is being recorded
 	recorder *recorder.Recorder
 	player   *playback.Player
-	office   *office.Office
+	office   *web.Office
 	viewings *viewing.Viewings
 	name     *mdns.Responder // nil: nobody answers for the name
 	line     *uplink.Uplink  // to the centre; nil when the box works alone
@@ -151,7 +151,7 @@ func (a *Appliance) open(ctx context.Context, d Deps) error {
 		return err
 	}
 	err = a.openRooms(ctx)
-	if errors.Is(err, store.ErrDamaged) && d.RecordOnDamage && a.Site != nil {
+	if errors.Is(err, ledgerdb.ErrDamaged) && d.RecordOnDamage && a.Site != nil {
 		a.reduced = err
 		return a.openRecorder()
 	}
@@ -220,11 +220,11 @@ func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) error {
 		sources = a.sources(host)
 	}
 	a.Keeper = timekeeper.New(timekeeper.Options{Host: host, Sources: sources, Log: a.log})
-	open := store.Open
+	open := ledgerdb.Open
 	if a.readOnly {
-		open = store.OpenReadOnly
+		open = ledgerdb.OpenReadOnly
 	}
-	a.Store, err = open(store.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring,
+	a.Store, err = open(ledgerdb.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring,
 		Signer: signer, Damaged: a.notes.ledger, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
@@ -284,8 +284,8 @@ func (a *Appliance) openRooms(ctx context.Context) (err error) {
 	if err = a.openKeeping(); err != nil {
 		return err
 	}
-	a.Evidence, err = evidence.Open(evidence.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay, Anchors: a.Keeper.Anchors,
-		Rules: func() register.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Independent: a.People.Independent, Fetcher: fetcher{a.NVR}, Log: a.log})
+	a.Evidence, err = usage.Open(usage.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay, Anchors: a.Keeper.Anchors,
+		Rules: func() rules.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Independent: a.People.Independent, Fetcher: fetcher{a.NVR}, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -346,9 +346,9 @@ func (a *Appliance) openEdges() (err error) {
 	}
 	figures, answered := a.metrics()
 	a.viewings = viewing.New(viewing.Options{Register: a.Evidence, People: a.People, Player: a.player, Clock: a.Keeper, Subscribe: a.Store.Subscribe, Log: a.log})
-	a.office, err = office.New(office.Deps{
+	a.office, err = web.New(web.Deps{
 		Log: a.log, Clock: a.Keeper, Zone: a.zone,
-		Info:   office.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
+		Info:   web.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
 		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player, Gate: a.Gate, Time: a.Keeper,
 		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.alive, Answered: answered,
 	})

@@ -12,10 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"campuskeep/firmware/evidence"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
+	"campuskeep/firmware/usage"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/design"
 	"campuskeep/shared/footage"
@@ -251,7 +251,7 @@ func unreadable(invariant, where string, err error) Finding {
 // check asks every room that keeps an invariant, as far as it is open. Its error is that ctx ended.
 func (a *Appliance) check(ctx context.Context, full bool, report func(Finding)) error {
 	if a.Store != nil {
-		fromStore := func(f store.Finding) { report(Finding{f.Invariant, f.What, f.Where, f.Detail}) }
+		fromStore := func(f ledgerdb.Finding) { report(Finding{f.Invariant, f.What, f.Where, f.Detail}) }
 		faults, err := a.fileFaults()
 		if err != nil {
 			report(unreadable("files", "marks of the box's files", err))
@@ -262,7 +262,7 @@ func (a *Appliance) check(ctx context.Context, full bool, report func(Finding)) 
 		if err := a.Store.Check(ctx, fromStore); err != nil {
 			report(unreadable("I1", "ledger.db", err))
 		}
-		if err := evidence.Check(ctx, a.Store, fromStore); err != nil {
+		if err := usage.Check(ctx, a.Store, fromStore); err != nil {
 			report(unreadable("I5", "the register of access", err))
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/shared/config"
+	"campuskeep/shared/lib/config"
 )
 
 // Config is what the appliance must know before its store opens. Everything people change in pages lives in

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"campuskeep/shared/config"
+	"campuskeep/shared/lib/config"
 )
 
 func example(t *testing.T) string {

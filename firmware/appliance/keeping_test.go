@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/recorder"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -31,7 +31,7 @@ func TestStoppedCameraIsNotRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Store.Commit(t.Context(), store.Change{Puts: []store.Put{{Table: "thinned", Key: "c01", Value: row}}}); err != nil {
+	if _, err := a.Store.Commit(t.Context(), ledgerdb.Change{Puts: []ledgerdb.Put{{Table: "thinned", Key: "c01", Value: row}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := end(); err != nil {

@@ -20,8 +20,8 @@ import (
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/timekeeper"
+	"campuskeep/scripts/sim/backfill"
 	sim "campuskeep/scripts/sim/nvr"
-	"campuskeep/scripts/sim/past"
 	"campuskeep/scripts/sim/school"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -60,7 +60,7 @@ func newBox(t *testing.T) *box {
 	cfg := appliance.Default()
 	cfg.Appliance.ID, cfg.Appliance.School, cfg.Appliance.Data = "ck-nvr", school.Name, filepath.Join(t.TempDir(), "data")
 	cfg.Office.Listen, cfg.Clock.Sources = "127.0.0.1:0", []string{"host", "nvr"}
-	filled, err := past.Fill(t.Context(), past.Options{Config: cfg, Now: time.Now(), ReaderPort: "/dev/ttyS9",
+	filled, err := backfill.Fill(t.Context(), backfill.Options{Config: cfg, Now: time.Now(), ReaderPort: "/dev/ttyS9",
 		Cameras: []string{"rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/b", "rtsp://127.0.0.1:9/c"}, CameraLogin: site.Login{User: "admin", Password: "nobody"}})
 	b.must(err)
 	b.accounts = filled.Accounts

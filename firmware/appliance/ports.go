@@ -12,11 +12,11 @@ import (
 	"strings"
 
 	"campuskeep/firmware/mdns"
-	"campuskeep/firmware/office"
+	"campuskeep/firmware/web"
 )
 
 // ports is the published list: where this program answers the network (README, Ports).
-func (c Config) ports() []office.Port {
+func (c Config) ports() []web.Port {
 	_, port, err := net.SplitHostPort(c.Office.Listen)
 	if err != nil {
 		return nil // refused by Check
@@ -25,9 +25,9 @@ func (c Config) ports() []office.Port {
 	if err != nil {
 		return nil
 	}
-	out := []office.Port{{Number: uint16(n), Protocol: "tcp", Use: "office"}}
+	out := []web.Port{{Number: uint16(n), Protocol: "tcp", Use: "office"}}
 	if _, answers := c.nameOn(); answers {
-		out = append(out, office.Port{Number: mdns.Port, Protocol: "udp", Use: "name"})
+		out = append(out, web.Port{Number: mdns.Port, Protocol: "udp", Use: "name"})
 	}
 	return out
 }

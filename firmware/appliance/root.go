@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/packet"
@@ -68,7 +68,7 @@ func (a *Appliance) confirmRoot(ctx context.Context) error {
 
 // rootHistory reads the rotations, the latest first; open says that the last one was not confirmed.
 func (a *Appliance) rootHistory(ctx context.Context) (know rooted, open bool, err error) {
-	q := store.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, Limit: 100}
+	q := ledgerdb.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, Limit: 100}
 	first, tpm := true, true
 	var confirmed ledger.Entry // the confirmation whose announcement comes next
 	var as []byte
@@ -164,7 +164,7 @@ func (a *Appliance) turnDue(ctx context.Context, w *turnWait, now clock.Reading)
 	if _, place := a.root.Label(); place != keyring.PlaceTPM || know == nil {
 		return nil
 	}
-	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"key.erased"}, Limit: 1})
+	page, err := a.Store.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"key.erased"}, Limit: 1})
 	if err != nil {
 		return fmt.Errorf("look for erased keys: %w", err)
 	}
@@ -202,7 +202,7 @@ func (a *Appliance) oldestErased(ctx context.Context, behind uint64, now clock.R
 	if now.State != clock.Trusted {
 		return 0, nil
 	}
-	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"key.erased"}, Limit: 1000})
+	page, err := a.Store.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"key.erased"}, Limit: 1000})
 	if err != nil {
 		return 0, fmt.Errorf("look for erased keys: %w", err)
 	}

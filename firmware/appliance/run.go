@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/recorder"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
@@ -94,7 +94,7 @@ func (a *Appliance) begin(ctx context.Context) error {
 
 // goOn lets the box go on when a damaged part of the ledger is in the way of something: recording needs none of it.
 func (a *Appliance) goOn(what string, err error) error {
-	if errors.Is(err, store.ErrDamaged) {
+	if errors.Is(err, ledgerdb.ErrDamaged) {
 		a.log.Error("a damaged part of the ledger is in the way; the rest goes on", "what", what, "err", err)
 		return nil
 	}
@@ -106,7 +106,7 @@ func (a *Appliance) goOn(what string, err error) error {
 
 // endedCleanly says whether the last run, if there was one, came to its stop.
 func (a *Appliance) endedCleanly(ctx context.Context) (bool, error) {
-	page, err := a.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"system.start", "system.stop"}, Limit: 1})
+	page, err := a.Store.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"system.start", "system.stop"}, Limit: 1})
 	if err != nil {
 		return false, fmt.Errorf("look for the end of the last run: %w", err)
 	}

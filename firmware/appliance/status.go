@@ -1,16 +1,16 @@
 package appliance
 
 import (
-	"campuskeep/firmware/office"
 	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/web"
 	"campuskeep/shared/footage"
 )
 
 // status is how the rooms stand, as the office page tells it.
 type status struct{ a *Appliance }
 
-func (s status) Cameras() map[string]office.CameraState {
-	out := map[string]office.CameraState{}
+func (s status) Cameras() map[string]web.CameraState {
+	out := map[string]web.CameraState{}
 	for _, c := range s.a.recorder.Status() {
 		state := "offline"
 		switch c.State {
@@ -23,14 +23,14 @@ func (s status) Cameras() map[string]office.CameraState {
 				state = "connecting"
 			}
 		}
-		out[c.Camera] = office.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause, Offers: c.Offers, Sound: c.Sound != "", ByArrival: c.ByArrival}
+		out[c.Camera] = web.CameraState{State: state, Since: c.Since.Wall, Cause: c.Cause, Offers: c.Offers, Sound: c.Sound != "", ByArrival: c.ByArrival}
 	}
 	s.onNVRs(out)
 	return out
 }
 
 // onNVRs adds the cameras that NVRs keep, as the last check found them.
-func (s status) onNVRs(out map[string]office.CameraState) {
+func (s status) onNVRs(out map[string]web.CameraState) {
 	reports, err := s.a.NVR.Reports()
 	if err != nil {
 		s.a.log.Error("reports of the NVRs cannot be read", "err", err)
@@ -39,9 +39,9 @@ func (s status) onNVRs(out map[string]office.CameraState) {
 	for _, r := range reports {
 		cam, ok := s.a.Site.Camera(r.Camera)
 		if found := r.Attestation; ok && cam.Custody == footage.CustodyNVR && !found.At.IsZero() {
-			out[r.Camera] = office.CameraState{State: "online", Since: found.At, Listed: found.Newest}
+			out[r.Camera] = web.CameraState{State: "online", Since: found.At, Listed: found.Newest}
 			if found.Silent {
-				out[r.Camera] = office.CameraState{State: "offline", Since: found.Newest, Listed: found.At}
+				out[r.Camera] = web.CameraState{State: "offline", Since: found.Newest, Listed: found.At}
 			}
 		}
 	}

@@ -8,13 +8,13 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 )
 
 // alive asks the recorder, and the ledger for a reading.
 func (a *Appliance) alive() error {
 	a.recorder.Status()
-	if err := a.Store.View(func(store.Tx) error { return nil }); err != nil {
+	if err := a.Store.View(func(ledgerdb.Tx) error { return nil }); err != nil {
 		return fmt.Errorf("the ledger cannot be read: %w", err)
 	}
 	return nil

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/reader"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 )
@@ -174,7 +174,7 @@ func (g *Gate) known(day attendance.Day) (map[string]attendance.Evidence, error)
 		return r.of, nil
 	}
 	of := map[string]attendance.Evidence{}
-	err := g.o.Store.View(func(tx store.Tx) error {
+	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, t := range taps.Prefix(tx, day.Date+"/") {
 			e := of[t.Student]
 			e.Taps = append(e.Taps, t)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -15,12 +15,12 @@ import (
 // news is a new piece of evidence on its way into the store together with what follows from it. The zero
 // value is no news: the day is only decided anew.
 type news struct {
-	puts    []store.Put
-	deletes []store.Delete
+	puts    []ledgerdb.Put
+	deletes []ledgerdb.Delete
 	add     func(*attendance.Evidence)
 	entry   func(attendance.Evidence, attendance.DayStatus) ledger.Draft
 	// last sees the day as it stood in the store, and may add to the puts what depends on it.
-	last func(before attendance.DayStatus) []store.Put
+	last func(before attendance.DayStatus) []ledgerdb.Put
 	// undone says that the day was never decided by a clock to be believed: without evidence it is no day any more.
 	undone bool
 }
@@ -33,7 +33,7 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 		if err != nil {
 			return before, nil, err
 		}
-		c := store.Change{Puts: n.puts[:len(n.puts):len(n.puts)], Deletes: n.deletes}
+		c := ledgerdb.Change{Puts: n.puts[:len(n.puts):len(n.puts)], Deletes: n.deletes}
 		if n.add != nil {
 			n.add(&ev)
 		}
@@ -56,13 +56,13 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 			return day, nil, nil
 		}
 		if gone {
-			c.Deletes = append(c.Deletes[:len(c.Deletes):len(c.Deletes)], store.Delete{Table: "days", Key: dayKey(date, student), Expect: &rev})
+			c.Deletes = append(c.Deletes[:len(c.Deletes):len(c.Deletes)], ledgerdb.Delete{Table: "days", Key: dayKey(date, student), Expect: &rev})
 		} else {
 			c.Puts = append(c.Puts, days.PutRev(dayKey(date, student), day, rev))
 		}
 		r, err := g.o.Store.Commit(ctx, c)
 		g.version.Add(1) // also after an error: the commit may have come through
-		if errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
+		if errors.Is(err, ledgerdb.ErrConflict) && ctx.Err() == nil {
 			continue
 		}
 		return day, r.Entries, err
@@ -102,7 +102,7 @@ func (g *Gate) evidence(date, student, class string, now clock.Reading) (ev atte
 		return ev, before, 0, err
 	}
 	ev = attendance.Evidence{Student: student, Class: class, Day: day, Hours: hours, Doubt: now.State != clock.Trusted}
-	err = g.o.Store.View(func(tx store.Tx) error {
+	err = g.o.Store.View(func(tx ledgerdb.Tx) error {
 		var err error
 		if before, rev, _, err = days.Get(tx, dayKey(date, student)); err != nil {
 			return err

@@ -15,17 +15,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/reader"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 )
 
-// Store is what the gate needs of *store.Store.
+// Store is what the gate needs of *ledgerdb.Store.
 type Store interface {
-	Commit(context.Context, store.Change) (store.Receipt, error)
-	View(func(store.Tx) error) error
+	Commit(context.Context, ledgerdb.Change) (ledgerdb.Receipt, error)
+	View(func(ledgerdb.Tx) error) error
 }
 
 // Students knows who carries which card, and who belongs to which class.
@@ -77,14 +77,14 @@ const (
 
 // The tables of this room.
 var (
-	taps    = store.NewTable[attendance.Tap]("taps", store.Replayable())
-	days    = store.NewTable[attendance.DayStatus]("days", store.Replayable())
-	marks   = store.NewTable[attendance.Mark]("marks", store.Replayable())
-	leaves  = store.NewTable[attendance.Leave]("leaves", store.Replayable())
-	outages = store.NewTable[Outage]("outages", store.Replayable())
-	alive   = store.NewTable[time.Time]("gate_alive")
-	swept   = store.NewTable[string]("gate_swept")       // the last date that was decided after its closing
-	doubted = store.NewTable[doubtedTap]("taps_doubted") // key: id of the tap
+	taps    = ledgerdb.NewTable[attendance.Tap]("taps", ledgerdb.Replayable())
+	days    = ledgerdb.NewTable[attendance.DayStatus]("days", ledgerdb.Replayable())
+	marks   = ledgerdb.NewTable[attendance.Mark]("marks", ledgerdb.Replayable())
+	leaves  = ledgerdb.NewTable[attendance.Leave]("leaves", ledgerdb.Replayable())
+	outages = ledgerdb.NewTable[Outage]("outages", ledgerdb.Replayable())
+	alive   = ledgerdb.NewTable[time.Time]("gate_alive")
+	swept   = ledgerdb.NewTable[string]("gate_swept")       // the last date that was decided after its closing
+	doubted = ledgerdb.NewTable[doubtedTap]("taps_doubted") // key: id of the tap
 )
 
 // Gate is the room at work. Tap and the readings may be called while Run does not run; what comes in by

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/reader"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -53,7 +53,7 @@ const blindFrom = time.Minute
 const aliveEvery = time.Minute
 
 func (g *Gate) loadOutages() error {
-	err := g.o.Store.View(func(tx store.Tx) error {
+	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, o := range outages.All(tx) {
 			g.outages = append(g.outages, o)
 		}
@@ -209,7 +209,7 @@ func (g *Gate) ReaderState(ctx context.Context, s reader.Status) error {
 	g.mu.Unlock()
 	err := g.writeReader(ctx, s.Reader)
 	g.feed.send(Event{Kind: EventReader, At: now.Wall, Reader: s.Reader, State: s.State, Reason: s.Reason})
-	if errors.Is(err, store.ErrHeld) {
+	if errors.Is(err, ledgerdb.ErrHeld) {
 		return nil // told later, with how often it changed
 	}
 	return err
@@ -248,7 +248,7 @@ func (g *Gate) writeReader(ctx context.Context, readerID string) error {
 	if !known {
 		s = reader.Status{Reader: readerID, State: reader.Offline, Reason: reader.ReasonStop}
 	}
-	c := store.Change{Entries: []ledger.Draft{readerEntry(readerID, s.State, s.Reason, changes)}}
+	c := ledgerdb.Change{Entries: []ledger.Draft{readerEntry(readerID, s.State, s.Reason, changes)}}
 	written := map[string]Outage{}
 	for _, id := range ids {
 		if o := g.outageByID(id); o != nil {
@@ -287,7 +287,7 @@ func (g *Gate) writeOwed(ctx context.Context) error {
 	g.mu.Unlock()
 	var failed error
 	for _, id := range ids {
-		if err := g.writeReader(ctx, id); err != nil && !errors.Is(err, store.ErrHeld) {
+		if err := g.writeReader(ctx, id); err != nil && !errors.Is(err, ledgerdb.ErrHeld) {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -380,8 +380,8 @@ func (g *Gate) noteStart(ctx context.Context) error {
 
 // commitOutage writes an outage of everything that is over.
 func (g *Gate) commitOutage(ctx context.Context, o Outage, done func()) error {
-	_, err := g.o.Store.Commit(ctx, store.Change{
-		Puts:    []store.Put{outages.Put(o.ID, o)},
+	_, err := g.o.Store.Commit(ctx, ledgerdb.Change{
+		Puts:    []ledgerdb.Put{outages.Put(o.ID, o)},
 		Entries: []ledger.Draft{readerEntry(everything, reader.Offline, o.Reason, 0), readerEntry(everything, reader.Online, o.Reason, 0)},
 	})
 	if err != nil {
@@ -403,7 +403,7 @@ func (g *Gate) noteAlive(ctx context.Context) error {
 	if waits || now.State != clock.Trusted {
 		return nil
 	}
-	if _, err := g.o.Store.Commit(ctx, store.Change{Puts: []store.Put{alive.Put(everything, now.Wall.UTC())}}); err != nil {
+	if _, err := g.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{alive.Put(everything, now.Wall.UTC())}}); err != nil {
 		return fmt.Errorf("note that the gate runs: %w", err)
 	}
 	return nil

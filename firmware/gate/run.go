@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/reader"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 )
@@ -158,7 +158,7 @@ func (g *Gate) sweepMissed(ctx context.Context) error {
 	before := func(days int) string { return time.Date(y, m, d-days, 12, 0, 0, 0, loc).Format(attendance.DateLayout) }
 	var done string
 	var known bool
-	err = g.o.Store.View(func(tx store.Tx) error {
+	err = g.o.Store.View(func(tx ledgerdb.Tx) error {
 		var err error
 		done, _, known, err = swept.Get(tx, everything)
 		return err
@@ -176,7 +176,7 @@ func (g *Gate) sweepMissed(ctx context.Context) error {
 			}
 		}
 	}
-	if _, err := g.o.Store.Commit(ctx, store.Change{Puts: []store.Put{swept.Put(everything, before(1))}}); err != nil {
+	if _, err := g.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{swept.Put(everything, before(1))}}); err != nil {
 		return fmt.Errorf("note which day was decided last: %w", err)
 	}
 	return nil
@@ -184,7 +184,7 @@ func (g *Gate) sweepMissed(ctx context.Context) error {
 
 // anything says that something of a date is on record. Of one on which this was off all day there is nothing to say.
 func (g *Gate) anything(date string) (some bool) {
-	err := g.o.Store.View(func(tx store.Tx) error {
+	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for range days.Prefix(tx, date+"/") {
 			some = true
 			break
@@ -217,7 +217,7 @@ func (g *Gate) SweepDate(ctx context.Context, date string) (int, error) {
 		return 0, err
 	}
 	before := map[string]attendance.DayStatus{}
-	err = g.o.Store.View(func(tx store.Tx) error {
+	err = g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, d := range days.Prefix(tx, date+"/") {
 			before[d.Student] = d
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -33,7 +33,7 @@ func (g *Gate) settle(ctx context.Context) error {
 		of  doubtedTap
 	}
 	var claims []claim
-	err := g.o.Store.View(func(tx store.Tx) error {
+	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, d := range doubted.All(tx) {
 			if d.Boot != now.Boot {
 				continue
@@ -72,8 +72,8 @@ func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, d doubtedTap, 
 		was := d.Key
 		d.Key = tapKey(date, tap)
 		n := news{
-			puts:    []store.Put{taps.Put(d.Key, tap), doubted.Put(tap.ID, d)},
-			deletes: []store.Delete{taps.Delete(was)},
+			puts:    []ledgerdb.Put{taps.Put(d.Key, tap), doubted.Put(tap.ID, d)},
+			deletes: []ledgerdb.Delete{taps.Delete(was)},
 			add: func(ev *attendance.Evidence) {
 				ev.Taps = slices.DeleteFunc(ev.Taps, func(t attendance.Tap) bool { return t.ID == tap.ID })
 			},
@@ -87,8 +87,8 @@ func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, d doubtedTap, 
 	}
 	tap.Doubt = false
 	day, _, err := g.derive(ctx, date, tap.Student, tap.Class, now, news{
-		puts:    []store.Put{taps.Put(tapKey(date, tap), tap)},
-		deletes: []store.Delete{doubted.Delete(tap.ID)},
+		puts:    []ledgerdb.Put{taps.Put(tapKey(date, tap), tap)},
+		deletes: []ledgerdb.Delete{doubted.Delete(tap.ID)},
 		add: func(ev *attendance.Evidence) {
 			ev.Taps = append(slices.DeleteFunc(ev.Taps, func(t attendance.Tap) bool { return t.ID == tap.ID }), tap)
 		},

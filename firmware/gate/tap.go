@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/reader"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -117,12 +117,12 @@ func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Read
 	if err != nil {
 		return Result{}, err
 	}
-	puts := []store.Put{taps.PutRev(tapKey(date, tap), tap, 0)}
-	var last func(attendance.DayStatus) []store.Put
+	puts := []ledgerdb.Put{taps.PutRev(tapKey(date, tap), tap, 0)}
+	var last func(attendance.DayStatus) []ledgerdb.Put
 	if tap.Doubt {
-		last = func(before attendance.DayStatus) []store.Put {
+		last = func(before attendance.DayStatus) []ledgerdb.Put {
 			alone := before.V == 0 || g.aloneSoFar(date, tap.Student)
-			return []store.Put{doubted.Put(tap.ID, doubtedTap{Key: tapKey(date, tap), Boot: tap.Boot, Alone: alone})}
+			return []ledgerdb.Put{doubted.Put(tap.ID, doubtedTap{Key: tapKey(date, tap), Boot: tap.Boot, Alone: alone})}
 		}
 	}
 	res := Result{Tap: tap}
@@ -140,7 +140,7 @@ func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Read
 // aloneSoFar says that a day was made by taps of a clock in doubt only: the first of them found none.
 func (g *Gate) aloneSoFar(date, student string) bool {
 	alone := false
-	err := g.o.Store.View(func(tx store.Tx) error {
+	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, d := range doubted.All(tx) {
 			alone = alone || d.Alone && strings.HasPrefix(d.Key, date+"/"+student+"/")
 		}
@@ -188,7 +188,7 @@ func (g *Gate) recordUnknown(ctx context.Context, read reader.CardRead, hash []b
 	if err != nil {
 		return Result{}, err
 	}
-	r, err := g.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{{
+	r, err := g.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{{
 		Actor: ledger.Actor{ID: read.Reader}, From: &ledger.From{Device: read.Reader}, Via: ledger.ViaGate,
 		Kind: "attendance.unknown", Subject: read.Reader,
 		Data: struct {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 )
@@ -250,7 +250,7 @@ func TestTapsAtTheSameTime(t *testing.T) {
 		t.Errorf("%d rows for taps at four readers", rows)
 	}
 	var day attendance.DayStatus
-	err := h.store.View(func(tx store.Tx) error {
+	err := h.store.View(func(tx ledgerdb.Tx) error {
 		var err error
 		day, _, _, err = days.Get(tx, dayKey(today, pupil(1)))
 		return err

@@ -9,10 +9,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // Faults lists the open faults, the longest open first.
@@ -44,7 +44,7 @@ func (r *Room) History(camera string, since time.Time) ([]Fault, error) {
 		prefix = camera + "-"
 	}
 	var out []Fault
-	err := r.o.Store.View(func(tx store.Tx) error {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, f := range faults.Rows(tx, prefix) {
 			if f.Err != nil {
 				return f.Err
@@ -69,7 +69,7 @@ func (r *Room) History(camera string, since time.Time) ([]Fault, error) {
 
 // Fault by id, open or closed. Errors: ErrNotFound.
 func (r *Room) Fault(id string) (f Fault, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		v, _, ok, err := faults.Get(tx, id)
 		if err == nil && !ok {
 			err = ErrNotFound
@@ -125,8 +125,8 @@ func (r *Room) Acknowledge(ctx context.Context, by account.Who, id, note string)
 	}
 	f.Fault = f.copy()
 	f.Acks = append(f.Acks, Ack{By: by.ID, At: now.Wall.UTC().Truncate(time.Second)})
-	rc, err := r.o.Store.Commit(ctx, store.Change{
-		Puts: []store.Put{faults.PutRev(f.ID, f.Fault, f.rev)},
+	rc, err := r.o.Store.Commit(ctx, ledgerdb.Change{
+		Puts: []ledgerdb.Put{faults.PutRev(f.ID, f.Fault, f.rev)},
 		Entries: []ledger.Draft{by.Draft("fault.acknowledged", d.Role, f.Camera, map[string]any{"fault": f.ID, "code": f.Code, "camera": f.Camera},
 			ledger.Part{Name: "note", Owner: "camera:" + f.Camera, Plain: []byte(note)})},
 	})

@@ -18,8 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -45,7 +45,7 @@ type Seen struct {
 
 // Options is what the room needs from outside.
 type Options struct {
-	Store *store.Store
+	Store *ledgerdb.Store
 	Site  Site
 	Clock clock.Clock
 	// Watch tells what other rooms see of the cameras: the recorder of its own, the NVRs of theirs. Each is asked at
@@ -111,7 +111,7 @@ const (
 // maxAcks is how many notes one fault takes: it is a log of work, not a chat.
 const maxAcks = 20
 
-var faults = store.NewTable[Fault]("faults", store.Replayable())
+var faults = ledgerdb.NewTable[Fault]("faults", ledgerdb.Replayable())
 
 // Open loads the faults. The store's Run need not run yet.
 func Open(o Options) (*Room, error) {
@@ -129,7 +129,7 @@ func Open(o Options) (*Room, error) {
 	}
 	r := &Room{o: o, watches: map[key]footage.FaultWatch{}, open: map[key]row{}, visits: map[string]*visit{}}
 	now := o.Clock.Now()
-	err := o.Store.View(func(tx store.Tx) error {
+	err := o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, f := range faults.Rows(tx, "") {
 			if f.Err != nil {
 				return f.Err
@@ -217,7 +217,7 @@ func (r *Room) take(ctx context.Context, seen []observation) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	now := r.o.Clock.Now()
-	steps, ch, rows := map[key]footage.FaultWatch{}, store.Change{}, []row(nil)
+	steps, ch, rows := map[key]footage.FaultWatch{}, ledgerdb.Change{}, []row(nil)
 	r.mu.Lock()
 	for _, o := range seen {
 		cam, known := r.o.Site.Camera(o.camera)

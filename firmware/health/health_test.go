@@ -13,9 +13,9 @@ import (
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // Covers F1: a camera that is offline for longer than the stated time opens one fault for its technician, who takes

@@ -7,7 +7,7 @@ import (
 
 	"campuskeep/firmware/site"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/account"
 )
 
@@ -15,7 +15,7 @@ import (
 // two tests do not run at once; the registered password serves when none is typed.
 func TestTryingACamera(t *testing.T) {
 	h := newHouse(t)
-	c, err := camera.Start(context.Background(), camera.Options{Name: "c01", Listen: "127.0.0.1:0", User: "viewer", Password: "secret", Coding: scene.Coding{W: 320, H: 192, GOP: 10}, FPS: 10})
+	c, err := camera.Start(context.Background(), camera.Options{Name: "c01", Listen: "127.0.0.1:0", User: "viewer", Password: "secret", Coding: render.Coding{W: 320, H: 192, GOP: 10}, FPS: 10})
 	h.must(err)
 	defer func() { h.must(c.Close()) }()
 	s := h.stills(camera.StillOptions{User: "viewer", Password: "secret"})

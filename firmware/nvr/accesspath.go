@@ -13,10 +13,10 @@ import (
 
 	"campuskeep/firmware/nvr/driver"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // The kinds of access paths.
@@ -133,7 +133,7 @@ func (r *Supervisor) readAccessPaths(ctx context.Context, l *connection) error {
 	if changed == 0 && !old.Signed.IsZero() {
 		return nil // it was read again and is what was signed
 	}
-	change := store.Change{Puts: []store.Put{accessLists.Put(next.NVR, next)}}
+	change := ledgerdb.Change{Puts: []ledgerdb.Put{accessLists.Put(next.NVR, next)}}
 	if changed > 0 && !old.Signed.IsZero() {
 		change.Entries = []ledger.Draft{r.draft("nvr.fault", next.NVR, map[string]any{"code": "doors", "count": changed})}
 	}
@@ -173,7 +173,7 @@ func (r *Supervisor) listAccessPaths(ctx context.Context, l *connection) (Access
 
 // AccessList gives the list of an NVR as last read; ok is false before.
 func (r *Supervisor) AccessList(id string) (l AccessList, ok bool, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		l, _, ok, err = accessLists.Get(tx, id)
 		return err
 	})
@@ -187,7 +187,7 @@ type Reply struct{ Answer, Note string }
 const maxNote = 200
 
 // Sign takes the answers to the list that was read at an instant, every one of them, and puts the person's signature
-// under it. Errors: fielderr.Errors, *account.Refused, store.ErrConflict when the list was read again meanwhile.
+// under it. Errors: fielderr.Errors, *account.Refused, ledgerdb.ErrConflict when the list was read again meanwhile.
 func (r *Supervisor) Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]Reply) (AccessList, error) {
 	may := account.May(by.Actor, account.ActNVRsEdit, account.Subject{}, r.o.Clock.Now().Wall)
 	if !may.Allowed {
@@ -200,7 +200,7 @@ func (r *Supervisor) Sign(ctx context.Context, by account.Who, name, id string, 
 		return l, err
 	}
 	if !ok || !l.Read.Equal(read) {
-		return l, fmt.Errorf("list of NVR %s: %w", id, store.ErrConflict)
+		return l, fmt.Errorf("list of NVR %s: %w", id, ledgerdb.ErrConflict)
 	}
 	l.Paths = slices.Clone(l.Paths)
 	if err := l.applyReplies(replies); err != nil {
@@ -221,7 +221,7 @@ func (r *Supervisor) Sign(ctx context.Context, by account.Who, name, id string, 
 		Open  int       `json:"open"`
 		Read  time.Time `json:"read"`
 	}{id, sum[:], len(l.Paths), open, l.Read}
-	ch := store.Change{Puts: []store.Put{accessLists.Put(id, l)}, Entries: []ledger.Draft{by.Draft("nvr.signed", may.Role, id, data, sealed("list", id, l.Paths))}}
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{accessLists.Put(id, l)}, Entries: []ledger.Draft{by.Draft("nvr.signed", may.Role, id, data, sealed("list", id, l.Paths))}}
 	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
 		return l, fmt.Errorf("sign the list of NVR %s: %w", id, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -27,7 +27,7 @@ const reassigned = "rewired"
 
 // setAside adds to a change of the channels that what was fetched from a channel that a camera was not on is set aside,
 // and that fetches under way from there are over.
-func (r *Supervisor) setAside(ch *store.Change, by account.Who, role account.Role, old, d Device) error {
+func (r *Supervisor) setAside(ch *ledgerdb.Change, by account.Who, role account.Role, old, d Device) error {
 	for _, camera := range old.everAssigned() {
 		list, err := r.fetchesOf(camera)
 		if err != nil {
@@ -52,7 +52,7 @@ func (r *Supervisor) setAside(ch *store.Change, by account.Who, role account.Rol
 	return nil
 }
 
-func (r *Supervisor) setAsideOf(ch *store.Change, by account.Who, role account.Role, f Fetch, wrong []footage.Span) error {
+func (r *Supervisor) setAsideOf(ch *ledgerdb.Change, by account.Who, role account.Role, f Fetch, wrong []footage.Span) error {
 	var kept []footage.Span
 	for _, s := range f.Done {
 		kept = append(kept, subtract(s, wrong, 0)...)
@@ -65,7 +65,7 @@ func (r *Supervisor) setAsideOf(ch *store.Change, by account.Who, role account.R
 	ch.Puts = append(ch.Puts, fetches.Put(f.ID, f))
 	if len(wrong) > 0 {
 		var row misassignedRow
-		err := r.o.Store.View(func(tx store.Tx) (err error) {
+		err := r.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 			row, _, _, err = misassigned.Get(tx, f.Camera+"/"+f.ID)
 			return err
 		})
@@ -107,7 +107,7 @@ func misassignedPart(old, d Device, camera string, s footage.Span) (out []footag
 // withoutMisassigned leaves out what is set aside.
 func (r *Supervisor) withoutMisassigned(camera string, list []footage.Placed) ([]footage.Placed, error) {
 	wrong := map[string][]footage.Span{}
-	err := r.o.Store.View(func(tx store.Tx) error {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, row := range misassigned.Prefix(tx, camera+"/") {
 			wrong[row.Fetch] = row.Spans
 		}

@@ -13,7 +13,7 @@ import (
 	"campuskeep/firmware/nvr/driver"
 	"campuskeep/firmware/nvr/nvrtime"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -174,7 +174,7 @@ func (r *Supervisor) conclude(ctx context.Context, prev, s State, odd partialFai
 		}
 		entries = append(entries, r.draft("nvr.calibrated", s.NVR, data))
 	}
-	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{states.Put(s.NVR, s)}, Entries: entries}); err != nil {
+	if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{states.Put(s.NVR, s)}, Entries: entries}); err != nil {
 		return prev, fmt.Errorf("state of NVR %s: %w", s.NVR, err)
 	}
 	return s, nil
@@ -214,7 +214,7 @@ func (r *Supervisor) fail(ctx context.Context, id string, cause error) error {
 		s.Fault, s.Since = fault, s.Tried
 		entries = append(entries, r.draft("nvr.fault", id, map[string]any{"code": fault}, parts...))
 	}
-	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{states.Put(id, s)}, Entries: entries}); err != nil {
+	if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{states.Put(id, s)}, Entries: entries}); err != nil {
 		return fmt.Errorf("state of NVR %s: %w", id, err)
 	}
 	return nil
@@ -243,7 +243,7 @@ func (r *Supervisor) checkCamera(ctx context.Context, l *connection, c nvrtime.C
 	if err != nil {
 		return err
 	}
-	change := store.Change{Puts: puts, Deletes: deletes}
+	change := ledgerdb.Change{Puts: puts, Deletes: deletes}
 	if channel, ok := l.target.channelOf(id); ok {
 		if err := r.attestCamera(l, c, cam, channel, listed, locked, tracks, lines, &change); err != nil {
 			return err
@@ -256,7 +256,7 @@ func (r *Supervisor) checkCamera(ctx context.Context, l *connection, c nvrtime.C
 }
 
 // attestCamera adds to a change what the listings of a camera, from this NVR and from others that it was on, show.
-func (r *Supervisor) attestCamera(l *connection, c nvrtime.Calibration, cam footage.Camera, channel int, listed []listedPiece, locked int, tracks []driver.Track, lines []placedLine, change *store.Change) error {
+func (r *Supervisor) attestCamera(l *connection, c nvrtime.Calibration, cam footage.Camera, channel int, listed []listedPiece, locked int, tracks []driver.Track, lines []placedLine, change *ledgerdb.Change) error {
 	prev, _, err := r.Report(cam.ID)
 	if err != nil {
 		return err
@@ -446,7 +446,7 @@ func checked(rep Report) map[string]any {
 }
 
 // dayRows are the changes that make the stored listing of one NVR and camera the present one.
-func (r *Supervisor) dayRows(l *connection, camera string, list []listedPiece) (puts []store.Put, deletes []store.Delete, err error) {
+func (r *Supervisor) dayRows(l *connection, camera string, list []listedPiece) (puts []ledgerdb.Put, deletes []ledgerdb.Delete, err error) {
 	next := map[string]dayRow{}
 	for _, p := range list {
 		key := fmt.Sprintf("%s/%s/%s.%s", camera, p.Span.From.UTC().Format(time.DateOnly), p.nvr, p.track)
@@ -455,7 +455,7 @@ func (r *Supervisor) dayRows(l *connection, camera string, list []listedPiece) (
 		d.Pieces = append(d.Pieces, [2]int64{p.Span.From.Unix(), p.Span.To.Unix()})
 		next[key] = d
 	}
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for key, old := range days.Prefix(tx, camera+"/") {
 			d, ok := next[key]
 			if !ok && old.NVR == l.target.ID {
@@ -479,7 +479,7 @@ func (r *Supervisor) forget(ctx context.Context, l *connection) error {
 		return err
 	}
 	var gone []string
-	var change store.Change
+	var change ledgerdb.Change
 	for _, rep := range all {
 		if _, on := l.target.channelOf(rep.Camera); rep.NVR == l.target.ID && !on {
 			change.Deletes = append(change.Deletes, reports.Delete(rep.Camera))

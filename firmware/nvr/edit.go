@@ -12,11 +12,11 @@ import (
 
 	"campuskeep/firmware/nvr/driver"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // Edit is what a person changes about an NVR of the register.
@@ -70,7 +70,7 @@ func (r *Supervisor) Revision(id string) uint64 {
 // Edit changes an NVR of the register (F1). When that touches how it is reached, the device is asked first who it is, with
 // one password, once. Another machine than before is refused unless it is said to be one: then everything that was found
 // out about the old one is void, and what went with it is entered. Errors: fielderr.Errors, *account.Refused,
-// store.ErrConflict, ErrRetired, *Unanswered, *OtherDevice.
+// ledgerdb.ErrConflict, ErrRetired, *Unanswered, *OtherDevice.
 func (r *Supervisor) Edit(ctx context.Context, by account.Who, id string, e Edit, commit Commit) error {
 	role, old, err := r.editable(by, id, e.Rev)
 	if err != nil {
@@ -130,7 +130,7 @@ func (r *Supervisor) rowAt(id string, rev uint64) (row[Device], error) {
 	case !ok:
 		return old, ErrRetired
 	case old.rev != rev:
-		return old, fmt.Errorf("NVR %s: %w", id, store.ErrConflict)
+		return old, fmt.Errorf("NVR %s: %w", id, ledgerdb.ErrConflict)
 	}
 	return old, nil
 }
@@ -153,7 +153,7 @@ func (r *Supervisor) loginFor(old, d Device, in site.Login) (login site.Login, t
 	var stored deviceLogin
 	var rev uint64
 	var s State
-	err = r.o.Store.View(func(tx store.Tx) (err error) {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 		if stored, rev, _, err = logins.Get(tx, d.ID); err == nil {
 			s, _, _, err = states.Get(tx, d.ID)
 		}
@@ -238,7 +238,7 @@ func (r *Supervisor) queryInfo(ctx context.Context, t Target) (info driver.Info,
 // refused remembers that the stored password was refused. The caller holds the slot.
 func (r *Supervisor) refused(ctx context.Context, id string) error {
 	var rev uint64
-	err := r.o.Store.View(func(tx store.Tx) (err error) {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 		_, rev, _, err = logins.Get(tx, id)
 		return err
 	})
@@ -300,7 +300,7 @@ func assignmentsAfter(d Device, lost map[string]footage.Span) (out []ChannelAssi
 // Reassign changes which camera is on which channel, from an instant on; at zero the register was wrong, and it always was
 // so. A camera on channel 0 is on none any more. The listings of the cameras that are moved are read again, and what was
 // fetched from a channel that a camera was not on is set aside. Errors:
-// fielderr.Errors with fields "channel.<camera>" and "since", *account.Refused, store.ErrConflict, ErrRetired, *Unanswered.
+// fielderr.Errors with fields "channel.<camera>" and "since", *account.Refused, ledgerdb.ErrConflict, ErrRetired, *Unanswered.
 func (r *Supervisor) Reassign(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, at time.Time) error {
 	role, old, err := r.editable(by, id, rev)
 	if err != nil {
@@ -332,11 +332,11 @@ func (r *Supervisor) Reassign(ctx context.Context, by account.Who, id string, re
 }
 
 // resetMoved adds to a change that the reports of cameras that are on other channels now say no more than what stays true.
-func (r *Supervisor) resetMoved(ch *store.Change, old, d Device, at time.Time) error {
+func (r *Supervisor) resetMoved(ch *ledgerdb.Change, old, d Device, at time.Time) error {
 	for _, camera := range slices.Concat(old.everAssigned(), d.everAssigned()) {
 		a, wasOn := old.channelOf(camera)
 		b, isOn := d.channelOf(camera)
-		if wasOn == isOn && a == b || slices.ContainsFunc(ch.Puts, func(p store.Put) bool { return p.Key == camera }) {
+		if wasOn == isOn && a == b || slices.ContainsFunc(ch.Puts, func(p ledgerdb.Put) bool { return p.Key == camera }) {
 			continue
 		}
 		rep, ok, err := r.Report(camera)
@@ -399,7 +399,7 @@ func (r *Supervisor) checkChannels(d Device, channels map[string]int) (map[int]s
 
 // Retire takes an NVR out of service: nobody asks it any more. What it holds and has to be kept goes with it, as a breach
 // each. cameras are those that commit takes out of service in the same change; every other one in service that stands
-// behind the NVR keeps it there. Errors: fielderr.Errors, *account.Refused, store.ErrConflict, ErrRetired, *Unanswered.
+// behind the NVR keeps it there. Errors: fielderr.Errors, *account.Refused, ledgerdb.ErrConflict, ErrRetired, *Unanswered.
 func (r *Supervisor) Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string, commit Commit) error {
 	return r.service(ctx, by, id, rev, reason, true, cameras, commit)
 }
@@ -455,7 +455,7 @@ func (r *Supervisor) needed(errs *fielderr.Errors, d Device, going []string) {
 }
 
 // noteLoss notes in the reports what went with an NVR.
-func (r *Supervisor) noteLoss(ch *store.Change, lost map[string]footage.Span) error {
+func (r *Supervisor) noteLoss(ch *ledgerdb.Change, lost map[string]footage.Span) error {
 	for camera, s := range lost {
 		rep, ok, err := r.Report(camera)
 		if err != nil {

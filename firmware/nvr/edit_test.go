@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	sim "campuskeep/scripts/sim/nvr"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // second is another machine beside the rig's, with a day of footage.
@@ -89,7 +89,7 @@ func TestAnNVRIsRenamed(t *testing.T) {
 	if d := r.now(); d.Name != "renamed" || d.Cameras[1] != "c01" || !strings.Contains(p["before"], `"recorder"`) || !strings.Contains(p["after"], `"renamed"`) {
 		t.Errorf("%+v, %v", d, p)
 	}
-	if err := r.Edit(t.Context(), technician, "n01", stale, nil); !errors.Is(err, store.ErrConflict) {
+	if err := r.Edit(t.Context(), technician, "n01", stale, nil); !errors.Is(err, ledgerdb.ErrConflict) {
 		t.Errorf("over a revision that is gone: %v", err)
 	}
 	teacher := account.Who{Actor: account.Actor{ID: "p009", Roles: []account.Role{account.RoleClassTeacher}, SecondFactor: true}}
@@ -397,7 +397,7 @@ func TestAnNVRIsRetiredAndComesBack(t *testing.T) {
 	_, err := r.Fetch(t.Context(), account.System, "c01", at(-50*time.Hour, -49*time.Hour), "a2026-0001")
 	r.must(err)
 	retire := func(reason string, cameras ...string) error {
-		return r.Retire(t.Context(), technician, "n01", r.Revision("n01"), reason, cameras, func(ctx context.Context, ch store.Change, _ nvr.Target) (store.Receipt, error) {
+		return r.Retire(t.Context(), technician, "n01", r.Revision("n01"), reason, cameras, func(ctx context.Context, ch ledgerdb.Change, _ nvr.Target) (ledgerdb.Receipt, error) {
 			rc, err := r.store.Commit(ctx, ch)
 			if err == nil {
 				r.cameras[0].Retired = true
@@ -486,8 +486,8 @@ func TestARegistrationThatFailsLeavesNothing(t *testing.T) {
 	d := r.device()
 	d.Cameras = map[int]string{1: "c02"}
 	failed := errors.New("the disk has gone")
-	err = r.Register(t.Context(), technician, id, d, []footage.Camera{new}, func(ctx context.Context, ch store.Change, _ nvr.Target) (store.Receipt, error) {
-		ch.Check = func(store.Tx) error { return failed }
+	err = r.Register(t.Context(), technician, id, d, []footage.Camera{new}, func(ctx context.Context, ch ledgerdb.Change, _ nvr.Target) (ledgerdb.Receipt, error) {
+		ch.Check = func(ledgerdb.Tx) error { return failed }
 		return r.store.Commit(ctx, ch)
 	})
 	if !errors.Is(err, failed) || len(r.Devices()) != 0 {

@@ -12,7 +12,7 @@ import (
 	"campuskeep/firmware/nvr/driver"
 	"campuskeep/firmware/nvr/nvrtime"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -90,7 +90,7 @@ func (r *Supervisor) Fetch(ctx context.Context, by account.Who, camera string, s
 	id := fmt.Sprintf("f%06d", r.number)
 	r.mu.Unlock()
 	f := Fetch{ID: id, NVR: rep.NVR, Camera: camera, Track: rep.Track, Span: span, Ground: ground, State: FetchWaiting, Asked: r.o.Clock.Now().Wall.UTC()}
-	ch := store.Change{Puts: []store.Put{fetches.PutRev(id, f, 0)}, Entries: []ledger.Draft{by.Draft("nvr.fetch", "", rep.NVR, map[string]any{
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{fetches.PutRev(id, f, 0)}, Entries: []ledger.Draft{by.Draft("nvr.fetch", "", rep.NVR, map[string]any{
 		"fetch": id, "camera": camera, "from": span.From.UTC(), "to": span.To.UTC(), "ground": ground,
 	})}}
 	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
@@ -103,7 +103,7 @@ func (r *Supervisor) Fetch(ctx context.Context, by account.Who, camera string, s
 
 // FetchOf gives one by its id.
 func (r *Supervisor) FetchOf(id string) (f Fetch, ok bool, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		f, _, ok, err = fetches.Get(tx, id)
 		return err
 	})
@@ -201,7 +201,7 @@ func (r *Supervisor) settle(ctx context.Context, f Fetch, missing []part, why er
 	if f.State == FetchFailed && len(f.Done) > 0 {
 		f.State = FetchPartial
 	}
-	ch := store.Change{Puts: []store.Put{fetches.Put(f.ID, f)}}
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{fetches.Put(f.ID, f)}}
 	if f.State.Ended() {
 		ch = r.endFetch(&f)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"campuskeep/firmware/nvr"
 	sim "campuskeep/scripts/sim/nvr"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -25,7 +25,7 @@ func (r *rig) film(segments []footage.Placed) (counters []uint32) {
 		if part.Len() == 0 {
 			return
 		}
-		seen, err := scene.Decode(r.t.Context(), &part, "-")
+		seen, err := render.Decode(r.t.Context(), &part, "-")
 		r.must(err)
 		for _, s := range seen {
 			if !s.OK {

@@ -3,7 +3,7 @@ package nvr
 import (
 	"slices"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 )
 
 // fetchCache holds the fetches as the store has them: they are asked for every few seconds, for each camera and hold.
@@ -33,7 +33,7 @@ func (r *Supervisor) cached() (fetchCache, error) {
 		return k, nil
 	}
 	k = fetchCache{valid: true, camera: map[string][]Fetch{}}
-	err := r.o.Store.View(func(tx store.Tx) error {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, f := range fetches.All(tx) {
 			k.all = append(k.all, f)
 			k.camera[f.Camera] = append(k.camera[f.Camera], f)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -45,7 +45,7 @@ func (r *Supervisor) listedBy(id string) (map[string]footage.Span, error) {
 		return out, nil
 	}
 	always := footage.Span{To: time.Unix(1<<40, 0)}
-	err := r.o.Store.View(func(tx store.Tx) error {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for key, row := range days.All(tx) {
 			if row.NVR != id || row.Swaps != d.v.Swaps {
 				continue
@@ -70,7 +70,7 @@ func (r *Supervisor) listedBy(id string) (map[string]footage.Span, error) {
 
 // recordLoss adds to a change that what an NVR holds is lost: footage before its time is a breach, and what was on
 // its way from there comes no more.
-func (r *Supervisor) recordLoss(ch *store.Change, by account.Who, role account.Role, id, why string) (map[string]footage.Span, error) {
+func (r *Supervisor) recordLoss(ch *ledgerdb.Change, by account.Who, role account.Role, id, why string) (map[string]footage.Span, error) {
 	kept, err := r.Kept(id)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (r *Supervisor) recordLoss(ch *store.Change, by account.Who, role account.R
 }
 
 // failFetches adds to a change the end of the fetches that wait for an NVR.
-func (r *Supervisor) failFetches(ch *store.Change, id, why string) error {
+func (r *Supervisor) failFetches(ch *ledgerdb.Change, id, why string) error {
 	list, err := r.Fetches()
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (r *Supervisor) failFetches(ch *store.Change, id, why string) error {
 }
 
 // endFetch is the change that ends a fetch.
-func (r *Supervisor) endFetch(f *Fetch) store.Change {
+func (r *Supervisor) endFetch(f *Fetch) ledgerdb.Change {
 	f.Ended = r.o.Clock.Now().Wall.UTC()
 	data := map[string]any{"fetch": f.ID, "camera": f.Camera, "result": f.State, "spans": nonNil(f.Done[:min(len(f.Done), 64)]), "bytes": f.Bytes}
 	if f.Reason != "" {
@@ -114,12 +114,12 @@ func (r *Supervisor) endFetch(f *Fetch) store.Change {
 	if len(f.Empty) > 0 {
 		data["empty"] = f.Empty[:min(len(f.Empty), 64)]
 	}
-	return store.Change{Puts: []store.Put{fetches.Put(f.ID, *f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
+	return ledgerdb.Change{Puts: []ledgerdb.Put{fetches.Put(f.ID, *f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
 }
 
 // unlessEnded makes a change of a fetch nothing when the fetch has been ended meanwhile.
-func unlessEnded(id string) func(store.Tx) error {
-	return func(tx store.Tx) error {
+func unlessEnded(id string) func(ledgerdb.Tx) error {
+	return func(tx ledgerdb.Tx) error {
 		f, _, ok, err := fetches.Get(tx, id)
 		if err == nil && ok && f.State.Ended() {
 			return errEnded
@@ -201,7 +201,7 @@ func (p Report) splitLoss(a *footage.Attestation) {
 }
 
 // resetReports resets the reports of the cameras of an NVR whose machine is gone.
-func (r *Supervisor) resetReports(ch *store.Change, d Device, kept map[string]footage.Span) error {
+func (r *Supervisor) resetReports(ch *ledgerdb.Change, d Device, kept map[string]footage.Span) error {
 	for _, camera := range d.everAssigned() {
 		rep, ok, err := r.Report(camera)
 		if err != nil {

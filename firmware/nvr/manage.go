@@ -10,7 +10,7 @@ import (
 	"campuskeep/firmware/nvr/driver"
 	"campuskeep/firmware/nvr/nvrtime"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -115,7 +115,7 @@ func (r *Supervisor) expirySet(ctx context.Context, by account.Who, role account
 	if t.Expires {
 		data["before"] = int(t.Keep / (24 * time.Hour))
 	}
-	ch := store.Change{Puts: []store.Put{reports.Put(camera, rep)}, Entries: []ledger.Draft{by.Draft("nvr.expiry", role, camera, data)}}
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{reports.Put(camera, rep)}, Entries: []ledger.Draft{by.Draft("nvr.expiry", role, camera, data)}}
 	if _, err := r.o.Store.Commit(ctx, ch); err != nil {
 		return fmt.Errorf("expiry of camera %s: %w", camera, err)
 	}

@@ -12,12 +12,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 var (
@@ -27,7 +27,7 @@ var (
 
 // Commit makes a change of the register true, alone or together with what another package adds to it. t is the NVR as
 // it will be, with its password. The receipt's revisions are those of the change that was given.
-type Commit func(ctx context.Context, ch store.Change, t Target) (store.Receipt, error)
+type Commit func(ctx context.Context, ch ledgerdb.Change, t Target) (ledgerdb.Receipt, error)
 
 // Put registers or changes an NVR (F1). login nil leaves the password as it is; a new one ends a refusal. Errors:
 // fielderr.Errors, *account.Refused.
@@ -76,7 +76,7 @@ type rowChange struct {
 	login  *site.Login // nil: as it is
 	what   string      // code in the entry
 	reason string      // sealed beside it; may be empty
-	with   store.Change
+	with   ledgerdb.Change
 	target Target // for commit
 	commit Commit // nil: alone
 }
@@ -91,8 +91,8 @@ func (r *Supervisor) write(ctx context.Context, by account.Who, role account.Rol
 	if x.reason != "" {
 		parts = append(parts, ledger.Part{Name: "reason", Owner: owner(id), Plain: []byte(x.reason)})
 	}
-	ch := store.Change{
-		Puts:    []store.Put{devices.PutRev(id, x.d, x.old.rev)},
+	ch := ledgerdb.Change{
+		Puts:    []ledgerdb.Put{devices.PutRev(id, x.d, x.old.rev)},
 		Entries: []ledger.Draft{by.Draft("config.change", role, owner(id), map[string]any{"what": x.what, "key": id}, parts...)},
 	}
 	if x.login != nil {
@@ -102,7 +102,7 @@ func (r *Supervisor) write(ctx context.Context, by account.Who, role account.Rol
 	ch.Puts, ch.Deletes, ch.Entries = append(ch.Puts, x.with.Puts...), x.with.Deletes, append(ch.Entries, x.with.Entries...)
 	commit := x.commit
 	if commit == nil {
-		commit = func(ctx context.Context, ch store.Change, _ Target) (store.Receipt, error) {
+		commit = func(ctx context.Context, ch ledgerdb.Change, _ Target) (ledgerdb.Receipt, error) {
 			return r.o.Store.Commit(ctx, ch)
 		}
 	}

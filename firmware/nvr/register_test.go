@@ -11,7 +11,7 @@ import (
 	"campuskeep/firmware/site"
 	sim "campuskeep/scripts/sim/nvr"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // Covers F1, M5: NVRs are a register; every change is an entry, and the password is in none.

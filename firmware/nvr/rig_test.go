@@ -14,10 +14,10 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/nvr/hikvision"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/vault"
 	sim "campuskeep/scripts/sim/nvr"
@@ -65,7 +65,7 @@ type rig struct {
 	dir     string
 	world   *world
 	nvr     *sim.NVR
-	store   *store.Store
+	store   *ledgerdb.Store
 	vault   *vault.Vault
 	cameras []footage.Camera
 	down    func()
@@ -100,7 +100,7 @@ func newRig(t *testing.T, change func(*sim.Options)) *rig {
 	}
 	r.up()
 	t.Cleanup(func() {
-		r.must(r.store.Check(context.Background(), func(f store.Finding) { t.Errorf("check: %v", f) }))
+		r.must(r.store.Check(context.Background(), func(f ledgerdb.Finding) { t.Errorf("check: %v", f) }))
 		<-r.vault.Recovered()
 		r.must(r.vault.Check(context.Background(), vault.CheckOptions{Full: true}, func(f vault.Finding) { t.Errorf("check: %+v", f) }))
 		r.down()
@@ -131,7 +131,7 @@ func (r *rig) up() {
 	vfs, err := disk.Real(filepath.Join(r.dir, "vault"))
 	r.must(err)
 	log := slog.New(slog.NewTextHandler(r.t.Output(), nil))
-	r.store, err = store.Open(store.Options{Dir: r.dir, Origin: "campuskeep/ck-test", Clock: r.world, People: people, Signer: logKey, Log: log})
+	r.store, err = ledgerdb.Open(ledgerdb.Options{Dir: r.dir, Origin: "campuskeep/ck-test", Clock: r.world, People: people, Signer: logKey, Log: log})
 	r.must(err)
 	r.vault, err = vault.Open(vault.Options{FS: vfs, IndexPath: filepath.Join(r.dir, "index.db"), Keys: ring, Holds: root, SyncEvery: 50 * time.Millisecond, Log: log})
 	r.must(err)

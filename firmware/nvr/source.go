@@ -9,7 +9,7 @@ import (
 
 	"campuskeep/firmware/nvr/driver"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/footage"
 )
 
@@ -40,7 +40,7 @@ func (r *Supervisor) listed(camera string, span footage.Span) (out []listedPiece
 	for _, d := range r.Devices() {
 		register[d.ID] = d
 	}
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, row := range days.Prefix(tx, camera+"/") {
 			if d, ok := register[row.NVR]; ok && !d.Retired && d.Swaps == row.Swaps {
 				out = append(out, row.pieces(r.Kind(d), d, camera, span)...)

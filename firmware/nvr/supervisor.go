@@ -13,7 +13,7 @@ import (
 
 	"campuskeep/firmware/nvr/driver"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -21,7 +21,7 @@ import (
 
 // Options configures a [Supervisor].
 type Options struct {
-	Store   *store.Store
+	Store   *ledgerdb.Store
 	Vault   *vault.Vault // fetched footage goes there
 	Clock   clock.Clock
 	Cameras func() []footage.Camera
@@ -90,7 +90,7 @@ func Open(o Options) (*Supervisor, error) {
 	}
 	r := &Supervisor{o: o, devices: map[string]row[Device]{}, connections: map[string]*connection{}, changed: make(chan struct{}),
 		playing: map[string][]footage.Span{}, works: map[string]Work{}, discoveries: map[string]*discovery{}, views: map[string]*view{}, jobs: make(chan func(context.Context), maxJobs)}
-	err := o.Store.View(func(tx store.Tx) error {
+	err := o.Store.View(func(tx ledgerdb.Tx) error {
 		for key, d := range devices.Rows(tx, "") {
 			if d.Err != nil {
 				return d.Err
@@ -131,7 +131,7 @@ func (r *Supervisor) Devices() []Device {
 
 // State is what is known of an NVR; ok is false before the first try.
 func (r *Supervisor) State(id string) (s State, ok bool, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		s, _, ok, err = states.Get(tx, id)
 		return err
 	})
@@ -140,7 +140,7 @@ func (r *Supervisor) State(id string) (s State, ok bool, err error) {
 
 // Report is what the last check showed of a camera; ok is false when there was none.
 func (r *Supervisor) Report(camera string) (p Report, ok bool, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		p, _, ok, err = reports.Get(tx, camera)
 		return err
 	})
@@ -149,7 +149,7 @@ func (r *Supervisor) Report(camera string) (p Report, ok bool, err error) {
 
 // Reports lists what the last checks showed, by camera.
 func (r *Supervisor) Reports() (out []Report, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, p := range reports.All(tx) {
 			out = append(out, p)
 		}
@@ -316,7 +316,7 @@ func (r *Supervisor) open(l *connection, id string) error {
 
 // loginOf is the password of an NVR with its revision, and what is known of the NVR.
 func (r *Supervisor) loginOf(id string) (login deviceLogin, rev uint64, s State, err error) {
-	err = r.o.Store.View(func(tx store.Tx) (err error) {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 		if login, rev, _, err = logins.Get(tx, id); err == nil {
 			s, _, _, err = states.Get(tx, id)
 		}
@@ -336,7 +336,7 @@ func (r *Supervisor) updateState(ctx context.Context, id string, change func(*St
 	}
 	s.NVR = id
 	change(&s)
-	if _, err := r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{states.Put(id, s)}}); err != nil {
+	if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{states.Put(id, s)}}); err != nil {
 		return fmt.Errorf("state of NVR %s: %w", id, err)
 	}
 	return nil

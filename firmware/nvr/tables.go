@@ -6,21 +6,21 @@ import (
 	"campuskeep/firmware/nvr/driver"
 	"campuskeep/firmware/nvr/nvrtime"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/footage"
 )
 
 // The tables of this package. The register is bound by the log (I2); the rest is what the NVRs last reported.
 var (
-	devices     = store.NewTable[Device]("nvrs", store.Replayable())
-	logins      = store.NewTable[deviceLogin]("nvr_logins", store.Sealed(func(l deviceLogin) string { return owner(l.NVR) }))
-	states      = store.NewTable[State]("nvr_states")
-	reports     = store.NewTable[Report]("nvr_reports") // by camera
-	days        = store.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)/nvr.track
-	fetches     = store.NewTable[Fetch]("nvr_fetches")
-	misassigned = store.NewTable[misassignedRow]("nvr_aside") // by camera/fetch
-	accessLists = store.NewTable[AccessList]("nvr_doors", store.Sealed(func(l AccessList) string { return owner(l.NVR) }))
+	devices     = ledgerdb.NewTable[Device]("nvrs", ledgerdb.Replayable())
+	logins      = ledgerdb.NewTable[deviceLogin]("nvr_logins", ledgerdb.Sealed(func(l deviceLogin) string { return owner(l.NVR) }))
+	states      = ledgerdb.NewTable[State]("nvr_states")
+	reports     = ledgerdb.NewTable[Report]("nvr_reports") // by camera
+	days        = ledgerdb.NewTable[dayRow]("nvr_days")    // by camera/day (UTC)/nvr.track
+	fetches     = ledgerdb.NewTable[Fetch]("nvr_fetches")
+	misassigned = ledgerdb.NewTable[misassignedRow]("nvr_aside") // by camera/fetch
+	accessLists = ledgerdb.NewTable[AccessList]("nvr_doors", ledgerdb.Sealed(func(l AccessList) string { return owner(l.NVR) }))
 )
 
 type deviceLogin struct {

@@ -11,7 +11,7 @@ import (
 	"campuskeep/firmware/nvr/driver"
 	"campuskeep/firmware/nvr/nvrtime"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/footage"
 )
 
@@ -266,7 +266,7 @@ func (t *session) save(ctx context.Context, got played, empty ...footage.Span) e
 	}
 	t.r.notePlayed(f.ID, nil, false)
 	row := *f
-	_, err := t.r.o.Store.Commit(ctx, store.Change{Puts: []store.Put{fetches.Put(f.ID, row)}, Check: unlessEnded(f.ID)})
+	_, err := t.r.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{fetches.Put(f.ID, row)}, Check: unlessEnded(f.ID)})
 	t.r.invalidate()
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", f.ID, err)

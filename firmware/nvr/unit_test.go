@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -39,19 +39,19 @@ func mux(aus []driver.AccessUnit) (film []byte, groups []group, err error) {
 
 // Both codecs, with and without pictures that come out of order, give back every picture to an independent player.
 func TestMuxedGroupsPlay(t *testing.T) {
-	for name, coding := range map[string]scene.Coding{
+	for name, coding := range map[string]render.Coding{
 		"h264": {Codec: "h264"}, "h264 with B pictures": {Codec: "h264", BFrames: 2, Preset: "fast"}, "h265": {Codec: "h265"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			coding.W, coding.H, coding.FPS, coding.GOP = 320, 180, "10", 15
 			var aus []driver.AccessUnit
-			enc, err := scene.NewEncoder(t.Context(), coding, func(au [][]byte) {
+			enc, err := render.NewEncoder(t.Context(), coding, func(au [][]byte) {
 				aus = append(aus, driver.AccessUnit{Codec: coding.Codec, NALs: au, Ticks: uint32(len(aus)) * 9000})
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			view := scene.New("gate", 320, 180, false)
+			view := render.New("gate", 320, 180, false)
 			for i := range 45 {
 				if err := enc.Frame(view.Draw(time.Date(2026, 5, 20, 9, 0, i, 0, time.UTC), uint32(i))); err != nil {
 					t.Fatal(err)
@@ -67,7 +67,7 @@ func TestMuxedGroupsPlay(t *testing.T) {
 			if err != nil || len(groups) != 3 {
 				t.Fatalf("%d groups, %v", len(groups), err)
 			}
-			seen, err := scene.Decode(t.Context(), bytes.NewReader(film), "-")
+			seen, err := render.Decode(t.Context(), bytes.NewReader(film), "-")
 			if err != nil || len(seen) != 45 {
 				t.Fatalf("%d pictures, %v", len(seen), err)
 			}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 func (p *People) cardHash(c attendance.Card) string { return hexHash(c.Hash(p.siteKey)) }
@@ -51,8 +51,8 @@ func (p *People) AssignCard(ctx context.Context, by account.Who, card attendance
 	case taken:
 		return fielderr.Errors{{Field: "card", Rule: "err.card_taken"}}
 	}
-	_, err = p.o.Store.Commit(ctx, store.Change{
-		Puts:    []store.Put{cards.Put(hash, cardRow{Student: studentID, Since: p.now().Wall.UTC()})},
+	_, err = p.o.Store.Commit(ctx, ledgerdb.Change{
+		Puts:    []ledgerdb.Put{cards.Put(hash, cardRow{Student: studentID, Since: p.now().Wall.UTC()})},
 		Entries: []ledger.Draft{by.Draft("student.changed", role, studentID, map[string]any{"what": []string{"card"}})},
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *People) CancelCards(ctx context.Context, by account.Who, studentID stri
 	if len(held) == 0 {
 		return nil
 	}
-	ch := store.Change{Entries: []ledger.Draft{by.Draft("student.changed", role, studentID, map[string]any{"what": []string{"card_cancelled"}})}}
+	ch := ledgerdb.Change{Entries: []ledger.Draft{by.Draft("student.changed", role, studentID, map[string]any{"what": []string{"card_cancelled"}})}}
 	for _, h := range held {
 		ch.Deletes = append(ch.Deletes, cards.Delete(h))
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/student"
 )
 
@@ -118,8 +118,8 @@ func (p *People) PutClass(ctx context.Context, by account.Who, c student.Class) 
 			return nil
 		}
 	}
-	rc, err := p.o.Store.Commit(ctx, store.Change{
-		Puts:    []store.Put{classes.PutRev(c.ID, c, old.rev)},
+	rc, err := p.o.Store.Commit(ctx, ledgerdb.Change{
+		Puts:    []ledgerdb.Put{classes.PutRev(c.ID, c, old.rev)},
 		Entries: []ledger.Draft{by.Draft("class.changed", role, c.ID, map[string]any{"what": what})},
 	})
 	if err != nil {

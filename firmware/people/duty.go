@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -142,7 +142,7 @@ func (p *People) propose(ctx context.Context, by account.Who, role account.Role,
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	d = p.proposal(by, d)
-	ch := store.Change{Entries: []ledger.Draft{dutyEntry(by, role, "proposed", d)}}
+	ch := ledgerdb.Change{Entries: []ledger.Draft{dutyEntry(by, role, "proposed", d)}}
 	drop := p.putProposal(&ch, d)
 	if _, err := p.o.Store.Commit(ctx, ch); err != nil {
 		return fmt.Errorf("propose a change of duty: %w", err)
@@ -152,7 +152,7 @@ func (p *People) propose(ctx context.Context, by account.Who, role account.Role,
 }
 
 // putProposal adds the row to a change, and the removal of an earlier one about the same thing.
-func (p *People) putProposal(ch *store.Change, d DutyChange) (drop []string) {
+func (p *People) putProposal(ch *ledgerdb.Change, d DutyChange) (drop []string) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	for _, o := range p.proposed {
@@ -232,9 +232,9 @@ func (p *People) confirmRoles(ctx context.Context, by account.Who, role account.
 	if err := p.checkPerson(n, nil).Err(); err != nil {
 		return err
 	}
-	rc, err := p.o.Store.Commit(ctx, store.Change{
-		Puts:    []store.Put{persons.PutRev(n.ID, n, old.Rev)},
-		Deletes: []store.Delete{dutyChanges.Delete(d.ID)},
+	rc, err := p.o.Store.Commit(ctx, ledgerdb.Change{
+		Puts:    []ledgerdb.Put{persons.PutRev(n.ID, n, old.Rev)},
+		Deletes: []ledgerdb.Delete{dutyChanges.Delete(d.ID)},
 		Entries: []ledger.Draft{dutyEntry(by, role, "confirmed", d),
 			by.Draft("person.changed", role, n.ID, map[string]any{"what": differing(old, n), "roles": n.Roles},
 				part("before", personOwner(n.ID), old), part("after", personOwner(n.ID), n))},
@@ -276,7 +276,7 @@ func (p *People) endProposal(ctx context.Context, d DutyChange, entry ledger.Dra
 	if !p.waits(d.ID) {
 		return ErrNotFound
 	}
-	_, err := p.o.Store.Commit(ctx, store.Change{Deletes: []store.Delete{dutyChanges.Delete(d.ID)}, Entries: []ledger.Draft{entry}})
+	_, err := p.o.Store.Commit(ctx, ledgerdb.Change{Deletes: []ledgerdb.Delete{dutyChanges.Delete(d.ID)}, Entries: []ledger.Draft{entry}})
 	if err != nil {
 		return fmt.Errorf("end a proposal: %w", err)
 	}
@@ -306,7 +306,7 @@ func (p *People) expireDuty(ctx context.Context) error {
 
 // firstDuty notes for good that the school has a duty person with a second factor: from then on nobody gives duties
 // alone. The row stays when that person leaves.
-func (p *People) firstDuty(ch *store.Change) {
+func (p *People) firstDuty(ch *ledgerdb.Change) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.dutySet && !p.dutyNoted {
@@ -332,7 +332,7 @@ func (p *People) rightsOf(by account.Who, old, n Person) Person {
 
 // dutyStep adds to the change that saves n what the log must learn of duties: that they were given at the set-up, or
 // the proposal of what was asked beyond n. The caller holds writing.
-func (p *People) dutyStep(ch *store.Change, by account.Who, role account.Role, old, asked, n Person) (DutyChange, bool) {
+func (p *People) dutyStep(ch *ledgerdb.Change, by account.Who, role account.Role, old, asked, n Person) (DutyChange, bool) {
 	if by.IsSystem() || !widens(old, asked) {
 		return DutyChange{}, false
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
@@ -19,8 +19,8 @@ import (
 type entrant struct {
 	person string
 	factor string // "password", "totp", "recovery"
-	puts   []store.Put
-	clear  []store.Delete // failures that no longer count
+	puts   []ledgerdb.Put
+	clear  []ledgerdb.Delete // failures that no longer count
 }
 
 // Login checks the credentials and begins a session. Errors: ErrRefused, ErrCodeNeeded, ErrCodeRefused,
@@ -34,7 +34,7 @@ func (p *People) Login(ctx context.Context, c Credentials, from ledger.From) (Se
 	token, hash := login.NewToken()
 	now := p.now()
 	row := sessionRow{Person: e.person, Began: login.StampOf(now), Used: login.StampOf(now), Factor: e.factor != login.FactorNone, From: from}
-	ch := store.Change{Puts: append(e.puts, sessions.PutRev(hash, row, 0)), Deletes: e.clear, Entries: []ledger.Draft{entered(e, from)}}
+	ch := ledgerdb.Change{Puts: append(e.puts, sessions.PutRev(hash, row, 0)), Deletes: e.clear, Entries: []ledger.Draft{entered(e, from)}}
 	dropped := p.surplus(e.person, &ch)
 	if err := p.enter(ctx, ch); err != nil {
 		return Session{}, err
@@ -56,7 +56,7 @@ func (p *People) Verify(ctx context.Context, c Credentials, from ledger.From) (a
 	if err != nil {
 		return account.Actor{}, err
 	}
-	if err := p.enter(ctx, store.Change{Puts: e.puts, Deletes: e.clear, Entries: []ledger.Draft{entered(e, from)}}); err != nil {
+	if err := p.enter(ctx, ledgerdb.Change{Puts: e.puts, Deletes: e.clear, Entries: []ledger.Draft{entered(e, from)}}); err != nil {
 		return account.Actor{}, err
 	}
 	p.mu.RLock()
@@ -75,10 +75,10 @@ func entered(e entrant, from ledger.From) ledger.Draft {
 
 // enter commits a log-in. The revision of the secret is expected, so of two that use one code at the same
 // time only one gets in.
-func (p *People) enter(ctx context.Context, ch store.Change) error {
+func (p *People) enter(ctx context.Context, ch ledgerdb.Change) error {
 	_, err := p.o.Store.Commit(ctx, ch)
 	switch {
-	case errors.Is(err, store.ErrConflict):
+	case errors.Is(err, ledgerdb.ErrConflict):
 		return ErrCodeRefused
 	case err != nil:
 		return fmt.Errorf("record a log-in: %w", err)
@@ -90,7 +90,7 @@ func (p *People) enter(ctx context.Context, ch store.Change) error {
 const maxSessions = 10
 
 // surplus adds to the change the removal of a person's oldest sessions beyond the limit.
-func (p *People) surplus(person string, ch *store.Change) (dropped []string) {
+func (p *People) surplus(person string, ch *ledgerdb.Change) (dropped []string) {
 	p.door.Lock()
 	defer p.door.Unlock()
 	for {
@@ -145,10 +145,10 @@ func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.Fr
 	}
 	e := entrant{person: id, factor: proof.Factor}
 	if p.guard.Succeed(keys, counts) {
-		e.clear = []store.Delete{attempts.Delete(keys.Name)}
+		e.clear = []ledgerdb.Delete{attempts.Delete(keys.Name)}
 	}
 	if proof.Changed {
-		e.puts = []store.Put{secrets.PutRev(id, secret{id, proof.Secret}, rev)}
+		e.puts = []ledgerdb.Put{secrets.PutRev(id, secret{id, proof.Secret}, rev)}
 	}
 	return e, nil
 }
@@ -176,7 +176,7 @@ func (p *People) prove(name string, c Credentials) (id string, rev uint64, proof
 func (p *People) recordStep(ctx context.Context, person string, from ledger.From, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
-	_, cerr := p.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{{Actor: ledger.Actor{ID: person}, From: &from, Via: ledger.ViaWeb, Kind: "login.step",
+	_, cerr := p.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{{Actor: ledger.Actor{ID: person}, From: &from, Via: ledger.ViaWeb, Kind: "login.step",
 		Subject: person, Data: map[string]any{"passed": login.FactorNone}}}})
 	if cerr != nil {
 		return fmt.Errorf("record the first step of a log-in: %w", cerr)
@@ -221,7 +221,7 @@ func (p *People) recordRefusal(ctx context.Context, r refusal, err error) error 
 		data["user_hash"] = r.name
 		return ledger.Draft{Actor: ledger.Actor{ID: actor}, From: &r.from, Via: ledger.ViaWeb, Kind: kind, Subject: r.person, Data: data}
 	}
-	ch := store.Change{Entries: []ledger.Draft{draft("login.refused", map[string]any{"reason": r.reason})}}
+	ch := ledgerdb.Change{Entries: []ledger.Draft{draft("login.refused", map[string]any{"reason": r.reason})}}
 	var longest time.Duration
 	for _, c := range r.counts {
 		ch.Puts = append(ch.Puts, attempts.Put(c.Key, c.Attempts))

@@ -10,7 +10,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // What schools' spreadsheets look like is taken, or refused with what is wrong (files made anew, names neutral).

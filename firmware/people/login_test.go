@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/login"
 )
 
@@ -355,7 +355,7 @@ func TestRevokedRoleTakesEffectAtOnce(t *testing.T) {
 		t.Errorf("parts of the entry: %+v", parts)
 	}
 	zhou.Rev, zhou.Title = shown, "队长"
-	if err := h.ChangePerson(t.Context(), as, zhou); !errors.Is(err, store.ErrConflict) {
+	if err := h.ChangePerson(t.Context(), as, zhou); !errors.Is(err, ledgerdb.ErrConflict) {
 		t.Errorf("a change on top of an old page: %v", err)
 	}
 	zhou.Rev, zhou.Disabled = 0, true

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/login"
@@ -113,7 +113,7 @@ func Open(_ context.Context, o Options) (*People, error) {
 	return p, nil
 }
 
-func (p *People) load(tx store.Tx) (err error) {
+func (p *People) load(tx ledgerdb.Tx) (err error) {
 	for id, r := range persons.Rows(tx, "") {
 		if skip, err := p.skipErased(id, r.Err); skip || err != nil {
 			if err != nil {
@@ -179,7 +179,7 @@ const theOne = "first"
 
 // skipErased passes over rows of erased subjects, whose number stays used.
 func (p *People) skipErased(id string, err error) (skip bool, _ error) {
-	if !errors.Is(err, store.ErrErased) {
+	if !errors.Is(err, ledgerdb.ErrErased) {
 		return false, err
 	}
 	if n, err := strconv.Atoi(id[1:]); err == nil {

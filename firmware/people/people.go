@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
@@ -93,7 +93,7 @@ var DefaultPolicy = Policy{Session: login.DefaultSession}
 
 // Options is what people need from outside.
 type Options struct {
-	Store  *store.Store
+	Store  *ledgerdb.Store
 	Data   disk.FS // the data directory
 	Clock  clock.Clock
 	Zone   *time.Location

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/student"
 )
 
@@ -77,7 +77,7 @@ func (p *People) addStudents(ctx context.Context, by account.Who, list []NewStud
 		return nil, err
 	}
 	now := p.now().Wall.UTC()
-	var ch store.Change
+	var ch ledgerdb.Change
 	for _, c := range newClasses {
 		ch.Puts = append(ch.Puts, classes.PutRev(c.ID, c, 0))
 		ch.Entries = append(ch.Entries, by.Draft("class.changed", role, c.ID, map[string]any{"what": []string{"created"}}))
@@ -201,7 +201,7 @@ func (p *People) gone(id, date string) bool {
 	return last.To != "" && last.To <= date
 }
 
-// ChangeStudent changes basic and family information. Errors: ErrNotFound, store.ErrConflict, fielderr.Errors,
+// ChangeStudent changes basic and family information. Errors: ErrNotFound, ledgerdb.ErrConflict, fielderr.Errors,
 // *account.Refused.
 func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.Student) error {
 	role, err := p.allow(by, account.ActPupilsEdit, account.Subject{})
@@ -229,8 +229,8 @@ func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.St
 	if len(what) == 0 {
 		return nil
 	}
-	rc, err := p.o.Store.Commit(ctx, store.Change{
-		Puts: []store.Put{students.PutRev(s.ID, s, old.rev)},
+	rc, err := p.o.Store.Commit(ctx, ledgerdb.Change{
+		Puts: []ledgerdb.Put{students.PutRev(s.ID, s, old.rev)},
 		Entries: []ledger.Draft{by.Draft("student.changed", role, s.ID, map[string]any{"what": what},
 			part("before", studentOwner(s.ID), old.Student), part("after", studentOwner(s.ID), s))},
 	})
@@ -286,7 +286,7 @@ func (p *People) MoveStudent(ctx context.Context, by account.Who, id, class, dat
 	if err := errs.Err(); err != nil {
 		return err
 	}
-	var ch store.Change
+	var ch ledgerdb.Change
 	var taken []student.Enrolment
 	if planned != nil && (class == "" || back || planned.From != date) {
 		ch.Deletes = append(ch.Deletes, enrolments.Delete(id+"/"+planned.From))

@@ -16,8 +16,8 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/student"
-	"campuskeep/shared/ui"
 )
 
 func idNumber(birth string, serial int) string {

@@ -13,10 +13,10 @@ import (
 	"campuskeep/firmware/sheet"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/student"
-	"campuskeep/shared/ui"
 )
 
 // Limits of a roster file. The unpacked ones keep a small file from filling the memory.

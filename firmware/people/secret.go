@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/login"
 )
 
@@ -43,7 +43,7 @@ func (p *People) ChangePassword(ctx context.Context, token, old, new string, fro
 	return p.changeSecret(ctx, s.Person.ID, d, p.sessionsOf(s.Person.ID, hash), func(x *secret) error {
 		x.Password, x.Set, x.Must = hashed, p.now().Wall.UTC(), false
 		return nil
-	}, store.Change{})
+	}, ledgerdb.Change{})
 }
 
 // own is the session of a token with the token's hash.
@@ -89,7 +89,7 @@ func (p *People) hash(ctx context.Context, password string) (hashed string, err 
 }
 
 func (p *People) secretOf(person string) (s secret, rev uint64, err error) {
-	err = p.o.Store.View(func(tx store.Tx) (err error) {
+	err = p.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 		s, rev, _, err = secrets.Get(tx, person)
 		return err
 	})
@@ -103,7 +103,7 @@ func (p *People) secretOf(person string) (s secret, rev uint64, err error) {
 const secretTries = 5
 
 // changeSecret changes one person's secret with its entry, ending the given sessions, on top of what with brings.
-func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft, ends []string, change func(*secret) error, with store.Change) error {
+func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft, ends []string, change func(*secret) error, with ledgerdb.Change) error {
 	for try := 1; ; try++ {
 		s, rev, err := p.secretOf(person)
 		if err != nil {
@@ -113,12 +113,12 @@ func (p *People) changeSecret(ctx context.Context, person string, d ledger.Draft
 		if err := change(&s); err != nil {
 			return err
 		}
-		ch := store.Change{Puts: append(slices.Clone(with.Puts), secrets.PutRev(person, s, rev)), Deletes: slices.Clone(with.Deletes), Entries: slices.Clone(with.Entries)}
+		ch := ledgerdb.Change{Puts: append(slices.Clone(with.Puts), secrets.PutRev(person, s, rev)), Deletes: slices.Clone(with.Deletes), Entries: slices.Clone(with.Entries)}
 		if d.Kind != "" {
 			ch.Entries = append(ch.Entries, d)
 		}
 		err = p.end(ctx, ends, ch, "change a secret")
-		if errors.Is(err, store.ErrConflict) && try < secretTries {
+		if errors.Is(err, ledgerdb.ErrConflict) && try < secretTries {
 			continue
 		}
 		if err != nil {
@@ -185,14 +185,14 @@ func (p *People) reset(ctx context.Context, by account.Who, entry ledger.Draft, 
 	if !ok || d != nil && !p.waits(d.ID) {
 		return ErrNotFound
 	}
-	var with store.Change
+	var with ledgerdb.Change
 	rev := n.Rev
 	n.RightsBy, n.RightsAt = givers, login.StampOf(p.now())
 	if !by.IsSystem() && account.NeedsSecondFactor(n.Roles) {
-		with.Puts = []store.Put{persons.PutRev(person, n, rev)}
+		with.Puts = []ledgerdb.Put{persons.PutRev(person, n, rev)}
 	}
 	if d != nil {
-		with.Deletes = []store.Delete{dutyChanges.Delete(d.ID)}
+		with.Deletes = []ledgerdb.Delete{dutyChanges.Delete(d.ID)}
 		with.Entries = []ledger.Draft{dutyEntry(by, role, "confirmed", *d)}
 	} else if len(with.Puts) > 0 {
 		what := DutyPassword
@@ -250,7 +250,7 @@ func (p *People) BeginFactor(ctx context.Context, token, password, code string, 
 		}
 		x.Pending = fresh
 		return nil
-	}, store.Change{})
+	}, ledgerdb.Change{})
 	if wrong != nil && code != "" && wrong[0].Rule == "login.code_refused" {
 		r := refusal{reason: "code", person: s.Person.ID, name: p.pseudonym("name", s.Person.Login), from: from, counts: counts}
 		return Factor{}, p.recordRefusal(ctx, r, wrong)
@@ -270,10 +270,10 @@ func (p *People) ConfirmFactor(ctx context.Context, token, code string, from led
 	if err != nil {
 		return nil, err
 	}
-	var with store.Change
+	var with ledgerdb.Change
 	first := account.ConfirmsDuty(s.Person.Roles)
 	if first {
-		with.Puts = []store.Put{setUps.Put(dutyDone, setUpRow{})}
+		with.Puts = []ledgerdb.Put{setUps.Put(dutyDone, setUpRow{})}
 	}
 	d := ledger.Draft{Actor: ledger.Actor{ID: s.Person.ID}, From: &from, Via: ledger.ViaWeb, Kind: "person.changed", Subject: s.Person.ID,
 		Data: map[string]any{"what": []string{"factor_on"}}}

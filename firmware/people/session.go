@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -100,7 +100,7 @@ func (p *People) Logout(ctx context.Context, token string, from ledger.From) err
 	}
 	d := ledger.Draft{Actor: ledger.Actor{ID: s.Person}, From: &from, Via: ledger.ViaWeb, Kind: "logout", Subject: s.Person,
 		Data: map[string]any{"reason": "user"}}
-	return p.end(ctx, []string{hash}, store.Change{Entries: []ledger.Draft{d}}, "log out")
+	return p.end(ctx, []string{hash}, ledgerdb.Change{Entries: []ledger.Draft{d}}, "log out")
 }
 
 // EndSessions ends all sessions of somebody: their own, or somebody else's with account.ActPeopleEdit.
@@ -117,7 +117,7 @@ func (p *People) EndSessions(ctx context.Context, by account.Who, person string)
 		return nil
 	}
 	d := by.Draft("logout", role, person, map[string]any{"reason": "ended"})
-	return p.end(ctx, hashes, store.Change{Entries: []ledger.Draft{d}}, "end sessions")
+	return p.end(ctx, hashes, ledgerdb.Change{Entries: []ledger.Draft{d}}, "end sessions")
 }
 
 // sessionsOf gives the hashes of a person's sessions, but for one.
@@ -134,7 +134,7 @@ func (p *People) sessionsOf(person, but string) (hashes []string) {
 
 // end commits a change that also removes sessions. They are gone from memory first: if the commit fails they
 // come back, so nobody is let in by a session that is being revoked.
-func (p *People) end(ctx context.Context, hashes []string, ch store.Change, doing string) error {
+func (p *People) end(ctx context.Context, hashes []string, ch ledgerdb.Change, doing string) error {
 	held := map[string]*session{}
 	p.door.Lock()
 	for _, h := range hashes {
@@ -179,12 +179,12 @@ func (p *People) Run(ctx context.Context) error {
 func (p *People) tidy(ctx context.Context) error {
 	now := p.now()
 	rules := p.o.Policy().Session
-	var ch store.Change
+	var ch ledgerdb.Change
 	written := map[string]login.Stamp{}
 	p.door.Lock()
 	for hash, s := range p.door.sessions {
 		switch {
-		case len(ch.Puts)+len(ch.Deletes) >= store.MaxRows:
+		case len(ch.Puts)+len(ch.Deletes) >= ledgerdb.MaxRows:
 		case rules.Check(s.Began, s.Used, now) != nil:
 			delete(p.door.sessions, hash)
 			ch.Deletes = append(ch.Deletes, sessions.Delete(hash))
@@ -196,14 +196,14 @@ func (p *People) tidy(ctx context.Context) error {
 		}
 	}
 	p.door.Unlock()
-	for _, key := range p.guard.Tidy(now, store.MaxRows-len(ch.Puts)-len(ch.Deletes), func(key string) bool { return strings.HasPrefix(key, networkPrefix) }) {
+	for _, key := range p.guard.Tidy(now, ledgerdb.MaxRows-len(ch.Puts)-len(ch.Deletes), func(key string) bool { return strings.HasPrefix(key, networkPrefix) }) {
 		ch.Deletes = append(ch.Deletes, attempts.Delete(key))
 	}
 	if len(ch.Puts)+len(ch.Deletes) == 0 {
 		return nil
 	}
 	// A session that ends meanwhile must not come back: look again inside the commit.
-	ch.Check = func(tx store.Tx) error {
+	ch.Check = func(tx ledgerdb.Tx) error {
 		for hash := range written {
 			if _, _, ok, err := sessions.Get(tx, hash); err != nil || !ok {
 				return errors.Join(errEndedMeanwhile, err)

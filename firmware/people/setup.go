@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
@@ -28,8 +28,8 @@ func (p *People) SetUpCode(ctx context.Context) (code string, err error) {
 		return "", ErrSetUp
 	}
 	code, hash := login.NewSetupCode()
-	_, err = p.o.Store.Commit(ctx, store.Change{
-		Puts:    []store.Put{setUps.Put(theOne, setUpRow{Hash: hash})},
+	_, err = p.o.Store.Commit(ctx, ledgerdb.Change{
+		Puts:    []ledgerdb.Put{setUps.Put(theOne, setUpRow{Hash: hash})},
 		Entries: []ledger.Draft{account.System.Draft("config.change", "", "setup", map[string]any{"what": "setup_code"})},
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *People) SetUp(ctx context.Context, code string, first Person, password 
 	}
 	var row setUpRow
 	var rev uint64
-	err = p.o.Store.View(func(tx store.Tx) (err error) {
+	err = p.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 		row, rev, _, err = setUps.Get(tx, theOne)
 		return err
 	})
@@ -77,7 +77,7 @@ func (p *People) SetUp(ctx context.Context, code string, first Person, password 
 	}
 	by := account.Who{Actor: account.Actor{ID: ledger.System.ID}, From: from, Via: ledger.ViaWeb}
 	added, err := p.add(ctx, by, "", []Person{first}, []secret{{Secret: login.Secret{Password: hashed}}},
-		store.Change{Deletes: []store.Delete{setUps.DeleteRev(theOne, rev)}})
+		ledgerdb.Change{Deletes: []ledgerdb.Delete{setUps.DeleteRev(theOne, rev)}})
 	if err != nil {
 		return Person{}, err
 	}

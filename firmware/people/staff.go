@@ -13,10 +13,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/login"
 	"campuskeep/shared/student"
 )
@@ -116,7 +116,7 @@ func (p *People) AddPerson(ctx context.Context, by account.Who, n Person, passwo
 	if x.Password, err = p.hash(ctx, password); err != nil {
 		return Person{}, "", err
 	}
-	added, err := p.add(ctx, by, role, []Person{n}, []secret{x}, store.Change{})
+	added, err := p.add(ctx, by, role, []Person{n}, []secret{x}, ledgerdb.Change{})
 	if err != nil {
 		return Person{}, "", err
 	}
@@ -124,7 +124,7 @@ func (p *People) AddPerson(ctx context.Context, by account.Who, n Person, passwo
 }
 
 // add registers persons with their secrets in one change, on top of what ch brings.
-func (p *People) add(ctx context.Context, by account.Who, role account.Role, list []Person, with []secret, ch store.Change) ([]Person, error) {
+func (p *People) add(ctx context.Context, by account.Who, role account.Role, list []Person, with []secret, ch ledgerdb.Change) ([]Person, error) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	now := p.now().Wall.UTC()
@@ -154,7 +154,7 @@ func (p *People) add(ctx context.Context, by account.Who, role account.Role, lis
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, n := range list {
-		at := slices.IndexFunc(ch.Puts, func(x store.Put) bool { return x.Table == "persons" && x.Key == n.ID })
+		at := slices.IndexFunc(ch.Puts, func(x ledgerdb.Put) bool { return x.Table == "persons" && x.Key == n.ID })
 		rec := &personRec{Person: n, rev: rc.Revs[at]}
 		rec.take(with[i])
 		p.persons[n.ID], p.byLogin[n.Login] = rec, n.ID
@@ -169,7 +169,7 @@ func (p *People) add(ctx context.Context, by account.Who, role account.Role, lis
 // ChangePerson changes everything but secrets; n.Rev is the revision that was shown (0: whatever is there).
 // Nobody changes their own duties (M3), and the last administrator stays. New duties, and an account with duties that
 // is let in again, are only proposed, once the school is set up: the rest is saved at once. What was revoked is gone at the next
-// request. Errors: ErrNotFound, store.ErrConflict, fielderr.Errors, *account.Refused.
+// request. Errors: ErrNotFound, ledgerdb.ErrConflict, fielderr.Errors, *account.Refused.
 func (p *People) ChangePerson(ctx context.Context, by account.Who, n Person) error {
 	role, err := p.allow(by, account.ActPeopleEdit, account.Subject{Person: n.ID})
 	if err != nil {
@@ -200,7 +200,7 @@ func (p *People) ChangePerson(ctx context.Context, by account.Who, n Person) err
 		return nil
 	}
 	data := map[string]any{"what": what, "roles": n.Roles}
-	ch := store.Change{Puts: []store.Put{persons.PutRev(n.ID, n, n.Rev)}}
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{persons.PutRev(n.ID, n, n.Rev)}}
 	if len(what) > 0 {
 		ch.Entries = []ledger.Draft{by.Draft("person.changed", role, n.ID, data,
 			part("before", personOwner(n.ID), old), part("after", personOwner(n.ID), n))}

@@ -3,7 +3,7 @@ package people
 import (
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
 	"campuskeep/shared/student"
@@ -11,17 +11,17 @@ import (
 
 // The tables of this room. What is personal is sealed under its subject's key; the rest holds codes only.
 var (
-	persons  = store.NewTable[Person]("persons", store.Sealed(func(p Person) string { return personOwner(p.ID) }))
-	secrets  = store.NewTable[secret]("secrets", store.Sealed(func(s secret) string { return personOwner(s.Person) }))
-	sessions = store.NewTable[sessionRow]("sessions", store.Sealed(func(s sessionRow) string { return personOwner(s.Person) }))
-	attempts = store.NewTable[login.Attempts]("attempts")
-	setUps   = store.NewTable[setUpRow]("setup")
+	persons  = ledgerdb.NewTable[Person]("persons", ledgerdb.Sealed(func(p Person) string { return personOwner(p.ID) }))
+	secrets  = ledgerdb.NewTable[secret]("secrets", ledgerdb.Sealed(func(s secret) string { return personOwner(s.Person) }))
+	sessions = ledgerdb.NewTable[sessionRow]("sessions", ledgerdb.Sealed(func(s sessionRow) string { return personOwner(s.Person) }))
+	attempts = ledgerdb.NewTable[login.Attempts]("attempts")
+	setUps   = ledgerdb.NewTable[setUpRow]("setup")
 	// dutyChanges wait for a second person.
-	dutyChanges = store.NewTable[DutyChange]("duty_changes", store.Sealed(func(d DutyChange) string { return personOwner(d.Person) }))
-	students    = store.NewTable[student.Student]("students", store.Sealed(func(s student.Student) string { return studentOwner(s.ID) }))
-	classes     = store.NewTable[student.Class]("classes", store.Replayable())
-	enrolments  = store.NewTable[student.Enrolment]("enrolments") // key <student>/<first day>
-	cards       = store.NewTable[cardRow]("cards")                // key: hash of the card, hex
+	dutyChanges = ledgerdb.NewTable[DutyChange]("duty_changes", ledgerdb.Sealed(func(d DutyChange) string { return personOwner(d.Person) }))
+	students    = ledgerdb.NewTable[student.Student]("students", ledgerdb.Sealed(func(s student.Student) string { return studentOwner(s.ID) }))
+	classes     = ledgerdb.NewTable[student.Class]("classes", ledgerdb.Replayable())
+	enrolments  = ledgerdb.NewTable[student.Enrolment]("enrolments") // key <student>/<first day>
+	cards       = ledgerdb.NewTable[cardRow]("cards")                // key: hash of the card, hex
 )
 
 func personOwner(id string) string  { return "person:" + id }

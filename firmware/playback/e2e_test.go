@@ -15,7 +15,7 @@ import (
 	"campuskeep/firmware/vault"
 	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
@@ -48,7 +48,7 @@ type recording struct {
 func record(t *testing.T, change ...func(*camera.Options)) *recording {
 	t.Helper()
 	o := camera.Options{
-		Name: "c01", Listen: "127.0.0.1:0", User: "admin", Password: "secret", Coding: scene.Coding{W: 320, H: 180, GOP: 10}, FPS: 10,
+		Name: "c01", Listen: "127.0.0.1:0", User: "admin", Password: "secret", Coding: render.Coding{W: 320, H: 180, GOP: 10}, FPS: 10,
 	}
 	for _, c := range change {
 		c(&o)
@@ -125,11 +125,11 @@ func TestFromCameraToPlayer(t *testing.T) {
 	r.cam.Drop()
 	r.await(4)
 	p := r.review()
-	seen, err := scene.Decode(t.Context(), nil, serve(t, p)+"/v1/index.m3u8")
+	seen, err := render.Decode(t.Context(), nil, serve(t, p)+"/v1/index.m3u8")
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs, bad := scene.Runs(seen)
+	runs, bad := render.Runs(seen)
 	if bad != 0 || len(runs) != 2 {
 		t.Fatalf("runs %v, %d unreadable", runs, bad)
 	}
@@ -167,8 +167,8 @@ func TestFootageIsWatchedWhileItIsWritten(t *testing.T) {
 	if err := p.Open(playback.Viewing{ID: "v1", Camera: "c01", Span: footage.Span{From: at.Add(-time.Minute), To: at}, Until: at.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := scene.Decode(t.Context(), bytes.NewReader(file(t, p)), "-")
-	if runs, bad := scene.Runs(seen); err != nil || bad != 0 || len(runs) != 1 || len(seen) < 10 {
+	seen, err := render.Decode(t.Context(), bytes.NewReader(file(t, p)), "-")
+	if runs, bad := render.Runs(seen); err != nil || bad != 0 || len(runs) != 1 || len(seen) < 10 {
 		t.Errorf("%v, runs %v, %d unreadable", err, runs, bad)
 	}
 }
@@ -229,14 +229,14 @@ func TestAChangeOfParametersLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := record(t)
 	r.await(3)
-	r.cam.Change(scene.Coding{W: 640, H: 360, GOP: 10})
+	r.cam.Change(render.Coding{W: 640, H: 360, GOP: 10})
 	r.await(4)
 	p := r.review()
 	list, err := p.Playlist(t.Context(), "v1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var seen []scene.Seen
+	var seen []render.Seen
 	for n, section := range strings.Split(string(list), "#EXT-X-MAP")[1:] {
 		init, err := p.Init(t.Context(), "v1", n)
 		if err != nil {
@@ -254,13 +254,13 @@ func TestAChangeOfParametersLosesNothing(t *testing.T) {
 			}
 			b.Write(media)
 		}
-		part, err := scene.Decode(t.Context(), b, "-")
+		part, err := render.Decode(t.Context(), b, "-")
 		if err != nil {
 			t.Fatal(err)
 		}
 		seen = append(seen, part...)
 	}
-	if runs, bad := scene.Runs(seen); bad != 0 || len(runs) != 1 || len(seen) < 50 {
+	if runs, bad := render.Runs(seen); bad != 0 || len(runs) != 1 || len(seen) < 50 {
 		t.Fatalf("runs %v, %d unreadable\n%s", runs, bad, list)
 	}
 }
@@ -276,11 +276,11 @@ func TestLivePicturesAreAFewSecondsOld(t *testing.T) {
 	if _, err := p.Playlist(t.Context(), "v1"); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := scene.Decode(t.Context(), nil, address, "-t", "4")
+	seen, err := render.Decode(t.Context(), nil, address, "-t", "4")
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs, bad := scene.Runs(seen)
+	runs, bad := render.Runs(seen)
 	if bad != 0 || len(runs) != 1 {
 		t.Fatalf("runs %v, %d unreadable", runs, bad)
 	}

@@ -14,7 +14,7 @@ import (
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -73,11 +73,11 @@ func TestStoredSegmentsStayReadable(t *testing.T) {
 		if err := p.Open(view("v1", footage.Span{From: now.Add(-time.Minute), To: now})); err != nil {
 			t.Fatal(err)
 		}
-		seen, err := scene.Decode(t.Context(), bytes.NewReader(file(t, p)), "-")
+		seen, err := render.Decode(t.Context(), bytes.NewReader(file(t, p)), "-")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if runs, bad := scene.Runs(seen); len(runs) != 1 || bad != 0 || len(seen) != 30 {
+		if runs, bad := render.Runs(seen); len(runs) != 1 || bad != 0 || len(seen) != 30 {
 			t.Errorf("%s: %v, %d unreadable", name, runs, bad)
 		}
 	}
@@ -87,7 +87,7 @@ func TestStoredSegmentsStayReadable(t *testing.T) {
 func renew(t *testing.T, path, name string) {
 	t.Helper()
 	r := record(t, func(o *camera.Options) {
-		o.Coding = scene.Coding{W: 160, H: 96, GOP: 10}
+		o.Coding = render.Coding{W: 160, H: 96, GOP: 10}
 		if len(name) > 5 {
 			o.Sound = name[5:]
 		}

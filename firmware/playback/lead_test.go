@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/packet"
 )
@@ -25,12 +25,12 @@ func TestTheApprovedSpanIsSeenToThePicture(t *testing.T) {
 	r.await(12)
 	all := r.review()
 	recorded := file(t, all)
-	seen, err := scene.Decode(t.Context(), bytes.NewReader(recorded), "-")
+	seen, err := render.Decode(t.Context(), bytes.NewReader(recorded), "-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d, _ := all.Close("v1")
-	if runs, bad := scene.Runs(seen); len(runs) != 1 || bad != 0 || len(d.Spans) != 1 {
+	if runs, bad := render.Runs(seen); len(runs) != 1 || bad != 0 || len(d.Spans) != 1 {
 		t.Fatalf("recorded %v, %d unreadable, delivered %v", runs, bad, d.Spans)
 	}
 	began, first := d.Spans[0].From, seen[0].Counter
@@ -55,20 +55,20 @@ func TestTheApprovedSpanIsSeenToThePicture(t *testing.T) {
 		if err != nil || start == nil {
 			t.Fatalf("%v\n%s", err, list)
 		}
-		shown, err := scene.Decode(t.Context(), bytes.NewReader(b), "-")
+		shown, err := render.Decode(t.Context(), bytes.NewReader(b), "-")
 		if err != nil {
 			t.Fatal(err)
 		}
-		runs, bad := scene.Runs(shown)
-		if bad != 0 || len(runs) != 1 || runs[0] != (scene.Run{First: first + uint32(c.key), Last: first + uint32(c.to)}) {
+		runs, bad := render.Runs(shown)
+		if bad != 0 || len(runs) != 1 || runs[0] != (render.Run{First: first + uint32(c.key), Last: first + uint32(c.to)}) {
 			t.Errorf("%v: holds %v, want %d to %d", c, runs, first+uint32(c.key), first+uint32(c.to))
 		}
 		// The picture at the beginning of the span is the one before the first that begins in it.
-		behind, err := scene.Decode(t.Context(), bytes.NewReader(b), "-", "-ss", string(start[1]))
+		behind, err := render.Decode(t.Context(), bytes.NewReader(b), "-", "-ss", string(start[1]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if runs, _ := scene.Runs(behind); len(runs) != 1 || runs[0] != (scene.Run{First: first + uint32(c.from) + 1, Last: first + uint32(c.to)}) {
+		if runs, _ := render.Runs(behind); len(runs) != 1 || runs[0] != (render.Run{First: first + uint32(c.from) + 1, Last: first + uint32(c.to)}) {
 			t.Errorf("%v: behind the start %v, want %d to %d", c, runs, first+uint32(c.from)+1, first+uint32(c.to))
 		}
 		d, _ := p.Close("v1")

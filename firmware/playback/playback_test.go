@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/playback"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -197,7 +197,7 @@ func TestFFmpegPlaysTheSpan(t *testing.T) {
 	if err := p.Open(view("v1", footage.Span{From: now.Add(-10 * time.Minute), To: now.Add(-5 * time.Minute)})); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := scene.Decode(t.Context(), nil, serve(t, p)+"/v1/index.m3u8")
+	seen, err := render.Decode(t.Context(), nil, serve(t, p)+"/v1/index.m3u8")
 	if err != nil {
 		t.Fatal(err)
 	}

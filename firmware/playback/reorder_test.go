@@ -11,7 +11,7 @@ import (
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/vault"
 	"campuskeep/firmware/vault/vaulttest"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -19,11 +19,11 @@ import (
 func reordered(t *testing.T, codec string, gop, bframes int) footage.Source {
 	t.Helper()
 	var aus [][][]byte
-	enc, err := scene.NewEncoder(t.Context(), scene.Coding{W: 64, H: 48, GOP: gop, BFrames: bframes, Preset: "veryfast", Codec: codec}, func(au [][]byte) { aus = append(aus, au) })
+	enc, err := render.NewEncoder(t.Context(), render.Coding{W: 64, H: 48, GOP: gop, BFrames: bframes, Preset: "veryfast", Codec: codec}, func(au [][]byte) { aus = append(aus, au) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := scene.New("c01", 64, 48, false)
+	view := render.New("c01", 64, 48, false)
 	const n = 90
 	for i := range n {
 		if err := enc.Frame(view.Draw(time.Unix(0, 0), uint32(i))); err != nil {

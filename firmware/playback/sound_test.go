@@ -8,7 +8,7 @@ import (
 	"campuskeep/firmware/fmp4"
 	"campuskeep/firmware/playback"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 // whole checks what a browser insists on: fragments whose sound has no hole, as long as the pictures.
@@ -80,11 +80,11 @@ func TestSoundForABrowser(t *testing.T) {
 			p := r.view(span)
 			b = file(t, p)
 			whole(t, b, tracks)
-			seen, err := scene.Decode(t.Context(), bytes.NewReader(b), "-")
+			seen, err := render.Decode(t.Context(), bytes.NewReader(b), "-")
 			if err != nil {
 				t.Fatal(err)
 			}
-			runs, bad := scene.Runs(seen)
+			runs, bad := render.Runs(seen)
 			if len(runs) != 1 || bad != 0 {
 				t.Fatalf("pictures %v, %d unreadable", runs, bad)
 			}
@@ -97,7 +97,7 @@ func TestSoundForABrowser(t *testing.T) {
 				}
 				whole(t, file(t, p), 1)
 			}()
-			beeps, err := scene.Beeps(t.Context(), bytes.NewReader(b))
+			beeps, err := render.Beeps(t.Context(), bytes.NewReader(b))
 			if err != nil || len(beeps) < 5 {
 				t.Fatalf("beeps at %v, %v", beeps, err)
 			}
@@ -131,7 +131,7 @@ func TestSoundLive(t *testing.T) {
 	if err != nil || len(tracks) != 2 {
 		t.Fatalf("%v, %+v", err, tracks)
 	}
-	if beeps, err := scene.Beeps(t.Context(), bytes.NewReader(b)); err != nil || len(beeps) < 2 {
+	if beeps, err := render.Beeps(t.Context(), bytes.NewReader(b)); err != nil || len(beeps) < 2 {
 		t.Errorf("beeps at %v, %v", beeps, err)
 	}
 }

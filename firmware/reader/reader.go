@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"campuskeep/shared/attendance"
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // CardRead is one card that one reader saw.

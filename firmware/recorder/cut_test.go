@@ -8,7 +8,7 @@ import (
 	"campuskeep/firmware/fmp4"
 	"campuskeep/firmware/rtsp"
 	"campuskeep/firmware/vault/vaulttest"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
@@ -17,11 +17,11 @@ import (
 // most, also where key frames come in minutes.
 func TestWhereSegmentsEnd(t *testing.T) {
 	var aus [][][]byte
-	enc, err := scene.NewEncoder(t.Context(), scene.Coding{W: 64, H: 48, GOP: 2}, func(au [][]byte) { aus = append(aus, au) })
+	enc, err := render.NewEncoder(t.Context(), render.Coding{W: 64, H: 48, GOP: 2}, func(au [][]byte) { aus = append(aus, au) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := scene.New("c01", 64, 48, false)
+	view := render.New("c01", 64, 48, false)
 	for i := range 3 {
 		if err := enc.Frame(view.Draw(time.Unix(0, 0), uint32(i))); err != nil {
 			t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"campuskeep/firmware/disk/disktest"
 	"campuskeep/firmware/recorder"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
 )
 
@@ -117,7 +117,7 @@ func TestDiskFaultsWhileRecording(t *testing.T) {
 			r.awaitFragments("c02", 1)
 			restore := r.disk.Fail(disktest.Rule{Match: c.match, Err: c.err})
 			if name == "one camera's files fail" {
-				cams[0].Change(scene.Coding{W: 640, H: 360, GOP: 10}) // a new segment
+				cams[0].Change(render.Coding{W: 640, H: 360, GOP: 10}) // a new segment
 			}
 			from := cams[0].Counter()
 			r.await("some seconds without a disk", func() bool { return cams[0].Counter() > from+40 })

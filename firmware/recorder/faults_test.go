@@ -15,7 +15,7 @@ import (
 
 	"campuskeep/firmware/recorder"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 // What cameras do to their streams. Beside each stands another camera, of which not one picture is missing.
@@ -33,7 +33,7 @@ func TestWhatCamerasDo(t *testing.T) {
 		"no sender reports":               {change: func(o *camera.Options) { o.Reports = camera.NoReports }, parts: 1},
 		"wild sender reports":             {change: func(o *camera.Options) { o.Reports = camera.WildReports; o.Sound = "aac" }, parts: 1},
 		"packets change places":           {change: func(o *camera.Options) { o.UDP = true }, udp: true, then: func(c *camera.Camera) { c.Reorder(7) }, parts: 1},
-		"H.265 becomes larger":            {change: func(o *camera.Options) { o.Coding.Codec = "h265" }, then: func(c *camera.Camera) { c.Change(scene.Coding{W: 640, H: 360, GOP: 10, Codec: "h265"}) }, parts: 1},
+		"H.265 becomes larger":            {change: func(o *camera.Options) { o.Coding.Codec = "h265" }, then: func(c *camera.Camera) { c.Change(render.Coding{W: 640, H: 360, GOP: 10, Codec: "h265"}) }, parts: 1},
 		"half the frame rate":             {then: func(c *camera.Camera) { c.Half(true) }, parts: -1},
 		"the clock goes back in a report": {then: func(c *camera.Camera) { c.StepClock(-time.Hour) }, parts: 1},
 		"H.265 garbage":                   {change: func(o *camera.Options) { o.Coding.Codec = "h265" }, then: func(c *camera.Camera) { c.Garbage(20) }, parts: -1, garbage: true},
@@ -211,7 +211,7 @@ func TestAnotherProgramsPackets(t *testing.T) {
 			const n = 120
 			raw := filepath.Join(t.TempDir(), "pictures")
 			var pix []byte
-			view := scene.New("c01", 320, 180, false)
+			view := render.New("c01", 320, 180, false)
 			for i := range n {
 				pix = append(pix, view.Draw(time.Unix(int64(i), 0), uint32(i)).Pix...)
 			}
@@ -239,7 +239,7 @@ func TestAnotherProgramsPackets(t *testing.T) {
 			if bad != 0 || len(runs) != 1 || runs[0].Last != n-1 || runs[0].First > 60 {
 				t.Errorf("pictures %v, %d unreadable, in %d segments", runs, bad, len(segs))
 			}
-			if b, err := scene.Beeps(t.Context(), strings.NewReader(string(r.file(segs[0])))); err != nil || len(b) != 1 {
+			if b, err := render.Beeps(t.Context(), strings.NewReader(string(r.file(segs[0])))); err != nil || len(b) != 1 {
 				t.Errorf("sound %v, %v", b, err)
 			}
 		})

@@ -10,7 +10,7 @@ import (
 
 	"campuskeep/firmware/fmp4"
 	"campuskeep/firmware/rtsp"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 // collect is a muxer that keeps what it makes and checks what must always hold.
@@ -47,12 +47,12 @@ func TestReorderedPictures(t *testing.T) {
 	order := []int{0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 11, 10} // of presentation, in a group of twelve with two B-frames
 	for _, codec := range []string{fmp4.H264, fmp4.H265} {
 		var aus [][][]byte
-		coding := scene.Coding{W: 320, H: 180, GOP: len(order), BFrames: 2, Preset: "veryfast", Codec: codec}
-		enc, err := scene.NewEncoder(t.Context(), coding, func(au [][]byte) { aus = append(aus, au) })
+		coding := render.Coding{W: 320, H: 180, GOP: len(order), BFrames: 2, Preset: "veryfast", Codec: codec}
+		enc, err := render.NewEncoder(t.Context(), coding, func(au [][]byte) { aus = append(aus, au) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		view := scene.New("c01", 320, 180, false)
+		view := render.New("c01", 320, 180, false)
 		const n = 48
 		for i := range n {
 			if err := enc.Frame(view.Draw(time.Unix(0, 0), uint32(i))); err != nil {
@@ -96,11 +96,11 @@ func TestReorderedPictures(t *testing.T) {
 				t.Errorf("%s: picture %d is shown at %d, want %d", codec, i, pts, want)
 			}
 		}
-		seen, err := scene.Decode(t.Context(), b, "-")
+		seen, err := render.Decode(t.Context(), b, "-")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if runs, bad := scene.Runs(seen); len(shown) != n || bad != 0 || len(runs) != 1 || len(seen) != n {
+		if runs, bad := render.Runs(seen); len(shown) != n || bad != 0 || len(runs) != 1 || len(seen) != n {
 			t.Errorf("%s: %d frames kept, runs %v, %d unreadable", codec, len(shown), runs, bad)
 		}
 	}
@@ -109,11 +109,11 @@ func TestReorderedPictures(t *testing.T) {
 // Whatever a camera sends, what comes out are whole fragments in order.
 func FuzzMuxer(f *testing.F) {
 	var aus [][][]byte
-	enc, err := scene.NewEncoder(f.Context(), scene.Coding{W: 64, H: 48, GOP: 4}, func(au [][]byte) { aus = append(aus, au) })
+	enc, err := render.NewEncoder(f.Context(), render.Coding{W: 64, H: 48, GOP: 4}, func(au [][]byte) { aus = append(aus, au) })
 	if err != nil {
 		f.Fatal(err)
 	}
-	view := scene.New("c01", 64, 48, false)
+	view := render.New("c01", 64, 48, false)
 	for i := range 9 {
 		if err := enc.Frame(view.Draw(time.Unix(0, 0), uint32(i))); err != nil {
 			f.Fatal(err)

@@ -8,7 +8,7 @@ import (
 
 	"campuskeep/firmware/recorder"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -29,9 +29,9 @@ func TestProbe(t *testing.T) {
 		})
 		return c
 	}
-	plain := start(camera.Options{Name: "c01", Listen: "127.0.0.1:0", User: "viewer", Password: "secret", Coding: scene.Coding{W: 320, H: 192, GOP: 10}, FPS: 10})
-	smart := start(camera.Options{Name: "c02", Listen: "127.0.0.1:0", Coding: scene.Coding{W: 160, H: 96, GOP: 2000, Codec: "h265"}, FPS: 5, Sound: "opus"})
-	safe := start(camera.Options{Name: "c03", Listen: "127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, Coding: scene.Coding{W: 160, H: 96, GOP: 10}, FPS: 10})
+	plain := start(camera.Options{Name: "c01", Listen: "127.0.0.1:0", User: "viewer", Password: "secret", Coding: render.Coding{W: 320, H: 192, GOP: 10}, FPS: 10})
+	smart := start(camera.Options{Name: "c02", Listen: "127.0.0.1:0", Coding: render.Coding{W: 160, H: 96, GOP: 2000, Codec: "h265"}, FPS: 5, Sound: "opus"})
+	safe := start(camera.Options{Name: "c03", Listen: "127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, Coding: render.Coding{W: 160, H: 96, GOP: 10}, FPS: 10})
 	at := func(c *camera.Camera) recorder.Camera {
 		return recorder.Camera{Camera: footage.Camera{ID: "c01", Main: c.URL()}}
 	}

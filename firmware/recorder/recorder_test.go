@@ -9,7 +9,7 @@ import (
 
 	"campuskeep/firmware/recorder"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -26,7 +26,7 @@ func (r *rig) recorded(id string) []footage.Placed {
 }
 
 // counters decodes one recorded segment with ffmpeg.
-func (r *rig) counters(s footage.Placed) []scene.Seen {
+func (r *rig) counters(s footage.Placed) []render.Seen {
 	r.t.Helper()
 	rd, err := r.vault.OpenSegment(r.t.Context(), s.Segment)
 	if err != nil {
@@ -41,7 +41,7 @@ func (r *rig) counters(s footage.Placed) []scene.Seen {
 		}
 		b.Write(f)
 	}
-	seen, err := scene.Decode(r.t.Context(), b, "-")
+	seen, err := render.Decode(r.t.Context(), b, "-")
 	if err != nil && !r.garbage {
 		r.t.Fatal(err)
 	}
@@ -49,14 +49,14 @@ func (r *rig) counters(s footage.Placed) []scene.Seen {
 }
 
 // allCounters decodes all that was recorded of a camera.
-func (r *rig) allCounters(id string) (runs []scene.Run, unreadable int, segments []footage.Placed) {
+func (r *rig) allCounters(id string) (runs []render.Run, unreadable int, segments []footage.Placed) {
 	r.t.Helper()
-	var seen []scene.Seen
+	var seen []render.Seen
 	segments = r.recorded(id)
 	for _, s := range segments {
 		seen = append(seen, r.counters(s)...)
 	}
-	runs, unreadable = scene.Runs(seen)
+	runs, unreadable = render.Runs(seen)
 	return runs, unreadable, segments
 }
 
@@ -79,12 +79,12 @@ func TestRecordsWhatTheCameraSends(t *testing.T) {
 			cr.UDP = c.udp
 			if cam.Counter() > 5 && c.name == "group of pictures of a minute" {
 				// nobody was connected at the first key frame: let the camera make another
-				cam.Change(scene.Coding{W: 320, H: 180, GOP: 600})
+				cam.Change(render.Coding{W: 320, H: 180, GOP: 600})
 			}
 			r.rec.SetCameras([]recorder.Camera{cr})
 			r.await("a picture", func() bool { return r.status("c01").LastFrame.Mono > 0 })
 			if c.name == "group of pictures of a minute" {
-				cam.Change(scene.Coding{W: 320, H: 180, GOP: 600})
+				cam.Change(render.Coding{W: 320, H: 180, GOP: 600})
 			}
 			r.awaitFragments("c01", 4)
 			if s := r.status("c01"); s.State != recorder.Recording || s.Bytes == 0 || s.Lost != 0 {
@@ -120,7 +120,7 @@ func TestRecordsWhatTheCameraSends(t *testing.T) {
 
 // holeMatches checks that what is missing in the pictures is what the gap says, as far as a busy machine sent them in
 // time, and that the gap is the hole in the footage.
-func holeMatches(t *testing.T, cam *camera.Camera, runs []scene.Run, segs []footage.Placed, gaps []recorder.Gap, cause recorder.Cause) {
+func holeMatches(t *testing.T, cam *camera.Camera, runs []render.Run, segs []footage.Placed, gaps []recorder.Gap, cause recorder.Cause) {
 	t.Helper()
 	if len(runs) != 2 || len(gaps) != 1 {
 		t.Fatalf("runs %v, gaps %v", runs, gaps)
@@ -220,7 +220,7 @@ func TestParametersMayChangeInMidStream(t *testing.T) {
 	r := newRig(t, recorder.Options{})
 	r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
 	r.awaitFragments("c01", 2)
-	cam.Change(scene.Coding{W: 640, H: 360, GOP: 10})
+	cam.Change(render.Coding{W: 640, H: 360, GOP: 10})
 	r.awaitFragments("c01", 4)
 	runs, bad, segs := r.allCounters("c01")
 	if bad != 0 || len(runs) != 1 {
@@ -333,7 +333,7 @@ func TestAWrongPasswordIsToldAndTheRightOneTriedAtOnce(t *testing.T) {
 func TestThinningSwitchesToTheSubStreamAndBack(t *testing.T) {
 	t.Parallel()
 	main := startCamera(t, "c01", nil)
-	sub := startCamera(t, "c02", func(o *camera.Options) { o.Coding = scene.Coding{W: 160, H: 96, GOP: 10} })
+	sub := startCamera(t, "c02", func(o *camera.Options) { o.Coding = render.Coding{W: 160, H: 96, GOP: 10} })
 	r := newRig(t, recorder.Options{})
 	c := row("c01", main)
 	c.Sub = sub.URL()

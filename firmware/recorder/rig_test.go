@@ -14,7 +14,7 @@ import (
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/vault"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
@@ -125,7 +125,7 @@ func startCamera(t *testing.T, name string, change func(*camera.Options)) *camer
 	t.Helper()
 	o := camera.Options{
 		Name: name, Listen: "127.0.0.1:0", User: "admin", Password: "secret",
-		Coding: scene.Coding{W: 320, H: 180, GOP: 10}, FPS: 10,
+		Coding: render.Coding{W: 320, H: 180, GOP: 10}, FPS: 10,
 	}
 	if change != nil {
 		change(&o)

@@ -8,7 +8,7 @@ import (
 	"campuskeep/firmware/fmp4"
 	"campuskeep/firmware/recorder"
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -33,22 +33,22 @@ func (r *rig) file(s footage.Placed) []byte {
 
 // beeps decodes the sound of the only segment and says where beeps begin, by the camera's own seconds: a beep
 // belongs at the beginning of each.
-func (r *rig) beeps(id string) (late []time.Duration, pictures scene.Run) {
+func (r *rig) beeps(id string) (late []time.Duration, pictures render.Run) {
 	r.t.Helper()
 	segs := r.recorded(id)
 	if len(segs) != 1 {
 		r.t.Fatalf("%d segments", len(segs))
 	}
 	b := r.file(segs[0])
-	seen, err := scene.Decode(r.t.Context(), bytes.NewReader(b), "-")
+	seen, err := render.Decode(r.t.Context(), bytes.NewReader(b), "-")
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	runs, bad := scene.Runs(seen)
+	runs, bad := render.Runs(seen)
 	if len(runs) != 1 || bad != 0 {
 		r.t.Fatalf("pictures %v, %d unreadable", runs, bad)
 	}
-	at, err := scene.Beeps(r.t.Context(), bytes.NewReader(b))
+	at, err := render.Beeps(r.t.Context(), bytes.NewReader(b))
 	if err != nil && !r.garbage {
 		r.t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (r *rig) beeps(id string) (late []time.Duration, pictures scene.Run) {
 }
 
 // inTime checks that beeps come where they belong, as far as a simulated camera is exact, and how many.
-func inTime(t *testing.T, late []time.Duration, pictures scene.Run) {
+func inTime(t *testing.T, late []time.Duration, pictures render.Run) {
 	t.Helper()
 	if want := int(pictures.Last-pictures.First)/10 - 1; len(late) < want {
 		t.Errorf("%d beeps beside pictures %v", len(late), pictures)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -27,7 +27,7 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 		return 0, nil
 	}
 	marks := map[string]bound{}
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for key, b := range bindings.All(tx) {
 			camera, _, _ := strings.Cut(key, "/")
 			marks[camera] = marks[camera].with(b)
@@ -40,7 +40,7 @@ func (r *Retention) bind(ctx context.Context, s state) (entries int, err error) 
 	skip := map[string]bool{}
 	for more := true; more; {
 		more = false
-		var c store.Change
+		var c ledgerdb.Change
 		for _, camera := range cameras {
 			if skip[camera] {
 				continue
@@ -89,7 +89,7 @@ func (b bound) with(o bound) bound {
 }
 
 // rows puts a mark into as many rows as it needs, in place of one of so many boots.
-func (b bound) rows(c *store.Change, camera string, before int) {
+func (b bound) rows(c *ledgerdb.Change, camera string, before int) {
 	n := 0
 	for part := range slices.Chunk(slices.Sorted(maps.Keys(b.Boots)), perBound) {
 		row := bound{Boots: map[string]time.Duration{}}
@@ -112,7 +112,7 @@ func boundKey(camera string, n int) string {
 }
 
 // boundIn reads the mark of a camera.
-func boundIn(tx store.Tx, camera string) (b bound, err error) {
+func boundIn(tx ledgerdb.Tx, camera string) (b bound, err error) {
 	if b, _, _, err = bindings.Get(tx, camera); err != nil {
 		return b, err
 	}
@@ -210,7 +210,7 @@ func (r *Retention) Mend(ctx context.Context) error {
 }
 
 func (r *Retention) tell(ctx context.Context, report vault.Report) error {
-	var c store.Change
+	var c ledgerdb.Change
 	if !report.Stopped {
 		for _, seg := range report.Missing {
 			c.Entries = append(c.Entries, draft("footage.damaged", seg.Camera, map[string]any{"file": seg.File.String(), "reason": "missing", "day": seg.Day}))
@@ -226,7 +226,7 @@ func (r *Retention) tell(ctx context.Context, report vault.Report) error {
 	}
 	c.Entries = append(c.Entries, late...)
 	for part := range slices.Chunk(c.Entries, 4*perBind) {
-		if _, err := r.o.Store.Commit(ctx, store.Change{Entries: part}); err != nil {
+		if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Entries: part}); err != nil {
 			return fmt.Errorf("report a reconcile: %w", err)
 		}
 	}
@@ -240,7 +240,7 @@ func (r *Retention) behind(segments []footage.Segment, s state) (entries []ledge
 		at     time.Time
 	}
 	groups := map[hour]*hourGroup{}
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, seg := range segments {
 			b, err := boundIn(tx, seg.Camera)
 			if err != nil {

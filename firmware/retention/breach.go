@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -56,7 +56,7 @@ func (r *Retention) condemnEarly(ctx context.Context, need int64) (freed int64, 
 	if err != nil {
 		return 0, err
 	}
-	var c store.Change
+	var c ledgerdb.Change
 	for _, camera := range cameras {
 		if freed >= need {
 			break

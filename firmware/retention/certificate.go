@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -24,7 +24,7 @@ import (
 
 // PapersOptions is what the papers need of the house.
 type PapersOptions struct {
-	Store   *store.Store
+	Store   *ledgerdb.Store
 	Cameras func() []footage.Camera
 	// Present gives what is there of a camera in a span, in the order of recording as far as one is known. It is not
 	// guarded: what is due and still there must show.
@@ -77,7 +77,7 @@ func (g gathered) sorted() []ledger.Entry {
 const mostFound = 20_000
 
 // find gives all entries of a query, newest first.
-func (p *Papers) find(ctx context.Context, q store.Query) (out []ledger.Entry, err error) {
+func (p *Papers) find(ctx context.Context, q ledgerdb.Query) (out []ledger.Entry, err error) {
 	q.Limit = 1000
 	for {
 		page, err := p.o.Store.Search(ctx, q)
@@ -97,7 +97,7 @@ func (p *Papers) find(ctx context.Context, q store.Query) (out []ledger.Entry, e
 
 // about finds entries of one camera within a time.
 func (p *Papers) about(ctx context.Context, camera string, from, to time.Time, kinds ...ledger.Kind) ([]ledger.Entry, error) {
-	return p.find(ctx, store.Query{Kinds: kinds, About: []string{camera}, From: from, To: to})
+	return p.find(ctx, ledgerdb.Query{Kinds: kinds, About: []string{camera}, From: from, To: to})
 }
 
 // registered is what the register says of a camera from an entry on.
@@ -318,7 +318,7 @@ func (p *Papers) gatherOwn(ctx context.Context, g gathered, decl packet.Declared
 // gatherTurn finds the first turn of the root key behind the end of a key: before it, an older copy of the ring can
 // still be opened.
 func (p *Papers) gatherTurn(ctx context.Context, g gathered, erased ledger.Entry) error {
-	turns, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, From: erased.At.Add(-longWindow)})
+	turns, err := p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, From: erased.At.Add(-longWindow)})
 	if err != nil {
 		return err
 	}
@@ -551,7 +551,7 @@ func (p *Papers) issue(ctx context.Context, by account.Who, role account.Role, s
 	if seq, ok, err := p.issued(ctx, data, d); ok || err != nil {
 		return seq, err
 	}
-	receipt, err := p.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{by.Draft("certificate.issued", role, d.Camera, data)}})
+	receipt, err := p.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{by.Draft("certificate.issued", role, d.Camera, data)}})
 	if err != nil {
 		return 0, fmt.Errorf("enter the issue of a certificate: %w", err)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -40,7 +40,7 @@ func (h *house) years(days int) {
 				list = append(list, draft("key.erased", id, map[string]any{"ring": "footage", "keys": []string{id + ":" + gone.Format(time.DateOnly)}}))
 			}
 		}
-		_, err := h.store.Commit(h.t.Context(), store.Change{Entries: list})
+		_, err := h.store.Commit(h.t.Context(), ledgerdb.Change{Entries: list})
 		h.must(err)
 	}
 }

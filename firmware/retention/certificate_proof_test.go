@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -92,7 +92,7 @@ func (h *house) register(kind ledger.Kind, before, now footage.Camera) {
 		d.Data = map[string]any{"custody": string(now.Custody), "days": now.Policy.Days, "what": []string{"place"}}
 		d.Sealed = []ledger.Part{sealed("before", before), sealed("after", now)}
 	}
-	_, err := h.store.Commit(h.t.Context(), store.Change{Entries: []ledger.Draft{d}})
+	_, err := h.store.Commit(h.t.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}})
 	h.must(err)
 }
 

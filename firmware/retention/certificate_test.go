@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -35,7 +35,7 @@ func (h *house) papers() *Papers {
 
 func (h *house) enter(kind ledger.Kind, subject string, data map[string]any) {
 	h.t.Helper()
-	_, err := h.store.Commit(h.t.Context(), store.Change{Entries: draftList(draft(kind, subject, data))})
+	_, err := h.store.Commit(h.t.Context(), ledgerdb.Change{Entries: draftList(draft(kind, subject, data))})
 	h.must(err)
 }
 

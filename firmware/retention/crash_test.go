@@ -12,7 +12,7 @@ import (
 
 	"campuskeep/firmware/disk/disktest"
 	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/footage"
 )
 
@@ -156,13 +156,13 @@ func TestHoldRegisteredDuringASweep(t *testing.T) {
 		h.clock.advance(31 * day)
 		asked, placed, pending := 0, false, make(chan error, 1)
 		real := h.r.o.Holds
-		h.r.o.Holds = func(tx store.Tx) ([]footage.Hold, error) {
+		h.r.o.Holds = func(tx ledgerdb.Tx) ([]footage.Hold, error) {
 			list, err := real(tx)
 			if asked++; asked > n && !placed {
 				placed = true
 				go func() {
 					late := footage.Hold{ID: "late", Cameras: []string{"c01"}, Span: footage.Span{From: morning, To: morning.Add(3 * time.Minute)}, Until: morning.Add(90 * day)}
-					_, err := h.store.Commit(t.Context(), store.Change{Puts: []store.Put{testHolds.Put(late.ID, late)}})
+					_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: []ledgerdb.Put{testHolds.Put(late.ID, late)}})
 					pending <- err
 				}()
 			}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk/disktest"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -131,7 +131,7 @@ func TestHoldBeforeTheWatermarkCommitCounts(t *testing.T) {
 	h.clock.advance(31 * day)
 	calls := 0
 	inner := h.r.o.Holds
-	h.r.o.Holds = func(tx store.Tx) ([]footage.Hold, error) {
+	h.r.o.Holds = func(tx ledgerdb.Tx) ([]footage.Hold, error) {
 		calls++
 		list, err := inner(tx)
 		if calls >= 3 { // the look of the sweep, the look of the round, then the commit
@@ -248,7 +248,7 @@ func TestASweepDuringACheckIsNoFinding(t *testing.T) {
 func TestCheckFindsEarlyDeletion(t *testing.T) {
 	h := newHouse(t)
 	breach := func(from, to time.Time) {
-		_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.breach", "c01", map[string]any{"reason": "disk_full", "from": from, "to": to}))})
+		_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: draftList(draft("footage.breach", "c01", map[string]any{"reason": "disk_full", "from": from, "to": to}))})
 		h.must(err)
 	}
 	gone := func(hours int) {
@@ -256,7 +256,7 @@ func TestCheckFindsEarlyDeletion(t *testing.T) {
 		g.add(footage.Segment{Camera: "c01", Day: "2026-03-02"}, morning, morning.Add(time.Duration(hours)*time.Hour))
 		early := g.data()
 		early["assurance"] = "best_effort"
-		_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(draft("footage.deleted", "c01", early))})
+		_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: draftList(draft("footage.deleted", "c01", early))})
 		h.must(err)
 	}
 	h.clock.advance(29 * day)
@@ -292,7 +292,7 @@ func TestCheckKnowsThePolicyOfEachTime(t *testing.T) {
 	} {
 		h := newHouse(t)
 		enter := func(d ledger.Draft) {
-			_, err := h.store.Commit(t.Context(), store.Change{Entries: draftList(d)})
+			_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: draftList(d)})
 			h.must(err)
 		}
 		at := func(n int) { h.clock.advance(morning.Add(time.Duration(n)*day + time.Hour).Sub(h.clock.Now().Wall)) }
@@ -396,8 +396,8 @@ func TestLostIndexChangesNothing(t *testing.T) {
 // An index of which nothing has its row again yet drops no bound of a boot.
 func TestBoundsOutliveAnIndexThatIsBeingRebuilt(t *testing.T) {
 	h := newHouse(t)
-	puts := []store.Put{bounds.Put("boot-0", bootBound{morning})}
-	_, err := h.store.Commit(t.Context(), store.Change{Puts: puts})
+	puts := []ledgerdb.Put{bounds.Put("boot-0", bootBound{morning})}
+	_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: puts})
 	h.must(err)
 	for _, settled := range []bool{false, true} {
 		s, err := h.r.look()

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/packet"
@@ -14,7 +14,7 @@ import (
 
 // holdEntries are those of the holds that overlap a span of one of the cameras, with their ends.
 func (p *Papers) holdEntries(ctx context.Context, cameras []string, span footage.Span) ([]ledger.Entry, error) {
-	registered, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"hold.registered"}, About: cameras, From: span.From})
+	registered, err := p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"hold.registered"}, About: cameras, From: span.From})
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func (p *Papers) holdEntries(ctx context.Context, cameras []string, span footage
 		return nil, nil
 	}
 	// By its name, so that what is found of a hold does not depend on the cameras asked for.
-	return p.find(ctx, store.Query{Kinds: []ledger.Kind{"hold.registered", "hold.released", "hold.ended"}, About: ids, From: span.From})
+	return p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"hold.registered", "hold.released", "hold.ended"}, About: ids, From: span.From})
 }
 
 // gatherExcuses finds what stops deletion in a time: a clock that is not trusted, no power, a disk that refuses.
@@ -43,11 +43,11 @@ func (p *Papers) gatherExcuses(ctx context.Context, g gathered, camera string, s
 
 // gatherStates finds what clock and power were like in a time. loose are entries of before it that came along.
 func (p *Papers) gatherStates(ctx context.Context, g gathered, span footage.Span) (loose []ledger.Entry, err error) {
-	states, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"clock.state", "system.start", "system.stop"}, From: span.From, To: span.To.Add(time.Second)})
+	states, err := p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"clock.state", "system.start", "system.stop"}, From: span.From, To: span.To.Add(time.Second)})
 	if err != nil {
 		return nil, err
 	}
-	before, err := p.o.Store.Search(ctx, store.Query{Kinds: []ledger.Kind{"clock.state", "system.start"}, To: span.From, Limit: 1})
+	before, err := p.o.Store.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"clock.state", "system.start"}, To: span.From, Limit: 1})
 	if err != nil {
 		return nil, fmt.Errorf("read the log about the clock: %w", err)
 	}
@@ -64,7 +64,7 @@ func (p *Papers) gatherSigns(ctx context.Context, g gathered, states []ledger.En
 		if start.Kind != "system.start" || start.Seq == 0 {
 			continue
 		}
-		page, err := p.o.Store.Search(ctx, store.Query{Kinds: packet.RecordKinds, Before: start.Seq, Limit: 64})
+		page, err := p.o.Store.Search(ctx, ledgerdb.Query{Kinds: packet.RecordKinds, Before: start.Seq, Limit: 64})
 		if err != nil {
 			return nil, fmt.Errorf("read the log about the time without power: %w", err)
 		}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/ledger"
 )
 
@@ -82,7 +82,7 @@ func (r *Retention) enterFaults(ctx context.Context) error {
 		entries = append(entries, draftFault(x.code, x.camera, x.ring))
 	}
 	for part := range slices.Chunk(entries, 4*perBind) {
-		if _, err := r.o.Store.Commit(ctx, store.Change{Entries: part}); err != nil {
+		if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Entries: part}); err != nil {
 			return fmt.Errorf("enter what a sweep could not do: %w", err)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -19,7 +19,7 @@ type Gaps struct{ o GapsOptions }
 
 // GapsOptions is what the gaps need from outside.
 type GapsOptions struct {
-	Store   *store.Store
+	Store   *ledgerdb.Store
 	Vault   *vault.Vault
 	Clock   clock.Clock
 	Anchors func() clock.Anchors
@@ -35,8 +35,8 @@ type noted struct {
 }
 
 var (
-	gapsNoted   = store.NewTable[noted]("gaps_noted")            // by camera
-	gapsWaiting = store.NewTable[footage.Missed]("gaps_waiting") // key <camera>/<n>
+	gapsNoted   = ledgerdb.NewTable[noted]("gaps_noted")            // by camera
+	gapsWaiting = ledgerdb.NewTable[footage.Missed]("gaps_waiting") // key <camera>/<n>
 )
 
 func gapKey(camera string, n uint64) string { return fmt.Sprintf("%s/%020d", camera, n) }
@@ -49,7 +49,7 @@ func (g *Gaps) Note(ctx context.Context, m footage.Missed) error {
 	var last noted
 	var waits footage.Missed
 	var found bool
-	err := g.o.Store.View(func(tx store.Tx) (err error) {
+	err := g.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 		if last, _, _, err = gapsNoted.Get(tx, m.Camera); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (g *Gaps) Note(ctx context.Context, m footage.Missed) error {
 	if last.Boot != m.To.Boot || last.Mono < m.To.Mono {
 		last.Instant = m.To
 	}
-	_, err = g.o.Store.Commit(ctx, store.Change{Puts: []store.Put{gapsNoted.Put(m.Camera, last), gapsWaiting.Put(gapKey(m.Camera, last.N), m)}})
+	_, err = g.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{gapsNoted.Put(m.Camera, last), gapsWaiting.Put(gapKey(m.Camera, last.N), m)}})
 	if err != nil {
 		return fmt.Errorf("note what %s missed: %w", m.Camera, err)
 	}
@@ -76,7 +76,7 @@ func (g *Gaps) Note(ctx context.Context, m footage.Missed) error {
 
 // NotedUntil is the end of the last gap that was noted of a camera.
 func (g *Gaps) NotedUntil(camera string) (at footage.Instant, ok bool, err error) {
-	err = g.o.Store.View(func(tx store.Tx) error {
+	err = g.o.Store.View(func(tx ledgerdb.Tx) error {
 		var n noted
 		n, _, ok, err = gapsNoted.Get(tx, camera)
 		at = n.Instant
@@ -113,7 +113,7 @@ func (g *Gaps) Settle(ctx context.Context) error {
 		times []footage.Missed
 	}
 	var list []*row
-	err := g.o.Store.View(func(tx store.Tx) error {
+	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for key, m := range gapsWaiting.All(tx) {
 			if n := len(list); n == 0 || list[n-1].times[0].Camera != m.Camera {
 				list = append(list, &row{})
@@ -127,7 +127,7 @@ func (g *Gaps) Settle(ctx context.Context) error {
 		return fmt.Errorf("read the gaps that wait: %w", err)
 	}
 	for _, r := range list {
-		var c store.Change
+		var c ledgerdb.Change
 		i := 0
 		for _, s := range footage.Settle(r.times, anchors, now.Boot) {
 			keys := r.keys[i : i+s.Parts]
@@ -153,7 +153,7 @@ func (g *Gaps) Settle(ctx context.Context) error {
 				if err := g.commit(ctx, c); err != nil {
 					return err
 				}
-				c = store.Change{}
+				c = ledgerdb.Change{}
 			}
 		}
 		if err := g.commit(ctx, c); err != nil {
@@ -163,7 +163,7 @@ func (g *Gaps) Settle(ctx context.Context) error {
 	return nil
 }
 
-func (g *Gaps) commit(ctx context.Context, c store.Change) error {
+func (g *Gaps) commit(ctx context.Context, c ledgerdb.Change) error {
 	if len(c.Entries)+len(c.Deletes)+len(c.Puts) == 0 {
 		return nil
 	}

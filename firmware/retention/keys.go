@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -53,7 +53,7 @@ func (r *Retention) settle(ctx context.Context, res *Result) error {
 		delete(r.undropped, camera)
 	}
 	var announced []dyingKey
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, k := range dying.All(tx) {
 			announced = append(announced, k)
 		}
@@ -70,7 +70,7 @@ func (r *Retention) settle(ctx context.Context, res *Result) error {
 func (r *Retention) readAccounts() error {
 	clear(r.accounts)
 	clear(r.undropped)
-	err := r.o.Store.View(func(tx store.Tx) error {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for key, a := range accounts.All(tx) {
 			camera, _, _ := strings.Cut(key, "/")
 			if r.undropped[camera] == nil {
@@ -238,7 +238,7 @@ func (r *Retention) endedHolds(s state, unserved []footage.Segment) []string {
 
 // announce commits the intent to erase, so that an erasure cut short is finished and confirmed.
 func (r *Retention) announce(ctx context.Context, keys []dyingKey) error {
-	var c store.Change
+	var c ledgerdb.Change
 	for _, k := range keys {
 		c.Puts = append(c.Puts, dying.Put(k.row(), k))
 	}
@@ -259,7 +259,7 @@ func (r *Retention) announce(ctx context.Context, keys []dyingKey) error {
 // by every sweep.
 func (r *Retention) erase(ctx context.Context, keys []dyingKey) (erased int, err error) {
 	for part := range slices.Chunk(keys, perChange) {
-		var c store.Change
+		var c ledgerdb.Change
 		var gone []dyingKey
 		failed := map[string][]dyingKey{} // reason → those that fail for the first time
 		left := map[string]bool{}         // cameras of which files are left

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -45,9 +45,9 @@ func breachReach() time.Duration {
 func (w Watermark) lowered(limit time.Time) Watermark { return Watermark{At: limit.Add(-markSlack)} }
 
 // Lower gives the marks and bounds that lie above a time, lowered to it.
-func (r *Retention) Lower(to time.Time) (puts []store.Put) {
+func (r *Retention) Lower(to time.Time) (puts []ledgerdb.Put) {
 	limit := markLimit(to)
-	err := r.o.Store.View(func(tx store.Tx) error {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for camera, w := range watermarks.All(tx) {
 			if w.wrong(limit) {
 				puts = append(puts, watermarks.Put(camera, w.lowered(limit)))
@@ -69,7 +69,7 @@ func (r *Retention) Lower(to time.Time) (puts []store.Put) {
 // lowerMarks lowers marks that are ahead of the time, and says so.
 func (r *Retention) lowerMarks(ctx context.Context, s state) error {
 	for part := range slices.Chunk(s.ahead, perBind) {
-		var c store.Change
+		var c ledgerdb.Change
 		for _, camera := range part {
 			c.Puts = append(c.Puts, watermarks.Put(camera, Watermark{At: s.marks[camera]}))
 			c.Entries = append(c.Entries, draftFault("retention.mark_ahead", camera, ""))

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
@@ -27,7 +27,7 @@ func TestACorrectionLowersWhatAWrongTimeRaised(t *testing.T) {
 		}
 		h.clock.set(func(r *clock.Reading) { r.Wall = r.Wall.Add(-45 * day) })
 		if hook {
-			_, err := h.store.Commit(t.Context(), store.Change{Puts: h.r.Lower(h.clock.Now().Wall)})
+			_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: h.r.Lower(h.clock.Now().Wall)})
 			h.must(err)
 		}
 		h.record("c01", 5)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 )
 
 // Covers F3: no Change grows with what there is: one more than fits a Change goes in several.
@@ -14,7 +14,7 @@ func TestMoreThanFitsAChange(t *testing.T) {
 	t.Run("keys of a disk that is gone", func(t *testing.T) { // an old ring, an empty vault
 		h := newHouse(t)
 		keys := map[string]keyring.Key{}
-		for i := range store.MaxRows + 1 {
+		for i := range ledgerdb.MaxRows + 1 {
 			keys["c01:"+time.Date(2000, 1, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)] = keyring.Key{byte(i)}
 		}
 		h.must(h.keys.Adopt(t.Context(), keys))
@@ -27,13 +27,13 @@ func TestMoreThanFitsAChange(t *testing.T) {
 	})
 	t.Run("boots without an anchor", func(t *testing.T) {
 		h := newHouse(t)
-		var c store.Change
-		for i := range store.MaxRows {
+		var c ledgerdb.Change
+		for i := range ledgerdb.MaxRows {
 			c.Puts = append(c.Puts, bounds.Put(fmt.Sprintf("boot-x%d", i), bootBound{morning}))
 		}
 		_, err := h.store.Commit(t.Context(), c)
 		h.must(err)
-		_, err = h.store.Commit(t.Context(), store.Change{Puts: []store.Put{bounds.Put("boot-y", bootBound{morning})}})
+		_, err = h.store.Commit(t.Context(), ledgerdb.Change{Puts: []ledgerdb.Put{bounds.Put("boot-y", bootBound{morning})}})
 		h.must(err)
 		h.sweep()
 		if p, err := h.r.Places(); err != nil || len(p.Bounds) != 0 {
@@ -46,13 +46,13 @@ func TestMoreThanFitsAChange(t *testing.T) {
 			mark.Boots[fmt.Sprintf("%032x", i)] = time.Duration(i) * time.Hour
 		}
 		h := newHouse(t)
-		var c store.Change
+		var c ledgerdb.Change
 		mark.rows(&c, "c01", 0)
 		_, err := h.store.Commit(t.Context(), c)
 		h.must(err)
 		read := func(want int) {
 			t.Helper()
-			h.must(h.store.View(func(tx store.Tx) error {
+			h.must(h.store.View(func(tx ledgerdb.Tx) error {
 				b, err := boundIn(tx, "c01")
 				if len(b.Boots) != want {
 					t.Errorf("%d boots, want %d", len(b.Boots), want)

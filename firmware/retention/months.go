@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -159,7 +159,7 @@ func (p *Papers) tell(ctx context.Context, cameras []string, label string, span 
 		t.cameras[id] = &toldOf{}
 	}
 	found := 0
-	err := p.o.Store.Each(ctx, store.Query{Kinds: monthKinds, About: cameras, From: span.From, To: until}, func(kind ledger.Kind, leaf []byte) error {
+	err := p.o.Store.Each(ctx, ledgerdb.Query{Kinds: monthKinds, About: cameras, From: span.From, To: until}, func(kind ledger.Kind, leaf []byte) error {
 		if found++; found > mostFound*len(cameras) {
 			return ErrTooLong
 		}
@@ -168,7 +168,7 @@ func (p *Papers) tell(ctx context.Context, cameras []string, label string, span 
 	if err != nil {
 		return nil, fmt.Errorf("read the log about the keeping of footage: %w", err)
 	}
-	policies, err := p.find(ctx, store.Query{Kinds: []ledger.Kind{"camera.registered", "camera.changed"}, About: cameras, To: span.To})
+	policies, err := p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"camera.registered", "camera.changed"}, About: cameras, To: span.To})
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +269,7 @@ func (p *Papers) sumUp(ctx context.Context, camera string, t *told, within time.
 	footage.SortGaps(record.Gaps)
 	m.Until = serviceUntil(entries, t.span.To)
 	t.fill(&m, record, c, within)
-	err = p.o.Store.View(func(tx store.Tx) error {
+	err = p.o.Store.View(func(tx ledgerdb.Tx) error {
 		if m.Watermark, err = WatermarkIn(tx, camera); err != nil {
 			return err
 		}

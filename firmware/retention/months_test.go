@@ -10,7 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -44,7 +44,7 @@ func (h *house) entryByEntry(p *Papers, log []ledger.Entry, present []footage.Pl
 		}
 		r.Recorded, r.Deleted = nil, nil
 		month.fill(&m, r, &toldOf{}, within)
-		h.must(h.store.View(func(tx store.Tx) (err error) {
+		h.must(h.store.View(func(tx ledgerdb.Tx) (err error) {
 			m.Watermark, err = WatermarkIn(tx, camera)
 			for _, c := range condemned.Prefix(tx, camera+"/") {
 				m.Stuck[c.Segment.File] = true
@@ -297,7 +297,7 @@ func TestTheMonthIsWhatReadingEveryEntrySays(t *testing.T) {
 		})
 		for _, id := range ids {
 			if rapid.Bool().Draw(rt, "watermark") {
-				c := store.Change{Puts: []store.Put{watermarks.Put(id, Watermark{At: begin.Add(time.Duration(rapid.IntRange(-5, 40).Draw(rt, "mark")) * day)})}}
+				c := ledgerdb.Change{Puts: []ledgerdb.Put{watermarks.Put(id, Watermark{At: begin.Add(time.Duration(rapid.IntRange(-5, 40).Draw(rt, "mark")) * day)})}}
 				if len(present[id]) > 0 {
 					seg := present[id][0].Segment
 					c.Puts = append(c.Puts, condemned.Put(id+"/"+seg.File.String(), Condemned{Segment: seg}))

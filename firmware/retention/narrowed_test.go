@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/footage"
 )
 
@@ -22,7 +22,7 @@ func TestAHoldThatChangesKeepsItsFootageReadable(t *testing.T) {
 		t.Fatalf("day keys live on: %v", h.keys.IDs())
 	}
 	less := footage.Hold{ID: "approved", Cameras: []string{"c01"}, Span: span, Until: morning.Add(150 * day)}
-	_, err := h.store.Commit(t.Context(), store.Change{Puts: []store.Put{testHolds.Put(less.ID, less)}, Deletes: []store.Delete{testHolds.Delete("asked")}})
+	_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: []ledgerdb.Put{testHolds.Put(less.ID, less)}, Deletes: []ledgerdb.Delete{testHolds.Delete("asked")}})
 	h.must(err)
 
 	s, err := h.r.look()

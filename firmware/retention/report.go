@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/packet"
@@ -33,7 +33,7 @@ type DayFilter struct {
 // DeletedDays lists camera-days whose key is destroyed, newest first, and where the next page begins. The days of an
 // NVR's camera are listed when it is asked for by name and month: they are told by what the NVR no longer lists.
 func (p *Papers) DeletedDays(ctx context.Context, f DayFilter) (out []DeletedDay, next uint64, err error) {
-	q := store.Query{Kinds: []ledger.Kind{"key.erased"}, Before: f.Before, Limit: 200}
+	q := ledgerdb.Query{Kinds: []ledger.Kind{"key.erased"}, Before: f.Before, Limit: 200}
 	if f.Camera != "" {
 		q.About = []string{f.Camera}
 	}

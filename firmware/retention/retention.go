@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -23,11 +23,11 @@ import (
 )
 
 // Holds gives the holds inside a transaction, so that they can be looked at again in the commit that condemns.
-type Holds func(store.Tx) ([]footage.Hold, error)
+type Holds func(ledgerdb.Tx) ([]footage.Hold, error)
 
 // Options is what retention needs of the house.
 type Options struct {
-	Store   *store.Store
+	Store   *ledgerdb.Store
 	Vault   *vault.Vault
 	Cameras func() []footage.Camera // policies; a camera that is not among them keeps the least
 	Holds   Holds
@@ -83,12 +83,12 @@ type bootBound struct {
 }
 
 var (
-	watermarks = store.NewTable[Watermark]("watermarks")
-	condemned  = store.NewTable[Condemned]("condemned") // key <camera>/<file id>
-	bounds     = store.NewTable[bootBound]("boot_bounds")
-	bindings   = store.NewTable[bound]("bound")         // key <camera>, with more boots than fit one also <camera>/<n>
-	accounts   = store.NewTable[accounted]("accounted") // key <camera>/<n>
-	dying      = store.NewTable[dyingKey]("dying_keys") // key <ring>/<key id>
+	watermarks = ledgerdb.NewTable[Watermark]("watermarks")
+	condemned  = ledgerdb.NewTable[Condemned]("condemned") // key <camera>/<file id>
+	bounds     = ledgerdb.NewTable[bootBound]("boot_bounds")
+	bindings   = ledgerdb.NewTable[bound]("bound")         // key <camera>, with more boots than fit one also <camera>/<n>
+	accounts   = ledgerdb.NewTable[accounted]("accounted") // key <camera>/<n>
+	dying      = ledgerdb.NewTable[dyingKey]("dying_keys") // key <ring>/<key id>
 )
 
 // Retention is the keeper of deadlines. Its methods are safe for concurrent use; sweeps follow each other.
@@ -228,7 +228,7 @@ func policyOf(policies map[string]footage.Policy, camera string) footage.Policy 
 // Places is the present table from boots to UTC, with the bounds of the boots that have no anchor.
 func (r *Retention) Places() (footage.Places, error) {
 	p := footage.Places{Anchors: r.o.Anchors(), Bounds: map[string]time.Time{}}
-	err := r.o.Store.View(func(tx store.Tx) error {
+	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for boot, b := range bounds.All(tx) {
 			p.Bounds[boot] = b.NotAfter
 		}
@@ -242,7 +242,7 @@ func (r *Retention) Places() (footage.Places, error) {
 
 // Watermark of a camera; zero when nothing was condemned yet.
 func (r *Retention) Watermark(camera string) (at time.Time, err error) {
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		at, err = WatermarkIn(tx, camera)
 		return err
 	})
@@ -250,7 +250,7 @@ func (r *Retention) Watermark(camera string) (at time.Time, err error) {
 }
 
 // WatermarkIn reads a watermark inside a transaction: a hold on footage below it comes too late.
-func WatermarkIn(tx store.Tx, camera string) (time.Time, error) {
+func WatermarkIn(tx ledgerdb.Tx, camera string) (time.Time, error) {
 	w, _, _, err := watermarks.Get(tx, camera)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("watermark of %s: %w", camera, err)
@@ -275,7 +275,7 @@ func (r *Retention) look() (s state, err error) {
 	s = state{policies: r.policies(), marks: map[string]time.Time{}, condemned: map[footage.FileID]Condemned{}, dying: map[string]dyingKey{},
 		now: r.o.Clock.Now()}
 	s.places = footage.Places{Anchors: r.o.Anchors(), Bounds: map[string]time.Time{}}
-	err = r.o.Store.View(func(tx store.Tx) error {
+	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		for boot, b := range bounds.All(tx) {
 			s.places.Bounds[boot] = b.NotAfter
 		}

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -258,7 +258,7 @@ func hourOf(p footage.Placed) time.Time { return p.Span.From.UTC().Truncate(time
 // condemn raises the watermarks of the cameras that have something to delete. The holds are read again in
 // the same transaction: one that was registered since the look makes the round start over.
 func (r *Retention) condemn(ctx context.Context, list []due, s state) error {
-	var c store.Change
+	var c ledgerdb.Change
 	for _, d := range list {
 		at := footage.Watermark(policyOf(s.policies, d.camera), s.now)
 		if d.fresh && at.After(s.marks[d.camera]) {
@@ -268,7 +268,7 @@ func (r *Retention) condemn(ctx context.Context, list []due, s state) error {
 	if len(c.Puts) == 0 {
 		return nil
 	}
-	c.Check = func(tx store.Tx) error {
+	c.Check = func(tx ledgerdb.Tx) error {
 		if now := r.o.Clock.Now(); now.State != clock.Trusted || now.Latest().Before(s.now.Earliest()) {
 			return errHoldsChanged // the clock was corrected since: look again
 		}
@@ -281,8 +281,8 @@ func (r *Retention) condemn(ctx context.Context, list []due, s state) error {
 }
 
 // sameHolds is the look at the holds inside the commit that condemns.
-func (r *Retention) sameHolds(s state) func(store.Tx) error {
-	return func(tx store.Tx) error {
+func (r *Retention) sameHolds(s state) func(ledgerdb.Tx) error {
+	return func(tx ledgerdb.Tx) error {
 		holds, err := r.o.Holds(tx)
 		if err != nil {
 			return err
@@ -343,7 +343,7 @@ func (r *Retention) unlink(ctx context.Context, list []due, s state, res *Result
 func (r *Retention) stay(ctx context.Context, camera string, failures []vault.Failure, s state) error {
 	failures = slices.DeleteFunc(failures, func(f vault.Failure) bool { _, known := s.condemned[f.Segment.File]; return known })
 	for part := range slices.Chunk(failures, 1000) {
-		var c store.Change
+		var c ledgerdb.Change
 		reasons := map[string]int{}
 		for _, f := range part {
 			reason := reasonOf(f.Err)
@@ -383,7 +383,7 @@ func reasonOf(err error) string {
 // rows. It returns the camera-days that lost segments.
 func (r *Retention) account(ctx context.Context, list []due, gone map[footage.FileID]bool, s state) (days map[string]map[string]bool, n int, err error) {
 	days = map[string]map[string]bool{}
-	var c store.Change
+	var c ledgerdb.Change
 	drop := map[string][]footage.Segment{}
 	for _, d := range list {
 		var hours []time.Time
@@ -451,7 +451,7 @@ func filesOf(rows []footage.Segment) map[footage.FileID]bool {
 }
 
 // accountRows replaces the rows of what a camera's last entries account for.
-func (r *Retention) accountRows(c *store.Change, camera string, files []footage.FileID) {
+func (r *Retention) accountRows(c *ledgerdb.Change, camera string, files []footage.FileID) {
 	n := 0
 	for part := range slices.Chunk(files, perAccount) {
 		c.Puts = append(c.Puts, accounts.Put(accountKey(camera, n), accounted{part}))
@@ -509,8 +509,8 @@ func (r *Retention) boundBoots(ctx context.Context, s *state, settled bool) erro
 		r.faults.add("", "retention.index", err)
 		return nil
 	}
-	var puts []store.Put
-	var deletes []store.Delete
+	var puts []ledgerdb.Put
+	var deletes []ledgerdb.Delete
 	used := map[string]bool{}
 	for _, camera := range cameras {
 		boots, err := r.o.Vault.Boots(camera)
@@ -535,12 +535,12 @@ func (r *Retention) boundBoots(ctx context.Context, s *state, settled bool) erro
 		}
 	}
 	for part := range slices.Chunk(puts, perChange) {
-		if _, err := r.o.Store.Commit(ctx, store.Change{Puts: part}); err != nil {
+		if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Puts: part}); err != nil {
 			return fmt.Errorf("bound the boots without an anchor: %w", err)
 		}
 	}
 	for part := range slices.Chunk(deletes, perChange) {
-		if _, err := r.o.Store.Commit(ctx, store.Change{Deletes: part}); err != nil {
+		if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Deletes: part}); err != nil {
 			return fmt.Errorf("drop the bounds of boots that left nothing: %w", err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/account"
@@ -64,7 +64,7 @@ func (v *voice) set(off time.Duration, quiet bool) {
 type timed struct {
 	t      *testing.T
 	keeper *timekeeper.Keeper
-	store  *store.Store
+	store  *ledgerdb.Store
 	vault  *vault.Vault
 	r      *Retention
 	made   []time.Time // in truth, when the last frame of each segment was
@@ -83,7 +83,7 @@ func newTimed(t *testing.T, sources ...timekeeper.Source) *timed {
 	keys, err := root.Ring("footage")
 	h.must(err)
 	h.keeper = timekeeper.New(timekeeper.Options{Host: box{time.Now()}, Sources: sources, Every: 2 * time.Hour, Log: log})
-	h.store, err = store.Open(store.Options{Dir: dir, Origin: "campuskeep/ck-test", Clock: h.keeper, People: people, Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!")), Log: log})
+	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/ck-test", Clock: h.keeper, People: people, Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!")), Log: log})
 	h.must(err)
 	h.must(h.keeper.Attach(h.store))
 	fsys, err := disk.Real(filepath.Join(dir, "vault"))

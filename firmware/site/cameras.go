@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strings"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // CameraPut is a camera to register or change. Login nil leaves its credentials as they are.
@@ -205,33 +205,33 @@ func sameCode(all map[string]footage.Camera, c footage.Camera) string {
 // PutCameras registers or changes a list of cameras, all or none, as one Change; it says how many were new or
 // changed. Errors: RowErrors, *account.Refused.
 func (s *Site) PutCameras(ctx context.Context, by account.Who, list []CameraPut) (int, error) {
-	n, _, err := s.putCameras(ctx, by, list, store.Change{})
+	n, _, err := s.putCameras(ctx, by, list, ledgerdb.Change{})
 	return n, err
 }
 
 // PutCamerasWith is PutCameras as one Change with what another room writes beside it: both become true, or neither.
-// The receipt's revisions are those of what is beside. Errors: RowErrors, *account.Refused, store.ErrConflict.
-func (s *Site) PutCamerasWith(ctx context.Context, by account.Who, list []CameraPut, beside store.Change) (store.Receipt, error) {
+// The receipt's revisions are those of what is beside. Errors: RowErrors, *account.Refused, ledgerdb.ErrConflict.
+func (s *Site) PutCamerasWith(ctx context.Context, by account.Who, list []CameraPut, beside ledgerdb.Change) (ledgerdb.Receipt, error) {
 	_, rc, err := s.putCameras(ctx, by, list, beside)
 	return rc, err
 }
 
-func (s *Site) putCameras(ctx context.Context, by account.Who, list []CameraPut, beside store.Change) (int, store.Receipt, error) {
+func (s *Site) putCameras(ctx context.Context, by account.Who, list []CameraPut, beside ledgerdb.Change) (int, ledgerdb.Receipt, error) {
 	roles := make([]account.Role, len(list))
 	for i, p := range list {
 		var err error
 		if roles[i], err = s.allow(by, account.ActCamerasEdit, account.Subject{Camera: p.Camera.ID}); err != nil {
-			return 0, store.Receipt{}, err
+			return 0, ledgerdb.Receipt{}, err
 		}
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if bad := s.CheckCameras(list); bad != nil {
-		return 0, store.Receipt{}, bad
+		return 0, ledgerdb.Receipt{}, bad
 	}
 	ch, rows := s.cameraChange(by, roles, list)
 	if len(rows) == 0 && len(beside.Puts)+len(beside.Deletes)+len(beside.Entries) == 0 {
-		return 0, store.Receipt{}, nil
+		return 0, ledgerdb.Receipt{}, nil
 	}
 	own := len(ch.Puts)
 	ch.Puts, ch.Deletes = append(ch.Puts, beside.Puts...), beside.Deletes
@@ -251,7 +251,7 @@ func (s *Site) putCameras(ctx context.Context, by account.Who, list []CameraPut,
 
 // cameraChange is the change of those in a list that are new or differ; rows are its first Puts. The caller holds
 // s.writing.
-func (s *Site) cameraChange(by account.Who, roles []account.Role, list []CameraPut) (ch store.Change, rows []footage.Camera) {
+func (s *Site) cameraChange(by account.Who, roles []account.Role, list []CameraPut) (ch ledgerdb.Change, rows []footage.Camera) {
 	for i, p := range list {
 		c := p.Camera
 		s.mu.RLock()

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 func cam(n int) footage.Camera {
@@ -157,9 +157,9 @@ func TestCamerasBesideAnotherRoomsChange(t *testing.T) {
 	h := newHouse(t)
 	h.must(h.PutCamera(t.Context(), admin, cam(1), nil))
 	size := h.store.Size()
-	beside := store.Change{Entries: []ledger.Draft{account.System.Draft("config.change", "", "nvr:n01", map[string]any{"what": "nvr", "key": "n01"})}}
+	beside := ledgerdb.Change{Entries: []ledger.Draft{account.System.Draft("config.change", "", "nvr:n01", map[string]any{"what": "nvr", "key": "n01"})}}
 	failed := errors.New("the disk has gone")
-	beside.Check = func(store.Tx) error { return failed }
+	beside.Check = func(ledgerdb.Tx) error { return failed }
 	_, err := h.PutCamerasWith(t.Context(), admin, []site.CameraPut{{Camera: cam(2), New: true}, {Camera: cam(3), New: true}}, beside)
 	if _, known := h.Camera("c02"); !errors.Is(err, failed) || known || h.store.Size() != size {
 		t.Errorf("%v, known %v, %d entries", err, known, h.store.Size()-size)

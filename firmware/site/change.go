@@ -11,11 +11,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 func (l Login) check() error {
@@ -82,7 +82,7 @@ func checkName(errs *fielderr.Errors, name string) {
 	}
 }
 
-func put[T any](ctx context.Context, s *Site, by account.Who, what, key string, v T, errs fielderr.Errors, t store.TableOf[T], into map[string]row[T]) error {
+func put[T any](ctx context.Context, s *Site, by account.Who, what, key string, v T, errs fielderr.Errors, t ledgerdb.TableOf[T], into map[string]row[T]) error {
 	role, err := s.allow(by, account.ActCamerasEdit, account.Subject{})
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (s *Site) SettingsRev() uint64 {
 	return s.settings.rev
 }
 
-func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v T, fault error, t store.TableOf[T], into *row[T], from *uint64) error {
+func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v T, fault error, t ledgerdb.TableOf[T], into *row[T], from *uint64) error {
 	role, err := s.allow(by, account.ActSettings, account.Subject{})
 	if err != nil {
 		return err
@@ -148,26 +148,26 @@ func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v 
 }
 
 // changeOf is the change of one row with its entry: what was before and what is after (M5).
-func changeOf[T any](by account.Who, role account.Role, what, key string, old row[T], exists bool, v T, t store.TableOf[T]) store.Change {
+func changeOf[T any](by account.Who, role account.Role, what, key string, old row[T], exists bool, v T, t ledgerdb.TableOf[T]) ledgerdb.Change {
 	parts := []ledger.Part{part("after", siteOwner, v)}
 	if exists {
 		parts = append([]ledger.Part{part("before", siteOwner, old.v)}, parts...)
 	}
-	return store.Change{
-		Puts:    []store.Put{t.PutRev(key, v, old.rev)},
+	return ledgerdb.Change{
+		Puts:    []ledgerdb.Put{t.PutRev(key, v, old.rev)},
 		Entries: []ledger.Draft{by.Draft("config.change", role, what+":"+key, map[string]any{"what": what, "key": key}, parts...)},
 	}
 }
 
 // commit writes the change, takes it into memory with the revision of its first row, and wakes the watchers.
 // The caller holds s.writing.
-func (s *Site) commit(ctx context.Context, what string, ch store.Change, apply func(rev uint64)) error {
+func (s *Site) commit(ctx context.Context, what string, ch ledgerdb.Change, apply func(rev uint64)) error {
 	_, err := s.commitAll(ctx, what, ch, func(revs []uint64) { apply(revs[0]) })
 	return err
 }
 
 // commitAll is commit for changes of several rows: apply gets the revision of every Put, in order.
-func (s *Site) commitAll(ctx context.Context, what string, ch store.Change, apply func(revs []uint64)) (store.Receipt, error) {
+func (s *Site) commitAll(ctx context.Context, what string, ch ledgerdb.Change, apply func(revs []uint64)) (ledgerdb.Receipt, error) {
 	rc, err := s.o.Store.Commit(ctx, ch)
 	if err != nil {
 		return rc, fmt.Errorf("change %s: %w", what, err)

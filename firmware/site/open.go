@@ -9,7 +9,7 @@ import (
 	"slices"
 	"sync"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/footage"
 )
@@ -43,7 +43,7 @@ func Open(_ context.Context, o Options) (*Site, error) {
 	s := &Site{o: o, watchers: map[int]chan struct{}{}}
 	s.calendar.v = attendance.Calendar{Zone: DefaultZone, Hours: attendance.DefaultHours}
 	s.settings.v = DefaultSettings
-	err := o.Store.View(func(tx store.Tx) error {
+	err := o.Store.View(func(tx ledgerdb.Tx) error {
 		var err error
 		if s.cameras, err = load(tx, cameras); err != nil {
 			return err
@@ -68,7 +68,7 @@ func Open(_ context.Context, o Options) (*Site, error) {
 // DefaultZone is the zone of a calendar that nobody has set.
 const DefaultZone = "Asia/Shanghai"
 
-func load[T any](tx store.Tx, t store.TableOf[T]) (map[string]row[T], error) {
+func load[T any](tx ledgerdb.Tx, t ledgerdb.TableOf[T]) (map[string]row[T], error) {
 	m := map[string]row[T]{}
 	for key, r := range t.Rows(tx, "") {
 		if r.Err != nil {
@@ -79,7 +79,7 @@ func load[T any](tx store.Tx, t store.TableOf[T]) (map[string]row[T], error) {
 	return m, nil
 }
 
-func loadOne[T any](tx store.Tx, t store.TableOf[T], into *row[T]) error {
+func loadOne[T any](tx ledgerdb.Tx, t ledgerdb.TableOf[T], into *row[T]) error {
 	v, rev, ok, err := t.Get(tx, theOne)
 	if ok && err == nil {
 		*into = row[T]{v, rev}
@@ -137,12 +137,12 @@ func (s *Site) Settings() Settings {
 // Credentials of a camera, for the recorder alone; zero when it asks for none.
 func (s *Site) Credentials(cameraID string) (Login, error) {
 	var l Login
-	err := s.o.Store.View(func(tx store.Tx) error {
+	err := s.o.Store.View(func(tx ledgerdb.Tx) error {
 		v, _, _, err := logins.Get(tx, cameraID)
 		l = v.Login
 		return err
 	})
-	if errors.Is(err, store.ErrErased) {
+	if errors.Is(err, ledgerdb.ErrErased) {
 		return Login{}, fmt.Errorf("credentials of camera %s were erased: %w", cameraID, err)
 	}
 	if err != nil {

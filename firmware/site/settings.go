@@ -3,20 +3,20 @@ package site
 import (
 	"time"
 
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/login"
-	"campuskeep/shared/register"
 	"campuskeep/shared/student"
+	"campuskeep/shared/usage"
 )
 
 // Settings are the school's own choices: what the requirements leave to the school ("cfg"). Each has a safe
 // default and limits.
 type Settings struct {
-	SessionIdle  int            `json:"session_idle"`  // minutes without a request until a log-in ends
-	SessionHours int            `json:"session_hours"` // greatest age of a log-in
-	PasswordDays int            `json:"password_days"` // age at which a password must be changed; 0: never (M3)
-	Register     register.Rules `json:"register"`      // deadlines and caps of the register of footage use
+	SessionIdle  int         `json:"session_idle"`  // minutes without a request until a log-in ends
+	SessionHours int         `json:"session_hours"` // greatest age of a log-in
+	PasswordDays int         `json:"password_days"` // age at which a password must be changed; 0: never (M3)
+	Register     usage.Rules `json:"register"`      // deadlines and caps of the register of footage use
 	// WhenFull is what happens when the disk is full although everything is thinned. Empty is the default: stop,
 	// because the law names the thirty days as the least.
 	WhenFull footage.WhenFull `json:"when_full,omitempty"`
@@ -26,7 +26,7 @@ type Settings struct {
 }
 
 // DefaultSettings is where a school begins.
-var DefaultSettings = Settings{SessionIdle: 30, SessionHours: 12, Register: register.DefaultRules}
+var DefaultSettings = Settings{SessionIdle: 30, SessionHours: 12, Register: usage.DefaultRules}
 
 // Check says which setting is outside its limits.
 func (s Settings) Check() fielderr.Errors {

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"log/slog"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -45,7 +45,7 @@ type Place struct {
 
 // Options is what the site needs from outside.
 type Options struct {
-	Store *store.Store
+	Store *ledgerdb.Store
 	Clock clock.Clock
 	Log   *slog.Logger
 	// Fits refuses a register of cameras that this box cannot serve, such as more footage than its disk holds.

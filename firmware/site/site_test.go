@@ -14,14 +14,14 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
-	"campuskeep/shared/fielderr"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 )
 
 type still clock.Reading
@@ -36,7 +36,7 @@ type house struct {
 	*site.Site
 	t     *testing.T
 	dir   string
-	store *store.Store
+	store *ledgerdb.Store
 	fits  func([]footage.Camera) error
 	stop  func()
 }
@@ -45,7 +45,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{t: t, dir: t.TempDir()}
 	h.open()
 	t.Cleanup(func() {
-		h.must(h.store.Check(context.Background(), func(f store.Finding) { t.Errorf("check: %+v", f) }))
+		h.must(h.store.Check(context.Background(), func(f ledgerdb.Finding) { t.Errorf("check: %+v", f) }))
 		h.stop()
 	})
 	return h
@@ -66,7 +66,7 @@ func (h *house) open() {
 	h.must(err)
 	ring, err := root.Ring("people")
 	h.must(err)
-	h.store, err = store.Open(store.Options{Dir: h.dir, Origin: "campuskeep/ck-test", Clock: now, People: ring, Signer: logKey})
+	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: h.dir, Origin: "campuskeep/ck-test", Clock: now, People: ring, Signer: logKey})
 	h.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -1,19 +1,19 @@
 package site
 
 import (
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/footage"
 )
 
 // The tables of this room. The log binds all rows but the sealed ones, whose keys may be erased (I2).
 var (
-	cameras   = store.NewTable[footage.Camera]("cameras", store.Replayable())
-	readers   = store.NewTable[Reader]("readers", store.Replayable())
-	places    = store.NewTable[Place]("places", store.Replayable())
-	calendars = store.NewTable[attendance.Calendar]("calendar", store.Replayable())
-	settings  = store.NewTable[Settings]("settings", store.Replayable())
-	logins    = store.NewTable[cameraLogin]("camera_logins", store.Sealed(func(l cameraLogin) string { return cameraOwner(l.Camera) }))
+	cameras   = ledgerdb.NewTable[footage.Camera]("cameras", ledgerdb.Replayable())
+	readers   = ledgerdb.NewTable[Reader]("readers", ledgerdb.Replayable())
+	places    = ledgerdb.NewTable[Place]("places", ledgerdb.Replayable())
+	calendars = ledgerdb.NewTable[attendance.Calendar]("calendar", ledgerdb.Replayable())
+	settings  = ledgerdb.NewTable[Settings]("settings", ledgerdb.Replayable())
+	logins    = ledgerdb.NewTable[cameraLogin]("camera_logins", ledgerdb.Sealed(func(l cameraLogin) string { return cameraOwner(l.Camera) }))
 )
 
 // theOne is the key in tables of a single row.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 )
 
@@ -28,7 +28,7 @@ func (k *Keeper) AddAnchor(ctx context.Context, a clock.Anchor) error {
 		return nil
 	}
 	if s == nil {
-		return store.ErrClosed
+		return ledgerdb.ErrClosed
 	}
 	if _, err := s.Commit(ctx, RecordAnchor(a)); err != nil {
 		return fmt.Errorf("record the anchor of %s: %w", a.Boot, err)

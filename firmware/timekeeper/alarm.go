@@ -3,12 +3,12 @@ package timekeeper
 import (
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 )
 
 // doubtRows has one row, key "now", while the clock is not trusted.
-var doubtRows = store.NewTable[doubt]("clock_doubt")
+var doubtRows = ledgerdb.NewTable[doubt]("clock_doubt")
 
 const doubtKey = "now"
 
@@ -41,7 +41,7 @@ func (k *Keeper) count(mono time.Duration) {
 
 // keepDoubt adds to c what is to be recorded of the episode: now and then how long it lasts, once the alarm, and its
 // end. done is called when it is durable; the caller holds k.mu then and now.
-func (k *Keeper) keepDoubt(c *store.Change, t clock.Trust, lag bool) (done func()) {
+func (k *Keeper) keepDoubt(c *ledgerdb.Change, t clock.Trust, lag bool) (done func()) {
 	d := k.doubt.doubt
 	switch {
 	case t.State() == clock.Trusted && !k.doubt.kept:

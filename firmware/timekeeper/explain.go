@@ -7,7 +7,7 @@ import (
 	"maps"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -112,12 +112,12 @@ func (k *Keeper) Confirm(ctx context.Context, by account.Who, role account.Role,
 		return false, ErrNotIndependent
 	}
 	if s == nil {
-		return false, store.ErrClosed
+		return false, ledgerdb.ErrClosed
 	}
 	data := struct {
 		UTC time.Time `json:"utc"`
 	}{utc.UTC()}
-	if _, err := s.Commit(ctx, store.Change{Entries: []ledger.Draft{by.Draft("clock.confirmed", role, "clock", data)}}); err != nil {
+	if _, err := s.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{by.Draft("clock.confirmed", role, "clock", data)}}); err != nil {
 		return false, fmt.Errorf("record a statement of the time: %w", err)
 	}
 	k.mu.Lock()

@@ -14,14 +14,14 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 )
 
 var (
-	anchorRows = store.NewTable[clock.Anchor]("anchors")
-	clockRows  = store.NewTable[highest]("clock")
+	anchorRows = ledgerdb.NewTable[clock.Anchor]("anchors")
+	clockRows  = ledgerdb.NewTable[highest]("clock")
 )
 
 // highest is the highest trusted time on record, key "highest"; only a correction entry lowers it. Stepped is how far
@@ -70,9 +70,9 @@ type Keeper struct {
 	trust   clock.Trust // as the sources have it
 	shown   clock.Trust // as everybody is told: trusted only once the record of it is durable
 	anchors clock.Anchors
-	store   *store.Store
-	lower   func(to time.Time) []store.Put // see OnCorrection
-	pending []clock.Result                 // not on record yet
+	store   *ledgerdb.Store
+	lower   func(to time.Time) []ledgerdb.Put // see OnCorrection
+	pending []clock.Result                    // not on record yet
 	silent  map[string]Trouble
 	doubt   doubting
 	said    *statement // what the first of two people stated
@@ -91,12 +91,12 @@ func New(o Options) *Keeper {
 
 // Attach loads what is on record and keeps it there from now on. Call it before Run. What was observed before
 // counts again on top of the record.
-func (k *Keeper) Attach(s *store.Store) error {
+func (k *Keeper) Attach(s *ledgerdb.Store) error {
 	var top highest
 	var list []clock.Anchor
 	var left doubt
 	var kept bool
-	err := s.View(func(tx store.Tx) (err error) {
+	err := s.View(func(tx ledgerdb.Tx) (err error) {
 		for key, row := range anchorRows.Rows(tx, "") {
 			if row.Err != nil {
 				return fmt.Errorf("anchor %s: %w", key, row.Err)
@@ -310,8 +310,8 @@ func (k *Keeper) recordSome(ctx context.Context, lag bool) (more bool, err error
 }
 
 // change writes down the judgements. The caller holds k.mu.
-func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duration) store.Change {
-	var c store.Change
+func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duration) ledgerdb.Change {
+	var c ledgerdb.Change
 	var corrected time.Time
 	table := k.anchors
 	for _, r := range results {
@@ -328,15 +328,15 @@ func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duratio
 					c.Deletes = append(c.Deletes, anchorRows.Delete(anchorKey(a)))
 				}
 			}
-			c.Puts = slices.DeleteFunc(c.Puts, func(p store.Put) bool { return p.Table == anchorRows.Name })
+			c.Puts = slices.DeleteFunc(c.Puts, func(p ledgerdb.Put) bool { return p.Table == anchorRows.Name })
 			table = nil
 		}
 		if r.Anchor != nil {
 			put, e := recordAnchor(*r.Anchor)
 			// Two sources asked at one instant may both have moved the line: one row, and the later one counts.
 			same := func(table, key string) bool { return table == put.Table && key == put.Key }
-			c.Puts = slices.DeleteFunc(c.Puts, func(p store.Put) bool { return same(p.Table, p.Key) })
-			c.Deletes = slices.DeleteFunc(c.Deletes, func(d store.Delete) bool { return same(d.Table, d.Key) })
+			c.Puts = slices.DeleteFunc(c.Puts, func(p ledgerdb.Put) bool { return same(p.Table, p.Key) })
+			c.Deletes = slices.DeleteFunc(c.Deletes, func(d ledgerdb.Delete) bool { return same(d.Table, d.Key) })
 			c.Puts, c.Entries = append(c.Puts, put), append(c.Entries, e)
 		}
 		if r.From != r.To {
@@ -351,7 +351,7 @@ func (k *Keeper) change(t clock.Trust, results []clock.Result, mono time.Duratio
 
 // OnCorrection has lower give the rows that the wrong time has raised, to be put down to the right one in the Change that
 // records a correction. It must not ask the keeper for anything.
-func (k *Keeper) OnCorrection(lower func(to time.Time) []store.Put) {
+func (k *Keeper) OnCorrection(lower func(to time.Time) []ledgerdb.Put) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.lower = lower
@@ -388,12 +388,12 @@ type correctionData struct {
 
 // RecordAnchor is the Change that puts an anchor on record. The keeper makes its own; an importer of history, whose
 // recorder knew what time it was, uses this.
-func RecordAnchor(a clock.Anchor) store.Change {
+func RecordAnchor(a clock.Anchor) ledgerdb.Change {
 	put, e := recordAnchor(a)
-	return store.Change{Puts: []store.Put{put}, Entries: []ledger.Draft{e}}
+	return ledgerdb.Change{Puts: []ledgerdb.Put{put}, Entries: []ledger.Draft{e}}
 }
 
-func recordAnchor(a clock.Anchor) (store.Put, ledger.Draft) {
+func recordAnchor(a clock.Anchor) (ledgerdb.Put, ledger.Draft) {
 	data := struct {
 		Boot        string    `json:"boot"`
 		Mono        int64     `json:"mono"`

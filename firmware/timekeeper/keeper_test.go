@@ -17,7 +17,7 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -82,7 +82,7 @@ type box struct {
 	m      *machine
 	centre *centre
 	k      *Keeper
-	s      *store.Store
+	s      *ledgerdb.Store
 	stop   func()
 }
 
@@ -105,7 +105,7 @@ func (b *box) start() {
 	must(b.t, err)
 	ring, err := root.Ring("people")
 	must(b.t, err)
-	b.s, err = store.Open(store.Options{Dir: b.dir, Origin: "campuskeep/ck-test", Clock: b.k, People: ring, Signer: b.signer})
+	b.s, err = ledgerdb.Open(ledgerdb.Options{Dir: b.dir, Origin: "campuskeep/ck-test", Clock: b.k, People: ring, Signer: b.signer})
 	must(b.t, err)
 	must(b.t, b.k.Attach(b.s))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -119,7 +119,7 @@ func (b *box) start() {
 		<-done
 		stopStore()
 		wg.Wait()
-		must(b.t, b.s.Check(context.Background(), func(f store.Finding) { b.t.Errorf("check: %+v", f) }))
+		must(b.t, b.s.Check(context.Background(), func(f ledgerdb.Finding) { b.t.Errorf("check: %+v", f) }))
 		must(b.t, b.s.Close())
 	}
 }

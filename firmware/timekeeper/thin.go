@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 )
 
@@ -57,7 +57,7 @@ func (k *Keeper) forget(ctx context.Context, list []clock.Anchor) error {
 		return nil
 	}
 	for gone := range slices.Chunk(list, thinAtOnce) {
-		var c store.Change
+		var c ledgerdb.Change
 		for _, a := range gone {
 			c.Deletes = append(c.Deletes, anchorRows.Delete(anchorKey(a)))
 		}

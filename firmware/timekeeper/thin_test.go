@@ -7,14 +7,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 )
 
 // stored gives the anchors on record.
 func (b *box) stored() clock.Anchors {
 	var list []clock.Anchor
-	must(b.t, b.s.View(func(tx store.Tx) error {
+	must(b.t, b.s.View(func(tx ledgerdb.Tx) error {
 		for _, row := range anchorRows.Rows(tx, "") {
 			must(b.t, row.Err)
 			list = append(list, row.Value)
@@ -28,7 +28,7 @@ func (b *box) stored() clock.Anchors {
 func (b *box) put(list []clock.Anchor) {
 	b.t.Helper()
 	for some := range slices.Chunk(list, 1000) {
-		var c store.Change
+		var c ledgerdb.Change
 		for _, a := range some {
 			c.Puts = append(c.Puts, anchorRows.Put(anchorKey(a), a))
 		}
@@ -44,7 +44,7 @@ func TestACorrectionAfterMoreAnchorsThanAChangeHolds(t *testing.T) {
 		b := newBox(t)
 		b.start()
 		b.after(time.Minute)
-		const n = store.MaxRows + 1
+		const n = ledgerdb.MaxRows + 1
 		const age = 180 * 24 * time.Hour
 		b.m.began = b.m.began.Add(-age) // the boot is half a year old
 		var list []clock.Anchor
@@ -76,7 +76,7 @@ func TestMoreJudgementsThanAChangeHolds(t *testing.T) {
 		b.start()
 		b.after(time.Minute)
 		b.k.mu.Lock()
-		for i := range store.MaxRows/2 + 1 {
+		for i := range ledgerdb.MaxRows/2 + 1 {
 			a := clock.Anchor{Boot: "boot-1", Mono: time.Minute + time.Duration(i), UTC: truth().Add(time.Duration(i)), Uncertainty: time.Second}
 			b.k.pending = append(b.k.pending, clock.Result{From: clock.Trusted, To: clock.Suspect, Reason: clock.ReasonContradiction}, clock.Result{From: clock.Suspect, To: clock.Trusted, Reason: clock.ReasonNone, Anchor: &a, Replaces: i%3 == 0})
 		}
@@ -118,7 +118,7 @@ func TestAnchorsOfOldBootsWithoutFootageGo(t *testing.T) {
 		b.start()
 		b.after(time.Minute)
 		var list []clock.Anchor
-		for i := range store.MaxRows + 1 {
+		for i := range ledgerdb.MaxRows + 1 {
 			list = append(list, clock.Anchor{Boot: fmt.Sprintf("old-%d", i), UTC: truth().Add(-500 * 24 * time.Hour), Uncertainty: time.Second})
 		}
 		b.put(list)

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire"
@@ -209,7 +209,7 @@ func (u *Uplink) Enrol(ctx context.Context, token string) error {
 	if err := u.o.Store.SetWitness(ctx, r.Cosigner); err != nil {
 		return fmt.Errorf("enrol: %w", err)
 	}
-	_, err = u.o.Store.Commit(ctx, store.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaCentre, Kind: "sync.enrolled",
+	_, err = u.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaCentre, Kind: "sync.enrolled",
 		Data: map[string]any{"centre": codeOf(id.trust.Key.Name()), "certificate": sum[:]}}}})
 	if err != nil {
 		return fmt.Errorf("enrol: %w", err)

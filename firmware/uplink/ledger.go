@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire"
 	"campuskeep/shared/wire/protocol"
@@ -19,7 +19,7 @@ import (
 
 // ledgerLog reads the store as the protocol wants it.
 type ledgerLog struct {
-	s       *store.Store
+	s       *ledgerdb.Store
 	log     *slog.Logger
 	damaged func(seq uint64) // told of every leaf whose bytes have rotted
 }
@@ -144,7 +144,7 @@ func (l *ledgerLog) items(seq uint64, leaf []byte) (out []wire.Item, err error) 
 			continue
 		}
 		if parts == nil {
-			if parts, err = l.s.Parts(seq); errors.Is(err, store.ErrDamaged) {
+			if parts, err = l.s.Parts(seq); errors.Is(err, ledgerdb.ErrDamaged) {
 				// Its text is lost. The centre has the commitment; the check on the box names the damage.
 				l.log.Error("a sealed part cannot be read; the centre goes without", "seq", seq, "error", err)
 				return out, nil
@@ -185,7 +185,7 @@ func (u *Uplink) damaged(ctx context.Context) func(seq uint64) {
 		if told[seq] {
 			return
 		}
-		c := store.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "system.fault",
+		c := ledgerdb.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "system.fault",
 			Subject: "leaf:" + strconv.FormatUint(seq, 10), Data: map[string]any{"code": "leaf.damaged"}}}}
 		if _, err := u.o.Store.Commit(ctx, c); err != nil {
 			u.o.Log.Error("a damaged entry is not in the log yet", "seq", seq, "error", err)
@@ -202,12 +202,12 @@ type remembered struct {
 	Witnessed   []byte `json:"witnessed,omitempty"`
 }
 
-var centreTable = store.NewTable[remembered]("uplink_centre")
+var centreTable = ledgerdb.NewTable[remembered]("uplink_centre")
 
 const onlyRow = "centre"
 
-func recall(s *store.Store) (r remembered, err error) {
-	err = s.View(func(tx store.Tx) error {
+func recall(s *ledgerdb.Store) (r remembered, err error) {
+	err = s.View(func(tx ledgerdb.Tx) error {
 		var err error
 		r, _, _, err = centreTable.Get(tx, onlyRow)
 		return err
@@ -234,7 +234,7 @@ func (m memory) Witnessed(cosigned []byte, size uint64) error {
 
 // Met is in the log when a centre that was known comes back as another: what it had acknowledged may be gone.
 func (m memory) Met(incarnation string, acknowledged uint64) error {
-	c := store.Change{Puts: []store.Put{centreTable.Put(onlyRow, remembered{Incarnation: incarnation})},
+	c := ledgerdb.Change{Puts: []ledgerdb.Put{centreTable.Put(onlyRow, remembered{Incarnation: incarnation})},
 		Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaCentre, Kind: "sync.centre",
 			Data: map[string]any{"incarnation": incarnation, "acknowledged": acknowledged}}}}
 	if _, err := m.u.o.Store.Commit(m.ctx, c); err != nil {
@@ -254,8 +254,8 @@ func (u *Uplink) save(ctx context.Context) error {
 	if !u.dirty {
 		return nil
 	}
-	if _, err := u.o.Store.Commit(ctx, store.Change{Puts: []store.Put{centreTable.Put(onlyRow, u.remembered)}}); err != nil {
-		if errors.Is(err, store.ErrClosed) {
+	if _, err := u.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{centreTable.Put(onlyRow, u.remembered)}}); err != nil {
+		if errors.Is(err, ledgerdb.ErrClosed) {
 			return nil // stopping; it is only a memory
 		}
 		return fmt.Errorf("keep what is known of the centre: %w", err)

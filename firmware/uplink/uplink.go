@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/wire"
 	"campuskeep/shared/wire/protocol"
@@ -30,7 +30,7 @@ type Options struct {
 	Enrol   string // the centre's https:// address
 	CA      string // "sha256:" and the fingerprint of the centre's authority
 	Disk    disk.FS
-	Store   *store.Store
+	Store   *ledgerdb.Store
 	Clock   clock.Clock
 	OnTime  func(clock.Observation) // the centre's signed time; nil: nobody asks
 	Highest func() time.Time        // the highest time ever trusted; nil: unknown

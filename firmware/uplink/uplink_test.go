@@ -26,7 +26,7 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire"
@@ -166,7 +166,7 @@ func newRig(t *testing.T) *rig {
 	if r.ring, err = root.Ring("people"); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(store.Options{Dir: r.dir, Origin: "campuskeep/" + boxID, Clock: r.clock, People: r.ring, Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32))})
+	s, err := ledgerdb.Open(ledgerdb.Options{Dir: r.dir, Origin: "campuskeep/" + boxID, Clock: r.clock, People: r.ring, Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +339,7 @@ func TestPayloadItems(t *testing.T) {
 	r := newRig(t)
 	commit := func(d ledger.Draft) uint64 {
 		t.Helper()
-		receipt, err := r.o.Store.Commit(t.Context(), store.Change{Entries: []ledger.Draft{d}})
+		receipt, err := r.o.Store.Commit(t.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,8 +19,8 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/retention"
-	"campuskeep/firmware/store"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -62,7 +62,7 @@ func anchors() clock.Anchors {
 
 // rooms are the rooms of a data directory that have to do with footage, at work.
 type rooms struct {
-	store     *store.Store
+	store     *ledgerdb.Store
 	vault     *vault.Vault
 	retention *retention.Retention
 	source    footage.Source
@@ -91,7 +91,7 @@ func openRooms(dir string, at time.Time) (r *rooms, err error) {
 		return nil, err
 	}
 	r = &rooms{}
-	r.store, err = store.Open(store.Options{Dir: dir, Origin: "campuskeep/archive", Clock: still{at}, People: people, Signer: ed25519.NewKeyFromSeed(make([]byte, 32))})
+	r.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/archive", Clock: still{at}, People: people, Signer: ed25519.NewKeyFromSeed(make([]byte, 32))})
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func openRooms(dir string, at time.Time) (r *rooms, err error) {
 		return nil, errors.Join(err, r.store.Close())
 	}
 	r.retention = retention.New(retention.Options{Store: r.store, Vault: r.vault, Cameras: func() []footage.Camera { return nil },
-		Holds: func(store.Tx) ([]footage.Hold, error) { return nil, nil }, Clock: still{at}, Anchors: anchors,
+		Holds: func(ledgerdb.Tx) ([]footage.Hold, error) { return nil, nil }, Clock: still{at}, Anchors: anchors,
 		Assurance: func(time.Time) string { return keyring.AssuranceBestEffort }})
 	r.source = r.retention.Guard(r.vault.Source(func() footage.Places { return footage.Places{Anchors: anchors()} }))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -15,9 +15,9 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/firmware/evidence"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
+	"campuskeep/firmware/usage"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -32,7 +32,7 @@ type Player interface {
 
 // Options are what the viewings need. All are required.
 type Options struct {
-	Register *evidence.Office
+	Register *usage.Office
 	People   *people.People
 	Player   Player
 	Clock    clock.Clock
@@ -43,7 +43,7 @@ type Options struct {
 
 // Opened is one viewing that a browser holds: its access entry is committed, its end is not yet.
 type Opened struct {
-	evidence.Viewing
+	usage.Viewing
 	Until   time.Time     // the viewing's, or the session's when that ends before
 	due     time.Duration // monotonic time of it
 	session string        // id of the log-in that it belongs to
@@ -54,7 +54,7 @@ type Opened struct {
 }
 
 // Live says whether the viewing shows what the camera sees now.
-func (v Opened) Live() bool { return v.Mode == evidence.Live }
+func (v Opened) Live() bool { return v.Mode == usage.Live }
 
 // Context is done as soon as nothing more of the viewing may be shown; its cause is an [EndedBy].
 func (v Opened) Context() context.Context { return v.over }
@@ -127,11 +127,11 @@ type Request struct {
 }
 
 // Open opens a viewing in the log-in s: the access entry first, then the player. The errors are those of
-// [evidence.Office.OpenViewing]; on any error nothing is open.
+// [usage.Office.OpenViewing]; on any error nothing is open.
 func (m *Viewings) Open(ctx context.Context, by account.Who, s people.Session, q Request) (Opened, error) {
-	mode := evidence.Playback
+	mode := usage.Playback
 	if q.Live {
-		mode = evidence.Live
+		mode = usage.Live
 	}
 	got, err := m.o.Register.OpenViewing(ctx, by, q.Camera, q.Span, mode, q.Purpose)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
-	"campuskeep/shared/register"
-	"campuskeep/shared/ui"
+	"campuskeep/shared/lib/ui"
+	"campuskeep/shared/usage"
 )
 
 // apply is an application from the form to the picture: mistakes are told at their field and store nothing, what
@@ -74,7 +74,7 @@ func (b *tab) mistakes(good footage.Span) {
 	b.click("#f-purpose .opt:has([value='03'])")
 	b.fill("#f-reason", "八年级同学的自行车被挪动，查看午间车棚情况。")
 	b.set("[name='wanted.0.place']", "自行车棚")
-	for _, p := range register.AllUndertakings {
+	for _, p := range usage.AllUndertakings {
 		b.click("[name='undertakings'][value='" + string(p) + "']")
 	}
 	now := time.Now()
@@ -97,7 +97,7 @@ func (b *tab) mistakes(good footage.Span) {
 		if got := eval[string](b, "document.querySelector('#f-reason').value"); !strings.Contains(got, "八年级") {
 			b.t.Errorf("%s: the form has forgotten the reason: %q", x.name, got)
 		}
-		if n := eval[int](b, "document.querySelectorAll(\"[name='undertakings']:checked\").length"); n != len(register.AllUndertakings) {
+		if n := eval[int](b, "document.querySelectorAll(\"[name='undertakings']:checked\").length"); n != len(usage.AllUndertakings) {
 			b.t.Errorf("%s: the form remembers %d promises", x.name, n)
 		}
 	}
@@ -223,7 +223,7 @@ func (h *house) refuse(t *testing.T) {
 	if a, err := h.box.Evidence.Get(id); err != nil || a.Decision != nil {
 		t.Fatalf("refused without a reason: %+v, %v", a.Decision, err)
 	}
-	zheng.set("#f-code", register.AllRejections[0])
+	zheng.set("#f-code", usage.AllRejections[0])
 	zheng.fill("#f-note", "宣传栏已由总务处修好，无须查看。")
 	from := h.box.Store.Size()
 	zheng.follow("button[name='decision'][value='reject']")
@@ -242,11 +242,11 @@ func (h *house) refuse(t *testing.T) {
 func (h *house) ownApplication(t *testing.T) {
 	zhou := h.account(t, "zhou")
 	at := h.quiet(2)
-	today := register.DateOf(time.Now())
+	today := usage.DateOf(time.Now())
 	a, err := h.box.Evidence.Submit(t.Context(), account.Who{Actor: account.Actor{ID: zhou.ID, Roles: zhou.Roles, SecondFactor: true}, From: ledger.From{Address: "192.168.1.21"}, Via: ledger.ViaWeb},
-		register.Application{Unit: zhou.Unit, Contact: "内线 8110", Purpose: "03", Reason: "值班时遗失对讲机，查看去向。", Ways: []register.Way{register.WayView},
-			Wanted: []register.Want{{Place: "校门", Span: footage.Span{From: at.UTC(), To: at.Add(10 * time.Minute).UTC()}}}, UseFrom: today, UseUntil: today,
-			Undertakings: register.AllUndertakings, Recipients: []register.Recipient{{Name: zhou.Name, Unit: zhou.Unit, Person: zhou.ID}}})
+		usage.Application{Unit: zhou.Unit, Contact: "内线 8110", Purpose: "03", Reason: "值班时遗失对讲机，查看去向。", Ways: []usage.Way{usage.WayView},
+			Wanted: []usage.Want{{Place: "校门", Span: footage.Span{From: at.UTC(), To: at.Add(10 * time.Minute).UTC()}}}, UseFrom: today, UseUntil: today,
+			Undertakings: usage.AllUndertakings, Recipients: []usage.Recipient{{Name: zhou.Name, Unit: zhou.Unit, Person: zhou.ID}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
-	"campuskeep/shared/register"
+	"campuskeep/shared/usage"
 )
 
 // administrator: who runs the box sees no record, on no page and by no request. Covers F12.
@@ -233,7 +233,7 @@ func (h *house) all(t *testing.T) []pageOf {
 		case a.Decision == nil:
 		case a.Decision.Approved:
 			out = append(out, pageOf{name + "-notice", "leader", path + "/notice"})
-		case a.State == register.Rejected:
+		case a.State == usage.Rejected:
 			out = append(out, pageOf{name + "-rejection", "leader", path + "/rejection"})
 		}
 	}

@@ -38,11 +38,11 @@ need_go() {
 
 # Browser code: from npm by the exact lock file, bundled once per change of its sources.
 web() {
-  local dir=shared/ui/web stamp=shared/ui/dist/.stamp sum
-  sum=$(cat "$dir"/package-lock.json $(find "$dir" shared/ui/bundle -path '*/node_modules' -prune -o -type f -print | sort) | sha256sum)
+  local dir=shared/lib/ui/web stamp=shared/lib/ui/dist/.stamp sum
+  sum=$(cat "$dir"/package-lock.json $(find "$dir" shared/lib/ui/bundle -path '*/node_modules' -prune -o -type f -print | sort) | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return 0
   echo "bundling the browser code"
   npm ci --prefix "$dir" --silent --no-audit --no-fund
-  go run ./shared/ui/bundle
+  go run ./shared/lib/ui/bundle
   echo "$sum" >"$stamp"
 }

@@ -18,8 +18,8 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/retention"
-	"campuskeep/firmware/store"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
@@ -76,7 +76,7 @@ type kept struct {
 	Acted time.Time     `json:"acted"` // in truth
 }
 
-var keptRows = store.NewTable[kept]("model_holds")
+var keptRows = ledgerdb.NewTable[kept]("model_holds")
 
 // box is one box on its real packages.
 type box struct {
@@ -86,7 +86,7 @@ type box struct {
 	voices []*voice
 
 	keeper *timekeeper.Keeper
-	store  *store.Store
+	store  *ledgerdb.Store
 	vault  *vault.Vault
 	r      *retention.Retention
 	stop   func() error
@@ -120,7 +120,7 @@ func (b *box) start() error {
 		sources = append(sources, v)
 	}
 	b.keeper = timekeeper.New(timekeeper.Options{Host: b.host, Sources: sources, Every: 6 * time.Hour, Log: log})
-	if b.store, err = store.Open(store.Options{Dir: b.dir, Origin: "campuskeep/ck-model", Clock: b.keeper, People: people,
+	if b.store, err = ledgerdb.Open(ledgerdb.Options{Dir: b.dir, Origin: "campuskeep/ck-model", Clock: b.keeper, People: people,
 		Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!")), Log: log}); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (b *box) start() error {
 }
 
 // holdsIn gives what deletion must keep: a hold ends when its row goes.
-func holdsIn(tx store.Tx) (list []footage.Hold, err error) {
+func holdsIn(tx ledgerdb.Tx) (list []footage.Hold, err error) {
 	for _, h := range keptRows.All(tx) {
 		list = append(list, h.Hold)
 	}
@@ -160,7 +160,7 @@ func holdsIn(tx store.Tx) (list []footage.Hold, err error) {
 }
 
 func (b *box) holds() (list []kept, err error) {
-	err = b.store.View(func(tx store.Tx) error {
+	err = b.store.View(func(tx ledgerdb.Tx) error {
 		for _, h := range keptRows.All(tx) {
 			list = append(list, h)
 		}
@@ -212,7 +212,7 @@ func (b *box) apply(ctx context.Context, term time.Duration) error {
 	}
 	h := kept{Stamp: now.Stamp(), Term: term, Acted: present(), Hold: footage.Hold{ID: fmt.Sprintf("h%d", b.store.Size()), Cameras: []string{"c01"}, Span: newest.Span,
 		Since: now.Wall, Until: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)}}
-	_, err := b.store.Commit(ctx, store.Change{Puts: []store.Put{keptRows.Put(h.ID, h)}})
+	_, err := b.store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{keptRows.Put(h.ID, h)}})
 	return err
 }
 
@@ -230,10 +230,10 @@ func (b *box) sweep(ctx context.Context) error {
 			if early := h.Term - present().Sub(h.Acted); early > time.Minute {
 				return fmt.Errorf("hold %s ended %v early, by a clock that is %s", h.ID, early, now.State)
 			}
-			_, err = b.store.Commit(ctx, store.Change{Deletes: []store.Delete{keptRows.Delete(h.ID)}})
+			_, err = b.store.Commit(ctx, ledgerdb.Change{Deletes: []ledgerdb.Delete{keptRows.Delete(h.ID)}})
 		case s != h.Stamp:
 			h.Stamp = s
-			_, err = b.store.Commit(ctx, store.Change{Puts: []store.Put{keptRows.Put(h.ID, h)}})
+			_, err = b.store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{keptRows.Put(h.ID, h)}})
 		}
 		if err != nil {
 			return err

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // DateLayout is how dates are written here: local, of the school's zone.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 func TestHoursOfTheDay(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // Areas lists where a camera may look, in the order of the form.

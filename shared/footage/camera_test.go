@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 func goodCamera() Camera {

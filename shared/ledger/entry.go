@@ -1,7 +1,7 @@
 // Package ledger is the one append-only log of everything that happened: its entries, the Merkle tree
 // over them, the signed checkpoints, the proofs, and the offline verification of all of these.
 //
-// It owns no file and starts nothing; firmware/store keeps the bytes. A leaf is the entry's JSON exactly
+// It owns no file and starts nothing; firmware/ledgerdb keeps the bytes. A leaf is the entry's JSON exactly
 // as stored (RFC 6962 leaf hash over those bytes): nothing is ever re-encoded before hashing.
 package ledger
 

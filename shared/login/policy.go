@@ -5,7 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // The limits of a password. Ten characters: a password guards one factor here, the lock-out slows guessing on

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // Stage is a stage of schooling; it says how grades are counted and named.

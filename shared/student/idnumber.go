@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // IDKind is the kind of identity paper.

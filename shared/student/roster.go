@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"campuskeep/shared/fielderr"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // MaxRosterRows bounds one import, which is stored whole or not at all; a larger school imports grade by grade.

@@ -18,10 +18,10 @@ import (
 	_ "time/tzdata" // machines are often without a time zone database
 
 	"campuskeep/cloud/centre"
+	"campuskeep/cloud/centredb"
 	"campuskeep/cloud/console"
-	"campuskeep/cloud/store"
 	"campuskeep/shared/account"
-	"campuskeep/shared/config"
+	"campuskeep/shared/lib/config"
 	"campuskeep/shared/wire"
 )
 
@@ -200,7 +200,7 @@ func person(ctx context.Context, c *centre.Centre, o options, in io.Reader, out 
 	for r := range strings.SplitSeq(o.roles, ",") {
 		roles = append(roles, account.Role(strings.TrimSpace(r)))
 	}
-	added, err := console.Add(ctx, c.Store, c.Key(), store.Person{ID: o.id, User: o.user, Name: o.name, Roles: roles}, strings.TrimRight(password, "\r\n"))
+	added, err := console.Add(ctx, c.Store, c.Key(), centredb.Person{ID: o.id, User: o.user, Name: o.name, Roles: roles}, strings.TrimRight(password, "\r\n"))
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 	_ "time/tzdata" // boards are often without a time zone database
 
 	"campuskeep/firmware/appliance"
-	"campuskeep/shared/config"
+	"campuskeep/shared/lib/config"
 )
 
 //go:embed campuskeep.example.toml

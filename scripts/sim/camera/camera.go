@@ -16,18 +16,18 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 // Options describes one camera.
 type Options struct {
-	Name     string // what it looks at, see scene.New
+	Name     string // what it looks at, see render.New
 	Listen   string // TCP address; port 0 takes a free one
 	UDP      bool   // offer RTP over UDP too
 	TLS      *tls.Config
 	User     string
 	Password string
-	Coding   scene.Coding // W and H are required; FPS is set from FPS below
+	Coding   render.Coding // W and H are required; FPS is set from FPS below
 	FPS      int
 	Zone     *time.Location // of the clock in the picture; China's when nil
 	Loop     [][][]byte     // ready-made access units, served for ever instead of live pictures
@@ -50,14 +50,14 @@ const (
 // Camera is one running camera. All methods may be called from any goroutine.
 type Camera struct {
 	o      Options
-	sound  scene.Sound // what it sends again and again
+	sound  render.Sound // what it sends again and again
 	cancel context.CancelFunc
 	ended  chan struct{}
 
 	mu        sync.Mutex
 	front     *front // nil while it is down
 	address   string // kept over a restart
-	coding    scene.Coding
+	coding    render.Coding
 	recode    bool
 	stalled   bool
 	half      bool // every other picture is left out
@@ -98,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Camera, error) {
 	}
 	if o.Sound != "" {
 		var err error
-		if c.sound, err = scene.NewSound(ctx, strings.Replace(o.Sound, "latm", "aac", 1)); err != nil {
+		if c.sound, err = render.NewSound(ctx, strings.Replace(o.Sound, "latm", "aac", 1)); err != nil {
 			cancel()
 			return nil, err
 		}
@@ -146,7 +146,7 @@ func (c *Camera) Stall(on bool) {
 }
 
 // Change switches to other parameters in mid-stream, without telling anybody.
-func (c *Camera) Change(coding scene.Coding) {
+func (c *Camera) Change(coding render.Coding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	coding.FPS = fmt.Sprint(c.o.FPS)

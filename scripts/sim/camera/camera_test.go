@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"testing"
 
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 func withPassword(t *testing.T, address, user, password string) string {
@@ -24,7 +24,7 @@ func TestAnIndependentPlayerReadsTheCounters(t *testing.T) {
 				t.Parallel()
 				c, err := Start(t.Context(), Options{
 					Name: "c01", Listen: "127.0.0.1:0", UDP: true, User: "admin", Password: "secret",
-					Coding: scene.Coding{W: 320, H: 180, Codec: codec}, FPS: 10,
+					Coding: render.Coding{W: 320, H: 180, Codec: codec}, FPS: 10,
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -34,7 +34,7 @@ func TestAnIndependentPlayerReadsTheCounters(t *testing.T) {
 						t.Error(err)
 					}
 				}()
-				seen, err := scene.Decode(t.Context(), nil, withPassword(t, c.URL(), "admin", "secret"),
+				seen, err := render.Decode(t.Context(), nil, withPassword(t, c.URL(), "admin", "secret"),
 					"-rtsp_transport", transport, "-t", "2")
 				if err != nil {
 					t.Fatal(err)
@@ -42,11 +42,11 @@ func TestAnIndependentPlayerReadsTheCounters(t *testing.T) {
 				for len(seen) > 0 && !seen[0].OK { // ffmpeg shows H.265 from before the first key frame as mud
 					seen = seen[1:]
 				}
-				runs, bad := scene.Runs(seen)
+				runs, bad := render.Runs(seen)
 				if bad > 0 || len(runs) != 1 {
 					t.Fatalf("runs %v, %d unreadable", runs, bad)
 				}
-				if _, err := scene.Decode(t.Context(), nil, withPassword(t, c.URL(), "admin", "wrong"), "-t", "1"); err == nil {
+				if _, err := render.Decode(t.Context(), nil, withPassword(t, c.URL(), "admin", "wrong"), "-t", "1"); err == nil {
 					t.Fatal("a wrong password was accepted")
 				}
 			})
@@ -56,20 +56,20 @@ func TestAnIndependentPlayerReadsTheCounters(t *testing.T) {
 
 func TestOffAndOnAgainAtTheSameAddress(t *testing.T) {
 	c, err := Start(t.Context(), Options{
-		Name: "c02", Listen: "127.0.0.1:0", Coding: scene.Coding{W: 320, H: 180}, FPS: 10,
+		Name: "c02", Listen: "127.0.0.1:0", Coding: render.Coding{W: 320, H: 180}, FPS: 10,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := c.URL()
 	c.Down()
-	if _, err := scene.Decode(t.Context(), nil, address, "-rtsp_transport", "tcp", "-t", "1"); err == nil {
+	if _, err := render.Decode(t.Context(), nil, address, "-rtsp_transport", "tcp", "-t", "1"); err == nil {
 		t.Fatal("a camera that is off was seen")
 	}
 	if err := c.Up(); err != nil {
 		t.Fatal(err)
 	}
-	if seen, err := scene.Decode(t.Context(), nil, c.URL(), "-rtsp_transport", "tcp", "-t", "1"); err != nil || len(seen) == 0 || c.URL() != address {
+	if seen, err := render.Decode(t.Context(), nil, c.URL(), "-rtsp_transport", "tcp", "-t", "1"); err != nil || len(seen) == 0 || c.URL() != address {
 		t.Fatalf("%d frames, %v", len(seen), err)
 	}
 	if err := c.Close(); err != nil {

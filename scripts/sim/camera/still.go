@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 // StillOptions describes the web server in a camera, which gives single pictures and tells the time.
@@ -43,7 +43,7 @@ type Stills struct {
 	ended  chan error
 
 	mu      sync.Mutex // guards the rest
-	scene   *scene.Scene
+	scene   *render.Scene
 	seed    uint64
 	frozen  bool
 	black   bool
@@ -81,7 +81,7 @@ func StartStills(o StillOptions) (*Stills, error) {
 	if o.TLS != nil {
 		l = tls.NewListener(l, o.TLS)
 	}
-	s := &Stills{o: o, listen: l, scene: scene.New(o.Name, o.W, o.H, true), seed: 1, ended: make(chan error, 1)}
+	s := &Stills{o: o, listen: l, scene: render.New(o.Name, o.W, o.H, true), seed: 1, ended: make(chan error, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /snapshot.jpg", s.picture)
 	mux.HandleFunc("POST /onvif/device_service", s.onvif)

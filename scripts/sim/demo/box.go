@@ -12,16 +12,16 @@ import (
 
 	"campuskeep/firmware/appliance"
 	"campuskeep/firmware/site"
+	"campuskeep/scripts/sim/backfill"
 	"campuskeep/scripts/sim/camera"
+	"campuskeep/scripts/sim/centreproc"
 	nvrsim "campuskeep/scripts/sim/nvr"
-	"campuskeep/scripts/sim/past"
 	"campuskeep/scripts/sim/process"
 	readersim "campuskeep/scripts/sim/reader"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/scripts/sim/school"
-	"campuskeep/scripts/sim/town"
 	"campuskeep/shared/attendance"
-	"campuskeep/shared/config"
+	"campuskeep/shared/lib/config"
 )
 
 // The demo's addresses. Ports are fixed, so that bookmarks and the register of cameras stay right.
@@ -50,7 +50,7 @@ type demo struct {
 	reader   *readersim.Device
 	reading  chan error // ends when the reader's simulation does
 	stopRead context.CancelFunc
-	centre   *town.Centre
+	centre   *centreproc.Centre
 	dirFlag  string
 	box      *process.Process
 }
@@ -104,7 +104,7 @@ func (d *demo) startDevices(ctx context.Context) error {
 			sound = "aac"
 		}
 		c, err := camera.Start(ctx, camera.Options{Name: cameraName(i), Listen: fmt.Sprintf("127.0.0.1:%d", port), UDP: true,
-			User: cameraUser, Password: cameraPassword, FPS: 8, Coding: scene.Coding{W: 640, H: 360, GOP: 16}, Sound: sound})
+			User: cameraUser, Password: cameraPassword, FPS: 8, Coding: render.Coding{W: 640, H: 360, GOP: 16}, Sound: sound})
 		if err != nil {
 			return fmt.Errorf("camera %d: %w", i+1, err)
 		}
@@ -154,8 +154,8 @@ func (d *demo) fillBox(ctx context.Context) error {
 	}
 	say("filling the demo school with a month of work (once; a minute or two)")
 	began := time.Now()
-	filled, err := past.Fill(ctx, past.Options{Config: cfg, Now: began, Days: historyDays, Cameras: addresses, Stills: stills,
-		CameraLogin: site.Login{User: cameraUser, Password: cameraPassword}, ReaderPort: d.path("sim", "reader"), NVRs: []past.NVR{d.registeredNVR()}, Progress: progress()})
+	filled, err := backfill.Fill(ctx, backfill.Options{Config: cfg, Now: began, Days: historyDays, Cameras: addresses, Stills: stills,
+		CameraLogin: site.Login{User: cameraUser, Password: cameraPassword}, ReaderPort: d.path("sim", "reader"), NVRs: []backfill.NVR{d.registeredNVR()}, Progress: progress()})
 	if err != nil {
 		return fmt.Errorf("fill the demo school: %w", err)
 	}

@@ -7,11 +7,11 @@ import (
 	"os"
 	"strings"
 
+	"campuskeep/scripts/sim/centreproc"
 	"campuskeep/scripts/sim/school"
-	"campuskeep/scripts/sim/town"
 )
 
-var centrePorts = town.Ports{Enrol: 9443, MQTT: 8883, Console: 9444}
+var centrePorts = centreproc.Ports{Enrol: 9443, MQTT: 8883, Console: 9444}
 
 // centrePeople are the bureau's demo log-ins.
 var centrePeople = []struct{ id, user, name, unit, role string }{
@@ -22,7 +22,7 @@ var centrePeople = []struct{ id, user, name, unit, role string }{
 func (d *demo) startCentre(ctx context.Context) error {
 	say("starting the centre")
 	var err error
-	if d.centre, err = town.Prepare(ctx, d.bin, d.path("centre"), centrePorts); err != nil {
+	if d.centre, err = centreproc.Prepare(ctx, d.bin, d.path("centre"), centrePorts); err != nil {
 		return err
 	}
 	if !exists(d.path("centre", "logins.csv")) {

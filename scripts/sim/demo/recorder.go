@@ -7,8 +7,8 @@ import (
 
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
+	"campuskeep/scripts/sim/backfill"
 	nvrsim "campuskeep/scripts/sim/nvr"
-	"campuskeep/scripts/sim/past"
 	"campuskeep/shared/footage"
 )
 
@@ -82,8 +82,8 @@ func (d *demo) startNVR(ctx context.Context) error {
 }
 
 // registeredNVR is the NVR as the school has it in its register.
-func (d *demo) registeredNVR() past.NVR {
-	out := past.NVR{Device: nvr.Device{ID: "n01", Name: "监控室录像机", Place: "监控室", Driver: "hikvision", Address: d.nvr.Address(), RTSP: d.nvr.RTSPAddress(), Installer: "云汀安防工程"},
+func (d *demo) registeredNVR() backfill.NVR {
+	out := backfill.NVR{Device: nvr.Device{ID: "n01", Name: "监控室录像机", Place: "监控室", Driver: "hikvision", Address: d.nvr.Address(), RTSP: d.nvr.RTSPAddress(), Installer: "云汀安防工程"},
 		Login: site.Login{User: nvrUser, Password: nvrPassword}}
 	for _, c := range nvrCameras {
 		c.Group, c.Custody, c.Policy, c.Installer = "教学与食堂", footage.CustodyNVR, footage.Policy{Days: 30}, "云汀安防工程"

@@ -13,7 +13,7 @@ import (
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/vault"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
@@ -158,7 +158,7 @@ func checkPictures(t *testing.T, v *vault.Vault, s footage.Placed) {
 		}
 		b.Write(f)
 	}
-	seen, err := scene.Decode(t.Context(), b, "-")
+	seen, err := render.Decode(t.Context(), b, "-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/footage"
 )
 
@@ -378,11 +378,11 @@ func (s *rtspSide) write(p *play, pkt *rtp.Packet) { _ = p.stream.WritePacketRTP
 // Clip draws and encodes the pictures that a recorder repeats: one group of pictures.
 func Clip(ctx context.Context, name string, frames, fps int) ([][][]byte, error) {
 	var out [][][]byte
-	enc, err := scene.NewEncoder(ctx, scene.Coding{W: 320, H: 180, FPS: fmt.Sprint(fps), GOP: frames}, func(au [][]byte) { out = append(out, au) })
+	enc, err := render.NewEncoder(ctx, render.Coding{W: 320, H: 180, FPS: fmt.Sprint(fps), GOP: frames}, func(au [][]byte) { out = append(out, au) })
 	if err != nil {
 		return nil, err
 	}
-	view := scene.New(name, 320, 180, false)
+	view := render.New(name, 320, 180, false)
 	at := time.Date(2026, 5, 20, 9, 42, 0, 0, time.UTC)
 	for i := range frames {
 		if err := enc.Frame(view.Draw(at.Add(time.Duration(i)*time.Second/time.Duration(fps)), uint32(i))); err != nil {

@@ -12,9 +12,9 @@ import (
 
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/store"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
@@ -41,7 +41,7 @@ func TestFill(t *testing.T) {
 	ring, err := root.Ring("people")
 	must(err)
 	now := still{Wall: time.Date(2026, 5, 23, 1, 0, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour} // a Saturday
-	st, err := store.Open(store.Options{Dir: dir, Origin: "campuskeep/ck-demo", Clock: now, People: ring,
+	st, err := ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/ck-demo", Clock: now, People: ring,
 		Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))})
 	must(err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -99,7 +99,7 @@ func TestFill(t *testing.T) {
 	if l, err := s.Credentials("c01"); err != nil || l.Password != "demo-camera" {
 		t.Errorf("credentials of c01: %v", err)
 	}
-	must(st.Check(ctx, func(f store.Finding) { t.Errorf("check: %+v", f) }))
+	must(st.Check(ctx, func(f ledgerdb.Finding) { t.Errorf("check: %+v", f) }))
 
 	var readable [][]byte
 	for _, c := range p.Classes("2026-05-23") {

@@ -8,8 +8,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"campuskeep/cloud/store"
-	boxstore "campuskeep/firmware/store"
+	"campuskeep/cloud/centredb"
+	boxstore "campuskeep/firmware/ledgerdb"
 	"campuskeep/scripts/sim/sync"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire/protocol"
@@ -98,10 +98,10 @@ func TestARottenLeafTravelsAsItsHash(t *testing.T) {
 	defer stop(t, "uplink", b.Connect())
 	eventually(t, "everything witnessed", func() bool { return witnessed(b) && b.Store.Size() > 601 })
 	e, err := c.Store.Entry(t.Context(), id, 100)
-	if err != nil || e.Mark != store.MarkHashOnly || e.Leaf != nil {
+	if err != nil || e.Mark != centredb.MarkHashOnly || e.Leaf != nil {
 		t.Errorf("leaf 100 at the centre: %+v %v", e, err)
 	}
-	faults, err := c.Store.Entries(t.Context(), id, store.EntryFilter{Kinds: []string{"system.fault"}}, store.Page{})
+	faults, err := c.Store.Entries(t.Context(), id, centredb.EntryFilter{Kinds: []string{"system.fault"}}, centredb.Page{})
 	if err != nil || len(faults) != 1 || faults[0].Entry.Subject != "leaf:100" {
 		t.Errorf("damage entries: %+v %v", faults, err)
 	}
@@ -122,7 +122,7 @@ func TestErasureReachesTheCentre(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop(t, "uplink", b.Connect())
-	part := func() (p store.Part, ok bool) {
+	part := func() (p centredb.Part, ok bool) {
 		e, err := c.Store.Entry(t.Context(), id, r.First)
 		if err != nil || len(e.Parts) != 1 {
 			return p, false

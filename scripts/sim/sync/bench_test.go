@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"campuskeep/cloud/centre"
-	"campuskeep/cloud/store/storetest"
-	boxstore "campuskeep/firmware/store"
+	"campuskeep/cloud/centredb/storetest"
+	boxstore "campuskeep/firmware/ledgerdb"
 	"campuskeep/scripts/sim/sync"
 	"campuskeep/shared/ledger"
 )

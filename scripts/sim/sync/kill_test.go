@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"campuskeep/cloud/centre"
-	"campuskeep/cloud/store"
+	"campuskeep/cloud/centredb"
 	"campuskeep/scripts/sim/sync"
 	"campuskeep/shared/wire/protocol"
 )
@@ -41,7 +41,7 @@ type mortal struct {
 
 // dying kills the process with SIGKILL between COMMIT and the answer.
 type dying struct {
-	store.Store
+	centredb.Store
 	left atomic.Int64
 }
 
@@ -61,7 +61,7 @@ func mortalCentre(text string) error {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return err
 	}
-	c, err := centre.Open(context.Background(), m.Config, centre.Deps{Store: func(s store.Store) store.Store {
+	c, err := centre.Open(context.Background(), m.Config, centre.Deps{Store: func(s centredb.Store) centredb.Store {
 		d := &dying{Store: s}
 		d.left.Store(m.Die)
 		return d

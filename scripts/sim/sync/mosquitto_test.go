@@ -22,9 +22,9 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"campuskeep/cloud/centre"
+	"campuskeep/cloud/centredb"
 	cloudenrol "campuskeep/cloud/enrol"
-	"campuskeep/cloud/store"
-	boxstore "campuskeep/firmware/store"
+	boxstore "campuskeep/firmware/ledgerdb"
 	"campuskeep/scripts/sim/sync"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire"
@@ -243,7 +243,7 @@ func TestMosquittoKilledInMidFlow(t *testing.T) {
 		t.Error("no urgent entry went ahead")
 	}
 	alarms, err := c.Store.Alarms(t.Context(), id, false, 10)
-	alarms = slices.DeleteFunc(alarms, func(a store.Alarm) bool { return ledger.Kinds[ledger.Kind(a.Kind)].Urgent }) // what the school itself told
+	alarms = slices.DeleteFunc(alarms, func(a centredb.Alarm) bool { return ledger.Kinds[ledger.Kind(a.Kind)].Urgent }) // what the school itself told
 	if err != nil || len(alarms) != 0 {
 		t.Errorf("alarms between honest parties: %+v %v", alarms, err)
 	}

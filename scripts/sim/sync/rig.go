@@ -19,7 +19,7 @@ import (
 	"campuskeep/cloud/centre"
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/store"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/uplink"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
@@ -81,7 +81,7 @@ func (c *Centre) Stop() error {
 type Box struct {
 	ID     string
 	Dir    string
-	Store  *store.Store
+	Store  *ledgerdb.Store
 	Uplink *uplink.Uplink
 	Times  chan clock.Observation
 	disk   disk.FS
@@ -107,7 +107,7 @@ func StartBox(dir, id string, enrolAt, ca string, log *slog.Logger) (b *Box, err
 	if err != nil {
 		return nil, err
 	}
-	b.Store, err = store.Open(store.Options{Dir: dir, Origin: "campuskeep/" + id, Clock: Clock{}, People: b.people, Signer: ed25519.NewKeyFromSeed(seed), Log: log})
+	b.Store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/" + id, Clock: Clock{}, People: b.people, Signer: ed25519.NewKeyFromSeed(seed), Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func seedOf(path, id string) ([]byte, error) {
 // Tap commits n card taps, one entry each.
 func (b *Box) Tap(ctx context.Context, n int) error {
 	for i := range n {
-		c := store.Change{Entries: []ledger.Draft{TapDraft(i)}}
+		c := ledgerdb.Change{Entries: []ledger.Draft{TapDraft(i)}}
 		if _, err := b.Store.Commit(ctx, c); err != nil {
 			return fmt.Errorf("tap %d: %w", i, err)
 		}

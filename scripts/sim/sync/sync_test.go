@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"campuskeep/cloud/centre"
-	"campuskeep/cloud/store"
-	"campuskeep/cloud/store/storetest"
-	boxstore "campuskeep/firmware/store"
+	"campuskeep/cloud/centredb"
+	"campuskeep/cloud/centredb/storetest"
+	boxstore "campuskeep/firmware/ledgerdb"
 	"campuskeep/scripts/sim/sync"
 	"campuskeep/shared/ledger"
 )
@@ -129,14 +129,14 @@ func fromBoxToCentre(t *testing.T, cfg centre.Config) {
 	eventually(t, "everything witnessed", func() bool { return witnessed(b) })
 	eventually(t, "the purpose at the centre", func() bool {
 		a, err := c.Store.Application(t.Context(), id, "a2026-0001")
-		return err == nil && a.Purpose == "寻找丢失的自行车" && a.State == store.AppSubmitted
+		return err == nil && a.Purpose == "寻找丢失的自行车" && a.State == centredb.AppSubmitted
 	})
 	day, err := c.Store.AttendanceToday(t.Context(), id, time.Now().UTC().Format(time.DateOnly))
 	if err != nil || day.Taps != 30 {
 		t.Errorf("attendance at the centre: %+v %v", day, err)
 	}
 	s, err := c.Store.School(t.Context(), id, time.Now())
-	if err != nil || s.Status != store.StatusHealthy || !s.Online || s.Witnessed != b.Store.Size() {
+	if err != nil || s.Status != centredb.StatusHealthy || !s.Online || s.Witnessed != b.Store.Size() {
 		t.Errorf("school: %+v %v", s, err)
 	}
 	select {
@@ -252,7 +252,7 @@ func TestBoxRestoredFromYesterdaysCopy(t *testing.T) {
 		t.Errorf("epoch %d after a restore, want 2", b.Store.Epoch())
 	}
 	checkI8(t, c, b)
-	old, err := c.Store.Entries(t.Context(), id, store.EntryFilter{Epoch: 1}, store.Page{Limit: 500})
+	old, err := c.Store.Entries(t.Context(), id, centredb.EntryFilter{Epoch: 1}, centredb.Page{Limit: 500})
 	if err != nil || uint64(len(old)) != lost {
 		t.Errorf("the centre keeps %d leaves of the first epoch, want %d (fork at %d): %v", len(old), lost, fork, err)
 	}
@@ -305,4 +305,6 @@ func TestCentreRestoredFromYesterdaysCopy(t *testing.T) {
 	checkI8(t, c, b)
 }
 
-func storeFilter(query string) store.ApplicationFilter { return store.ApplicationFilter{Query: query} }
+func storeFilter(query string) centredb.ApplicationFilter {
+	return centredb.ApplicationFilter{Query: query}
+}

@@ -9,20 +9,20 @@ import (
 	"time"
 
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 const fps = 25
 
 // serve encodes ten seconds once and offers them as so many cameras.
 func serve(ctx context.Context, streams, kbps int) (err error) {
-	coding := scene.Coding{W: 640, H: 360, FPS: strconv.Itoa(fps), GOP: 2 * fps, Kbps: kbps}
+	coding := render.Coding{W: 640, H: 360, FPS: strconv.Itoa(fps), GOP: 2 * fps, Kbps: kbps}
 	var loop [][][]byte
-	enc, err := scene.NewEncoder(ctx, coding, func(au [][]byte) { loop = append(loop, au) })
+	enc, err := render.NewEncoder(ctx, coding, func(au [][]byte) { loop = append(loop, au) })
 	if err != nil {
 		return err
 	}
-	view := scene.New("c01", coding.W, coding.H, false)
+	view := render.New("c01", coding.W, coding.H, false)
 	noise := rand.New(rand.NewPCG(1, 2))
 	for i := range 10 * fps {
 		p := view.Draw(time.Date(2026, 3, 2, 10, 0, i/fps, 0, time.UTC), uint32(i))

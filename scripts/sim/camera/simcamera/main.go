@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"campuskeep/scripts/sim/camera"
-	"campuskeep/scripts/sim/scene"
+	"campuskeep/scripts/sim/render"
 )
 
 func main() {
@@ -43,7 +43,7 @@ func run(ctx context.Context) (err error) {
 		kbps     = flag.Int("kbps", 0, "bit rate; 0: whatever constant quality needs")
 	)
 	flag.Parse()
-	coding := scene.Coding{W: *width, H: *height, GOP: 2 * *fps, Kbps: *kbps}
+	coding := render.Coding{W: *width, H: *height, GOP: 2 * *fps, Kbps: *kbps}
 	var loopAUs [][][]byte
 	if *loop > 0 {
 		if loopAUs, err = encode(ctx, coding, *fps, *loop); err != nil {
@@ -71,14 +71,14 @@ func run(ctx context.Context) (err error) {
 }
 
 // encode makes the loop for load tests.
-func encode(ctx context.Context, coding scene.Coding, fps, seconds int) ([][][]byte, error) {
+func encode(ctx context.Context, coding render.Coding, fps, seconds int) ([][][]byte, error) {
 	coding.FPS = strconv.Itoa(fps)
 	var aus [][][]byte
-	enc, err := scene.NewEncoder(ctx, coding, func(au [][]byte) { aus = append(aus, au) })
+	enc, err := render.NewEncoder(ctx, coding, func(au [][]byte) { aus = append(aus, au) })
 	if err != nil {
 		return nil, err
 	}
-	view := scene.New("c01", coding.W, coding.H, false)
+	view := render.New("c01", coding.W, coding.H, false)
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	for i := range fps * seconds {
 		if err := enc.Frame(view.Draw(at.Add(time.Duration(i)*time.Second/time.Duration(fps)), uint32(i))); err != nil {

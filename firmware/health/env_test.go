@@ -1,0 +1,210 @@
+package health
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"campuskeep/firmware/disk"
+	"campuskeep/firmware/keyring"
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/pin"
+	"campuskeep/firmware/site"
+	"campuskeep/scripts/sim/camera"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// moved is a clock that stands until it is moved.
+type moved struct {
+	mu sync.Mutex
+	r  clock.Reading
+}
+
+func (c *moved) Now() clock.Reading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.r
+}
+
+func (c *moved) change(f func(*clock.Reading)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.r)
+}
+
+func (c *moved) pass(d time.Duration) {
+	c.change(func(r *clock.Reading) { r.Wall, r.Mono = r.Wall.Add(d), r.Mono+d })
+}
+
+var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
+
+// house is the room over a real store and register.
+type house struct {
+	*Room
+	t     *testing.T
+	clock *moved
+	store *ledgerdb.Store
+	site  *site.Site
+	light footage.Light
+
+	mu    sync.Mutex
+	watch []Seen
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{t: t, light: footage.Lit, clock: &moved{r: clock.Reading{Wall: time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: 10 * time.Hour, Uncertainty: 20 * time.Millisecond}}}
+	dir := t.TempDir()
+	fsys, err := disk.Real(dir)
+	h.must(err)
+	root, err := keyring.OpenRoot(fsys)
+	h.must(err)
+	ring, err := root.Ring("people")
+	h.must(err)
+	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/ck-test", Clock: h.clock, People: ring, Signer: logKey})
+	h.must(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.store.Run(ctx) }()
+	t.Cleanup(func() {
+		h.must(h.store.Check(context.Background(), func(f ledgerdb.Finding) { t.Errorf("check: %+v", f) }))
+		cancel()
+		h.must(<-ended)
+		h.must(h.store.Close())
+	})
+	h.site, err = site.Open(ctx, site.Options{Store: h.store, Clock: h.clock})
+	h.must(err)
+	h.reopen()
+	return h
+}
+
+// reopen is what a restart of the program does.
+func (h *house) reopen() {
+	h.t.Helper()
+	var err error
+	h.Room, err = Open(Options{Store: h.store, Site: h.site, Clock: h.clock, Watch: []func() []Seen{h.seen}, Light: func(time.Time) footage.Light { return h.light },
+		Beat: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(h.t.Output(), nil))})
+	h.must(err)
+}
+
+func (h *house) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) seen() []Seen {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.watch
+}
+
+func (h *house) sees(s ...Seen) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watch = s
+}
+
+func (h *house) camera(n int, still string) footage.Camera {
+	h.t.Helper()
+	c := footage.Camera{ID: fmt.Sprintf("c%02d", n), Name: "东大门", Place: "东大门", Area: footage.AreaGate, Custody: footage.CustodyVault,
+		Main: fmt.Sprintf("rtsp://10.20.4.%d/main", n), Still: still, Policy: footage.Policy{Days: 30}, Technician: "p007"}
+	h.must(h.site.PutCamera(h.t.Context(), account.System, c, &site.Login{User: "viewer", Password: "secret"}))
+	return c
+}
+
+// beat lets the room take what is seen, every step for so long.
+func (h *house) beat(d, step time.Duration) {
+	h.t.Helper()
+	for at := time.Duration(0); at <= d; at += step {
+		h.must(h.take(h.t.Context(), h.gather()))
+		h.clock.pass(step)
+	}
+}
+
+// look visits a camera as Run would, at intervals, n times.
+func (h *house) look(cam footage.Camera, n int) {
+	h.t.Helper()
+	for range n {
+		h.isDue(cam, h.clock.Now().Mono) // makes the visit's record
+		h.must(h.take(h.t.Context(), h.call(h.t.Context(), cam)))
+		h.clock.pass(5 * time.Minute)
+	}
+}
+
+func (h *house) entries(kind ledger.Kind) (out []ledger.Entry) {
+	h.t.Helper()
+	for e, err := range h.store.Entries(0, h.store.Size()) {
+		h.must(err)
+		if e.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (h *house) codes() (out []footage.FaultCode) {
+	for _, f := range h.Faults() {
+		out = append(out, f.Code)
+	}
+	return out
+}
+
+// stills is a camera's web server that shares the test's clock.
+func (h *house) stills(o camera.StillOptions) *camera.Stills {
+	h.t.Helper()
+	o.Name = "c01"
+	o.Now = func() time.Time { return h.clock.Now().Wall }
+	s, err := camera.StartStills(o)
+	h.must(err)
+	h.t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			h.t.Error(err)
+		}
+	})
+	return s
+}
+
+// certificate is one that signs for itself, and its pin.
+func certificate(t *testing.T) (*tls.Config, string) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return &tls.Config{Certificates: s.TLS.Certificates}, pin.Of(s.Certificate().Raw)
+}
+
+type clockReading = clock.Reading
+
+const trusted = clock.Trusted
+
+// until waits for a condition of another goroutine.
+func (h *house) until(ok func() bool) {
+	h.t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			h.t.Fatal("it did not come about in 20 s")
+		case <-tick.C:
+		}
+	}
+}
+
+// passUntil is until, with half a minute of the clock at every look.
+func (h *house) passUntil(ok func() bool) {
+	h.t.Helper()
+	h.until(func() bool { h.clock.pass(30 * time.Second); return ok() })
+}

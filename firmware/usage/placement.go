@@ -1,0 +1,137 @@
+package usage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+)
+
+// stay is a time in which a camera stood at a place in service.
+type stay struct {
+	place    string
+	from, to time.Time // to zero: still
+}
+
+func (s stay) overlaps(span footage.Span) bool {
+	return s.from.Before(span.To) && (s.to.IsZero() || s.to.After(span.From))
+}
+
+// stays remembers where cameras stood, as the log tells it.
+type stays struct {
+	mu    sync.Mutex
+	known map[string]knownStays // by camera
+}
+
+type knownStays struct {
+	camera footage.Camera // as it was when they were read
+	list   []stay
+}
+
+// staysOf are the stays of a camera, the present one first. What the log no longer tells (its parts were erased) leaves
+// the camera where it stands now.
+func (e *Office) staysOf(ctx context.Context, c footage.Camera) ([]stay, error) {
+	e.stays.mu.Lock()
+	defer e.stays.mu.Unlock()
+	if k, ok := e.stays.known[c.ID]; ok && k.camera.Place == c.Place && k.camera.Retired == c.Retired && k.camera.Since.Equal(c.Since) {
+		return k.list, nil
+	}
+	var list []stay
+	var since time.Time // what an NVR keeps may be older than the camera's registration here
+	if c.Custody == footage.CustodyVault {
+		since = c.Since
+	}
+	now := stay{place: c.Place, from: since}
+	service := !c.Retired
+	q := ledgerdb.Query{Kinds: []ledger.Kind{"camera.changed"}, About: []string{c.ID}, Limit: 200}
+	for {
+		page, err := e.o.Store.Search(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("look up where camera %s stood: %w", c.ID, err)
+		}
+		for _, entry := range page.Entries {
+			before, moved, err := e.before(entry)
+			if err != nil {
+				return nil, err
+			}
+			if !moved {
+				continue
+			}
+			if service {
+				list = append(list, stay{now.place, entry.At, now.to})
+			}
+			now, service = stay{place: before.Place, from: since, to: entry.At}, !before.Retired
+		}
+		if page.Next == 0 {
+			break
+		}
+		q.Before = page.Next
+	}
+	if service {
+		list = append(list, now)
+	}
+	e.stays.known[c.ID] = knownStays{c, list}
+	return list, nil
+}
+
+// before is a camera as it was before a change that moved it, took it out of service, or brought it back.
+func (e *Office) before(entry ledger.Entry) (c footage.Camera, moved bool, err error) {
+	var d struct{ What []string }
+	if err := json.Unmarshal(entry.Data, &d); err != nil || !slices.Contains(d.What, "place") && !slices.Contains(d.What, "retired") {
+		return c, false, nil // what cannot be read says nothing of a move
+	}
+	parts, err := e.o.Store.Parts(entry.Seq)
+	if err != nil {
+		return c, false, fmt.Errorf("read the change of camera %s in entry %d: %w", entry.Subject, entry.Seq, err)
+	}
+	for _, p := range parts {
+		if p.Name == "before" && len(p.Plain) > 0 {
+			if err := json.Unmarshal(p.Plain, &c); err != nil {
+				return c, false, fmt.Errorf("read the change of camera %s in entry %d: %w", entry.Subject, entry.Seq, err)
+			}
+			return c, true, nil
+		}
+	}
+	return c, false, nil
+}
+
+// camerasAt are the cameras that stood at a place in service at any time of a span, whatever became of them since.
+func (e *Office) camerasAt(place string, span footage.Span) []footage.Camera {
+	if !span.From.Before(span.To) { // that is told by its own rule
+		span.From, span.To = e.o.Clock.Now().Earliest(), e.o.Clock.Now().Latest()
+	}
+	var out, ever []footage.Camera
+	for _, c := range e.o.Cameras() {
+		list, err := e.staysOf(context.Background(), c)
+		if err != nil {
+			e.o.Log.Error("where a camera stood is not known; it counts for where it is now", "camera", c.ID, "error", err)
+			if !c.Retired {
+				list = []stay{{place: c.Place}}
+			}
+		}
+		if slices.ContainsFunc(list, func(s stay) bool { return s.place == place && s.overlaps(span) }) {
+			out = append(out, c)
+		}
+		if slices.ContainsFunc(list, func(s stay) bool { return s.place == place }) {
+			ever = append(ever, c)
+		}
+	}
+	if len(out) == 0 {
+		return ever // of a time before any was registered there: that there is no footage is told by its own rule
+	}
+	return out
+}
+
+func (e *Office) cameraIDs(place string, span footage.Span) []string {
+	var out []string
+	for _, c := range e.camerasAt(place, span) {
+		out = append(out, c.ID)
+	}
+	return out
+}

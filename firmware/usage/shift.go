@@ -1,0 +1,303 @@
+package usage
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/shift"
+)
+
+// shifts are the control room's shifts (F20). A row holds no text: the notes of a hand-over are sealed in its entry.
+var shifts = ledgerdb.NewTable[shift.Shift]("shifts", ledgerdb.Replayable())
+
+// roster is the shifts in memory.
+type roster struct {
+	desk sync.Mutex // one step at a time
+	mu   sync.Mutex
+	rows map[string]shiftRow // guarded by mu
+	open []shift.Shift       // guarded by mu: those that have not ended, in their order; replaced, never written to
+}
+
+type shiftRow struct {
+	shift.Shift
+	rev uint64
+}
+
+func (r *roster) read(tx ledgerdb.Tx) error {
+	r.rows = map[string]shiftRow{}
+	defer r.sort()
+	for key, row := range shifts.Rows(tx, "") {
+		if row.Err != nil {
+			return fmt.Errorf("shift %s: %w", key, row.Err)
+		}
+		r.rows[key] = shiftRow{row.Value, row.Rev}
+	}
+	return nil
+}
+
+// sort finds the open ones anew. The caller holds mu, or nobody else knows r yet.
+func (r *roster) sort() {
+	r.open = nil
+	for _, s := range r.rows {
+		if s.Open() {
+			r.open = append(r.open, s.Shift)
+		}
+	}
+	slices.SortFunc(r.open, byBegin)
+}
+
+func (r *roster) running() []shift.Shift {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open
+}
+
+func byBegin(a, b shift.Shift) int {
+	return cmp.Or(a.Began.Wall.Compare(b.Began.Wall), strings.Compare(a.ID, b.ID))
+}
+
+// Notes is what the outgoing officer writes for the incoming one.
+type Notes struct {
+	Happened  string // what happened
+	Equipment string // how the equipment stands
+	Open      string // what is still to be done
+}
+
+const maxNotes = 4000
+
+func (n *Notes) check() error {
+	var errs fielderr.Errors
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"happened", &n.Happened}, {"equipment", &n.Equipment}, {"open", &n.Open}} {
+		*f.text = strings.TrimSpace(strings.ReplaceAll(*f.text, "\r\n", "\n"))
+		if !utf8.ValidString(*f.text) || utf8.RuneCountInString(*f.text) > maxNotes {
+			errs.Add(f.name, "err.too_long", maxNotes)
+		}
+	}
+	if n.Happened == "" {
+		errs.Add("happened", "err.required")
+	}
+	if n.Equipment == "" {
+		errs.Add("equipment", "err.required")
+	}
+	return errs.Err()
+}
+
+// NotesOwner is whose key seals the notes of a shift.
+func NotesOwner(shift string) string { return "shift:" + shift }
+
+func (n Notes) parts(shift string) (out []ledger.Part) {
+	for _, p := range []ledger.Part{{Name: "happened", Plain: []byte(n.Happened)}, {Name: "equipment", Plain: []byte(n.Equipment)}, {Name: "open", Plain: []byte(n.Open)}} {
+		if len(p.Plain) > 0 {
+			p.Owner = NotesOwner(shift)
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// OnShift says whether the person is on duty in the control room now; live permission hangs on it.
+func (e *Office) OnShift(person string) bool {
+	_, on := e.Shift(person)
+	return on
+}
+
+// Shift is the person's shift, when on duty now.
+func (e *Office) Shift(person string) (shift.Shift, bool) {
+	return shift.Of(e.roster.running(), person, e.o.Clock.Now())
+}
+
+// OpenShifts are those of all who are on duty now.
+func (e *Office) OpenShifts() []shift.Shift {
+	now := e.o.Clock.Now()
+	return slices.DeleteFunc(slices.Clone(e.roster.running()), func(s shift.Shift) bool { return !s.OnDuty(now) })
+}
+
+// Shifts are those that touch the span, in their order.
+func (e *Office) Shifts(span footage.Span) (out []shift.Shift) {
+	now := e.o.Clock.Now().Wall
+	e.roster.mu.Lock()
+	defer e.roster.mu.Unlock()
+	for _, s := range e.roster.rows {
+		if on := s.Span(now); on.From.Before(span.To) && (span.From.Before(on.To) || on.From.Equal(span.From)) {
+			out = append(out, s.Shift)
+		}
+	}
+	slices.SortFunc(out, byBegin)
+	return out
+}
+
+// The data of the entries of a shift.
+type (
+	shiftBegan struct {
+		Shift string `json:"shift"`
+		After string `json:"after,omitempty"`
+	}
+	shiftHanded struct {
+		Shift string `json:"shift"`
+		Next  string `json:"next"`
+		To    string `json:"to"`
+	}
+	shiftEnded struct {
+		Shift  string    `json:"shift"`
+		Reason shift.End `json:"reason"`
+		At     time.Time `json:"at"`
+	}
+	shiftOffered struct {
+		Shift string `json:"shift"`
+	}
+)
+
+func newShiftID() string { return "k-" + strings.ToLower(rand.Text()[:16]) }
+
+// BeginShift puts the person on duty; who is on duty already stays so.
+func (e *Office) BeginShift(ctx context.Context, by account.Who) (shift.Shift, error) {
+	e.roster.desk.Lock()
+	defer e.roster.desk.Unlock()
+	d, err := e.Allow(ctx, by, account.ActShift, account.Subject{Person: by.ID})
+	if err != nil {
+		return shift.Shift{}, err
+	}
+	now := e.o.Clock.Now()
+	if err := e.endLongest(ctx, now); err != nil {
+		return shift.Shift{}, err
+	}
+	s, err := shift.Begin(e.roster.running(), newShiftID(), by.ID, now)
+	if errors.Is(err, shift.ErrOnDuty) {
+		s, _ = e.Shift(by.ID)
+		return s, nil
+	}
+	if err != nil {
+		return shift.Shift{}, err
+	}
+	return s, e.writeShifts(ctx, []shift.Shift{s}, by.Draft("shift.began", d.Role, s.ID, shiftBegan{s.ID, ""}))
+}
+
+// OfferShift writes the notes of the hand-over. The shift goes on until the next officer has signed; writing them again
+// replaces nothing: both stand in the log, the later counts.
+func (e *Office) OfferShift(ctx context.Context, by account.Who, n Notes) (shift.Shift, error) {
+	if err := n.check(); err != nil {
+		return shift.Shift{}, err
+	}
+	e.roster.desk.Lock()
+	defer e.roster.desk.Unlock()
+	d, err := e.Allow(ctx, by, account.ActShift, account.Subject{Person: by.ID})
+	if err != nil {
+		return shift.Shift{}, err
+	}
+	s, on := e.Shift(by.ID)
+	if !on {
+		return s, shift.ErrNotOnDuty
+	}
+	if s, err = shift.Offer(s, e.o.Clock.Now()); err != nil {
+		return s, err
+	}
+	return s, e.writeShifts(ctx, []shift.Shift{s}, by.Draft("shift.offered", d.Role, s.ID, shiftOffered{s.ID}, n.parts(s.ID)...))
+}
+
+// HandShift ends the shift of the outgoing officer and begins that of the incoming one in one step. The caller has
+// seen both authenticate then and there: the outgoing by the session, the incoming by password and code.
+func (e *Office) HandShift(ctx context.Context, from, to account.Who) (in shift.Shift, err error) {
+	e.roster.desk.Lock()
+	defer e.roster.desk.Unlock()
+	d, err := e.Allow(ctx, from, account.ActShift, account.Subject{Person: from.ID})
+	if err != nil {
+		return in, err
+	}
+	taking, err := e.Allow(ctx, to, account.ActShift, account.Subject{Person: to.ID})
+	if err != nil {
+		return in, err
+	}
+	now := e.o.Clock.Now()
+	s, on := e.Shift(from.ID)
+	if !on {
+		return in, shift.ErrNotOnDuty
+	}
+	out, in, err := shift.Hand(e.roster.running(), s, newShiftID(), to.ID, now)
+	if err != nil {
+		return in, err
+	}
+	rows := []shift.Shift{out}
+	drafts := []ledger.Draft{from.Draft("shift.handed", d.Role, out.ID, shiftHanded{out.ID, in.ID, to.ID})}
+	if in.After == out.ID {
+		rows = append(rows, in)
+		drafts = append(drafts, to.Draft("shift.began", taking.Role, in.ID, shiftBegan{in.ID, out.ID}))
+	}
+	return in, e.writeShifts(ctx, rows, drafts...)
+}
+
+// EndShift ends the person's shift with nobody following; without one there is nothing to do.
+func (e *Office) EndShift(ctx context.Context, by account.Who, why shift.End) error {
+	e.roster.desk.Lock()
+	defer e.roster.desk.Unlock()
+	now := e.o.Clock.Now()
+	s, on := e.Shift(by.ID)
+	if !on {
+		return nil
+	}
+	s, err := shift.Finish(s, why, now)
+	if err != nil {
+		return err
+	}
+	return e.writeShifts(ctx, []shift.Shift{s}, by.Draft("shift.ended", account.RoleOfficer, s.ID, shiftEnded{s.ID, s.End, s.Ended}))
+}
+
+// endLongest ends the shifts that reached their greatest length. The caller holds desk.
+func (e *Office) endLongest(ctx context.Context, now clock.Reading) error {
+	for _, s := range e.roster.running() {
+		if !s.Over(now) {
+			continue
+		}
+		s, err := shift.Finish(s, shift.EndLongest, now)
+		if err != nil {
+			return err
+		}
+		if err := e.writeShifts(ctx, []shift.Shift{s}, account.System.Draft("shift.ended", "", s.ID, shiftEnded{s.ID, s.End, s.Ended})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Office) passShifts(ctx context.Context) error {
+	e.roster.desk.Lock()
+	defer e.roster.desk.Unlock()
+	return e.endLongest(ctx, e.o.Clock.Now())
+}
+
+// writeShifts commits rows and entries, and knows them once they are durable. The caller holds desk.
+func (e *Office) writeShifts(ctx context.Context, rows []shift.Shift, drafts ...ledger.Draft) error {
+	c := ledgerdb.Change{Entries: drafts}
+	e.roster.mu.Lock()
+	for _, s := range rows {
+		c.Puts = append(c.Puts, shifts.PutRev(s.ID, s, e.roster.rows[s.ID].rev))
+	}
+	e.roster.mu.Unlock()
+	receipt, err := e.o.Store.Commit(ctx, c)
+	if err != nil {
+		return fmt.Errorf("record a shift: %w", err)
+	}
+	e.roster.mu.Lock()
+	defer e.roster.mu.Unlock()
+	for i, s := range rows {
+		e.roster.rows[s.ID] = shiftRow{s, receipt.Revs[i]}
+	}
+	e.roster.sort()
+	return nil
+}

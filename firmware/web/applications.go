@@ -1,0 +1,637 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/usage"
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
+	rules "campuskeep/shared/usage"
+)
+
+// applicationsView is a list of applications: all of them, or one's own.
+type applicationsView struct {
+	Mine   bool
+	Rows   []applicationRow
+	Filter string
+	Chips  []chip
+	CanNew bool
+}
+
+type chip struct {
+	Text, Href string
+	On         bool
+}
+
+type applicationRow struct {
+	A          rules.Application
+	Applicant  string
+	Places     string
+	Span       string
+	Tone, Icon string
+	State      string
+	Mine       bool // for this person to decide or to mend
+	Due        string
+}
+
+func (o *Office) applicationsPage(c *call) error { return o.listApplications(c, false) }
+func (o *Office) myApplications(c *call) error   { return o.listApplications(c, true) }
+
+func (o *Office) listApplications(c *call, mine bool) error {
+	v := applicationsView{Mine: mine, Filter: c.r.URL.Query().Get("state"), CanNew: c.can(account.ActApplicationCreate, account.Subject{})}
+	path := c.r.URL.Path
+	counts := map[rules.Plain]int{}
+	for _, a := range o.d.Register.List() {
+		if mine && a.Applicant != c.actor.ID {
+			continue
+		}
+		p := a.State.Plain()
+		counts[p]++
+		if v.Filter == "" || v.Filter == string(p) {
+			v.Rows = append(v.Rows, c.row(a))
+		}
+	}
+	v.Chips = append(v.Chips, chip{c.p.T("app.all"), path, v.Filter == ""})
+	for _, p := range []rules.Plain{rules.PlainFill, rules.PlainWait, rules.PlainUse, rules.PlainReport, rules.PlainOver} {
+		if counts[p] > 0 {
+			v.Chips = append(v.Chips, chip{fmt.Sprintf("%s %d", c.p.K("plain.", p), counts[p]), path + "?state=" + string(p), v.Filter == string(p)})
+		}
+	}
+	slices.SortStableFunc(v.Rows, func(a, b applicationRow) int { // what needs this person first, then the newest
+		return cmp.Or(-compareBool(a.Mine, b.Mine), b.A.Submitted.Compare(a.A.Submitted))
+	})
+	return c.page("applications", c.p.T("app.title"), v)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// row is one application as lists show it.
+func (c *call) row(a rules.Application) applicationRow {
+	r := applicationRow{A: a, Applicant: c.o.name(a.Applicant), Places: strings.Join(a.Places(), c.p.T("sep.list")), State: c.p.K("state.", a.State)}
+	if s := a.Spans(); len(s) > 0 {
+		r.Span = c.p.Span(s[0].From, s[0].To)
+		if len(s) > 1 {
+			r.Span += c.p.T("app.more_spans", len(s)-1)
+		}
+	}
+	r.Tone, r.Icon = appTone(a.State)
+	switch {
+	case a.State.Undecided() && a.State != rules.Returned:
+		r.Mine = c.can(account.ActApplicationDecide, usage.Subject(a))
+	case a.State == rules.Returned, a.State == rules.ReportDue, a.State == rules.Overdue:
+		r.Mine = a.Applicant == c.actor.ID
+	case a.State == rules.Reported:
+		r.Mine = c.can(account.ActApplicationReview, usage.Subject(a))
+	}
+	if a.Decision != nil && a.Decision.Approved && a.State.Plain() == rules.PlainUse {
+		r.Due = c.p.T("app.until", c.p.Day(a.Decision.Until.Begin()))
+	}
+	if t := a.ReportBy(c.o.d.Site.Settings().Register); a.State == rules.ReportDue || a.State == rules.Overdue {
+		r.Due = c.p.T("app.report_by", c.p.Day(t.Add(-time.Second)))
+	}
+	return r
+}
+
+// appTone is colour and icon of a state.
+func appTone(s rules.State) (tone, icon string) {
+	switch s {
+	case rules.Approved, rules.InUse, rules.Delivered, rules.Accepted:
+		return "ok", "ok"
+	case rules.Rejected, rules.Revoked, rules.Overdue, rules.Unavailable:
+		return "bad", "bad"
+	case rules.Submitted, rules.UnderReview, rules.AwaitSecond, rules.Returned, rules.ReportDue, rules.Reported:
+		return "warn", "warn"
+	case rules.Extracting:
+		return "acc", "rec"
+	}
+	return "mute", "doc"
+}
+
+// applicationView is one application: what was asked, how it stands, its custody timeline, and what this
+// person may do with it.
+type applicationView struct {
+	A          rules.Application
+	Row        applicationRow
+	Applicant  string
+	Purpose    string
+	Ways       []string
+	Steps      []ui.Step
+	Holds      []footage.Hold
+	Offers     []offerRow
+	Decide     *decideForm
+	CanReturn  bool
+	CanTake    bool
+	CanRevoke  bool
+	CanAccept  bool
+	CanRetract bool
+	CanMend    bool
+	CanReport  bool
+	Watch      []watchLink
+	Report     ui.Form
+	Results    []ui.Option
+	Copies     []ui.Option
+	Own        bool // one's own: who decides instead
+	NotMe      string
+	Granted    []grantedRow // what was approved, exactly
+	Notice     bool         // there is a notice to print
+	Rejection  bool
+	Use        usage.Use
+	Refused    []ui.Step // refused attempts of others: apart, so that they bury nothing
+	Problem    string    // why the last act was not done
+	Typed      string    // what was typed for it, when its form is not here any more
+	Wait       string    // what an approval waits for
+	Reason     string    // typed for a return or a revocation that was not done
+	ReasonErr  string
+	UseDays    string // asked for
+	GrantDays  string // approved
+}
+
+// grantedRow is one approved span with its cameras.
+type grantedRow struct{ Span, Cameras string }
+
+type watchLink struct{ Text, Href string }
+
+type decideForm struct {
+	ui.Form
+	Cameras []ui.Option
+	Ways    []ui.Option
+	Spans   []ui.Option
+	Codes   []ui.Option
+	Second  bool   // two must approve
+	Last    bool   // the first has approved: this is the second
+	Locked  string // why this person cannot approve, although they decide
+}
+
+func applicationSubject(c *call) (account.Subject, error) {
+	a, err := c.o.d.Register.Get(c.r.PathValue("id"))
+	if err != nil {
+		return account.Subject{}, err
+	}
+	return usage.Subject(a), nil
+}
+
+func (o *Office) applicationPage(c *call) error {
+	a, err := o.d.Register.Get(c.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return o.showApplication(c, 200, a, nil)
+}
+
+func (o *Office) showApplication(c *call, status int, a rules.Application, errs fielderr.Errors) error {
+	v := applicationView{A: a, Row: c.row(a), Applicant: o.name(a.Applicant), Purpose: string(a.Purpose) + " " + c.p.K("purpose.", a.Purpose), Own: a.Applicant == c.actor.ID,
+		Report: ui.Form{Name: "report", P: c.p, Values: c.r.PostForm, Errors: errs}}
+	for _, w := range a.Ways {
+		v.Ways = append(v.Ways, c.p.K("way.", w))
+	}
+	for _, r := range []string{"nothing_found", "found", "not_used"} {
+		v.Results = append(v.Results, ui.Option{Value: r, Text: c.p.K("report.result.", r)})
+	}
+	for _, r := range []string{"none", "destroyed", "returned"} {
+		v.Copies = append(v.Copies, ui.Option{Value: r, Text: c.p.K("report.copies.", r)})
+	}
+	for _, h := range c.holds() {
+		if h.Application == a.ID {
+			v.Holds = append(v.Holds, h)
+		}
+	}
+	allowed := func(k rules.EventKind) bool { return slices.Contains(a.State.Allowed(), k) }
+	s := usage.Subject(a)
+	decides := (allowed(rules.Approve) || a.State == rules.Submitted) && c.can(account.ActApplicationDecide, s)
+	reviews := c.can(account.ActApplicationReview, s)
+	v.CanReturn = reviews && allowed(rules.Return)
+	v.CanTake = reviews && a.State == rules.Submitted
+	v.CanRevoke = allowed(rules.Revoke) && c.can(account.ActApplicationDecide, s)
+	v.CanAccept = reviews && allowed(rules.Accept)
+	own := c.can(account.ActApplicationWithdraw, s)
+	v.CanRetract = own && allowed(rules.Retract)
+	v.CanMend = own && a.State == rules.Returned
+	v.CanReport = own && allowed(rules.File)
+	if v.Own && a.State.Undecided() && a.State != rules.Returned {
+		v.NotMe = c.p.T("may.own_application")
+	} else if a.State == rules.AwaitSecond && a.Decision.By == c.actor.ID {
+		v.NotMe, decides = c.p.T("app.wait.yours"), false
+	} else if a.State.Undecided() && !decides && c.can(account.ActApplicationList, account.Subject{}) && a.State != rules.Returned {
+		v.NotMe = c.p.T(account.May(c.actor, account.ActApplicationDecide, s, c.now.Wall).Reason)
+	}
+	var err error
+	if a.State.Undecided() || v.CanRevoke {
+		if v.Offers, err = o.offers(c, a.Wanted); err != nil {
+			return err
+		}
+	}
+	if decides {
+		v.Decide = o.decideForm(c, a, errs)
+	}
+	if own && a.State.Plain() == rules.PlainUse {
+		v.Watch = o.watchLinks(c, a)
+	}
+	if a.State == rules.AwaitSecond {
+		v.Wait = c.p.T("app.wait", o.name(a.Decision.By))
+	}
+	v.Notice, v.Rejection = hasDocument(a, "notice"), hasDocument(a, "rejection")
+	for _, g := range a.Granted() {
+		v.Granted = append(v.Granted, grantedRow{c.p.Span(g.Span.From, g.Span.To), c.cameraNames(g.Cameras)})
+	}
+	if a.Decision != nil && a.Decision.Approved {
+		if v.Use, err = o.d.Register.UseOf(c.r.Context(), a.ID); err != nil {
+			return err
+		}
+	}
+	if v.Steps, v.Refused, err = o.steps(c, a); err != nil {
+		return err
+	}
+	v.UseDays, v.Reason = c.days(a.UseFrom, a.UseUntil), c.r.PostForm.Get("reason")
+	if a.Decision != nil && a.Decision.Approved {
+		v.GrantDays = c.days(a.Decision.From, a.Decision.Until)
+	}
+	if !v.CanReport { // that form shows its own faults
+		v.ReasonErr = v.Report.Error("text")
+	}
+	for _, e := range errs {
+		if e.Field == "state" {
+			v.Problem = c.p.T(e.Rule, e.Args...)
+			if e.Rule == "err.state" {
+				v.Problem = c.p.T("app.conflict", c.p.K("state.", a.State))
+			}
+			if v.Decide == nil || v.Decide.Locked != "" {
+				v.Typed = cmp.Or(c.r.PostForm.Get("note"), c.r.PostForm.Get("reason"), c.r.PostForm.Get("text"))
+			}
+		}
+	}
+	return c.pageStatus(status, "application", a.Number(), v)
+}
+
+func (o *Office) watchLinks(c *call, a rules.Application) []watchLink {
+	var out []watchLink
+	for _, g := range a.Granted() {
+		for _, cam := range g.Cameras {
+			s := g.Span
+			l := s.From.In(o.d.Zone)
+			href := fmt.Sprintf("/footage?camera=%s&day=%s&t=%s", cam, l.Format(time.DateOnly), l.Format("15:04"))
+			if end := s.To.In(o.d.Zone); end.Format(time.DateOnly) == l.Format(time.DateOnly) {
+				href += "&to=" + end.Format("15:04")
+			}
+			out = append(out, watchLink{o.cameraName(cam) + " " + c.p.Span(s.From, s.To), href + "#watch"})
+		}
+	}
+	return out
+}
+
+// decideForm offers what was asked for, and to the second of two what the first approved.
+func (o *Office) decideForm(c *call, a rules.Application, errs fielderr.Errors) *decideForm {
+	asked := rules.Decision{Cameras: a.Cameras, Spans: a.Spans(), Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}
+	if len(asked.Cameras) == 0 {
+		asked.Cameras = askedCameras(a)
+	}
+	f := &decideForm{Second: a.NeedsSecond(), Last: a.State == rules.AwaitSecond}
+	if f.Last {
+		asked = *a.Decision
+	}
+	values := c.r.PostForm
+	if values == nil || !values.Has("decision") && !values.Has("look") {
+		values = url.Values{"until": {string(asked.Until)}, "from": {string(asked.From)}, "cameras": asked.Cameras}
+		for _, w := range asked.Ways {
+			values.Add("ways", string(w))
+		}
+		for i := range asked.Spans {
+			values.Add("spans", fmt.Sprint(i))
+		}
+	}
+	f.Form = ui.Form{Name: "decide", P: c.p, Values: values, Errors: errs}
+	for _, id := range asked.Cameras {
+		option := ui.Option{Value: id, Text: o.cameraName(id)}
+		if cam, ok := o.d.Site.Camera(id); ok {
+			option.Hint = cam.Place
+		}
+		f.Cameras = append(f.Cameras, option)
+	}
+	for i, s := range asked.Spans {
+		f.Spans = append(f.Spans, ui.Option{Value: fmt.Sprint(i), Text: c.p.Span(s.From, s.To), Hint: c.cameraNames(asked.In(a, s))})
+	}
+	for _, w := range asked.Ways {
+		off := !slices.Contains(rules.OfferedWays, w)
+		f.Ways = append(f.Ways, ui.Option{Value: string(w), Text: c.p.K("way.", w), Hint: c.p.K("way.hint.", w), Off: off})
+	}
+	f.Codes = append(f.Codes, ui.Option{Value: "", Text: c.p.T("decide.choose")})
+	for _, code := range rules.AllRejections {
+		f.Codes = append(f.Codes, ui.Option{Value: code, Text: c.p.K("reject.", code)})
+	}
+	// A copy has a reviewer and an approver: whoever takes the application up cannot approve it.
+	if a.AsksCopy() && !a.OfOffice && (a.State == rules.Submitted || a.State == rules.UnderReview && a.Reviewer == c.actor.ID) {
+		f.Locked = c.p.T("err.reviewer_approves")
+	}
+	return f
+}
+
+// askedCameras are the cameras that an application asks for: those that stood at its places when it was submitted.
+func askedCameras(a rules.Application) []string {
+	var out []string
+	for _, w := range a.Wanted {
+		for _, c := range w.Cameras {
+			if !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// decide approves in full or in part, or refuses with a reason.
+func (o *Office) decide(c *call) error {
+	a, err := o.d.Register.Get(c.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	f := c.r.PostForm
+	d := rules.Decision{Approved: f.Get("decision") == "approve", Note: strings.TrimSpace(f.Get("note"))}
+	var errs fielderr.Errors
+	switch f.Get("decision") {
+	case "approve":
+		d.Cameras = f["cameras"]
+		for _, w := range f["ways"] {
+			d.Ways = append(d.Ways, rules.Way(w))
+		}
+		spans := a.Spans()
+		if a.State == rules.AwaitSecond {
+			spans = a.Decision.Spans
+		}
+		for _, n := range f["spans"] {
+			if i, err := strconv.Atoi(n); err == nil && i >= 0 && i < len(spans) {
+				d.Spans = append(d.Spans, spans[i])
+			}
+		}
+		d.From, d.Until = rules.Date(f.Get("from")), rules.Date(f.Get("until"))
+		for _, x := range []struct {
+			field string
+			empty bool
+		}{{"cameras", len(d.Cameras) == 0}, {"spans", len(d.Spans) == 0}, {"ways", len(d.Ways) == 0}} {
+			if x.empty {
+				errs.Add(x.field, "err.required")
+			}
+		}
+	case "reject":
+		d.Code = f.Get("code")
+		if d.Code == "" {
+			errs.Add("code", "err.required")
+		}
+		if d.Note == "" {
+			errs.Add("note", "err.required")
+		}
+	default:
+		errs.Add("decision", "err.choice")
+	}
+	if len(errs) > 0 {
+		return o.showApplication(c, http.StatusUnprocessableEntity, a, errs)
+	}
+	a, err = o.d.Register.Decide(c.r.Context(), c.who(), a.ID, d)
+	switch {
+	case err != nil:
+		return o.notDone(c, a.ID, err)
+	case a.State == rules.AwaitSecond:
+		return c.done("/applications/"+a.ID, "done.approved_first")
+	case d.Approved:
+		return c.done("/applications/"+a.ID, "done.approved")
+	}
+	return c.done("/applications/"+a.ID, "done.rejected")
+}
+
+// notDone shows an application as it is now, why the act on it was not done, and what was typed for it.
+func (o *Office) notDone(c *call, id string, err error) error {
+	errs, fields := errors.AsType[fielderr.Errors](err)
+	status := http.StatusUnprocessableEntity
+	if illegal, ok := errors.AsType[*rules.Illegal](err); ok {
+		status, errs = http.StatusConflict, fielderr.Errors{{Field: "state", Rule: illegal.Rule}}
+	} else if errors.Is(err, ledgerdb.ErrConflict) {
+		status, errs = http.StatusConflict, fielderr.Errors{{Field: "state", Rule: "err.state"}}
+	} else if !fields {
+		return err
+	}
+	a, err := o.d.Register.Get(id)
+	if err != nil {
+		return err
+	}
+	return o.showApplication(c, status, a, errs)
+}
+
+// step does one of the small steps of an application and says so.
+func (o *Office) step(done string, do func(*call, string) (rules.Application, error)) handler {
+	return func(c *call) error {
+		id := c.r.PathValue("id")
+		if _, err := do(c, id); err != nil {
+			if c.api() {
+				return err
+			}
+			return o.notDone(c, id, err)
+		}
+		return c.done("/applications/"+id, done)
+	}
+}
+
+func (o *Office) take(c *call, id string) (rules.Application, error) {
+	a, err := o.d.Register.Get(id)
+	if err != nil {
+		return a, err
+	}
+	return o.d.Register.Review(c.r.Context(), c.who(), id, askedCameras(a), "")
+}
+
+func (o *Office) giveBack(c *call, id string) (rules.Application, error) {
+	return o.d.Register.Return(c.r.Context(), c.who(), id, strings.TrimSpace(c.r.PostForm.Get("reason")))
+}
+
+func (o *Office) accept(c *call, id string) (rules.Application, error) {
+	return o.d.Register.Accept(c.r.Context(), c.who(), id)
+}
+
+// revoke ends an approval, and what is being watched under it.
+func (o *Office) revoke(c *call, id string) (rules.Application, error) {
+	a, err := o.d.Register.Revoke(c.r.Context(), c.who(), id, strings.TrimSpace(c.r.PostForm.Get("reason")))
+	if err == nil {
+		o.d.Viewings.EndUnder(c.r.Context(), id)
+	}
+	return a, err
+}
+
+func (o *Office) withdraw(c *call, id string) (rules.Application, error) {
+	a, err := o.d.Register.Withdraw(c.r.Context(), c.who(), id)
+	if err == nil {
+		o.d.Viewings.EndUnder(c.r.Context(), id)
+	}
+	return a, err
+}
+
+func (o *Office) report(c *call, id string) (rules.Application, error) {
+	f := c.r.PostForm
+	return o.d.Register.Report(c.r.Context(), c.who(), id, rules.Report{At: c.now.Wall.UTC(), Result: f.Get("result"), Text: strings.TrimSpace(f.Get("text")), Copies: f.Get("copies")})
+}
+
+// steps is the custody timeline: what the log says was done, and what is to come. Refused attempts of others are apart,
+// each once with its number: they are the office's matter.
+func (o *Office) steps(c *call, a rules.Application) (out, refused []ui.Step, _ error) {
+	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{a.ID}, Limit: 200})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the log of %s: %w", a.ID, err)
+	}
+	canLog := c.can(account.ActLogProof, account.Subject{})
+	for _, e := range slices.Backward(page.Entries) {
+		key := "step." + string(e.Kind)
+		var d struct{ Result, What string }
+		decode(e.Data, &d)
+		if e.Kind == "application.reviewed" && d.Result == "first" || e.Kind == "application.returned" && d.What == "report" {
+			key += "." + cmp.Or(d.Result, d.What)
+		}
+		if !ui.Has(key) {
+			continue
+		}
+		s := ui.Step{State: "done", Title: c.p.T(key), Text: c.actorName(e.Actor), When: c.p.When(e.At, c.now.Wall), Entry: c.p.T("entry.no", e.Seq)}
+		if canLog {
+			s.EntryHref = fmt.Sprintf("/log/%d", e.Seq)
+		}
+		switch e.Kind {
+		case "access.refused", "application.rejected", "application.revoked", "application.overdue":
+			s.State = "bad"
+		case "footage.access.open", "footage.snapshot":
+			s.Text += " · " + c.entrySpan(e)
+		}
+		switch {
+		case e.Kind != "access.refused" || e.Actor.ID == c.actor.ID:
+			out = append(out, s)
+		case canLog:
+			refused = append(refused, s)
+		}
+	}
+	return append(out, c.coming(a)...), refused, nil
+}
+
+// coming is what is still to be done, by whom and by when.
+func (c *call) coming(a rules.Application) []ui.Step {
+	next := func(key, text, when string) ui.Step {
+		return ui.Step{State: "next", Title: c.p.T(key), Text: text, When: when}
+	}
+	var out []ui.Step
+	switch a.State {
+	case rules.Submitted, rules.UnderReview:
+		out = append(out, next("coming.decide", c.p.T("coming.decide.text"), ""), next("coming.use", "", c.p.T("app.until", string(a.UseUntil))))
+	case rules.AwaitSecond:
+		out = append(out, next("coming.second", c.p.T("coming.second.text"), ""))
+	case rules.Returned:
+		out = append(out, next("coming.mend", c.o.name(a.Applicant), ""))
+	case rules.Approved, rules.InUse, rules.Extracting, rules.Delivered:
+		out = append(out, next("coming.end", c.p.T("coming.end.text"), c.p.T("app.until", c.p.Day(a.Decision.Until.Begin()))),
+			next("coming.report", c.p.T("coming.report.text"), c.p.T("app.report_by", c.p.Day(a.ReportBy(c.o.d.Site.Settings().Register).Add(-time.Second)))))
+	case rules.ReportDue, rules.Overdue:
+		out = append(out, next("coming.report", c.p.T("coming.report.text"), c.p.T("app.report_by", c.p.Day(a.ReportBy(c.o.d.Site.Settings().Register).Add(-time.Second)))))
+	case rules.Reported:
+		out = append(out, next("coming.accept", "", ""))
+	}
+	if len(out) > 0 {
+		out[0].State = "now"
+	}
+	return out
+}
+
+// entrySpan is camera and span of an entry about footage.
+func (c *call) entrySpan(e ledger.Entry) string {
+	var d struct {
+		Camera   string
+		From, To time.Time
+		Mode     string
+	}
+	if !decode(e.Data, &d) || d.Camera == "" {
+		return ""
+	}
+	if d.Mode == usage.Live || d.From.IsZero() {
+		return c.o.cameraName(d.Camera)
+	}
+	return c.o.cameraName(d.Camera) + " " + c.p.Span(d.From, d.To)
+}
+
+// applicationNeeds are the applications that wait for this person, and decisions that they are told of.
+func (c *call) applicationNeeds() (out []need, _ error) {
+	for _, a := range c.o.d.Register.List() {
+		if n, ok := c.needOf(a); ok {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+func (c *call) needOf(a rules.Application) (need, bool) {
+	row := c.row(a)
+	told := c.told(a)
+	if !row.Mine && told == "" {
+		return need{}, false
+	}
+	n := need{Tone: row.Tone, Icon: row.Icon, Badge: row.State, Kind: c.p.T("need.application"), Title: a.Number() + " · " + c.p.K("purpose.", a.Purpose),
+		Text: a.Unit + " " + row.Applicant + " · " + row.Places + " " + row.Span, Href: "/applications/" + a.ID, Do: c.p.T("app.handle"), Due: row.Due}
+	if n.Tone == "mute" || n.Tone == "ok" {
+		n.Tone, n.Icon = "acc", "info"
+	}
+	for _, f := range c.firstLoss(a) {
+		n.Text += " · " + f
+	}
+	n.Primary = a.State == rules.Overdue
+	if told != "" {
+		n.Text, n.Do = told+c.p.T("sep.clause")+row.Places, c.p.T("see")
+	}
+	return n, true
+}
+
+// toldFor is how long the applicant's first page tells of a decision that asks nothing of them.
+const toldFor = 7 * 24 * time.Hour
+
+// told is what the applicant is to learn of a decision on the first page: approval until it is first used, refusal,
+// revocation and the end by time for a week.
+func (c *call) told(a rules.Application) string {
+	if a.Applicant != c.actor.ID {
+		return ""
+	}
+	recent := func(t time.Time) bool { return !t.IsZero() && c.now.Wall.Sub(t) < toldFor }
+	switch {
+	case a.State == rules.Approved:
+		return c.p.T("told.approved", c.p.Day(a.Decision.Until.Begin()))
+	case a.State == rules.Rejected && recent(a.Ended):
+		return c.p.T("told.rejected", c.p.K("reject.", a.Decision.Code))
+	case a.Revoked != "" && recent(a.Ended):
+		return c.p.T("told.revoked", a.Revoked)
+	case a.State == rules.Expired && recent(a.Ended), a.State == rules.Unavailable && recent(a.Ended):
+		return c.p.K("state.", a.State)
+	case a.State == rules.ReportDue && a.Returned != "":
+		return c.p.T("app.report_returned", a.Returned)
+	}
+	return ""
+}
+
+// firstLoss says for an undecided application until when its hold keeps the footage.
+func (c *call) firstLoss(a rules.Application) []string {
+	if !a.State.Undecided() {
+		return nil
+	}
+	for _, h := range c.holds() {
+		if h.Application == a.ID {
+			return []string{c.p.T("need.held", c.p.Day(h.Until))}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/timekeeper"
+	"campuskeep/shared/account"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
+)
+
+// clockView explains the clock: what it says, who says so too, what it did of late, and what deletion waits for.
+type clockView struct {
+	Trusted  bool
+	State    string
+	Now      string
+	Within   string
+	Since    string
+	Reason   string
+	Sources  []sourceRow
+	Waits    string
+	Awaited  []string // sources that could settle it
+	Doubted  string   // for how long there has been no trust
+	Alarmed  bool
+	Deletion string
+	Paused   bool
+	Form     ui.Form
+	CanState bool
+	Stated   bool
+	History  []dutyFact
+	CanLog   bool
+}
+
+// sourceRow is a source of time, or one of the servers behind it.
+type sourceRow struct {
+	Name, Code        string
+	Said, Off, Within string
+	Tone, Icon, Word  string
+	Of                bool // a server of the source above
+}
+
+func (o *Office) clockPage(c *call) error { return o.showClock(c, http.StatusOK, nil) }
+
+func (o *Office) showClock(c *call, status int, errs fielderr.Errors) error {
+	x := o.d.Time.Explain()
+	v := clockView{Trusted: x.Reading.State == clock.Trusted, State: c.p.T("clock.state." + x.Reading.State.String()), Now: c.p.Stamp(x.Reading.Wall),
+		Within: uncertain(c.p, x.Reading.Uncertainty), Since: c.p.Words(x.Since), Reason: c.p.K("clock.reason.", x.Reason), Stated: x.Stated, Alarmed: x.Alarmed,
+		CanState: c.can(account.ActClockConfirm, account.Subject{}), CanLog: c.can(account.ActLogProof, account.Subject{}),
+		Form: ui.Form{Name: "clock", P: c.p, Values: c.r.PostForm, Errors: errs}}
+	for _, s := range x.Sources {
+		v.Sources = append(v.Sources, sourceRows(c.p, s, x.Reading)...)
+		if w := s.Witness; !v.Trusted && (w == nil || !w.Fits) {
+			v.Awaited = append(v.Awaited, c.p.K("origin.", s.Origin))
+		}
+	}
+	v.Awaited = slices.Compact(v.Awaited)
+	if x.Waits != "" {
+		v.Waits = c.p.K("clock.wait.", x.Waits)
+		if x.Doubted >= time.Minute {
+			v.Doubted = c.p.Words(x.Doubted)
+		}
+	}
+	k := o.d.Status.Keeping()
+	v.Deletion, v.Paused = c.p.T("clock.deletion.runs"), k.Suspended != "" || !v.Trusted
+	switch {
+	case k.Suspended != "":
+		v.Deletion = c.p.T(k.Suspended)
+	case !v.Trusted:
+		v.Deletion = c.p.T("clock.deletion.waits")
+	}
+	if err := o.clockHistory(c, &v); err != nil {
+		return err
+	}
+	return c.pageStatus(status, "clock", c.p.T("clock.title"), v)
+}
+
+// clockShown is how many of the clock's entries the page tells; the log has them all.
+const clockShown = 30
+
+// clockHistory tells from the log what the clock did: states, steps, corrections, anchors of this machine.
+func (o *Office) clockHistory(c *call, v *clockView) error {
+	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: append([]ledger.Kind{"clock.anchor"}, dutyClock...), Limit: clockShown})
+	if err != nil {
+		return fmt.Errorf("reading what the clock did: %w", err)
+	}
+	for _, e := range page.Entries {
+		f := o.fact(c, e)
+		f.At = c.p.When(e.At, c.now.Wall)
+		if e.Kind == "clock.anchor" {
+			var d clockData
+			decode(e.Data, &d)
+			f.Text = d.words(c, e.Kind)
+		}
+		if !v.CanLog || e.Actor.ID == ledger.System.ID {
+			f.Who = ""
+		}
+		v.History = append(v.History, f)
+	}
+	return nil
+}
+
+// sourceRows is a source in words, with the servers behind it when there are several.
+func sourceRows(p ui.Printer, s timekeeper.SourceState, now clock.Reading) []sourceRow {
+	r := sourceRow{Name: p.K("origin.", s.Origin), Code: s.Name, Said: p.T("clock.never"), Off: "–", Within: "–", Tone: "mute", Icon: "clock", Word: p.T("clock.trouble.silent")}
+	if w := s.Witness; w != nil {
+		r.Said, r.Off, r.Within = ago(p, now.Mono-w.Mono), signed(p, w.Offset), "± "+uncertain(p, w.Uncertainty)
+		r.Tone, r.Icon, r.Word = "ok", "ok", p.T("clock.agrees")
+		switch {
+		case !w.Plausible:
+			r.Tone, r.Icon, r.Word = "bad", "bad", p.T("clock.implausible")
+		case !w.Fits && now.State == clock.Untrusted:
+			r.Tone, r.Icon, r.Word = "warn", "warn", p.T("clock.alone")
+		case !w.Fits:
+			r.Tone, r.Icon, r.Word = "bad", "bad", p.T("clock.contradicts")
+		}
+	}
+	if s.Trouble != "" {
+		word := p.K("clock.trouble.", s.Trouble)
+		if s.Witness == nil {
+			r.Word = word
+			if s.Trouble != timekeeper.TroubleSilent {
+				r.Tone, r.Icon = "warn", "warn"
+			}
+		} else {
+			r.Word += p.T("sep.clause") + word
+		}
+	}
+	rows := []sourceRow{r}
+	for _, x := range s.Servers {
+		row := sourceRow{Name: x.Name, Of: true, Said: p.T("clock.never"), Off: "–", Within: "–", Tone: "warn", Icon: "warn", Word: p.K("clock.trouble.", x.Trouble)}
+		if x.Answered {
+			row.Said, row.Within = ago(p, now.Mono-x.Said.Mono), "± "+uncertain(p, x.Uncertainty)
+			row.Off = signed(p, x.Said.UTC.Add(now.Mono-x.Said.Mono).Sub(now.Wall))
+		}
+		if x.Trouble == "" {
+			row.Tone, row.Icon, row.Word = "ok", "ok", p.T("clock.counts")
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func ago(p ui.Printer, d time.Duration) string {
+	if d < time.Minute {
+		return p.T("clock.just")
+	}
+	return p.T("clock.ago", p.Words(d))
+}
+
+// confirmClock takes what a person says the time is; the second of two makes it count (design §5).
+func (o *Office) confirmClock(c *call) error {
+	var errs fielderr.Errors
+	f := c.r.PostForm
+	at, err := time.ParseInLocation("2006-01-02T15:04", f.Get("at"), o.d.Zone)
+	if err != nil {
+		errs.Add("at", "err.time")
+		return o.showClock(c, http.StatusUnprocessableEntity, errs)
+	}
+	done, err := o.d.Time.Confirm(c.r.Context(), c.who(), c.decision.Role, at.Add(30*time.Second).UTC(), o.d.People.Independent) // the middle of the minute stated
+	switch {
+	case errors.Is(err, timekeeper.ErrSamePerson):
+		errs.Add("at", "clock.err.same_person")
+	case errors.Is(err, timekeeper.ErrNotIndependent):
+		errs.Add("at", "err.not_independent")
+	case errors.Is(err, timekeeper.ErrDiffer):
+		errs.Add("at", "clock.err.differ")
+	case err != nil:
+		return err
+	case done:
+		return c.done("/clock", "done.clock")
+	default:
+		return c.done("/clock", "done.clock_first")
+	}
+	return o.showClock(c, http.StatusUnprocessableEntity, errs)
+}
+
+func signed(p ui.Printer, d time.Duration) string {
+	if d < 0 {
+		return "−" + uncertain(p, -d)
+	}
+	return "+" + uncertain(p, d)
+}

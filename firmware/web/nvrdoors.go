@@ -1,0 +1,179 @@
+package web
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/shared/account"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
+)
+
+// nvrDoorsView is the check list "who can still get at the footage past us".
+type nvrDoorsView struct {
+	N       NVR
+	L       NVRDoors
+	Have    bool
+	CanEdit bool
+	Signed  bool
+	Work    *nvrWork
+	Running bool
+	Form    ui.Form
+	Rows    []doorRow
+	Read    string
+	When    string
+	Before  string
+	Entry   uint64
+	Found   bool
+	Sum     string
+	Printed string
+	Proof   doorsProof
+}
+
+// doorsProof is what stands under the printed list so that anybody can check it.
+type doorsProof struct {
+	QR        qrCode
+	Witnessed string
+}
+
+type doorRow struct {
+	Door             NVRDoor
+	Field            string
+	Name, Hint       string
+	Tone, Icon, Word string
+	Answers          []ui.Option
+	Answer           string
+	Error, NoteError string
+	Note             string
+}
+
+// doorAnswers lists what may be answered; the appliance's own account is no answer about a place.
+var doorAnswers = []string{"ours", "needed", "shut", "open"}
+
+func (o *Office) doorsPage(c *call) error { return o.showDoors(c, http.StatusOK, nil, nil) }
+
+func (o *Office) showDoors(c *call, status int, values url.Values, errs fielderr.Errors) error {
+	n, err := o.d.NVRs.NVR(c.r.PathValue("id"))
+	if errors.Is(err, ErrNoNVR) {
+		return errNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("reading NVR %s: %w", c.r.PathValue("id"), err)
+	}
+	v := nvrDoorsView{N: n, CanEdit: c.can(account.ActNVRsEdit, account.Subject{}) && !n.Retired, Form: ui.Form{Name: "doors", P: c.p, Values: values, Errors: errs}}
+	if n.Work != nil && n.Work.What == nvrDoors {
+		v.Work, v.Running = c.nvrWork(n.Work), n.Work.running()
+	}
+	if v.L, v.Have, err = o.d.NVRs.Doors(n.ID); err != nil {
+		return fmt.Errorf("reading the list of NVR %s: %w", n.ID, err)
+	}
+	v.Signed = v.Have && !v.L.Signed.IsZero()
+	for i, d := range v.L.Doors {
+		v.Rows = append(v.Rows, c.doorRow(i, d, v.Form))
+	}
+	v.Read, v.Sum = c.p.Stamp(v.L.Read), inWords(hex.EncodeToString(v.L.Sum[:]))
+	if !v.L.Previous.IsZero() {
+		v.Before = c.p.DayTime(v.L.Previous)
+	}
+	v.Printed = c.p.T("doc.printed", c.p.Stamp(c.now.Wall)[:16], c.session.Person.Name)
+	if v.Signed {
+		v.When = c.p.Stamp(v.L.Signed)[:16]
+		if err := o.doorsProof(c, &v); err != nil {
+			return err
+		}
+	}
+	return c.pageStatus(status, "nvr_doors", c.p.T("doors.title"), v)
+}
+
+// doorsProof finds the entry that holds the signature.
+func (o *Office) doorsProof(c *call, v *nvrDoorsView) error {
+	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.signed"}, Limit: 1})
+	if err != nil {
+		return fmt.Errorf("finding the entry of a signed list: %w", err)
+	}
+	if len(page.Entries) == 0 {
+		return nil
+	}
+	v.Entry, v.Found = page.Entries[0].Seq, true
+	if size, at := o.d.Ledger.Witnessed(); v.Entry < size {
+		v.Proof.Witnessed = c.p.Stamp(at)[:16]
+	}
+	p, err := o.d.Ledger.Proof(v.Entry)
+	if err != nil {
+		return fmt.Errorf("making the proof of a signed list: %w", err)
+	}
+	v.Proof.QR, err = drawQR(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry, leafHash(p.Leaf)))
+	return err
+}
+
+func (c *call) doorRow(i int, d NVRDoor, f ui.Form) doorRow {
+	r := doorRow{Door: d, Field: fmt.Sprintf("door.%d", i), Name: d.Name, Answer: d.Answer, Note: d.Note}
+	if f.Values != nil {
+		r.Answer, r.Note = f.Values.Get(r.Field), f.Values.Get(r.Field+".note")
+	}
+	switch d.Kind {
+	case "place":
+		r.Name, r.Hint = c.p.K("doors.place.", d.Name), c.p.K("doors.place.hint.", d.Name)
+	case "service":
+		if d.Port > 0 {
+			r.Name = c.p.T("doors.port", d.Name, strconv.Itoa(d.Port))
+		}
+		if k := "doors.service." + d.Name; ui.Has(k) {
+			r.Hint = c.p.T(k)
+		}
+	default:
+		r.Hint = d.Level
+	}
+	r.Tone, r.Icon, r.Word = "warn", "warn", c.p.T("doors.is_open")
+	if !d.Open {
+		r.Tone, r.Icon, r.Word = "mute", "lock", c.p.T("doors.is_shut")
+	}
+	r.Answers = append(r.Answers, ui.Option{Text: c.p.T("nvr_new.choose")})
+	for _, a := range doorAnswers {
+		if a == "ours" && d.Kind == "place" {
+			continue
+		}
+		r.Answers = append(r.Answers, ui.Option{Value: a, Text: c.p.K("doors.answer.", a), On: a == r.Answer})
+	}
+	r.Error, r.NoteError = f.Error(r.Field), f.Error(r.Field+".note")
+	return r
+}
+
+// signDoors takes the answers and the signature.
+func (o *Office) signDoors(c *call) error {
+	f := c.r.PostForm
+	id := c.r.PathValue("id")
+	l, ok, err := o.d.NVRs.Doors(id)
+	if err != nil {
+		return fmt.Errorf("reading the list of NVR %s: %w", id, err)
+	}
+	read, perr := time.Parse(time.RFC3339, f.Get("read"))
+	if !ok || perr != nil {
+		return errNotFound
+	}
+	if f.Get("sure") == "" {
+		var errs fielderr.Errors
+		errs.Add("sure", "err.required")
+		return o.showDoors(c, http.StatusUnprocessableEntity, f, errs)
+	}
+	replies := map[string]NVRReply{}
+	for i, d := range l.Doors {
+		field := fmt.Sprintf("door.%d", i)
+		replies[d.Key] = NVRReply{Answer: f.Get(field), Note: f.Get(field + ".note")}
+	}
+	err = o.d.NVRs.Sign(c.r.Context(), c.who(), c.session.Person.Name, id, read, replies)
+	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
+		return o.showDoors(c, http.StatusUnprocessableEntity, f, errs)
+	}
+	if err != nil {
+		return err
+	}
+	return c.done("/nvrs/"+id+"/doors", "done.doors")
+}

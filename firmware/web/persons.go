@@ -1,0 +1,231 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/people"
+	"campuskeep/firmware/site"
+	"campuskeep/firmware/viewing"
+	"campuskeep/shared/account"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
+)
+
+type peopleView struct {
+	Rows    []personRow
+	Query   string
+	CanEdit bool
+	Count   int
+}
+
+type personRow struct {
+	P      people.Person
+	Roles  string
+	Factor bool
+}
+
+func (o *Office) peoplePage(c *call) error {
+	v := peopleView{Query: strings.TrimSpace(c.r.URL.Query().Get("q")), CanEdit: c.can(account.ActPeopleEdit, account.Subject{Person: "anybody else"})}
+	list := o.d.People.People()
+	v.Count = len(list)
+	if v.Query != "" {
+		list = o.d.People.FindPeople(v.Query, 200)
+	}
+	for _, p := range list {
+		var roles []string
+		for _, r := range p.Roles {
+			roles = append(roles, c.p.K("role.", r))
+		}
+		v.Rows = append(v.Rows, personRow{p, strings.Join(roles, c.p.T("sep.list")), o.d.People.HasFactor(p.ID)})
+	}
+	return c.page("people", c.p.T("nav.people"), v)
+}
+
+// personView is the form of one person, new or known.
+type personView struct {
+	Form     ui.Form
+	ID       string
+	Name     string
+	Roles    []ui.Option
+	Factor   bool
+	Self     bool
+	Password string // shown once
+	Login    string
+	Waits    []dutyRow // what waits for a second person
+}
+
+// personSubject: editing is about that person, so that nobody changes their own rights (M3).
+func personSubject(c *call) (account.Subject, error) {
+	return account.Subject{Person: c.r.PathValue("id")}, nil
+}
+
+func somebodyNew(*call) (account.Subject, error) { return account.Subject{Person: "new"}, nil }
+
+func (o *Office) newPersonPage(c *call) error {
+	return o.showPerson(c, http.StatusOK, people.Person{}, map[string][]string{"roles": {string(account.RoleStaff)}}, nil)
+}
+
+func (o *Office) personPage(c *call) error {
+	p, ok := o.d.People.Person(c.r.PathValue("id"))
+	if !ok {
+		return errNotFound
+	}
+	values := personValues(p)
+	values.Set("rev", strconv.FormatUint(p.Rev, 10))
+	return o.showPerson(c, http.StatusOK, p, values, nil)
+}
+
+func personValues(p people.Person) url.Values {
+	v := url.Values{"login": {p.Login}, "name": {p.Name}, "staff_no": {p.StaffNo}, "unit": {p.Unit}, "title": {p.Title}, "phone": {p.Phone}}
+	for _, r := range p.Roles {
+		v["roles"] = append(v["roles"], string(r))
+	}
+	if p.Disabled {
+		v["disabled"] = []string{"yes"}
+	}
+	return v
+}
+
+func (o *Office) showPerson(c *call, status int, p people.Person, values map[string][]string, errs fielderr.Errors) error {
+	v := personView{Form: ui.Form{Name: "person", P: c.p, Values: values, Errors: errs}, ID: p.ID, Name: p.Name, Self: p.ID == c.actor.ID}
+	if p.ID != "" {
+		v.Factor, v.Waits = o.d.People.HasFactor(p.ID), c.dutyRows(p.ID)
+	}
+	for _, r := range slices.Backward(roleOrder) {
+		if !slices.Contains(people.StaffRoles, r) {
+			continue
+		}
+		v.Roles = append(v.Roles, ui.Option{Value: string(r), Text: c.p.K("role.", r), Hint: c.p.K("role.hint.", r)})
+	}
+	title := c.p.T("person.new")
+	if p.ID != "" {
+		title = p.Name
+	}
+	return c.pageStatus(status, "person", title, v)
+}
+
+func (o *Office) putPerson(c *call) error {
+	f := c.r.PostForm
+	id := c.r.PathValue("id")
+	p, known := o.d.People.Person(id)
+	if id != "" && !known {
+		return errNotFound
+	}
+	if known {
+		shown := formRev(f)
+		if shown != p.Rev {
+			return o.personMoved(c, id)
+		}
+		p.Rev = shown
+	}
+	p.Login, p.Name, p.StaffNo = strings.TrimSpace(f.Get("login")), strings.TrimSpace(f.Get("name")), strings.TrimSpace(f.Get("staff_no"))
+	p.Unit, p.Title, p.Phone, p.Disabled = strings.TrimSpace(f.Get("unit")), strings.TrimSpace(f.Get("title")), strings.TrimSpace(f.Get("phone")), f.Get("disabled") != ""
+	p.Roles = nil
+	for _, r := range f["roles"] {
+		p.Roles = append(p.Roles, account.Role(r))
+	}
+	asked := p.Roles
+	var err error
+	password := ""
+	if known {
+		err = o.d.People.ChangePerson(c.r.Context(), c.who(), p)
+	} else {
+		p, password, err = o.d.People.AddPerson(c.r.Context(), c.who(), p, "")
+	}
+	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
+		return o.showPerson(c, http.StatusUnprocessableEntity, people.Person{ID: id, Name: p.Name}, f, errs)
+	}
+	if known && errors.Is(err, ledgerdb.ErrConflict) {
+		return o.personMoved(c, id)
+	}
+	if err != nil {
+		return err
+	}
+	waits := slices.ContainsFunc(o.d.People.DutyChanges(), func(d people.DutyChange) bool {
+		return d.Person == p.ID && d.What == people.DutyRoles && slices.Equal(d.Roles, asked)
+	})
+	switch {
+	case password != "":
+		return o.showPassword(c, p, password, waits)
+	case waits:
+		return c.done("/people/"+p.ID, "done.duty_proposed")
+	}
+	return c.done("/people", "done.person")
+}
+
+// personMoved shows the form again with what was typed, and at each field what somebody else has put there meanwhile.
+// Saving it again is then said of what is seen.
+func (o *Office) personMoved(c *call, id string) error {
+	now, ok := o.d.People.Person(id)
+	if !ok {
+		return errNotFound
+	}
+	typed, stored := maps.Clone(c.r.PostForm), personValues(now)
+	errs := fielderr.Errors{{Field: "rev", Rule: site.RowMoved}}
+	for _, field := range []string{"name", "login", "staff_no", "unit", "title", "phone"} {
+		if v := stored.Get(field); strings.TrimSpace(typed.Get(field)) != v {
+			errs.Add(field, "err.row_now", cmp.Or(v, "–"))
+		}
+	}
+	if !sameWords(typed["roles"], stored["roles"]) {
+		var words []string
+		for _, r := range now.Roles {
+			words = append(words, c.p.K("role.", r))
+		}
+		errs.Add("roles", "err.row_now", cmp.Or(strings.Join(words, c.p.T("sep.list")), "–"))
+	}
+	if typed.Has("disabled") != now.Disabled {
+		errs.Add("disabled", "err.row_now", c.p.T(map[bool]string{false: "person.active", true: "person.disabled"}[now.Disabled]))
+	}
+	typed.Set("rev", strconv.FormatUint(now.Rev, 10))
+	return o.showPerson(c, http.StatusConflict, people.Person{ID: id, Name: now.Name}, typed, errs)
+}
+
+// sameWords says that two lists have the same members, in whatever order.
+func sameWords(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// showPassword shows a one-time password, once: it is stored nowhere, and the page is not kept.
+func (o *Office) showPassword(c *call, p people.Person, password string, waits bool) error {
+	v := personView{ID: p.ID, Name: p.Name, Login: p.Login, Password: password}
+	if waits {
+		v.Waits = c.dutyRows(p.ID)
+	}
+	return c.page("password", c.p.T("person.password"), v)
+}
+
+func (o *Office) resetPassword(c *call) error {
+	p, ok := o.d.People.Person(c.r.PathValue("id"))
+	if !ok {
+		return errNotFound
+	}
+	password, err := o.d.People.ResetPassword(c.r.Context(), c.who(), p.ID)
+	if errors.Is(err, people.ErrProposed) {
+		return c.done("/people/"+p.ID, "done.duty_proposed")
+	}
+	if err != nil {
+		return err
+	}
+	o.d.Viewings.EndOf(c.r.Context(), p.ID, viewing.LoggedOut)
+	return o.showPassword(c, p, password, false)
+}
+
+func (o *Office) resetFactor(c *call) error {
+	err := o.d.People.ResetFactor(c.r.Context(), c.who(), c.r.PathValue("id"))
+	if errors.Is(err, people.ErrProposed) {
+		return c.done("/people/"+c.r.PathValue("id"), "done.duty_proposed")
+	}
+	if err != nil {
+		return err
+	}
+	return c.done("/people/"+c.r.PathValue("id"), "done.factor_reset")
+}

@@ -1,0 +1,195 @@
+package web
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// everyRole is every role there is, in the order of the golden table.
+var everyRole = []account.Role{account.RoleStaff, account.RoleOfficer, account.RoleHeadOfSafety, account.RoleLeader, account.RoleClassTeacher, account.RoleSubjectTeacher,
+	account.RoleGradeHead, account.RoleDoctor, account.RoleCounsellor, account.RoleParent, account.RoleAuditor, account.RoleAdmin, account.RoleInstaller,
+	account.RoleCentreStaff, account.RoleCentreAdmin, account.RoleAppliance}
+
+// sample is a typical subject of a route: own viewing, somebody else's application, own class.
+func sample(r route) account.Subject {
+	s := account.Subject{Person: "p1", Applicant: "p9", Class: "2023-01", Camera: "c01", From: present, To: present.Add(time.Minute), Way: account.WayView, Purpose: true}
+	switch {
+	case strings.Contains(r.pattern, "/people/"):
+		s.Person = "p9"
+	case strings.HasPrefix(strings.TrimPrefix(r.pattern[strings.Index(r.pattern, " ")+1:], "/api/v1"), "/live"):
+		s.Way = account.WayLive
+	case r.action == account.ActFootageSnapshot:
+		s.Way, s.Application = account.WayStill, "a2026-0001"
+	case r.action == account.ActApplicationWithdraw, r.action == account.ActApplicationCreate:
+		s.Applicant = "p1"
+	}
+	return s
+}
+
+// Every route asks May, and this is what follows from it, role by role. A change of a permission or a new
+// route changes the table, and a person looks at it. Covers F12.
+func TestEveryRouteForEveryRole(t *testing.T) {
+	h := newHouse(t)
+	var b strings.Builder
+	used := map[string]bool{}
+	for _, pattern := range h.routes.patterns() {
+		for _, r := range h.routes.routes {
+			if r.pattern != pattern {
+				continue
+			}
+			fmt.Fprintf(&b, "%-42s %-22s", r.pattern, r.action)
+			if r.action == account.ActPublic {
+				fmt.Fprintln(&b, " everybody")
+				used[r.pattern] = true
+				continue
+			}
+			for _, role := range everyRole {
+				actor := account.Actor{ID: "p1", Roles: []account.Role{role}, Classes: []string{"2023-01"}, SecondFactor: true, OnShift: true}
+				if r.action == account.ActFootageSnapshot { // no duty gives it
+					actor.Grants = []account.Grant{{Application: "a2026-0001", Person: "p1", Cameras: []string{"c01"}, From: present, To: present.Add(time.Hour), Until: present.Add(time.Hour), Ways: []string{account.WayStill}}}
+				}
+				if account.May(actor, r.action, sample(r), present).Allowed {
+					fmt.Fprintf(&b, " %s", role)
+					used[r.pattern] = true
+				}
+			}
+			fmt.Fprintln(&b)
+			if d := account.May(account.Actor{}, r.action, sample(r), present); d.Allowed {
+				t.Errorf("%s is open to nobody in particular", r.pattern)
+			}
+		}
+	}
+	for _, p := range h.routes.patterns() {
+		if !used[p] {
+			t.Errorf("%s is of use to nobody: its permission is not in the table of account.May", p)
+		}
+	}
+	const golden = "testdata/routes.txt"
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the permissions of the routes have changed; look at them, then run with -update:\n%s", b.String())
+	}
+}
+
+// holdOf is the hold of an application that has one.
+func (h *house) holdOf(application string) footage.Hold {
+	h.t.Helper()
+	for _, x := range h.desk.Holds() {
+		if x.Application == application {
+			return x
+		}
+	}
+	h.t.Fatalf("%s holds nothing", application)
+	return footage.Hold{}
+}
+
+// What May refuses is refused on the line, for every person and every route, and nothing is done. Covers F12, F13.
+func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
+	h := newHouse(t)
+	ids := h.scene()
+	fill := strings.NewReplacer("{$}", "", "/faults/{id}", "/faults/"+h.health.Faults()[0].ID, "{id}/init/{file}", ids["viewing"]+"/init/0.mp4", "{id}/{segment}/{file}", ids["viewing"]+"/ab/0.m4s",
+		"/media/{id}", "/media/"+ids["viewing"], "/view/{id}", "/view/"+ids["viewing"], "/applications/{id}", "/applications/"+ids["open"],
+		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "{class}", "2023-02", "{seq}", "3", "/holds/{id}", "/holds/"+h.holdOf(ids["open"]).ID, "{camera}/{day}", "c01/2026-04-10")
+	for _, who := range []string{"fan", "luo", "liang", "guo", "zhou", "lin"} {
+		v := h.as(who)
+		s, err := h.people.Session(t.Context(), v.token(), false)
+		h.must(err)
+		actor := s.Actor
+		actor.Grants = h.desk.Grants(actor.ID, h.clock.Now().Wall)
+		for _, rt := range h.routes.routes {
+			if rt.action == account.ActPublic || rt.stream {
+				continue
+			}
+			method, path, _ := strings.Cut(fill.Replace(rt.pattern), " ")
+			var form url.Values
+			if method == http.MethodPost {
+				form = url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}}
+			}
+			subject := h.subjectOf(rt, actor, method, path, form)
+			d := account.May(actor, rt.action, subject, h.clock.Now().Wall)
+			if d.Allowed {
+				continue // what is allowed is tested where it does something
+			}
+			size := h.store.Size()
+			r := v.do(method, path, form)
+			if r.status != http.StatusForbidden {
+				t.Errorf("%s %s by %s: %d, but May refuses (%s)", method, path, who, r.status, d.Reason)
+			}
+			if strings.Contains(r.body, string(frames)) {
+				t.Errorf("%s %s by %s: footage left", method, path, who)
+			}
+			for e, err := range h.store.Entries(size, h.store.Size()) {
+				h.must(err)
+				if e.Kind != "access.refused" && e.Kind != "login.storm" { // so many refusals are a scan
+					t.Errorf("%s %s by %s wrote %s", method, path, who, e.Kind)
+				}
+			}
+		}
+	}
+}
+
+// subjectOf asks the route itself what the request is about.
+func (h *house) subjectOf(rt route, actor account.Actor, method, path string, form url.Values) account.Subject {
+	h.t.Helper()
+	u, err := url.Parse(path)
+	h.must(err)
+	r := &http.Request{Method: method, URL: u, PostForm: form}
+	r = r.WithContext(h.t.Context())
+	_, pattern, _ := strings.Cut(rt.pattern, " ")
+	want, got := strings.Split(pattern, "/"), strings.Split(u.Path, "/")
+	for i, p := range want {
+		if strings.HasPrefix(p, "{") && p != "{$}" {
+			r.SetPathValue(strings.Trim(p, "{}"), got[i])
+		}
+	}
+	s, err := rt.subject(&call{o: h.Office, r: r, actor: actor, now: h.clock.Now(), p: h.pages.Printer("zh-CN")})
+	h.must(err)
+	return s
+}
+
+// A route that nobody thought about who may use it does not build.
+func TestARouteWithoutPermissionDoesNotBuild(t *testing.T) {
+	serve := func(route, http.ResponseWriter, *http.Request) {}
+	ok := route{pattern: "GET /a", action: account.ActStatusView, subject: anything, handle: func(*call) error { return nil }}
+	if _, err := newRouter([]route{ok}, serve); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*route){
+		"no permission": func(r *route) { r.action = "" },
+		"no subject":    func(r *route) { r.subject = nil },
+		"no handler":    func(r *route) { r.handle = nil },
+		"no method":     func(r *route) { r.pattern = "/a" },
+		"other method":  func(r *route) { r.pattern = "DELETE /a" },
+	} {
+		r := ok
+		change(&r)
+		if _, err := newRouter([]route{r}, serve); err == nil {
+			t.Errorf("a route with %s was built", name)
+		}
+	}
+	if _, err := newRouter([]route{ok, ok}, serve); err == nil {
+		t.Error("a route that is there twice was built")
+	}
+}

@@ -1,0 +1,270 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/people"
+	"campuskeep/firmware/usage"
+	"campuskeep/firmware/viewing"
+	"campuskeep/shared/account"
+	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
+	"campuskeep/shared/shift"
+)
+
+// beginShift signs in at the control room (F20).
+func (o *Office) beginShift(c *call) error {
+	if _, err := o.d.Register.BeginShift(c.r.Context(), c.who()); err != nil {
+		return c.shiftFault(err)
+	}
+	return c.done("/live", "done.shift_began")
+}
+
+func (o *Office) endShift(c *call) error {
+	if err := o.overShift(c.r.Context(), c.who(), shift.EndSignedOff); err != nil {
+		return c.shiftFault(err)
+	}
+	return c.done("/duty", "done.shift_ended")
+}
+
+// shiftFault marks what could not be entered: without its entry a step of a shift does not happen.
+func (c *call) shiftFault(err error) error {
+	_, refused := errors.AsType[*account.Refused](err)
+	_, illegal := errors.AsType[*shift.Illegal](err)
+	_, fields := errors.AsType[fielderr.Errors](err)
+	c.unlogged = !refused && !illegal && !fields
+	return err
+}
+
+// overShift ends somebody's shift, and what they watch live with it.
+func (o *Office) overShift(ctx context.Context, by account.Who, why shift.End) error {
+	if err := o.d.Register.EndShift(ctx, by, why); err != nil {
+		return err
+	}
+	return o.d.Viewings.EndLive(ctx, by.ID, viewing.ShiftEnded)
+}
+
+// leaveView asks what becomes of the shift when somebody on duty logs out.
+type leaveView struct {
+	Since string
+	Alone bool // nobody else is on duty
+}
+
+func (o *Office) leavePage(c *call) error {
+	s, on := o.d.Register.Shift(c.actor.ID)
+	if !on {
+		return c.seeOther("/")
+	}
+	return c.page("leave", c.p.T("leave.title"), leaveView{Since: c.p.When(s.Began.Wall, c.now.Wall), Alone: len(o.d.Register.OpenShifts()) == 1})
+}
+
+// logout ends the log-in. Who is on duty is asked first what becomes of the shift: it ends, or it goes on and they
+// log in again, at another screen for example. Watching ends in either case.
+func (o *Office) logout(c *call) error {
+	_, on := o.d.Register.Shift(c.actor.ID)
+	answer := c.r.PostForm.Get("shift")
+	if on && answer != "end" && answer != "keep" {
+		return c.seeOther("/shift/leave")
+	}
+	o.d.Viewings.EndSession(c.r.Context(), c.session.ID, viewing.LoggedOut)
+	if answer != "keep" {
+		if err := o.overShift(c.r.Context(), c.who(), shift.EndLoggedOut); err != nil {
+			return c.shiftFault(err)
+		}
+	}
+	if err := c.dropSession(); err != nil {
+		return err
+	}
+	c.cookie("")
+	return c.seeOther("/login")
+}
+
+// dropSession ends the log-in of this browser.
+func (c *call) dropSession() error {
+	k, err := c.r.Cookie(cookieName)
+	if err != nil {
+		return nil // there is none
+	}
+	return c.o.d.People.Logout(c.r.Context(), k.Value, c.from())
+}
+
+// handoverView is the hand-over: first the notes, then the signature of who takes over.
+type handoverView struct {
+	Shift   shift.Shift
+	Since   string
+	Offered string // when the notes were written; empty: they are to be written
+	Notes   usage.Notes
+	Edit    bool
+	Form    ui.Form // of the notes
+	Sign    ui.Form
+	Next    []ui.Option // who may take over
+	Facts   []dutyFact  // what the shift saw, beside the notes
+	Refused string
+}
+
+func (o *Office) handoverPage(c *call) error {
+	return o.showHandover(c, http.StatusOK, func(*handoverView) {})
+}
+
+func (o *Office) showHandover(c *call, status int, change func(*handoverView)) error {
+	s, on := o.d.Register.Shift(c.actor.ID)
+	if !on {
+		return c.seeOther("/duty")
+	}
+	v := handoverView{Shift: s, Since: c.p.When(s.Began.Wall, c.now.Wall), Edit: c.r.URL.Query().Get("edit") != "",
+		Form: ui.Form{Name: "handover", P: c.p, Values: c.r.PostForm}, Sign: ui.Form{Name: "sign", P: c.p, Values: c.r.PostForm}}
+	if !s.Offered.IsZero() {
+		v.Offered = c.p.When(s.Offered, c.now.Wall)
+		var err error
+		if v.Notes, err = o.notes(c.r.Context(), s.ID); err != nil {
+			return err
+		}
+	}
+	for _, p := range o.d.People.People() {
+		if p.ID != c.actor.ID && !p.Disabled && (account.Actor{Roles: p.Roles}).Has(account.RoleOfficer) {
+			v.Next = append(v.Next, ui.Option{Value: p.Login, Text: p.Name + " · " + p.Login})
+		}
+	}
+	var err error
+	if v.Facts, err = o.dutyFacts(c, s.Span(c.now.Wall)); err != nil {
+		return err
+	}
+	change(&v)
+	return c.pageStatus(status, "handover", c.p.T("handover.title"), v)
+}
+
+// notes are the latest that were written for the hand-over of a shift.
+func (o *Office) notes(ctx context.Context, shift string) (n usage.Notes, err error) {
+	page, err := o.d.Ledger.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"shift.offered"}, About: []string{shift}, Limit: 1})
+	if err != nil {
+		return n, fmt.Errorf("finding the notes of a shift: %w", err)
+	}
+	if len(page.Entries) == 0 {
+		return n, nil
+	}
+	parts, err := o.d.Ledger.Parts(page.Entries[0].Seq)
+	if err != nil {
+		return n, fmt.Errorf("opening the notes of a shift: %w", err)
+	}
+	for _, p := range parts {
+		switch p.Name {
+		case "happened":
+			n.Happened = string(p.Plain)
+		case "equipment":
+			n.Equipment = string(p.Plain)
+		case "open":
+			n.Open = string(p.Plain)
+		}
+	}
+	return n, nil
+}
+
+// offerShift writes the notes. The shift goes on until somebody has signed.
+func (o *Office) offerShift(c *call) error {
+	f := c.r.PostForm
+	_, err := o.d.Register.OfferShift(c.r.Context(), c.who(), usage.Notes{Happened: f.Get("happened"), Equipment: f.Get("equipment"), Open: f.Get("open")})
+	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
+		return o.showHandover(c, http.StatusUnprocessableEntity, func(v *handoverView) { v.Form.Errors, v.Edit = errs, true })
+	}
+	if err != nil {
+		return c.shiftFault(err)
+	}
+	return c.done("/shift/handover", "done.handover_noted")
+}
+
+// signShift takes the incoming officer's password and code at this screen, and hands over. From then on the screen is
+// theirs: the outgoing officer's log-in ends and their own begins, so that nobody works under the other's name (M7).
+func (o *Office) signShift(c *call) error {
+	if !o.byLogin.Allow(c.address, c.now.Mono) {
+		c.w.Header().Set("Retry-After", "30")
+		c.fault(http.StatusTooManyRequests, "fault.too_many", nil)
+		return nil
+	}
+	f := c.r.PostForm
+	cred := people.Credentials{User: strings.TrimSpace(f.Get("user")), Password: f.Get("password"), Code: strings.TrimSpace(f.Get("code"))}
+	var errs fielderr.Errors
+	for _, x := range []struct{ field, text string }{{"user", cred.User}, {"password", cred.Password}, {"code", cred.Code}} {
+		if x.text == "" {
+			errs.Add(x.field, "err.required")
+		}
+	}
+	if strings.EqualFold(cred.User, c.session.Person.Login) {
+		errs.Add("user", shift.ErrSamePerson.Rule)
+	}
+	if len(errs) > 0 {
+		return o.unsigned(c, http.StatusUnprocessableEntity, errs, "")
+	}
+	next, err := o.d.People.Login(c.r.Context(), cred, c.from())
+	if err != nil {
+		return o.signRefused(c, err)
+	}
+	actor := o.d.Register.Present(next.Actor, c.now)
+	to := account.Who{Actor: actor, From: c.from(), Via: ledger.ViaWeb}
+	if _, err := o.d.Register.HandShift(c.r.Context(), c.who(), to); err != nil {
+		err = c.shiftFault(err)
+		if e := o.d.People.Logout(c.r.Context(), next.Token, c.from()); e != nil {
+			return errors.Join(err, e)
+		}
+		if refused, ok := errors.AsType[*account.Refused](err); ok {
+			return o.unsigned(c, http.StatusForbidden, nil, c.p.T("handover.refused", next.Person.Name, c.p.T(refused.Reason)))
+		}
+		return err
+	}
+	o.d.Viewings.EndOf(c.r.Context(), c.actor.ID, viewing.ShiftEnded)
+	if err := c.dropSession(); err != nil {
+		return err
+	}
+	c.cookie(next.Token)
+	if next.MustPassword {
+		return c.seeOther("/account")
+	}
+	return c.done("/duty", "done.handed_over")
+}
+
+func (o *Office) signRefused(c *call, err error) error {
+	var errs fielderr.Errors
+	locked, isLocked := errors.AsType[*people.Locked](err)
+	switch {
+	case isLocked:
+		c.w.Header().Set("Retry-After", c.p.Int(int64(locked.Wait/time.Second)))
+		return o.unsigned(c, http.StatusTooManyRequests, nil, c.p.T("login.locked", max(1, int((locked.Wait+time.Minute-1)/time.Minute))))
+	case errors.Is(err, people.ErrCodeRefused), errors.Is(err, people.ErrCodeNeeded):
+		errs.Add("code", "login.code_refused")
+	case errors.Is(err, people.ErrCodeClock):
+		errs.Add("code", "login.code_clock")
+	case errors.Is(err, people.ErrRefused):
+		return o.unsigned(c, http.StatusUnauthorized, nil, c.p.T("login.refused"))
+	default:
+		c.unlogged = true // a log-in that cannot be entered in the log does not happen
+		return err
+	}
+	return o.unsigned(c, http.StatusUnauthorized, errs, "")
+}
+
+func (o *Office) unsigned(c *call, status int, errs fielderr.Errors, refused string) error {
+	return o.showHandover(c, status, func(v *handoverView) { v.Sign.Errors, v.Refused = errs, refused })
+}
+
+// shiftNeeds are the shifts that are offered for hand-over.
+func (c *call) shiftNeeds() (out []need, _ error) {
+	if c.can(account.ActDutyView, account.Subject{}) {
+		for _, s := range c.o.d.Register.OpenShifts() {
+			if s.Offered.IsZero() {
+				continue
+			}
+			n := need{Tone: "warn", Icon: "users", Badge: c.p.T("shift.end.offered"), Kind: c.p.T("nav.duty"), Title: c.p.T("need.handover"), Text: c.p.T("need.handover.text", c.o.name(s.Officer)), Due: c.p.When(s.Offered, c.now.Wall), Href: "/duty", Do: c.p.T("see")}
+			if s.Officer == c.actor.ID {
+				n.Href = "/shift/handover"
+			}
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
