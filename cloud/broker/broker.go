@@ -56,11 +56,11 @@ const (
 
 // Broker is an embedded MQTT 3.1.1 broker. Safe for concurrent use.
 type Broker struct {
-	o      Options
-	server *mqtt.Server
-	fence  *fence
-	ctx    context.Context // ends with Run: what hooks wait for
-	cancel context.CancelFunc
+	o       Options
+	server  *mqtt.Server
+	limiter *handshakeLimiter
+	ctx     context.Context // ends with Run: what hooks wait for
+	cancel  context.CancelFunc
 }
 
 // New makes a broker on a listener that is open already; it answers while Run runs.
@@ -86,8 +86,8 @@ func New(o Options) (*Broker, error) {
 	if err := b.server.AddHook(&hook{b: b}, nil); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	b.fence = newFence(o.Listener, o.TLS, o.Connections, o.Log)
-	if err := b.server.AddListener(&guarded{Net: listeners.NewNet("appliances", b.fence), log: o.Log}); err != nil {
+	b.limiter = newHandshakeLimiter(o.Listener, o.TLS, o.Connections, o.Log)
+	if err := b.server.AddListener(&guarded{Net: listeners.NewNet("appliances", b.limiter), log: o.Log}); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	return b, nil
@@ -118,15 +118,15 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer stop()
 	defer b.cancel()
 	if err := b.server.Serve(); err != nil {
-		return errors.Join(fmt.Errorf("run the broker: %w", err), b.fence.Close())
+		return errors.Join(fmt.Errorf("run the broker: %w", err), b.limiter.Close())
 	}
 	accepting := make(chan struct{})
 	go func() {
 		defer close(accepting)
-		b.fence.run(ctx)
+		b.limiter.run(ctx)
 	}()
 	<-ctx.Done()
-	err := b.fence.Close()
+	err := b.limiter.Close()
 	<-accepting
 	if errors.Is(err, net.ErrClosed) {
 		err = nil

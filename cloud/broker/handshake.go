@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// fence is a listener that hands on only connections whose TLS hand-shake has succeeded in time, and not more of
+// handshakeLimiter is a listener that hands on only connections whose TLS hand-shake has succeeded in time, and not more of
 // them at once than allowed. Those that have not said who they are yet have places of their own, few of them for one
 // address, so that nobody without a certificate keeps the others out. A failing accept is tried again; only closing
 // ends it.
-type fence struct {
+type handshakeLimiter struct {
 	net.Listener
 	tls   *tls.Config
 	log   *slog.Logger
@@ -25,9 +25,9 @@ type fence struct {
 	once  sync.Once
 	wg    sync.WaitGroup
 
-	mu      sync.Mutex
-	shaking map[netip.Prefix]int // hand-shakes under way, by address
-	all     int
+	mu         sync.Mutex
+	inProgress map[netip.Prefix]int // hand-shakes under way, by address
+	all        int
 }
 
 // Bounds of a connection that has not yet said who it is.
@@ -35,16 +35,16 @@ const (
 	handshakeWait = 10 * time.Second
 	connectWait   = 10 * time.Second // from the hand-shake to the first MQTT packet
 	acceptPause   = 100 * time.Millisecond
-	mostShaking   = 512 // hand-shakes at once
-	mostFrom      = 16  // of one address; of IPv6 that is a /64, which one machine may have to itself
+	maxHandshakes = 512 // hand-shakes at once
+	maxPerSource  = 16  // of one address; of IPv6 that is a /64, which one machine may have to itself
 )
 
-func newFence(l net.Listener, c *tls.Config, limit int, log *slog.Logger) *fence {
-	return &fence{Listener: l, tls: c, log: log, slots: make(chan struct{}, limit), ready: make(chan net.Conn), done: make(chan struct{}), shaking: map[netip.Prefix]int{}}
+func newHandshakeLimiter(l net.Listener, c *tls.Config, limit int, log *slog.Logger) *handshakeLimiter {
+	return &handshakeLimiter{Listener: l, tls: c, log: log, slots: make(chan struct{}, limit), ready: make(chan net.Conn), done: make(chan struct{}), inProgress: map[netip.Prefix]int{}}
 }
 
 // run accepts until the listener is closed.
-func (f *fence) run(ctx context.Context) {
+func (f *handshakeLimiter) run(ctx context.Context) {
 	defer f.wg.Wait()
 	for {
 		conn, err := f.Listener.Accept()
@@ -61,7 +61,7 @@ func (f *fence) run(ctx context.Context) {
 			continue
 		}
 		from := source(conn)
-		if !f.enter(from) {
+		if !f.admit(from) {
 			f.log.Warn("too many connections without a certificate; one more refused", "from", conn.RemoteAddr().String())
 			f.drop(conn)
 			continue
@@ -87,33 +87,33 @@ func source(c net.Conn) netip.Prefix {
 	return p
 }
 
-func (f *fence) enter(from netip.Prefix) bool {
+func (f *handshakeLimiter) admit(from netip.Prefix) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.all >= mostShaking || f.shaking[from] >= mostFrom {
+	if f.all >= maxHandshakes || f.inProgress[from] >= maxPerSource {
 		return false
 	}
 	f.all++
-	f.shaking[from]++
+	f.inProgress[from]++
 	return true
 }
 
-func (f *fence) leave(from netip.Prefix) {
+func (f *handshakeLimiter) leave(from netip.Prefix) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.all--
-	if f.shaking[from]--; f.shaking[from] == 0 {
-		delete(f.shaking, from)
+	if f.inProgress[from]--; f.inProgress[from] == 0 {
+		delete(f.inProgress, from)
 	}
 }
 
-func (f *fence) drop(c net.Conn) {
+func (f *handshakeLimiter) drop(c net.Conn) {
 	if err := c.Close(); err != nil {
 		f.log.Debug("close connection", "error", err)
 	}
 }
 
-func (f *fence) handshake(ctx context.Context, raw net.Conn, from netip.Prefix) {
+func (f *handshakeLimiter) handshake(ctx context.Context, raw net.Conn, from netip.Prefix) {
 	c, ok := f.identify(ctx, raw)
 	f.leave(from)
 	if !ok {
@@ -131,7 +131,7 @@ func (f *fence) handshake(ctx context.Context, raw net.Conn, from netip.Prefix) 
 }
 
 // identify shakes hands, and takes a slot for who has shown a certificate.
-func (f *fence) identify(ctx context.Context, raw net.Conn) (*slotted, bool) {
+func (f *handshakeLimiter) identify(ctx context.Context, raw net.Conn) (*slotted, bool) {
 	c := &slotted{Conn: tls.Server(raw, f.tls), free: func() { <-f.slots }}
 	ctx, cancel := context.WithTimeout(ctx, handshakeWait)
 	defer cancel()
@@ -151,7 +151,7 @@ func (f *fence) identify(ctx context.Context, raw net.Conn) (*slotted, bool) {
 }
 
 // Accept gives the next connection that has identified itself.
-func (f *fence) Accept() (net.Conn, error) {
+func (f *handshakeLimiter) Accept() (net.Conn, error) {
 	select {
 	case c := <-f.ready:
 		return c, nil
@@ -161,7 +161,7 @@ func (f *fence) Accept() (net.Conn, error) {
 }
 
 // Close ends accepting.
-func (f *fence) Close() error {
+func (f *handshakeLimiter) Close() error {
 	f.once.Do(func() { close(f.done) })
 	return f.Listener.Close()
 }

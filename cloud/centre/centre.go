@@ -211,7 +211,7 @@ func (c *Centre) named(l net.Listener) string {
 
 // Run serves until ctx ends. Listen comes first.
 func (c *Centre) Run(ctx context.Context) error {
-	pages, err := console.New(ctx, console.Deps{Log: c.log, Clock: c.clock, Zone: c.zone, Office: c.Config.Centre.Office, Version: Version,
+	pages, err := console.New(ctx, console.Deps{Log: c.log, Clock: c.clock, Zone: c.zone, School: c.Config.Centre.Office, Version: Version,
 		Store: c.Store, Enrol: c.Enrol, Key: c.key, CAPrint: c.Fingerprint(), Address: c.Config.Enrol.Public, Metrics: c.Metrics(), Certificates: c.certificates})
 	if err != nil {
 		return fmt.Errorf("run the centre: %w", err)

@@ -42,7 +42,7 @@ func (s *DB) AttendanceToday(ctx context.Context, appliance, date string) (Atten
 	f := EntryFilter{Kinds: []string{"attendance."}, From: day.Add(-15 * time.Hour), To: day.Add(39 * time.Hour)}
 	pupils := map[string]studentDay{}
 	err = s.view(ctx, appliance, func(x *tx) error {
-		pieces, err := x.pieces(f)
+		pieces, err := x.epochSpans(f)
 		if err != nil {
 			return err
 		}

@@ -86,8 +86,8 @@ func (x *tx) firstAt(p protocol.Piece, t time.Time) (uint64, error) {
 	return lo, nil
 }
 
-// pieces says where to look: the newest chain, or one epoch alone.
-func (x *tx) pieces(f EntryFilter) ([]protocol.Piece, error) {
+// epochSpans says where to look: the newest chain, or one epoch alone.
+func (x *tx) epochSpans(f EntryFilter) ([]protocol.Piece, error) {
 	if f.Epoch == 0 {
 		_, pieces, err := x.chain()
 		return pieces, err
@@ -119,7 +119,7 @@ func (x *tx) scanEntry(scan func(...any) error) (e Entry, err error) {
 func (s *DB) Entries(ctx context.Context, appliance string, f EntryFilter, p Page) (out []Entry, err error) {
 	limit := clampLimit(p.Limit)
 	err = s.view(ctx, appliance, func(x *tx) error {
-		pieces, err := x.pieces(f)
+		pieces, err := x.epochSpans(f)
 		if err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (x *tx) parts(epoch, seq uint64) (out []Part, err error) {
 // Entry is one of the newest chain.
 func (s *DB) Entry(ctx context.Context, appliance string, seq uint64) (e Entry, err error) {
 	err = s.view(ctx, appliance, func(x *tx) error {
-		pieces, err := x.pieces(EntryFilter{})
+		pieces, err := x.epochSpans(EntryFilter{})
 		if err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func (s *DB) Leaves(ctx context.Context, appliance string, from, to uint64, fn f
 	for next < to {
 		end := min(next+leavesStep, to)
 		err := s.view(ctx, appliance, func(x *tx) error {
-			pieces, err := x.pieces(EntryFilter{})
+			pieces, err := x.epochSpans(EntryFilter{})
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ func describe(seq uint64, leaf []byte, whole func(ledger.Kind) bool) (e ledger.E
 	if leaf == nil {
 		return e, MarkHashOnly
 	}
-	if g, ok := ledger.Glance(leaf); ok && g.Seq == seq && !whole(g.Kind) {
+	if g, ok := ledger.ParseIndexFields(leaf); ok && g.Seq == seq && !whole(g.Kind) {
 		return ledger.Entry{Seq: g.Seq, At: g.At, Kind: g.Kind, Subject: g.Subject}, ""
 	}
 	e, err := ledger.ParseEntry(leaf)
@@ -72,7 +72,7 @@ func plain(s string) string {
 func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protocol.Node, at time.Time) error {
 	rows := make([]leafRow, len(leaves))
 	stored := millis(at)
-	var about, told []ledger.Entry // entries of the register of use; urgent ones
+	var about, shown []ledger.Entry // entries of the register of use; urgent ones
 	for i, l := range leaves {
 		seq := first + uint64(i)
 		e, mark := describe(seq, l.Bytes, read)
@@ -87,7 +87,7 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 			about = append(about, e)
 		}
 		if mark == "" && urgent(e.Kind) {
-			told = append(told, e)
+			shown = append(shown, e)
 		}
 	}
 	if err := x.s.e.insert(x.ctx, x.s, x.conn, x.sql, rows); err != nil {
@@ -104,7 +104,7 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 			return fmt.Errorf("follow application: %w", err)
 		}
 	}
-	return x.facts(epoch, told, at)
+	return x.facts(epoch, shown, at)
 }
 
 // insertNodes writes all in one statement: a batch completes two or three.

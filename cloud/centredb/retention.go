@@ -16,15 +16,15 @@ import (
 func urgent(k ledger.Kind) bool { return ledger.Kinds[k].Urgent }
 
 // facts raises the alarms of urgent entries in a batch, except of those that came ahead of it and raised theirs.
-func (x *tx) facts(epoch uint64, told []ledger.Entry, at time.Time) error {
-	if len(told) == 0 {
+func (x *tx) facts(epoch uint64, shown []ledger.Entry, at time.Time) error {
+	if len(shown) == 0 {
 		return nil
 	}
-	seen, err := x.UrgentBetween(epoch, told[0].Seq, told[len(told)-1].Seq+1)
+	seen, err := x.UrgentBetween(epoch, shown[0].Seq, shown[len(shown)-1].Seq+1)
 	if err != nil {
 		return fmt.Errorf("urgent leaves: %w", err)
 	}
-	for _, e := range told {
+	for _, e := range shown {
 		if _, raised := seen[e.Seq]; raised {
 			continue
 		}
@@ -71,7 +71,7 @@ type Retention struct {
 func (s *DB) RetentionSince(ctx context.Context, appliance string, since time.Time) (out Retention, err error) {
 	f := EntryFilter{Kinds: []string{"footage.", "nvr."}, From: since}
 	err = s.view(ctx, appliance, func(x *tx) error {
-		pieces, err := x.pieces(f)
+		pieces, err := x.epochSpans(f)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (c *Console) serve(rt web.Route[*call], w http.ResponseWriter, r *http.Requ
 }
 
 func (k *call) answer(rt web.Route[*call]) error {
-	if err := k.known(); err != nil {
+	if err := k.session(); err != nil {
 		return err
 	}
 	if k.r.Method == http.MethodPost {
@@ -83,8 +83,8 @@ func (k *call) answer(rt web.Route[*call]) error {
 	return rt.Handle(k)
 }
 
-// known finds who asks by the session cookie; nobody is no fault yet.
-func (k *call) known() error {
+// session finds who asks by the session cookie; nobody is no fault yet.
+func (k *call) session() error {
 	cookie, err := k.r.Cookie(cookieName)
 	if err != nil {
 		return nil
@@ -142,7 +142,7 @@ func (k *call) note(action, subject, result string) error {
 }
 
 func (k *call) frame(page, title string) ui.Frame {
-	f := ui.Frame{Lang: k.p.Lang, Title: title, Site: k.p.T("console.site", k.c.d.Office), Home: "/", Path: k.r.URL.RequestURI(), About: k.p.T("console.about", k.c.d.Version)}
+	f := ui.Frame{Lang: k.p.Lang, Title: title, Site: k.p.T("console.site", k.c.d.School), Home: "/", Path: k.r.URL.RequestURI(), About: k.p.T("console.about", k.c.d.Version)}
 	if k.r.Method != http.MethodGet {
 		f.Path = k.r.URL.Path
 	}

@@ -44,7 +44,7 @@ type Deps struct {
 	Log     *slog.Logger
 	Clock   clock.Clock
 	Zone    *time.Location
-	Office  string // 云汀区教育局
+	School  string // 云汀区教育局
 	Version string
 	Store   centredb.Store
 	Enrol   Enrolment
@@ -165,27 +165,27 @@ func (c *Console) table() []web.Route[*call] {
 		{Pattern: post + "/account/sessions", Action: account.ActSelf, Subject: self, Handle: (*call).endSessions},
 		{Pattern: get + "/account", Action: account.ActSelf, Subject: self, Handle: (*call).ownPage},
 
-		{Pattern: get + "/{$}", Action: account.ActCentreSchools, Subject: anything, Handle: (*call).overview},
+		{Pattern: get + "/{$}", Action: account.ActCentreSchools, Subject: anySubject, Handle: (*call).overview},
 		{Pattern: get + "/schools/{id}", Action: account.ActCentreSchool, Subject: school, Handle: (*call).school},
 		{Pattern: get + "/schools/{id}/log", Action: account.ActCentreSchool, Subject: school, Handle: (*call).entries},
-		{Pattern: get + "/applications", Action: account.ActCentreApplications, Subject: anything, Handle: (*call).applications},
+		{Pattern: get + "/applications", Action: account.ActCentreApplications, Subject: anySubject, Handle: (*call).applications},
 		{Pattern: get + "/schools/{id}/applications/{app}", Action: account.ActCentreApplications, Subject: school, Handle: (*call).application},
-		{Pattern: get + "/alarms", Action: account.ActCentreAlarms, Subject: anything, Handle: (*call).alarms},
-		{Pattern: post + "/alarms/{alarm}/close", Action: account.ActCentreAlarms, Subject: anything, Handle: (*call).closeAlarm},
-		{Pattern: get + "/enrol", Action: account.ActCentreEnrol, Subject: anything, Handle: (*call).enrolPage},
-		{Pattern: post + "/enrol", Action: account.ActCentreEnrol, Subject: anything, Handle: (*call).enrol},
+		{Pattern: get + "/alarms", Action: account.ActCentreAlarms, Subject: anySubject, Handle: (*call).alarms},
+		{Pattern: post + "/alarms/{alarm}/close", Action: account.ActCentreAlarms, Subject: anySubject, Handle: (*call).closeAlarm},
+		{Pattern: get + "/enrol", Action: account.ActCentreEnrol, Subject: anySubject, Handle: (*call).enrolPage},
+		{Pattern: post + "/enrol", Action: account.ActCentreEnrol, Subject: anySubject, Handle: (*call).enrol},
 		{Pattern: post + "/schools/{id}/deny", Action: account.ActCentreEnrol, Subject: school, Handle: (*call).deny},
-		{Pattern: get + "/audit", Action: account.ActCentreEnrol, Subject: anything, Handle: (*call).audit},
+		{Pattern: get + "/audit", Action: account.ActCentreEnrol, Subject: anySubject, Handle: (*call).audit},
 
-		{Pattern: get + "/api/v1/schools", Action: account.ActCentreSchools, Subject: anything, Handle: (*call).apiSchools},
+		{Pattern: get + "/api/v1/schools", Action: account.ActCentreSchools, Subject: anySubject, Handle: (*call).apiSchools},
 		{Pattern: get + "/api/v1/schools/{id}", Action: account.ActCentreSchool, Subject: school, Handle: (*call).apiSchool},
-		{Pattern: get + "/api/v1/applications", Action: account.ActCentreApplications, Subject: anything, Handle: (*call).apiApplications},
-		{Pattern: get + "/api/v1/alarms", Action: account.ActCentreAlarms, Subject: anything, Handle: (*call).apiAlarms},
+		{Pattern: get + "/api/v1/applications", Action: account.ActCentreApplications, Subject: anySubject, Handle: (*call).apiApplications},
+		{Pattern: get + "/api/v1/alarms", Action: account.ActCentreAlarms, Subject: anySubject, Handle: (*call).apiAlarms},
 	}
 }
 
-func anything(*call) (account.Subject, error) { return account.Subject{}, nil }
-func self(c *call) (account.Subject, error)   { return account.Subject{Person: c.actor.ID}, nil }
+func anySubject(*call) (account.Subject, error) { return account.Subject{}, nil }
+func self(c *call) (account.Subject, error)     { return account.Subject{Person: c.actor.ID}, nil }
 func school(c *call) (account.Subject, error) {
 	return account.Subject{Appliance: c.r.PathValue("id"), Application: c.r.PathValue("app")}, nil
 }

@@ -120,7 +120,7 @@ func newEmptySite(t *testing.T) *site {
 		}
 	})
 	s := &site{key: make([]byte, 32), tokens: &tokens{}, store: filled{db}, secret: map[string][]byte{}}
-	s.c, err = New(t.Context(), Deps{Log: slog.New(slog.DiscardHandler), Clock: still{&s.at}, Zone: time.FixedZone("CST", 8*3600), Office: "云汀区教育局", Version: "t", Store: s.store, Enrol: s.tokens, Key: s.key})
+	s.c, err = New(t.Context(), Deps{Log: slog.New(slog.DiscardHandler), Clock: still{&s.at}, Zone: time.FixedZone("CST", 8*3600), School: "云汀区教育局", Version: "t", Store: s.store, Enrol: s.tokens, Key: s.key})
 	if err != nil {
 		t.Fatal(err)
 	}

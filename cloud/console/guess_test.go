@@ -63,7 +63,7 @@ func TestLogInOverARestart(t *testing.T) {
 		s.at += 3 * time.Second
 		s.login(t, s.browser(t), "admin", "c002", "wrong password")
 	}
-	again, err := New(t.Context(), Deps{Log: slog.New(slog.DiscardHandler), Clock: still{&s.at}, Zone: time.UTC, Office: "o", Version: "t", Store: s.store, Enrol: s.tokens, Key: s.key})
+	again, err := New(t.Context(), Deps{Log: slog.New(slog.DiscardHandler), Clock: still{&s.at}, Zone: time.UTC, School: "o", Version: "t", Store: s.store, Enrol: s.tokens, Key: s.key})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,12 +28,12 @@ type External struct {
 
 // Timing of the connection to the broker.
 const (
-	tokenWait    = 20 * time.Second
-	firstPause   = time.Second
-	longestPause = 2 * time.Minute
-	lanes        = 8  // messages of different appliances are dealt with side by side
-	laneDepth    = 64 // beyond, the broker waits
-	keepAlive    = 30 * time.Second
+	tokenWait   = 20 * time.Second
+	firstPause  = time.Second
+	maxPause    = 2 * time.Minute
+	workers     = 8  // messages of different appliances are dealt with side by side
+	workerQueue = 64 // beyond, the broker waits
+	keepAlive   = 30 * time.Second
 )
 
 // Run keeps a connection and deals with what comes until ctx ends.
@@ -45,7 +45,7 @@ func (e External) Run(ctx context.Context, g *Ingest) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(began) > longestPause || g.messages.Load() != before {
+		if time.Since(began) > maxPause || g.messages.Load() != before {
 			pause = firstPause // it was of use: come back soon
 		}
 		g.log.Warn("connection to the broker lost", "broker", e.URL, "error", err)
@@ -53,7 +53,7 @@ func (e External) Run(ctx context.Context, g *Ingest) error {
 		case <-time.After(time.Duration(rand.Int64N(int64(pause)))):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, maxPause)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (e External) session(ctx context.Context, g *Ingest) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	queues := make([]chan message, lanes)
+	queues := make([]chan message, workers)
 	o := mqtt.NewClientOptions().AddBroker(e.URL).SetClientID(e.ClientID).SetUsername(e.User).SetPassword(e.Password).
 		SetProtocolVersion(4).SetCleanSession(true).SetStore(mqtt.NewMemoryStore()).SetAutoReconnect(false).SetConnectRetry(false).
 		SetKeepAlive(keepAlive).SetConnectTimeout(tokenWait).SetWriteTimeout(tokenWait).SetOrderMatters(true).SetAutoAckDisabled(true).
@@ -84,8 +84,8 @@ func (e External) session(ctx context.Context, g *Ingest) error {
 	defer wg.Wait()
 	defer cancel(nil)
 	for i := range queues {
-		queues[i] = make(chan message, laneDepth)
-		wg.Go(func() { e.lane(ctx, cancel, g, client, queues[i]) })
+		queues[i] = make(chan message, workerQueue)
+		wg.Go(func() { e.worker(ctx, cancel, g, client, queues[i]) })
 	}
 	if err := wait(ctx, client.Connect()); err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -102,7 +102,7 @@ func (e External) session(ctx context.Context, g *Ingest) error {
 		h := fnv.New32a()
 		h.Write([]byte(appliance))
 		select {
-		case queues[h.Sum32()%lanes] <- message{appliance, channel, slices.Clone(m.Payload()), m.Retained(), m.Ack}:
+		case queues[h.Sum32()%workers] <- message{appliance, channel, slices.Clone(m.Payload()), m.Retained(), m.Ack}:
 		case <-ctx.Done():
 		}
 	}
@@ -129,14 +129,14 @@ func wait(ctx context.Context, t mqtt.Token) error {
 	}
 }
 
-// lane deals with the messages of some appliances, one after the other.
-func (e External) lane(ctx context.Context, cancel context.CancelCauseFunc, g *Ingest, client mqtt.Client, queue <-chan message) {
+// worker deals with the messages of some appliances, one after the other.
+func (e External) worker(ctx context.Context, cancel context.CancelCauseFunc, g *Ingest, client mqtt.Client, queue <-chan message) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case m := <-queue:
-			if err := e.deal(ctx, g, client, m); err != nil {
+			if err := e.dispatch(ctx, g, client, m); err != nil {
 				cancel(err)
 				return
 			}
@@ -144,7 +144,7 @@ func (e External) lane(ctx context.Context, cancel context.CancelCauseFunc, g *I
 	}
 }
 
-func (e External) deal(ctx context.Context, g *Ingest, client mqtt.Client, m message) error {
+func (e External) dispatch(ctx context.Context, g *Ingest, client mqtt.Client, m message) error {
 	defer m.done()
 	if m.channel == wire.State && m.retained {
 		return nil // at each reconnect of the centre a school silent for weeks would look fresh

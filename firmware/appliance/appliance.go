@@ -62,46 +62,46 @@ type Deps struct {
 
 // Appliance is the box, opened. The rooms are there for tools that work on a stopped box.
 type Appliance struct {
-	Config   Config
-	Keeper   *timekeeper.Keeper
-	Store    *ledgerdb.Store
-	Vault    *vault.Vault
-	Site     *site.Site
-	NVR      *nvr.Supervisor
-	Health   *health.Room
-	People   *people.People
-	Keeping  *retention.Retention
-	Evidence *usage.Office
-	Gate     *gate.Gate
+	Config     Config
+	Timekeeper *timekeeper.Keeper
+	Store      *ledgerdb.Store
+	Vault      *vault.Vault
+	Site       *site.Site
+	NVR        *nvr.Supervisor
+	Health     *health.Monitor
+	People     *people.People
+	Retention  *retention.Retention
+	Usage      *usage.Register
+	Gate       *gate.Gate
 
-	log      *slog.Logger
-	zone     *time.Location
-	data     disk.FS
-	footage  disk.FS // the vault directory
-	lock     io.Closer
-	toRead   bool  // see Deps
-	readOnly bool  // the data directory lies on a file system that is mounted read-only
-	seenOnly bool  // …so does the vault: it is open for reading
-	reduced  error // why the box only records; nil: it does all
-	certs    *certificates
-	source   footage.Source
-	watched  footage.Source // …with what is being recorded
-	recorder *recorder.Recorder
-	player   *playback.Player
-	office   *web.Office
-	viewings *viewing.Viewings
-	name     *mdns.Responder // nil: nobody answers for the name
-	line     *uplink.Uplink  // to the centre; nil when the box works alone
-	doors    doors
-	rigs     map[string]*rig // OSDP lines by port
-	lamps    *lamps          // nil: no panel
-	listen   net.Listener
-	control  net.Listener
-	notes    notes
-	gaps     *retention.Gaps
-	root     *keyring.Root
-	rooted   atomic.Pointer[rooted] // what the log says about root; nil before it was asked
-	running  atomic.Bool            // the rooms are at work
+	log        *slog.Logger
+	zone       *time.Location
+	data       disk.FS
+	footage    disk.FS // the vault directory
+	lock       io.Closer
+	toRead     bool  // see Deps
+	readOnly   bool  // the data directory lies on a file system that is mounted read-only
+	seenOnly   bool  // …so does the vault: it is open for reading
+	reduced    error // why the box only records; nil: it does all
+	certs      *certificates
+	source     footage.Source
+	watched    footage.Source // …with what is being recorded
+	recorder   *recorder.Recorder
+	player     *playback.Player
+	web        *web.Server
+	viewings   *viewing.Viewings
+	name       *mdns.Responder // nil: nobody answers for the name
+	uplink     *uplink.Uplink  // to the centre; nil when the box works alone
+	gateSource gateSource
+	buses      map[string]*readerBus // OSDP lines by port
+	panel      *readerPanel          // nil: no panel
+	listen     net.Listener
+	control    net.Listener
+	events     eventQueue
+	gaps       *retention.Gaps
+	root       *keyring.Root
+	rootRecord atomic.Pointer[rootRecord] // what the log says about root; nil before it was asked
+	running    atomic.Bool                // the rooms are at work
 }
 
 // Open opens every room. It starts nothing: [Appliance.Run] does. Opening the same data directory twice is
@@ -119,9 +119,9 @@ func Open(ctx context.Context, cfg Config, d Deps) (*Appliance, error) {
 
 // newAppliance is an appliance of which nothing is open.
 func newAppliance(cfg Config, d Deps) (a *Appliance, err error) {
-	a = &Appliance{Config: cfg, log: d.Log, rigs: map[string]*rig{}, notes: newNotes()}
+	a = &Appliance{Config: cfg, log: d.Log, buses: map[string]*readerBus{}, events: newEventQueue()}
 	for _, b := range cfg.Bus {
-		a.rigs[b.Port] = &rig{}
+		a.buses[b.Port] = &readerBus{}
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -133,7 +133,7 @@ func newAppliance(cfg Config, d Deps) (a *Appliance, err error) {
 }
 
 func (a *Appliance) open(ctx context.Context, d Deps) error {
-	host, err := a.openGround(d)
+	host, err := a.openBase(d)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (a *Appliance) open(ctx context.Context, d Deps) error {
 	if err := a.openVault(); err != nil {
 		return err
 	}
-	err = a.openRooms(ctx)
+	err = a.openServices(ctx)
 	if errors.Is(err, ledgerdb.ErrDamaged) && d.RecordOnDamage && a.Site != nil {
 		a.reduced = err
 		return a.openRecorder()
@@ -158,11 +158,11 @@ func (a *Appliance) open(ctx context.Context, d Deps) error {
 	if err != nil {
 		return err
 	}
-	return a.openEdges()
+	return a.openDevices()
 }
 
-// openGround opens what everything stands on: the directory, its lock, the machine's clocks.
-func (a *Appliance) openGround(d Deps) (timekeeper.HostClock, error) {
+// openBase opens what everything stands on: the directory, its lock, the machine's clocks.
+func (a *Appliance) openBase(d Deps) (timekeeper.HostClock, error) {
 	a.data = d.Disk
 	if a.data == nil {
 		var err error
@@ -219,17 +219,17 @@ func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) error {
 	if sources == nil {
 		sources = a.sources(host)
 	}
-	a.Keeper = timekeeper.New(timekeeper.Options{Host: host, Sources: sources, Log: a.log})
+	a.Timekeeper = timekeeper.New(timekeeper.Options{Host: host, Sources: sources, Log: a.log})
 	open := ledgerdb.Open
 	if a.readOnly {
 		open = ledgerdb.OpenReadOnly
 	}
-	a.Store, err = open(ledgerdb.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Keeper, People: ring,
-		Signer: signer, Damaged: a.notes.ledger, Log: a.log})
+	a.Store, err = open(ledgerdb.Options{Dir: a.Config.Appliance.Data, Origin: "campuskeep/" + a.Config.Appliance.ID, Clock: a.Timekeeper, People: ring,
+		Signer: signer, Damaged: a.events.ledger, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
 	}
-	if err := a.Keeper.Attach(a.Store); err != nil {
+	if err := a.Timekeeper.Attach(a.Store); err != nil {
 		return fmt.Errorf("open the clock's record: %w", err)
 	}
 	return nil
@@ -250,7 +250,7 @@ func (a *Appliance) openVault() error {
 	}
 	path := a.vaultPath()
 	o := vault.Options{FS: a.footage, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: a.root,
-		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.notes.vault, Log: a.log}
+		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.events.vault, Log: a.log}
 	if !a.readOnly {
 		a.Vault, err = vault.Open(o)
 	}
@@ -262,7 +262,7 @@ func (a *Appliance) openVault() error {
 		if errors.Is(err, disk.ErrLocked) {
 			return fmt.Errorf("the footage in %s is in use by another campuskeepd: %w", path, err)
 		}
-		if errors.Is(err, vault.ErrAway) {
+		if errors.Is(err, vault.ErrWrongVault) {
 			return fmt.Errorf("the vault %s is not the one that index.db speaks of, is its disk mounted? Mount it and start again; if it is lost for good, \"campuskeepd give-up -file index.db\" enters that and begins anew: %w", path, err)
 		}
 		return fmt.Errorf("open the vault %s: %w", path, err)
@@ -270,27 +270,27 @@ func (a *Appliance) openVault() error {
 	return nil
 }
 
-// openRooms opens the rooms that know the school.
-func (a *Appliance) openRooms(ctx context.Context) (err error) {
-	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Fits: a.fits, Log: a.log}); err != nil {
+// openServices opens the rooms that know the school.
+func (a *Appliance) openServices(ctx context.Context) (err error) {
+	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Timekeeper, CheckCapacity: a.checkCapacity, Log: a.log}); err != nil {
 		return err
 	}
-	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Keeper, Zone: a.zone, Policy: a.policy, Schooling: a.schooling, Log: a.log}); err != nil {
+	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Timekeeper, Zone: a.zone, Policy: a.policy, Schooling: a.schooling, Log: a.log}); err != nil {
 		return err
 	}
 	if err = a.openNVRs(); err != nil {
 		return err
 	}
-	if err = a.openKeeping(); err != nil {
+	if err = a.openRetention(); err != nil {
 		return err
 	}
-	a.Evidence, err = usage.Open(usage.Options{Store: a.Store, Clock: a.Keeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay, Anchors: a.Keeper.Anchors,
+	a.Usage, err = usage.Open(usage.Options{Store: a.Store, Clock: a.Timekeeper, Cameras: a.Site.Cameras, Footage: a.source, SchoolDay: a.schoolDay, Anchors: a.Timekeeper.Anchors,
 		Rules: func() rules.Rules { return a.Site.Settings().Register }, Capacity: a.capacity, Independent: a.People.Independent, Fetcher: fetcher{a.NVR}, Log: a.log})
 	if err != nil {
 		return err
 	}
-	a.doors = doors{a}
-	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.doors, Site: a.doors, Clock: a.Keeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
+	a.gateSource = gateSource{a}
+	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.gateSource, Site: a.gateSource, Clock: a.Timekeeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
 	return err
 }
 
@@ -322,42 +322,42 @@ func (a *Appliance) capacity() (uint64, error) {
 	return total, err
 }
 
-// openEdges opens what talks to the outside.
-func (a *Appliance) openEdges() (err error) {
+// openDevices opens what talks to the outside.
+func (a *Appliance) openDevices() (err error) {
 	if err = a.openRecorder(); err != nil {
 		return err
 	}
 	if err = a.openHealth(); err != nil {
 		return err
 	}
-	a.player = playback.New(a.watched, liveSource{a}, a.Keeper, a.log)
-	if err = a.openLine(); err != nil {
+	a.player = playback.New(a.watched, liveSource{a}, a.Timekeeper, a.log)
+	if err = a.openUplink(); err != nil {
 		return err
 	}
-	if a.certs, err = openCertificates(a.data, a.Keeper, a.Config.Appliance.ID, a.Config.Office.Names); err != nil {
+	if a.certs, err = openCertificates(a.data, a.Timekeeper, a.Config.Appliance.ID, a.Config.Web.Names); err != nil {
 		return err
 	}
 	if err := a.openName(); err != nil {
 		return err
 	}
-	token, err := metricsToken(a.Config.Office.MetricsToken)
+	token, err := metricsToken(a.Config.Web.MetricsToken)
 	if err != nil {
 		return err
 	}
 	figures, answered := a.metrics()
-	a.viewings = viewing.New(viewing.Options{Register: a.Evidence, People: a.People, Player: a.player, Clock: a.Keeper, Subscribe: a.Store.Subscribe, Log: a.log})
-	a.office, err = web.New(web.Deps{
-		Log: a.log, Clock: a.Keeper, Zone: a.zone,
+	a.viewings = viewing.New(viewing.Options{Register: a.Usage, People: a.People, Player: a.player, Clock: a.Timekeeper, Subscribe: a.Store.Subscribe, Log: a.log})
+	a.web, err = web.New(web.Deps{
+		Log: a.log, Clock: a.Timekeeper, Zone: a.zone,
 		Info:   web.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
-		Ledger: a.Store, People: a.People, Site: a.Site, Register: a.Evidence, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player, Gate: a.Gate, Time: a.Keeper,
-		NVRs: nvrs{a}, Health: a.Health, Papers: a.papers(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.alive, Answered: answered,
+		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player, Gate: a.Gate, Time: a.Timekeeper,
+		NVRs: nvrs{a}, Health: a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
 	})
 	return err
 }
 
 func (a *Appliance) openRecorder() error {
-	a.gaps = retention.NewGaps(retention.GapsOptions{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Anchors: a.Keeper.Anchors})
-	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Keeper, Zone: a.zone, Gap: a.notes.gap, Noted: a.gaps.NotedUntil, Log: a.log})
+	a.gaps = retention.NewGaps(retention.GapsOptions{Store: a.Store, Vault: a.Vault, Clock: a.Timekeeper, Anchors: a.Timekeeper.Anchors})
+	a.recorder = recorder.New(recorder.Options{Vault: a.Vault, Clock: a.Timekeeper, Zone: a.zone, Gap: a.events.gap, Noted: a.gaps.NotedUntil, Log: a.log})
 	return nil
 }
 

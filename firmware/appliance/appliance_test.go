@@ -21,7 +21,7 @@ func testConfig(t *testing.T) Config {
 	t.Helper()
 	c := Default()
 	c.Appliance.ID, c.Appliance.School, c.Appliance.Data = "ck-0001", "试验学校", filepath.Join(t.TempDir(), "data")
-	c.Office.Listen = "127.0.0.1:0"
+	c.Web.Listen = "127.0.0.1:0"
 	c.Clock.Sources = []string{"host", "nvr"}
 	if err := os.MkdirAll(c.Appliance.Data, 0o700); err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestAnEmptyBoxRunsChecksAndStops(t *testing.T) {
 	if found, err := Check(t.Context(), c, true, &out); err != nil || found != 0 {
 		t.Errorf("check of the running box: %d, %v: %s", found, err, out.String())
 	}
-	if a.line != nil {
+	if a.uplink != nil {
 		t.Error("a box without a centre has a line to one")
 	}
 	stop()

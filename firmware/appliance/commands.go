@@ -23,7 +23,7 @@ import (
 
 // Serve opens the box and runs it until ctx ends.
 func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
-	if err := made(cfg); err != nil {
+	if err := checkCreated(cfg); err != nil {
 		return err
 	}
 	a, err := Open(ctx, cfg, Deps{Log: log, RecordOnDamage: true})
@@ -35,15 +35,15 @@ func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	log.Info("campuskeepd is up", "version", Version, "appliance", cfg.Appliance.ID, "office", a.Address().String(), "entries", a.Store.Size())
-	stop := a.tellSystemd(ctx)
+	stop := a.notifySystemd(ctx)
 	err = a.Run(ctx)
 	stop()
 	log.Info("campuskeepd has stopped", "entries", a.Store.Size())
 	return err
 }
 
-// made refuses a data directory in which nothing was made, without making it: the disk may not be mounted.
-func made(cfg Config) error {
+// checkCreated refuses a data directory in which nothing was made, without making it: the disk may not be mounted.
+func checkCreated(cfg Config) error {
 	list, err := os.ReadDir(cfg.Appliance.Data)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look into the data directory: %w", err)
@@ -64,7 +64,7 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, sheet string, out i
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	stop := a.Ground(ctx)
+	stop := a.Base(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
 	if err := a.markFiles(ctx); err != nil {
 		return err
@@ -80,43 +80,43 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, sheet string, out i
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "set-up code %s  (once, at %s/setup)\n", code, officeURL(cfg))
+	fmt.Fprintf(out, "set-up code %s  (once, at %s/setup)\n", code, webURL(cfg))
 	if sheet == "" {
 		sheet = filepath.Join(cfg.Appliance.Data, labelFile)
 	}
-	if err := writeLabel(sheet, label{ID: cfg.Appliance.ID, School: cfg.Appliance.School, Address: officeURL(cfg), Code: code,
-		Fingerprint: inFours(a.certs.Fingerprint()), LogKey: a.Store.VerifierKey()}); err != nil {
+	if err := writeLabel(sheet, label{ID: cfg.Appliance.ID, School: cfg.Appliance.School, Address: webURL(cfg), Code: code,
+		Fingerprint: groupFingerprint(a.certs.Fingerprint()), LogKey: a.Store.VerifierKey()}); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "label sheet %s  (print it, then delete it: it holds the set-up code)\n", sheet)
 	return nil
 }
 
-// officeURL is the address of the office page: by the box's name where it answers for it, else by the first other one of
+// webURL is the address of the office page: by the box's name where it answers for it, else by the first other one of
 // the certificate.
-func officeURL(cfg Config) string {
+func webURL(cfg Config) string {
 	host := cfg.Appliance.ID + ".local"
 	if _, answers := cfg.nameOn(); !answers {
-		for _, n := range cfg.Office.Names {
+		for _, n := range cfg.Web.Names {
 			if !strings.HasSuffix(n, ".local") {
 				host = n
 				break
 			}
 		}
 	}
-	if _, port, err := net.SplitHostPort(cfg.Office.Listen); err == nil && port != "443" {
+	if _, port, err := net.SplitHostPort(cfg.Web.Listen); err == nil && port != "443" {
 		host = net.JoinHostPort(host, port)
 	}
 	return "https://" + host
 }
 
-// Ground runs the ledger and the vault alone, for commands and tools that work on a stopped box. The returned
+// Base runs the ledger and the vault alone, for commands and tools that work on a stopped box. The returned
 // function ends them.
-func (a *Appliance) Ground(ctx context.Context) (stop func() error) {
-	return groundOf(ctx, a.Store.Run, a.Vault.Run)
+func (a *Appliance) Base(ctx context.Context) (stop func() error) {
+	return baseOf(ctx, a.Store.Run, a.Vault.Run)
 }
 
-func groundOf(ctx context.Context, runs ...func(context.Context) error) (stop func() error) {
+func baseOf(ctx context.Context, runs ...func(context.Context) error) (stop func() error) {
 	ground, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, len(runs))
 	for _, run := range runs {
@@ -184,7 +184,7 @@ func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int
 // checkStopped opens what can be opened and checks that: one damaged part does not keep the others from being checked.
 // On a file system that is mounted read-only it makes and changes nothing.
 func checkStopped(ctx context.Context, cfg Config, full bool, report func(Finding), out io.Writer) (err error) {
-	if err := made(cfg); err != nil {
+	if err := checkCreated(cfg); err != nil {
 		return err
 	}
 	a, err := newAppliance(cfg, Deps{})
@@ -192,7 +192,7 @@ func checkStopped(ctx context.Context, cfg Config, full bool, report func(Findin
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	host, err := a.openGround(Deps{toRead: true})
+	host, err := a.openBase(Deps{toRead: true})
 	if err != nil {
 		return err
 	}
@@ -211,19 +211,19 @@ func checkStopped(ctx context.Context, cfg Config, full bool, report func(Findin
 			report(unreadable("I3", "the vault and its keys", err))
 		} else if !a.seenOnly {
 			runs = append(runs, a.Vault.Run)
-		} else if err := tellUnindexed(ctx, a.Vault, out); err != nil {
+		} else if err := reportUnindexed(ctx, a.Vault, out); err != nil {
 			report(unreadable("I3", "files without a row", err))
 		}
 	}
 	if a.Store != nil && a.Vault != nil {
-		if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Keeper, Log: a.log}); err != nil {
+		if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Timekeeper, Log: a.log}); err != nil {
 			report(unreadable("I2", "the register of cameras", err))
 		} else {
-			a.Keeping = a.newKeeping()
+			a.Retention = a.newRetention()
 		}
 	}
 	// What a power cut left unindexed is recovered first, as at every start: it is not yet a fault.
-	stop := groundOf(ctx, runs...)
+	stop := baseOf(ctx, runs...)
 	defer func() { err = errors.Join(err, stop()) }()
 	if a.Vault != nil {
 		select {
@@ -235,8 +235,8 @@ func checkStopped(ctx context.Context, cfg Config, full bool, report func(Findin
 	return a.check(ctx, full, report)
 }
 
-// tellUnindexed says how many files a start would index first; on a read-only file system they stay as they are.
-func tellUnindexed(ctx context.Context, v *vault.Vault, out io.Writer) error {
+// reportUnindexed says how many files a start would index first; on a read-only file system they stay as they are.
+func reportUnindexed(ctx context.Context, v *vault.Vault, out io.Writer) error {
 	n, err := v.Unindexed(ctx)
 	if err == nil && n > 0 {
 		fmt.Fprintf(out, "read-only: %d footage files were being written when the box stopped and are not in index.db yet; they are not checked\n", n)
@@ -274,8 +274,8 @@ func (a *Appliance) check(ctx context.Context, full bool, report func(Finding)) 
 	}
 	fromVault := func(f vault.Finding) { report(Finding{f.Invariant, f.What, f.Where, ""}) }
 	switch {
-	case a.Keeping != nil:
-		if err := a.Keeping.Check(ctx, full, fromVault); err != nil {
+	case a.Retention != nil:
+		if err := a.Retention.Check(ctx, full, fromVault); err != nil {
 			report(unreadable("I3 I4 I6", "the footage", err))
 		}
 	case a.Vault != nil:
@@ -294,7 +294,7 @@ func ExportLog(ctx context.Context, cfg Config, w io.Writer) (err error) {
 	if running || err != nil {
 		return err
 	}
-	if err := made(cfg); err != nil {
+	if err := checkCreated(cfg); err != nil {
 		return err
 	}
 	// The ledger alone: nothing else need be whole.
@@ -303,7 +303,7 @@ func ExportLog(ctx context.Context, cfg Config, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	host, err := a.openGround(Deps{toRead: true})
+	host, err := a.openBase(Deps{toRead: true})
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type Config struct {
 		Data     string `toml:"data"`
 		Timezone string `toml:"timezone"`
 	} `toml:"appliance"`
-	Office struct {
+	Web struct {
 		Listen string   `toml:"listen"`
 		Names  []string `toml:"names"`
 		// MetricsToken is a file with the token of a collector elsewhere; empty: figures are for this machine alone.
@@ -72,8 +72,8 @@ func Default() Config {
 	var c Config
 	c.Appliance.Data = "/var/lib/campuskeep"
 	c.Appliance.Timezone = "Asia/Shanghai"
-	c.Office.Listen = "0.0.0.0:8443"
-	c.Office.MDNS = true
+	c.Web.Listen = "0.0.0.0:8443"
+	c.Web.MDNS = true
 	c.Clock.Sources = []string{"rtc", "nvr", "centre"}
 	c.Vault.Sync = config.Duration(2 * time.Second)
 	c.Log.Format = "text"
@@ -103,16 +103,16 @@ func (c *Config) Check(r *config.Report) {
 	if _, err := time.LoadLocation(c.Appliance.Timezone); err != nil || c.Appliance.Timezone == "" || c.Appliance.Timezone == "Local" {
 		r.Reject("appliance.timezone", `a name of the time zone database, e.g. "Asia/Shanghai"`)
 	}
-	if !hostPort(c.Office.Listen) {
+	if !hostPort(c.Web.Listen) {
 		r.Reject("office.listen", `address:port, e.g. "0.0.0.0:8443"`)
 	}
-	for _, n := range c.Office.Names {
+	for _, n := range c.Web.Names {
 		if n == "" || strings.ContainsAny(n, " /:@") && net.ParseIP(n) == nil {
 			r.Reject("office.names", `host names or IP addresses without a port, e.g. ["ck-0417.local", "192.168.1.10"]`)
 			break
 		}
 	}
-	if c.Office.MetricsToken != "" && !strings.HasPrefix(c.Office.MetricsToken, "/") {
+	if c.Web.MetricsToken != "" && !strings.HasPrefix(c.Web.MetricsToken, "/") {
 		r.Reject("office.metrics_token", "the path of a file with the token, or nothing: figures for this machine alone")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
@@ -138,7 +138,7 @@ func (c *Config) Check(r *config.Report) {
 	if c.Keys.TPM != "" && !strings.HasPrefix(c.Keys.TPM, "/") {
 		r.Reject("keys.tpm", `the path of a TPM 2.0, e.g. "/dev/tpmrm0", or nothing to keep the root key in a file`)
 	}
-	c.checkWires(r)
+	c.checkReaderBuses(r)
 }
 
 func (c *Config) checkClock(r *config.Report) {
@@ -184,7 +184,7 @@ func (c *Config) checkNTP(r *config.Report, declared bool) {
 	}
 }
 
-func (c *Config) checkWires(r *config.Report) {
+func (c *Config) checkReaderBuses(r *config.Report) {
 	ports := map[string]bool{}
 	for _, b := range c.Bus {
 		if !strings.HasPrefix(b.Port, "/") || ports[b.Port] {

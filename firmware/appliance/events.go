@@ -16,13 +16,13 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// notes carries what the devices report into the log. Devices must not wait and nothing may be missed, so
+// eventQueue carries what the devices report into the log. Devices must not wait and nothing may be missed, so
 // reports queue here in order. The same alarm again within a minute is counted instead of written, so that a
 // failing disk cannot bury the log.
-type notes struct {
-	queue chan report
-	mu    sync.Mutex
-	seen  map[alarmKey]*repeated // guarded by mu
+type eventQueue struct {
+	queue     chan report
+	mu        sync.Mutex
+	lastAlarm map[alarmKey]*repeated // guarded by mu
 }
 
 // report is one thing to write; what it needs of the house is given when it is written.
@@ -40,15 +40,15 @@ type repeated struct {
 }
 
 const (
-	sameAlarm  = time.Minute
-	queueNotes = 1024
+	sameAlarm      = time.Minute
+	eventQueueSize = 1024
 )
 
-func newNotes() notes {
-	return notes{queue: make(chan report, queueNotes), seen: map[alarmKey]*repeated{}}
+func newEventQueue() eventQueue {
+	return eventQueue{queue: make(chan report, eventQueueSize), lastAlarm: map[alarmKey]*repeated{}}
 }
 
-func (n *notes) gap(g recorder.Gap) {
+func (n *eventQueue) gap(g recorder.Gap) {
 	n.queue <- func(ctx context.Context, a *Appliance) error { // the recorder's own queue waits, not its cameras
 		return a.gaps.Note(ctx, g)
 	}
@@ -57,7 +57,7 @@ func (n *notes) gap(g recorder.Gap) {
 // settleEvery is how soon a gap is entered once both of its ends have their place in UTC.
 const settleEvery = 5 * time.Second
 
-func (n *notes) reader(s reader.Status) {
+func (n *eventQueue) reader(s reader.Status) {
 	write := func(ctx context.Context, a *Appliance) error { return a.Gate.ReaderState(ctx, s) }
 	select {
 	case n.queue <- write:
@@ -65,18 +65,18 @@ func (n *notes) reader(s reader.Status) {
 	}
 }
 
-func (n *notes) vault(x vault.Alarm) {
+func (n *eventQueue) vault(x vault.Alarm) {
 	key := alarmKey{code: x.Code, camera: x.Camera}
 	if x.Code == "damaged" {
 		key.file = x.Segment.File
 	}
 	n.mu.Lock()
-	if len(n.seen) >= queueNotes { // files that rotted by the thousand
-		maps.DeleteFunc(n.seen, func(k alarmKey, r *repeated) bool {
+	if len(n.lastAlarm) >= eventQueueSize { // files that rotted by the thousand
+		maps.DeleteFunc(n.lastAlarm, func(k alarmKey, r *repeated) bool {
 			return time.Since(r.last) >= sameAlarm && (r.count == 0 || k.code == "damaged")
 		})
 	}
-	r := n.seen[key]
+	r := n.lastAlarm[key]
 	if r != nil && time.Since(r.last) < sameAlarm {
 		r.count++
 		n.mu.Unlock()
@@ -86,7 +86,7 @@ func (n *notes) vault(x vault.Alarm) {
 	if r != nil {
 		count += r.count
 	}
-	n.seen[key] = &repeated{last: time.Now()}
+	n.lastAlarm[key] = &repeated{last: time.Now()}
 	n.mu.Unlock()
 	write := func(ctx context.Context, a *Appliance) error {
 		if x.Code == "damaged" {
@@ -105,12 +105,12 @@ func (n *notes) vault(x vault.Alarm) {
 }
 
 // ledger enters that a part of the ledger's file is damaged, if that part is not needed for it.
-func (n *notes) ledger(part string) {
+func (n *eventQueue) ledger(part string) {
 	n.fault("store.damaged", strings.ReplaceAll(part, " ", "."))
 }
 
 // fault enters a fault of a part of the box.
-func (n *notes) fault(code, part string) {
+func (n *eventQueue) fault(code, part string) {
 	write := func(ctx context.Context, a *Appliance) error {
 		err := a.enter(ctx, "system.fault", "", map[string]any{"code": code, "part": part})
 		if errors.Is(err, ledgerdb.ErrDamaged) {
@@ -126,7 +126,7 @@ func (n *notes) fault(code, part string) {
 }
 
 // run writes what is told until ctx ends, then what is still queued.
-func (n *notes) run(ctx context.Context, a *Appliance) error {
+func (n *eventQueue) run(ctx context.Context, a *Appliance) error {
 	settle := time.NewTicker(settleEvery)
 	defer settle.Stop()
 	for {
@@ -156,7 +156,7 @@ func (n *notes) run(ctx context.Context, a *Appliance) error {
 }
 
 // write tries until it is written: a full disk is mended by people, and the report must not be lost meanwhile.
-func (n *notes) write(ctx context.Context, a *Appliance, r report) {
+func (n *eventQueue) write(ctx context.Context, a *Appliance, r report) {
 	pause := 250 * time.Millisecond
 	for {
 		err := r(context.WithoutCancel(ctx), a)

@@ -9,7 +9,7 @@ import (
 
 // Every damaged file has its entry, also the second of a minute; the same one is told once, and so is the same alarm.
 func TestEveryDamagedFileIsTold(t *testing.T) {
-	n := newNotes()
+	n := newEventQueue()
 	for _, x := range []vault.Alarm{
 		{Code: "damaged", Camera: "c01", Segment: footage.Segment{File: footage.FileID{1}}},
 		{Code: "damaged", Camera: "c01", Segment: footage.Segment{File: footage.FileID{2}}},

@@ -120,7 +120,7 @@ func (a *Appliance) fileFaults() ([]fileFault, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if !marked && len(marks) == 0 {
-				if marked, err = a.wasThere(f.name); err != nil {
+				if marked, err = a.mustExist(f.name); err != nil {
 					return nil, err
 				}
 			}
@@ -142,8 +142,8 @@ func (a *Appliance) fileFaults() ([]fileFault, error) {
 	return out, nil
 }
 
-// wasThere says whether an unmarked file must have been there, going by the ledger and the vault.
-func (a *Appliance) wasThere(name string) (bool, error) {
+// mustExist says whether an unmarked file must have been there, going by the ledger and the vault.
+func (a *Appliance) mustExist(name string) (bool, error) {
 	if a.Store.Size() == 0 {
 		return false, nil // a first start that was cut short
 	}
@@ -221,7 +221,7 @@ func GiveUp(ctx context.Context, cfg Config, file string, log *slog.Logger, out 
 	if files == nil {
 		return fmt.Errorf("%q cannot be given up; these can: keys/site, keys/footage.ring, identity/office-root.pem, identity/appliance.key, identity/centre.json, index.db", file)
 	}
-	if err := made(cfg); err != nil {
+	if err := checkCreated(cfg); err != nil {
 		return err
 	}
 	a, err := newAppliance(cfg, Deps{Log: log})
@@ -229,7 +229,7 @@ func GiveUp(ctx context.Context, cfg Config, file string, log *slog.Logger, out 
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	host, err := a.openGround(Deps{})
+	host, err := a.openBase(Deps{})
 	if err != nil {
 		return err
 	}
@@ -242,12 +242,12 @@ func GiveUp(ctx context.Context, cfg Config, file string, log *slog.Logger, out 
 	}
 	lost := slices.ContainsFunc(faults, func(f fileFault) bool { return slices.Contains(files, f.file.name) })
 	if file == "index.db" {
-		lost = errors.Is(a.openVault(), vault.ErrAway)
+		lost = errors.Is(a.openVault(), vault.ErrWrongVault)
 	}
 	if !lost {
 		return fmt.Errorf("%s is whole: it is not given up", file)
 	}
-	stop := groundOf(ctx, a.Store.Run)
+	stop := baseOf(ctx, a.Store.Run)
 	defer func() { err = errors.Join(err, stop()) }()
 	for _, name := range files {
 		entry := ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "config.change",

@@ -29,7 +29,7 @@ func stocked(t *testing.T) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := a.Ground(t.Context()) // a running box would ask whether the disk keeps what the camera records
+	end := a.Base(t.Context()) // a running box would ask whether the disk keeps what the camera records
 	furnish(t, a)
 	if err := errors.Join(end(), a.Close()); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestAnOlderDataDirectoryGetsItsMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := a.Ground(t.Context())
+	stop := a.Base(t.Context())
 	marks, err := a.Store.Marks()
 	if err != nil || len(marks) < 6 {
 		t.Fatalf("marks %v, %v", marks, err)

@@ -14,12 +14,14 @@ import (
 	"campuskeep/shared/attendance"
 )
 
-// doors is the school as the gate sees it: who carries which card, which way a reader serves.
-type doors struct{ a *Appliance }
+// gateSource is the school as the gate sees it: who carries which card, which way a reader serves.
+type gateSource struct{ a *Appliance }
 
-func (d doors) ByCard(hash []byte) (student, class string, ok bool) { return d.a.People.ByCard(hash) }
+func (d gateSource) ByCard(hash []byte) (student, class string, ok bool) {
+	return d.a.People.ByCard(hash)
+}
 
-func (d doors) Classes(date string) []gate.Class {
+func (d gateSource) Classes(date string) []gate.Class {
 	var out []gate.Class
 	for _, c := range d.a.People.Classes(date) {
 		g := gate.Class{ID: c.ID}
@@ -31,27 +33,27 @@ func (d doors) Classes(date string) []gate.Class {
 	return out
 }
 
-func (d doors) Calendar() attendance.Calendar { return d.a.Site.Calendar() }
+func (d gateSource) Calendar() attendance.Calendar { return d.a.Site.Calendar() }
 
-func (d doors) Readers() []gate.Reader {
+func (d gateSource) Readers() []gate.Reader {
 	var out []gate.Reader
 	for _, r := range d.a.Site.Readers() {
 		if !r.Retired {
-			out = append(out, gate.Reader{ID: r.ID, Direction: r.Direction, NoLine: d.a.rigs[r.Port] == nil})
+			out = append(out, gate.Reader{ID: r.ID, Direction: r.Direction, NoBus: d.a.buses[r.Port] == nil})
 		}
 	}
 	return out
 }
 
-// rig is one OSDP line at work.
-type rig struct {
+// readerBus is one OSDP line at work.
+type readerBus struct {
 	mu  sync.Mutex
 	bus *reader.Bus // guarded by mu; nil while no reader is registered on the line
 }
 
-// serveLine runs one OSDP line, anew whenever the readers registered on it change.
-func (a *Appliance) serveLine(ctx context.Context, b BusConfig) error {
-	r := a.rigs[b.Port]
+// serveBus runs one OSDP line, anew whenever the readers registered on it change.
+func (a *Appliance) serveBus(ctx context.Context, b BusConfig) error {
+	r := a.buses[b.Port]
 	changed, cancel := a.Site.Subscribe()
 	defer cancel()
 	for ctx.Err() == nil {
@@ -62,18 +64,18 @@ func (a *Appliance) serveLine(ctx context.Context, b BusConfig) error {
 			a.log.Warn("no reader is registered on this line", "port", b.Port)
 			done = nil
 		} else {
-			bus, err := reader.New(reader.Options{Name: b.Port, Devices: devices, Clock: a.Keeper, OnCard: a.Gate.Handle, OnState: a.notes.reader, Log: a.log,
+			bus, err := reader.New(reader.Options{Name: b.Port, Devices: devices, Clock: a.Timekeeper, OnCard: a.Gate.Handle, OnState: a.events.reader, Log: a.log,
 				Open: func() (io.ReadWriteCloser, error) { return reader.OpenSerial(b.Port, b.Baud) }})
 			if err != nil {
 				stop()
 				return err
 			}
-			r.set(bus)
+			r.setBus(bus)
 			go func() { done <- bus.Run(lap) }()
 		}
 		err := a.untilReadersChange(ctx, b.Port, devices, changed, done)
 		stop()
-		r.set(nil)
+		r.setBus(nil)
 		if err != nil {
 			return err
 		}
@@ -117,13 +119,13 @@ func (a *Appliance) devices(port string) []reader.Device {
 	return out
 }
 
-func (r *rig) set(b *reader.Bus) {
+func (r *readerBus) setBus(b *reader.Bus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bus = b
 }
 
-func (r *rig) current() *reader.Bus {
+func (r *readerBus) currentBus() *reader.Bus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.bus
@@ -131,11 +133,11 @@ func (r *rig) current() *reader.Bus {
 
 // show gives a signal at a reader and, where one is wired beside it, at the panel.
 func (a *Appliance) show(id string, s attendance.Signal) {
-	if a.lamps != nil && a.lamps.reader == id {
-		a.lamps.Show(s)
+	if a.panel != nil && a.panel.reader == id {
+		a.panel.Show(s)
 	}
-	for _, r := range a.rigs {
-		bus := r.current()
+	for _, r := range a.buses {
+		bus := r.currentBus()
 		if bus == nil {
 			continue
 		}
@@ -149,13 +151,13 @@ func (a *Appliance) show(id string, s attendance.Signal) {
 	}
 }
 
-// lamps is the panel beside one reader.
-type lamps struct {
+// readerPanel is the panel beside one reader.
+type readerPanel struct {
 	*panel.Panel
 	reader string
 }
 
-func openLamps(c PanelConfig, log *slog.Logger) (*lamps, error) {
+func openPanel(c PanelConfig, log *slog.Logger) (*readerPanel, error) {
 	if c.Green == "" && c.Amber == "" && c.Buzzer == "" {
 		return nil, nil
 	}
@@ -163,7 +165,7 @@ func openLamps(c PanelConfig, log *slog.Logger) (*lamps, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lamps{panel.New(out, log), c.Reader}, nil
+	return &readerPanel{panel.New(out, log), c.Reader}, nil
 }
 
-var _ gate.Students = doors{}
+var _ gate.Students = gateSource{}

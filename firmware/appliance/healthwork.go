@@ -13,7 +13,7 @@ import (
 // openHealth opens the room that looks after the cameras, above the recorder and the NVRs.
 func (a *Appliance) openHealth() (err error) {
 	n := &nvrWatch{a: a}
-	a.Health, err = health.Open(health.Options{Store: a.Store, Site: a.Site, Clock: a.Keeper, Watch: []func() []health.Seen{a.seenByRecorder, n.seen}, Light: a.light, Log: a.log})
+	a.Health, err = health.Open(health.Options{Store: a.Store, Site: a.Site, Clock: a.Timekeeper, Watch: []func() []health.Seen{a.seenByRecorder, n.seen}, Light: a.lightAt, Log: a.log})
 	return err
 }
 
@@ -46,7 +46,7 @@ type nvrWatch struct {
 }
 
 func (n *nvrWatch) seen() []health.Seen {
-	now := n.a.Keeper.Now().Mono
+	now := n.a.Timekeeper.Now().Mono
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.last != nil && now-n.read < time.Minute {
@@ -90,8 +90,8 @@ const (
 	sunTo   = 15
 )
 
-// light says how bright it ought to be: from bell to home on school days people are there.
-func (a *Appliance) light(at time.Time) footage.Light {
+// lightAt says how bright it ought to be: from bell to home on school days people are there.
+func (a *Appliance) lightAt(at time.Time) footage.Light {
 	local := at.In(a.zone)
 	day, hours, err := a.Site.Calendar().Day(local.Format(attendance.DateLayout))
 	minute := local.Hour()*60 + local.Minute()

@@ -20,14 +20,14 @@ func TestStoppedCameraIsNotRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := a.Ground(t.Context())
+	end := a.Base(t.Context())
 	for _, id := range []string{"c01", "c02"} {
 		cam := footage.Camera{ID: id, Name: id, Place: "gate", Area: footage.AreaGate, Custody: footage.CustodyVault, Main: "rtsp://127.0.0.1:9/" + id, Policy: footage.Policy{Days: 30}}
 		if err := a.Site.PutCamera(t.Context(), account.System, cam, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	row, err := json.Marshal(map[string]any{"stream": footage.StreamNone, "since": a.Keeper.Now().Wall, "main": 1 << 30, "sub": 0})
+	row, err := json.Marshal(map[string]any{"stream": footage.StreamNone, "since": a.Timekeeper.Now().Wall, "main": 1 << 30, "sub": 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +60,10 @@ func TestStoppedCameraIsNotRecorded(t *testing.T) {
 		case <-tick.C:
 		}
 	}
-	if err := a.Keeping.Review(t.Context()); err != nil {
+	if err := a.Retention.Review(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if k := (status{a}).Keeping(); len(k.Stopped) != 1 || k.Stopped[0] != "c01" || len(k.Loads) != 2 || k.Total == 0 || k.Capacity <= 0 {
+	if k := (status{a}).Retention(); len(k.Stopped) != 1 || k.Stopped[0] != "c01" || len(k.Loads) != 2 || k.Total == 0 || k.Capacity <= 0 {
 		t.Errorf("keeping tells %+v", k)
 	}
 }

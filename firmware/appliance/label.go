@@ -55,8 +55,8 @@ func writeLabel(file string, l label) (err error) {
 	return nil
 }
 
-// inFours cuts a fingerprint so that it can be compared by eye.
-func inFours(s string) (out []string) {
+// groupFingerprint cuts a fingerprint so that it can be compared by eye.
+func groupFingerprint(s string) (out []string) {
 	for s = strings.ToUpper(s); len(s) > 4; s = s[4:] {
 		out = append(out, s[:4])
 	}

@@ -13,7 +13,7 @@ import (
 // The label sheet says all that the first administrator needs, and init writes it where only root reads it.
 func TestInitPrintsALabelSheet(t *testing.T) {
 	c := testConfig(t)
-	c.Office.Listen = "0.0.0.0:8443"
+	c.Web.Listen = "0.0.0.0:8443"
 	var out bytes.Buffer
 	if err := Init(t.Context(), c, slog.New(slog.DiscardHandler), "", &out); err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestInitPrintsALabelSheet(t *testing.T) {
 }
 
 func wrapped(print string) (out []string) {
-	for _, p := range inFours(print) {
+	for _, p := range groupFingerprint(print) {
 		out = append(out, "<span>"+p+"</span>")
 	}
 	return out

@@ -52,121 +52,121 @@ func (a *Appliance) metrics() (figures http.Handler, answered func(class string,
 // figuresOf collects what the rooms say at the moment of asking.
 type figuresOf struct{ a *Appliance }
 
-func figure(name, help string, labels ...string) *prometheus.Desc {
+func newDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("campuskeep_"+name, help, labels, nil)
 }
 
 var (
-	logEntries    = figure("log_entries", "Entries in the log.")
-	logWitnessed  = figure("log_witnessed_entries", "Entries that the centre has cosigned.")
-	uplinkUp      = figure("uplink_connected", "1 while the centre is connected and both agree what it has.")
-	uplinkLag     = figure("uplink_waiting_entries", "Entries that the centre has not acknowledged.")
-	uplinkExpiry  = figure("uplink_certificate_expires_timestamp_seconds", "When the certificate for the centre ends.")
-	officeExpiry  = figure("office_certificate_expires_timestamp_seconds", "When the certificate of the office page ends.")
-	rootExpiry    = figure("office_root_expires_timestamp_seconds", "When the root of the office certificate ends.")
-	clockTrusted  = figure("clock_trusted", "1 while two sources of time of different origin agree.")
-	clockUnsure   = figure("clock_uncertainty_seconds", "How unsure the time is.")
-	vaultFree     = figure("vault_free_bytes", "Free space of the vault's disk; -1 when it cannot be asked.")
-	camRecording  = figure("cameras_recording", "Cameras whose pictures go into the vault.")
-	camState      = figure("camera_state", "1 for the state that the recording of a camera is in.", "camera", "state")
-	camFrameAge   = figure("camera_last_frame_age_seconds", "Time since the last picture of a camera.", "camera")
-	camLost       = figure("camera_lost_packets_total", "Packets of a camera that were lost or damaged, since the start.", "camera")
-	faultsOpen    = figure("faults_open", "Open faults of cameras and NVRs, by kind.", "code")
-	readerUp      = figure("reader_online", "1 while the card reader answers.", "reader")
-	nvrCheckAge   = figure("nvr_last_check_age_seconds", "Time since the last check of an NVR that came through.", "nvr")
-	nvrIll        = figure("nvr_fault", "1 while the NVR has a fault.", "nvr")
-	late          = figure("retention_late_seconds", "For how long footage is due that is not deleted yet; 0: none.")
-	notDeleted    = figure("retention_failed_files", "Files whose deletion failed.")
-	keysWaiting   = figure("retention_keys_waiting", "Keys whose erasure failed.")
-	suspended     = figure("retention_suspended", "1 while nothing is deleted, e.g. because the clock is not trusted.")
-	reportsQueued = figure("reports_waiting", "Reports of devices that are not in the log yet.")
+	logEntries     = newDesc("log_entries", "Entries in the log.")
+	logWitnessed   = newDesc("log_witnessed_entries", "Entries that the centre has cosigned.")
+	uplinkUp       = newDesc("uplink_connected", "1 while the centre is connected and both agree what it has.")
+	uplinkLag      = newDesc("uplink_waiting_entries", "Entries that the centre has not acknowledged.")
+	uplinkExpiry   = newDesc("uplink_certificate_expires_timestamp_seconds", "When the certificate for the centre ends.")
+	certExpiry     = newDesc("office_certificate_expires_timestamp_seconds", "When the certificate of the office page ends.")
+	rootExpiry     = newDesc("office_root_expires_timestamp_seconds", "When the root of the office certificate ends.")
+	clockTrusted   = newDesc("clock_trusted", "1 while two sources of time of different origin agree.")
+	clockUnsure    = newDesc("clock_uncertainty_seconds", "How unsure the time is.")
+	vaultFree      = newDesc("vault_free_bytes", "Free space of the vault's disk; -1 when it cannot be asked.")
+	camRecording   = newDesc("cameras_recording", "Cameras whose pictures go into the vault.")
+	camState       = newDesc("camera_state", "1 for the state that the recording of a camera is in.", "camera", "state")
+	camFrameAge    = newDesc("camera_last_frame_age_seconds", "Time since the last picture of a camera.", "camera")
+	camLost        = newDesc("camera_lost_packets_total", "Packets of a camera that were lost or damaged, since the start.", "camera")
+	faultsOpen     = newDesc("faults_open", "Open faults of cameras and NVRs, by kind.", "code")
+	readerUp       = newDesc("reader_online", "1 while the card reader answers.", "reader")
+	nvrCheckAge    = newDesc("nvr_last_check_age_seconds", "Time since the last check of an NVR that came through.", "nvr")
+	nvrFaulty      = newDesc("nvr_fault", "1 while the NVR has a fault.", "nvr")
+	late           = newDesc("retention_late_seconds", "For how long footage is due that is not deleted yet; 0: none.")
+	condemnedCount = newDesc("retention_failed_files", "Files whose deletion failed.")
+	keysWaiting    = newDesc("retention_keys_waiting", "Keys whose erasure failed.")
+	suspended      = newDesc("retention_suspended", "1 while nothing is deleted, e.g. because the clock is not trusted.")
+	reportsQueued  = newDesc("reports_waiting", "Reports of devices that are not in the log yet.")
 )
 
 // Describe implements prometheus.Collector.
 func (f figuresOf) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{logEntries, logWitnessed, uplinkUp, uplinkLag, uplinkExpiry, officeExpiry, rootExpiry, clockTrusted, clockUnsure, vaultFree,
-		camRecording, camState, camFrameAge, camLost, faultsOpen, readerUp, nvrCheckAge, nvrIll, late, notDeleted, keysWaiting, suspended, reportsQueued} {
+	for _, d := range []*prometheus.Desc{logEntries, logWitnessed, uplinkUp, uplinkLag, uplinkExpiry, certExpiry, rootExpiry, clockTrusted, clockUnsure, vaultFree,
+		camRecording, camState, camFrameAge, camLost, faultsOpen, readerUp, nvrCheckAge, nvrFaulty, late, condemnedCount, keysWaiting, suspended, reportsQueued} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (f figuresOf) Collect(ch chan<- prometheus.Metric) {
-	tell := func(d *prometheus.Desc, v float64, labels ...string) {
+	report := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	now, size := f.a.Keeper.Now(), f.a.Store.Size()
+	now, size := f.a.Timekeeper.Now(), f.a.Store.Size()
 	seen, _ := f.a.Store.Witnessed()
-	tell(logEntries, float64(size))
-	tell(logWitnessed, float64(seen))
-	tell(clockTrusted, one(now.State == clock.Trusted))
-	tell(clockUnsure, now.Uncertainty.Seconds())
-	tell(reportsQueued, float64(len(f.a.notes.queue)))
+	report(logEntries, float64(size))
+	report(logWitnessed, float64(seen))
+	report(clockTrusted, boolValue(now.State == clock.Trusted))
+	report(clockUnsure, now.Uncertainty.Seconds())
+	report(reportsQueued, float64(len(f.a.events.queue)))
 	free := -1.0
 	if n, _, err := f.a.Vault.Free(); err == nil {
 		free = float64(n)
 	}
-	tell(vaultFree, free)
-	f.uplink(tell, size)
+	report(vaultFree, free)
+	f.uplink(report, size)
 	if leaf, err := f.a.certs.current(); err == nil {
-		tell(officeExpiry, float64(leaf.Leaf.NotAfter.Unix()))
+		report(certExpiry, float64(leaf.Leaf.NotAfter.Unix()))
 	}
-	tell(rootExpiry, float64(f.a.certs.root.NotAfter.Unix()))
-	f.cameras(ch, tell, now)
-	for _, r := range f.a.rigs {
-		if b := r.current(); b != nil {
+	report(rootExpiry, float64(f.a.certs.root.NotAfter.Unix()))
+	f.cameras(ch, report, now)
+	for _, r := range f.a.buses {
+		if b := r.currentBus(); b != nil {
 			for _, s := range b.Statuses() {
-				tell(readerUp, one(s.State == reader.Online), s.Reader)
+				report(readerUp, boolValue(s.State == reader.Online), s.Reader)
 			}
 		}
 	}
-	f.nvrs(tell, now)
-	k := status(f).Keeping()
+	f.nvrs(report, now)
+	k := status(f).Retention()
 	overdue := 0.0
 	if !k.NextDue.IsZero() {
 		overdue = max(0, now.Wall.Sub(k.NextDue).Seconds())
 	}
-	tell(late, overdue)
-	tell(notDeleted, float64(k.Condemned))
-	tell(keysWaiting, float64(k.KeysStuck))
-	tell(suspended, one(k.Suspended != ""))
+	report(late, overdue)
+	report(condemnedCount, float64(k.Condemned))
+	report(keysWaiting, float64(k.KeysUnerased))
+	report(suspended, boolValue(k.Suspended != ""))
 }
 
-func (f figuresOf) uplink(tell func(*prometheus.Desc, float64, ...string), size uint64) {
-	if f.a.line == nil {
+func (f figuresOf) uplink(report func(*prometheus.Desc, float64, ...string), size uint64) {
+	if f.a.uplink == nil {
 		return
 	}
-	s := f.a.line.Status()
-	tell(uplinkUp, one(s.Connected && s.InStep))
-	tell(uplinkLag, float64(size-min(s.Acknowledged, size)))
+	s := f.a.uplink.Status()
+	report(uplinkUp, boolValue(s.Connected && s.InStep))
+	report(uplinkLag, float64(size-min(s.Acknowledged, size)))
 	if !s.Certificate.IsZero() {
-		tell(uplinkExpiry, float64(s.Certificate.Unix()))
+		report(uplinkExpiry, float64(s.Certificate.Unix()))
 	}
 }
 
-func (f figuresOf) cameras(ch chan<- prometheus.Metric, tell func(*prometheus.Desc, float64, ...string), now clock.Reading) {
+func (f figuresOf) cameras(ch chan<- prometheus.Metric, report func(*prometheus.Desc, float64, ...string), now clock.Reading) {
 	recording := 0
 	for _, c := range f.a.recorder.Status() {
 		if c.State == recorder.Recording {
 			recording++
 		}
-		tell(camState, 1, c.Camera, string(c.State))
+		report(camState, 1, c.Camera, string(c.State))
 		if c.LastFrame.Boot == now.Boot && c.LastFrame.Boot != "" {
-			tell(camFrameAge, (now.Mono - c.LastFrame.Mono).Seconds(), c.Camera)
+			report(camFrameAge, (now.Mono - c.LastFrame.Mono).Seconds(), c.Camera)
 		}
 		ch <- prometheus.MustNewConstMetric(camLost, prometheus.CounterValue, float64(c.Lost), c.Camera)
 	}
-	tell(camRecording, float64(recording))
+	report(camRecording, float64(recording))
 	open := map[footage.FaultCode]int{}
 	for _, x := range f.a.Health.Faults() {
 		open[x.Code]++
 	}
 	for _, code := range footage.FaultCodes {
-		tell(faultsOpen, float64(open[code]), string(code))
+		report(faultsOpen, float64(open[code]), string(code))
 	}
 }
 
-func (f figuresOf) nvrs(tell func(*prometheus.Desc, float64, ...string), now clock.Reading) {
+func (f figuresOf) nvrs(report func(*prometheus.Desc, float64, ...string), now clock.Reading) {
 	for _, d := range f.a.NVR.Devices() {
 		s, ok, err := f.a.NVR.State(d.ID)
 		if err != nil {
@@ -176,14 +176,14 @@ func (f figuresOf) nvrs(tell func(*prometheus.Desc, float64, ...string), now clo
 		if d.Retired || !ok {
 			continue
 		}
-		tell(nvrIll, one(s.Fault != ""), d.ID)
+		report(nvrFaulty, boolValue(s.Fault != ""), d.ID)
 		if !s.Checked.IsZero() {
-			tell(nvrCheckAge, now.Wall.Sub(s.Checked).Seconds(), d.ID)
+			report(nvrCheckAge, now.Wall.Sub(s.Checked).Seconds(), d.ID)
 		}
 	}
 }
 
-func one(is bool) float64 {
+func boolValue(is bool) float64 {
 	if is {
 		return 1
 	}

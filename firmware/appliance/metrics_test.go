@@ -15,14 +15,14 @@ import (
 // The figures of a running box say how each part of it stands, and hold no names.
 func TestTheFiguresOfARunningBox(t *testing.T) {
 	c := testConfig(t)
-	c.Office.MetricsToken = filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(c.Office.MetricsToken, []byte("short\n"), 0o600); err != nil {
+	c.Web.MetricsToken = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(c.Web.MetricsToken, []byte("short\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(t.Context(), c, Deps{}); err == nil || !strings.Contains(err.Error(), "fewer than 16") || strings.Contains(err.Error(), "short") {
 		t.Fatalf("a short token: %v", err)
 	}
-	if err := os.WriteFile(c.Office.MetricsToken, []byte("0123456789abcdef\n"), 0o600); err != nil {
+	if err := os.WriteFile(c.Web.MetricsToken, []byte("0123456789abcdef\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a, stop := running(t, c)

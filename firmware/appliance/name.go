@@ -11,12 +11,12 @@ import (
 // nameOn is the address on whose networks the box answers for <id>.local; false when it does not: switched off, or the
 // page is for this machine alone.
 func (c Config) nameOn() (listen netip.Addr, answers bool) {
-	at := c.Office.Listen
+	at := c.Web.Listen
 	if strings.HasPrefix(at, ":") {
 		at = "[::]" + at
 	}
 	a, err := netip.ParseAddrPort(at)
-	if err != nil || !c.Office.MDNS || a.Addr().IsLoopback() {
+	if err != nil || !c.Web.MDNS || a.Addr().IsLoopback() {
 		return netip.Addr{}, false
 	}
 	return a.Addr().Unmap(), true
@@ -27,7 +27,7 @@ func (a *Appliance) openName() (err error) {
 	if !answers {
 		return nil
 	}
-	taken := func(by netip.Addr) { a.notes.fault("name.taken", strings.ToLower(by.String())) }
+	taken := func(by netip.Addr) { a.events.fault("name.taken", strings.ToLower(by.String())) }
 	a.name, err = mdns.New(mdns.Options{Name: a.Config.Appliance.ID, Listen: listen, Log: a.log, Taken: taken})
 	return err
 }

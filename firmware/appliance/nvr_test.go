@@ -59,7 +59,7 @@ func newBox(t *testing.T) *box {
 	b.must(err)
 	cfg := appliance.Default()
 	cfg.Appliance.ID, cfg.Appliance.School, cfg.Appliance.Data = "ck-nvr", school.Name, filepath.Join(t.TempDir(), "data")
-	cfg.Office.Listen, cfg.Clock.Sources = "127.0.0.1:0", []string{"host", "nvr"}
+	cfg.Web.Listen, cfg.Clock.Sources = "127.0.0.1:0", []string{"host", "nvr"}
 	filled, err := backfill.Fill(t.Context(), backfill.Options{Config: cfg, Now: time.Now(), ReaderPort: "/dev/ttyS9",
 		Cameras: []string{"rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/b", "rtsp://127.0.0.1:9/c"}, CameraLogin: site.Login{User: "admin", Password: "nobody"}})
 	b.must(err)
@@ -83,7 +83,7 @@ func newBox(t *testing.T) *box {
 			t.Errorf("check: %d, %v: %s", found, err, out.String())
 		}
 	})
-	b.until("a trusted clock", func() bool { return b.Keeper.Now().State == clock.Trusted })
+	b.until("a trusted clock", func() bool { return b.Timekeeper.Now().State == clock.Trusted })
 	return b
 }
 

@@ -28,8 +28,8 @@ var drivers = map[string]driver.Kind{"hikvision": hikvision.Kind}
 
 // openNVRs opens the room of the NVRs, before everything that reads footage.
 func (a *Appliance) openNVRs() (err error) {
-	a.NVR, err = nvr.Open(nvr.Options{Store: a.Store, Vault: a.Vault, Clock: a.Keeper, Cameras: a.Site.Cameras, Drivers: drivers,
-		Anchor: a.Keeper.AddAnchor, Places: a.places, Zone: a.zone, Log: a.log})
+	a.NVR, err = nvr.Open(nvr.Options{Store: a.Store, Vault: a.Vault, Clock: a.Timekeeper, Cameras: a.Site.Cameras, Drivers: drivers,
+		Anchor: a.Timekeeper.AddAnchor, Places: a.placeTable, Zone: a.zone, Log: a.log})
 	return err
 }
 
@@ -43,14 +43,14 @@ func (a *Appliance) followNVRs(ctx context.Context) error {
 		now := map[string]bool{}
 		for _, d := range a.NVR.Devices() {
 			if now[d.ID] = declared && !d.Retired; now[d.ID] && asked[d.ID] == "" {
-				s := a.NVR.TimeSource(d.ID, a.Keeper.Mono)
-				a.Keeper.AddSource(s)
+				s := a.NVR.TimeSource(d.ID, a.Timekeeper.Mono)
+				a.Timekeeper.AddSource(s)
 				asked[d.ID] = s.Name()
 			}
 		}
 		for id, name := range asked {
 			if !now[id] {
-				a.Keeper.RemoveSource(name)
+				a.Timekeeper.RemoveSource(name)
 				delete(asked, id)
 			}
 		}
@@ -168,7 +168,7 @@ func (n nvrs) tell(d nvr.Device, all bool) (web.NVR, error) {
 		return out, err
 	}
 	if ok {
-		out.DoorsRead, out.DoorsSigned, out.DoorsWere, out.SignedBy = l.Read, l.Signed, l.Previous, l.ByName
+		out.PathsRead, out.PathsSigned, out.PathsBefore, out.SignedBy = l.Read, l.Signed, l.Previous, l.ByName
 	}
 	if !all {
 		return out, nil
@@ -321,11 +321,11 @@ func (n nvrs) free() string {
 	}
 }
 
-func (n nvrs) Doors(id string) (web.NVRDoors, bool, error) {
+func (n nvrs) AccessPaths(id string) (web.NVRAccessPaths, bool, error) {
 	l, ok, err := n.a.NVR.AccessList(id)
-	out := web.NVRDoors{Read: l.Read, Signed: l.Signed, Previous: l.Previous, By: l.ByName, NoUsers: l.NoUsers, NoPorts: l.NoPorts, Sum: l.Sum()}
+	out := web.NVRAccessPaths{Read: l.Read, Signed: l.Signed, Previous: l.Previous, By: l.ByName, NoUsers: l.NoUsers, NoPorts: l.NoPorts, Sum: l.Sum()}
 	for _, d := range l.Paths {
-		out.Doors = append(out.Doors, web.NVRDoor{Key: d.Key(), Kind: d.Kind, Name: d.Name, Level: d.Level, Port: d.Port, Open: d.Open, Answer: d.Answer, Note: d.Note})
+		out.Paths = append(out.Paths, web.NVRAccessPath{Key: d.Key(), Kind: d.Kind, Name: d.Name, Level: d.Level, Port: d.Port, Open: d.Open, Answer: d.Answer, Note: d.Note})
 	}
 	return out, ok, err
 }
@@ -340,5 +340,5 @@ func (n nvrs) Sign(ctx context.Context, by account.Who, name, id string, read ti
 }
 
 func (n nvrs) Awaited(ctx context.Context, v usage.Viewing) (usage.Fetching, bool, error) {
-	return n.a.Evidence.Awaited(ctx, v)
+	return n.a.Usage.Awaited(ctx, v)
 }

@@ -17,7 +17,7 @@ import (
 
 // ports is the published list: where this program answers the network (README, Ports).
 func (c Config) ports() []web.Port {
-	_, port, err := net.SplitHostPort(c.Office.Listen)
+	_, port, err := net.SplitHostPort(c.Web.Listen)
 	if err != nil {
 		return nil // refused by Check
 	}

@@ -21,8 +21,8 @@ import (
 // The root key: a rotation is announced in the log before anything is stored and confirmed after, as every other
 // destruction of a key. When a crash came between, the next start confirms what it finds.
 
-// rooted is what is known about the present root from the log.
-type rooted struct {
+// rootRecord is what is known about the present root from the log.
+type rootRecord struct {
 	at    time.Time    // of the last rotation; zero: never
 	last  ledger.Entry // the same
 	inTPM time.Time    // since when roots lie in the TPM; zero: from the beginning
@@ -56,7 +56,7 @@ func (a *Appliance) confirmRoot(ctx context.Context) error {
 			return err
 		}
 		if !open {
-			a.rooted.Store(&know)
+			a.rootRecord.Store(&know)
 			return nil
 		}
 		_, place := a.root.Label()
@@ -67,7 +67,7 @@ func (a *Appliance) confirmRoot(ctx context.Context) error {
 }
 
 // rootHistory reads the rotations, the latest first; open says that the last one was not confirmed.
-func (a *Appliance) rootHistory(ctx context.Context) (know rooted, open bool, err error) {
+func (a *Appliance) rootHistory(ctx context.Context) (know rootRecord, open bool, err error) {
 	q := ledgerdb.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, Limit: 100}
 	first, tpm := true, true
 	var confirmed ledger.Entry // the confirmation whose announcement comes next
@@ -105,20 +105,20 @@ func (a *Appliance) rootHistory(ctx context.Context) (know rooted, open bool, er
 	}
 }
 
-// worth is the assurance of erasing keys that were made at an instant: the TPM's only when the root lay in it by
+// assuranceOf is the assurance of erasing keys that were made at an instant: the TPM's only when the root lay in it by
 // then, because older copies of the rings are still under a root that lay in a file.
-func (a *Appliance) worth(made time.Time) string {
+func (a *Appliance) assuranceOf(made time.Time) string {
 	word, place := a.root.Label()
-	if know := a.rooted.Load(); place == keyring.PlaceTPM && (know == nil || made.Before(know.inTPM)) {
+	if know := a.rootRecord.Load(); place == keyring.PlaceTPM && (know == nil || made.Before(know.inTPM)) {
 		return keyring.AssuranceBestEffort
 	}
 	return word
 }
 
-// worthNow is what the erasure of such keys is worth in the moment of the deletion: with a root in the TPM it is pending
+// assuranceNow is what the erasure of such keys is worth in the moment of the deletion: with a root in the TPM it is pending
 // until the root was turned, because an older copy of a ring opens under the root of now.
-func (a *Appliance) worthNow(made time.Time) string {
-	if word := a.worth(made); word != keyring.AssuranceErased {
+func (a *Appliance) assuranceNow(made time.Time) string {
+	if word := a.assuranceOf(made); word != keyring.AssuranceErased {
 		return word
 	}
 	return packet.AssurancePending
@@ -126,7 +126,7 @@ func (a *Appliance) worthNow(made time.Time) string {
 
 const (
 	turnEvery = 24 * time.Hour
-	turnLook  = time.Hour
+	turnPoll  = time.Hour
 	turnAlarm = 48 * time.Hour // erased keys have waited for the root to be turned: an alarm
 )
 
@@ -134,11 +134,11 @@ const (
 // flash disk may keep, is opened by the root of its day, and that one is gone from the chip then. A root in a file
 // is left alone: the disk may keep older copies of it as well.
 func (a *Appliance) turnRoot(ctx context.Context) error {
-	tick := time.NewTicker(turnLook)
+	tick := time.NewTicker(turnPoll)
 	defer tick.Stop()
 	var w turnWait
 	for {
-		if err := a.turnDue(ctx, &w, a.Keeper.Now()); err != nil && ctx.Err() == nil {
+		if err := a.turnDue(ctx, &w, a.Timekeeper.Now()); err != nil && ctx.Err() == nil {
 			a.log.Error("the root key could not be rotated", "err", err)
 		}
 		select {
@@ -160,7 +160,7 @@ type turnWait struct {
 // turnDue turns the root when keys were erased under it and a day has passed since: by a trusted clock since the last
 // turn, when that was entered under one, and else in this run.
 func (a *Appliance) turnDue(ctx context.Context, w *turnWait, now clock.Reading) error {
-	know := a.rooted.Load()
+	know := a.rootRecord.Load()
 	if _, place := a.root.Label(); place != keyring.PlaceTPM || know == nil {
 		return nil
 	}
@@ -250,7 +250,7 @@ func askRotate(ctx context.Context, c Config) (place string, running bool, err e
 }
 
 func rotateStopped(ctx context.Context, cfg Config) (place string, err error) {
-	if err := made(cfg); err != nil {
+	if err := checkCreated(cfg); err != nil {
 		return "", err
 	}
 	a, err := Open(ctx, cfg, Deps{Log: slog.New(slog.DiscardHandler)})
@@ -258,7 +258,7 @@ func rotateStopped(ctx context.Context, cfg Config) (place string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	stop := a.Ground(ctx)
+	stop := a.Base(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
 	if err := a.confirmRoot(ctx); err != nil {
 		return "", err

@@ -64,7 +64,7 @@ func TestRotateRootRunningStoppedAndCutShort(t *testing.T) {
 	if err := RotateRoot(t.Context(), c, &out); err != nil || !strings.Contains(out.String(), "a file") {
 		t.Fatalf("running: %v, %q", err, out.String())
 	}
-	if k := (status{a}).Keeping(); k.Rotated.IsZero() || k.Assurance != keyring.AssuranceBestEffort || k.RootPlace != keyring.PlaceFile {
+	if k := (status{a}).Retention(); k.Rotated.IsZero() || k.Assurance != keyring.AssuranceBestEffort || k.RootPlace != keyring.PlaceFile {
 		t.Errorf("keeping tells %v, %s, %s", k.Rotated, k.Assurance, k.RootPlace)
 	}
 	stop()
@@ -75,7 +75,7 @@ func TestRotateRootRunningStoppedAndCutShort(t *testing.T) {
 	if a, err = Open(t.Context(), c, Deps{}); err != nil {
 		t.Fatal(err)
 	}
-	end := a.Ground(t.Context())
+	end := a.Base(t.Context())
 	crash := errors.New("crash")
 	err = a.root.Rotate(func(id keyring.RootID, place string) error {
 		return errors.Join(a.enterRoot(t.Context(), "key.root.intent", id, place), crash)
@@ -114,7 +114,7 @@ func TestCamerasThatDoNotFitAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := a.Ground(t.Context())
+	end := a.Base(t.Context())
 	defer func() {
 		if err := errors.Join(end(), a.Close()); err != nil {
 			t.Error(err)
@@ -122,20 +122,20 @@ func TestCamerasThatDoNotFitAreRefused(t *testing.T) {
 	}()
 	<-a.Vault.Recovered()
 	huge := []footage.Camera{{ID: "c01", Custody: footage.CustodyVault, Main: "rtsp://c", Kbps: 100_000, Policy: footage.Policy{Days: 365}}}
-	if err := a.fits(huge); err != nil {
+	if err := a.checkCapacity(huge); err != nil {
 		t.Errorf("a stopped box: %v", err)
 	}
 	a.running.Store(true)
-	if err := a.fits(huge); err == nil || !strings.Contains(err.Error(), "err.room_unknown") {
+	if err := a.checkCapacity(huge); err == nil || !strings.Contains(err.Error(), "err.room_unknown") {
 		t.Errorf("before the disk was asked: %v", err)
 	}
-	if err := a.Keeping.Review(t.Context()); err != nil {
+	if err := a.Retention.Review(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.fits(huge); err == nil || !strings.Contains(err.Error(), "custody: err.room [1.1 TB 395 TB") {
+	if err := a.checkCapacity(huge); err == nil || !strings.Contains(err.Error(), "custody: err.room [1.1 TB 395 TB") {
 		t.Errorf("an impossible camera: %v", err)
 	}
-	if err := a.fits(nil); err != nil {
+	if err := a.checkCapacity(nil); err != nil {
 		t.Errorf("none: %v", err)
 	}
 }
@@ -149,15 +149,15 @@ func TestRootInTheTPMTurnsAfterErasures(t *testing.T) {
 	c.Keys.TPM, _ = tpmtest.Start(t, t.TempDir())
 	a, stop := running(t, c)
 	get(t, a, "/healthz")
-	now := a.Keeper.Now().Wall
-	if got := a.worth(now); got != keyring.AssuranceBestEffort {
+	now := a.Timekeeper.Now().Wall
+	if got := a.assuranceOf(now); got != keyring.AssuranceBestEffort {
 		t.Errorf("while the root lies in a file: %s", got)
 	}
 	var out bytes.Buffer
 	if err := RotateRoot(t.Context(), c, &out); err != nil || !strings.Contains(out.String(), "TPM") {
 		t.Fatalf("%v, %q", err, out.String())
 	}
-	if before, after := a.worth(now.Add(-time.Hour)), a.worth(now.Add(time.Hour)); before != keyring.AssuranceBestEffort || after != keyring.AssuranceErased {
+	if before, after := a.assuranceOf(now.Add(-time.Hour)), a.assuranceOf(now.Add(time.Hour)); before != keyring.AssuranceBestEffort || after != keyring.AssuranceErased {
 		t.Errorf("keys made before: %s, after: %s", before, after)
 	}
 	var wait turnWait

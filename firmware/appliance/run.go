@@ -20,13 +20,13 @@ import (
 
 // Listen opens the office listener, the control socket and the panel's pins. Run does it when nobody did.
 func (a *Appliance) Listen() (err error) {
-	if a.lamps == nil {
-		if a.lamps, err = openLamps(a.Config.Panel, a.log); err != nil {
+	if a.panel == nil {
+		if a.panel, err = openPanel(a.Config.Panel, a.log); err != nil {
 			return err
 		}
 	}
 	if a.listen == nil {
-		if a.listen, err = net.Listen("tcp", a.Config.Office.Listen); err != nil {
+		if a.listen, err = net.Listen("tcp", a.Config.Web.Listen); err != nil {
 			return fmt.Errorf("office.listen: %w", err)
 		}
 	}
@@ -59,41 +59,41 @@ func (a *Appliance) Run(ctx context.Context) error {
 	telling, stopNotes := context.WithCancel(ground)
 	defer stopNotes()
 	noted := make(chan error, 1)
-	go func() { noted <- a.notes.run(telling, a) }()
-	err := a.begin(ground)
+	go func() { noted <- a.events.run(telling, a) }()
+	err := a.startUp(ground)
 	switch {
 	case err == nil && a.reduced != nil:
 		err = a.runReduced(upper)
 	case err == nil:
-		err = a.runRooms(upper)
+		err = a.runServices(upper)
 	}
 	stopUpper()
 	stopNotes() // after the recorder, which reports its last gaps when it stops
 	err = errors.Join(err, <-noted)
-	if e := a.goOn("enter the stop", a.enter(ground, "system.stop", "", nil)); e != nil {
+	if e := a.tolerateDamage("enter the stop", a.enter(ground, "system.stop", "", nil)); e != nil {
 		err = errors.Join(err, e)
 	}
 	stopGround()
 	return errors.Join(err, base.Wait())
 }
 
-// begin enters the start.
-func (a *Appliance) begin(ctx context.Context) error {
+// startUp enters the start.
+func (a *Appliance) startUp(ctx context.Context) error {
 	clean, err := a.endedCleanly(ctx)
 	if err == nil {
 		err = a.enter(ctx, "system.start", "", map[string]any{"version": Version, "clean": clean})
 	}
-	if err = a.goOn("enter the start", err); err == nil {
-		err = a.goOn("confirm the root key", a.confirmRoot(ctx))
+	if err = a.tolerateDamage("enter the start", err); err == nil {
+		err = a.tolerateDamage("confirm the root key", a.confirmRoot(ctx))
 	}
 	if err == nil {
-		err = a.goOn("mark the box's files", a.markFiles(ctx))
+		err = a.tolerateDamage("mark the box's files", a.markFiles(ctx))
 	}
 	return err
 }
 
-// goOn lets the box go on when a damaged part of the ledger is in the way of something: recording needs none of it.
-func (a *Appliance) goOn(what string, err error) error {
+// tolerateDamage lets the box go on when a damaged part of the ledger is in the way of something: recording needs none of it.
+func (a *Appliance) tolerateDamage(what string, err error) error {
 	if errors.Is(err, ledgerdb.ErrDamaged) {
 		a.log.Error("a damaged part of the ledger is in the way; the rest goes on", "what", what, "err", err)
 		return nil
@@ -113,14 +113,14 @@ func (a *Appliance) endedCleanly(ctx context.Context) (bool, error) {
 	return len(page.Entries) == 0 || page.Entries[0].Kind == "system.stop", nil
 }
 
-// crew runs rooms side by side. A room that cannot do its work because a part of the ledger is damaged stops alone;
+// newGroup runs rooms side by side. A room that cannot do its work because a part of the ledger is damaged stops alone;
 // any other failure stops all.
-func (a *Appliance) crew(ctx context.Context) (start func(name string, run func(context.Context) error), wait func() error) {
+func (a *Appliance) newGroup(ctx context.Context) (start func(name string, run func(context.Context) error), wait func() error) {
 	g, gctx := errgroup.WithContext(ctx)
 	start = func(name string, run func(context.Context) error) {
 		g.Go(func() error {
 			if err := run(gctx); err != nil && !errors.Is(err, context.Canceled) {
-				return a.goOn(name, err)
+				return a.tolerateDamage(name, err)
 			}
 			return nil
 		})
@@ -135,47 +135,47 @@ func (a *Appliance) runReduced(ctx context.Context) error {
 	if err := a.listen.Close(); err != nil { // better refused than never answered
 		return fmt.Errorf("close the office listener: %w", err)
 	}
-	a.notes.fault("store.reduced", "ledger.db")
-	start, wait := a.crew(ctx)
-	start("clock", a.Keeper.Run)
+	a.events.fault("store.reduced", "ledger.db")
+	start, wait := a.newGroup(ctx)
+	start("clock", a.Timekeeper.Run)
 	start("cameras", a.followCameras)
 	start("recorder", a.recorder.Run)
 	start("control", a.serveControl)
 	return wait()
 }
 
-func (a *Appliance) runRooms(ctx context.Context) error {
-	start, wait := a.crew(ctx)
+func (a *Appliance) runServices(ctx context.Context) error {
+	start, wait := a.newGroup(ctx)
 	a.running.Store(true)
 	defer a.running.Store(false)
-	start("clock", a.Keeper.Run)
+	start("clock", a.Timekeeper.Run)
 	start("anchors", a.pruneAnchors)
 	start("people", a.People.Run)
-	start("evidence", a.Evidence.Run)
-	start("retention", a.Keeping.Run)
+	start("evidence", a.Usage.Run)
+	start("retention", a.Retention.Run)
 	start("gate", a.Gate.Run)
 	start("cameras", a.followCameras)
 	start("health", a.Health.Run)
 	start("NVRs", a.NVR.Run)
 	start("NVR clocks", a.followNVRs)
-	start("storage", a.Keeping.Watch)
+	start("storage", a.Retention.Watch)
 	start("root key", a.turnRoot)
 	start("recorder", a.recorder.Run)
 	start("viewings", a.viewings.Run)
-	start("office", a.office.Run)
-	start("office page", func(ctx context.Context) error { return a.serveOffice(ctx) })
+	start("office", a.web.Run)
+	start("office page", func(ctx context.Context) error { return a.serveWeb(ctx) })
 	start("control", a.serveControl)
 	if a.name != nil {
 		start("name", a.name.Run)
 	}
 	for _, b := range a.Config.Bus {
-		start("line "+b.Port, func(ctx context.Context) error { return a.serveLine(ctx, b) })
+		start("line "+b.Port, func(ctx context.Context) error { return a.serveBus(ctx, b) })
 	}
-	if a.lamps != nil {
-		start("panel", a.lamps.Run)
+	if a.panel != nil {
+		start("panel", a.panel.Run)
 	}
-	if a.line != nil {
-		start("centre", a.line.Run)
+	if a.uplink != nil {
+		start("centre", a.uplink.Run)
 	}
 	return wait()
 }
@@ -210,8 +210,8 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 		}
 		a.recorder.SetCameras(cams)
 		var shifted <-chan struct{}
-		if a.Keeping != nil {
-			shifted = a.Keeping.Shifted()
+		if a.Retention != nil {
+			shifted = a.Retention.Shifted()
 		}
 		select {
 		case <-ctx.Done():
@@ -224,17 +224,17 @@ func (a *Appliance) followCameras(ctx context.Context) error {
 
 // streams says what is recorded of each camera, as room on the disk allows; of those not named, all.
 func (a *Appliance) streams() (map[string]footage.Stream, error) {
-	if a.Keeping == nil {
+	if a.Retention == nil {
 		return nil, nil
 	}
-	streams, err := a.Keeping.Streams()
-	return streams, a.goOn("which streams are recorded", err)
+	streams, err := a.Retention.Streams()
+	return streams, a.tolerateDamage("which streams are recorded", err)
 }
 
-// serveOffice answers the office page until ctx ends; requests under way get a moment.
-func (a *Appliance) serveOffice(ctx context.Context) error {
+// serveWeb answers the office page until ctx ends; requests under way get a moment.
+func (a *Appliance) serveWeb(ctx context.Context) error {
 	srv := &http.Server{
-		Handler:           a.office.Handler(),
+		Handler:           a.web.Handler(),
 		TLSConfig:         a.certs.TLS(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,

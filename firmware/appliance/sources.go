@@ -48,7 +48,7 @@ func (a *Appliance) pruneAnchors(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if !a.Keeping.Last().Settled || time.Since(last) < pruneEvery {
+		if !a.Retention.Last().Settled || time.Since(last) < pruneEvery {
 			continue
 		}
 		last = time.Now()
@@ -73,5 +73,5 @@ func (a *Appliance) pruneNow(ctx context.Context) error {
 			used[boot] = true
 		}
 	}
-	return a.Keeper.Prune(ctx, func(boot string) bool { return used[boot] })
+	return a.Timekeeper.Prune(ctx, func(boot string) bool { return used[boot] })
 }

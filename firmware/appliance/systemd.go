@@ -11,8 +11,8 @@ import (
 	"campuskeep/firmware/ledgerdb"
 )
 
-// alive asks the recorder, and the ledger for a reading.
-func (a *Appliance) alive() error {
+// checkAlive asks the recorder, and the ledger for a reading.
+func (a *Appliance) checkAlive() error {
 	a.recorder.Status()
 	if err := a.Store.View(func(ledgerdb.Tx) error { return nil }); err != nil {
 		return fmt.Errorf("the ledger cannot be read: %w", err)
@@ -20,16 +20,16 @@ func (a *Appliance) alive() error {
 	return nil
 }
 
-// tellSystemd says that the box is up, and then at half the time that the unit's watchdog allows that it is alive: that
+// notifySystemd says that the box is up, and then at half the time that the unit's watchdog allows that it is alive: that
 // the ledger can be read and the recorder answers. Without systemd it does nothing. The returned function says that the
 // box stops.
-func (a *Appliance) tellSystemd(ctx context.Context) (stop func()) {
-	tell := func(state string) {
+func (a *Appliance) notifySystemd(ctx context.Context) (stop func()) {
+	report := func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			a.log.Warn("systemd cannot be told", "state", state, "err", err)
 		}
 	}
-	tell(daemon.SdNotifyReady)
+	report(daemon.SdNotifyReady)
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		a.log.Warn("the watchdog's interval", "err", err)
@@ -46,15 +46,15 @@ func (a *Appliance) tellSystemd(ctx context.Context) (stop func()) {
 					return
 				case <-tick.C:
 				}
-				if err := a.alive(); err != nil {
+				if err := a.checkAlive(); err != nil {
 					a.log.Error("the box is not well", "err", err)
 					continue
 				}
-				tell(daemon.SdNotifyWatchdog)
+				report(daemon.SdNotifyWatchdog)
 			}
 		})
 	}
-	stopping := context.AfterFunc(ctx, func() { tell(daemon.SdNotifyStopping) })
+	stopping := context.AfterFunc(ctx, func() { report(daemon.SdNotifyStopping) })
 	return func() {
 		stopping()
 		end()

@@ -12,27 +12,27 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// openLine opens the link to the centre, where one is configured.
-func (a *Appliance) openLine() error {
+// openUplink opens the link to the centre, where one is configured.
+func (a *Appliance) openUplink() error {
 	c := a.Config
 	if c.Centre.Enrol == "" {
 		return nil
 	}
 	var onTime func(clock.Observation)
 	if slices.Contains(c.Clock.Sources, "centre") {
-		onTime = a.Keeper.Observe
+		onTime = a.Timekeeper.Observe
 	}
 	var err error
-	a.line, err = uplink.New(uplink.Options{ID: c.Appliance.ID, Enrol: c.Centre.Enrol, CA: c.Centre.CA, Disk: a.data, Store: a.Store,
-		Clock: a.Keeper, OnTime: onTime, Highest: a.Keeper.Highest, Release: Version, Log: a.log})
+	a.uplink, err = uplink.New(uplink.Options{ID: c.Appliance.ID, Enrol: c.Centre.Enrol, CA: c.Centre.CA, Disk: a.data, Store: a.Store,
+		Clock: a.Timekeeper, OnTime: onTime, Highest: a.Timekeeper.Highest, Release: Version, Log: a.log})
 	return err
 }
 
 func (s status) Sync() web.Sync {
-	if s.a.line == nil {
+	if s.a.uplink == nil {
 		return web.Sync{}
 	}
-	u := s.a.line.Status()
+	u := s.a.uplink.Status()
 	if !u.Enrolled {
 		return web.Sync{}
 	}
@@ -44,7 +44,7 @@ func Enrol(ctx context.Context, cfg Config, token string, log *slog.Logger) (err
 	if cfg.Centre.Enrol == "" {
 		return errors.New("the configuration has no [centre] table: nothing to enrol at")
 	}
-	if err := made(cfg); err != nil {
+	if err := checkCreated(cfg); err != nil {
 		return err
 	}
 	a, err := Open(ctx, cfg, Deps{Log: log})
@@ -52,14 +52,14 @@ func Enrol(ctx context.Context, cfg Config, token string, log *slog.Logger) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	stop := a.Ground(ctx)
+	stop := a.Base(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := a.line.Enrol(ctx, token); err != nil {
+	if err := a.uplink.Enrol(ctx, token); err != nil {
 		return fmt.Errorf("enrol at %s: %w", cfg.Centre.Enrol, err)
 	}
 	if err := a.markFiles(ctx); err != nil {
 		return err
 	}
-	log.Info("enrolled", "appliance", cfg.Appliance.ID, "centre", a.line.Status().Centre)
+	log.Info("enrolled", "appliance", cfg.Appliance.ID, "centre", a.uplink.Status().Centre)
 	return nil
 }

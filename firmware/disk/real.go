@@ -73,8 +73,8 @@ func (d *real) SyncDir(name string) error {
 	return err
 }
 
-// onSelf runs a system call on the root's descriptor.
-func (d *real) onSelf(what string, call func(fd int) error) error {
+// onRoot runs a system call on the root's descriptor.
+func (d *real) onRoot(what string, call func(fd int) error) error {
 	conn, err := d.self.SyscallConn()
 	if err != nil {
 		return err
@@ -89,11 +89,11 @@ func (d *real) onSelf(what string, call func(fd int) error) error {
 	return nil
 }
 
-func (d *real) SyncFS() error { return d.onSelf("syncfs", unix.Syncfs) }
+func (d *real) SyncFS() error { return d.onRoot("syncfs", unix.Syncfs) }
 
 func (d *real) Free() (free, total uint64, err error) {
 	var st unix.Statfs_t
-	err = d.onSelf("statfs", func(fd int) error { return unix.Fstatfs(fd, &st) })
+	err = d.onRoot("statfs", func(fd int) error { return unix.Fstatfs(fd, &st) })
 	if err != nil {
 		return 0, 0, err
 	}

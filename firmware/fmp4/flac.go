@@ -41,7 +41,7 @@ func (t Track) FLAC(piece []byte) ([]byte, bool) {
 		samples = s
 	}
 	const verbatim = 1 << 1
-	b := append(flacHead(len(piece), len(samples)+3), verbatim)
+	b := append(flacHeader(len(piece), len(samples)+3), verbatim)
 	b = append(b, samples...)
 	return be.AppendUint16(b, crc16(b)), true
 }
@@ -49,13 +49,13 @@ func (t Track) FLAC(piece []byte) ([]byte, bool) {
 // flacSilence is a frame of FLAC in which nothing is heard.
 func flacSilence(samples int) []byte {
 	const constant = 0
-	b := append(flacHead(samples, 5), constant, 0, 0)
+	b := append(flacHeader(samples, 5), constant, 0, 0)
 	return be.AppendUint16(b, crc16(b))
 }
 
-// flacHead is the header of a frame, with room behind it. The number of the frame is always 0: in an MP4 the samples'
+// flacHeader is the header of a frame, with room behind it. The number of the frame is always 0: in an MP4 the samples'
 // times say where it belongs.
-func flacHead(samples, room int) []byte {
+func flacHeader(samples, room int) []byte {
 	const (
 		sizeFollows = 7 << 4 // in 16 bits behind the number; the rate is that of the stream
 		mono16      = 4 << 1

@@ -22,7 +22,7 @@ func (g *Gate) announce(readerID string, age time.Duration) *announcement {
 	a := &announcement{show: func(s attendance.Signal) { g.o.Show(readerID, s) }}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.timer = time.AfterFunc(max(0, waitAfter-age), a.wait)
+	a.timer = time.AfterFunc(max(0, amberAfter-age), a.wait)
 	return a
 }
 

@@ -105,8 +105,8 @@ func (g *Gate) readersToday(taps map[string]int) []ReaderToday {
 	var out []ReaderToday
 	for _, r := range g.o.Site.Readers() {
 		t := ReaderToday{Reader: r, State: reader.Offline, Reason: reader.ReasonStart, Taps: taps[r.ID]}
-		if r.NoLine {
-			t.Reason = ReasonNoLine
+		if r.NoBus {
+			t.Reason = ReasonNoBus
 		} else if s, ok := g.readers[r.ID]; ok {
 			t.State, t.Reason = s.State, s.Reason
 		}
@@ -148,12 +148,12 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the day %s: %w", date, err)
 	}
-	blind := g.blind(day, now)
+	blind := g.unobserved(day, now)
 	var out []decided
 	for _, c := range g.o.Students.Classes(date) {
 		for _, s := range c.Students {
 			e := known[s]
-			e.Student, e.Class, e.Day, e.Hours, e.Blind, e.Doubt = s, c.ID, day, hours, blind, now.State != clock.Trusted
+			e.Student, e.Class, e.Day, e.Hours, e.Unobserved, e.Doubt = s, c.ID, day, hours, blind, now.State != clock.Trusted
 			out = append(out, decided{status: attendance.Decide(e, asOf(day, now)), taps: e.Taps})
 		}
 	}

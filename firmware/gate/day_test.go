@@ -11,7 +11,7 @@ import (
 	"campuskeep/shared/clock"
 )
 
-func (h *house) statusOf(n int) attendance.DayStatus {
+func (h *env) statusOf(n int) attendance.DayStatus {
 	h.t.Helper()
 	roll, err := h.gate.Roll(classOf(n), today)
 	if err != nil {
@@ -26,7 +26,7 @@ func (h *house) statusOf(n int) attendance.DayStatus {
 	return attendance.DayStatus{}
 }
 
-func (h *house) board() Board {
+func (h *env) board() Board {
 	h.t.Helper()
 	b, err := h.gate.Board(today)
 	if err != nil {
@@ -35,7 +35,7 @@ func (h *house) board() Board {
 	return b
 }
 
-func (h *house) reader(id string, s reader.State, reason string) {
+func (h *env) reader(id string, s reader.State, reason string) {
 	h.t.Helper()
 	if err := h.gate.ReaderState(h.t.Context(), reader.Status{Reader: id, State: s, Reason: reason, Since: h.clock.Now().Mono}); err != nil {
 		h.t.Fatal(err)
@@ -44,7 +44,7 @@ func (h *house) reader(id string, s reader.State, reason string) {
 
 // Covers S6: the board counts each class as it stands at that minute.
 func TestBoard(t *testing.T) {
-	h := newHouse(t, at(7, 30, 0))
+	h := newEnv(t, at(7, 30, 0))
 	for n := 1; n <= 10; n++ {
 		h.tap(n, "r01")
 	}
@@ -80,7 +80,7 @@ func TestBoard(t *testing.T) {
 
 // Covers S7: who does not come is found without a tap, once, and the entry says why.
 func TestSweepFindsWhoDidNotCome(t *testing.T) {
-	h := newHouse(t, at(7, 30, 0))
+	h := newEnv(t, at(7, 30, 0))
 	for n := 3; n <= pupils; n++ {
 		h.tap(n, "r02")
 	}
@@ -111,14 +111,14 @@ func TestSweepFindsWhoDidNotCome(t *testing.T) {
 
 // Covers S7: a reader that failed in the morning makes those without a tap unknown, not absent.
 func TestReaderOutageMakesUnknown(t *testing.T) {
-	h := newHouse(t, at(7, 30, 0))
+	h := newEnv(t, at(7, 30, 0))
 	h.reader("r02", reader.Online, reader.ReasonAnswers)
 	h.tap(1, "r02")
 	h.reader("r02", reader.Offline, reader.ReasonSilent)
 	h.clock.set(at(7, 50, 0))
 	h.reader("r02", reader.Online, reader.ReasonAnswers)
 	h.clock.set(at(8, 30, 0))
-	if s := h.statusOf(2); s.Outcome != attendance.Unknown || !s.Has(attendance.GateBlind) {
+	if s := h.statusOf(2); s.Outcome != attendance.Unknown || !s.Has(attendance.GateUnobserved) {
 		t.Errorf("without a tap: %+v", s)
 	}
 	if s := h.statusOf(1); s.Outcome != attendance.Present {
@@ -141,7 +141,7 @@ func TestReaderOutageMakesUnknown(t *testing.T) {
 // A restart of a reader is over before anybody misses the beep, and a reader that only lets people out says
 // nothing about who came in.
 func TestOutagesThatDoNotCount(t *testing.T) {
-	h := newHouse(t, at(7, 30, 0))
+	h := newEnv(t, at(7, 30, 0))
 	h.reader("r02", reader.Offline, reader.ReasonSilent)
 	h.clock.set(at(7, 30, 40))
 	h.reader("r02", reader.Online, reader.ReasonAnswers)
@@ -154,7 +154,7 @@ func TestOutagesThatDoNotCount(t *testing.T) {
 
 // What the store did not take is an outage of the register, and is written down when it works again.
 func TestRegisterOutage(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	h.store.set(nil, errors.New("no space left on device"))
 	if _, err := h.gate.Tap(t.Context(), h.read(uid(1), "r02")); err == nil {
 		t.Fatal("stored on a full disk")
@@ -162,11 +162,11 @@ func TestRegisterOutage(t *testing.T) {
 	h.clock.set(at(7, 55, 0))
 	h.store.set(nil, nil)
 	h.tap(2, "r02")
-	if err := h.gate.writeDown(t.Context()); err != nil {
+	if err := h.gate.commitRegisterOutage(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.clock.set(at(8, 30, 0))
-	if s := h.statusOf(1); s.Outcome != attendance.Unknown || !s.Has(attendance.RegisterBlind) {
+	if s := h.statusOf(1); s.Outcome != attendance.Unknown || !s.Has(attendance.RegisterUnobserved) {
 		t.Errorf("the one with the long tone: %+v", s)
 	}
 	h.close()
@@ -178,18 +178,18 @@ func TestRegisterOutage(t *testing.T) {
 
 // Covers S7: after a time without power nobody is absent for it.
 func TestTimeWithoutPower(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
-	if err := h.gate.noteAlive(t.Context()); err != nil {
+	h := newEnv(t, at(7, 0, 0))
+	if err := h.gate.writeAlive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.close()
 	h.clock.set(at(8, 10, 0))
 	h.open()
-	if err := h.gate.noteStart(t.Context()); err != nil {
+	if err := h.gate.closeLastRun(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.clock.set(at(8, 30, 0))
-	if s := h.statusOf(1); s.Outcome != attendance.Unknown || !s.Has(attendance.GateBlind) {
+	if s := h.statusOf(1); s.Outcome != attendance.Unknown || !s.Has(attendance.GateUnobserved) {
 		t.Errorf("without a tap: %+v", s)
 	}
 	// Who came in after it is not late for it.
@@ -199,7 +199,7 @@ func TestTimeWithoutPower(t *testing.T) {
 }
 
 func TestSweepMoments(t *testing.T) {
-	h := newHouse(t, at(7, 59, 0))
+	h := newEnv(t, at(7, 59, 0))
 	h.tap(1, "r02")
 	last := h.clock.Now().Mono
 	var due []string
@@ -222,7 +222,7 @@ func TestSweepMoments(t *testing.T) {
 
 // Run decides the days of the morning by itself when it starts after the bell.
 func TestRunSweeps(t *testing.T) {
-	h := newHouse(t, at(8, 30, 0))
+	h := newEnv(t, at(8, 30, 0))
 	events, cancel := h.gate.Subscribe()
 	defer cancel()
 	stop := h.start(h.gate.Run)
@@ -234,7 +234,7 @@ func TestRunSweeps(t *testing.T) {
 
 // A listener that does not keep up is told so, and never slows the gate.
 func TestSlowListener(t *testing.T) {
-	h := newHouse(t, at(7, 30, 0))
+	h := newEnv(t, at(7, 30, 0))
 	events, cancel := h.gate.Subscribe()
 	for n := range feedBuffer + 10 {
 		h.gate.feed.send(Event{Kind: EventTap, Minutes: n})
@@ -251,15 +251,15 @@ func TestSlowListener(t *testing.T) {
 	if _, open := <-events; open {
 		t.Error("the channel is open after cancel")
 	}
-	if n := len(h.gate.Recent()); n != recentMost {
+	if n := len(h.gate.Recent()); n != recentSize {
 		t.Errorf("%d lines kept", n)
 	}
 }
 
 // More taps than the queue holds: a long tone at once, nobody waits.
 func TestHandleNeverWaits(t *testing.T) {
-	h := newHouse(t, at(7, 30, 0))
-	for range queueMost + 3 {
+	h := newEnv(t, at(7, 30, 0))
+	for range queueSize + 3 {
 		h.gate.Handle(h.read(uid(1), "r01")) // Run does not run
 	}
 	if got := h.shown(); len(got) != 3 || got[0] != attendance.SignalFail {
@@ -268,7 +268,7 @@ func TestHandleNeverWaits(t *testing.T) {
 }
 
 func BenchmarkBoard(b *testing.B) {
-	h := newHouse(b, at(7, 30, 0))
+	h := newEnv(b, at(7, 30, 0))
 	for n := 1; n <= pupils; n++ {
 		if _, err := h.gate.Tap(b.Context(), h.read(uid(n), "r01")); err != nil {
 			b.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// news is a new piece of evidence on its way into the store together with what follows from it. The zero
+// evidenceChange is a new piece of evidence on its way into the store together with what follows from it. The zero
 // value is no news: the day is only decided anew.
-type news struct {
+type evidenceChange struct {
 	puts    []ledgerdb.Put
 	deletes []ledgerdb.Delete
 	add     func(*attendance.Evidence)
@@ -27,7 +27,7 @@ type news struct {
 
 // derive decides a student's day from all evidence with the news added, and commits news, day and entries
 // together. When somebody else changed the day meanwhile it reads and decides again.
-func (g *Gate) derive(ctx context.Context, date, student, class string, now clock.Reading, n news) (attendance.DayStatus, []ledger.Entry, error) {
+func (g *Gate) derive(ctx context.Context, date, student, class string, now clock.Reading, n evidenceChange) (attendance.DayStatus, []ledger.Entry, error) {
 	for {
 		ev, before, rev, err := g.evidence(date, student, class, now)
 		if err != nil {
@@ -52,7 +52,7 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 		if !day.Same(before) || n.entry == nil && len(c.Puts)+len(c.Deletes) > 0 {
 			c.Entries = append(c.Entries, dayEntry(day))
 		}
-		if len(c.Entries) == 0 || n.quiet() && before.V == 0 && quietOutcome(day.Outcome) {
+		if len(c.Entries) == 0 || n.empty() && before.V == 0 && quietOutcome(day.Outcome) {
 			return day, nil, nil
 		}
 		if gone {
@@ -69,8 +69,8 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 	}
 }
 
-// quiet says that there is no news: the day is only decided anew.
-func (n news) quiet() bool { return n.entry == nil && len(n.puts)+len(n.deletes) == 0 }
+// empty says that there is no news: the day is only decided anew.
+func (n evidenceChange) empty() bool { return n.entry == nil && len(n.puts)+len(n.deletes) == 0 }
 
 // asOf is the instant at which a day is judged: now, or its end when it is over.
 func asOf(day attendance.Day, now clock.Reading) time.Time {
@@ -121,6 +121,6 @@ func (g *Gate) evidence(date, student, class string, now clock.Reading) (ev atte
 	if err != nil {
 		return ev, before, 0, fmt.Errorf("read the day %s of a student: %w", date, err)
 	}
-	ev.Blind = g.blind(day, now)
+	ev.Unobserved = g.unobserved(day, now)
 	return ev, before, rev, nil
 }

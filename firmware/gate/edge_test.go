@@ -17,7 +17,7 @@ import (
 
 // edge is the whole way: simulated reader on a pseudo-terminal, OSDP bus, gate, real store.
 type edge struct {
-	*house
+	*env
 	dev    *readersim.Device
 	bus    *reader.Bus
 	events chan readersim.Event
@@ -25,7 +25,7 @@ type edge struct {
 
 func newEdge(t testing.TB, wall time.Time) *edge {
 	t.Helper()
-	e := &edge{house: newHouse(t, wall), events: make(chan readersim.Event, 1<<16)}
+	e := &edge{env: newEnv(t, wall), events: make(chan readersim.Event, 1<<16)}
 	var err error
 	e.dev, err = readersim.New(readersim.Options{OnEvent: func(ev readersim.Event) { e.events <- ev }})
 	if err != nil {
@@ -98,7 +98,7 @@ func TestSlowStoreIsAmberFirstOverTheLine(t *testing.T) {
 	e.store.set(hold, nil)
 	e.dev.Tap(uid(1))
 	ev := await(t, e.events, "a light or a beep", func(ev readersim.Event) bool { return ev.Kind == "led" || ev.Kind == "beep" })
-	if ev.Kind != "led" || ev.Colour != "amber" || ev.SinceTap < waitAfter {
+	if ev.Kind != "led" || ev.Colour != "amber" || ev.SinceTap < amberAfter {
 		t.Errorf("first of all: %+v", ev)
 	}
 	if n := len(e.tapRows(today)); n != 0 {

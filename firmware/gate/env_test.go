@@ -167,8 +167,8 @@ func (f *faulty) set(hold chan struct{}, err error) {
 	f.hold, f.err = hold, err
 }
 
-// house is a gate on a real store.
-type house struct {
+// env is a gate on a real store.
+type env struct {
 	t       testing.TB
 	dir     string
 	clock   *schoolClock
@@ -181,15 +181,15 @@ type house struct {
 	stops   []func()
 }
 
-func newHouse(t testing.TB, wall time.Time) *house {
+func newEnv(t testing.TB, wall time.Time) *env {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), clock: newClock(wall), school: newSchool()}
+	h := &env{t: t, dir: t.TempDir(), clock: newClock(wall), school: newSchool()}
 	t.Cleanup(h.close)
 	h.open()
 	return h
 }
 
-func (h *house) open() {
+func (h *env) open() {
 	h.t.Helper()
 	fs, err := disk.Real(h.dir)
 	if err != nil {
@@ -222,7 +222,7 @@ func (h *house) open() {
 }
 
 // start runs something and gives the way to end it.
-func (h *house) start(run func(context.Context) error) func() {
+func (h *env) start(run func(context.Context) error) func() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
@@ -235,7 +235,7 @@ func (h *house) start(run func(context.Context) error) func() {
 }
 
 // close stops everything, last started first, after the store was found consistent.
-func (h *house) close() {
+func (h *env) close() {
 	if len(h.stops) == 0 {
 		return
 	}
@@ -250,7 +250,7 @@ func (h *house) close() {
 	}
 }
 
-func (h *house) signal(id string, s attendance.Signal) {
+func (h *env) signal(id string, s attendance.Signal) {
 	h.mu.Lock()
 	h.signals = append(h.signals, s)
 	show := h.show
@@ -260,7 +260,7 @@ func (h *house) signal(id string, s attendance.Signal) {
 	}
 }
 
-func (h *house) shown() []attendance.Signal {
+func (h *env) shown() []attendance.Signal {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := h.signals
@@ -269,7 +269,7 @@ func (h *house) shown() []attendance.Signal {
 }
 
 // tap holds the card of a pupil to a reader now.
-func (h *house) tap(n int, readerID string) Result {
+func (h *env) tap(n int, readerID string) Result {
 	h.t.Helper()
 	r, err := h.gate.Tap(h.t.Context(), h.read(uid(n), readerID))
 	if err != nil {
@@ -278,11 +278,11 @@ func (h *house) tap(n int, readerID string) Result {
 	return r
 }
 
-func (h *house) read(uid []byte, readerID string) reader.CardRead {
+func (h *env) read(uid []byte, readerID string) reader.CardRead {
 	return reader.CardRead{Reader: readerID, Bits: 8 * len(uid), UID: uid, At: h.clock.Now().Mono}
 }
 
-func (h *house) entries(kinds ...ledger.Kind) []ledger.Entry {
+func (h *env) entries(kinds ...ledger.Kind) []ledger.Entry {
 	h.t.Helper()
 	var out []ledger.Entry
 	for e, err := range h.store.Entries(0, h.store.Size()) {
@@ -298,7 +298,7 @@ func (h *house) entries(kinds ...ledger.Kind) []ledger.Entry {
 	return out
 }
 
-func (h *house) tapRows(date string) map[string]attendance.Tap {
+func (h *env) tapRows(date string) map[string]attendance.Tap {
 	h.t.Helper()
 	out := map[string]attendance.Tap{}
 	err := h.store.View(func(tx ledgerdb.Tx) error {

@@ -43,7 +43,7 @@ type Event struct {
 
 const (
 	feedBuffer = 1024
-	recentMost = 60
+	recentSize = 60
 )
 
 // feed tells everybody who listens, and remembers the last lines.
@@ -79,8 +79,8 @@ func (f *feed) send(e Event) {
 	defer f.mu.Unlock()
 	if e.Kind != EventDay && e.Kind != EventReader {
 		f.recent = append(f.recent, e)
-		if len(f.recent) > recentMost {
-			f.recent = append(f.recent[:0], f.recent[len(f.recent)-recentMost:]...)
+		if len(f.recent) > recentSize {
+			f.recent = append(f.recent[:0], f.recent[len(f.recent)-recentSize:]...)
 		}
 	}
 	for ch, missed := range f.subs {

@@ -53,7 +53,7 @@ type Site interface {
 type Reader struct {
 	ID        string
 	Direction attendance.Direction // In, Out, Auto
-	NoLine    bool                 // no line of this appliance serves it
+	NoBus     bool                 // no line of this appliance serves it
 }
 
 // Options are what a Gate needs.
@@ -70,21 +70,21 @@ type Options struct {
 
 // Timing of one tap (design §8) and of the feed.
 const (
-	waitAfter    = 80 * time.Millisecond // not stored by then: amber
+	amberAfter   = 80 * time.Millisecond // not stored by then: amber
 	giveUpAfter  = 5 * time.Second       // not stored by then: long tone
 	repeatWithin = 5 * time.Second       // the same card again at the same reader is the same tap
 )
 
 // The tables of this room.
 var (
-	taps    = ledgerdb.NewTable[attendance.Tap]("taps", ledgerdb.Replayable())
-	days    = ledgerdb.NewTable[attendance.DayStatus]("days", ledgerdb.Replayable())
-	marks   = ledgerdb.NewTable[attendance.Mark]("marks", ledgerdb.Replayable())
-	leaves  = ledgerdb.NewTable[attendance.Leave]("leaves", ledgerdb.Replayable())
-	outages = ledgerdb.NewTable[Outage]("outages", ledgerdb.Replayable())
-	alive   = ledgerdb.NewTable[time.Time]("gate_alive")
-	swept   = ledgerdb.NewTable[string]("gate_swept")       // the last date that was decided after its closing
-	doubted = ledgerdb.NewTable[doubtedTap]("taps_doubted") // key: id of the tap
+	taps          = ledgerdb.NewTable[attendance.Tap]("taps", ledgerdb.Replayable())
+	days          = ledgerdb.NewTable[attendance.DayStatus]("days", ledgerdb.Replayable())
+	marks         = ledgerdb.NewTable[attendance.Mark]("marks", ledgerdb.Replayable())
+	leaves        = ledgerdb.NewTable[attendance.Leave]("leaves", ledgerdb.Replayable())
+	outages       = ledgerdb.NewTable[Outage]("outages", ledgerdb.Replayable())
+	alive         = ledgerdb.NewTable[time.Time]("gate_alive")
+	swept         = ledgerdb.NewTable[string]("gate_swept")         // the last date that was decided after its closing
+	unsettledTaps = ledgerdb.NewTable[unsettledTap]("taps_doubted") // key: id of the tap
 )
 
 // Gate is the room at work. Tap and the readings may be called while Run does not run; what comes in by
@@ -99,8 +99,8 @@ type Gate struct {
 	stored  map[string]stored
 	readers map[string]reader.Status
 	outages []Outage
-	owed    map[string]*owed // by reader; "" is everything
-	down    *Outage          // the store fails since; not yet written, for that very reason
+	pending map[string]*pendingWrite // by reader; "" is everything
+	down    *Outage                  // the store fails since; not yet written, for that very reason
 	// The last sign of life of an earlier run, until the time since then is on record; and the start of this one.
 	lastAlive time.Time
 	startBoot string
@@ -126,9 +126,9 @@ func New(o Options) (*Gate, error) {
 	if err := o.Site.Calendar().Check(); err != nil {
 		return nil, fmt.Errorf("gate: school calendar: %w", err)
 	}
-	g := &Gate{o: o, stored: map[string]stored{}, readers: map[string]reader.Status{}, owed: map[string]*owed{}}
+	g := &Gate{o: o, stored: map[string]stored{}, readers: map[string]reader.Status{}, pending: map[string]*pendingWrite{}}
 	for i := range g.queue {
-		g.queue[i] = make(chan reader.CardRead, queueMost)
+		g.queue[i] = make(chan reader.CardRead, queueSize)
 	}
 	if err := g.loadOutages(); err != nil {
 		return nil, err

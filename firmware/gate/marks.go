@@ -37,7 +37,7 @@ func (g *Gate) PutMark(ctx context.Context, by account.Who, role account.Role, m
 		data["leave"] = m.Leave
 	}
 	draft := by.Draft("attendance.mark", role, m.Student, data, sealedReason(m.Student, reason)...)
-	day, _, err := g.derive(ctx, m.Date, m.Student, class, now, news{
+	day, _, err := g.derive(ctx, m.Date, m.Student, class, now, evidenceChange{
 		puts:  []ledgerdb.Put{marks.PutRev(m.Date+"/"+m.Student+"/"+m.ID, m, 0)},
 		add:   func(ev *attendance.Evidence) { ev.Marks = append(ev.Marks, m) },
 		entry: func(attendance.Evidence, attendance.DayStatus) ledger.Draft { return draft },
@@ -54,8 +54,8 @@ var (
 	leaveKinds   = []attendance.LeaveKind{attendance.Sick, attendance.Personal, attendance.Official, attendance.Other}
 )
 
-// reasonMost is the longest reason, in characters.
-const reasonMost = 500
+// maxReason is the longest reason, in characters.
+const maxReason = 500
 
 func checkMark(m attendance.Mark, today, reason string) error {
 	var errs fielderr.Errors
@@ -89,8 +89,8 @@ func checkMark(m attendance.Mark, today, reason string) error {
 }
 
 func checkReason(errs *fielderr.Errors, reason string) {
-	if utf8.RuneCountInString(reason) > reasonMost {
-		errs.Add("reason", "err.too_long", reasonMost)
+	if utf8.RuneCountInString(reason) > maxReason {
+		errs.Add("reason", "err.too_long", maxReason)
 	}
 }
 
@@ -101,8 +101,8 @@ func sealedReason(student, reason string) []ledger.Part {
 	return []ledger.Part{{Name: "reason", Owner: "student:" + student, Plain: []byte(reason)}}
 }
 
-// leaveMost is the longest leave; longer ones are a change of enrolment.
-const leaveMost = 366 * 24 * time.Hour
+// maxLeaveDays is the longest leave; longer ones are a change of enrolment.
+const maxLeaveDays = 366 * 24 * time.Hour
 
 // PutLeave records a leave, or its new state when the id is known, and decides the days up to today that it
 // touches anew. The caller has asked account.May. The reason is sealed under the student's key.
@@ -139,7 +139,7 @@ func (g *Gate) PutLeave(ctx context.Context, by account.Who, role account.Role, 
 		return l, err
 	}
 	for _, date := range dates {
-		day, _, err := g.derive(ctx, date, l.Student, class, now, news{})
+		day, _, err := g.derive(ctx, date, l.Student, class, now, evidenceChange{})
 		if err != nil {
 			return l, fmt.Errorf("decide the day %s after a leave: %w", date, err)
 		}
@@ -178,8 +178,8 @@ func checkLeave(l attendance.Leave, reason string) error {
 		errs.Add("from", "err.required")
 	case !l.From.Before(l.To):
 		errs.Add("to", "err.from_after_to")
-	case l.To.Sub(l.From) > leaveMost:
-		errs.Add("to", "err.days_range", 1, int(leaveMost/(24*time.Hour)))
+	case l.To.Sub(l.From) > maxLeaveDays:
+		errs.Add("to", "err.days_range", 1, int(maxLeaveDays/(24*time.Hour)))
 	}
 	checkReason(&errs, reason)
 	return errs.Err()

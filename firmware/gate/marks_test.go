@@ -21,7 +21,7 @@ var teacher = account.Who{Actor: account.Actor{ID: "p017"}, From: ledger.From{Ad
 
 // Covers S6, S7: the teacher's mark is an entry with its reason sealed, and decides the day.
 func TestMark(t *testing.T) {
-	h := newHouse(t, at(8, 10, 0))
+	h := newEnv(t, at(8, 10, 0))
 	day, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher,
 		attendance.Mark{Student: pupil(1), Date: today, Outcome: attendance.Late, Minutes: 12, By: attendance.ByTeacher}, classOf(1), "校车晚点")
 	if err != nil || day.Outcome != attendance.Late || day.Minutes != 12 || !day.Has(attendance.MarkTeacher) {
@@ -42,7 +42,7 @@ func TestMark(t *testing.T) {
 }
 
 func TestMarksThatMakeNoSense(t *testing.T) {
-	h := newHouse(t, at(8, 10, 0))
+	h := newEnv(t, at(8, 10, 0))
 	good := attendance.Mark{Student: pupil(1), Date: today, Outcome: attendance.Present, By: attendance.ByTeacher}
 	for _, c := range []struct {
 		field string
@@ -63,7 +63,7 @@ func TestMarksThatMakeNoSense(t *testing.T) {
 		_, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher, m, classOf(1), "")
 		wantField(t, err, c.field)
 	}
-	_, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher, good, classOf(1), strings.Repeat("长", reasonMost+1))
+	_, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher, good, classOf(1), strings.Repeat("长", maxReason+1))
 	wantField(t, err, "reason")
 	if n := h.store.Size(); n != 0 {
 		t.Errorf("%d entries of marks that were refused", n)
@@ -79,7 +79,7 @@ func wantField(t *testing.T, err error, field string) {
 }
 
 func TestLeaveChangesTheDaysItTouches(t *testing.T) {
-	h := newHouse(t, at(8, 30, 0))
+	h := newEnv(t, at(8, 30, 0))
 	if _, err := h.gate.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestLeaveChangesTheDaysItTouches(t *testing.T) {
 
 // Taps made while the clock stood in 1970 find their day when it is trusted; nobody is absent for it.
 func TestTapsFindTheirDayWhenTheClockIsTrusted(t *testing.T) {
-	h := newHouse(t, time.Date(1970, 1, 1, 0, 10, 0, 0, time.UTC))
+	h := newEnv(t, time.Date(1970, 1, 1, 0, 10, 0, 0, time.UTC))
 	h.clock.doubt(clock.Untrusted)
 	r := h.tap(1, "r02")
 	if r.Signal != attendance.SignalOK || !r.Tap.Doubt || len(h.tapRows("1970-01-01")) != 1 {

@@ -47,7 +47,7 @@ func (s *movingSchool) Classes(string) (out []Class) {
 // not come while all works is. Covers S6, S7.
 func TestNobodyIsFalselyAbsent(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		h := newHouse(t, at(6, 0, 0))
+		h := newEnv(t, at(6, 0, 0))
 		defer h.close()
 		s := &movingSchool{h.school, map[int]string{}}
 		for n := 1; n <= modelPupils; n++ {
@@ -71,7 +71,7 @@ func TestNobodyIsFalselyAbsent(t *testing.T) {
 		wall := at(6, 0, 0)
 		cut := func(what string) { since[what] = wall }
 		back := func(what string) {
-			out = out || wall.Sub(since[what]) >= blindFrom
+			out = out || wall.Sub(since[what]) >= unobservedFrom
 			delete(since, what)
 		}
 		round := func() {
@@ -98,7 +98,7 @@ func TestNobodyIsFalselyAbsent(t *testing.T) {
 			}
 			lasting := out
 			for _, from := range since {
-				lasting = lasting || wall.Sub(from) >= blindFrom
+				lasting = lasting || wall.Sub(from) >= unobservedFrom
 			}
 			logged := map[string]string{}
 			for _, e := range h.entries("attendance.day") {
@@ -173,7 +173,7 @@ func TestNobodyIsFalselyAbsent(t *testing.T) {
 				h.clock.boot = fmt.Sprintf("2f1c7a60-0000-4000-8000-%012d", boots)
 				restart()
 				w = watching{}
-				out = out || wall.Sub(since["power"]) >= aliveEvery+blindFrom
+				out = out || wall.Sub(since["power"]) >= aliveEvery+unobservedFrom
 				delete(since, "power")
 				round()
 			},

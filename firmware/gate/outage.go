@@ -39,15 +39,15 @@ const (
 	ReasonAppliance = "appliance" // the program or the machine was off
 )
 
-// ReasonNoLine: the reader is registered on a line that the configuration does not have.
-const ReasonNoLine = "no_line"
+// ReasonNoBus: the reader is registered on a line that the configuration does not have.
+const ReasonNoBus = "no_line"
 
-// everything is the subject of entries about outages of no single reader.
-const everything = "gate"
+// allReaders is the subject of entries about outages of no single reader.
+const allReaders = "gate"
 
-// blindFrom is how long an outage must last to count: who gets no beep holds the card again, and a reader
+// unobservedFrom is how long an outage must last to count: who gets no beep holds the card again, and a reader
 // that restarts must not make a whole school unknown.
-const blindFrom = time.Minute
+const unobservedFrom = time.Minute
 
 // aliveEvery is how often the gate notes that it runs, so that a time without power is known afterwards.
 const aliveEvery = time.Minute
@@ -58,7 +58,7 @@ func (g *Gate) loadOutages() error {
 			g.outages = append(g.outages, o)
 		}
 		var err error
-		g.lastAlive, _, _, err = alive.Get(tx, everything)
+		g.lastAlive, _, _, err = alive.Get(tx, allReaders)
 		return err
 	})
 	if err != nil {
@@ -69,12 +69,12 @@ func (g *Gate) loadOutages() error {
 	return nil
 }
 
-// blind is what the gate could not hear on a day, as far as it lasted long enough to count.
-func (g *Gate) blind(day attendance.Day, now clock.Reading) []attendance.Blind {
+// unobserved is what the gate could not hear on a day, as far as it lasted long enough to count.
+func (g *Gate) unobserved(day attendance.Day, now clock.Reading) []attendance.Unobserved {
 	service := g.inService()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.tidy(service, now)
+	g.closeStaleOutages(service, now)
 	all := g.outages
 	if g.down != nil {
 		all = append(all[:len(all):len(all)], *g.down)
@@ -82,14 +82,14 @@ func (g *Gate) blind(day attendance.Day, now clock.Reading) []attendance.Blind {
 	if o, some := g.sinceLastRun(now); some {
 		all = append(all[:len(all):len(all)], o)
 	}
-	var out []attendance.Blind
+	var out []attendance.Unobserved
 	for _, o := range all {
 		end := o.To
 		if end.IsZero() {
 			end = now.Wall
 		}
-		if o.From.Before(day.End) && end.After(day.Start) && end.Sub(o.From) >= blindFrom {
-			out = append(out, attendance.Blind{From: o.From, To: o.To, Direction: o.Direction, Register: o.Reason == ReasonRegister})
+		if o.From.Before(day.End) && end.After(day.Start) && end.Sub(o.From) >= unobservedFrom {
+			out = append(out, attendance.Unobserved{From: o.From, To: o.To, Direction: o.Direction, Register: o.Reason == ReasonRegister})
 		}
 	}
 	return out
@@ -99,22 +99,22 @@ func (g *Gate) blind(day attendance.Day, now clock.Reading) []attendance.Blind {
 func (g *Gate) inService() map[string]bool {
 	out := map[string]bool{}
 	for _, r := range g.o.Site.Readers() {
-		out[r.ID] = !r.NoLine
+		out[r.ID] = !r.NoBus
 	}
 	return out
 }
 
-// tidy ends the outages of readers that are not in service any more, and gives those that were claimed by a clock
+// closeStaleOutages ends the outages of readers that are not in service any more, and gives those that were claimed by a clock
 // in doubt their true time. What it changes is owed to the store. Call with mu held.
-func (g *Gate) tidy(service map[string]bool, now clock.Reading) {
+func (g *Gate) closeStaleOutages(service map[string]bool, now clock.Reading) {
 	for i := range g.outages {
 		o := &g.outages[i]
 		if o.Reader != "" && o.To.IsZero() && !service[o.Reader] {
 			o.end(now.Mono, now)
-			g.owe(o.Reader).outages[o.ID] = true
+			g.pendingFor(o.Reader).outages[o.ID] = true
 		}
 		if o.Doubt && now.State == clock.Trusted && o.place(now) {
-			g.owe(o.Reader).outages[o.ID] = true
+			g.pendingFor(o.Reader).outages[o.ID] = true
 		}
 	}
 }
@@ -167,18 +167,18 @@ func readerEntry(subject string, state reader.State, reason string, count int) l
 	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaGate, Kind: "reader.state", Subject: subject, Data: readerData{string(state), reason, count}}
 }
 
-// owed is what of a reader is not in the store yet: the store failed, or the reader changes too often.
-type owed struct {
+// pendingWrite is what of a reader is not in the store yet: the store failed, or the reader changes too often.
+type pendingWrite struct {
 	outages map[string]bool
 	changes int // of its state
 }
 
-// owe finds what is owed about a reader. Call with mu held.
-func (g *Gate) owe(readerID string) *owed {
-	o := g.owed[readerID]
+// pendingFor finds what is owed about a reader. Call with mu held.
+func (g *Gate) pendingFor(readerID string) *pendingWrite {
+	o := g.pending[readerID]
 	if o == nil {
-		o = &owed{outages: map[string]bool{}}
-		g.owed[readerID] = o
+		o = &pendingWrite{outages: map[string]bool{}}
+		g.pending[readerID] = o
 	}
 	return o
 }
@@ -189,10 +189,10 @@ func (g *Gate) ReaderState(ctx context.Context, s reader.Status) error {
 	now := g.o.Clock.Now()
 	service := g.inService()
 	g.mu.Lock()
-	g.tidy(service, now)
+	g.closeStaleOutages(service, now)
 	was := g.readers[s.Reader]
 	g.readers[s.Reader] = s
-	due := g.owe(s.Reader)
+	due := g.pendingFor(s.Reader)
 	if was != s {
 		due.changes++
 	}
@@ -209,14 +209,14 @@ func (g *Gate) ReaderState(ctx context.Context, s reader.Status) error {
 	g.mu.Unlock()
 	err := g.writeReader(ctx, s.Reader)
 	g.feed.send(Event{Kind: EventReader, At: now.Wall, Reader: s.Reader, State: s.State, Reason: s.Reason})
-	if errors.Is(err, ledgerdb.ErrHeld) {
+	if errors.Is(err, ledgerdb.ErrRateLimited) {
 		return nil // told later, with how often it changed
 	}
 	return err
 }
 
 // outageBegins begins an outage, or goes on with the last one when that is not in the store yet. Call with mu held.
-func (g *Gate) outageBegins(s reader.Status, due *owed, now clock.Reading) string {
+func (g *Gate) outageBegins(s reader.Status, due *pendingWrite, now clock.Reading) string {
 	for i := len(g.outages) - 1; i >= 0; i-- {
 		if o := &g.outages[i]; o.Reader == s.Reader && due.outages[o.ID] && !o.Doubt {
 			o.To, o.BootedTo, o.MonoTo = time.Time{}, "", 0
@@ -238,7 +238,7 @@ func (g *Gate) writeReader(ctx context.Context, readerID string) error {
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	g.mu.Lock()
-	due := g.owed[readerID]
+	due := g.pending[readerID]
 	if due == nil {
 		g.mu.Unlock()
 		return nil
@@ -257,7 +257,7 @@ func (g *Gate) writeReader(ctx context.Context, readerID string) error {
 	}
 	g.mu.Unlock()
 	if readerID == "" {
-		c.Entries = []ledger.Draft{readerEntry(everything, reader.Online, ReasonRegister, 0)} // its times are known now
+		c.Entries = []ledger.Draft{readerEntry(allReaders, reader.Online, ReasonRegister, 0)} // its times are known now
 	}
 	_, err := g.o.Store.Commit(ctx, c)
 	g.version.Add(1)
@@ -273,21 +273,21 @@ func (g *Gate) writeReader(ctx context.Context, readerID string) error {
 		}
 	}
 	if due.changes == 0 && len(due.outages) == 0 {
-		delete(g.owed, readerID)
+		delete(g.pending, readerID)
 	}
 	return nil
 }
 
-// writeOwed writes what could not be written when it happened.
-func (g *Gate) writeOwed(ctx context.Context) error {
+// writePending writes what could not be written when it happened.
+func (g *Gate) writePending(ctx context.Context) error {
 	service, now := g.inService(), g.o.Clock.Now()
 	g.mu.Lock()
-	g.tidy(service, now)
-	ids := slices.Sorted(maps.Keys(g.owed))
+	g.closeStaleOutages(service, now)
+	ids := slices.Sorted(maps.Keys(g.pending))
 	g.mu.Unlock()
 	var failed error
 	for _, id := range ids {
-		if err := g.writeReader(ctx, id); err != nil && !errors.Is(err, ledgerdb.ErrHeld) {
+		if err := g.writeReader(ctx, id); err != nil && !errors.Is(err, ledgerdb.ErrRateLimited) {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -318,9 +318,9 @@ func (g *Gate) outageByID(id string) *Outage {
 	return nil
 }
 
-// noteStore keeps account of whether the store takes taps: from the first failure to the next success is an
+// trackStore keeps account of whether the store takes taps: from the first failure to the next success is an
 // outage of the register.
-func (g *Gate) noteStore(err error, now clock.Reading) {
+func (g *Gate) trackStore(err error, now clock.Reading) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -334,8 +334,8 @@ func (g *Gate) noteStore(err error, now clock.Reading) {
 	}
 }
 
-// writeDown makes an outage of the register that is over durable.
-func (g *Gate) writeDown(ctx context.Context) error {
+// commitRegisterOutage makes an outage of the register that is over durable.
+func (g *Gate) commitRegisterOutage(ctx context.Context) error {
 	g.mu.Lock()
 	down := g.down
 	g.mu.Unlock()
@@ -356,12 +356,12 @@ func (g *Gate) sinceLastRun(now clock.Reading) (Outage, bool) {
 		return Outage{}, false
 	}
 	o := Outage{ID: fmt.Sprintf("appliance-%x", g.lastAlive.UnixMilli()), Direction: attendance.Auto, From: g.lastAlive, To: wallAt(g.startMono, now), Reason: ReasonAppliance}
-	return o, o.To.Sub(o.From) >= aliveEvery+blindFrom
+	return o, o.To.Sub(o.From) >= aliveEvery+unobservedFrom
 }
 
-// noteStart records the time without this program as soon as the clock is trusted. Until then the last sign of life
+// closeLastRun records the time without this program as soon as the clock is trusted. Until then the last sign of life
 // stays as it is: a board without a clock chip starts with the time at which the power went.
-func (g *Gate) noteStart(ctx context.Context) error {
+func (g *Gate) closeLastRun(ctx context.Context) error {
 	now := g.o.Clock.Now()
 	if now.State != clock.Trusted {
 		return nil
@@ -382,7 +382,7 @@ func (g *Gate) noteStart(ctx context.Context) error {
 func (g *Gate) commitOutage(ctx context.Context, o Outage, done func()) error {
 	_, err := g.o.Store.Commit(ctx, ledgerdb.Change{
 		Puts:    []ledgerdb.Put{outages.Put(o.ID, o)},
-		Entries: []ledger.Draft{readerEntry(everything, reader.Offline, o.Reason, 0), readerEntry(everything, reader.Online, o.Reason, 0)},
+		Entries: []ledger.Draft{readerEntry(allReaders, reader.Offline, o.Reason, 0), readerEntry(allReaders, reader.Online, o.Reason, 0)},
 	})
 	if err != nil {
 		return fmt.Errorf("record that the gate took no taps: %w", err)
@@ -394,8 +394,8 @@ func (g *Gate) commitOutage(ctx context.Context, o Outage, done func()) error {
 	return nil
 }
 
-// noteAlive writes the sign of life, by a trusted clock only, and only when the time before it is on record.
-func (g *Gate) noteAlive(ctx context.Context) error {
+// writeAlive writes the sign of life, by a trusted clock only, and only when the time before it is on record.
+func (g *Gate) writeAlive(ctx context.Context) error {
 	now := g.o.Clock.Now()
 	g.mu.Lock()
 	waits := !g.lastAlive.IsZero()
@@ -403,7 +403,7 @@ func (g *Gate) noteAlive(ctx context.Context) error {
 	if waits || now.State != clock.Trusted {
 		return nil
 	}
-	if _, err := g.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{alive.Put(everything, now.Wall.UTC())}}); err != nil {
+	if _, err := g.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{alive.Put(allReaders, now.Wall.UTC())}}); err != nil {
 		return fmt.Errorf("note that the gate runs: %w", err)
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 
 const (
 	workers   = 32 // taps that may wait for the store at once
-	queueMost = 64 // taps that wait behind one of them
+	queueSize = 64 // taps that wait behind one of them
 )
 
 // Handle takes a card read from a reader without waiting. Reads of the same card stay in order. When the
@@ -83,13 +83,13 @@ func (g *Gate) round(ctx context.Context, w *watching) {
 	}
 	now := g.o.Clock.Now()
 	// Nobody is called absent before the time without this program is known.
-	heard := try("the time without power is not recorded", g.noteStart)
+	heard := try("the time without power is not recorded", g.closeLastRun)
 	if w.beat == 0 || now.Mono-w.beat >= aliveEvery {
 		w.beat = now.Mono
-		try("sign of life not written", g.noteAlive)
+		try("sign of life not written", g.writeAlive)
 	}
-	try("outage of the register not written", g.writeDown)
-	try("outages of readers not written", g.writeOwed)
+	try("outage of the register not written", g.commitRegisterOutage)
+	try("outages of readers not written", g.writePending)
 	try("taps made while the clock was in doubt keep their claimed time", g.settle)
 	if !heard {
 		return
@@ -143,8 +143,8 @@ func (g *Gate) sweepDue(last time.Duration, now clock.Reading) bool {
 	return false
 }
 
-// missedMost is how far back days are decided that were missed when they closed.
-const missedMost = 31
+// maxMissedDays is how far back days are decided that were missed when they closed.
+const maxMissedDays = 31
 
 // sweepMissed decides the days before today that nobody has decided after their closing: the program was off then, or
 // the store failed.
@@ -160,7 +160,7 @@ func (g *Gate) sweepMissed(ctx context.Context) error {
 	var known bool
 	err = g.o.Store.View(func(tx ledgerdb.Tx) error {
 		var err error
-		done, _, known, err = swept.Get(tx, everything)
+		done, _, known, err = swept.Get(tx, allReaders)
 		return err
 	})
 	if err != nil {
@@ -169,21 +169,21 @@ func (g *Gate) sweepMissed(ctx context.Context) error {
 	if known && done >= before(1) {
 		return nil
 	}
-	for n := missedMost; known && n > 0; n-- {
-		if date := before(n); date > done && g.anything(date) {
+	for n := maxMissedDays; known && n > 0; n-- {
+		if date := before(n); date > done && g.hasRecords(date) {
 			if _, err := g.SweepDate(ctx, date); err != nil {
 				return fmt.Errorf("decide the day %s: %w", date, err)
 			}
 		}
 	}
-	if _, err := g.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{swept.Put(everything, before(1))}}); err != nil {
+	if _, err := g.o.Store.Commit(ctx, ledgerdb.Change{Puts: []ledgerdb.Put{swept.Put(allReaders, before(1))}}); err != nil {
 		return fmt.Errorf("note which day was decided last: %w", err)
 	}
 	return nil
 }
 
-// anything says that something of a date is on record. Of one on which this was off all day there is nothing to say.
-func (g *Gate) anything(date string) (some bool) {
+// hasRecords says that something of a date is on record. Of one on which this was off all day there is nothing to say.
+func (g *Gate) hasRecords(date string) (some bool) {
 	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for range days.Prefix(tx, date+"/") {
 			some = true
@@ -236,7 +236,7 @@ func (g *Gate) SweepDate(ctx context.Context, date string) (int, error) {
 		}
 		changed++
 		eg.Go(func() error {
-			day, _, err := g.derive(ctx, date, d.status.Student, d.status.Class, now, news{})
+			day, _, err := g.derive(ctx, date, d.status.Student, d.status.Class, now, evidenceChange{})
 			if err == nil {
 				g.publishDay(day, now)
 			}

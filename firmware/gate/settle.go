@@ -12,8 +12,8 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// doubtedTap points at a tap whose instant is only a claim of a clock that was not trusted.
-type doubtedTap struct {
+// unsettledTap points at a tap whose instant is only a claim of a clock that was not trusted.
+type unsettledTap struct {
 	Key  string `json:"key"`
 	Boot string `json:"boot"`
 	// Alone says that the claimed date had no day of this student before: only such taps have made it.
@@ -30,11 +30,11 @@ func (g *Gate) settle(ctx context.Context) error {
 	}
 	type claim struct {
 		tap attendance.Tap
-		of  doubtedTap
+		of  unsettledTap
 	}
 	var claims []claim
 	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
-		for _, d := range doubted.All(tx) {
+		for _, d := range unsettledTaps.All(tx) {
 			if d.Boot != now.Boot {
 				continue
 			}
@@ -61,7 +61,7 @@ func (g *Gate) settle(ctx context.Context) error {
 
 // settleTap gives a tap its true time. When that is on another date it leaves the claimed one first: that day is
 // decided again from what is left, since somebody may have been there, or missing, by a clock that was right.
-func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, d doubtedTap, now clock.Reading) error {
+func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, d unsettledTap, now clock.Reading) error {
 	claimed := d.Key[:len(attendance.DateLayout)]
 	tap.At = now.Wall.Add(time.Duration(tap.Mono) - now.Mono).UTC().Truncate(time.Millisecond)
 	date, err := g.o.Site.Calendar().Date(tap.At)
@@ -71,8 +71,8 @@ func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, d doubtedTap, 
 	if date != claimed {
 		was := d.Key
 		d.Key = tapKey(date, tap)
-		n := news{
-			puts:    []ledgerdb.Put{taps.Put(d.Key, tap), doubted.Put(tap.ID, d)},
+		n := evidenceChange{
+			puts:    []ledgerdb.Put{taps.Put(d.Key, tap), unsettledTaps.Put(tap.ID, d)},
 			deletes: []ledgerdb.Delete{taps.Delete(was)},
 			add: func(ev *attendance.Evidence) {
 				ev.Taps = slices.DeleteFunc(ev.Taps, func(t attendance.Tap) bool { return t.ID == tap.ID })
@@ -86,9 +86,9 @@ func (g *Gate) settleTap(ctx context.Context, tap attendance.Tap, d doubtedTap, 
 		g.publishDay(day, now)
 	}
 	tap.Doubt = false
-	day, _, err := g.derive(ctx, date, tap.Student, tap.Class, now, news{
+	day, _, err := g.derive(ctx, date, tap.Student, tap.Class, now, evidenceChange{
 		puts:    []ledgerdb.Put{taps.Put(tapKey(date, tap), tap)},
-		deletes: []ledgerdb.Delete{doubted.Delete(tap.ID)},
+		deletes: []ledgerdb.Delete{unsettledTaps.Delete(tap.ID)},
 		add: func(ev *attendance.Evidence) {
 			ev.Taps = append(slices.DeleteFunc(ev.Taps, func(t attendance.Tap) bool { return t.ID == tap.ID }), tap)
 		},

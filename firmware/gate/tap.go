@@ -32,7 +32,7 @@ func (g *Gate) Tap(ctx context.Context, read reader.CardRead) (Result, error) {
 	res.Waited = a.done(res.Signal)
 	end := g.o.Clock.Now()
 	res.Took = end.Mono - read.At
-	g.noteStore(err, end)
+	g.trackStore(err, end)
 	g.publish(read, res, end)
 	if err != nil {
 		return res, fmt.Errorf("record a tap at reader %s: %w", read.Reader, err)
@@ -122,11 +122,11 @@ func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Read
 	if tap.Doubt {
 		last = func(before attendance.DayStatus) []ledgerdb.Put {
 			alone := before.V == 0 || g.aloneSoFar(date, tap.Student)
-			return []ledgerdb.Put{doubted.Put(tap.ID, doubtedTap{Key: tapKey(date, tap), Boot: tap.Boot, Alone: alone})}
+			return []ledgerdb.Put{unsettledTaps.Put(tap.ID, unsettledTap{Key: tapKey(date, tap), Boot: tap.Boot, Alone: alone})}
 		}
 	}
 	res := Result{Tap: tap}
-	res.Day, res.Entries, err = g.derive(ctx, date, tap.Student, tap.Class, now, news{
+	res.Day, res.Entries, err = g.derive(ctx, date, tap.Student, tap.Class, now, evidenceChange{
 		puts: puts, last: last,
 		add: func(ev *attendance.Evidence) { ev.Taps = append(ev.Taps, tap) },
 		entry: func(ev attendance.Evidence, day attendance.DayStatus) ledger.Draft {
@@ -141,7 +141,7 @@ func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Read
 func (g *Gate) aloneSoFar(date, student string) bool {
 	alone := false
 	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
-		for _, d := range doubted.All(tx) {
+		for _, d := range unsettledTaps.All(tx) {
 			alone = alone || d.Alone && strings.HasPrefix(d.Key, date+"/"+student+"/")
 		}
 		return nil

@@ -20,7 +20,7 @@ import (
 
 // Covers S6: one tap is one row, one entry with the reasons, one day, one beep.
 func TestTapBecomesARecord(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	r := h.tap(1, "r01")
 	if r.Signal != attendance.SignalOK || !r.Known || r.Day.Outcome != attendance.Present || r.Way != attendance.In || len(r.Entries) != 2 {
 		t.Errorf("result %+v", r)
@@ -46,7 +46,7 @@ func TestTapBecomesARecord(t *testing.T) {
 
 // Covers S7.
 func TestLateTapSaysHowLate(t *testing.T) {
-	h := newHouse(t, at(8, 8, 30))
+	h := newEnv(t, at(8, 8, 30))
 	r := h.tap(2, "r02")
 	if r.Day.Outcome != attendance.Late || r.Day.Minutes != 9 {
 		t.Errorf("decided %+v", r.Day)
@@ -58,7 +58,7 @@ func TestLateTapSaysHowLate(t *testing.T) {
 
 // A status that stays writes no second attendance.day.
 func TestDayEntryOnlyWhenTheStatusChanges(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	h.tap(1, "r01")
 	h.clock.set(at(7, 50, 0))
 	h.tap(1, "r01")
@@ -77,7 +77,7 @@ func TestDayEntryOnlyWhenTheStatusChanges(t *testing.T) {
 // The beep is never before the record: nothing sounds while the commit hangs, amber shows at 80 ms, and the
 // beep follows the commit.
 func TestNoBeepBeforeTheCommit(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	hold := make(chan struct{})
 	h.store.set(hold, nil)
 	shown := make(chan attendance.Signal, 10)
@@ -105,7 +105,7 @@ func TestNoBeepBeforeTheCommit(t *testing.T) {
 	if s := <-shown; s != attendance.SignalOK {
 		t.Fatalf("after the commit: %s", s)
 	}
-	if r := <-done; !r.Waited || r.Took < waitAfter {
+	if r := <-done; !r.Waited || r.Took < amberAfter {
 		t.Errorf("result %+v", r)
 	}
 	if len(h.tapRows(today)) != 1 {
@@ -114,7 +114,7 @@ func TestNoBeepBeforeTheCommit(t *testing.T) {
 }
 
 func TestFailedCommitIsALongToneAndNoRecord(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	h.store.set(nil, errors.New("no space left on device"))
 	r, err := h.gate.Tap(t.Context(), h.read(uid(1), "r01"))
 	if err == nil || r.Signal != attendance.SignalFail || !strings.Contains(err.Error(), "no space left") {
@@ -135,7 +135,7 @@ func TestFailedCommitIsALongToneAndNoRecord(t *testing.T) {
 
 // The rule of repeats: within 5 s of a stored tap of the same card at the same reader.
 func TestRepeatBeepsAgainAndIsNotRecordedAgain(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	for _, c := range []struct {
 		after  time.Duration
 		card   int
@@ -163,7 +163,7 @@ func TestRepeatBeepsAgainAndIsNotRecordedAgain(t *testing.T) {
 
 // Covers S6: a card that nobody has is an entry and a signal of its own, and becomes no one's attendance.
 func TestUnknownCard(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	events, cancel := h.gate.Subscribe()
 	defer cancel()
 	stranger := []byte{0xDE, 0xAD, 0x41, 0xC0}
@@ -182,7 +182,7 @@ func TestUnknownCard(t *testing.T) {
 
 // Covers S37: no card number lies in the data directory, in no form.
 func TestCardNumbersAreNotStored(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	stranger := []byte{0xDE, 0xAD, 0x41, 0xC0, 0x55, 0x66, 0x77}
 	h.tap(1, "r01")
 	if _, err := h.gate.Tap(t.Context(), h.read(stranger, "r01")); err != nil {
@@ -213,7 +213,7 @@ func TestCardNumbersAreNotStored(t *testing.T) {
 
 // While the clock is in doubt taps count as presence, and nobody is late or absent by it.
 func TestClockInDoubt(t *testing.T) {
-	h := newHouse(t, at(9, 0, 0))
+	h := newEnv(t, at(9, 0, 0))
 	h.clock.doubt(clock.Suspect)
 	r := h.tap(1, "r01")
 	if r.Day.Outcome != attendance.Present || !r.Day.Has(attendance.ClockDoubt) || !r.Tap.Doubt {
@@ -230,7 +230,7 @@ func TestClockInDoubt(t *testing.T) {
 
 // Two taps of one student at two readers at the same time both count: the second decides again.
 func TestTapsAtTheSameTime(t *testing.T) {
-	h := newHouse(t, at(7, 40, 0))
+	h := newEnv(t, at(7, 40, 0))
 	done := make(chan error, 8)
 	for i := range 8 {
 		go func() {
@@ -261,7 +261,7 @@ func TestTapsAtTheSameTime(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
+	h := newEnv(t, at(7, 0, 0))
 	if _, err := New(Options{Store: h.store, Students: h.school, Site: h.school, Clock: h.clock}); err == nil {
 		t.Error("a gate without a card key")
 	}

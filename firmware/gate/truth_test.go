@@ -14,7 +14,7 @@ import (
 )
 
 // statusOn is how a pupil's day stands on any date.
-func (h *house) statusOn(n int, date string) attendance.DayStatus {
+func (h *env) statusOn(n int, date string) attendance.DayStatus {
 	h.t.Helper()
 	roll, err := h.gate.Roll(classOf(n), date)
 	if err != nil {
@@ -29,7 +29,7 @@ func (h *house) statusOn(n int, date string) attendance.DayStatus {
 	return attendance.DayStatus{}
 }
 
-func (h *house) settled() {
+func (h *env) settled() {
 	h.t.Helper()
 	if err := h.gate.settle(h.t.Context()); err != nil {
 		h.t.Fatal(err)
@@ -40,10 +40,10 @@ func (h *house) settled() {
 func TestReaderOutOfServiceBlindsNobody(t *testing.T) {
 	for name, leave := range map[string]func(*school){
 		"retired or renamed": func(s *school) { s.readers = s.readers[:1] },
-		"its line is gone":   func(s *school) { s.readers[1].NoLine = true },
+		"its line is gone":   func(s *school) { s.readers[1].NoBus = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, at(7, 0, 0))
+			h := newEnv(t, at(7, 0, 0))
 			h.reader("r02", reader.Offline, reader.ReasonSilent)
 			h.clock.set(at(7, 10, 0))
 			leave(h.school)
@@ -52,7 +52,7 @@ func TestReaderOutOfServiceBlindsNobody(t *testing.T) {
 			if s := h.statusOn(2, "2026-05-21"); s.Outcome != attendance.AbsentUnexplained {
 				t.Errorf("the day after: %+v", s)
 			}
-			if err := h.gate.writeOwed(t.Context()); err != nil {
+			if err := h.gate.writePending(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			h.close()
@@ -66,7 +66,7 @@ func TestReaderOutOfServiceBlindsNobody(t *testing.T) {
 
 // A line that is left because the register changed is no outage; nor is the reader that comes back on it.
 func TestLineLeftIsNoOutage(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
+	h := newEnv(t, at(7, 0, 0))
 	h.reader("r02", reader.Online, reader.ReasonAnswers)
 	h.reader("r02", reader.Offline, reader.ReasonStop)
 	h.clock.set(at(8, 30, 0))
@@ -77,7 +77,7 @@ func TestLineLeftIsNoOutage(t *testing.T) {
 
 // An outage that could not be written is written later, and counts meanwhile.
 func TestOutageIsWrittenLater(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
+	h := newEnv(t, at(7, 0, 0))
 	h.store.set(nil, errors.New("no space left on device"))
 	s := reader.Status{Reader: "r02", State: reader.Offline, Reason: reader.ReasonSilent, Since: h.clock.Now().Mono}
 	if err := h.gate.ReaderState(t.Context(), s); err == nil {
@@ -88,7 +88,7 @@ func TestOutageIsWrittenLater(t *testing.T) {
 		t.Errorf("before it is written: %+v", s)
 	}
 	h.store.set(nil, nil)
-	if err := h.gate.writeOwed(t.Context()); err != nil {
+	if err := h.gate.writePending(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.close()
@@ -104,7 +104,7 @@ func TestOutageIsWrittenLater(t *testing.T) {
 // A reader that comes and goes all morning is a bounded number of entries and one long outage at the end; what is
 // true at the end is in the log.
 func TestFlappingReaderIsBounded(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
+	h := newEnv(t, at(7, 0, 0))
 	for i := range 600 {
 		h.clock.set(at(7, 0, 1+3*i))
 		h.reader("r02", []reader.State{reader.Offline, reader.Online}[i%2], []string{reader.ReasonSilent, reader.ReasonAnswers}[i%2])
@@ -116,7 +116,7 @@ func TestFlappingReaderIsBounded(t *testing.T) {
 		t.Errorf("%d outages", n)
 	}
 	h.clock.set(at(8, 30, 0))
-	if err := h.gate.writeOwed(t.Context()); err != nil {
+	if err := h.gate.writePending(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	e := h.entries("reader.state")
@@ -137,8 +137,8 @@ func TestFlappingReaderIsBounded(t *testing.T) {
 
 // Power gone from 7:00 to 8:10 on a board without a clock chip, the time known at 8:20: nobody is absent for it.
 func TestPowerCutWithoutAClockChip(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
-	if err := h.gate.noteAlive(t.Context()); err != nil {
+	h := newEnv(t, at(7, 0, 0))
+	if err := h.gate.writeAlive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.close()
@@ -169,7 +169,7 @@ func TestPowerCutWithoutAClockChip(t *testing.T) {
 // A tap that was taken for yesterday leaves yesterday as it was decided.
 func TestSettlingKeepsYesterday(t *testing.T) {
 	const yesterday = "2026-05-19"
-	h := newHouse(t, at(7, 50, 0).AddDate(0, 0, -1))
+	h := newEnv(t, at(7, 50, 0).AddDate(0, 0, -1))
 	h.tap(1, "r02")
 	h.clock.set(at(18, 31, 0).AddDate(0, 0, -1))
 	if _, err := h.gate.Sweep(t.Context()); err != nil {
@@ -203,7 +203,7 @@ func TestSettlingKeepsYesterday(t *testing.T) {
 
 // What a teacher states of yesterday counts.
 func TestMarkOfYesterday(t *testing.T) {
-	h := newHouse(t, at(9, 0, 0))
+	h := newEnv(t, at(9, 0, 0))
 	m := attendance.Mark{Student: pupil(1), Date: "2026-05-19", Outcome: attendance.OnLeave, Leave: attendance.Sick, By: attendance.ByTeacher}
 	if s, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher, m, classOf(1), ""); err != nil || s.Outcome != attendance.OnLeave {
 		t.Errorf("%+v, %v", s, err)
@@ -215,7 +215,7 @@ func TestMarkOfYesterday(t *testing.T) {
 
 // A leave decides every day that it touches, the last partial one too, and again when it is shortened.
 func TestLeaveOverSeveralDays(t *testing.T) {
-	h := newHouse(t, at(20, 0, 0))
+	h := newEnv(t, at(20, 0, 0))
 	l := attendance.Leave{Student: pupil(1), Kind: attendance.Sick, From: at(14, 0, 0).AddDate(0, 0, -2), To: at(10, 0, 0), Approved: true}
 	l, err := h.gate.PutLeave(t.Context(), teacher, account.RoleClassTeacher, l, classOf(1), "")
 	if err != nil {
@@ -243,7 +243,7 @@ func TestLeaveOverSeveralDays(t *testing.T) {
 
 // Who was to come when a leave ended and did not is found then, not at noon.
 func TestLeaveThatEndsInTheMorning(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
+	h := newEnv(t, at(7, 0, 0))
 	l := attendance.Leave{Student: pupil(1), Kind: attendance.Personal, From: at(0, 0, 0), To: at(9, 30, 0), Approved: true}
 	if _, err := h.gate.PutLeave(t.Context(), teacher, account.RoleClassTeacher, l, classOf(1), ""); err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestLeaveThatEndsInTheMorning(t *testing.T) {
 
 // A sweep that failed is tried again at once, and a day that was missed when it closed is decided later.
 func TestMissedDaysAreDecided(t *testing.T) {
-	h := newHouse(t, at(7, 0, 0))
+	h := newEnv(t, at(7, 0, 0))
 	var w watching
 	h.gate.round(t.Context(), &w)
 	h.tap(1, "r02")
@@ -296,7 +296,7 @@ func TestMissedDaysAreDecided(t *testing.T) {
 
 // The board adds up, class by class and in all, and says the same as the roll.
 func TestBoardAndRollAddUp(t *testing.T) {
-	h := newHouse(t, at(7, 30, 0))
+	h := newEnv(t, at(7, 30, 0))
 	for n := 1; n <= 40; n++ {
 		h.tap(n, []string{"r01", "r02", "r03"}[n%3]) // some are only seen leaving
 	}

@@ -47,9 +47,9 @@ func (c *moved) pass(d time.Duration) {
 
 var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
 
-// house is the room over a real store and register.
-type house struct {
-	*Room
+// env is the room over a real store and register.
+type env struct {
+	*Monitor
 	t     *testing.T
 	clock *moved
 	store *ledgerdb.Store
@@ -60,9 +60,9 @@ type house struct {
 	watch []Seen
 }
 
-func newHouse(t *testing.T) *house {
+func newEnv(t *testing.T) *env {
 	t.Helper()
-	h := &house{t: t, light: footage.Lit, clock: &moved{r: clock.Reading{Wall: time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: 10 * time.Hour, Uncertainty: 20 * time.Millisecond}}}
+	h := &env{t: t, light: footage.Lit, clock: &moved{r: clock.Reading{Wall: time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: 10 * time.Hour, Uncertainty: 20 * time.Millisecond}}}
 	dir := t.TempDir()
 	fsys, err := disk.Real(dir)
 	h.must(err)
@@ -88,34 +88,34 @@ func newHouse(t *testing.T) *house {
 }
 
 // reopen is what a restart of the program does.
-func (h *house) reopen() {
+func (h *env) reopen() {
 	h.t.Helper()
 	var err error
-	h.Room, err = Open(Options{Store: h.store, Site: h.site, Clock: h.clock, Watch: []func() []Seen{h.seen}, Light: func(time.Time) footage.Light { return h.light },
+	h.Monitor, err = Open(Options{Store: h.store, Site: h.site, Clock: h.clock, Watch: []func() []Seen{h.seen}, Light: func(time.Time) footage.Light { return h.light },
 		Beat: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(h.t.Output(), nil))})
 	h.must(err)
 }
 
-func (h *house) must(err error) {
+func (h *env) must(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) seen() []Seen {
+func (h *env) seen() []Seen {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.watch
 }
 
-func (h *house) sees(s ...Seen) {
+func (h *env) sees(s ...Seen) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.watch = s
 }
 
-func (h *house) camera(n int, still string) footage.Camera {
+func (h *env) camera(n int, still string) footage.Camera {
 	h.t.Helper()
 	c := footage.Camera{ID: fmt.Sprintf("c%02d", n), Name: "东大门", Place: "东大门", Area: footage.AreaGate, Custody: footage.CustodyVault,
 		Main: fmt.Sprintf("rtsp://10.20.4.%d/main", n), Still: still, Policy: footage.Policy{Days: 30}, Technician: "p007"}
@@ -124,25 +124,25 @@ func (h *house) camera(n int, still string) footage.Camera {
 }
 
 // beat lets the room take what is seen, every step for so long.
-func (h *house) beat(d, step time.Duration) {
+func (h *env) beat(d, step time.Duration) {
 	h.t.Helper()
 	for at := time.Duration(0); at <= d; at += step {
-		h.must(h.take(h.t.Context(), h.gather()))
+		h.must(h.applyObservations(h.t.Context(), h.observe()))
 		h.clock.pass(step)
 	}
 }
 
 // look visits a camera as Run would, at intervals, n times.
-func (h *house) look(cam footage.Camera, n int) {
+func (h *env) look(cam footage.Camera, n int) {
 	h.t.Helper()
 	for range n {
 		h.isDue(cam, h.clock.Now().Mono) // makes the visit's record
-		h.must(h.take(h.t.Context(), h.call(h.t.Context(), cam)))
+		h.must(h.applyObservations(h.t.Context(), h.visitCamera(h.t.Context(), cam)))
 		h.clock.pass(5 * time.Minute)
 	}
 }
 
-func (h *house) entries(kind ledger.Kind) (out []ledger.Entry) {
+func (h *env) entries(kind ledger.Kind) (out []ledger.Entry) {
 	h.t.Helper()
 	for e, err := range h.store.Entries(0, h.store.Size()) {
 		h.must(err)
@@ -153,7 +153,7 @@ func (h *house) entries(kind ledger.Kind) (out []ledger.Entry) {
 	return out
 }
 
-func (h *house) codes() (out []footage.FaultCode) {
+func (h *env) codes() (out []footage.FaultCode) {
 	for _, f := range h.Faults() {
 		out = append(out, f.Code)
 	}
@@ -161,7 +161,7 @@ func (h *house) codes() (out []footage.FaultCode) {
 }
 
 // stills is a camera's web server that shares the test's clock.
-func (h *house) stills(o camera.StillOptions) *camera.Stills {
+func (h *env) stills(o camera.StillOptions) *camera.Stills {
 	h.t.Helper()
 	o.Name = "c01"
 	o.Now = func() time.Time { return h.clock.Now().Wall }
@@ -189,7 +189,7 @@ type clockReading = clock.Reading
 const trusted = clock.Trusted
 
 // until waits for a condition of another goroutine.
-func (h *house) until(ok func() bool) {
+func (h *env) until(ok func() bool) {
 	h.t.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -204,7 +204,7 @@ func (h *house) until(ok func() bool) {
 }
 
 // passUntil is until, with half a minute of the clock at every look.
-func (h *house) passUntil(ok func() bool) {
+func (h *env) passUntil(ok func() bool) {
 	h.t.Helper()
 	h.until(func() bool { h.clock.pass(30 * time.Second); return ok() })
 }

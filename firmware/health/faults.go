@@ -16,7 +16,7 @@ import (
 )
 
 // Faults lists the open faults, the longest open first.
-func (r *Room) Faults() []Fault {
+func (r *Monitor) Faults() []Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]Fault, 0, len(r.open))
@@ -38,7 +38,7 @@ func (f Fault) copy() Fault {
 }
 
 // History lists the faults that closed since an instant, the latest first. Empty camera: of all.
-func (r *Room) History(camera string, since time.Time) ([]Fault, error) {
+func (r *Monitor) History(camera string, since time.Time) ([]Fault, error) {
 	prefix := ""
 	if camera != "" {
 		prefix = camera + "-"
@@ -68,7 +68,7 @@ func (r *Room) History(camera string, since time.Time) ([]Fault, error) {
 }
 
 // Fault by id, open or closed. Errors: ErrNotFound.
-func (r *Room) Fault(id string) (f Fault, err error) {
+func (r *Monitor) Fault(id string) (f Fault, err error) {
 	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
 		v, _, ok, err := faults.Get(tx, id)
 		if err == nil && !ok {
@@ -84,7 +84,7 @@ func (r *Room) Fault(id string) (f Fault, err error) {
 }
 
 // Technician is who a fault is for now: the one named in the register today, or who was when it opened.
-func (r *Room) Technician(f Fault) string {
+func (r *Monitor) Technician(f Fault) string {
 	if c, ok := r.o.Site.Camera(f.Camera); ok && c.Technician != "" {
 		return c.Technician
 	}
@@ -95,7 +95,7 @@ const maxNote = 200
 
 // Acknowledge enters that somebody takes note of an open fault, with what they do about it. Errors: ErrNotFound (also
 // when it closed meanwhile), fielderr.Errors, *account.Refused.
-func (r *Room) Acknowledge(ctx context.Context, by account.Who, id, note string) error {
+func (r *Monitor) Acknowledge(ctx context.Context, by account.Who, id, note string) error {
 	note = strings.TrimSpace(note)
 	var errs fielderr.Errors
 	switch {
@@ -139,7 +139,7 @@ func (r *Room) Acknowledge(ctx context.Context, by account.Who, id, note string)
 	return nil
 }
 
-func (r *Room) openFault(id string) (row, bool) {
+func (r *Monitor) openFault(id string) (row, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.open {

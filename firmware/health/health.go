@@ -58,8 +58,8 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// Room is the room at work. All methods are safe for concurrent use.
-type Room struct {
+// Monitor is the room at work. All methods are safe for concurrent use.
+type Monitor struct {
 	o       Options
 	writing sync.Mutex // one change of the faults at a time: taken before mu
 
@@ -114,7 +114,7 @@ const maxAcks = 20
 var faults = ledgerdb.NewTable[Fault]("faults", ledgerdb.Replayable())
 
 // Open loads the faults. The store's Run need not run yet.
-func Open(o Options) (*Room, error) {
+func Open(o Options) (*Monitor, error) {
 	if o.Beat == 0 {
 		o.Beat = 15 * time.Second
 	}
@@ -127,7 +127,7 @@ func Open(o Options) (*Room, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Room{o: o, watches: map[key]footage.FaultWatch{}, open: map[key]row{}, visits: map[string]*visit{}}
+	r := &Monitor{o: o, watches: map[key]footage.FaultWatch{}, open: map[key]row{}, visits: map[string]*visit{}}
 	now := o.Clock.Now()
 	err := o.Store.View(func(tx ledgerdb.Tx) error {
 		for _, f := range faults.Rows(tx, "") {
@@ -144,7 +144,7 @@ func Open(o Options) (*Room, error) {
 	return r, nil
 }
 
-func (r *Room) load(f Fault, rev uint64, now clock.Reading) {
+func (r *Monitor) load(f Fault, rev uint64, now clock.Reading) {
 	k := key{f.Camera, f.Code}
 	w := r.watches[k]
 	if f.Closed.IsZero() {
@@ -159,9 +159,9 @@ func (r *Room) load(f Fault, rev uint64, now clock.Reading) {
 }
 
 // Run watches until ctx ends.
-func (r *Room) Run(ctx context.Context) error {
+func (r *Monitor) Run(ctx context.Context) error {
 	results := make(chan []observation)
-	slots := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, parallelVisits)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	tick := time.NewTicker(r.o.Beat)
@@ -170,7 +170,7 @@ func (r *Room) Run(ctx context.Context) error {
 	defer cancel()
 	var seen []observation
 	for {
-		r.settle(ctx, seen)
+		r.writeObservations(ctx, seen)
 		seen = nil
 		r.visitDue(ctx, &wg, slots, results)
 		select {
@@ -178,9 +178,9 @@ func (r *Room) Run(ctx context.Context) error {
 			return nil
 		case seen = <-results:
 		case <-changed:
-			r.forgive()
+			r.clearRefusals()
 		case <-tick.C:
-			seen = r.gather()
+			seen = r.observe()
 		}
 	}
 }
@@ -193,8 +193,8 @@ type observation struct {
 	at      clock.Reading
 }
 
-// gather asks the other rooms. A camera of which nobody speaks any more is not watched.
-func (r *Room) gather() []observation {
+// observe asks the other rooms. A camera of which nobody speaks any more is not watched.
+func (r *Monitor) observe() []observation {
 	now := r.o.Clock.Now()
 	var out []observation
 	for _, watch := range r.o.Watch {
@@ -205,15 +205,15 @@ func (r *Room) gather() []observation {
 	return out
 }
 
-// settle takes observations and writes what follows from them as one change. When that cannot be written nothing has
+// writeObservations takes observations and writes what follows from them as one change. When that cannot be written nothing has
 // happened: the next observations say the same again.
-func (r *Room) settle(ctx context.Context, seen []observation) {
-	if err := r.take(ctx, seen); err != nil && ctx.Err() == nil {
+func (r *Monitor) writeObservations(ctx context.Context, seen []observation) {
+	if err := r.applyObservations(ctx, seen); err != nil && ctx.Err() == nil {
 		r.o.Log.Error("faults of cameras not entered", "err", err)
 	}
 }
 
-func (r *Room) take(ctx context.Context, seen []observation) error {
+func (r *Monitor) applyObservations(ctx context.Context, seen []observation) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	now := r.o.Clock.Now()
@@ -235,7 +235,7 @@ func (r *Room) take(ctx context.Context, seen []observation) error {
 			rows = append(rows, row{Fault: r.opened(cam, o, now)})
 		case footage.FaultCloses:
 			if f, ok := r.open[o.key]; ok {
-				rows = append(rows, row{f.closed(now, ReasonWell), f.rev})
+				rows = append(rows, row{f.closedBy(now, ReasonWell), f.rev})
 			}
 		}
 	}
@@ -243,8 +243,8 @@ func (r *Room) take(ctx context.Context, seen []observation) error {
 		if _, done := steps[k]; done {
 			continue
 		}
-		if reason := r.unwatched(k); reason != "" {
-			rows, steps[k] = append(rows, row{f.closed(now, reason), f.rev}), footage.FaultWatch{}
+		if reason := r.closeUnwatched(k); reason != "" {
+			rows, steps[k] = append(rows, row{f.closedBy(now, reason), f.rev}), footage.FaultWatch{}
 		}
 	}
 	r.mu.Unlock()
@@ -275,7 +275,7 @@ func (r *Room) take(ctx context.Context, seen []observation) error {
 	return nil
 }
 
-func (r *Room) opened(cam footage.Camera, o observation, now clock.Reading) Fault {
+func (r *Monitor) opened(cam footage.Camera, o observation, now clock.Reading) Fault {
 	f := Fault{ID: cam.ID + "-" + string(o.code) + "-" + strings.ToLower(rand.Text()[:10]), Camera: cam.ID, Code: o.code,
 		Technician: cam.Technician, Opened: now.Wall.UTC().Truncate(time.Second)}
 	if o.code == footage.FaultTime {
@@ -284,23 +284,23 @@ func (r *Room) opened(cam footage.Camera, o observation, now clock.Reading) Faul
 	return f
 }
 
-func (f Fault) closed(now clock.Reading, reason string) Fault {
+func (f Fault) closedBy(now clock.Reading, reason string) Fault {
 	f.Closed, f.Reason = now.Wall.UTC().Truncate(time.Second), reason
 	return f
 }
 
-// Told is who knows of the fault: the technician it opened for, and who took note.
-func (f Fault) Told() []string {
-	told := []string{}
+// Informed is who knows of the fault: the technician it opened for, and who took note.
+func (f Fault) Informed() []string {
+	shown := []string{}
 	if f.Technician != "" {
-		told = append(told, f.Technician)
+		shown = append(shown, f.Technician)
 	}
 	for _, a := range f.Acks {
-		if !slices.Contains(told, a.By) {
-			told = append(told, a.By)
+		if !slices.Contains(shown, a.By) {
+			shown = append(shown, a.By)
 		}
 	}
-	return told
+	return shown
 }
 
 func (f Fault) entry() ledger.Draft {
@@ -314,12 +314,12 @@ func (f Fault) entry() ledger.Draft {
 		}
 		return ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "fault.opened", Subject: f.Camera, Data: data}
 	}
-	data["reason"], data["told"], data["lasted_s"] = f.Reason, f.Told(), max(0, int64(f.Closed.Sub(f.Opened)/time.Second))
+	data["reason"], data["told"], data["lasted_s"] = f.Reason, f.Informed(), max(0, int64(f.Closed.Sub(f.Opened)/time.Second))
 	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "fault.closed", Subject: f.Camera, Data: data}
 }
 
-// unwatched says why an open fault will never be judged again; empty when it will. The caller holds mu.
-func (r *Room) unwatched(k key) string {
+// closeUnwatched says why an open fault will never be judged again; empty when it will. The caller holds mu.
+func (r *Monitor) closeUnwatched(k key) string {
 	cam, known := r.o.Site.Camera(k.camera)
 	switch {
 	case !known || cam.Retired:

@@ -22,7 +22,7 @@ import (
 // note; when it is well for the stated time the fault closes and says who was told. A restart in between forgets
 // nothing.
 func TestAFaultFromOpeningToClosing(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	cam := h.camera(1, "")
 	h.sees(Seen{cam.ID, footage.FaultOffline, footage.Ill})
 	h.beat(time.Minute, 15*time.Second)
@@ -78,8 +78,8 @@ func TestAFaultFromOpeningToClosing(t *testing.T) {
 	if data.Reason != ReasonWell || len(data.Told) != 1 || data.Told[0] != "p007" || data.Lasted < 1200 {
 		t.Errorf("%s", closed[0].Data)
 	}
-	if past, err := h.History("", time.Time{}); err != nil || len(past) != 1 || past[0].ID != open[0].ID {
-		t.Errorf("%+v, %v", past, err)
+	if previous, err := h.History("", time.Time{}); err != nil || len(previous) != 1 || previous[0].ID != open[0].ID {
+		t.Errorf("%+v, %v", previous, err)
 	}
 	if err := h.Acknowledge(t.Context(), technician, open[0].ID, "晚了"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a note on a closed fault: %v", err)
@@ -88,7 +88,7 @@ func TestAFaultFromOpeningToClosing(t *testing.T) {
 
 // A whole switch that dies is one change of the log with a fault for each camera; a loose plug makes few entries.
 func TestManyFaultsAndALoosePlug(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	var bad, good []Seen
 	for n := range 64 {
 		c := h.camera(n, "")
@@ -117,7 +117,7 @@ func TestManyFaultsAndALoosePlug(t *testing.T) {
 
 // Covers F1: what nobody can judge any more is closed with the reason, and a camera out of service has no faults.
 func TestFaultsOfWhatIsGone(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	a, b := h.camera(1, "http://10.20.4.1/s"), h.camera(2, "http://10.20.4.2/s")
 	h.sees(Seen{a.ID, footage.FaultOffline, footage.Ill}, Seen{b.ID, footage.FaultBlack, footage.Ill})
 	h.beat(12*time.Minute, time.Minute)
@@ -141,14 +141,14 @@ func TestFaultsOfWhatIsGone(t *testing.T) {
 // Covers F1: frozen and black pictures and wrong clocks are found on the camera's own JPEG, over real HTTP, and are
 // over when the camera is well.
 func TestPicturesAndClocksOfACamera(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.stills(camera.StillOptions{User: "viewer", Password: "secret"})
 	cam := h.camera(1, s.URL())
 	h.look(cam, 6)
 	if len(h.Faults()) != 0 {
 		t.Fatalf("a healthy camera: %v", h.codes())
 	}
-	if got, ok := h.Sight(cam.ID); !ok || got.Trouble != "" || got.Clock != footage.Well || !got.ByONVIF || got.Changed < 100 || got.Frozen != footage.Well {
+	if got, ok := h.LastVisit(cam.ID); !ok || got.Trouble != "" || got.Clock != footage.Well || !got.ByONVIF || got.Changed < 100 || got.Frozen != footage.Well {
 		t.Fatalf("%+v", got)
 	}
 	s.Freeze(true)
@@ -190,13 +190,13 @@ func TestPicturesAndClocksOfACamera(t *testing.T) {
 // A web server that gives local time under the name of GMT is not blamed for its zone, but for its minutes; while our
 // own clock is not trusted nobody is blamed.
 func TestClocksWithoutONVIF(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.stills(camera.StillOptions{})
 	s.WithoutONVIF()
 	s.LocalDate()
 	cam := h.camera(1, s.URL())
 	h.look(cam, 1)
-	if got, _ := h.Sight(cam.ID); got.ByONVIF || got.Clock != footage.Well || got.Offset < 7*time.Hour {
+	if got, _ := h.LastVisit(cam.ID); got.ByONVIF || got.Clock != footage.Well || got.Offset < 7*time.Hour {
 		t.Fatalf("%+v", got)
 	}
 	s.StepClock(4 * time.Minute)
@@ -215,13 +215,13 @@ func TestClocksWithoutONVIF(t *testing.T) {
 // A camera that refuses the password is asked once, and again when the password is another; meanwhile its open faults
 // stay as they are.
 func TestARefusedPasswordIsSentOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.stills(camera.StillOptions{User: "viewer", Password: "another", Lock: 3})
 	h.camera(1, s.URL())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
-	h.passUntil(func() bool { got, ok := h.Sight("c01"); return ok && got.Trouble == TroubleLogin })
+	h.passUntil(func() bool { got, ok := h.LastVisit("c01"); return ok && got.Trouble == TroubleLogin })
 	h.clock.pass(time.Hour)
 	h.passUntil(func() bool { return true })
 	if n := s.Failed(); n != 1 {
@@ -229,7 +229,7 @@ func TestARefusedPasswordIsSentOnce(t *testing.T) {
 	}
 	cam, _ := h.site.Camera("c01")
 	h.must(h.site.PutCamera(t.Context(), account.System, cam, &site.Login{User: "viewer", Password: "another"}))
-	h.passUntil(func() bool { got, _ := h.Sight("c01"); return got.Trouble == "" })
+	h.passUntil(func() bool { got, _ := h.LastVisit("c01"); return got.Trouble == "" })
 	cancel()
 	h.must(<-done)
 	if n := s.Failed(); n != 1 {
@@ -239,7 +239,7 @@ func TestARefusedPasswordIsSentOnce(t *testing.T) {
 
 // Visits are few at the same time, and each camera has one in its five minutes.
 func TestVisitsAreGentle(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.stills(camera.StillOptions{})
 	s.Slow(20 * time.Millisecond)
 	for n := range 24 {
@@ -256,13 +256,13 @@ func TestVisitsAreGentle(t *testing.T) {
 	h.clock.pass(5 * time.Minute) // all are due now
 	h.until(func() bool {
 		for n := range 24 {
-			if _, ok := h.Sight(fmt.Sprintf("c%02d", n)); !ok {
+			if _, ok := h.LastVisit(fmt.Sprintf("c%02d", n)); !ok {
 				return false
 			}
 		}
 		return true
 	})
-	if n := s.Peak(); n > atOnce {
+	if n := s.Peak(); n > parallelVisits {
 		t.Errorf("%d at the same time", n)
 	}
 	if n := s.Asked(); n > 2*24 {
@@ -272,7 +272,7 @@ func TestVisitsAreGentle(t *testing.T) {
 
 // While the clock is in doubt several rounds may have one and the same wall time: each fault has an id of its own.
 func TestFaultsOfOneInstantHaveIDsOfTheirOwn(t *testing.T) {
-	var r Room
+	var r Monitor
 	at, cam := clock.Reading{}, footage.Camera{ID: "c01"}
 	if a, b := r.opened(cam, observation{key: key{"c01", footage.FaultOffline}}, at), r.opened(cam, observation{key: key{"c01", footage.FaultOffline}}, at); a.ID == b.ID {
 		t.Fatalf("twice %s", a.ID)

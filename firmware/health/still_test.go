@@ -30,7 +30,7 @@ func troubleOf(err error) Trouble {
 // A camera's picture comes by digest and by basic authentication, in clear and encrypted with a pin; the password is
 // sent once, and never to a camera with another certificate than the pinned one.
 func TestStillPictures(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	tlsConfig, pin := certificate(t)
 	for name, x := range map[string]struct {
 		o       camera.StillOptions
@@ -69,7 +69,7 @@ func TestStillPictures(t *testing.T) {
 
 // What is no whole JPEG of a sensible size is named, and nothing is followed elsewhere.
 func TestWhatIsNoPicture(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.stills(camera.StillOptions{})
 	var good bytes.Buffer
 	if err := jpeg.Encode(&good, image.NewGray(image.Rect(0, 0, 64, 64)), nil); err != nil {

@@ -14,23 +14,23 @@ import (
 // ErrBusy: somebody else tests a camera at this moment.
 var ErrBusy = errors.New("health: another camera is being tested")
 
-// Tried is what a test of a camera found. What it does not have was not asked for, or not asked after the camera
+// TestResult is what a test of a camera found. What it does not have was not asked for, or not asked after the camera
 // refused the password.
-type Tried struct {
-	Main, Sub *TriedStream
-	Still     *TriedStill
+type TestResult struct {
+	Main, Sub *StreamResult
+	Still     *StillResult
 	Refused   bool // the camera refused the password; nothing was asked after that
 }
 
-// TriedStream is one stream.
-type TriedStream struct {
+// StreamResult is one stream.
+type StreamResult struct {
 	recorder.Probed
 	Err error
 }
 
 // Code says why there are no pictures: the cause of the gap that it would be, and after a dot what exactly, where that
 // is known.
-func (s *TriedStream) Code() string {
+func (s *StreamResult) Code() string {
 	e, ok := errors.AsType[*rtsp.Error](s.Err)
 	if !ok || e.Trouble == rtsp.Unreachable || e.Trouble == rtsp.Refused {
 		return string(s.Cause)
@@ -38,16 +38,16 @@ func (s *TriedStream) Code() string {
 	return string(s.Cause) + "." + string(e.Trouble)
 }
 
-// TriedStill is the still picture.
-type TriedStill struct {
+// StillResult is the still picture.
+type StillResult struct {
 	Still
 	Trouble Trouble // empty: there is a picture
 	Status  int     // of HTTP
 }
 
-// Result is the outcome as a code of the log.
-func (t Tried) Result() string {
-	for _, s := range []*TriedStream{t.Main, t.Sub} {
+// AsError is the outcome as a code of the log.
+func (t TestResult) AsError() string {
+	for _, s := range []*StreamResult{t.Main, t.Sub} {
 		if s != nil && s.Err != nil {
 			return s.Code()
 		}
@@ -58,13 +58,13 @@ func (t Tried) Result() string {
 	return "ok"
 }
 
-// Try connects to a camera as it is described, which need not be as it is registered: the main stream first, and when
+// Test connects to a camera as it is described, which need not be as it is registered: the main stream first, and when
 // that does not refuse the password, the sub-stream and the still picture. Every address gets one attempt, because
 // cameras lock. login nil takes the one that is registered for the camera: the caller has made sure that it goes to
 // no other device. Errors: ErrBusy.
-func (r *Room) Try(ctx context.Context, cam footage.Camera, typed *site.Login) (Tried, error) {
+func (r *Monitor) Test(ctx context.Context, cam footage.Camera, typed *site.Login) (TestResult, error) {
 	if !r.trying.TryLock() {
-		return Tried{}, ErrBusy
+		return TestResult{}, ErrBusy
 	}
 	defer r.trying.Unlock()
 	var login site.Login
@@ -73,15 +73,15 @@ func (r *Room) Try(ctx context.Context, cam footage.Camera, typed *site.Login) (
 	} else if _, known := r.o.Site.Camera(cam.ID); known {
 		var err error
 		if login, err = r.o.Site.Credentials(cam.ID); err != nil {
-			return Tried{}, err
+			return TestResult{}, err
 		}
 	}
-	var t Tried
-	stream := func(address string) *TriedStream {
+	var t TestResult
+	stream := func(address string) *StreamResult {
 		c := recorder.Camera{Camera: cam, User: login.User, Password: login.Password, UDP: cam.Transport == "udp", Pin: cam.Pin, Basic: cam.Basic}
 		c.Main = address
 		got, err := recorder.Probe(ctx, c)
-		return &TriedStream{got, err}
+		return &StreamResult{got, err}
 	}
 	if cam.Main != "" {
 		t.Main = stream(cam.Main)
@@ -91,9 +91,9 @@ func (r *Room) Try(ctx context.Context, cam footage.Camera, typed *site.Login) (
 		return t, ctx.Err()
 	}
 	if cam.Main == "" { // nothing has shown yet that the password is right
-		r.trySub(&t, cam, stream)
+		r.testSub(&t, cam, stream)
 		if !t.Refused {
-			t.tryStill(ctx, cam, login)
+			t.testStill(ctx, cam, login)
 		}
 		return t, ctx.Err()
 	}
@@ -101,13 +101,13 @@ func (r *Room) Try(ctx context.Context, cam footage.Camera, typed *site.Login) (
 	if cam.Sub != "" {
 		wg.Go(func() { t.Sub = stream(cam.Sub) })
 	}
-	t.tryStill(ctx, cam, login)
+	t.testStill(ctx, cam, login)
 	wg.Wait()
 	t.Refused = t.Refused || t.Sub != nil && t.Sub.Cause == footage.CauseLogin
 	return t, ctx.Err()
 }
 
-func (r *Room) trySub(t *Tried, cam footage.Camera, stream func(string) *TriedStream) {
+func (r *Monitor) testSub(t *TestResult, cam footage.Camera, stream func(string) *StreamResult) {
 	if cam.Sub == "" {
 		return
 	}
@@ -115,12 +115,12 @@ func (r *Room) trySub(t *Tried, cam footage.Camera, stream func(string) *TriedSt
 	t.Refused = t.Sub.Cause == footage.CauseLogin
 }
 
-func (t *Tried) tryStill(ctx context.Context, cam footage.Camera, login site.Login) {
+func (t *TestResult) testStill(ctx context.Context, cam footage.Camera, login site.Login) {
 	if cam.Still == "" {
 		return
 	}
 	s, err := FetchStill(ctx, Ask{cam.Still, cam.Pin, login, cam.Basic})
-	t.Still = &TriedStill{Still: s}
+	t.Still = &StillResult{Still: s}
 	var why *StillError
 	if errors.As(err, &why) {
 		t.Still.Trouble, t.Still.Status = why.Trouble, why.Status

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	atOnce = 4 // visits to cameras at the same time
+	parallelVisits = 4 // visits to cameras at the same time
 	// A camera that refused the password is left alone for so long, or until its row or password changes: cameras
 	// lock accounts and addresses.
 	afterRefusal = 6 * time.Hour
@@ -30,15 +30,15 @@ type visit struct {
 	busy   bool
 	next   time.Duration // not before
 	silent time.Duration // ask for the time by ONVIF not before
-	before footage.Look
-	sight  Sight
+	before footage.Sample
+	result LastVisit
 }
 
-// Sight is what the last visit to a camera found, for its page.
-type Sight struct {
+// LastVisit is what the last visit to a camera found, for its page.
+type LastVisit struct {
 	At      clock.Reading
 	Trouble Trouble // why there was no picture; empty: there was
-	Look    footage.Look
+	Look    footage.Sample
 	Changed int // cells of 144 that differ from the picture before; -1: there was none before
 	Black   footage.Finding
 	Frozen  footage.Finding
@@ -50,19 +50,19 @@ type Sight struct {
 	Clock    footage.Finding
 }
 
-// Sight tells of the last visit to a camera.
-func (r *Room) Sight(camera string) (Sight, bool) {
+// LastVisit tells of the last visit to a camera.
+func (r *Monitor) LastVisit(camera string) (LastVisit, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := r.visits[camera]
-	if v == nil || v.sight.At.Boot == "" {
-		return Sight{}, false
+	if v == nil || v.result.At.Boot == "" {
+		return LastVisit{}, false
 	}
-	return v.sight, true
+	return v.result, true
 }
 
 // visitDue starts the visits that are due, as far as there are slots; the rest waits for the next beat.
-func (r *Room) visitDue(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}, results chan<- []observation) {
+func (r *Monitor) visitDue(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}, results chan<- []observation) {
 	now := r.o.Clock.Now()
 	for _, cam := range r.o.Site.Cameras() {
 		if cam.Retired || cam.Still == "" || ctx.Err() != nil {
@@ -79,7 +79,7 @@ func (r *Room) visitDue(ctx context.Context, wg *sync.WaitGroup, slots chan stru
 		r.setBusy(cam.ID)
 		wg.Go(func() {
 			defer func() { <-slots }()
-			seen := r.call(ctx, cam)
+			seen := r.visitCamera(ctx, cam)
 			select {
 			case results <- seen:
 			case <-ctx.Done():
@@ -89,7 +89,7 @@ func (r *Room) visitDue(ctx context.Context, wg *sync.WaitGroup, slots chan stru
 }
 
 // isDue says whether a camera is to be visited now. The first visits are spread over the time between two.
-func (r *Room) isDue(cam footage.Camera, now time.Duration) bool {
+func (r *Monitor) isDue(cam footage.Camera, now time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := r.visits[cam.ID]
@@ -105,18 +105,18 @@ func (r *Room) isDue(cam footage.Camera, now time.Duration) bool {
 	return !v.busy && now >= v.next
 }
 
-func (r *Room) setBusy(camera string) {
+func (r *Monitor) setBusy(camera string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.visits[camera].busy = true
 }
 
-// forgive lets cameras that refused a password be asked again when it is another one now.
-func (r *Room) forgive() {
+// clearRefusals lets cameras that refused a password be asked again when it is another one now.
+func (r *Monitor) clearRefusals() {
 	r.mu.Lock()
 	var refused []string
 	for id, v := range r.visits {
-		if v.sight.Trouble == TroubleLogin {
+		if v.result.Trouble == TroubleLogin {
 			refused = append(refused, id)
 		}
 	}
@@ -135,12 +135,12 @@ func (r *Room) forgive() {
 	}
 }
 
-// call visits one camera: its picture, and its clock.
-func (r *Room) call(ctx context.Context, cam footage.Camera) []observation {
+// visitCamera visits one camera: its picture, and its clock.
+func (r *Monitor) visitCamera(ctx context.Context, cam footage.Camera) []observation {
 	login, err := r.o.Site.Credentials(cam.ID)
 	if err != nil {
 		r.o.Log.Error("camera not visited", "camera", cam.ID, "err", err)
-		r.leave(cam, visit{next: r.o.Clock.Now().Mono + r.o.Every})
+		r.storeVisit(cam, visit{next: r.o.Clock.Now().Mono + r.o.Every})
 		return nil
 	}
 	r.mu.Lock()
@@ -152,12 +152,12 @@ func (r *Room) call(ctx context.Context, cam footage.Camera) []observation {
 	after.next = asked.Mono + r.o.Every
 	still, err := FetchStill(ctx, Ask{cam.Still, cam.Pin, login, cam.Basic})
 	now := r.o.Clock.Now()
-	after.sight = Sight{At: now, Changed: -1}
+	after.result = LastVisit{At: now, Changed: -1}
 	var out []observation
 	found := func(code footage.FaultCode, f footage.Finding, offset time.Duration) {
 		out = append(out, observation{key: key{cam.ID, code}, finding: f, offset: offset, at: now})
 	}
-	s := &after.sight
+	s := &after.result
 	switch {
 	case err != nil:
 		var why *StillError
@@ -187,14 +187,14 @@ func (r *Room) call(ctx context.Context, cam footage.Camera) []observation {
 	if s.HasClock {
 		found(footage.FaultTime, s.Clock, s.Offset)
 	}
-	r.leave(cam, after)
+	r.storeVisit(cam, after)
 	return out
 }
 
 // compareClocks finds how far the camera's clock is from ours: by ONVIF, which tells seconds of UTC, or else by the
 // date of its web server, which may be a local time under the name of GMT.
-func (r *Room) compareClocks(ctx context.Context, cam footage.Camera, v *visit, still Still, asked, got clock.Reading) {
-	s := &v.sight
+func (r *Monitor) compareClocks(ctx context.Context, cam footage.Camera, v *visit, still Still, asked, got clock.Reading) {
+	s := &v.result
 	u, err := url.Parse(cam.Still)
 	if err != nil {
 		return // FetchStill has said so
@@ -220,9 +220,9 @@ func (r *Room) compareClocks(ctx context.Context, cam footage.Camera, v *visit, 
 }
 
 // offset compares a time that was told to the second, somewhere in took after from.
-func (r *Room) offset(s *Sight, told time.Time, from clock.Reading, took time.Duration) {
+func (r *Monitor) offset(s *LastVisit, shown time.Time, from clock.Reading, took time.Duration) {
 	s.HasClock = true
-	s.Offset = told.Add(500 * time.Millisecond).Sub(from.Wall.Add(took / 2))
+	s.Offset = shown.Add(500 * time.Millisecond).Sub(from.Wall.Add(took / 2))
 	s.Unsure = took/2 + time.Second/2 + from.Uncertainty
 	s.Clock = footage.Unsure
 	if from.State == clock.Trusted { // else ours may be the wrong one
@@ -230,8 +230,8 @@ func (r *Room) offset(s *Sight, told time.Time, from clock.Reading, took time.Du
 	}
 }
 
-// leave keeps what a visit found, unless the camera has another address by now.
-func (r *Room) leave(cam footage.Camera, after visit) {
+// storeVisit keeps what a visit found, unless the camera has another address by now.
+func (r *Monitor) storeVisit(cam footage.Camera, after visit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := r.visits[cam.ID]

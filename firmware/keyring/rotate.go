@@ -54,7 +54,7 @@ func (r *Root) Rotate(announce func(id RootID, place string) error) error {
 	if r.half {
 		return ErrHalfRotated
 	}
-	next, err := r.spare()
+	next, err := r.spareRing()
 	if err != nil {
 		return fmt.Errorf("rotate the root key: %w", err)
 	}
@@ -91,8 +91,8 @@ func (r *Root) Rotate(announce func(id RootID, place string) error) error {
 	return nil
 }
 
-// spare finds the slot for the next root, the best place first, and empties it.
-func (r *Root) spare() (int, error) {
+// spareRing finds the slot for the next root, the best place first, and empties it.
+func (r *Root) spareRing() (int, error) {
 	for i, s := range r.slots {
 		if i != r.slot {
 			if err := s.Clear(); err != nil {
@@ -120,7 +120,7 @@ func (r *Root) prepare(key Key) (rings []string, err error) {
 		keys, err := unsealRing(r.key, name, b)
 		if err != nil {
 			var whole bool
-			if keys, whole = r.remembered(name); !whole {
+			if keys, whole = r.knownRings(name); !whole {
 				if err := r.setAside(name); err != nil {
 					return nil, fmt.Errorf("set the ring %s aside, which cannot be opened: %w", name, err)
 				}
@@ -135,8 +135,8 @@ func (r *Root) prepare(key Key) (rings []string, err error) {
 	return rings, nil
 }
 
-// remembered gives the keys of a ring that was opened, when its file surely held just these.
-func (r *Root) remembered(name string) (keys map[string]Key, ok bool) {
+// knownRings gives the keys of a ring that was opened, when its file surely held just these.
+func (r *Root) knownRings(name string) (keys map[string]Key, ok bool) {
 	r.mu.Lock()
 	k := r.rings[name]
 	r.mu.Unlock()

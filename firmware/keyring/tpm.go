@@ -78,7 +78,7 @@ func (s tpmSlot) Read() (key Key, ok bool, err error) {
 			return err
 		}
 		var got *tpm2.NVReadResponse
-		err = sealed(t, secret, outward, func(session tpm2.Session) (err error) {
+		err = sealed(t, secret, unwrapTemplate, func(session tpm2.Session) (err error) {
 			self.Auth = session
 			got, err = tpm2.NVRead{AuthHandle: self, NVIndex: named(self), Size: uint16(len(key))}.Execute(t)
 			return err
@@ -111,7 +111,7 @@ func (s tpmSlot) Write(key Key) error {
 			NVIndex: s.index, NameAlg: tpm2.TPMAlgSHA256, DataSize: uint16(len(key)),
 			Attributes: tpm2.TPMANV{AuthRead: true, AuthWrite: true, WriteAll: true, NoDA: true, NT: tpm2.TPMNTOrdinary},
 		})}
-		err := sealed(t, nil, inward, func(session tpm2.Session) error {
+		err := sealed(t, nil, wrapTemplate, func(session tpm2.Session) error {
 			define.AuthHandle = tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Name: tpm2.HandleName(tpm2.TPMRHOwner), Auth: session}
 			_, err := define.Execute(t)
 			return err
@@ -123,7 +123,7 @@ func (s tpmSlot) Write(key Key) error {
 		if err != nil {
 			return err
 		}
-		return sealed(t, secret, inward, func(session tpm2.Session) error {
+		return sealed(t, secret, wrapTemplate, func(session tpm2.Session) error {
 			self.Auth = session
 			_, err := tpm2.NVWrite{AuthHandle: self, NVIndex: named(self), Data: tpm2.TPM2BMaxNVBuffer{Buffer: key[:]}}.Execute(t)
 			return err
@@ -159,8 +159,8 @@ func (s tpmSlot) find(t transport.TPM) (h tpm2.AuthHandle, found bool, err error
 }
 
 var (
-	inward  = tpm2.AESEncryption(128, tpm2.EncryptIn)
-	outward = tpm2.AESEncryption(128, tpm2.EncryptOut)
+	wrapTemplate   = tpm2.AESEncryption(128, tpm2.EncryptIn)
+	unwrapTemplate = tpm2.AESEncryption(128, tpm2.EncryptOut)
 )
 
 // sealed runs a command in a session that proves a secret and encrypts what goes in or comes out, so that who

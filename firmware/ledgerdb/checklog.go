@@ -15,19 +15,19 @@ import (
 
 // logCheck is what the pass over the entries carries along.
 type logCheck struct {
-	front  frontier             // grown again, leaf by leaf
-	rotten map[uint64]bool      // entries whose bytes are lost: what they say is unknown
-	dark   *uint64              // the first entry of which even the hash is lost: no root behind it can be told
-	roots  map[uint64]tlog.Hash // of the sizes that something signed or remembered
-	kept   []tlog.Hash          // hashes of the current tile, from its row or from memory; nil: none
-	leaves *bolt.Cursor
-	k, v   []byte                       // the next stored leaf
-	notes  map[string]ledger.Checkpoint // the kept checkpoints that are signed well
+	front      frontier             // grown again, leaf by leaf
+	unreadable map[uint64]bool      // entries whose bytes are lost: what they say is unknown
+	firstLost  *uint64              // the first entry of which even the hash is lost: no root behind it can be told
+	roots      map[uint64]tlog.Hash // of the sizes that something signed or remembered
+	kept       []tlog.Hash          // hashes of the current tile, from its row or from memory; nil: none
+	leaves     *bolt.Cursor
+	k, v       []byte                       // the next stored leaf
+	notes      map[string]ledger.Checkpoint // the kept checkpoints that are signed well
 }
 
 // log reads every leaf, part and tile once and grows the tree again.
 func (c *checker) log() error {
-	c.rotten, c.roots = map[uint64]bool{}, map[uint64]tlog.Hash{}
+	c.unreadable, c.roots = map[uint64]bool{}, map[uint64]tlog.Hash{}
 	c.refs.begin()
 	c.openHeads()
 	c.wantRoot(c.memory.size)
@@ -79,7 +79,7 @@ func (c *checker) openTile(index uint64) {
 		c.kept = hashes
 	} else if c.memory.size/tileWidth == index && len(c.memory.levels) > 0 {
 		c.kept = slices.Clone(c.memory.levels[0])
-		for _, seq := range c.store.doubts {
+		for _, seq := range c.store.suspectEntries {
 			if seq/tileWidth == index {
 				c.kept = c.kept[:min(len(c.kept), int(seq%tileWidth))] // from here on memory knows no more than the file
 			}
@@ -101,7 +101,7 @@ func (c *checker) leaf(seq uint64) {
 	if !bytes.Equal(c.k, seqKey(seq)) {
 		c.found("I1", "hole", where, "is missing")
 		if !known {
-			c.darkFrom(seq)
+			c.setFirstLost(seq)
 		}
 		c.lost(seq, kept)
 		return
@@ -116,7 +116,7 @@ func (c *checker) leaf(seq uint64) {
 		c.found("I1", "leaf", where, "%v", err)
 		if !known {
 			kept = hash
-			c.darkFrom(seq)
+			c.setFirstLost(seq)
 		}
 		c.lost(seq, kept)
 		return
@@ -125,17 +125,17 @@ func (c *checker) leaf(seq uint64) {
 		c.lost(seq, kept)
 		return
 	}
-	m, err := c.says(seq, leaf)
+	m, err := c.checkEntry(seq, leaf)
 	if err != nil {
 		c.found("I1", "leaf", where, "is not an entry with this number: %v", err)
 		c.lost(seq, hash)
 		return
 	}
-	c.grow(hash, m, seq)
+	c.growTree(hash, m, seq)
 }
 
-// says judges what an entry says. Only one with rows or sealed parts is read as a whole.
-func (c *checker) says(seq uint64, leaf []byte) (marks, error) {
+// checkEntry judges what an entry says. Only one with rows or sealed parts is read as a whole.
+func (c *checker) checkEntry(seq uint64, leaf []byte) (marks, error) {
 	if bytes.Contains(leaf, rowsMember) || bytes.Contains(leaf, sealedMember) {
 		e, err := ledger.ParseEntry(leaf)
 		if err != nil {
@@ -150,19 +150,19 @@ func (c *checker) says(seq uint64, leaf []byte) (marks, error) {
 	return marksOfLeaf(leaf)
 }
 
-func (c *checker) darkFrom(seq uint64) {
-	if c.dark == nil {
-		c.dark = &seq
+func (c *checker) setFirstLost(seq uint64) {
+	if c.firstLost == nil {
+		c.firstLost = &seq
 	}
 }
 
 // lost goes on behind an entry whose bytes are lost, with the hash that the tree has for it.
 func (c *checker) lost(seq uint64, hash tlog.Hash) {
-	c.rotten[seq] = true
-	c.grow(hash, marks{}, seq)
+	c.unreadable[seq] = true
+	c.growTree(hash, marks{}, seq)
 }
 
-func (c *checker) grow(hash tlog.Hash, m marks, seq uint64) {
+func (c *checker) growTree(hash tlog.Hash, m marks, seq uint64) {
 	whole := true
 	for _, t := range c.front.add(hash, m) {
 		where := fmt.Sprintf("tile %d/%d", t.level, t.index)
@@ -171,7 +171,7 @@ func (c *checker) grow(hash tlog.Hash, m marks, seq uint64) {
 		switch {
 		case t.level == 0:
 			for n := seq + 1 - tileWidth; n <= seq; n++ {
-				whole = whole && !c.rotten[n]
+				whole = whole && !c.unreadable[n]
 			}
 			d, ok := digestOf(tiles, t.index)
 			if err == nil && whole && (!ok || d != *t.digest) {
@@ -265,7 +265,7 @@ func (c *checker) heads() error {
 		if err == nil && epoch > c.store.Epoch() {
 			err = errors.New("names an epoch that was not granted")
 		}
-		if err == nil && c.roots[n.Size] != n.Root && (c.dark == nil || n.Size <= *c.dark) {
+		if err == nil && c.roots[n.Size] != n.Root && (c.firstLost == nil || n.Size <= *c.firstLost) {
 			err = fmt.Errorf("the root of %d entries is another", n.Size)
 		}
 		if err != nil {

@@ -93,7 +93,7 @@ func (c *checker) bound(table, key string, stored []byte, rev uint64) string {
 	if rev == 0 || rev > c.size {
 		return fmt.Sprintf("has revision %d, which no entry wrote", rev)
 	}
-	if c.rotten[rev-1] {
+	if c.unreadable[rev-1] {
 		return "" // the entry is reported; what it said is lost
 	}
 	leaf, err := leafAt(c.tx, rev-1)

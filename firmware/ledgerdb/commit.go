@@ -28,7 +28,7 @@ func (s *Store) Commit(ctx context.Context, c Change) (Receipt, error) {
 	}
 	receipt, err := s.commitAdmitted(ctx, c)
 	if err != nil {
-		s.pace.back(in)
+		s.limiter.undo(in)
 	}
 	return receipt, err
 }
@@ -155,7 +155,7 @@ func ownersOf(c Change) ([]string, error) {
 }
 
 func (s *Store) prepareRows(r *request, c Change) error {
-	if err := onceEach(c); err != nil {
+	if err := checkUnique(c); err != nil {
 		return err
 	}
 	for _, p := range c.Puts {
@@ -198,8 +198,8 @@ func (s *Store) prepareRows(r *request, c Change) error {
 	return nil
 }
 
-// onceEach refuses a Change that writes a row twice: which of the two would be the row?
-func onceEach(c Change) error {
+// checkUnique refuses a Change that writes a row twice: which of the two would be the row?
+func checkUnique(c Change) error {
 	if len(c.Puts)+len(c.Deletes) < 2 {
 		return nil
 	}

@@ -34,8 +34,8 @@ func (s *Store) Run(ctx context.Context) (err error) {
 			select {
 			case <-s.queue.wake:
 				continue
-			case <-s.pace.look:
-				if err := s.tellHeld(false); err != nil {
+			case <-s.limiter.look:
+				if err := s.commitHeld(false); err != nil {
 					return fmt.Errorf("commit: %w", err)
 				}
 				continue
@@ -57,7 +57,7 @@ func (s *Store) Run(ctx context.Context) (err error) {
 // finish keeps a checkpoint of everything, so that a stopped box can be checked to its last byte.
 func (s *Store) finish() error {
 	s.queue.stop()
-	if err := s.tellHeld(true); err != nil {
+	if err := s.commitHeld(true); err != nil {
 		return fmt.Errorf("enter what was held back: %w", err)
 	}
 	if size := s.Size(); size > 0 {

@@ -193,7 +193,7 @@ func topicsOf(tiles *bolt.Bucket, index uint64) (t topics, found bool, err error
 	}
 	b, err := cutCRC(v)
 	if err == nil && len(b) != topicsBytes {
-		err = errRotten
+		err = errLeafSum
 	}
 	if err != nil {
 		return t, true, err

@@ -16,7 +16,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const crcSize = 4
 
-var errRotten = fmt.Errorf("%w: the checksum is wrong", ErrDamaged)
+var errLeafSum = fmt.Errorf("%w: the checksum is wrong", ErrDamaged)
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
@@ -24,14 +24,14 @@ func appendCRC(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// cutCRC gives what is in front of the checksum, also when that is wrong (errRotten).
+// cutCRC gives what is in front of the checksum, also when that is wrong (errLeafSum).
 func cutCRC(value []byte) ([]byte, error) {
 	if len(value) < crcSize {
-		return nil, errRotten
+		return nil, errLeafSum
 	}
 	b := value[: len(value)-crcSize : len(value)-crcSize]
 	if binary.BigEndian.Uint32(value[len(b):]) != crc32.Checksum(b, castagnoli) {
-		return b, errRotten
+		return b, errLeafSum
 	}
 	return b, nil
 }

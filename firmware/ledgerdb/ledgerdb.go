@@ -59,10 +59,10 @@ type Store struct {
 	signer   note.Signer     // nil: nothing new is signed
 	log      ledger.Verifier // the log's own key
 
-	front  atomic.Pointer[frontier] // what is committed; replaced by the committer only
-	doubts []uint64                 // newest entries that were rotten at Open: their hashes in front may be wrong
-	queue  queue
-	pace   pace
+	front          atomic.Pointer[frontier] // what is committed; replaced by the committer only
+	suspectEntries []uint64                 // newest entries that were rotten at Open: their hashes in front may be wrong
+	queue          queue
+	limiter        rateLimiter
 
 	heads headState
 
@@ -114,7 +114,7 @@ func open(o Options, readOnly bool) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{o: o, db: db, readOnly: readOnly}
-	s.queue.wake, s.pace.look = make(chan struct{}, 1), make(chan struct{}, 1)
+	s.queue.wake, s.limiter.look = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.subs.all = map[int]chan uint64{}
 	if err := guarded(s.load); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -144,7 +144,7 @@ func (s *Store) load() error {
 		if err != nil {
 			return err
 		}
-		s.doubts = rotten
+		s.suspectEntries = rotten
 		for _, seq := range rotten {
 			s.o.Log.Error("an entry has rotted on the disk; run check", "seq", seq)
 		}

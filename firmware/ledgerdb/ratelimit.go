@@ -15,33 +15,33 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// ErrHeld: a device has caused more entries of this kind than an hour may have (ledger.Limits), and the rows of the
+// ErrRateLimited: a device has caused more entries of this kind than an hour may have (ledger.Limits), and the rows of the
 // Change cannot stand without its entry. The caller keeps what is true and writes it later.
-var ErrHeld = errors.New("store: too many entries of this kind about one device within an hour")
+var ErrRateLimited = errors.New("store: too many entries of this kind about one device within an hour")
 
 // Times of the pace.
 const (
-	paceWindow = time.Hour
-	paceCalm   = 5 * time.Minute  // nothing more was held back for so long: tell what was
-	paceLook   = 30 * time.Second // how often it is looked for what is to be told
-	paceMost   = 32               // variants kept of one kind and device
+	limitWindow = time.Hour
+	limitCalm   = 5 * time.Minute  // nothing more was held back for so long: tell what was
+	limitCheck  = 30 * time.Second // how often it is looked for what is to be told
+	limitMost   = 32               // variants kept of one kind and device
 )
 
-// pace bounds what devices write (ledger.Limits). Every Change passes it.
-type pace struct {
+// rateLimiter bounds what devices write (ledger.Limits). Every Change passes it.
+type rateLimiter struct {
 	mu      sync.Mutex
-	devices map[paced]*pacing // guarded by mu; entries older than their window are dropped when it is looked
+	devices map[limitKey]*limitState // guarded by mu; entries older than their window are dropped when it is looked
 	look    chan struct{}
 	armed   bool // guarded by mu: a look is on its way
 }
 
-// paced is one device in the entries of one kind.
-type paced struct {
+// limitKey is one device in the entries of one kind.
+type limitKey struct {
 	kind   ledger.Kind
 	device string
 }
 
-type pacing struct {
+type limitState struct {
 	began  time.Duration // of the window, by the clock's monotonic side
 	boot   string
 	used   int
@@ -68,16 +68,16 @@ func deviceOf(d ledger.Draft) string {
 }
 
 // admitted is what the pace has let through, so that it can be given back when nothing was written.
-type admitted []*pacing
+type admitted []*limitState
 
-// admit takes the entries that are too many out of a Change and keeps them. It gives ErrHeld when the Change cannot
+// admit takes the entries that are too many out of a Change and keeps them. It gives ErrRateLimited when the Change cannot
 // stand without them.
 func (s *Store) admit(c Change) (Change, admitted, error) {
 	if !slices.ContainsFunc(c.Entries, func(d ledger.Draft) bool { _, some := ledger.Limits[d.Kind]; return some }) {
 		return c, nil, nil
 	}
 	now := s.o.Clock.Now()
-	p := &s.pace
+	p := &s.limiter
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var in admitted
@@ -88,7 +88,7 @@ func (s *Store) admit(c Change) (Change, admitted, error) {
 		if !some {
 			continue
 		}
-		w := p.of(paced{d.Kind, deviceOf(d)}, now.Boot, now.Mono)
+		w := p.of(limitKey{d.Kind, deviceOf(d)}, now.Boot, now.Mono)
 		if w.used < limit.PerHour {
 			w.used++
 			in = append(in, w)
@@ -101,12 +101,12 @@ func (s *Store) admit(c Change) (Change, admitted, error) {
 	}
 	if whole || len(over) == len(c.Entries) && bindsRows(c) {
 		// The caller says it again; counting each try would count one thing many times.
-		in.giveBack()
+		in.undo()
 		d := c.Entries[over[0]]
-		return c, nil, fmt.Errorf("%w: %s about %s", ErrHeld, d.Kind, deviceOf(d))
+		return c, nil, fmt.Errorf("%w: %s about %s", ErrRateLimited, d.Kind, deviceOf(d))
 	}
 	for _, i := range over {
-		p.hold(c.Entries[i], now.Mono, now.Wall.UTC())
+		p.holdBack(c.Entries[i], now.Mono, now.Wall.UTC())
 	}
 	p.arm()
 	kept := make([]ledger.Draft, 0, len(c.Entries)-len(over))
@@ -124,41 +124,41 @@ func bindsRows(c Change) bool {
 	return slices.ContainsFunc(c.Puts, func(p Put) bool { return bound(p.Table) }) || slices.ContainsFunc(c.Deletes, func(d Delete) bool { return bound(d.Table) })
 }
 
-// back gives up what was admitted: nothing of the Change was written.
-func (p *pace) back(in admitted) {
+// undo gives up what was admitted: nothing of the Change was written.
+func (p *rateLimiter) undo(in admitted) {
 	if len(in) == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in.giveBack()
+	in.undo()
 }
 
-func (in admitted) giveBack() {
+func (in admitted) undo() {
 	for _, w := range in {
 		w.used--
 	}
 }
 
 // of finds the window of a device; an old one begins anew with what is still held. Call with mu held.
-func (p *pace) of(k paced, boot string, mono time.Duration) *pacing {
+func (p *rateLimiter) of(k limitKey, boot string, mono time.Duration) *limitState {
 	w := p.devices[k]
 	switch {
 	case w == nil:
-		w = &pacing{began: mono, boot: boot, newest: map[string]heldDraft{}}
+		w = &limitState{began: mono, boot: boot, newest: map[string]heldDraft{}}
 		if p.devices == nil {
-			p.devices = map[paced]*pacing{}
+			p.devices = map[limitKey]*limitState{}
 		}
 		p.devices[k] = w
-	case w.boot != boot || mono-w.began >= paceWindow:
+	case w.boot != boot || mono-w.began >= limitWindow:
 		w.began, w.boot, w.used = mono, boot, 0
 	}
 	return w
 }
 
-// hold keeps an entry that is one too many. Call with mu held.
-func (p *pace) hold(d ledger.Draft, mono time.Duration, at time.Time) {
-	limit, w := ledger.Limits[d.Kind], p.devices[paced{d.Kind, deviceOf(d)}]
+// holdBack keeps an entry that is one too many. Call with mu held.
+func (p *rateLimiter) holdBack(d ledger.Draft, mono time.Duration, at time.Time) {
+	limit, w := ledger.Limits[d.Kind], p.devices[limitKey{d.Kind, deviceOf(d)}]
 	if w.count == 0 {
 		w.from = at
 	}
@@ -172,7 +172,7 @@ func (p *pace) hold(d ledger.Draft, mono time.Duration, at time.Time) {
 	}
 	variant := string(data[limit.Variant])
 	old, again := w.newest[variant]
-	if !again && len(w.newest) >= paceMost {
+	if !again && len(w.newest) >= limitMost {
 		return
 	}
 	h := heldDraft{Draft: d, order: uint64(w.count), count: old.count + 1}
@@ -201,12 +201,12 @@ func joined(first any, last map[string]json.RawMessage, count int) any {
 }
 
 // arm sees to it that the committer looks for what is to be told. Call with mu held.
-func (p *pace) arm() {
+func (p *rateLimiter) arm() {
 	if p.armed {
 		return
 	}
 	p.armed = true
-	time.AfterFunc(paceLook, func() {
+	time.AfterFunc(limitCheck, func() {
 		select {
 		case p.look <- struct{}{}:
 		default:
@@ -216,23 +216,23 @@ func (p *pace) arm() {
 
 // due takes out what is to be told now, all of it when the store ends: the newest of what was held back, and how
 // many there were.
-func (p *pace) due(boot string, mono time.Duration, all bool) (out []ledger.Draft) {
+func (p *rateLimiter) due(boot string, mono time.Duration, all bool) (out []ledger.Draft) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed = false
 	held := false
-	keys := slices.SortedFunc(maps.Keys(p.devices), func(a, b paced) int {
+	keys := slices.SortedFunc(maps.Keys(p.devices), func(a, b limitKey) int {
 		return cmp.Or(cmp.Compare(a.device, b.device), cmp.Compare(a.kind, b.kind))
 	})
 	for _, k := range keys {
 		w := p.devices[k]
-		over := w.boot != boot || mono-w.began >= paceWindow
+		over := w.boot != boot || mono-w.began >= limitWindow
 		switch {
 		case w.count == 0 && over:
 			delete(p.devices, k)
 		case w.count == 0:
-		case all || over || mono-w.latest >= paceCalm:
-			out = append(out, w.told(k.kind)...)
+		case all || over || mono-w.latest >= limitCalm:
+			out = append(out, w.drain(k.kind)...)
 		default:
 			held = true
 		}
@@ -243,8 +243,8 @@ func (p *pace) due(boot string, mono time.Duration, all bool) (out []ledger.Draf
 	return out
 }
 
-// told is what was held back, and that it was; nothing is held afterwards.
-func (w *pacing) told(kind ledger.Kind) (out []ledger.Draft) {
+// drain is what was held back, and that it was; nothing is held afterwards.
+func (w *limitState) drain(kind ledger.Kind) (out []ledger.Draft) {
 	newest := slices.SortedFunc(maps.Values(w.newest), func(a, b heldDraft) int { return cmp.Compare(a.order, b.order) })
 	missing := w.count
 	for _, h := range newest {
@@ -263,10 +263,10 @@ func (w *pacing) told(kind ledger.Kind) (out []ledger.Draft) {
 	return out
 }
 
-// tellHeld enters what the pace has held back and is due. It is the committer's own: it must not wait for itself.
-func (s *Store) tellHeld(all bool) error {
+// commitHeld enters what the pace has held back and is due. It is the committer's own: it must not wait for itself.
+func (s *Store) commitHeld(all bool) error {
 	now := s.o.Clock.Now()
-	for part := range slices.Chunk(s.pace.due(now.Boot, now.Mono, all), 64) {
+	for part := range slices.Chunk(s.limiter.due(now.Boot, now.Mono, all), 64) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		r, err := s.prepare(ctx, Change{Entries: part})
 		cancel()

@@ -51,7 +51,7 @@ func TestNoDeviceFloodsTheLog(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			const hours = 2
 			each := 3 * limit.PerHour
-			perHour, told, held, last := map[int]int{}, 0, 0, ""
+			perHour, shown, held, last := map[int]int{}, 0, 0, ""
 			note := func(hour int, list []ledger.Draft) {
 				for _, d := range list {
 					perHour[hour]++
@@ -62,7 +62,7 @@ func TestNoDeviceFloodsTheLog(t *testing.T) {
 						held += x.Count
 						continue
 					}
-					told, last = told+1, string(raw)
+					shown, last = shown+1, string(raw)
 				}
 			}
 			refused, newest := 0, ""
@@ -71,7 +71,7 @@ func TestNoDeviceFloodsTheLog(t *testing.T) {
 					d := caused(kind, "dev1", n, hc.Now().Wall.UTC())
 					c, _, err := s.admit(Change{Entries: []ledger.Draft{d}})
 					if err != nil {
-						if !limit.Whole || !errors.Is(err, ErrHeld) {
+						if !limit.Whole || !errors.Is(err, ErrRateLimited) {
 							t.Fatal(err)
 						}
 						refused++
@@ -82,33 +82,33 @@ func TestNoDeviceFloodsTheLog(t *testing.T) {
 					}
 					if n%max(1, each/100) == 0 {
 						r := hc.Now()
-						note(hour, s.pace.due(r.Boot, r.Mono, false))
+						note(hour, s.limiter.due(r.Boot, r.Mono, false))
 					}
 					hc.add(time.Hour / time.Duration(each))
 				}
 			}
-			hc.add(paceCalm)
+			hc.add(limitCalm)
 			r := hc.Now()
-			note(hours-1, s.pace.due(r.Boot, r.Mono, false))
+			note(hours-1, s.limiter.due(r.Boot, r.Mono, false))
 			for hour, n := range perHour {
 				if n > limit.PerHour+30 {
 					t.Errorf("%d entries in hour %d, %d are allowed", n, hour, limit.PerHour)
 				}
 			}
-			if !limit.Join && told+held+refused != hours*each {
-				t.Errorf("%d entered, %d counted, %d refused of %d", told, held, refused, hours*each)
+			if !limit.Join && shown+held+refused != hours*each {
+				t.Errorf("%d entered, %d counted, %d refused of %d", shown, held, refused, hours*each)
 			}
 			if !limit.Join && last != newest {
 				t.Errorf("the log ends with %s, true is %s", last, newest)
 			}
-			hc.add(2 * paceWindow)
+			hc.add(2 * limitWindow)
 			r = hc.Now()
-			if late := s.pace.due(r.Boot, r.Mono, false); len(late) > 0 {
+			if late := s.limiter.due(r.Boot, r.Mono, false); len(late) > 0 {
 				t.Errorf("told twice: %v", late)
 			}
 		})
 	}
-	if n := len(s.pace.devices); n > 0 {
+	if n := len(s.limiter.devices); n > 0 {
 		t.Errorf("%d devices are still remembered when all is quiet", n)
 	}
 }
@@ -160,7 +160,7 @@ func TestJoinedEntries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out := s.pace.due("boot-1", time.Hour, false)
+	out := s.limiter.due("boot-1", time.Hour, false)
 	if len(out) != 2 {
 		t.Fatalf("%d entries, one for each cause is due: %v", len(out), out)
 	}
@@ -189,11 +189,11 @@ func TestRowsThatNeedTheirEntryWait(t *testing.T) {
 		}
 	}
 	for range 5 {
-		if err := say(); !errors.Is(err, ErrHeld) {
+		if err := say(); !errors.Is(err, ErrRateLimited) {
 			t.Fatalf("one too many: %v", err)
 		}
 	}
-	hc.add(paceWindow)
+	hc.add(limitWindow)
 	if err := say(); err != nil {
 		t.Errorf("in the next hour: %v", err)
 	}

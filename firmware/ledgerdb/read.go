@@ -170,7 +170,7 @@ func (s *Store) Newest(before uint64) iter.Seq2[ledger.Entry, error] {
 
 func entryOf(leaf []byte, seq uint64) (ledger.Entry, error) {
 	if leaf == nil {
-		return ledger.Entry{Seq: seq}, fmt.Errorf("entry %d: %w", seq, errRotten)
+		return ledger.Entry{Seq: seq}, fmt.Errorf("entry %d: %w", seq, errLeafSum)
 	}
 	e, err := ledger.ParseEntry(leaf)
 	if err != nil {

@@ -218,7 +218,7 @@ func (s *entrySet) has(seq uint64) bool { return s[seq%tileWidth/64]&(1<<(seq%64
 type matcher struct {
 	Query
 	kinds, actors, about []uint64        // tokens
-	things               map[string]bool // About
+	subjects             map[string]bool // About
 	quoted               [][]byte        // About, in quotes, when it is few
 	from, to             int64           // Unix ms, half-open
 	timed                bool
@@ -227,7 +227,7 @@ type matcher struct {
 }
 
 func (q Query) compile() matcher {
-	m := matcher{Query: q, things: map[string]bool{}, from: minTime, to: maxTime, timed: !q.From.IsZero() || !q.To.IsZero()}
+	m := matcher{Query: q, subjects: map[string]bool{}, from: minTime, to: maxTime, timed: !q.From.IsZero() || !q.To.IsZero()}
 	for _, k := range q.Kinds {
 		m.kinds = append(m.kinds, kindToken(k))
 	}
@@ -241,8 +241,8 @@ func (q Query) compile() matcher {
 	for _, a := range q.About {
 		m.about = append(m.about, aboutToken(a))
 		m.topics.add(topicOf(aboutToken(a)))
-		m.things[a] = true
-		if len(q.About) <= fewThings {
+		m.subjects[a] = true
+		if len(q.About) <= fewSubjects {
 			m.quoted = append(m.quoted, []byte(`"`+a+`"`))
 		}
 	}
@@ -255,8 +255,8 @@ func (q Query) compile() matcher {
 	return m
 }
 
-// fewThings is how many are faster looked for as they stand, before it is asked where they stand.
-const fewThings = 3
+// fewSubjects is how many are faster looked for as they stand, before it is asked where they stand.
+const fewSubjects = 3
 
 const (
 	minTime = -1 << 62
@@ -287,18 +287,18 @@ func (m *matcher) skips(tx *bolt.Tx, index uint64) bool {
 	return d.last < m.from || d.first >= m.to || none(m.kinds) || none(m.actors) || none(m.about)
 }
 
-// leastHead is how far from its beginning the kind of an entry stands at least.
-const leastHead = len(`{"v":1,"alg":"sha256","seq":0,"at":"2026-05-20T00:00:00Z","clock":{"state":"trusted","boot":"b","mono":0},"actor":{"id":"p"},"via":"nvr"`)
+// minHead is how far from its beginning the kind of an entry stands at least.
+const minHead = len(`{"v":1,"alg":"sha256","seq":0,"at":"2026-05-20T00:00:00Z","clock":{"state":"trusted","boot":"b","mono":0},"actor":{"id":"p"},"via":"nvr"`)
 
 // matches looks at the cheapest first: a long pass is mostly made of entries that do not match.
 func (m *matcher) matches(leaf []byte) bool {
 	if len(m.quoted) > 0 && !slices.ContainsFunc(m.quoted, func(q []byte) bool { return bytes.Contains(leaf, q) }) {
 		return false
 	}
-	if len(leaf) < leastHead {
+	if len(leaf) < minHead {
 		return false
 	}
-	_, behind, _ := bytes.Cut(leaf[leastHead:], kindMember)
+	_, behind, _ := bytes.Cut(leaf[minHead:], kindMember)
 	kind, behind, _ := bytes.Cut(behind, quote)
 	if len(m.Kinds) > 0 && !slices.ContainsFunc(m.Kinds, func(k ledger.Kind) bool { return string(kind) == string(k) }) {
 		return false
@@ -327,14 +327,14 @@ var quote = []byte{'"'}
 // The subject stands right behind the kind, the data follow.
 func (m *matcher) isAbout(leaf, behindKind []byte) bool {
 	if text, ok := bytes.CutPrefix(behindKind, subjectMember); ok {
-		if subject, _, _ := bytes.Cut(text, quote); m.things[string(subject)] {
+		if subject, _, _ := bytes.Cut(text, quote); m.subjects[string(subject)] {
 			return true
 		}
 	}
 	for id := range named(behindKind) {
-		if m.things[string(id)] {
+		if m.subjects[string(id)] {
 			return true
 		}
 	}
-	return m.things[string(member(leaf[:len(leaf)-len(behindKind)], addressMember))]
+	return m.subjects[string(member(leaf[:len(leaf)-len(behindKind)], addressMember))]
 }

@@ -10,26 +10,26 @@ type topics [tileWidth]topic
 type topic uint16
 
 const (
-	topicOpen    topic = 0 // of several things, or not known: look inside
-	topicNothing topic = 1 // of nothing that one can search for
-	topicsBytes        = 2 * tileWidth
+	topicOpen   topic = 0 // of several things, or not known: look inside
+	topicNone   topic = 1 // of nothing that one can search for
+	topicsBytes       = 2 * tileWidth
 )
 
 // topicOf folds the token of a thing. Two things may have the same.
 func topicOf(token uint64) topic {
-	return max(topic(token^token>>16^token>>32^token>>48), topicNothing+1)
+	return max(topic(token^token>>16^token>>32^token>>48), topicNone+1)
 }
 
 // topic of an entry: the tokens behind those of its kind and its actor.
 func (t *tokens) topic() topic {
-	about := topicNothing
+	about := topicNone
 	n := 0
 	for token := range t.all {
 		if n++; n <= 2 {
 			continue
 		}
 		switch is := topicOf(token); {
-		case about == topicNothing:
+		case about == topicNone:
 			about = is
 		case about != is:
 			return topicOpen

@@ -20,7 +20,7 @@ func TestTopicsTellThingsApart(t *testing.T) {
 		for n := range id.n {
 			name := fmt.Sprintf(id.form, n+1)
 			is := topicOf(aboutToken(name))
-			if is == topicOpen || is == topicNothing {
+			if is == topicOpen || is == topicNone {
 				t.Errorf("%s has topic %d", name, is)
 			}
 			if seen[is] != "" {

@@ -321,7 +321,7 @@ func TestAConfirmationOfAnotherHistoryIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnotherCentreBeginsToWitnessAnew(t *testing.T) {
+func TestAnotherCentreBeginsToWitness(t *testing.T) {
 	dir := t.TempDir()
 	s, stop := start(t, testOptions(t, dir))
 	furnish(t, s)

@@ -74,7 +74,7 @@ func (l AccessList) Sum() [32]byte {
 	b, err := json.Marshal(struct {
 		NVR   string       `json:"nvr"`
 		Read  time.Time    `json:"read"`
-		Doors []AccessPath `json:"doors"`
+		Paths []AccessPath `json:"doors"`
 	}{l.NVR, l.Read, l.Paths})
 	if err != nil {
 		panic(fmt.Sprintf("nvr: a list does not marshal: %v", err)) // a fault of the type, not of the data

@@ -414,18 +414,18 @@ func (r *Supervisor) expiry(rep *Report, cam footage.Camera, t driver.Track, now
 	if e.At.IsZero() || e.Found != "" || now.State != clock.Trusted {
 		return nil
 	}
-	tell := func(result string) {
+	report := func(result string) {
 		e.Found = result
 		out = append(out, r.draft("nvr.expiry", rep.Camera, map[string]any{"nvr": rep.NVR, "result": result, "days": e.Asked}))
 	}
 	age := now.Wall.Sub(e.At)
 	switch {
 	case !t.Expires || t.Keep != time.Duration(e.Asked)*24*time.Hour:
-		tell("ignored")
+		report("ignored")
 	case rep.Attestation.Ceiling() && age > expiryTime:
-		tell("ignored")
+		report("ignored")
 	case !rep.Attestation.Ceiling() && rep.Attestation.Judged && age > 24*time.Hour:
-		tell("confirmed")
+		report("confirmed")
 	}
 	return out
 }

@@ -220,12 +220,12 @@ func TestACameraThatFallsSilent(t *testing.T) {
 // Covers F3: expiry is set, and a later search shows whether it is honoured.
 func TestExpiryIsSetAndVerified(t *testing.T) {
 	t.Parallel()
-	for _, deaf := range []bool{false, true} {
+	for _, ignoring := range []bool{false, true} {
 		r := newRig(t, func(o *sim.Options) {
 			o.Channels[0].Keep, o.Channels[0].Days = true, 90
 			o.Channels[0].Pieces = sim.Hours(noon.Add(-60*day), noon)
 		})
-		r.nvr.Set(func(_ *sim.Habits, f *sim.Faults) { f.DeafExpiry = deaf })
+		r.nvr.Set(func(_ *sim.Habits, f *sim.Faults) { f.IgnoreExpiry = ignoring })
 		r.register()
 		r.check()
 		r.must(r.SetExpiry(t.Context(), account.System, "n01"))
@@ -240,12 +240,12 @@ func TestExpiryIsSetAndVerified(t *testing.T) {
 			r.check()
 		}
 		want := "confirmed"
-		if deaf {
+		if ignoring {
 			want = "ignored"
 		}
 		e := r.entries("nvr.expiry")
 		if got := r.report().Expiry.Found; got != want || len(e) != 2 || data[struct{ Result string }](t, e[1]).Result != want {
-			t.Errorf("deaf %v: found %q, %d entries", deaf, got, len(e))
+			t.Errorf("deaf %v: found %q, %d entries", ignoring, got, len(e))
 		}
 		r.must(r.SetExpiry(t.Context(), account.System, "n01"))
 		if n := len(r.entries("nvr.expiry")); n != 2 {

@@ -215,9 +215,9 @@ func TestAnNVRIsReplaced(t *testing.T) {
 	}), nil))
 	s, _, err := r.State("n01")
 	r.must(err)
-	_, doors, err := r.AccessList("n01")
-	if r.must(err); !s.Calibration.At.IsZero() || !s.Checked.IsZero() || s.Info.Model != "DS-7616NI" || doors {
-		t.Errorf("not void: %+v, doors %v", s, doors)
+	_, paths, err := r.AccessList("n01")
+	if r.must(err); !s.Calibration.At.IsZero() || !s.Checked.IsZero() || s.Info.Model != "DS-7616NI" || paths {
+		t.Errorf("not void: %+v, doors %v", s, paths)
 	}
 	if p := r.lastParts("config.change"); p["reason"] != "the mainboard died" || r.changes()[1] != "nvr_swapped" {
 		t.Errorf("%v, %v", p, r.changes())
@@ -294,7 +294,7 @@ func TestAnNVRIsReplacedAndKeepsItsDisks(t *testing.T) {
 }
 
 // Covers F1, F12: two cameras whose cables were changed over keep what they recorded before, each its own.
-func TestCablesArePluggedAnew(t *testing.T) {
+func TestCablesArePluggedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *sim.Options) {
 		o.Channels = append(o.Channels, sim.Channel{ID: 2, Name: "yard", Online: true, Days: 30, Keep: true, Pieces: sim.Hours(noon.Add(-10*day), noon)})

@@ -31,9 +31,9 @@ func TestOneOddCameraDoesNotBlindTheOthers(t *testing.T) {
 	if p, ok, err := r.Report("c02"); err != nil || !ok || p.Attestation.Pieces != 480 {
 		t.Errorf("the other one: %+v, %v", p, err)
 	}
-	told := r.entries("nvr.fault")
-	if len(told) != 1 || data[struct{ Camera string }](t, told[0]).Camera != "c01" {
-		t.Errorf("%v", told)
+	shown := r.entries("nvr.fault")
+	if len(shown) != 1 || data[struct{ Camera string }](t, shown[0]).Camera != "c01" {
+		t.Errorf("%v", shown)
 	}
 	r.nvr.Set(func(_ *sim.Habits, f *sim.Faults) { f.OddTrack = 0 })
 	if s := r.check(); s.Fault != nvr.FaultNone || s.Unseen != 0 || r.report().Attestation.Pieces != 720 {

@@ -115,7 +115,7 @@ func TestALookIsAdopted(t *testing.T) {
 }
 
 // Covers F13: a list is signed when every line has its answer, and is not signed any more when it has changed.
-func TestTheListOfDoorsIsSigned(t *testing.T) {
+func TestTheListOfAccessPathsIsSigned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.register()
@@ -155,14 +155,14 @@ func TestTheListOfDoorsIsSigned(t *testing.T) {
 	r.check()
 	l, _, err = r.AccessList("n01")
 	r.must(err)
-	var told []map[string]any
+	var shown []map[string]any
 	for _, e := range r.entries("nvr.fault") {
 		if d := data[map[string]any](t, e); d["code"] == "doors" {
-			told = append(told, d)
+			shown = append(shown, d)
 		}
 	}
-	if len(told) != 1 || told[0]["count"] != 1.0 {
-		t.Errorf("%v", told)
+	if len(shown) != 1 || shown[0]["count"] != 1.0 {
+		t.Errorf("%v", shown)
 	}
 	if !l.Signed.IsZero() || l.Previous.IsZero() || l.Paths[0].Note != "监控室值班" || l.Paths[1].Answer != "" {
 		t.Errorf("%+v", l)

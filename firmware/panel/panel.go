@@ -177,9 +177,9 @@ type output struct {
 	want chan bool
 	done chan error
 
-	known bool // last is what the pin was set to
-	last  bool
-	stuck bool // the driver has not come back
+	known    bool // last is what the pin was set to
+	last     bool
+	timedOut bool // the driver has not come back
 }
 
 func (o *output) drive(stop <-chan struct{}) {
@@ -195,10 +195,10 @@ func (o *output) drive(stop <-chan struct{}) {
 
 // set sets the pin, waiting at most setWithin. While the driver hangs, the pin is left alone.
 func (o *output) set(on bool) {
-	if o.stuck {
+	if o.timedOut {
 		select {
 		case <-o.done:
-			o.stuck, o.known = false, false
+			o.timedOut, o.known = false, false
 			o.log.Info("panel output answers again", "output", o.name)
 		default:
 			return
@@ -217,7 +217,7 @@ func (o *output) set(on bool) {
 			o.log.Error("panel output failed", "output", o.name, "err", err)
 		}
 	case <-t.C:
-		o.stuck, o.known = true, false
+		o.timedOut, o.known = true, false
 		o.log.Error("panel output does not answer", "output", o.name, "within", setWithin)
 	}
 }

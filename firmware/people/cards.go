@@ -40,7 +40,7 @@ func (p *People) AssignCard(ctx context.Context, by account.Who, card attendance
 	p.mu.RLock()
 	_, known := p.students[studentID]
 	owner, taken := p.cards[hash]
-	free := taken && owner != studentID && p.gone(owner, p.today())
+	free := taken && owner != studentID && p.markLeft(owner, p.today())
 	p.mu.RUnlock()
 	switch {
 	case !known:

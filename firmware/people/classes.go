@@ -69,7 +69,7 @@ func (p *People) Roster(class, date string) []student.Student {
 			out = append(out, s.copy())
 		}
 	}
-	slices.SortFunc(out, func(a, b student.Student) int { return cmpID(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b student.Student) int { return compareID(a.ID, b.ID) })
 	return out
 }
 

@@ -110,9 +110,9 @@ func narrowed(old, n Person) Person {
 	return n
 }
 
-// alone says whether by may give duties and reset credentials of duty persons without a second person: the
+// maySkipSecond says whether by may give duties and reset credentials of duty persons without a second person: the
 // appliance itself, and whoever sets the school up, until the first duty person has a second factor.
-func (p *People) alone(by account.Who) bool {
+func (p *People) maySkipSecond(by account.Who) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return by.IsSystem() || !p.dutySet
@@ -209,8 +209,8 @@ func (p *People) ConfirmDuty(ctx context.Context, by account.Who, id string) (pa
 	return "", p.removeFactor(ctx, by, role, d.Person, givers, &d)
 }
 
-// waits says whether a proposal is still there: it may have ended since it was found. The caller holds writing.
-func (p *People) waits(id string) bool {
+// isPending says whether a proposal is still there: it may have ended since it was found. The caller holds writing.
+func (p *People) isPending(id string) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	_, ok := p.proposed[id]
@@ -221,7 +221,7 @@ func (p *People) confirmRoles(ctx context.Context, by account.Who, role account.
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	old, ok := p.Person(d.Person)
-	if !ok || !p.waits(d.ID) || !slices.Equal(old.Roles, d.Was) {
+	if !ok || !p.isPending(d.ID) || !slices.Equal(old.Roles, d.Was) {
 		return ErrNotFound
 	}
 	n := old
@@ -273,7 +273,7 @@ func (p *People) DropDuty(ctx context.Context, by account.Who, id string) error 
 func (p *People) endProposal(ctx context.Context, d DutyChange, entry ledger.Draft) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	if !p.waits(d.ID) {
+	if !p.isPending(d.ID) {
 		return ErrNotFound
 	}
 	_, err := p.o.Store.Commit(ctx, ledgerdb.Change{Deletes: []ledgerdb.Delete{dutyChanges.Delete(d.ID)}, Entries: []ledger.Draft{entry}})
@@ -322,7 +322,7 @@ func (p *People) rightsOf(by account.Who, old, n Person) Person {
 	switch {
 	case !widens(old, n):
 		return n
-	case !p.alone(by):
+	case !p.maySkipSecond(by):
 		return narrowed(old, n)
 	case !by.IsSystem():
 		n.RightsBy, n.RightsAt = []string{by.ID}, login.StampOf(p.now())
@@ -337,7 +337,7 @@ func (p *People) dutyStep(ch *ledgerdb.Change, by account.Who, role account.Role
 		return DutyChange{}, false
 	}
 	d := p.proposal(by, DutyChange{Person: n.ID, What: DutyRoles, Was: n.Roles, Roles: asked.Roles, Enable: old.Disabled && !asked.Disabled})
-	if p.alone(by) {
+	if p.maySkipSecond(by) {
 		ch.Entries = append(ch.Entries, dutyEntry(by, role, "first", d))
 		return DutyChange{}, false
 	}

@@ -17,7 +17,7 @@ func as(n people.Person) account.Who {
 }
 
 // ready registers an administrator, a leader and an officer, each with a second factor.
-func ready(h *house) (admin, leader, officer people.Person) {
+func ready(h *env) (admin, leader, officer people.Person) {
 	admin = h.person("liang", account.RoleStaff, account.RoleAdmin)
 	leader = h.person("zheng", account.RoleStaff, account.RoleLeader)
 	officer = h.person("zhou", account.RoleStaff, account.RoleOfficer)
@@ -28,7 +28,7 @@ func ready(h *house) (admin, leader, officer people.Person) {
 // Covers M3, M7: the administrator, who sees no records, becomes security officer neither by an account of their own
 // making nor by taking over somebody's.
 func TestNobodyGivesDutiesAlone(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	admin, leader, officer := ready(h)
 	ghost := people.Person{Login: "ghost", Name: "示例", StaffNo: "G-1", Unit: "信息中心", Roles: []account.Role{account.RoleStaff, account.RoleOfficer}}
 	ghost, once, err := h.AddPerson(t.Context(), as(admin), ghost, "")
@@ -95,7 +95,7 @@ func TestNobodyGivesDutiesAlone(t *testing.T) {
 
 // Covers M3: a proposal falls when what it was about changes, when it is refused, and when its term is over.
 func TestProposalsFall(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	admin, leader, _ := ready(h)
 	luo := h.person("luo", account.RoleStaff, account.RoleClassTeacher)
 	propose := func() people.DutyChange {
@@ -132,7 +132,7 @@ func TestProposalsFall(t *testing.T) {
 // Covers M3: whoever sets the school up gives the first duties alone, and the log says so; that ends with the first
 // duty person's second factor, for good.
 func TestFirstSetUp(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	admin := h.person("liang", account.RoleStaff, account.RoleAdmin)
 	before := h.store.Size()
 	first, _, err := h.AddPerson(t.Context(), as(admin), people.Person{Login: "zheng", Name: "示例", StaffNo: "Z-1", Unit: "校办", Roles: []account.Role{account.RoleLeader}}, password)
@@ -160,7 +160,7 @@ func TestFirstSetUp(t *testing.T) {
 
 // Covers M3: strangers who spoil the counter of a name do not keep out who has logged in from this device before.
 func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff, account.RoleOfficer)
 	s := h.in("zhou")
 	if s.Device == "" {
@@ -203,7 +203,7 @@ func isLocked(err error) bool {
 
 // Covers F13: a right password without its code is an entry, and costs nobody a lock.
 func TestARightPasswordAloneIsAnEntry(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff, account.RoleOfficer)
 	h.factor("zhou")
 	before := h.store.Size()
@@ -217,7 +217,7 @@ func TestARightPasswordAloneIsAnEntry(t *testing.T) {
 
 // Covers M3: an unattended browser is not enough to take an account's second factor over.
 func TestANewFactorNeedsPasswordAndOldCode(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff, account.RoleOfficer)
 	secret, _ := h.factor("zhou")
 	s, err := h.Login(t.Context(), people.Credentials{User: "zhou", Password: password + "一", Code: h.later(secret)}, from)
@@ -241,7 +241,7 @@ func TestANewFactorNeedsPasswordAndOldCode(t *testing.T) {
 
 // Covers M3: what a page asks by itself keeps no log-in alive.
 func TestLookingKeepsNoSessionAlive(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff)
 	s := h.in("zhou")
 	for range 4 {
@@ -255,7 +255,7 @@ func TestLookingKeepsNoSessionAlive(t *testing.T) {
 
 // Covers F11: a storm of refused log-ins is one urgent entry.
 func TestAStormOfLogInsIsTold(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	before := h.store.Size()
 	for i := range 120 {
 		f := from
@@ -277,7 +277,7 @@ func TestAStormOfLogInsIsTold(t *testing.T) {
 }
 
 // later waits until the next one-time code and gives it.
-func (h *house) later(secret []byte) string {
+func (h *env) later(secret []byte) string {
 	h.clock.add(30 * time.Second)
 	return h.code(secret)
 }

@@ -15,8 +15,8 @@ import (
 	"campuskeep/shared/login"
 )
 
-// entrant is somebody whose credentials were found right.
-type entrant struct {
+// authenticated is somebody whose credentials were found right.
+type authenticated struct {
 	person string
 	factor string // "password", "totp", "recovery"
 	puts   []ledgerdb.Put
@@ -35,16 +35,16 @@ func (p *People) Login(ctx context.Context, c Credentials, from ledger.From) (Se
 	now := p.now()
 	row := sessionRow{Person: e.person, Began: login.StampOf(now), Used: login.StampOf(now), Factor: e.factor != login.FactorNone, From: from}
 	ch := ledgerdb.Change{Puts: append(e.puts, sessions.PutRev(hash, row, 0)), Deletes: e.clear, Entries: []ledger.Draft{entered(e, from)}}
-	dropped := p.surplus(e.person, &ch)
+	dropped := p.dropOldest(e.person, &ch)
 	if err := p.enter(ctx, ch); err != nil {
 		return Session{}, err
 	}
-	p.door.Lock()
-	p.door.sessions[hash] = &session{sessionRow: row, written: row.Used}
+	p.login.Lock()
+	p.login.sessions[hash] = &session{sessionRow: row, written: row.Used}
 	for _, h := range dropped {
-		delete(p.door.sessions, h)
+		delete(p.login.sessions, h)
 	}
-	p.door.Unlock()
+	p.login.Unlock()
 	s, err := p.describe(hash, row, now)
 	s.Token, s.Device = token, login.DeviceCookie(p.siteKey[:], c.Device, e.person)
 	return s, err
@@ -68,7 +68,7 @@ func (p *People) Verify(ctx context.Context, c Credentials, from ledger.From) (a
 	return p.actor(rec, e.factor != login.FactorNone), nil
 }
 
-func entered(e entrant, from ledger.From) ledger.Draft {
+func entered(e authenticated, from ledger.From) ledger.Draft {
 	return ledger.Draft{Actor: ledger.Actor{ID: e.person}, From: &from, Via: ledger.ViaWeb, Kind: "login.ok", Subject: e.person,
 		Data: map[string]any{"factor": e.factor}}
 }
@@ -89,18 +89,18 @@ func (p *People) enter(ctx context.Context, ch ledgerdb.Change) error {
 // maxSessions of one person; the next log-in ends the oldest.
 const maxSessions = 10
 
-// surplus adds to the change the removal of a person's oldest sessions beyond the limit.
-func (p *People) surplus(person string, ch *ledgerdb.Change) (dropped []string) {
-	p.door.Lock()
-	defer p.door.Unlock()
+// dropOldest adds to the change the removal of a person's oldest sessions beyond the limit.
+func (p *People) dropOldest(person string, ch *ledgerdb.Change) (dropped []string) {
+	p.login.Lock()
+	defer p.login.Unlock()
 	for {
 		n, oldest := 0, ""
-		for hash, s := range p.door.sessions {
+		for hash, s := range p.login.sessions {
 			if s.Person != person || slices.Contains(dropped, hash) {
 				continue
 			}
 			n++
-			if oldest == "" || s.Began.Wall.Before(p.door.sessions[oldest].Began.Wall) {
+			if oldest == "" || s.Began.Wall.Before(p.login.sessions[oldest].Began.Wall) {
 				oldest = hash
 			}
 		}
@@ -113,7 +113,7 @@ func (p *People) surplus(person string, ch *ledgerdb.Change) (dropped []string) 
 }
 
 // authenticate says who the credentials belong to. Each log-in is counted as failed before it is tried.
-func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.From) (entrant, error) {
+func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.From) (authenticated, error) {
 	name := strings.ToLower(strings.TrimSpace(c.User))
 	keys := p.guardKeys(name, from)
 	p.mu.RLock()
@@ -124,26 +124,26 @@ func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.Fr
 	}
 	counts, err := p.guard.Charge(keys, p.now())
 	if err != nil {
-		return entrant{}, err
+		return authenticated{}, err
 	}
 	var proof login.Proof
 	var rev uint64
 	var checked error
 	if err := p.guard.Hash(ctx, func() { id, rev, proof, checked = p.prove(name, c) }); err != nil {
 		p.guard.Return(counts) // nothing was tried
-		return entrant{}, err
+		return authenticated{}, err
 	}
 	switch {
 	case proof.Reason != "":
-		return entrant{}, p.recordRefusal(ctx, refusal{reason: proof.Reason, person: id, name: p.pseudonym("name", name), from: from, counts: counts}, checked)
+		return authenticated{}, p.recordRefusal(ctx, refusal{reason: proof.Reason, person: id, name: p.pseudonym("name", name), from: from, counts: counts}, checked)
 	case checked != nil:
 		p.guard.Return(counts)
 		if errors.Is(checked, ErrCodeNeeded) { // somebody has the password: whoever stole it must not try it unseen
-			return entrant{}, p.recordStep(ctx, id, from, checked)
+			return authenticated{}, p.recordStep(ctx, id, from, checked)
 		}
-		return entrant{}, checked
+		return authenticated{}, checked
 	}
-	e := entrant{person: id, factor: proof.Factor}
+	e := authenticated{person: id, factor: proof.Factor}
 	if p.guard.Succeed(keys, counts) {
 		e.clear = []ledgerdb.Delete{attempts.Delete(keys.Name)}
 	}

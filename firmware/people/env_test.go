@@ -48,8 +48,8 @@ func (c *testClock) change(f func(*clock.Reading)) {
 	f(&c.r)
 }
 
-// house is a real store with people on it.
-type house struct {
+// env is a real store with people on it.
+type env struct {
 	*people.People
 	t     *testing.T
 	dir   string
@@ -62,8 +62,8 @@ type house struct {
 
 var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
 
-func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: t.TempDir(), clock: newClock(), rules: people.DefaultPolicy}
+func newEnv(t *testing.T) *env {
+	h := &env{t: t, dir: t.TempDir(), clock: newClock(), rules: people.DefaultPolicy}
 	h.open()
 	t.Cleanup(func() {
 		h.check()
@@ -72,7 +72,7 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) open() {
+func (h *env) open() {
 	h.t.Helper()
 	fsys, err := disk.Real(h.dir)
 	h.must(err)
@@ -101,13 +101,13 @@ func (h *house) open() {
 }
 
 // restart closes everything and opens it again.
-func (h *house) restart() {
+func (h *env) restart() {
 	h.t.Helper()
 	h.stop()
 	h.open()
 }
 
-func (h *house) must(err error) {
+func (h *env) must(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
@@ -115,7 +115,7 @@ func (h *house) must(err error) {
 }
 
 // check verifies the invariants of the store.
-func (h *house) check() {
+func (h *env) check() {
 	err := h.store.Check(context.Background(), func(f ledgerdb.Finding) { h.t.Errorf("check: %+v", f) })
 	if err != nil {
 		h.t.Error(err)
@@ -123,7 +123,7 @@ func (h *house) check() {
 }
 
 // kinds lists the kinds of the entries from seq on.
-func (h *house) kinds(from uint64) (out []ledger.Kind) {
+func (h *env) kinds(from uint64) (out []ledger.Kind) {
 	h.t.Helper()
 	for e, err := range h.store.Entries(from, h.store.Size()) {
 		h.must(err)
@@ -133,7 +133,7 @@ func (h *house) kinds(from uint64) (out []ledger.Kind) {
 }
 
 // onDisk says whether the bytes stand in any file of the data directory.
-func (h *house) onDisk(text string) bool {
+func (h *env) onDisk(text string) bool {
 	h.t.Helper()
 	found := false
 	h.must(filepath.WalkDir(h.dir, func(p string, d fs.DirEntry, err error) error {
@@ -152,7 +152,7 @@ var from = ledger.From{Address: "10.20.3.18", Terminal: "监控室"}
 const password = "梧桐树下的旧书包和伞"
 
 // person registers somebody with a password of their own.
-func (h *house) person(login string, roles ...account.Role) people.Person {
+func (h *env) person(login string, roles ...account.Role) people.Person {
 	h.t.Helper()
 	n := people.Person{Login: login, Name: "示例" + login, StaffNo: "T-" + login, Unit: "安保科", Roles: roles}
 	n, once, err := h.AddPerson(h.t.Context(), account.System, n, "")
@@ -168,11 +168,11 @@ func (h *house) person(login string, roles ...account.Role) people.Person {
 	return n
 }
 
-func (h *house) login(login, code string) (people.Session, error) {
+func (h *env) login(login, code string) (people.Session, error) {
 	return h.Login(h.t.Context(), people.Credentials{User: login, Password: password + "一", Code: code}, from)
 }
 
-func (h *house) in(login string) people.Session {
+func (h *env) in(login string) people.Session {
 	h.t.Helper()
 	s, err := h.login(login, "")
 	h.must(err)

@@ -33,7 +33,7 @@ func TestRostersOfTheField(t *testing.T) {
 		"title-row-above-headings.xlsx":  taken,
 	} {
 		t.Run(file, func(t *testing.T) {
-			h := newHouse(t)
+			h := newEnv(t)
 			b, err := os.ReadFile(filepath.Join("testdata", "roster", file))
 			h.must(err)
 			v, err := h.ReadRoster(bytes.NewReader(b))
@@ -69,7 +69,7 @@ func TestRostersOfTheField(t *testing.T) {
 
 // A card number that may be decimal, or lost a part, is not taken for another one in silence.
 func TestCardNumbersThatSayNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	head := []any{"姓名", "性别", "出生日期", "证件类型", "身份证件号", "班级", "卡号"}
 	row := func(name string, card any) []any {
 		return []any{name, "女", "2017-09-14", "无", "", "三年级1班", card}
@@ -107,7 +107,7 @@ func TestCardNumbersThatSayNothing(t *testing.T) {
 
 // A birth in a workbook that counts from 1904, in a cell that is not styled as a date.
 func TestRosterThatCountsFrom1904(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	f, yes := excelize.NewFile(), true
 	h.must(f.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &yes}))
 	h.must(f.SetSheetRow("Sheet1", "A1", &[]any{"姓名", "性别", "出生日期*", "证件类型", "身份证件号", "班级"}))

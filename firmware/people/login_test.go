@@ -21,7 +21,7 @@ import (
 
 // Covers M3, M7, F13: what goes in and out of the door stands in the log, and no secret stands anywhere.
 func TestLogInAndOut(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	zhou := h.person("zhou", account.RoleStaff)
 	before := h.store.Size()
 	s := h.in("ZHOU ")
@@ -53,7 +53,7 @@ func TestLogInAndOut(t *testing.T) {
 
 // Covers F11: guessing is slowed by name and by address; the answer is the same whether the name exists.
 func TestLockOut(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff)
 	before := h.store.Size()
 	for _, user := range []string{"zhou", "nobody"} {
@@ -106,7 +106,7 @@ func count(kinds []ledger.Kind, k ledger.Kind) (n int) {
 
 // A host has a whole /64 of IPv6 addresses: changing among them does not help.
 func TestGuessingFromManyAddressesOfOneHost(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	for i := range 21 {
 		from := ledger.From{Address: fmt.Sprintf("2001:db8:1:2::%x", i+1)}
 		_, err := h.Login(t.Context(), people.Credentials{User: fmt.Sprintf("guess%d", i), Password: "wrong wrong"}, from)
@@ -121,7 +121,7 @@ func TestGuessingFromManyAddressesOfOneHost(t *testing.T) {
 
 // A second guess that is sent while the first is being checked must not slip past the lock.
 func TestParallelGuessesDoNotSlipPastTheLock(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff)
 	results := make(chan error, 24)
 	for range cap(results) {
@@ -142,7 +142,7 @@ func TestParallelGuessesDoNotSlipPastTheLock(t *testing.T) {
 }
 
 func TestSessionsEnd(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff)
 	s := h.in("zhou")
 	for range 20 { // in use all day
@@ -183,7 +183,7 @@ func TestSessionsEnd(t *testing.T) {
 }
 
 // factor sets up a second factor and returns its secret and the recovery codes.
-func (h *house) factor(name string) (secret []byte, recovery []string) {
+func (h *env) factor(name string) (secret []byte, recovery []string) {
 	h.t.Helper()
 	s := h.in(name)
 	f, err := h.BeginFactor(h.t.Context(), s.Token, password+"一", "", from)
@@ -204,7 +204,7 @@ func (h *house) factor(name string) (secret []byte, recovery []string) {
 	return secret, recovery
 }
 
-func (h *house) code(secret []byte) string { return login.Code(secret, login.Step(h.clock.Now().Wall)) }
+func (h *env) code(secret []byte) string { return login.Code(secret, login.Step(h.clock.Now().Wall)) }
 
 func fieldOf(err error) string {
 	if e, ok := errors.AsType[fielderr.Errors](err); ok {
@@ -214,7 +214,7 @@ func fieldOf(err error) string {
 }
 
 func TestSecondFactor(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zheng", account.RoleHeadOfSafety)
 	if s := h.in("zheng"); !s.MustFactor {
 		t.Error("a duty role without a second factor is not told to set one up")
@@ -276,7 +276,7 @@ func TestSecondFactor(t *testing.T) {
 
 // Covers F14: a second person proves who they are at somebody's screen, without a session of their own.
 func TestVerifySecondPerson(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	n := h.person("zheng", account.RoleHeadOfSafety)
 	secret, _ := h.factor("zheng")
 	open := len(h.Sessions(n.ID))
@@ -290,7 +290,7 @@ func TestVerifySecondPerson(t *testing.T) {
 }
 
 func TestPasswords(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	n := h.person("zhou", account.RoleStaff)
 	s, other := h.in("zhou"), h.in("zhou")
 	for _, c := range []struct{ old, new, want string }{
@@ -335,7 +335,7 @@ func TestPasswords(t *testing.T) {
 
 // Covers M3, M5: rights are another's to change, at once, with before and after.
 func TestRevokedRoleTakesEffectAtOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	admin := h.person("liang", account.RoleStaff, account.RoleAdmin)
 	zhou := h.person("zhou", account.RoleStaff, account.RoleOfficer)
 	s := h.in("zhou")
@@ -383,7 +383,7 @@ func TestRevokedRoleTakesEffectAtOnce(t *testing.T) {
 }
 
 func TestPersonsAreChecked(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zhou", account.RoleStaff)
 	good := people.Person{Login: "he", Name: "何清越", StaffNo: "2016-021", Unit: "德育处", Roles: []account.Role{account.RoleStaff}}
 	for want, spoil := range map[string]func(*people.Person){
@@ -416,7 +416,7 @@ func TestPersonsAreChecked(t *testing.T) {
 
 // Design §8a: a headless box; the code of the installer's command lets the first administrator in.
 func TestFirstStart(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	if !h.NeedsSetUp() {
 		t.Fatal("an empty house needs no set-up")
 	}
@@ -456,7 +456,7 @@ func TestFirstStart(t *testing.T) {
 // While the clock is in doubt a code that does not match may be the clock's fault, and is said to be; it is a guess all
 // the same. A recovery code lets in.
 func TestOneTimeCodeUnderASuspectClock(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.person("zheng", account.RoleHeadOfSafety)
 	secret, recovery := h.factor("zheng")
 	phone := h.code(secret)

@@ -45,7 +45,7 @@ type People struct {
 	dutySet   bool // there has been a duty person with a second factor: nobody gives duties alone any more
 	dutyNoted bool // and the store has it
 
-	door door
+	login loginState
 }
 
 type personRec struct {
@@ -71,8 +71,8 @@ type classRec struct {
 	rev uint64
 }
 
-// door is the state of logging in. Its lock is never held over a commit.
-type door struct {
+// loginState is the state of logging in. Its lock is never held over a commit.
+type loginState struct {
 	sync.Mutex
 	sessions map[string]*session // hash of the token →
 }
@@ -82,9 +82,9 @@ type session struct {
 	written login.Stamp // Used as the store has it
 }
 
-// hashSlots is how many passwords are hashed at once; more wait. It bounds memory and keeps a storm of
+// hashingLimit is how many passwords are hashed at once; more wait. It bounds memory and keeps a storm of
 // log-ins from taking the board away from recording.
-const hashSlots = 2
+const hashingLimit = 2
 
 // Open loads the index; personal rows are opened with the store's people ring. Rows of erased people are left
 // out. The store's Run need not run yet.
@@ -102,7 +102,7 @@ func Open(_ context.Context, o Options) (*People, error) {
 		persons: map[string]*personRec{}, byLogin: map[string]string{}, students: map[string]pupil{},
 		enrolled: map[string][]enrolment{}, members: map[string]map[string]bool{}, classes: map[string]classRec{}, cards: map[string]string{},
 		erased: map[string]int{}, proposed: map[string]DutyChange{}}
-	p.door.sessions = map[string]*session{}
+	p.login.sessions = map[string]*session{}
 	var err error
 	if p.siteKey, err = openSiteKey(o.Data); err != nil {
 		return nil, fmt.Errorf("open people: %w", err)
@@ -141,13 +141,13 @@ func (p *People) load(tx ledgerdb.Tx) (err error) {
 		p.proposed[id] = d
 	}
 	for hash, s := range sessions.All(tx) {
-		p.door.sessions[hash] = &session{sessionRow: s, written: s.Used}
+		p.login.sessions[hash] = &session{sessionRow: s, written: s.Used}
 	}
 	counted := map[string]login.Attempts{}
 	for key, a := range attempts.All(tx) {
 		counted[key] = a
 	}
-	p.guard = login.NewGuard(hashSlots, counted)
+	p.guard = login.NewGuard(hashingLimit, counted)
 	for id, r := range students.Rows(tx, "") {
 		if skip, err := p.skipErased(id, r.Err); skip || err != nil {
 			if err != nil {
@@ -175,7 +175,7 @@ func (p *People) load(tx ledgerdb.Tx) (err error) {
 	return nil
 }
 
-const theOne = "first"
+const firstKey = "first"
 
 // skipErased passes over rows of erased subjects, whose number stays used.
 func (p *People) skipErased(id string, err error) (skip bool, _ error) {

@@ -52,7 +52,7 @@ func (p *People) FindStudents(text string, limit int) []student.Student {
 			out = append(out, s.copy())
 		}
 	}
-	slices.SortFunc(out, func(a, b student.Student) int { return cmpID(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b student.Student) int { return compareID(a.ID, b.ID) })
 	return out[:min(limit, len(out))]
 }
 
@@ -141,7 +141,7 @@ func (p *People) checkNew(list []NewStudent, newClasses []student.Class) fielder
 	today := p.today()
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	numbers, hashes := p.taken()
+	numbers, hashes := p.usedNumbers()
 	known := func(class string) bool {
 		_, ok := p.classes[class]
 		return ok || slices.ContainsFunc(newClasses, func(c student.Class) bool { return c.ID == class })
@@ -176,8 +176,8 @@ func (p *People) checkNew(list []NewStudent, newClasses []student.Class) fielder
 	return errs
 }
 
-// taken gives the identity numbers and card hashes in use. The caller holds mu.
-func (p *People) taken() (numbers, hashes map[string]bool) {
+// usedNumbers gives the identity numbers and card hashes in use. The caller holds mu.
+func (p *People) usedNumbers() (numbers, hashes map[string]bool) {
 	numbers, hashes = map[string]bool{}, map[string]bool{}
 	for _, s := range p.students {
 		if s.IDNumber != "" {
@@ -186,13 +186,13 @@ func (p *People) taken() (numbers, hashes map[string]bool) {
 	}
 	today := p.today()
 	for h, id := range p.cards {
-		hashes[h] = !p.gone(id, today)
+		hashes[h] = !p.markLeft(id, today)
 	}
 	return numbers, hashes
 }
 
-// gone says that a student has left on a date: the cards are then free for others. The caller holds mu.
-func (p *People) gone(id, date string) bool {
+// markLeft says that a student has left on a date: the cards are then free for others. The caller holds mu.
+func (p *People) markLeft(id, date string) bool {
 	list := p.enrolled[id]
 	if len(list) == 0 {
 		return false
@@ -212,7 +212,7 @@ func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.St
 	defer p.writing.Unlock()
 	p.mu.RLock()
 	old, ok := p.students[s.ID]
-	numbers, _ := p.taken()
+	numbers, _ := p.usedNumbers()
 	p.mu.RUnlock()
 	if !ok {
 		return ErrNotFound

@@ -41,7 +41,7 @@ func card(t *testing.T, uid string) attendance.Card {
 
 var classA, classB = student.NewClass(student.Primary, 2023, 1), student.NewClass(student.Primary, 2023, 2)
 
-func (h *house) classes() {
+func (h *env) classes() {
 	h.t.Helper()
 	h.must(h.PutClass(h.t.Context(), account.System, classA))
 	h.must(h.PutClass(h.t.Context(), account.System, classB))
@@ -49,7 +49,7 @@ func (h *house) classes() {
 
 // Covers S3, S5, S14, S37: pupils are registered, found, and stand nowhere readable.
 func TestPupils(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.classes()
 	before := h.store.Size()
 	ids, err := h.AddStudents(t.Context(), account.System, []people.NewStudent{
@@ -99,7 +99,7 @@ func TestPupils(t *testing.T) {
 }
 
 func TestPupilsAreAddedAllOrNone(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.classes()
 	good := people.NewStudent{Student: girl("甲", 1), Class: classA.ID, From: "2025-09-01", Cards: []attendance.Card{card(t, "01020304")}}
 	before := h.store.Size()
@@ -128,7 +128,7 @@ func TestPupilsAreAddedAllOrNone(t *testing.T) {
 
 // Covers S22, S36: a teacher's scope follows dated enrolment and charge, and ends on the day.
 func TestClassScopeEndsOnTheDay(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	n := h.person("luo", account.RoleClassTeacher)
 	a := classA
 	a.Teachers = []student.Teaching{{Person: n.ID, Duty: student.DutyHead, From: "2025-09-01", To: "2026-05-21"}}
@@ -176,7 +176,7 @@ func TestClassScopeEndsOnTheDay(t *testing.T) {
 }
 
 func TestLostCard(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.classes()
 	ids, err := h.AddStudents(t.Context(), account.System, []people.NewStudent{
 		{Student: girl("甲", 1), Class: classA.ID, From: "2025-09-01", Cards: []attendance.Card{card(t, "01020304")}},
@@ -213,7 +213,7 @@ func sheet(t *testing.T, rows ...[]any) *bytes.Reader {
 
 // Covers S14: a roster with bad rows is shown with its faults and not stored; a good one is stored whole.
 func TestRosterImport(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	head := []any{"姓名", "性别", "出生日期", "身份证件号", "班级", "卡号"}
 	good := []any{"陆可遥", "女", "2017-09-14", idNumber("2017-09-14", 2), "三年级1班", "04A2B3C4"}
 	v, err := h.ReadRoster(sheet(t, head, good,
@@ -252,7 +252,7 @@ func TestRosterImport(t *testing.T) {
 
 // The template is a roster that reads without faults once its example is copied into the list.
 func TestRosterTemplate(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	var b bytes.Buffer
 	h.must(h.WriteRosterTemplate(&b, ui.Chinese))
 	if v, err := h.ReadRoster(bytes.NewReader(b.Bytes())); err != nil || len(v.Faults) != 1 || v.Faults[0].Errors[0].Rule != "err.roster_empty" {
@@ -270,7 +270,7 @@ func TestRosterTemplate(t *testing.T) {
 // A card is good as long as its holder is enrolled, a move that is still to come can be corrected or taken back, and
 // the card of somebody who has left can be given to another.
 func TestCardsEndWithTheEnrolment(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.must(h.PutClass(t.Context(), account.System, classA))
 	h.must(h.PutClass(t.Context(), account.System, classB))
 	ids, err := h.AddStudents(t.Context(), account.System, []people.NewStudent{

@@ -121,7 +121,7 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 	v.Faults, v.Ignored, v.Asks = read.Faults, read.Ignored, read.Asks
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	numbers, hashes := p.taken()
+	numbers, hashes := p.usedNumbers()
 	twins := map[string]bool{}
 	for _, s := range p.students {
 		if s.IDNumber == "" {

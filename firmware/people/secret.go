@@ -19,7 +19,7 @@ const issuer = "Campuskeep"
 // ChangePassword is a person's own. It ends the person's other sessions. Wrong old passwords count towards the
 // lock. fielderr.Errors at "old" and "new", ErrNoSession, *Locked.
 func (p *People) ChangePassword(ctx context.Context, token, old, new string, from ledger.From) error {
-	s, hash, err := p.own(ctx, token)
+	s, hash, err := p.sessionOf(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -46,8 +46,8 @@ func (p *People) ChangePassword(ctx context.Context, token, old, new string, fro
 	}, ledgerdb.Change{})
 }
 
-// own is the session of a token with the token's hash.
-func (p *People) own(ctx context.Context, token string) (Session, string, error) {
+// sessionOf is the session of a token with the token's hash.
+func (p *People) sessionOf(ctx context.Context, token string) (Session, string, error) {
 	s, err := p.Session(ctx, token, true)
 	if err != nil {
 		return Session{}, "", err
@@ -161,7 +161,7 @@ func (p *People) resettable(by account.Who, person string) (account.Role, error)
 // needsSecond says whether a reset of this person's credentials must be confirmed by a second person.
 func (p *People) needsSecond(by account.Who, person string) bool {
 	n, _ := p.Person(person)
-	return account.NeedsSecondFactor(n.Roles) && !p.alone(by)
+	return account.NeedsSecondFactor(n.Roles) && !p.maySkipSecond(by)
 }
 
 // setOneTime sets a one-time password; d is the proposal that it carries out, nil when none was needed.
@@ -182,7 +182,7 @@ func (p *People) reset(ctx context.Context, by account.Who, entry ledger.Draft, 
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	n, ok := p.Person(person)
-	if !ok || d != nil && !p.waits(d.ID) {
+	if !ok || d != nil && !p.isPending(d.ID) {
 		return ErrNotFound
 	}
 	var with ledgerdb.Change
@@ -222,7 +222,7 @@ func (p *People) reset(ctx context.Context, by account.Who, entry ledger.Draft, 
 // or a recovery code: an unattended browser must not be enough to take the account over. fielderr.Errors at "old"
 // and "code", ErrNoSession, *Locked.
 func (p *People) BeginFactor(ctx context.Context, token, password, code string, from ledger.From) (Factor, error) {
-	s, _, err := p.own(ctx, token)
+	s, _, err := p.sessionOf(ctx, token)
 	if err != nil {
 		return Factor{}, err
 	}
@@ -266,7 +266,7 @@ func (p *People) BeginFactor(ctx context.Context, token, password, code string, 
 // session it came by has passed the factor from now on; the person's others end. fielderr.Errors at "code",
 // ErrNoSession.
 func (p *People) ConfirmFactor(ctx context.Context, token, code string, from ledger.From) (recovery []string, err error) {
-	s, hash, err := p.own(ctx, token)
+	s, hash, err := p.sessionOf(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -297,12 +297,12 @@ func (p *People) ConfirmFactor(ctx context.Context, token, code string, from led
 		p.dutySet, p.dutyNoted = true, true
 		p.mu.Unlock()
 	}
-	p.door.Lock()
-	if x := p.door.sessions[hash]; x != nil {
+	p.login.Lock()
+	if x := p.login.sessions[hash]; x != nil {
 		x.Factor = true
 		x.written = login.Stamp{} // Run writes it down
 	}
-	p.door.Unlock()
+	p.login.Unlock()
 	return recovery, nil
 }
 

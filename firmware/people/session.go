@@ -23,17 +23,17 @@ func (p *People) Session(_ context.Context, token string, used bool) (Session, e
 		return Session{}, ErrNoSession
 	}
 	now := p.now()
-	p.door.Lock()
-	s := p.door.sessions[hash]
+	p.login.Lock()
+	s := p.login.sessions[hash]
 	if s == nil || p.o.Policy().Session.Check(s.Began, s.Used, now) != nil {
-		p.door.Unlock()
+		p.login.Unlock()
 		return Session{}, ErrNoSession
 	}
 	if used {
 		s.Used = login.StampOf(now)
 	}
 	row := s.sessionRow
-	p.door.Unlock()
+	p.login.Unlock()
 	return p.describe(hash, row, now)
 }
 
@@ -69,13 +69,13 @@ func (p *People) Sessions(person string) []Session {
 	now := p.now()
 	rules := p.o.Policy().Session
 	rows := map[string]sessionRow{}
-	p.door.Lock()
-	for hash, s := range p.door.sessions {
+	p.login.Lock()
+	for hash, s := range p.login.sessions {
 		if s.Person == person && rules.Check(s.Began, s.Used, now) == nil {
 			rows[hash] = s.sessionRow
 		}
 	}
-	p.door.Unlock()
+	p.login.Unlock()
 	var out []Session
 	for hash, row := range rows {
 		if s, err := p.describe(hash, row, now); err == nil {
@@ -92,9 +92,9 @@ func (p *People) Logout(ctx context.Context, token string, from ledger.From) err
 	if !ok {
 		return nil
 	}
-	p.door.Lock()
-	s := p.door.sessions[hash]
-	p.door.Unlock()
+	p.login.Lock()
+	s := p.login.sessions[hash]
+	p.login.Unlock()
 	if s == nil {
 		return nil
 	}
@@ -122,9 +122,9 @@ func (p *People) EndSessions(ctx context.Context, by account.Who, person string)
 
 // sessionsOf gives the hashes of a person's sessions, but for one.
 func (p *People) sessionsOf(person, but string) (hashes []string) {
-	p.door.Lock()
-	defer p.door.Unlock()
-	for hash, s := range p.door.sessions {
+	p.login.Lock()
+	defer p.login.Unlock()
+	for hash, s := range p.login.sessions {
 		if s.Person == person && hash != but {
 			hashes = append(hashes, hash)
 		}
@@ -136,21 +136,21 @@ func (p *People) sessionsOf(person, but string) (hashes []string) {
 // come back, so nobody is let in by a session that is being revoked.
 func (p *People) end(ctx context.Context, hashes []string, ch ledgerdb.Change, doing string) error {
 	held := map[string]*session{}
-	p.door.Lock()
+	p.login.Lock()
 	for _, h := range hashes {
-		if s := p.door.sessions[h]; s != nil {
+		if s := p.login.sessions[h]; s != nil {
 			held[h] = s
-			delete(p.door.sessions, h)
+			delete(p.login.sessions, h)
 		}
 		ch.Deletes = append(ch.Deletes, sessions.Delete(h))
 	}
-	p.door.Unlock()
+	p.login.Unlock()
 	if _, err := p.o.Store.Commit(ctx, ch); err != nil {
-		p.door.Lock()
+		p.login.Lock()
 		for h, s := range held {
-			p.door.sessions[h] = s
+			p.login.sessions[h] = s
 		}
-		p.door.Unlock()
+		p.login.Unlock()
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
@@ -181,12 +181,12 @@ func (p *People) tidy(ctx context.Context) error {
 	rules := p.o.Policy().Session
 	var ch ledgerdb.Change
 	written := map[string]login.Stamp{}
-	p.door.Lock()
-	for hash, s := range p.door.sessions {
+	p.login.Lock()
+	for hash, s := range p.login.sessions {
 		switch {
 		case len(ch.Puts)+len(ch.Deletes) >= ledgerdb.MaxRows:
 		case rules.Check(s.Began, s.Used, now) != nil:
-			delete(p.door.sessions, hash)
+			delete(p.login.sessions, hash)
 			ch.Deletes = append(ch.Deletes, sessions.Delete(hash))
 		case s.Used != s.written:
 			put := sessions.Put(hash, s.sessionRow)
@@ -195,7 +195,7 @@ func (p *People) tidy(ctx context.Context) error {
 			written[hash] = s.Used
 		}
 	}
-	p.door.Unlock()
+	p.login.Unlock()
 	for _, key := range p.guard.Tidy(now, ledgerdb.MaxRows-len(ch.Puts)-len(ch.Deletes), func(key string) bool { return strings.HasPrefix(key, networkPrefix) }) {
 		ch.Deletes = append(ch.Deletes, attempts.Delete(key))
 	}
@@ -217,10 +217,10 @@ func (p *People) tidy(ctx context.Context) error {
 		}
 		return err
 	}
-	p.door.Lock()
-	defer p.door.Unlock()
+	p.login.Lock()
+	defer p.login.Unlock()
 	for hash, used := range written {
-		if s := p.door.sessions[hash]; s != nil {
+		if s := p.login.sessions[hash]; s != nil {
 			s.written = used
 		}
 	}

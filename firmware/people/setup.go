@@ -29,7 +29,7 @@ func (p *People) SetUpCode(ctx context.Context) (code string, err error) {
 	}
 	code, hash := login.NewSetupCode()
 	_, err = p.o.Store.Commit(ctx, ledgerdb.Change{
-		Puts:    []ledgerdb.Put{setUps.Put(theOne, setUpRow{Hash: hash})},
+		Puts:    []ledgerdb.Put{setUps.Put(firstKey, setUpRow{Hash: hash})},
 		Entries: []ledger.Draft{account.System.Draft("config.change", "", "setup", map[string]any{"what": "setup_code"})},
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (p *People) SetUp(ctx context.Context, code string, first Person, password 
 	var row setUpRow
 	var rev uint64
 	err = p.o.Store.View(func(tx ledgerdb.Tx) (err error) {
-		row, rev, _, err = setUps.Get(tx, theOne)
+		row, rev, _, err = setUps.Get(tx, firstKey)
 		return err
 	})
 	if err != nil {
@@ -77,7 +77,7 @@ func (p *People) SetUp(ctx context.Context, code string, first Person, password 
 	}
 	by := account.Who{Actor: account.Actor{ID: ledger.System.ID}, From: from, Via: ledger.ViaWeb}
 	added, err := p.add(ctx, by, "", []Person{first}, []secret{{Secret: login.Secret{Password: hashed}}},
-		ledgerdb.Change{Deletes: []ledgerdb.Delete{setUps.DeleteRev(theOne, rev)}})
+		ledgerdb.Change{Deletes: []ledgerdb.Delete{setUps.DeleteRev(firstKey, rev)}})
 	if err != nil {
 		return Person{}, err
 	}

@@ -75,7 +75,7 @@ func (p *People) People() []Person {
 	for _, r := range p.persons {
 		out = append(out, r.copy())
 	}
-	slices.SortFunc(out, func(a, b Person) int { return cmpID(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b Person) int { return compareID(a.ID, b.ID) })
 	return out
 }
 
@@ -234,11 +234,11 @@ func (p *People) ChangePerson(ctx context.Context, by account.Who, n Person) err
 		p.proposed[waits.ID] = waits
 	}
 	p.mu.Unlock()
-	p.door.Lock()
+	p.login.Lock()
 	for _, h := range ends {
-		delete(p.door.sessions, h)
+		delete(p.login.sessions, h)
 	}
-	p.door.Unlock()
+	p.login.Unlock()
 	return nil
 }
 
@@ -343,8 +343,8 @@ func (p *People) nextID(kind string) int {
 	return max(highest, p.erased[kind]) + 1
 }
 
-// cmpID orders p2 before p10.
-func cmpID(a, b string) int {
+// compareID orders p2 before p10.
+func compareID(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 

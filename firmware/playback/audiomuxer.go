@@ -6,22 +6,22 @@ import (
 	"campuskeep/firmware/fmp4"
 )
 
-// voice collects the sound of some fragments. A browser that gets sound must get it without holes: where one is, it
+// audioMuxer collects the sound of some fragments. A browser that gets sound must get it without holes: where one is, it
 // shows no pictures either. So holes are filled with silence; the sound that was recorded is not changed.
-type voice struct {
-	pieces []utterance
+type audioMuxer struct {
+	pieces []audioSample
 	at     int64 // end of the sound so far
 	fresh  bool  // there is none yet
 }
 
-type utterance struct {
+type audioSample struct {
 	at, long int64
 	data     []byte
 }
 
 // add takes the sound of a fragment.
-func (v *voice) add(l *line, runs []fmp4.Run) {
-	if l.sound == nil || l.lent != nil {
+func (v *audioMuxer) add(l *initSection, runs []fmp4.Run) {
+	if l.sound == nil || l.borrowed != nil {
 		return
 	}
 	for _, r := range runs {
@@ -40,29 +40,29 @@ func (v *voice) add(l *line, runs []fmp4.Run) {
 				data, ok = l.sound.FLAC(data)
 			}
 			if ok {
-				v.pieces = append(v.pieces, utterance{at, long, data})
+				v.pieces = append(v.pieces, audioSample{at, long, data})
 			}
 			at += int64(s.Duration)
 		}
 	}
-	slices.SortStableFunc(v.pieces, func(a, b utterance) int { return int(max(min(a.at-b.at, 1), -1)) })
+	slices.SortStableFunc(v.pieces, func(a, b audioSample) int { return int(max(min(a.at-b.at, 1), -1)) })
 }
 
 // begin says where the sound of these pictures begins, and from which of their ticks on it may be heard.
-func (v *voice) begin(l *line, from, first uint64) {
+func (v *audioMuxer) begin(l *initSection, from, first uint64) {
 	v.at = l.soundTick(from)
 	audible := l.soundTick(max(from, first))
-	v.pieces = slices.DeleteFunc(v.pieces, func(u utterance) bool { return u.at < audible })
+	v.pieces = slices.DeleteFunc(v.pieces, func(u audioSample) bool { return u.at < audible })
 	v.fresh = true
 }
 
-func (l *line) soundTick(t uint64) int64 {
+func (l *initSection) soundTick(t uint64) int64 {
 	return int64(t * uint64(l.sound.Scale) / uint64(l.main.Scale))
 }
 
-// until gives the sound up to a tick of the pictures, without holes. At the end of a part the sound behind it, which
+// flushUntil gives the sound up to a tick of the pictures, without holes. At the end of a part the sound behind it, which
 // the next part will give, says how far it has to reach.
-func (v *voice) until(l *line, to uint64, last bool) fmp4.Run {
+func (v *audioMuxer) flushUntil(l *initSection, to uint64, last bool) fmp4.Run {
 	r := fmp4.Run{Track: l.sound.ID, Base: uint64(v.at)}
 	end := l.soundTick(to)
 	for len(v.pieces) > 0 && v.pieces[0].at < end {
@@ -71,26 +71,26 @@ func (v *voice) until(l *line, to uint64, last bool) fmp4.Run {
 		if !v.fresh && p.at+p.long/2 < v.at {
 			continue // said twice
 		}
-		v.reach(l, &r, p.at)
+		v.fillGap(l, &r, p.at)
 		r.Samples = append(r.Samples, fmp4.Sample{Duration: uint32(p.long), Key: true, Data: p.data})
 		v.at = p.at + p.long
 	}
 	switch {
 	case !last:
 	case len(v.pieces) > 0 && v.pieces[0].at-v.at <= l.frame*3/2 && len(r.Samples) > 0:
-		v.reach(l, &r, v.pieces[0].at)
+		v.fillGap(l, &r, v.pieces[0].at)
 	case end > v.at:
-		r.Samples = append(r.Samples, l.quiet(end-v.at)...)
+		r.Samples = append(r.Samples, l.silentSamples(end-v.at)...)
 	}
 	return r
 }
 
-// reach closes what is between the sound so far and a tick: rounding by what is heard before it, a hole by silence.
-func (v *voice) reach(l *line, r *fmp4.Run, at int64) {
+// fillGap closes what is between the sound so far and a tick: rounding by what is heard before it, a hole by silence.
+func (v *audioMuxer) fillGap(l *initSection, r *fmp4.Run, at int64) {
 	hole, n := at-v.at, len(r.Samples)
 	switch {
 	case hole > l.frame*3/2 || v.fresh && hole >= l.frame:
-		r.Samples = append(r.Samples, l.quiet(hole)...)
+		r.Samples = append(r.Samples, l.silentSamples(hole)...)
 	case n > 0:
 		r.Samples[n-1].Duration = uint32(max(int64(r.Samples[n-1].Duration)+hole, 1))
 	default:
@@ -99,12 +99,12 @@ func (v *voice) reach(l *line, r *fmp4.Run, at int64) {
 	v.fresh = false
 }
 
-// maxQuiet is how many pieces of silence follow one another at most: minutes, while a part lasts one.
-const maxQuiet = 20000
+// maxSilentSamples is how many pieces of silence follow one another at most: minutes, while a part lasts one.
+const maxSilentSamples = 20000
 
-// quiet is so much silence.
-func (l *line) quiet(long int64) []fmp4.Sample {
-	n := min(max((long+l.frame/2)/l.frame, 1), maxQuiet)
+// silentSamples is so much silence.
+func (l *initSection) silentSamples(long int64) []fmp4.Sample {
+	n := min(max((long+l.frame/2)/l.frame, 1), maxSilentSamples)
 	out := make([]fmp4.Sample, n)
 	for i := range out {
 		to, from := long/n*int64(i+1)+long%n*int64(i+1)/n, long/n*int64(i)+long%n*int64(i)/n

@@ -61,9 +61,9 @@ func TestABrowserPlaysPicturesAndSound(t *testing.T) {
 			t.Parallel()
 			r := record(t, func(o *camera.Options) { o.Sound, o.Coding.GOP = sound, 50 })
 			r.await(4)
-			r.cam.Hush(true)
+			r.cam.SetSilent(true)
 			r.await(2)
-			r.cam.Hush(false)
+			r.cam.SetSilent(false)
 			r.await(4)
 			all := r.review()
 			init, err := all.Init(t.Context(), "v1", 0)
@@ -75,17 +75,17 @@ func TestABrowserPlaysPicturesAndSound(t *testing.T) {
 			span := footage.Span{From: d.Spans[0].From.Add(2450 * time.Millisecond), To: d.Spans[0].To.Add(-700 * time.Millisecond)}
 			avcc := init[bytes.Index(init, []byte("avcC"))+4:]
 			kind := fmt.Sprintf(`video/mp4; codecs="avc1.%s%s"`, hex.EncodeToString(avcc[1:4]), codec)
-			told := watch(t, serve(t, r.view(span))+"/v1", kind, 0.1)
+			shown := watch(t, serve(t, r.view(span))+"/v1", kind, 0.1)
 			long := span.Duration().Seconds() + 0.1
-			if told.Error != "" || told.Ranges != 1 || told.From > 0.03 || told.To < long-0.15 || told.To > long+0.1 {
-				t.Errorf("%+v of %.2f s", told, long)
+			if shown.Error != "" || shown.Ranges != 1 || shown.From > 0.03 || shown.To < long-0.15 || shown.To > long+0.1 {
+				t.Errorf("%+v of %.2f s", shown, long)
 			}
 			// The picture of the beginning is the one before the first that begins in the span; or that, by then.
-			if told.First < 0.09 || told.First > 0.3 {
-				t.Errorf("the first picture shown is that of %v", told.First)
+			if shown.First < 0.09 || shown.First > 0.3 {
+				t.Errorf("the first picture shown is that of %v", shown.First)
 			}
-			if told.End < long-0.3 || (codec != "") != (told.Heard > 0) {
-				t.Errorf("played to %v, %d bytes of sound", told.End, told.Heard)
+			if shown.End < long-0.3 || (codec != "") != (shown.Heard > 0) {
+				t.Errorf("played to %v, %d bytes of sound", shown.End, shown.Heard)
 			}
 		})
 	}
@@ -121,13 +121,13 @@ func TestABrowserPlaysOnWhereSoundWasSwitched(t *testing.T) {
 	for name, n := range map[string]int{"with": 0, "without": 1} {
 		span := footage.Span{From: d.Spans[n].From, To: d.Spans[2].To}
 		last := d.Spans[2].From.Sub(span.From).Seconds() + 0.2
-		told := watch(t, serve(t, r.view(span))+"/v1", kind, last)
-		if told.Error != "" || told.Ranges != 3-n || told.End < span.Duration().Seconds()-0.4 || told.Heard == 0 {
-			t.Errorf("from the part %s sound on: %+v of %v", name, told, span.Duration())
+		shown := watch(t, serve(t, r.view(span))+"/v1", kind, last)
+		if shown.Error != "" || shown.Ranges != 3-n || shown.End < span.Duration().Seconds()-0.4 || shown.Heard == 0 {
+			t.Errorf("from the part %s sound on: %+v of %v", name, shown, span.Duration())
 		}
 	}
 	p := r.view(footage.Span{From: d.Spans[0].From, To: d.Spans[2].To})
-	if err := p.Silence("v1"); err != nil {
+	if err := p.DisableAudio("v1"); err != nil {
 		t.Fatal(err)
 	}
 	whole(t, file(t, p), 1)

@@ -139,13 +139,13 @@ func TestFromCameraToPlayer(t *testing.T) {
 		t.Fatalf("gaps %v", r.gaps)
 	}
 	missing := time.Duration(runs[1].First-runs[0].Last-1) * 100 * time.Millisecond
-	told := r.gaps[0].To.Mono - r.gaps[0].From.Mono
-	if told < missing-250*time.Millisecond-r.cam.Late() { // more is told where a busy machine sent its pictures late
-		t.Errorf("%v missing, %v told", missing, told)
+	shown := r.gaps[0].To.Mono - r.gaps[0].From.Mono
+	if shown < missing-250*time.Millisecond-r.cam.Late() { // more is told where a busy machine sent its pictures late
+		t.Errorf("%v missing, %v told", missing, shown)
 	}
 	segs, err := r.vault.Source(r.clock.places).Segments(t.Context(), "c01", footage.Span{From: r.clock.Now().Wall.Add(-time.Hour), To: r.clock.Now().Wall})
-	if err != nil || len(segs) != 2 || (segs[1].From-segs[0].To-told).Abs() > 250*time.Millisecond { // the last picture may reach a little beyond the break
-		t.Errorf("the hole in the footage %v, %v is not what was told: %v", segs, err, told)
+	if err != nil || len(segs) != 2 || (segs[1].From-segs[0].To-shown).Abs() > 250*time.Millisecond { // the last picture may reach a little beyond the break
+		t.Errorf("the hole in the footage %v, %v is not what was told: %v", segs, err, shown)
 	}
 	d, _ := p.Close("v1")
 	var delivered time.Duration

@@ -34,11 +34,11 @@ func FuzzRemix(f *testing.F) {
 	}
 	begun := time.Unix(1e9, 0)
 	f.Fuzz(func(t *testing.T, init, frag []byte, from, to int64) {
-		l, err := newLine(init)
+		l, err := newInitSection(init)
 		if err != nil {
 			return
 		}
-		if section, err := l.section(init); err == nil {
+		if section, err := l.bytes(init); err == nil {
 			if _, err := fmp4.Tracks(section); err != nil {
 				t.Fatalf("the section for a browser: %v", err)
 			}
@@ -48,7 +48,7 @@ func FuzzRemix(f *testing.F) {
 			return
 		}
 		at := footage.Span{From: begun, To: begun.Add(time.Second)}
-		m := remix{line: l, span: footage.Span{From: begun.Add(time.Duration(from)), To: begun.Add(time.Duration(to))}}
+		m := fragmentWriter{section: l, span: footage.Span{From: begun.Add(time.Duration(from)), To: begun.Add(time.Duration(to))}}
 		if m.lead = from > 0 && from < int64(time.Second); m.lead {
 			l.start = uint64(fmp4.Ticks(start, l.main.Scale))
 			l.origin = uint64(fmp4.Ticks(start+time.Duration(from), l.main.Scale))

@@ -55,7 +55,7 @@ type piece struct {
 type liveInit struct {
 	session uint64
 	data    []byte
-	line    *line
+	line    *initSection
 }
 
 // start subscribes at the first request.
@@ -113,11 +113,11 @@ func (l *liveView) add(f vault.LiveFragment) {
 
 // newLiveInit reads an initialisation section. What cannot be read goes out as it is.
 func newLiveInit(f vault.LiveFragment) liveInit {
-	line, err := newLine(f.Init)
+	line, err := newInitSection(f.Init)
 	if err != nil {
 		return liveInit{f.Session, f.Init, nil}
 	}
-	data, err := line.section(f.Init)
+	data, err := line.bytes(f.Init)
 	if err != nil {
 		return liveInit{f.Session, f.Init, nil}
 	}
@@ -131,7 +131,7 @@ func (l *liveView) finish(after []byte) bool {
 	l.next = nil
 	if line := l.inits[p.init].line; line != nil {
 		var err error
-		m := remix{line: line, span: footage.Span{To: p.span.To.Add(hole)}}
+		m := fragmentWriter{section: line, span: footage.Span{To: p.span.To.Add(hole)}}
 		if p.data, err = m.take(p.cuts, after); err != nil {
 			return false
 		}

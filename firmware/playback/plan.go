@@ -18,7 +18,7 @@ const (
 	// partTime is how long a part of a segment is made at least, from key frame to key frame.
 	partTime = 4 * time.Second
 	// A segment of fewer bytes than this is one part: a browser fetches a light minute at once.
-	heavy = 1 << 20
+	singlePartBytes = 1 << 20
 	// At most this many segments are opened to make a playlist, so that a day's is made as quickly as an hour's;
 	// what comes after goes out a minute at a time.
 	maxOpened = 240
@@ -28,19 +28,19 @@ const (
 
 // plan is the fixed content of one viewing: what its playlist lists and nothing else.
 type plan struct {
-	items []item
-	lines []*line
-	index map[string]int // file id → item
-	lead  []place        // fragments before the first part, without which its first pictures cannot be decoded
-	zero  time.Time      // where the viewing's own time begins
+	items    []item
+	sections []*initSection
+	index    map[string]int // file id → item
+	lead     []fragmentRef  // fragments before the first part, without which its first pictures cannot be decoded
+	zero     time.Time      // where the viewing's own time begins
 }
 
 // item is one segment's share of a viewing.
 type item struct {
 	footage.Placed
-	line  int
-	fresh bool // something is missing before it, or a new time line starts
-	parts []part
+	section int
+	fresh   bool // something is missing before it, or a new time line starts
+	parts   []part
 }
 
 // part is a run of fragments [first, end); end < 0 means all there are, of a segment that was not opened.
@@ -64,9 +64,9 @@ func (p *Player) makePlan(ctx context.Context, v Viewing) (*plan, error) {
 		if s.Camera != v.Camera || !s.Span.Overlaps(v.Span) {
 			continue
 		}
-		it := item{Placed: s, fresh: pl.fresh(s)}
+		it := item{Placed: s, fresh: pl.discontinues(s)}
 		inside := !s.Span.From.Before(v.Span.From) && !s.Span.To.After(v.Span.To)
-		if inside && !it.fresh && n < len(placed)-1 && (s.Bytes < heavy || opened >= maxOpened) {
+		if inside && !it.fresh && n < len(placed)-1 && (s.Bytes < singlePartBytes || opened >= maxOpened) {
 			it.parts = []part{{0, -1, s.Span.From, s.Span.Duration()}}
 		} else {
 			opened++
@@ -103,8 +103,8 @@ func gone(err error) bool {
 	return false
 }
 
-// fresh says whether the segment does not continue the last item.
-func (pl *plan) fresh(s footage.Placed) bool {
+// discontinues says whether the segment does not continue the last item.
+func (pl *plan) discontinues(s footage.Placed) bool {
 	if len(pl.items) == 0 {
 		return true
 	}
@@ -113,7 +113,7 @@ func (pl *plan) fresh(s footage.Placed) bool {
 }
 
 func (pl *plan) add(it item) {
-	it.line = len(pl.lines) - 1
+	it.section = len(pl.sections) - 1
 	pl.index[it.File.String()] = len(pl.items)
 	pl.items = append(pl.items, it)
 }
@@ -124,7 +124,7 @@ func (p *Player) cut(ctx context.Context, pl *plan, s footage.Placed, span foota
 	err = p.reading(ctx, s.Segment, func(r footage.SegmentReader) (err error) {
 		frags := r.Fragments()
 		start := -1
-		var lead []place
+		var lead []fragmentRef
 		if fresh && len(pl.items) == 0 {
 			if start, lead, err = p.findLead(ctx, s, frags, span); err != nil {
 				return err
@@ -151,7 +151,7 @@ func (p *Player) cut(ctx context.Context, pl *plan, s footage.Placed, span foota
 // group makes parts, from key frame to key frame, of the fragments that lie within the span; of the first also one
 // that begins before it, when start names it: then all that its pictures need is there.
 func group(s footage.Placed, frags []footage.FragmentInfo, span footage.Span, fresh bool, start int) (parts []part) {
-	light := s.Bytes < heavy
+	light := s.Bytes < singlePartBytes
 	for i, f := range frags {
 		at := fragSpan(s, f)
 		if !at.Overlaps(span) || (at.From.Before(span.From) && i != start) {
@@ -182,7 +182,7 @@ func shown(s footage.Placed, r footage.SegmentReader, parts []part, span footage
 	if !at.To.After(span.To) || at.From.Before(span.From) {
 		return parts, nil
 	}
-	l, err := newLine(r.Init())
+	l, err := newInitSection(r.Init())
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func shown(s footage.Placed, r footage.SegmentReader, parts []part, span footage
 	if err != nil {
 		return nil, err
 	}
-	m := remix{line: l, span: span}
+	m := fragmentWriter{section: l, span: span}
 	pictures, err := m.pictures(runs)
 	if err != nil {
 		return nil, err
@@ -226,7 +226,7 @@ func (pl *plan) playlist() []byte {
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-TARGETDURATION:"...)
 	b = strconv.AppendInt(b, int64((longest+time.Second-1)/time.Second), 10)
 	b = append(b, "\n#EXT-X-MEDIA-SEQUENCE:0\n"...)
-	if long := pl.lines[0].lead; long > 0 {
+	if long := pl.sections[0].lead; long > 0 {
 		b = append(b, "#EXT-X-START:TIME-OFFSET="...)
 		b = strconv.AppendFloat(b, long.Seconds(), 'f', 3, 64)
 		b = append(b, ",PRECISE=YES\n"...)
@@ -236,7 +236,7 @@ func (pl *plan) playlist() []byte {
 			if n > 0 {
 				b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 			}
-			b = appendMap(b, it.line)
+			b = appendMap(b, it.section)
 		}
 		b = appendDate(b, it.parts[0].from)
 		for i, pt := range it.parts {

@@ -57,9 +57,9 @@ type viewing struct {
 	Viewing
 	live *liveView // nil for recorded footage
 
-	planned sync.Mutex // held while the plan is made, so that it is made once
-	plan    *plan
-	silent  bool // no sound; guarded by planned
+	planned  sync.Mutex // held while the plan is made, so that it is made once
+	plan     *plan
+	audioOff bool // no sound; guarded by planned
 
 	over time.Duration // monotonic time at which it ends, whatever the wall clock does
 
@@ -115,16 +115,16 @@ func (p *Player) Close(id string) (Delivered, bool) {
 	return Delivered{v.given, v.bytes}, true
 }
 
-// Silence takes the sound out of a viewing of recorded footage, from the next playlist on: for a browser that cannot
+// DisableAudio takes the sound out of a viewing of recorded footage, from the next playlist on: for a browser that cannot
 // decode what a camera calls sound, and would stop the pictures for it.
-func (p *Player) Silence(id string) error {
+func (p *Player) DisableAudio(id string) error {
 	v, err := p.lookup(id)
 	if err != nil {
 		return err
 	}
 	v.planned.Lock()
 	defer v.planned.Unlock()
-	v.silent, v.plan = true, nil
+	v.audioOff, v.plan = true, nil
 	return nil
 }
 
@@ -197,16 +197,16 @@ func (p *Player) Init(ctx context.Context, id string, n int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n < 0 || n >= len(pl.lines) {
+	if n < 0 || n >= len(pl.sections) {
 		return nil, ErrNoPart
 	}
-	return p.section(ctx, pl.lines[n])
+	return p.section(ctx, pl.sections[n])
 }
 
 // section is the initialisation section of a line as a browser gets it.
-func (p *Player) section(ctx context.Context, l *line) (init []byte, err error) {
+func (p *Player) section(ctx context.Context, l *initSection) (init []byte, err error) {
 	err = p.reading(ctx, l.init, func(r footage.SegmentReader) error {
-		if init, err = l.section(r.Init()); err != nil {
+		if init, err = l.bytes(r.Init()); err != nil {
 			return fmt.Errorf("playback: initialisation section of segment %s: %w", l.init.File, err)
 		}
 		return nil
@@ -294,11 +294,11 @@ func (p *Player) planOf(ctx context.Context, v *viewing) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		if v.silent {
-			for _, l := range pl.lines {
+		if v.audioOff {
+			for _, l := range pl.sections {
 				l.sound = nil
 			}
-		} else if err := p.lend(ctx, pl.lines); err != nil {
+		} else if err := p.borrowAudio(ctx, pl.sections); err != nil {
 			return nil, err
 		}
 		v.plan = pl

@@ -16,7 +16,7 @@ func (p *Player) read(ctx context.Context, v *viewing, pl *plan, segment string,
 		return nil, span, ErrNoPart
 	}
 	it := pl.items[n]
-	m := remix{line: pl.lines[it.line], span: v.Span, lead: n == 0 && i == 0 && pl.lines[0].lead > 0}
+	m := fragmentWriter{section: pl.sections[it.section], span: v.Span, lead: n == 0 && i == 0 && pl.sections[0].lead > 0}
 	var cuts []cut
 	if m.lead {
 		if cuts, err = p.fetch(ctx, pl.lead); err != nil {
@@ -27,7 +27,7 @@ func (p *Player) read(ctx context.Context, v *viewing, pl *plan, segment string,
 	if err != nil {
 		return nil, span, err
 	}
-	if after == nil && m.line.sound != nil && n+1 < len(pl.items) && i == len(it.parts)-1 && pl.items[n+1].line == it.line {
+	if after == nil && m.section.sound != nil && n+1 < len(pl.items) && i == len(it.parts)-1 && pl.items[n+1].section == it.section {
 		if after, err = p.opening(ctx, pl.items[n+1]); err != nil {
 			return nil, span, err
 		}
@@ -46,7 +46,7 @@ func (p *Player) read(ctx context.Context, v *viewing, pl *plan, segment string,
 }
 
 // partOf adds the fragments of a part to cuts. after is the fragment behind them, when there is sound in it.
-func (p *Player) partOf(ctx context.Context, it item, pt part, m *remix, cuts []cut) (_ []cut, after []byte, err error) {
+func (p *Player) partOf(ctx context.Context, it item, pt part, m *fragmentWriter, cuts []cut) (_ []cut, after []byte, err error) {
 	err = p.reading(ctx, it.Segment, func(r footage.SegmentReader) error {
 		frags := r.Fragments()
 		if pt.end < 0 {
@@ -66,7 +66,7 @@ func (p *Player) partOf(ctx context.Context, it item, pt part, m *remix, cuts []
 			}
 			cuts = append(cuts, cut{at, b})
 		}
-		if m.line.sound != nil && pt.end < len(frags) {
+		if m.section.sound != nil && pt.end < len(frags) {
 			after, err = fragment(r, it.Segment, pt.end)
 			return err
 		}
@@ -100,7 +100,7 @@ func fragment(r footage.SegmentReader, s footage.Segment, i int) ([]byte, error)
 
 // opening is the first fragment of an item; nil when it cannot be had: then the last sound before it is missing.
 func (p *Player) opening(ctx context.Context, it item) ([]byte, error) {
-	cuts, err := p.fetch(ctx, []place{{it.Placed, it.parts[0].first}})
+	cuts, err := p.fetch(ctx, []fragmentRef{{it.Placed, it.parts[0].first}})
 	if gone(err) {
 		return nil, nil
 	} else if err != nil {

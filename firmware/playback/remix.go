@@ -18,17 +18,17 @@ type cut struct {
 	data []byte
 }
 
-// remix writes the fragments of one line anew where they cannot go out as they are: sound that browsers cannot play
+// fragmentWriter writes the fragments of one line anew where they cannot go out as they are: sound that browsers cannot play
 // is left out, other sound is made continuous, pictures outside the span are pressed together or left out.
-type remix struct {
-	line *line
-	span footage.Span // what may be shown
-	lead bool         // the first fragments may begin before the span
+type fragmentWriter struct {
+	section *initSection
+	span    footage.Span // what may be shown
+	lead    bool         // the first fragments may begin before the span
 }
 
 // whole says whether fragments can go out as they are but for their times.
-func (m *remix) whole(cuts []cut) bool {
-	if len(m.line.tracks) > 1 || m.line.sound != nil {
+func (m *fragmentWriter) whole(cuts []cut) bool {
+	if len(m.section.tracks) > 1 || m.section.sound != nil {
 		return false
 	}
 	for _, c := range cuts {
@@ -41,13 +41,13 @@ func (m *remix) whole(cuts []cut) bool {
 
 // take gives the media of fragments that follow one another. after is the one behind them, which may hold the last of
 // their sound, or nil.
-func (m *remix) take(cuts []cut, after []byte) ([]byte, error) {
+func (m *fragmentWriter) take(cuts []cut, after []byte) ([]byte, error) {
 	if m.whole(cuts) {
 		var out []byte
 		for _, c := range cuts {
 			n := len(out)
 			out = append(out, c.data...)
-			if err := fmp4.Shift(out[n:], m.line.by, m.line.tracks); err != nil {
+			if err := fmp4.Shift(out[n:], m.section.by, m.section.tracks); err != nil {
 				return nil, err
 			}
 		}
@@ -57,7 +57,7 @@ func (m *remix) take(cuts []cut, after []byte) ([]byte, error) {
 		pictures []fmp4.Run
 		seqs     []uint32
 		bases    []uint64
-		heard    voice
+		heard    audioMuxer
 	)
 	for _, c := range cuts {
 		seq, runs, err := fmp4.Parse(c.data)
@@ -68,7 +68,7 @@ func (m *remix) take(cuts []cut, after []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		heard.add(m.line, runs)
+		heard.add(m.section, runs)
 		bases = append(bases, picture.Base)
 		if picture, err = m.trim(c, picture); err != nil {
 			return nil, err
@@ -81,7 +81,7 @@ func (m *remix) take(cuts []cut, after []byte) ([]byte, error) {
 		return nil, ErrNoPart
 	}
 	end := pictures[len(pictures)-1].End()
-	if after != nil && m.line.sound != nil {
+	if after != nil && m.section.sound != nil {
 		_, runs, err := fmp4.Parse(after)
 		if err != nil {
 			return nil, err
@@ -90,18 +90,18 @@ func (m *remix) take(cuts []cut, after []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		heard.add(m.line, runs)
+		heard.add(m.section, runs)
 		last := cuts[len(cuts)-1]
-		limit := moved(bases[len(bases)-1], m.span.To.Sub(last.at.From), m.line.main.Scale)
+		limit := moved(bases[len(bases)-1], m.span.To.Sub(last.at.From), m.section.main.Scale)
 		end = min(max(end, next.Base), max(limit, end))
 	}
 	return m.write(pictures, seqs, &heard, end, m.first(cuts[0], pictures[0]))
 }
 
 // pictures finds the run of the pictures.
-func (m *remix) pictures(runs []fmp4.Run) (fmp4.Run, error) {
+func (m *fragmentWriter) pictures(runs []fmp4.Run) (fmp4.Run, error) {
 	for _, r := range runs {
-		if r.Track == m.line.main.ID && len(r.Samples) > 0 {
+		if r.Track == m.section.main.ID && len(r.Samples) > 0 {
 			return r, nil
 		}
 	}
@@ -110,16 +110,16 @@ func (m *remix) pictures(runs []fmp4.Run) (fmp4.Run, error) {
 
 // first is the tick from which on sound may be heard: the beginning of the pictures, or of the span where that is
 // later.
-func (m *remix) first(c cut, r fmp4.Run) uint64 {
+func (m *fragmentWriter) first(c cut, r fmp4.Run) uint64 {
 	if !c.at.From.Before(m.span.From) {
 		return r.Base
 	}
-	return m.line.origin
+	return m.section.origin
 }
 
 // write puts pictures and sound together and moves both to their place in the viewing.
-func (m *remix) write(pictures []fmp4.Run, seqs []uint32, heard *voice, end, first uint64) ([]byte, error) {
-	l := m.line
+func (m *fragmentWriter) write(pictures []fmp4.Run, seqs []uint32, heard *audioMuxer, end, first uint64) ([]byte, error) {
+	l := m.section
 	var out []byte
 	if l.sound != nil {
 		heard.begin(l, pictures[0].Base, first)
@@ -133,7 +133,7 @@ func (m *remix) write(pictures []fmp4.Run, seqs []uint32, heard *voice, end, fir
 			if i+1 < len(pictures) {
 				to = pictures[i+1].Base
 			}
-			if r := heard.until(l, to, i+1 == len(pictures)); len(r.Samples) > 0 {
+			if r := heard.flushUntil(l, to, i+1 == len(pictures)); len(r.Samples) > 0 {
 				r.Base = moved(r.Base, l.by, l.sound.Scale)
 				runs = append(runs, r)
 			}
@@ -148,8 +148,8 @@ func moved(ticks uint64, by time.Duration, scale uint32) uint64 {
 }
 
 // trim presses what is before the span into the lead, and leaves out what is behind it.
-func (m *remix) trim(c cut, r fmp4.Run) (fmp4.Run, error) {
-	scale := m.line.main.Scale
+func (m *fragmentWriter) trim(c cut, r fmp4.Run) (fmp4.Run, error) {
+	scale := m.section.main.Scale
 	if c.at.To.After(m.span.To) {
 		end := r.Base + uint64(max(fmp4.Ticks(m.span.To.Sub(c.at.From), scale), 0))
 		r = before(r, end)
@@ -158,7 +158,7 @@ func (m *remix) trim(c cut, r fmp4.Run) (fmp4.Run, error) {
 		if !m.lead {
 			return fmp4.Run{}, nil
 		}
-		r = press(r, m.line.start, m.line.origin, uint64(fmp4.Ticks(m.line.lead, scale)))
+		r = compressTimes(r, m.section.start, m.section.origin, uint64(fmp4.Ticks(m.section.lead, scale)))
 	}
 	return r, nil
 }
@@ -179,9 +179,9 @@ func before(r fmp4.Run, end uint64) fmp4.Run {
 	return r
 }
 
-// press moves all times before to so near to it that the stretch from start on takes only long. The order of
+// compressTimes moves all times before to so near to it that the stretch from start on takes only long. The order of
 // decoding and of showing stays.
-func press(r fmp4.Run, start, to, long uint64) fmp4.Run {
+func compressTimes(r fmp4.Run, start, to, long uint64) fmp4.Run {
 	near := func(t int64) int64 {
 		if t >= int64(to) || to <= start {
 			return t

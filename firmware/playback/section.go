@@ -14,32 +14,32 @@ import (
 // minutes; beyond this the viewing starts with the next one.
 const maxLead = 2 * time.Minute
 
-// line is one time line: the segments of one recorder session between two gaps.
-type line struct {
+// initSection is one time line: the segments of one recorder session between two gaps.
+type initSection struct {
 	init   footage.Segment // has the initialisation section of them all
 	tracks []fmp4.Track
 	main   fmp4.Track // the pictures
 	by     time.Duration
 
-	sound   *fmp4.Track // what a browser hears; nil: nothing
-	audio   fmp4.Audio
-	silence []byte
-	frame   int64  // ticks of silence
-	lent    []byte // the section that sound was taken from, of another line: here it is all silence
+	sound    *fmp4.Track // what a browser hears; nil: nothing
+	audio    fmp4.Audio
+	silence  []byte
+	frame    int64  // ticks of silence
+	borrowed []byte // the section that sound was taken from, of another line: here it is all silence
 
 	lead   time.Duration // the time that the pictures before the span are given; 0 when there are none
 	start  uint64        // tick of the first of them
 	origin uint64        // tick where the span begins
 }
 
-// newLine reads an initialisation section and decides what of it a browser gets: the pictures, and sound that
+// newInitSection reads an initialisation section and decides what of it a browser gets: the pictures, and sound that
 // browsers play and that we can fill up with silence.
-func newLine(init []byte) (*line, error) {
+func newInitSection(init []byte) (*initSection, error) {
 	tracks, err := fmp4.Tracks(init)
 	if err != nil {
 		return nil, err
 	}
-	l := &line{tracks: tracks, main: tracks[0]}
+	l := &initSection{tracks: tracks, main: tracks[0]}
 	for _, t := range tracks {
 		if !t.Sound {
 			l.main = t
@@ -50,8 +50,8 @@ func newLine(init []byte) (*line, error) {
 	return l, nil
 }
 
-// section is the initialisation section as a browser gets it.
-func (l *line) section(init []byte) ([]byte, error) {
+// bytes is the initialisation section as a browser gets it.
+func (l *initSection) bytes(init []byte) ([]byte, error) {
 	for _, t := range l.tracks {
 		var err error
 		switch {
@@ -65,17 +65,17 @@ func (l *line) section(init []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if l.lent != nil && l.sound != nil {
-		return fmp4.With(init, l.lent, l.sound.ID)
+	if l.borrowed != nil && l.sound != nil {
+		return fmp4.With(init, l.borrowed, l.sound.ID)
 	}
 	return init, nil
 }
 
-// lend gives the lines without sound the sound of one that has some, as silence: a browser that has begun with sound
+// borrowAudio gives the lines without sound the sound of one that has some, as silence: a browser that has begun with sound
 // takes nothing else, and one that has begun without takes none.
-func (p *Player) lend(ctx context.Context, lines []*line) error {
-	n := slices.IndexFunc(lines, func(l *line) bool { return l.sound != nil })
-	if n < 0 || !slices.ContainsFunc(lines, func(l *line) bool { return l.sound == nil }) {
+func (p *Player) borrowAudio(ctx context.Context, lines []*initSection) error {
+	n := slices.IndexFunc(lines, func(l *initSection) bool { return l.sound != nil })
+	if n < 0 || !slices.ContainsFunc(lines, func(l *initSection) bool { return l.sound == nil }) {
 		return nil
 	}
 	from := lines[n]
@@ -87,19 +87,19 @@ func (p *Player) lend(ctx context.Context, lines []*line) error {
 	}
 	for _, l := range lines {
 		if l.sound == nil && l.main.ID != from.sound.ID {
-			l.sound, l.audio, l.silence, l.frame, l.lent = from.sound, from.audio, from.silence, from.frame, section
+			l.sound, l.audio, l.silence, l.frame, l.borrowed = from.sound, from.audio, from.silence, from.frame, section
 		}
 	}
 	return nil
 }
 
 // begin starts a line with the first part of a segment.
-func (p *Player) begin(ctx context.Context, pl *plan, s footage.Placed, r footage.SegmentReader, first *part, span footage.Span, lead []place) error {
+func (p *Player) begin(ctx context.Context, pl *plan, s footage.Placed, r footage.SegmentReader, first *part, span footage.Span, lead []fragmentRef) error {
 	b, err := fragment(r, s.Segment, first.first)
 	if err != nil {
 		return err
 	}
-	l, err := newLine(r.Init())
+	l, err := newInitSection(r.Init())
 	if err != nil {
 		return fmt.Errorf("playback: initialisation section of segment %s: %w", s.File, err)
 	}
@@ -110,7 +110,7 @@ func (p *Player) begin(ctx context.Context, pl *plan, s footage.Placed, r footag
 	}
 	at := fragSpan(s, r.Fragments()[first.first])
 	if len(lead) > 0 || at.From.Before(span.From) {
-		if err := p.press(ctx, l, first, at, begun, span, lead); err != nil {
+		if err := p.compressLead(ctx, l, first, at, begun, span, lead); err != nil {
 			return err
 		}
 		begun += first.from.Sub(at.From) // where the part begins now
@@ -119,12 +119,12 @@ func (p *Player) begin(ctx context.Context, pl *plan, s footage.Placed, r footag
 		pl.zero = first.from
 	}
 	l.by = first.from.Sub(pl.zero) - begun
-	pl.lines = append(pl.lines, l)
+	pl.sections = append(pl.sections, l)
 	return nil
 }
 
-// press gives the pictures before the span a little time of their own, right before it.
-func (p *Player) press(ctx context.Context, l *line, first *part, at footage.Span, begun time.Duration, span footage.Span, lead []place) error {
+// compressLead gives the pictures before the span a little time of their own, right before it.
+func (p *Player) compressLead(ctx context.Context, l *initSection, first *part, at footage.Span, begun time.Duration, span footage.Span, lead []fragmentRef) error {
 	from, scale := begun, l.main.Scale
 	if len(lead) > 0 {
 		cuts, err := p.fetch(ctx, lead[:1])
@@ -145,8 +145,8 @@ func (p *Player) press(ctx context.Context, l *line, first *part, at footage.Spa
 	return nil
 }
 
-// place is one fragment of a segment.
-type place struct {
+// fragmentRef is one fragment of a segment.
+type fragmentRef struct {
 	footage.Placed
 	i int
 }
@@ -154,12 +154,12 @@ type place struct {
 // findLead looks for what the pictures at the beginning of the span need. It says which fragment of the segment is
 // the first that shows something of the span, and which fragments stand before it, from a key frame on; -1 when that
 // key frame is too far away, or gone: then the viewing begins with the next one.
-func (p *Player) findLead(ctx context.Context, s footage.Placed, frags []footage.FragmentInfo, span footage.Span) (int, []place, error) {
+func (p *Player) findLead(ctx context.Context, s footage.Placed, frags []footage.FragmentInfo, span footage.Span) (int, []fragmentRef, error) {
 	start := slices.IndexFunc(frags, func(f footage.FragmentInfo) bool { return fragSpan(s, f).Overlaps(span) })
 	if start < 0 || frags[start].Key {
 		return start, nil, nil
 	}
-	var lead []place
+	var lead []fragmentRef
 	// back takes the fragments before n, and says whether a key frame was among them and whether to look further.
 	next := footage.Placed{Segment: footage.Segment{From: frags[start].From}}
 	back := func(s footage.Placed, frags []footage.FragmentInfo, n int) (found, further bool) {
@@ -168,7 +168,7 @@ func (p *Player) findLead(ctx context.Context, s footage.Placed, frags []footage
 			if next.From-f.To > hole || span.From.Sub(fragSpan(s, f).From) > maxLead {
 				return false, false
 			}
-			lead = append(lead, place{s, i})
+			lead = append(lead, fragmentRef{s, i})
 			next.From = f.From
 			if f.Key {
 				slices.Reverse(lead)
@@ -220,7 +220,7 @@ func (p *Player) infos(ctx context.Context, s footage.Placed) (infos []footage.F
 }
 
 // fetch reads fragments; those of one segment follow one another.
-func (p *Player) fetch(ctx context.Context, places []place) (cuts []cut, err error) {
+func (p *Player) fetch(ctx context.Context, places []fragmentRef) (cuts []cut, err error) {
 	for len(places) > 0 {
 		n := 1
 		for n < len(places) && places[n].File == places[0].File {
@@ -234,7 +234,7 @@ func (p *Player) fetch(ctx context.Context, places []place) (cuts []cut, err err
 	return cuts, nil
 }
 
-func (p *Player) fetchOf(ctx context.Context, places []place, cuts []cut) (_ []cut, err error) {
+func (p *Player) fetchOf(ctx context.Context, places []fragmentRef, cuts []cut) (_ []cut, err error) {
 	s := places[0].Placed
 	err = p.reading(ctx, s.Segment, func(r footage.SegmentReader) error {
 		frags := r.Fragments()

@@ -67,9 +67,9 @@ func TestSoundForABrowser(t *testing.T) {
 			t.Parallel()
 			r := record(t, func(o *camera.Options) { o.Sound, o.Coding.GOP = sound, 20 })
 			r.await(5)
-			r.cam.Hush(true)
+			r.cam.SetSilent(true)
 			r.await(3)
-			r.cam.Hush(false)
+			r.cam.SetSilent(false)
 			r.await(6)
 			all := r.review()
 			b := file(t, all)
@@ -92,7 +92,7 @@ func TestSoundForABrowser(t *testing.T) {
 				return
 			}
 			defer func() {
-				if err := p.Silence("v1"); err != nil {
+				if err := p.DisableAudio("v1"); err != nil {
 					t.Fatal(err)
 				}
 				whole(t, file(t, p), 1)

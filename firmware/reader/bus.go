@@ -16,17 +16,17 @@ import (
 // Timing of a line. Reader → beep has to stay within 30 ms, so a reader is asked every 5 ms; 200 ms and
 // three tries are what OSDP gives a reader to answer.
 const (
-	pollEvery   = 5 * time.Millisecond
-	replyWithin = 200 * time.Millisecond
-	tries       = 3
-	quiet       = 30 * time.Millisecond // longer than any pause inside a packet (20 ms)
-	probeFirst  = 500 * time.Millisecond
-	probeMost   = 5 * time.Second
-	busyPause   = 20 * time.Millisecond
-	busyMost    = 10 * time.Second // busy for so long is off line
-	reopenFirst = 250 * time.Millisecond
-	reopenMost  = 5 * time.Second
-	queueMost   = 64
+	pollEvery     = 5 * time.Millisecond
+	replyWithin   = 200 * time.Millisecond
+	maxTries      = 3
+	silentAfter   = 30 * time.Millisecond // longer than any pause inside a packet (20 ms)
+	probeFirst    = 500 * time.Millisecond
+	maxProbeWait  = 5 * time.Second
+	busyPause     = 20 * time.Millisecond
+	maxBusyWait   = 10 * time.Second // busy for so long is off line
+	reopenFirst   = 250 * time.Millisecond
+	maxReopenWait = 5 * time.Second
+	queueSize     = 64
 )
 
 // Options are what a Bus needs.
@@ -48,8 +48,8 @@ type Bus struct {
 	byID    map[string]*device
 	wake    chan struct{} // a signal is queued
 
-	line *line // of Run's goroutine
-	dec  decoder
+	serial *serialLine // of Run's goroutine
+	dec    decoder
 }
 
 // device is one reader; the fields above mu belong to Run's goroutine.
@@ -144,7 +144,7 @@ func (b *Bus) Feedback(id string, s attendance.Signal) error {
 	p := s.Pattern()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.status.State != Online || len(d.queue) >= queueMost {
+	if d.status.State != Online || len(d.queue) >= queueSize {
 		d.counts.Dropped++
 		return fmt.Errorf("signal %s at %s: %w", s, id, ErrOffline)
 	}
@@ -178,14 +178,14 @@ func (b *Bus) Run(ctx context.Context) error {
 			break
 		}
 		b.o.Log.Warn("card reader line failed; opening it again", "line", b.o.Name, "err", err, "wait", wait)
-		b.allOffline(ReasonLine)
-		if time.Since(began) > reopenMost {
+		b.allOffline(ReasonBus)
+		if time.Since(began) > maxReopenWait {
 			wait = reopenFirst
 		}
 		if !sleep(ctx, wait) {
 			break
 		}
-		wait = min(2*wait, reopenMost)
+		wait = min(2*wait, maxReopenWait)
 	}
 	b.allOffline(ReasonStop)
 	return ctx.Err()
@@ -208,8 +208,8 @@ func (b *Bus) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.line, b.dec = openLine(rwc), decoder{}
-	defer func() { err = errors.Join(err, b.line.close()) }()
+	b.serial, b.dec = openSerialLine(rwc), decoder{}
+	defer func() { err = errors.Join(err, b.serial.close()) }()
 	for {
 		d, wait := b.pick(time.Now())
 		if wait > 0 {
@@ -263,8 +263,8 @@ func (b *Bus) pause(ctx context.Context, wait time.Duration) error {
 			return nil
 		case <-b.wake:
 			return nil
-		case <-b.line.in:
-		case err := <-b.line.fail:
+		case <-b.serial.in:
+		case err := <-b.serial.fail:
 			return err
 		case <-ctx.Done():
 			return ctx.Err()

@@ -388,7 +388,7 @@ func TestLineThatVanishesIsOpenedAgain(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, states, "offline for the line", func(s Status) bool { return s.State == Offline && s.Reason == ReasonLine })
+	await(t, states, "offline for the line", func(s Status) bool { return s.State == Offline && s.Reason == ReasonBus })
 	await(t, states, "online again", func(s Status) bool { return s.State == Online })
 	cancel()
 	wg.Wait()

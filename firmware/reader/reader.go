@@ -44,7 +44,7 @@ const (
 	ReasonStart    = "start"           // not reached yet since start
 	ReasonAnswers  = "answers"         // online
 	ReasonSilent   = "silent"          // no valid answer three times in a row
-	ReasonLine     = "line"            // the serial line failed
+	ReasonBus      = "line"            // the serial line failed
 	ReasonSecure   = "secure_required" // demands the OSDP secure channel
 	ReasonProtocol = "protocol"        // answers, but refuses what every reader must do
 	ReasonFormat   = "format"          // sends card numbers as text, which we do not take

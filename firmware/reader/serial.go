@@ -26,12 +26,12 @@ func (p port) Close() error {
 	return errors.Join(p.Port.ResetOutputBuffer(), p.Port.Close())
 }
 
-// errWriteStuck says that the line did not take our bytes in time.
-var errWriteStuck = errors.New("the line does not take bytes")
+// errWriteTimeout says that the line did not take our bytes in time.
+var errWriteTimeout = errors.New("the line does not take bytes")
 
-// line runs the blocking reads and writes of one open line in goroutines of their own, so that each wait
+// serialLine runs the blocking reads and writes of one open line in goroutines of their own, so that each wait
 // of the bus has an end.
-type line struct {
+type serialLine struct {
 	rwc  io.ReadWriteCloser
 	in   chan []byte
 	fail chan error // the first error of reading or writing; buffered for both
@@ -40,14 +40,14 @@ type line struct {
 	stop chan struct{}
 }
 
-func openLine(rwc io.ReadWriteCloser) *line {
-	l := &line{rwc: rwc, in: make(chan []byte, 16), fail: make(chan error, 2), out: make(chan []byte), done: make(chan error, 1), stop: make(chan struct{})}
+func openSerialLine(rwc io.ReadWriteCloser) *serialLine {
+	l := &serialLine{rwc: rwc, in: make(chan []byte, 16), fail: make(chan error, 2), out: make(chan []byte), done: make(chan error, 1), stop: make(chan struct{})}
 	go l.read()
 	go l.write()
 	return l
 }
 
-func (l *line) read() {
+func (l *serialLine) read() {
 	for {
 		b := make([]byte, 512)
 		n, err := l.rwc.Read(b)
@@ -68,7 +68,7 @@ func (l *line) read() {
 	}
 }
 
-func (l *line) write() {
+func (l *serialLine) write() {
 	for {
 		select {
 		case b := <-l.out:
@@ -81,13 +81,13 @@ func (l *line) write() {
 }
 
 // send writes b within the time; after a failure the line is of no further use.
-func (l *line) send(ctx context.Context, b []byte, within time.Duration) error {
+func (l *serialLine) send(ctx context.Context, b []byte, within time.Duration) error {
 	t := time.NewTimer(within)
 	defer t.Stop()
 	select {
 	case l.out <- b:
 	case <-t.C:
-		return errWriteStuck
+		return errWriteTimeout
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -98,13 +98,13 @@ func (l *line) send(ctx context.Context, b []byte, within time.Duration) error {
 		}
 		return nil
 	case <-t.C:
-		return errWriteStuck
+		return errWriteTimeout
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (l *line) close() error {
+func (l *serialLine) close() error {
 	close(l.stop)
 	if err := l.rwc.Close(); err != nil {
 		return fmt.Errorf("close the line: %w", err)

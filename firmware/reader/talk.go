@@ -30,7 +30,7 @@ func (b *Bus) talk(ctx context.Context, d *device) error {
 		return err
 	}
 	d.busySince = time.Time{}
-	b.took(d, cmd, reply)
+	b.handleAnswer(d, cmd, reply)
 	return nil
 }
 
@@ -41,7 +41,7 @@ func (b *Bus) busy(d *device, cmd command) {
 		d.busySince = now
 	}
 	d.again, d.next = &cmd, now.Add(busyPause)
-	if now.Sub(d.busySince) >= busyMost {
+	if now.Sub(d.busySince) >= maxBusyWait {
 		b.setState(d, Offline, ReasonBusy)
 	}
 }
@@ -79,13 +79,13 @@ func (b *Bus) nextCommand(d *device) command {
 // exchange sends a command and waits for its answer. No answer, or a damaged one, is asked for again under
 // the same sequence number: the reader then repeats what it said, so that no card read is lost or doubled.
 func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error) {
-	attempts := tries
+	attempts := maxTries
 	if d.phase == phaseReach {
 		attempts = 1 // nobody may be there; do not hold up the others
 	}
 	for attempts > 0 {
 		out := frame{address: d.Address, seq: d.seq, crc: !d.sum, code: c.code, data: c.data}.append(nil)
-		if err := b.line.send(ctx, out, replyWithin); err != nil {
+		if err := b.serial.send(ctx, out, replyWithin); err != nil {
 			return frame{}, err
 		}
 		f, err := b.answer(ctx, d)
@@ -138,12 +138,12 @@ func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
 		}
 		if b.dec.malformed != before {
 			// A damaged answer: ask again as soon as the line is quiet, without waiting out the time.
-			t.Reset(quiet)
+			t.Reset(silentAfter)
 		}
 		select {
-		case in := <-b.line.in:
+		case in := <-b.serial.in:
 			b.dec.feed(in)
-		case err := <-b.line.fail:
+		case err := <-b.serial.fail:
 			return frame{}, err
 		case <-t.C:
 			b.dec.abandon()
@@ -157,17 +157,17 @@ func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
 	}
 }
 
-// took acts on a valid answer.
-func (b *Bus) took(d *device, c command, f frame) {
+// handleAnswer acts on a valid answer.
+func (b *Bus) handleAnswer(d *device, c command, f frame) {
 	if f.code == replyNAK || f.secure {
-		b.refusedBy(d, c, f)
+		b.handleNAK(d, c, f)
 		return
 	}
 	switch d.phase {
 	case phaseReach:
 		if c.code == cmdPoll {
 			d.polled, d.next = true, time.Time{}
-			b.polled(d, f) // it may have a card
+			b.handlePoll(d, f) // it may have a card
 			return
 		}
 		v, err := parseID(f.data)
@@ -184,29 +184,29 @@ func (b *Bus) took(d *device, c command, f frame) {
 			return
 		}
 		d.phase = phaseConfirm
-		b.able(d, parseCap(f.data))
+		b.setCapabilities(d, parseCap(f.data))
 		return
 	case phaseConfirm:
 		// A reader may tell who it is and refuse all else: only who answers a poll is on line.
 		d.phase, d.online = phasePoll, time.Now()
-		b.standing(d)
+		b.setAnswering(d)
 	}
 	if c.code == cmdPoll {
-		b.standing(d) // it was busy, or read a card as we want it
-		b.polled(d, f)
+		b.setAnswering(d) // it was busy, or read a card as we want it
+		b.handlePoll(d, f)
 	}
 }
 
-// able notes what a reader says of itself.
-func (b *Bus) able(d *device, c capabilities) {
+// setCapabilities notes what a reader says of itself.
+func (b *Bus) setCapabilities(d *device, c capabilities) {
 	d.formatted = c.formatted
 	d.mu.Lock()
 	d.mute, d.dark = c.mute, c.dark
 	d.mu.Unlock()
 }
 
-// polled takes what a reader has to say.
-func (b *Bus) polled(d *device, f frame) {
+// handlePoll takes what a reader has to say.
+func (b *Bus) handlePoll(d *device, f frame) {
 	switch f.code {
 	case replyRaw:
 		d.formatted = false
@@ -220,12 +220,12 @@ func (b *Bus) polled(d *device, f frame) {
 		return
 	}
 	if d.phase == phasePoll {
-		b.standing(d)
+		b.setAnswering(d)
 	}
 }
 
-// standing is the state of a reader that answers polls.
-func (b *Bus) standing(d *device) {
+// setAnswering is the state of a reader that answers polls.
+func (b *Bus) setAnswering(d *device) {
 	switch {
 	case d.formatted:
 		if b.setState(d, Refused, ReasonFormat) {
@@ -250,8 +250,8 @@ func (b *Bus) card(d *device, data []byte) {
 	b.o.OnCard(CardRead{Reader: d.ID, Bits: bits, UID: bytes.Clone(uid), At: b.o.Clock.Now().Mono})
 }
 
-// refusedBy acts on a NAK, or on an answer inside a secure channel that nobody opened.
-func (b *Bus) refusedBy(d *device, c command, f frame) {
+// handleNAK acts on a NAK, or on an answer inside a secure channel that nobody opened.
+func (b *Bus) handleNAK(d *device, c command, f frame) {
 	b.count(d, func(n *Counts) { n.NAKs++ })
 	code := f.nak()
 	switch {
@@ -262,7 +262,7 @@ func (b *Bus) refusedBy(d *device, c command, f frame) {
 	case d.phase == phaseInquire:
 		// Old readers cannot say what they can do. They can still read cards.
 		d.phase = phaseConfirm
-		b.able(d, capabilities{})
+		b.setCapabilities(d, capabilities{})
 	case d.phase == phaseReach || c.code == cmdPoll:
 		b.lost(d, Refused, ReasonProtocol)
 	default:
@@ -270,13 +270,13 @@ func (b *Bus) refusedBy(d *device, c command, f frame) {
 	}
 }
 
-// steady is how long a reader must have been on line for the next attempt to come soon: one that comes and goes is
+// steadyAfter is how long a reader must have been on line for the next attempt to come soon: one that comes and goes is
 // asked less and less often.
-const steady = 10 * time.Second
+const steadyAfter = 10 * time.Second
 
 // lost sets a reader back to being reached for, less and less often, and says whether that is news.
 func (b *Bus) lost(d *device, s State, reason string) bool {
-	if d.phase == phasePoll && time.Since(d.online) >= steady {
+	if d.phase == phasePoll && time.Since(d.online) >= steadyAfter {
 		d.probe = probeFirst
 	}
 	if d.phase != phaseReach {
@@ -287,7 +287,7 @@ func (b *Bus) lost(d *device, s State, reason string) bool {
 	}
 	d.phase, d.seq, d.polled, d.tamper, d.busySince = phaseReach, 0, false, false, time.Time{}
 	d.next = time.Now().Add(d.probe)
-	d.probe = min(2*d.probe, probeMost)
+	d.probe = min(2*d.probe, maxProbeWait)
 	return b.setState(d, s, reason)
 }
 

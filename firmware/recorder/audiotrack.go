@@ -9,36 +9,36 @@ import (
 	"campuskeep/firmware/fmp4"
 )
 
-// ear is the sound of a camera as it offers it.
-type ear struct {
+// audioTrack is the sound of a camera as it offers it.
+type audioTrack struct {
 	media  *description.Media
 	format format.Format
 	audio  fmp4.Audio
 	decode func(*rtp.Packet) ([][]byte, error)
 }
 
-// errSound is a session that broke because the camera was asked for its sound.
-type errSound struct{ error }
+// errAudio is a session that broke because the camera was asked for its sound.
+type errAudio struct{ error }
 
-// listen says what sound to ask the camera for. Sound that nobody decided to record is not asked for, so that not a
+// selectAudio says what sound to ask the camera for. Sound that nobody decided to record is not asked for, so that not a
 // byte of it crosses the network; nor is sound that the camera has refused.
-func (f *feed) listen(cam Camera, desc *description.Session) *ear {
-	if !cam.Sound || f.deaf {
+func (f *feed) selectAudio(cam Camera, desc *description.Session) *audioTrack {
+	if !cam.Sound || f.audioRefused {
 		return nil
 	}
-	return chooseSound(desc)
+	return findAudio(desc)
 }
 
-// chooseSound finds the first sound that can be kept; nil when there is none. Sound that we would have to play to the
+// findAudio finds the first sound that can be kept; nil when there is none. Sound that we would have to play to the
 // camera is not its sound.
-func chooseSound(desc *description.Session) *ear {
+func findAudio(desc *description.Session) *audioTrack {
 	for _, m := range desc.Medias {
 		if m.IsBackChannel {
 			continue
 		}
 		for _, f := range m.Formats {
-			e := &ear{media: m, format: f}
-			if e.understand() && e.audio.Usable() {
+			e := &audioTrack{media: m, format: f}
+			if e.initDecoder() && e.audio.Usable() {
 				return e
 			}
 		}
@@ -46,7 +46,7 @@ func chooseSound(desc *description.Session) *ear {
 	return nil
 }
 
-func (e *ear) understand() bool {
+func (e *audioTrack) initDecoder() bool {
 	switch f := e.format.(type) {
 	case *format.MPEG4Audio:
 		if f.Config == nil {
@@ -131,8 +131,8 @@ func one(decode func(*rtp.Packet) ([]byte, error)) func(*rtp.Packet) ([][]byte, 
 	}
 }
 
-// hear takes a packet of sound. Whatever is wrong with it is no concern of the pictures.
-func (f *feed) hear(e *ear, pkt *rtp.Packet) {
+// takeAudio takes a packet of sound. Whatever is wrong with it is no concern of the pictures.
+func (f *feed) takeAudio(e *audioTrack, pkt *rtp.Packet) {
 	pieces, err := e.decode(pkt)
 	if err != nil || len(pieces) == 0 {
 		return

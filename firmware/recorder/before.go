@@ -10,10 +10,10 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// before notes what is missing between the footage of an earlier run and this one, and then what was held back until
+// noteGapBefore notes what is missing between the footage of an earlier run and this one, and then what was held back until
 // then. It waits until that run's footage is indexed, and until the first picture of this one or until that takes too
 // long to count as the same gap.
-func (f *feed) before(ctx context.Context, began clock.Reading) {
+func (f *feed) noteGapBefore(ctx context.Context, began clock.Reading) {
 	gap, ok, err := f.missedBefore(ctx, began)
 	if err != nil {
 		f.r.o.Log.Error("looking for the last footage of an earlier run", "camera", f.id, "err", err)
@@ -24,7 +24,7 @@ func (f *feed) before(ctx context.Context, began clock.Reading) {
 		f.r.gaps.put(gap)
 	}
 	f.begun = true
-	f.handOn()
+	f.flushHeld()
 }
 
 func (f *feed) missedBefore(ctx context.Context, began clock.Reading) (gap Gap, ok bool, err error) {

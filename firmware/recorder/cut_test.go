@@ -58,9 +58,9 @@ func TestWhereSegmentsEnd(t *testing.T) {
 func cutUp(t *testing.T, aus [][][]byte, gop time.Duration) (segs []footage.Segment, frags []fragment) {
 	t.Helper()
 	v := vaulttest.Open(t)
-	k := keeper{
+	k := segmentWriter{
 		camera: "c01", vault: v, zone: time.UTC, log: slog.New(slog.DiscardHandler), first: make(chan time.Duration, 1),
-		gap: &outage{tell: func(from, to time.Duration, c Cause) { t.Errorf("gap %v %v %s", from, to, c) }},
+		gap: &outage{emit: func(from, to time.Duration, c Cause) { t.Errorf("gap %v %v %s", from, to, c) }},
 		reading: func(d time.Duration) clock.Reading {
 			return clock.Reading{Wall: time.Unix(1e9, 0).Add(d), Boot: "b1", Mono: d, State: clock.Trusted}
 		},

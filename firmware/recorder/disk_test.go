@@ -67,8 +67,8 @@ func TestADiskThatFails(t *testing.T) {
 	if len(runs) > 2 || last.Last-last.First < 40 {
 		t.Errorf("after the disk came back: %v", runs)
 	}
-	if told := gaps[0].To.Mono - gaps[0].From.Mono; told < 5*time.Second {
-		t.Errorf("only %v told", told)
+	if shown := gaps[0].To.Mono - gaps[0].From.Mono; shown < 5*time.Second {
+		t.Errorf("only %v told", shown)
 	}
 }
 

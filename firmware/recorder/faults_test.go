@@ -95,7 +95,7 @@ func TestACameraTearsDownTheSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := camera.NewWire(u.Host)
+	w, err := camera.NewCable(u.Host)
 	if err != nil {
 		t.Fatal(err)
 	}

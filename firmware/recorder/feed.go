@@ -17,15 +17,15 @@ import (
 // feed keeps one camera recorded. One goroutine runs it; packets come in on a goroutine of the RTSP client, one
 // session after another.
 type feed struct {
-	r      *Recorder
-	id     string
-	cancel context.CancelFunc
-	ended  atomic.Bool
-	live   atomic.Bool        // somebody watches: hold nothing back
-	first  chan time.Duration // one slot: where the first recorded fragment begins
-	proven bool               // the password was right when last asked. Of run's goroutine, too.
-	deaf   bool               // asking for the sound broke a session: pictures alone. Of run's goroutine.
-	digest bool               // the camera has offered Digest, and is not given the password in clear. Of run's goroutine.
+	r            *Recorder
+	id           string
+	cancel       context.CancelFunc
+	ended        atomic.Bool
+	live         atomic.Bool        // somebody watches: hold nothing back
+	first        chan time.Duration // one slot: where the first recorded fragment begins
+	proven       bool               // the password was right when last asked. Of run's goroutine, too.
+	audioRefused bool               // asking for the sound broke a session: pictures alone. Of run's goroutine.
+	digest       bool               // the camera has offered Digest, and is not given the password in clear. Of run's goroutine.
 
 	mu      sync.Mutex // guards the rest
 	cam     Camera
@@ -36,7 +36,7 @@ type feed struct {
 	mux     *muxer // nil between sessions
 	thin    bool   // the session at work, or the last one, pulls the sub-stream
 	offers  string // the sound that the camera offered then
-	keep    keeper
+	writer  segmentWriter
 	gap     outage
 	held    []Gap         // until the time before this run is noted: gaps are noted in order
 	begun   bool          // it is
@@ -49,8 +49,8 @@ type feed struct {
 
 func newFeed(r *Recorder, c Camera, cancel context.CancelFunc) *feed {
 	f := &feed{r: r, id: c.ID, cancel: cancel, cam: c, state: Connecting, first: make(chan time.Duration, 1)}
-	f.gap.tell = f.note
-	f.keep = keeper{camera: c.ID, vault: r.o.Vault, reading: r.reading, zone: r.o.Zone, log: r.o.Log, gap: &f.gap, first: f.first}
+	f.gap.emit = f.note
+	f.writer = segmentWriter{camera: c.ID, vault: r.o.Vault, reading: r.reading, zone: r.o.Zone, log: r.o.Log, gap: &f.gap, first: f.first}
 	return f
 }
 
@@ -81,20 +81,20 @@ func (f *feed) run(ctx context.Context) {
 	f.since = now
 	f.gap.lost(now.Mono, CauseStart)
 	f.mu.Unlock()
-	var past sync.WaitGroup
-	past.Go(func() { f.before(ctx, now) })
-	defer past.Wait()
+	var previous sync.WaitGroup
+	previous.Go(func() { f.noteGapBefore(ctx, now) })
+	defer previous.Wait()
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		sctx, restart := context.WithCancel(ctx)
 		f.mu.Lock()
 		f.restart = restart
 		cam := f.cam
-		before := f.keep.fragments
+		before := f.writer.fragments
 		f.mu.Unlock()
 
 		if cam.Stopped != "" {
 			f.end(cam.Stopped)
-			f.stay(sctx, cam.Stopped)
+			f.idle(sctx, cam.Stopped)
 			restart()
 			attempt = -1
 			continue
@@ -103,11 +103,11 @@ func (f *feed) run(ctx context.Context) {
 		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
 			restart()
 			f.end(CauseSwitched)
-			f.deaf, f.proven = false, false
+			f.audioRefused, f.proven = false, false
 			attempt = -1
 			continue
 		}
-		if errors.As(err, new(errSound)) && ctx.Err() == nil {
+		if errors.As(err, new(errAudio)) && ctx.Err() == nil {
 			f.r.o.Log.Warn("the camera refuses its sound: pictures alone", "camera", f.id, "err", err)
 			restart()
 			attempt--
@@ -126,7 +126,7 @@ func (f *feed) run(ctx context.Context) {
 		if f.recordedSince(before) {
 			attempt, f.proven = 0, true
 		}
-		f.rest(sctx, attempt, why)
+		f.pause(sctx, attempt, why)
 		restart()
 	}
 	f.mu.Lock()
@@ -137,7 +137,7 @@ func (f *feed) run(ctx context.Context) {
 // note hands on a gap, in the order of the gaps. What our own standing still has brought about is told as that. The
 // caller holds f.mu.
 func (f *feed) note(from, to time.Duration, cause Cause) {
-	if own := f.r.own.until(from, to, f.r.o.Clock.Now().Mono, cause); own > from {
+	if own := f.r.standstill.until(from, to, f.r.o.Clock.Now().Mono, cause); own > from {
 		f.held = append(f.held, Gap{Camera: f.id, From: f.r.instant(from), To: f.r.instant(own), Cause: CausePaused})
 		from = own
 	}
@@ -145,12 +145,12 @@ func (f *feed) note(from, to time.Duration, cause Cause) {
 		f.held = append(f.held, Gap{Camera: f.id, From: f.r.instant(from), To: f.r.instant(to), Cause: cause})
 	}
 	if f.begun {
-		f.handOn()
+		f.flushHeld()
 	}
 }
 
-// handOn gives Run what was held back. The caller holds f.mu.
-func (f *feed) handOn() {
+// flushHeld gives Run what was held back. The caller holds f.mu.
+func (f *feed) flushHeld() {
 	for _, g := range f.held {
 		f.r.gaps.put(g)
 	}
@@ -170,7 +170,7 @@ func (f *feed) attempt(ctx context.Context, cam Camera) (err error) {
 func (f *feed) recordedSince(n uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.keep.fragments > n
+	return f.writer.fragments > n
 }
 
 // end closes what a session left open; nothing calls into the feed any more. Whatever is missed from here on is due
@@ -189,13 +189,13 @@ func (f *feed) end(cause Cause) {
 		f.steps += uint64(f.mux.time.steps)
 		f.mux = nil
 	}
-	f.keep.close()
+	f.writer.close()
 	if cause == "" {
 		return
 	}
 	from := now.Mono
-	if f.keep.to > 0 && !f.gap.open {
-		from = min(from, f.keep.to)
+	if f.writer.to > 0 && !f.gap.open {
+		from = min(from, f.writer.to)
 	}
 	f.gap.lost(from, cause)
 }
@@ -203,8 +203,8 @@ func (f *feed) end(cause Cause) {
 // steady is an attempt number whose pause has grown to its full length.
 const steady = 10
 
-// rest waits before the next attempt. It ends early when the camera is configured anew.
-func (f *feed) rest(ctx context.Context, attempt int, why *fault) {
+// pause waits before the next attempt. It ends early when the camera is configured anew.
+func (f *feed) pause(ctx context.Context, attempt int, why *fault) {
 	pause := f.r.o.Pace(attempt, why.cause)
 	if e, ok := errors.AsType[*rtsp.Error](why.err); ok && e.Trouble == rtsp.Challenge {
 		pause = f.r.o.Pace(attempt, CauseOffline) // no password was given: nothing is locked
@@ -240,8 +240,8 @@ func (f *feed) rest(ctx context.Context, attempt int, why *fault) {
 	}
 }
 
-// stay waits, recording nothing, until the camera is configured anew.
-func (f *feed) stay(ctx context.Context, why Cause) {
+// idle waits, recording nothing, until the camera is configured anew.
+func (f *feed) idle(ctx context.Context, why Cause) {
 	f.enter(Stopped, why)
 	piece := time.NewTicker(time.Minute)
 	defer piece.Stop()
@@ -277,11 +277,11 @@ func (f *feed) status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := Status{
-		Camera: f.id, State: f.state, Since: f.since, Cause: f.cause, Fragments: f.keep.fragments, Bytes: f.keep.bytes,
+		Camera: f.id, State: f.state, Since: f.since, Cause: f.cause, Fragments: f.writer.fragments, Bytes: f.writer.bytes,
 		Lost: f.lost, Steps: f.steps, Thin: f.thin, Offers: f.offers,
 	}
-	if f.keep.stream != nil {
-		s.Codec = f.keep.stream.video.Codec
+	if f.writer.stream != nil {
+		s.Codec = f.writer.stream.video.Codec
 	}
 	if f.mux != nil && f.mux.sound != nil {
 		s.Sound = f.mux.sound.audio.Codec
@@ -292,7 +292,7 @@ func (f *feed) status() Status {
 	if f.mux != nil {
 		s.Steps += uint64(f.mux.time.steps)
 	}
-	s.ByArrival = f.mux != nil && f.mux.time.pulse.byArrival
+	s.ByArrival = f.mux != nil && f.mux.time.stamps.byArrival
 	if f.offset != nil {
 		s.Offset, s.HasOffset = *f.offset, true
 	}

@@ -16,7 +16,7 @@ func (q *gapQueue) put(g Gap) {
 	q.mu.Lock()
 	q.list = append(q.list, g)
 	q.mu.Unlock()
-	wake(q.wake)
+	signal(q.wake)
 }
 
 func (q *gapQueue) take() []Gap {
@@ -41,7 +41,7 @@ type outage struct {
 	open  bool
 	since time.Duration
 	cause Cause
-	tell  func(from, to time.Duration, cause Cause)
+	emit  func(from, to time.Duration, cause Cause)
 }
 
 // lost opens a gap. One that is open keeps its beginning; its cause becomes the later one, which knows more, unless
@@ -53,7 +53,7 @@ func (o *outage) lost(at time.Duration, cause Cause) {
 	case cause == CauseFull && o.cause == CauseFull, cause == CauseSwitched, cause == CauseNetwork && o.cause != CauseStart:
 	case cause == CauseFull, o.cause == CauseFull:
 		if at-o.since >= smallest {
-			o.tell(o.since, at, o.cause)
+			o.emit(o.since, at, o.cause)
 		}
 		o.since, o.cause = max(o.since, at), cause
 	default:
@@ -83,13 +83,13 @@ func (o *outage) back(at time.Duration) {
 	if at-o.since < smallest || (o.cause == CauseStart && at-o.since < slowStart) {
 		return
 	}
-	o.tell(o.since, at, o.cause)
+	o.emit(o.since, at, o.cause)
 }
 
 // tick tells a piece of a long gap.
 func (o *outage) tick(now time.Duration) {
 	if o.open && now-o.since >= gapPiece {
-		o.tell(o.since, now, o.cause)
+		o.emit(o.since, now, o.cause)
 		o.since = now
 	}
 }

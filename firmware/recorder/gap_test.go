@@ -11,8 +11,8 @@ import (
 )
 
 func TestWhatCountsAsAGap(t *testing.T) {
-	var told []string
-	o := outage{tell: func(from, to time.Duration, c Cause) { told = append(told, fmt.Sprintf("%v %v %s", from, to, c)) }}
+	var shown []string
+	o := outage{emit: func(from, to time.Duration, c Cause) { shown = append(shown, fmt.Sprintf("%v %v %s", from, to, c)) }}
 
 	o.lost(0, CauseStart)
 	o.back(3 * time.Second) // an ordinary start
@@ -37,8 +37,8 @@ func TestWhatCountsAsAGap(t *testing.T) {
 
 	want := []string{"2m0s 5m0s offline", "1h0m0s 2h1m0s credentials", "2h1m0s 2h2m0s credentials", "3h0m0s 3h1m0s start",
 		"4h0m0s 4h1m0s disk", "4h1m0s 4h3m0s full", "4h3m0s 4h4m0s offline"}
-	if !slices.Equal(told, want) {
-		t.Errorf("told %q", told)
+	if !slices.Equal(shown, want) {
+		t.Errorf("told %q", shown)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestOurOwnStandstillIsNotTheCamera(t *testing.T) {
 		cause         Cause
 	}{
 		{2*time.Minute - time.Second, 3*time.Minute + 2*time.Second, 3*time.Minute + 2*time.Second, CauseNetwork},
-		{2*time.Minute - time.Second, time.Hour, 3*time.Minute + ownWake, CauseOffline},
+		{2*time.Minute - time.Second, time.Hour, 3*time.Minute + beatEvery, CauseOffline},
 		{3*time.Minute + time.Second, 3*time.Minute + 4*time.Second, 3*time.Minute + 4*time.Second, CauseStalled},
 		{time.Minute, time.Hour, time.Minute, CauseOffline},           // away before
 		{10 * time.Minute, time.Hour, 10 * time.Minute, CauseOffline}, // well after

@@ -29,12 +29,12 @@ type Probed struct {
 	GOPFrames     int
 	Watched       time.Duration // from the first picture to the last
 	Kbps          int
-	Audio         string      // the sound it offers; empty: none
-	Keepable      bool        // …and some of it can be recorded
-	Pin           string      // SHA-256 of the certificate that it showed, also when it was refused; rtsps only
-	Cause         Cause       // why it failed
-	Remote        netip.Addr  // whom we really spoke to
-	Left          []rtsp.Left // lines of the description that cannot be read
+	Audio         string         // the sound it offers; empty: none
+	Keepable      bool           // …and some of it can be recorded
+	Pin           string         // SHA-256 of the certificate that it showed, also when it was refused; rtsps only
+	Cause         Cause          // why it failed
+	Remote        netip.Addr     // whom we really spoke to
+	Unread        []rtsp.Skipped // lines of the description that cannot be read
 }
 
 // The time of a probe: it watches for the first, and goes on to the second while no two key frames were seen.
@@ -94,9 +94,9 @@ func (p *probe) run(ctx context.Context, cam Camera) error {
 	if err != nil {
 		return p.refused(err)
 	}
-	p.got.Left = client.Left()
-	p.got.Audio, p.got.Keepable = soundOf(desc), chooseSound(desc) != nil
-	take, err := choose(desc, client.Left())
+	p.got.Unread = client.Skipped()
+	p.got.Audio, p.got.Keepable = soundOf(desc), findAudio(desc) != nil
+	take, err := choose(desc, client.Skipped())
 	if err != nil {
 		return &fault{CauseStream, err}
 	}

@@ -121,10 +121,10 @@ type Options struct {
 
 // Recorder records a set of cameras while Run runs.
 type Recorder struct {
-	o     Options
-	gaps  gapQueue
-	own   standstill
-	began time.Duration // of Run
+	o          Options
+	gaps       gapQueue
+	standstill standstill
+	began      time.Duration // of Run
 
 	mu      sync.Mutex
 	want    map[string]Camera
@@ -184,7 +184,7 @@ func (r *Recorder) SetCameras(cams []Camera) {
 			r.want[c.ID] = c
 		}
 	}
-	wake(r.changed)
+	signal(r.changed)
 }
 
 // Run records until ctx ends, then closes what is open.
@@ -198,18 +198,18 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-r.changed:
 		case <-r.gaps.wake:
-			r.tell()
+			r.notifyChanged()
 		}
 	}
 	wg.Wait()
-	r.tell()
+	r.notifyChanged()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.feeds = map[string]*feed{}
 	return nil
 }
 
-func (r *Recorder) tell() {
+func (r *Recorder) notifyChanged() {
 	for _, g := range r.gaps.take() {
 		r.o.Gap(g)
 	}
@@ -242,7 +242,7 @@ func (r *Recorder) adjust(ctx context.Context, wg *sync.WaitGroup) {
 			defer cancel()
 			f.run(fctx)
 			f.ended.Store(true)
-			wake(r.changed)
+			signal(r.changed)
 		})
 	}
 }
@@ -305,7 +305,7 @@ func (r *Recorder) instant(at time.Duration) footage.Instant {
 	return footage.Instant{Boot: r.o.Clock.Now().Boot, Mono: at}
 }
 
-func wake(c chan struct{}) {
+func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

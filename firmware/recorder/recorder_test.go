@@ -126,14 +126,14 @@ func holeMatches(t *testing.T, cam *camera.Camera, runs []render.Run, segs []foo
 		t.Fatalf("runs %v, gaps %v", runs, gaps)
 	}
 	missing := time.Duration(runs[1].First-runs[0].Last-1) * 100 * time.Millisecond
-	told := gaps[0].To.Mono - gaps[0].From.Mono
+	shown := gaps[0].To.Mono - gaps[0].From.Mono
 	hole := time.Duration(0)
 	for i := 1; i < len(segs); i++ {
 		hole = max(hole, segs[i].From-segs[i-1].To)
 	}
 	const slack = 250 * time.Millisecond
-	if told < missing-slack-cam.Late() || hole > 0 && (told-hole).Abs() > slack || gaps[0].Cause != cause {
-		t.Errorf("%v of pictures are missing, told %v as %s", missing, told, gaps[0].Cause)
+	if shown < missing-slack-cam.Late() || hole > 0 && (shown-hole).Abs() > slack || gaps[0].Cause != cause {
+		t.Errorf("%v of pictures are missing, told %v as %s", missing, shown, gaps[0].Cause)
 	}
 }
 

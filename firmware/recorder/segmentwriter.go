@@ -15,11 +15,11 @@ const (
 	segmentTime = 60 * time.Second // a segment ends at the first key frame after this …
 	segmentMax  = 70 * time.Second // … or here, whatever comes
 	early       = 500 * time.Millisecond
-	probation   = 5 * time.Second
+	settleTime  = 5 * time.Second
 )
 
-// keeper puts fragments into segments. It is used under its feed's lock.
-type keeper struct {
+// segmentWriter puts fragments into segments. It is used under its feed's lock.
+type segmentWriter struct {
 	camera  string
 	vault   *vault.Vault
 	reading func(time.Duration) clock.Reading
@@ -43,7 +43,7 @@ type keeper struct {
 
 // fragment takes the next fragment of the stream. What the vault does not take becomes a gap up to the next key
 // frame that it takes.
-func (k *keeper) fragment(f fragment) error {
+func (k *segmentWriter) fragment(f fragment) error {
 	if k.waiting && !f.key {
 		return nil
 	}
@@ -85,7 +85,7 @@ func refusal(err error) Cause {
 }
 
 // failed ends the segment: what is missed from here on is due to the cause.
-func (k *keeper) failed(from time.Duration, cause Cause, err error) {
+func (k *segmentWriter) failed(from time.Duration, cause Cause, err error) {
 	if !k.gap.open {
 		k.log.Error("not recording", "camera", k.camera, "cause", cause, "err", err)
 	}
@@ -96,14 +96,14 @@ func (k *keeper) failed(from time.Duration, cause Cause, err error) {
 
 // taken notes what the vault took. After a disk error it has to hold for a while before the gap counts as over:
 // a failing disk takes fragments and loses them a moment later.
-func (k *keeper) taken(f fragment) {
+func (k *segmentWriter) taken(f fragment) {
 	if k.waiting {
 		k.waiting, k.again = false, f.from
 	}
 	switch {
 	case !k.probing:
 		k.gap.back(f.from)
-	case f.to-k.again >= probation:
+	case f.to-k.again >= settleTime:
 		k.probing = false
 		k.gap.back(k.again)
 	}
@@ -115,7 +115,7 @@ func (k *keeper) taken(f fragment) {
 	k.bytes += uint64(len(f.data))
 }
 
-func (k *keeper) write(f fragment) error {
+func (k *segmentWriter) write(f fragment) error {
 	if k.w == nil {
 		if k.stream != f.stream {
 			init, err := f.stream.init()
@@ -139,7 +139,7 @@ func (k *keeper) write(f fragment) error {
 	})
 }
 
-func (k *keeper) close() {
+func (k *segmentWriter) close() {
 	if k.w == nil {
 		return
 	}

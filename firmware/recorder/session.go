@@ -21,7 +21,7 @@ import (
 // session connects once and records until the connection ends. Nothing of it is left running when it returns.
 func (f *feed) session(ctx context.Context, cam Camera) error {
 	f.enter(Connecting, f.lastCause())
-	var tap tap
+	var tap socketReader
 	client, err := rtsp.New(rtsp.Target{
 		Address: cam.source(), User: cam.User, Password: cam.Password, Pin: cam.Pin, UDP: cam.UDP, Basic: cam.Basic, Digest: f.digest,
 		Tap: tap.attach, Lost: f.missed, Damaged: func(error) { f.missed(1) },
@@ -38,29 +38,29 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	if err != nil {
 		return diagnose(err)
 	}
-	for _, l := range client.Left() {
+	for _, l := range client.Skipped() {
 		f.r.o.Log.Warn("a line of the camera's description cannot be read", "camera", f.id, "line", l.Line, "err", l.Why)
 	}
-	take, err := choose(desc, client.Left())
+	take, err := choose(desc, client.Skipped())
 	if err != nil {
 		return &fault{CauseStream, err}
 	}
 	if err := client.Setup(desc, take.media); err != nil {
 		return diagnose(err)
 	}
-	ear := f.listen(cam, desc)
-	if ear != nil {
-		if err := client.Setup(desc, ear.media); err != nil {
-			f.deaf = true
-			return errSound{fmt.Errorf("the sound: %w", err)}
+	audio := f.selectAudio(cam, desc)
+	if audio != nil {
+		if err := client.Setup(desc, audio.media); err != nil {
+			f.audioRefused = true
+			return errAudio{fmt.Errorf("the sound: %w", err)}
 		}
 	}
-	f.start(cam, take.video, soundOf(desc), ear)
+	f.start(cam, take.video, soundOf(desc), audio)
 	failed := make(chan error, 1)
 	packets := &packetSource{f: f, client: client, media: take.media, pictures: take.pictures}
 	client.OnPacketRTP(take.media, take.format, func(pkt *rtp.Packet) { guarded(failed, func() { packets.take(pkt) }) })
-	if ear != nil {
-		client.OnPacketRTP(ear.media, ear.format, func(pkt *rtp.Packet) { guarded(failed, func() { f.hear(ear, pkt) }) })
+	if audio != nil {
+		client.OnPacketRTP(audio.media, audio.format, func(pkt *rtp.Packet) { guarded(failed, func() { f.takeAudio(audio, pkt) }) })
 	}
 	if err := client.Play(); err != nil {
 		return diagnose(err)
@@ -90,7 +90,7 @@ func guarded(failed chan<- error, work func()) {
 
 // watch waits for the end of a session: the connection's, ours, or a stall. Every second it adapts how much the
 // kernel gathers before it wakes us.
-func (f *feed) watch(ctx context.Context, t *tap, ended, failed <-chan error) error {
+func (f *feed) watch(ctx context.Context, t *socketReader, ended, failed <-chan error) error {
 	begun := f.r.o.Clock.Now().Mono
 	before := begun
 	tick := time.NewTicker(time.Second)
@@ -106,7 +106,7 @@ func (f *feed) watch(ctx context.Context, t *tap, ended, failed <-chan error) er
 		case <-tick.C:
 		}
 		now := f.r.o.Clock.Now().Mono
-		if now-before > ownStop { // it was us who did not read: the camera gets its time again
+		if now-before > minStandstill { // it was us who did not read: the camera gets its time again
 			begun = now
 		}
 		before = now
@@ -117,7 +117,7 @@ func (f *feed) watch(ctx context.Context, t *tap, ended, failed <-chan error) er
 		if now-last > f.r.o.StallAfter {
 			return &fault{CauseStalled, fmt.Errorf("no picture for %v", (now - last).Round(time.Second))}
 		}
-		if f.unrecorded(begun) > anew {
+		if f.unrecorded(begun) > retryAfter {
 			return &fault{f.lastCause(), errors.New("pictures come, and none can be recorded: asking anew")}
 		}
 		t.adapt(f.live.Load())
@@ -125,7 +125,7 @@ func (f *feed) watch(ctx context.Context, t *tap, ended, failed <-chan error) er
 }
 
 // Where nothing can be recorded for so long, asking anew may bring a key picture.
-const anew = 5 * time.Minute
+const retryAfter = 5 * time.Minute
 
 // unrecorded says for how long pictures have come of which none went into the vault. Beyond patience that is a state
 // and a gap of its own.
@@ -138,7 +138,7 @@ func (f *feed) unrecorded(begun time.Duration) time.Duration {
 	switch {
 	case f.frame <= begun:
 		return 0
-	case f.keep.waiting && f.gap.open:
+	case f.writer.waiting && f.gap.open:
 		why = f.gap.cause
 	case f.mux.used != nil: // a picture that stands for long
 		return 0
@@ -157,11 +157,11 @@ func (f *feed) unrecorded(begun time.Duration) time.Duration {
 }
 
 // start prepares for the first packet of a session.
-func (f *feed) start(cam Camera, v fmp4.Video, offers string, e *ear) {
+func (f *feed) start(cam Camera, v fmp4.Video, offers string, e *audioTrack) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.thin, f.offers, f.stored = cam.thinned(), offers, 0
-	f.mux = &muxer{now: v, time: videoLine(f.keep.to), emit: f.keep.fragment, frozen: func(from, to time.Duration) {
+	f.mux = &muxer{now: v, time: videoLine(f.writer.to), emit: f.writer.fragment, frozen: func(from, to time.Duration) {
 		f.gap.lost(from, CauseStalled)
 		f.gap.back(to)
 	}}
@@ -215,12 +215,12 @@ func (f *feed) picture(p rtsp.Picture, now clock.Reading) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.frame = now.Mono
-	before := f.keep.fragments
+	before := f.writer.fragments
 	if err := f.mux.accessUnit(p, now.Mono); err != nil {
 		f.lost++
 		f.r.o.Log.Error("picture not recorded", "camera", f.id, "err", err)
 	}
-	if f.keep.fragments == before {
+	if f.writer.fragments == before {
 		return
 	}
 	f.stored = now.Mono
@@ -239,7 +239,7 @@ type chosen struct {
 }
 
 // choose finds the first pictures that can be recorded. Errors: *rtsp.Error.
-func choose(desc *description.Session, left []rtsp.Left) (c chosen, err error) {
+func choose(desc *description.Session, left []rtsp.Skipped) (c chosen, err error) {
 	var names []string
 	var why error
 	for _, m := range desc.Medias {

@@ -19,8 +19,8 @@ const (
 	slowStream = 48 << 10
 )
 
-// tap sits between the socket and the RTSP client: it reads in large pieces and steers how often we wake.
-type tap struct {
+// socketReader sits between the socket and the RTSP client: it reads in large pieces and steers how often we wake.
+type socketReader struct {
 	mu     sync.Mutex
 	raw    syscall.RawConn // nil before the connection and where the socket cannot be reached
 	set    int             // what SO_RCVLOWAT is
@@ -31,7 +31,7 @@ type tap struct {
 type tappedConn struct {
 	net.Conn
 	r *bufio.Reader
-	t *tap
+	t *socketReader
 }
 
 func (c *tappedConn) Read(p []byte) (int, error) {
@@ -40,7 +40,7 @@ func (c *tappedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *tap) attach(c net.Conn) net.Conn {
+func (t *socketReader) attach(c net.Conn) net.Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s, ok := c.(syscall.Conn); ok {
@@ -53,7 +53,7 @@ func (t *tap) attach(c net.Conn) net.Conn {
 
 // adapt is called every second: it sets the mark to what comes in gatherTime, or to nothing while somebody watches
 // live or nothing comes.
-func (t *tap) adapt(live bool) {
+func (t *socketReader) adapt(live bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.raw == nil {

@@ -100,15 +100,15 @@ func TestSoundNeverStopsThePictures(t *testing.T) {
 		garbage bool
 		heard   int // beeps in time at least, of about ten
 	}{
-		"comes late":             {sound: "aac", start: func(c *camera.Camera) { c.Hush(true) }, then: func(c *camera.Camera) { c.Hush(false) }, heard: 4},
-		"never comes":            {sound: "opus", start: func(c *camera.Camera) { c.Hush(true) }},
+		"comes late":             {sound: "aac", start: func(c *camera.Camera) { c.SetSilent(true) }, then: func(c *camera.Camera) { c.SetSilent(false) }, heard: 4},
+		"never comes":            {sound: "opus", start: func(c *camera.Camera) { c.SetSilent(true) }},
 		"is refused":             {sound: "aac", start: func(c *camera.Camera) { c.RefuseSound() }},
 		"is garbage for a while": {sound: "aac", then: func(c *camera.Camera) { c.GarbageSound(20) }, garbage: true, heard: 4},
 		"is garbage, Opus":       {sound: "opus", then: func(c *camera.Camera) { c.GarbageSound(60) }, garbage: true, heard: 4},
 		"steps its clock back":   {sound: "alaw", then: func(c *camera.Camera) { c.StepSound(-time.Hour) }, heard: 6},
 		"steps its clock ahead":  {sound: "ulaw", then: func(c *camera.Camera) { c.StepSound(time.Hour) }, heard: 6},
 		"runs fast":              {sound: "alaw", start: func(c *camera.Camera) { c.SkewSound(5) }, heard: 6},
-		"pauses":                 {sound: "opus", start: func(c *camera.Camera) { c.Hush(false) }, then: func(c *camera.Camera) { c.Hush(true) }, heard: 4},
+		"pauses":                 {sound: "opus", start: func(c *camera.Camera) { c.SetSilent(false) }, then: func(c *camera.Camera) { c.SetSilent(true) }, heard: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

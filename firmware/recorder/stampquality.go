@@ -4,12 +4,12 @@ import "math"
 
 const (
 	// The camera's clock is compared with ours over windows of this many seconds, and over long ones of so many windows.
-	pulseWindow = 2
-	pulseLong   = 5
+	stampWindow = 2
+	stampLong   = 5
 	// A clock further off than this is not followed: over a long window, over a short one, and what is hardly a clock.
-	pulseOff   = 0.02
-	pulseFar   = 0.08
-	pulseStill = 0.9
+	stampOff   = 0.02
+	stampFar   = 0.08
+	stampStill = 0.9
 	// … so often one after another.
 	longOff   = 3
 	shortOff  = 4
@@ -17,18 +17,18 @@ const (
 	sameStamp = 3 // pictures with the time of the one before
 	manySteps = 3 // within stepTime seconds
 	stepTime  = 20
-	// It is followed again after so many long windows within pulseGood.
+	// It is followed again after so many long windows within stampGood.
 	longGood  = 6
-	pulseGood = 0.01
+	stampGood = 0.01
 	// Timed by arrival, a picture is never placed further from when it came than so many parts of a second.
 	arrivalSlack = 1
 )
 
-// pulse judges the clock by which a camera stamps its pictures. One that stands still, crawls or runs at another rate
+// stampQuality judges the clock by which a camera stamps its pictures. One that stands still, crawls or runs at another rate
 // says nothing of when a picture was taken; then the time of arrival counts, and of the stamps at most the distances.
 //
 // As in the time line, only the least delay of a window counts: what comes late is the network's doing.
-type pulse struct {
+type stampQuality struct {
 	scale     int64
 	byArrival bool
 
@@ -68,14 +68,14 @@ func (r *run) count(slope, least float64) int {
 	return max(r.n, -r.n)
 }
 
-func newPulse(scale int64) *pulse {
-	p := &pulse{scale: scale}
+func newStampQuality(scale int64) *stampQuality {
+	p := &stampQuality{scale: scale}
 	p.window.low, p.window.best = math.MaxInt64, math.MaxInt64
 	return p
 }
 
 // take takes the arrival of a picture and its distance by the camera's clock. It says whether arrival counts.
-func (p *pulse) take(now, d int64) bool {
+func (p *stampQuality) take(now, d int64) bool {
 	if gap := float64(now - p.last); p.interval == 0 {
 		p.interval = gap
 	} else if gap < 4*p.interval {
@@ -90,14 +90,14 @@ func (p *pulse) take(now, d int64) bool {
 	}
 	w := &p.window
 	w.low = min(w.low, now-p.raw)
-	if now-w.begun >= pulseWindow*p.scale {
+	if now-w.begun >= stampWindow*p.scale {
 		p.judge(now)
 	}
 	return p.byArrival
 }
 
 // judge ends a window.
-func (p *pulse) judge(now int64) {
+func (p *stampQuality) judge(now int64) {
 	w := &p.window
 	span := now - w.begun
 	slope := float64(w.low-w.before) / float64(span)
@@ -105,10 +105,10 @@ func (p *pulse) judge(now int64) {
 		if slope < 0 && w.low >= w.best {
 			slope = 0 // what the network held back comes in
 		}
-		if p.far.count(slope, pulseFar) >= shortOff {
+		if p.far.count(slope, stampFar) >= shortOff {
 			p.turn(p.measured(now))
 		}
-		if p.far.still++; slope < pulseStill {
+		if p.far.still++; slope < stampStill {
 			p.far.still = 0
 		}
 		if p.far.still >= stillOff {
@@ -124,9 +124,9 @@ func (p *pulse) judge(now int64) {
 	w.begun, w.rawFrom, w.low = now, p.raw, math.MaxInt64
 }
 
-func (p *pulse) judgeLong(now int64) {
+func (p *stampQuality) judgeLong(now int64) {
 	l, low := &p.long, p.window.low
-	if l.n++; l.n < pulseLong {
+	if l.n++; l.n < stampLong {
 		return
 	}
 	slope := float64(low-l.before) / float64(now-l.begun)
@@ -134,10 +134,10 @@ func (p *pulse) judgeLong(now int64) {
 		if slope < 0 && low >= p.window.best {
 			slope = 0
 		}
-		if p.off.count(slope, pulseOff) >= longOff {
+		if p.off.count(slope, stampOff) >= longOff {
 			p.turn(p.measured(now))
 		}
-		if p.good.still++; math.Abs(slope) > pulseGood {
+		if p.good.still++; math.Abs(slope) > stampGood {
 			p.good.still = 0
 		}
 		if p.byArrival && p.good.still >= longGood && p.same == 0 {
@@ -148,7 +148,7 @@ func (p *pulse) judgeLong(now int64) {
 }
 
 // measured is how long a tick of the camera's is in ours, over the present window; zero when that says nothing.
-func (p *pulse) measured(now int64) float64 {
+func (p *stampQuality) measured(now int64) float64 {
 	d := p.raw - p.window.rawFrom
 	if d <= 0 || p.same >= sameStamp {
 		return 0
@@ -159,14 +159,14 @@ func (p *pulse) measured(now int64) float64 {
 	return 0
 }
 
-func (p *pulse) turn(ratio float64) {
+func (p *stampQuality) turn(ratio float64) {
 	if !p.byArrival {
 		p.byArrival, p.ratio, p.good = true, ratio, run{}
 	}
 }
 
 // stepped notes a jump of the clock, which is no rate, unless there are many.
-func (p *pulse) stepped(now, d int64) {
+func (p *stampQuality) stepped(now, d int64) {
 	p.raw -= d
 	p.window.low, p.window.begun, p.window.rawFrom, p.window.have = now-p.raw, now, p.raw, false
 	p.long.n, p.long.have = 0, false
@@ -181,7 +181,7 @@ func (p *pulse) stepped(now, d int64) {
 }
 
 // place gives the tick of a picture that came now, after one at tick at.
-func (p *pulse) place(at, now, d int64) int64 {
+func (p *stampQuality) place(at, now, d int64) int64 {
 	slack := arrivalSlack * p.scale
 	step := p.interval
 	if x := float64(d) * p.ratio; p.ratio > 0 && math.Abs(x) < float64(2*slack) {

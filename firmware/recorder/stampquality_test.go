@@ -66,9 +66,9 @@ func TestTimeThatLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := vaulttest.Open(t)
-			k := keeper{
+			k := segmentWriter{
 				camera: "c01", vault: v, zone: time.UTC, log: slog.New(slog.DiscardHandler), first: make(chan time.Duration, 1),
-				gap: &outage{tell: func(from, to time.Duration, c Cause) { t.Errorf("gap %v %v %s", from, to, c) }},
+				gap: &outage{emit: func(from, to time.Duration, c Cause) { t.Errorf("gap %v %v %s", from, to, c) }},
 				reading: func(d time.Duration) clock.Reading {
 					return clock.Reading{Wall: time.Unix(1e9, 0).Add(d), Boot: "b1", Mono: d, State: clock.Trusted}
 				},
@@ -119,8 +119,8 @@ func TestTimeThatLies(t *testing.T) {
 			if len(segs) > 4 {
 				t.Errorf("%d segments", len(segs))
 			}
-			if m.time.pulse.byArrival == c.honest {
-				t.Errorf("timed by arrival: %v, %d steps", m.time.pulse.byArrival, m.time.steps)
+			if m.time.stamps.byArrival == c.honest {
+				t.Errorf("timed by arrival: %v, %d steps", m.time.stamps.byArrival, m.time.steps)
 			}
 			if c.honest && m.time.steps != 0 {
 				t.Errorf("%d steps", m.time.steps)

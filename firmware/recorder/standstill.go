@@ -8,11 +8,11 @@ import (
 
 const (
 	// A beat that comes this late means that the program did not run: it was suspended, or the machine starved it.
-	ownStop = 5 * time.Second
+	minStandstill = 5 * time.Second
 	// What breaks within this time after it has gone on, breaks because of it.
-	ownWake = 30 * time.Second
+	beatEvery = 30 * time.Second
 	// Standing still is remembered this many times.
-	ownKept = 16
+	stopsKept = 16
 )
 
 // standstill knows when the program itself stood still: what is missed then is not the cameras' doing.
@@ -28,13 +28,13 @@ type stop struct{ from, to time.Duration }
 func (r *Recorder) beat(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	r.own.at(r.o.Clock.Now().Mono)
+	r.standstill.at(r.o.Clock.Now().Mono)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.own.at(r.o.Clock.Now().Mono)
+			r.standstill.at(r.o.Clock.Now().Mono)
 		}
 	}
 }
@@ -43,9 +43,9 @@ func (r *Recorder) beat(ctx context.Context) {
 func (s *standstill) at(now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.beat > 0 && now-s.beat > ownStop {
+	if s.beat > 0 && now-s.beat > minStandstill {
 		s.stops = append(s.stops, stop{s.beat, now})
-		s.stops = s.stops[max(0, len(s.stops)-ownKept):]
+		s.stops = s.stops[max(0, len(s.stops)-stopsKept):]
 	}
 	s.beat = max(s.beat, now)
 }
@@ -63,8 +63,8 @@ func (s *standstill) until(from, to, now time.Duration, cause Cause) time.Durati
 	defer s.mu.Unlock()
 	own := from
 	for _, x := range s.stops {
-		if from >= x.from-ownStop && from <= x.to+ownWake {
-			own = max(own, min(to, x.to+ownWake))
+		if from >= x.from-minStandstill && from <= x.to+beatEvery {
+			own = max(own, min(to, x.to+beatEvery))
 		}
 	}
 	return own

@@ -22,26 +22,26 @@ const (
 // knows when it exposed them; the place is ours, because a camera's clock steps, drifts and starts anywhere. Late
 // arrival is the network's doing and moves nothing: only the least delay of a window counts.
 type timeline struct {
-	pulse *pulse // what the camera's clock is worth; nil: it is always followed
-	scale int64  // ticks a second
-	loose int64  // after a step, what follows as usual may be this far from when it came
-	begun bool
-	floor time.Duration // the line may not start before this: the end of the line before it
-	start time.Duration // monotonic time of tick 0
-	rtp   uint32        // of the last frame
-	at    int64         // its ticks
-	usual int64         // distance of the frames before
-	rate  int64         // correction in ppm
-	low   int64         // least delay in this window
-	end   int64         // of this window
-	steps int           // how often the camera's clock jumped
-	moved bool          // the last frame was placed by when it came, not by its stamp …
-	said  int64         // … which tells this distance; zero while stamps are no measure of time
+	stamps *stampQuality // what the camera's clock is worth; nil: it is always followed
+	scale  int64         // ticks a second
+	loose  int64         // after a step, what follows as usual may be this far from when it came
+	begun  bool
+	floor  time.Duration // the line may not start before this: the end of the line before it
+	start  time.Duration // monotonic time of tick 0
+	rtp    uint32        // of the last frame
+	at     int64         // its ticks
+	usual  int64         // distance of the frames before
+	rate   int64         // correction in ppm
+	low    int64         // least delay in this window
+	end    int64         // of this window
+	steps  int           // how often the camera's clock jumped
+	moved  bool          // the last frame was placed by when it came, not by its stamp …
+	said   int64         // … which tells this distance; zero while stamps are no measure of time
 }
 
 // videoLine counts as video over RTP does.
 func videoLine(floor time.Duration) timeline {
-	return timeline{scale: fmp4.ClockRate, loose: aheadStep * fmp4.ClockRate, floor: floor, pulse: newPulse(fmp4.ClockRate)}
+	return timeline{scale: fmp4.ClockRate, loose: aheadStep * fmp4.ClockRate, floor: floor, stamps: newStampQuality(fmp4.ClockRate)}
 }
 
 // place gives the presentation time of a frame in ticks since the first one.
@@ -54,9 +54,9 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	d := int64(int32(rtp - t.rtp))
 	t.rtp = rtp
 	now := fmp4.Ticks(arrival-t.start, uint32(t.scale))
-	if t.pulse != nil {
-		if was := t.pulse.byArrival; t.pulse.take(now, d) {
-			t.at, t.moved, t.said = t.pulse.place(t.at, now, d), true, 0
+	if t.stamps != nil {
+		if was := t.stamps.byArrival; t.stamps.take(now, d) {
+			t.at, t.moved, t.said = t.stamps.place(t.at, now, d), true, 0
 			return t.at
 		} else if was {
 			t.rate = 0
@@ -72,8 +72,8 @@ func (t *timeline) place(rtp uint32, arrival time.Duration) int64 {
 	case d < -backStep*t.scale, late < -aheadStep*t.scale, next >= t.end && t.low > lateStep*t.scale:
 		t.steps++
 		t.moved = true
-		if t.pulse != nil {
-			t.pulse.stepped(now, d)
+		if t.stamps != nil {
+			t.stamps.stepped(now, d)
 		}
 		// Whatever the camera says, this frame follows the one before as usual, or came when it came.
 		next = t.at + max(t.usual, 1)

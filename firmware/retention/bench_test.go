@@ -14,7 +14,7 @@ import (
 )
 
 // stock fills a house with small segments of one camera, a minute each.
-func (h *house) stock(minutes, size int) {
+func (h *env) stock(minutes, size int) {
 	h.t.Helper()
 	data := make([]byte, size)
 	begin := h.clock.Now()
@@ -44,7 +44,7 @@ func BenchmarkDeletion(b *testing.B) {
 	const n, size = 20_000, 14 << 10
 	var ours, bare time.Duration
 	for b.Loop() {
-		h := newHouse(b)
+		h := newEnv(b)
 		h.realDisk()
 		h.stock(n, size)
 		h.sweep() // binds
@@ -83,7 +83,7 @@ func BenchmarkDeletion(b *testing.B) {
 
 // BenchmarkRibbon lists thirty days of one camera through the guard.
 func BenchmarkRibbon(b *testing.B) {
-	h := newHouse(b)
+	h := newEnv(b)
 	h.realDisk()
 	h.stock(30*1440, 64)
 	src := h.source()
@@ -104,14 +104,14 @@ func BenchmarkRibbon(b *testing.B) {
 
 // BenchmarkMonthThere reports on a month of one camera of which all is still there: every row of the index is looked at.
 func BenchmarkMonthThere(b *testing.B) {
-	h := newHouse(b)
+	h := newEnv(b)
 	h.clock.advance(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Sub(h.clock.Now().Wall))
 	h.realDisk()
 	h.stock(30*1440, 64)
 	h.sweep()
 	before := processorTime(b)
 	for b.Loop() {
-		r, err := h.papers().Month(b.Context(), "c01", "2026-04")
+		r, err := h.certificates().Month(b.Context(), "c01", "2026-04")
 		h.must(err)
 		if r.Here != 30*1440 || r.Faults() != 0 {
 			b.Fatalf("%d there, %d faults", r.Here, r.Faults())

@@ -190,37 +190,37 @@ func (s state) over(boot string, g *hourGroup) bool {
 // deletion, and footage that got its row only now, behind the hours already bound.
 func (r *Retention) Reconcile(ctx context.Context) error {
 	report, err := r.o.Vault.Reconcile(ctx, func() func(footage.Segment) bool {
-		s, err := r.look() // sweeps go on meanwhile
+		s, err := r.readState() // sweeps go on meanwhile
 		return func(seg footage.Segment) bool { return err != nil || errors.Is(s.refuses(seg), footage.ErrCondemned) }
 	})
 	if err != nil {
 		return err
 	}
 	r.usage.recount() // rows came and went behind its back
-	return r.tell(ctx, report)
+	return r.commitReconcile(ctx, report)
 }
 
 // Mend gives segments that were abandoned after a disk error their rows, and tells the ledger as Reconcile does.
 func (r *Retention) Mend(ctx context.Context) error {
-	report, err := r.o.Vault.Mend(ctx)
+	report, err := r.o.Vault.Repair(ctx)
 	if len(report.Recovered) > 0 {
 		r.usage.recount() // they lie behind the last row counted
 	}
-	return errors.Join(err, r.tell(ctx, report))
+	return errors.Join(err, r.commitReconcile(ctx, report))
 }
 
-func (r *Retention) tell(ctx context.Context, report vault.Report) error {
+func (r *Retention) commitReconcile(ctx context.Context, report vault.Report) error {
 	var c ledgerdb.Change
 	if !report.Stopped {
 		for _, seg := range report.Missing {
 			c.Entries = append(c.Entries, draft("footage.damaged", seg.Camera, map[string]any{"file": seg.File.String(), "reason": "missing", "day": seg.Day}))
 		}
 	}
-	s, err := r.look()
+	s, err := r.readState()
 	if err != nil {
 		return err
 	}
-	late, err := r.behind(report.Recovered, s)
+	late, err := r.lateRecorded(report.Recovered, s)
 	if err != nil {
 		return err
 	}
@@ -233,8 +233,8 @@ func (r *Retention) tell(ctx context.Context, report vault.Report) error {
 	return nil
 }
 
-// behind makes `footage.recorded` entries for segments that came into the index behind the mark of their boot.
-func (r *Retention) behind(segments []footage.Segment, s state) (entries []ledger.Draft, err error) {
+// lateRecorded makes `footage.recorded` entries for segments that came into the index behind the mark of their boot.
+func (r *Retention) lateRecorded(segments []footage.Segment, s state) (entries []ledger.Draft, err error) {
 	type hour struct {
 		camera string
 		at     time.Time

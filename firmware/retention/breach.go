@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// sparesLast is what a breach leaves of every camera, however full the disk: what just happened.
-	sparesLast = 24 * time.Hour
-	// restsFor is how long recording stops when a breach finds nothing to delete.
-	restsFor = time.Hour
+	// lastSpare is what a breach leaves of every camera, however full the disk: what just happened.
+	lastSpare = 24 * time.Hour
+	// breachPause is how long recording stops when a breach finds nothing to delete.
+	breachPause = time.Hour
 )
 
 // breach frees at least so many bytes, and no whole camera-hour more than that takes: the oldest footage of the
@@ -34,7 +34,7 @@ func (r *Retention) breach(ctx context.Context, need int64) error {
 		}
 		if freed < need {
 			now := r.o.Clock.Now()
-			r.nothingLeft = now.Mono + restsFor
+			r.nothingReleasable = now.Mono + breachPause
 		}
 		if freed == 0 {
 			return nil
@@ -48,11 +48,11 @@ func (r *Retention) breach(ctx context.Context, need int64) error {
 func (r *Retention) condemnEarly(ctx context.Context, need int64) (freed int64, err error) {
 	r.sweeping.Lock()
 	defer r.sweeping.Unlock()
-	s, err := r.look()
+	s, err := r.readState()
 	if err != nil || s.now.State != clock.Trusted {
 		return 0, err
 	}
-	cameras, err := r.giveWay(s)
+	cameras, err := r.byPriority(s)
 	if err != nil {
 		return 0, err
 	}
@@ -83,8 +83,8 @@ func (r *Retention) condemnEarly(ctx context.Context, need int64) (freed int64, 
 	return freed, nil
 }
 
-// giveWay lists the cameras that have footage, the lowest priority first; those that record no more come before all.
-func (r *Retention) giveWay(s state) ([]string, error) {
+// byPriority lists the cameras that have footage, the lowest priority first; those that record no more come before all.
+func (r *Retention) byPriority(s state) ([]string, error) {
 	ids, err := r.o.Vault.Cameras()
 	if err != nil {
 		return nil, err
@@ -124,8 +124,8 @@ func (r *Retention) oldest(camera string, s state, need int64) (e early, err err
 		bytes int64
 	}
 	hours := map[int64]*hour{}
-	latest := s.now.Earliest().Add(-sparesLast)
-	err = r.giveable(camera, s, func(seg footage.Segment, last time.Time) {
+	latest := s.now.Earliest().Add(-lastSpare)
+	err = r.releasable(camera, s, func(seg footage.Segment, last time.Time) {
 		at := hourOf(s.places.Place(seg))
 		h := hours[at.Unix()]
 		if h == nil {
@@ -157,7 +157,7 @@ func (r *Retention) oldest(camera string, s state, need int64) (e early, err err
 		return e, nil
 	}
 	// The watermark condemns everything up to it, so everything up to it is counted.
-	err = r.giveable(camera, s, func(seg footage.Segment, last time.Time) {
+	err = r.releasable(camera, s, func(seg footage.Segment, last time.Time) {
 		if last.After(mark) {
 			return
 		}
@@ -171,9 +171,9 @@ func (r *Retention) oldest(camera string, s state, need int64) (e early, err err
 	return e, err
 }
 
-// giveable gives the segments of a camera that are not yet condemned, that no hold keeps, and whose place in time
+// releasable gives the segments of a camera that are not yet condemned, that no hold keeps, and whose place in time
 // is known.
-func (r *Retention) giveable(camera string, s state, f func(seg footage.Segment, last time.Time)) error {
+func (r *Retention) releasable(camera string, s state, f func(seg footage.Segment, last time.Time)) error {
 	err := r.o.Vault.Rows(camera, func(seg footage.Segment) bool {
 		last, ok := s.places.LastFrame(seg)
 		if _, known := s.condemned[seg.File]; ok && !known && last.After(s.marks[camera]) && s.heldBy(seg) == "" {

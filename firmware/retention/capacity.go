@@ -17,23 +17,23 @@ import (
 // cameras are told which of their streams to record. The rule is footage.Thin; the setting decides what happens
 // when even that is not enough.
 
-// giving is a camera that records, or has recorded, less than its main stream, with the rates that were measured
+// thinning is a camera that records, or has recorded, less than its main stream, with the rates that were measured
 // before the change: while it records one stream nothing can be measured about the other.
-type giving struct {
+type thinning struct {
 	Stream footage.Stream `json:"stream"`
 	Since  time.Time      `json:"since"`
 	Main   int64          `json:"main"` // bytes a day
 	Sub    int64          `json:"sub"`
 }
 
-var givings = ledgerdb.NewTable[giving]("thinned")
+var thinnings = ledgerdb.NewTable[thinning]("thinned")
 
 const (
-	reviewEvery  = 10 * time.Second
-	rollingDays  = 7 * 24 * time.Hour
-	leastSeen    = 10 * time.Minute // recorded time from which a rate is believed at all …
-	wellSeen     = time.Hour        // … and over one remembered from before
-	unknownAgain = time.Hour        // how often an unanswered disk is entered in the log
+	reviewEvery    = 10 * time.Second
+	rollingDays    = 7 * 24 * time.Hour
+	minRecorded    = 10 * time.Minute // recorded time from which a rate is believed at all …
+	enoughRecorded = time.Hour        // … and over one remembered from before
+	unknownRetry   = time.Hour        // how often an unanswered disk is entered in the log
 )
 
 // Outlook is how the disk stands and how it will.
@@ -41,7 +41,7 @@ type Outlook struct {
 	At          time.Time // of the review; zero: none yet
 	Known       bool      // the disk could be asked; if not, the figures of the disk are of the last time
 	Free, Total uint64
-	Room        footage.Room
+	Capacity    footage.Capacity
 	Used        int64 // footage there now
 	Other       int64 // what else lies on the disk
 	Loads       []footage.Load
@@ -59,8 +59,8 @@ type load struct {
 
 // Outlook is what the last review found.
 func (r *Retention) Outlook() Outlook {
-	r.telling.Lock()
-	defer r.telling.Unlock()
+	r.waiters.Lock()
+	defer r.waiters.Unlock()
 	return r.outlook
 }
 
@@ -68,7 +68,7 @@ func (r *Retention) Outlook() Outlook {
 func (r *Retention) Streams() (map[string]footage.Stream, error) {
 	out := map[string]footage.Stream{}
 	err := r.o.Store.View(func(tx ledgerdb.Tx) error {
-		for camera, g := range givings.All(tx) {
+		for camera, g := range thinnings.All(tx) {
 			if g.Stream != footage.StreamMain {
 				out[camera] = g.Stream
 			}
@@ -110,16 +110,16 @@ func (r *Retention) Watch(ctx context.Context) error {
 func (r *Retention) Review(ctx context.Context) error {
 	r.reviewing.Lock()
 	defer r.reviewing.Unlock()
-	s, err := r.look()
+	s, err := r.readState()
 	if err != nil {
 		return err
 	}
 	if err := r.usage.count(r.o.Vault, s.places); err != nil {
 		return fmt.Errorf("count the footage: %w", err)
 	}
-	rows := map[string]giving{}
+	rows := map[string]thinning{}
 	err = r.o.Store.View(func(tx ledgerdb.Tx) error {
-		for camera, g := range givings.All(tx) {
+		for camera, g := range thinnings.All(tx) {
 			rows[camera] = g
 		}
 		return nil
@@ -144,12 +144,12 @@ func (r *Retention) Review(ctx context.Context) error {
 	}
 	r.unknownAt = time.Time{}
 	out.Free, out.Total = free, total
-	out.Room = footage.RoomOf(int64(total), int64(free), out.Used, held)
+	out.Capacity = footage.CapacityOf(int64(total), int64(free), out.Used, held)
 	out.Other = max(int64(total)-int64(free)-out.Used, 0)
 	full := r.whenFull(s.now)
-	if s.now.State == clock.Trusted || out.Used > out.Room.Hard {
+	if s.now.State == clock.Trusted || out.Used > out.Capacity.Hard {
 		// Without a trusted clock nothing is deleted and ages mean nothing; only a disk that is full counts then.
-		if err := r.shift(ctx, s.now, out.Room, demands, rows, full); err != nil {
+		if err := r.shift(ctx, s.now, out.Capacity, demands, rows, full); err != nil {
 			return err
 		}
 	}
@@ -157,9 +157,9 @@ func (r *Retention) Review(ctx context.Context) error {
 	for _, d := range demands {
 		now[d.Camera] = rows[d.Camera].Stream
 	}
-	out.Full = footage.Foresee(out.Room, out.Room.Capacity, demands, now).Full
+	out.Full = footage.ForecastFill(out.Capacity, out.Capacity.Limit, demands, now).Full
 	r.publish(out, cameras, loads, demands, rows)
-	if over := out.Used - out.Room.Hard; full == footage.Breach && over > 0 {
+	if over := out.Used - out.Capacity.Hard; full == footage.Breach && over > 0 {
 		return r.breach(ctx, over+out.Forecast.PerDay/24)
 	}
 	return nil
@@ -168,14 +168,14 @@ func (r *Retention) Review(ctx context.Context) error {
 // whenFull is the setting, as far as it can be followed: without a trusted clock nothing is deleted, and when a
 // breach found nothing to delete, recording has to stop for a while.
 func (r *Retention) whenFull(now clock.Reading) footage.WhenFull {
-	if r.o.WhenFull == nil || now.State != clock.Trusted || now.Mono < r.nothingLeft {
+	if r.o.WhenFull == nil || now.State != clock.Trusted || now.Mono < r.nothingReleasable {
 		return footage.Stop
 	}
 	return r.o.WhenFull()
 }
 
 // demands is what each camera needs. Footage of cameras that record no more counts until it goes.
-func (r *Retention) demands(s state, cameras []footage.Camera, rows map[string]giving) (list []footage.Demand, loads map[string]load, held int64) {
+func (r *Retention) demands(s state, cameras []footage.Camera, rows map[string]thinning) (list []footage.Demand, loads map[string]load, held int64) {
 	loads = map[string]load{}
 	recording := map[string]bool{}
 	for _, c := range cameras {
@@ -211,16 +211,16 @@ func (r *Retention) demands(s state, cameras []footage.Camera, rows map[string]g
 }
 
 // rates are the rates of a camera's streams: measured, remembered from before it was thinned, or estimated.
-func rates(c footage.Camera, g giving, f figures) load {
+func rates(c footage.Camera, g thinning, f figures) load {
 	main, sub := footage.Estimate(c)
-	l := load{main: main, sub: sub, measured: g.Main > 0 || f.recorded >= leastSeen}
+	l := load{main: main, sub: sub, measured: g.Main > 0 || f.recorded >= minRecorded}
 	if g.Main > 0 {
 		l.main = g.Main
 	}
 	if g.Sub > 0 && c.Sub != "" {
 		l.sub = g.Sub
 	}
-	if seen := f.perDay(); f.recorded >= wellSeen || f.recorded >= leastSeen && g.Main == 0 {
+	if seen := f.perDay(); f.recorded >= enoughRecorded || f.recorded >= minRecorded && g.Main == 0 {
 		switch g.Stream {
 		case footage.StreamMain:
 			l.main = seen
@@ -247,29 +247,29 @@ func heldSpans(s state, camera string) (spans []footage.Span) {
 }
 
 // shift has the cameras record what the rule says; every change is an entry, and with it an alarm at the centre.
-func (r *Retention) shift(ctx context.Context, now clock.Reading, room footage.Room, list []footage.Demand, rows map[string]giving, full footage.WhenFull) error {
+func (r *Retention) shift(ctx context.Context, now clock.Reading, room footage.Capacity, list []footage.Demand, rows map[string]thinning, full footage.WhenFull) error {
 	to := footage.Thin(room, list, full)
 	var c ledgerdb.Change
 	streams := map[string]footage.Stream{}
-	data := map[string]any{"capacity": room.Capacity, "held": room.Held, "per_day": int64(0)}
+	data := map[string]any{"capacity": room.Limit, "held": room.Held, "per_day": int64(0)}
 	var perDay int64
 	for _, d := range list {
 		streams[d.Camera] = d.Now
 		perDay += d.Rate(d.Now)
 	}
 	data["per_day"] = perDay
-	if at := footage.Foresee(room, room.Capacity, list, streams).Full; at >= 0 {
+	if at := footage.ForecastFill(room, room.Limit, list, streams).Full; at >= 0 {
 		data["full_in_h"] = int(at * 24)
 	}
-	changed := map[string]giving{}
+	changed := map[string]thinning{}
 	for _, d := range list {
 		next := to[d.Camera]
 		if next == d.Now {
 			continue
 		}
-		g := giving{Stream: next, Since: now.Wall.UTC(), Main: d.Main, Sub: d.Sub}
+		g := thinning{Stream: next, Since: now.Wall.UTC(), Main: d.Main, Sub: d.Sub}
 		changed[d.Camera] = g
-		c.Puts = append(c.Puts, givings.Put(d.Camera, g))
+		c.Puts = append(c.Puts, thinnings.Put(d.Camera, g))
 		for _, k := range []struct {
 			kind   ledger.Kind
 			stream footage.Stream
@@ -305,7 +305,7 @@ func with(data map[string]any, key string, v any) map[string]any {
 }
 
 // publish puts the review where pages read it.
-func (r *Retention) publish(out Outlook, cameras []footage.Camera, loads map[string]load, list []footage.Demand, rows map[string]giving) {
+func (r *Retention) publish(out Outlook, cameras []footage.Camera, loads map[string]load, list []footage.Demand, rows map[string]thinning) {
 	for _, d := range list {
 		l, ok := loads[d.Camera]
 		if !ok {
@@ -322,19 +322,19 @@ func (r *Retention) publish(out Outlook, cameras []footage.Camera, loads map[str
 		}
 		out.Loads = append(out.Loads, x)
 	}
-	r.telling.Lock()
-	defer r.telling.Unlock()
+	r.waiters.Lock()
+	defer r.waiters.Unlock()
 	if !out.Known {
-		out.Free, out.Total, out.Room, out.Other = r.outlook.Free, r.outlook.Total, r.outlook.Room, r.outlook.Other
+		out.Free, out.Total, out.Capacity, out.Other = r.outlook.Free, r.outlook.Total, r.outlook.Capacity, r.outlook.Other
 	}
-	out.Forecast = footage.Predict(out.Loads, out.Room.Held, out.Room.Capacity)
+	out.Forecast = footage.Predict(out.Loads, out.Capacity.Held, out.Capacity.Limit)
 	r.outlook, r.loads, r.register = out, loads, cameras
 }
 
 // unknown enters that the disk does not say how much room it has. Nothing is deleted and nothing is changed
 // meanwhile.
 func (r *Retention) unknown(ctx context.Context) error {
-	if !r.unknownAt.IsZero() && time.Since(r.unknownAt) < unknownAgain {
+	if !r.unknownAt.IsZero() && time.Since(r.unknownAt) < unknownRetry {
 		return nil
 	}
 	_, err := r.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{draft("system.fault", "", map[string]any{"code": "vault.free_unknown"})}})
@@ -345,21 +345,21 @@ func (r *Retention) unknown(ctx context.Context) error {
 	return nil
 }
 
-// Fits says whether the disk can keep what a register of cameras records for its days. What needs no more than the
+// CheckCapacity says whether the disk can keep what a register of cameras records for its days. What needs no more than the
 // register as it is, is always fine. known is false before the disk was asked: nothing can be said then.
-func (r *Retention) Fits(all []footage.Camera) (f footage.Forecast, fits, known bool) {
-	r.telling.Lock()
+func (r *Retention) CheckCapacity(all []footage.Camera) (f footage.Forecast, fits, known bool) {
+	r.waiters.Lock()
 	out, loads, register := r.outlook, r.loads, r.register
-	r.telling.Unlock()
+	r.waiters.Unlock()
 	if out.At.IsZero() || out.Total == 0 {
 		return f, false, false
 	}
-	f = predict(all, loads, out.Room)
-	return f, f.Fits || f.Need <= predict(register, loads, out.Room).Need, true
+	f = predict(all, loads, out.Capacity)
+	return f, f.Fits || f.Need <= predict(register, loads, out.Capacity).Need, true
 }
 
 // predict is the forecast of a register in which every camera records its main stream.
-func predict(cameras []footage.Camera, known map[string]load, room footage.Room) footage.Forecast {
+func predict(cameras []footage.Camera, known map[string]load, room footage.Capacity) footage.Forecast {
 	var list []footage.Load
 	for _, c := range cameras {
 		if c.Retired || c.Custody != footage.CustodyVault {
@@ -371,5 +371,5 @@ func predict(cameras []footage.Camera, known map[string]load, room footage.Room)
 		}
 		list = append(list, footage.Load{Camera: c.ID, BytesPerDay: rate, Days: max(c.Policy.Days, footage.MinDays)})
 	}
-	return footage.Predict(list, room.Held, room.Capacity)
+	return footage.Predict(list, room.Held, room.Limit)
 }

@@ -46,10 +46,10 @@ func (d *smallDisk) Free() (free, total uint64, err error) {
 	return uint64(max(d.size-d.used()-d.other, 0)), uint64(d.size), d.err
 }
 
-// newSmallHouse is a house on a disk of so many bytes. The cameras are the gate (priority 1), the yard (2) and the
+// newSmallEnv is a house on a disk of so many bytes. The cameras are the gate (priority 1), the yard (2) and the
 // shed (none stated); each minute of theirs is about a kilobyte.
-func newSmallHouse(t testing.TB, size int64, full footage.WhenFull) *house {
-	h := newHouse(t)
+func newSmallEnv(t testing.TB, size int64, full footage.WhenFull) *env {
+	h := newEnv(t)
 	h.full = full
 	h.small = &smallDisk{t: t, dir: filepath.Join(h.dir, "vault"), size: size}
 	h.cameras = nil
@@ -61,7 +61,7 @@ func newSmallHouse(t testing.TB, size int64, full footage.WhenFull) *house {
 }
 
 // hours records whole hours of all cameras, ten minutes of each at a time.
-func (h *house) hours(n int, cameras ...string) {
+func (h *env) hours(n int, cameras ...string) {
 	h.t.Helper()
 	for range n {
 		h.hour(6, 6000, cameras...)
@@ -69,7 +69,7 @@ func (h *house) hours(n int, cameras ...string) {
 }
 
 // hour records so many segments of ten minutes of each camera in an hour.
-func (h *house) hour(segments, size int, cameras ...string) {
+func (h *env) hour(segments, size int, cameras ...string) {
 	h.t.Helper()
 	const long = 10 * time.Minute
 	now := h.clock.Now()
@@ -85,7 +85,7 @@ func (h *house) hour(segments, size int, cameras ...string) {
 	h.clock.advance(time.Hour)
 }
 
-func (h *house) review() Outlook {
+func (h *env) review() Outlook {
 	h.t.Helper()
 	h.must(h.vault.Flush(h.t.Context()))
 	h.must(h.r.Review(h.t.Context()))
@@ -96,13 +96,13 @@ var allThree = []string{"gate", "yard", "shed"}
 
 // Covers F3, design §5: loads are measured by the time that was recorded, and the arithmetic is that of the disk.
 func TestOutlookMeasuresAndForecasts(t *testing.T) {
-	h := newSmallHouse(t, 200<<20, footage.Stop)
+	h := newSmallEnv(t, 200<<20, footage.Stop)
 	h.small.other = 10 << 20
 	h.hours(5, "gate", "yard")
 	h.clock.advance(3 * day) // nothing was recorded: not averaged down
 	h.hours(3, "gate")
 	out := h.review()
-	if !out.Known || len(out.Loads) != 3 || out.Used < 78*6000 || out.Room.Held != 0 {
+	if !out.Known || len(out.Loads) != 3 || out.Used < 78*6000 || out.Capacity.Held != 0 {
 		t.Fatalf("%+v", out)
 	}
 	perSegment := out.Used / 78
@@ -115,12 +115,12 @@ func TestOutlookMeasuresAndForecasts(t *testing.T) {
 	if l := out.Loads[2]; l.Camera != "shed" || !l.Estimated || l.BytesPerDay != 43_200_000_000 {
 		t.Errorf("a camera that never recorded: %+v", l)
 	}
-	if out.Other < 10<<20 || out.Room.Capacity != h.small.size-out.Other-footage.Reserve(h.small.size) || out.Full != -1 {
+	if out.Other < 10<<20 || out.Capacity.Limit != h.small.size-out.Other-footage.Reserve(h.small.size) || out.Full != -1 {
 		t.Errorf("%+v", out)
 	}
 	// A hold keeps an hour of two cameras beyond its time, and counts with it.
 	h.hold(footage.Hold{ID: "h1", Cameras: []string{"gate", "yard"}, Span: footage.Span{From: morning.Add(time.Hour), To: morning.Add(2 * time.Hour)}, Until: morning.Add(90 * day)})
-	if held := h.review().Room.Held; held != 12*perSegment {
+	if held := h.review().Capacity.Held; held != 12*perSegment {
 		t.Errorf("held %d, want %d", held, 12*perSegment)
 	}
 	// What goes leaves the totals, and they are the same as counted anew.
@@ -136,9 +136,9 @@ func TestOutlookMeasuresAndForecasts(t *testing.T) {
 
 // Covers F3: a register that the disk cannot keep for its days is refused; what asks for no more never is.
 func TestFitsShowsTheArithmetic(t *testing.T) {
-	h := newSmallHouse(t, 60<<20, footage.Stop)
+	h := newSmallEnv(t, 60<<20, footage.Stop)
 	h.cameras = h.cameras[:2]
-	if _, _, known := h.r.Fits(h.cameras); known {
+	if _, _, known := h.r.CheckCapacity(h.cameras); known {
 		t.Error("fits before the disk was asked")
 	}
 	h.hours(3, "gate", "yard")
@@ -148,28 +148,28 @@ func TestFitsShowsTheArithmetic(t *testing.T) {
 		change(&all[1])
 		return all
 	}
-	if f, fits, known := h.r.Fits(h.cameras); !known || !fits || f.Need != (out.Loads[0].BytesPerDay+out.Loads[1].BytesPerDay)*31 {
+	if f, fits, known := h.r.CheckCapacity(h.cameras); !known || !fits || f.Need != (out.Loads[0].BytesPerDay+out.Loads[1].BytesPerDay)*31 {
 		t.Fatalf("as it is: %+v", f)
 	}
 	more := append(with(func(*footage.Camera) {}), footage.Camera{ID: "new", Custody: footage.CustodyVault, Main: "rtsp://new", Policy: footage.Policy{Days: 30}})
-	f, fits, _ := h.r.Fits(more)
+	f, fits, _ := h.r.CheckCapacity(more)
 	if fits || f.PerDay < 43_200_000_000 || f.FullAt <= 0 || f.FullAt > 1 {
 		t.Errorf("a camera more: %+v", f)
 	}
 	more[2].Custody = footage.CustodyNVR
-	if _, fits, _ = h.r.Fits(more); !fits {
+	if _, fits, _ = h.r.CheckCapacity(more); !fits {
 		t.Error("a camera of an NVR takes no room here")
 	}
-	if _, fits, _ = h.r.Fits(with(func(c *footage.Camera) { c.Policy.Days = 90 })); fits {
+	if _, fits, _ = h.r.CheckCapacity(with(func(c *footage.Camera) { c.Policy.Days = 90 })); fits {
 		t.Error("ninety days")
 	}
 	h.small.other = 20 << 20 // now not even what there is fits; less is fine all the same
 	h.review()
-	if _, fits, _ = h.r.Fits(with(func(c *footage.Camera) { c.Policy.Days = 31 })); fits {
+	if _, fits, _ = h.r.CheckCapacity(with(func(c *footage.Camera) { c.Policy.Days = 31 })); fits {
 		t.Error("a day more on a disk that is too small")
 	}
 	for name, better := range map[string]func(c *footage.Camera){"as it is": func(*footage.Camera) {}, "retired": func(c *footage.Camera) { c.Retired = true }, "to the NVR": func(c *footage.Camera) { c.Custody = footage.CustodyNVR }} {
-		if _, fits, _ = h.r.Fits(with(better)); !fits {
+		if _, fits, _ = h.r.CheckCapacity(with(better)); !fits {
 			t.Errorf("%s: refused", name)
 		}
 	}
@@ -177,7 +177,7 @@ func TestFitsShowsTheArithmetic(t *testing.T) {
 
 // Covers F3: days before the disk is full the lowest priority records its sub-stream, with an entry; later it is back.
 func TestThinningIsEnteredAndRemembered(t *testing.T) {
-	h := newSmallHouse(t, 85<<20, footage.Stop)
+	h := newSmallEnv(t, 85<<20, footage.Stop)
 	for i := range h.cameras {
 		h.cameras[i].Sub = "rtsp://sub"
 		h.cameras[i].Kbps = 80
@@ -193,10 +193,10 @@ func TestThinningIsEnteredAndRemembered(t *testing.T) {
 	}
 	out := h.review()
 	if len(out.Thinned) != 1 || out.Thinned[0] != "shed" || len(out.Stopped) != 0 {
-		t.Fatalf("thinned %v, full in %.1f days, %+v", out.Thinned, out.Full, out.Room)
+		t.Fatalf("thinned %v, full in %.1f days, %+v", out.Thinned, out.Full, out.Capacity)
 	}
 	list := h.entries("footage.thinned")
-	if len(list) != 1 || list[0].Subject != "shed" || !list[0].On || list[0].FullInH < 24 || list[0].FullInH > 240 || list[0].Capacity != out.Room.Capacity {
+	if len(list) != 1 || list[0].Subject != "shed" || !list[0].On || list[0].FullInH < 24 || list[0].FullInH > 240 || list[0].Capacity != out.Capacity.Limit {
 		t.Fatalf("entries %+v", list)
 	}
 	select {
@@ -225,7 +225,7 @@ func TestThinningIsEnteredAndRemembered(t *testing.T) {
 
 // Covers F3: without anything to thin, stop keeps what there is: nothing goes early, the lowest priority stops.
 func TestStopAtTrueFull(t *testing.T) {
-	h := newSmallHouse(t, 4<<20, footage.Stop)
+	h := newSmallEnv(t, 4<<20, footage.Stop)
 	stopped := map[string]bool{}
 	for range 24 * 4 {
 		var on []string
@@ -266,7 +266,7 @@ func TestStopAtTrueFull(t *testing.T) {
 // Covers F3: breach deletes exactly enough of the oldest footage of the lowest priority, after its entry, never held
 // footage, and check accepts just that.
 func TestBreachAtTrueFull(t *testing.T) {
-	h := newSmallHouse(t, 8<<20, footage.Breach)
+	h := newSmallEnv(t, 8<<20, footage.Breach)
 	held := footage.Hold{ID: "h1", Cameras: []string{"shed"}, Span: footage.Span{From: morning.Add(2 * time.Hour), To: morning.Add(4 * time.Hour)}, Until: morning.Add(90 * day)}
 	h.hold(held)
 	for range 84 {
@@ -314,7 +314,7 @@ func TestBreachAtTrueFull(t *testing.T) {
 
 // While the clock is not trusted nothing goes early either: recording stops instead.
 func TestBreachNeedsATrustedClock(t *testing.T) {
-	h := newSmallHouse(t, 2<<20, footage.Breach)
+	h := newSmallEnv(t, 2<<20, footage.Breach)
 	h.clock.set(func(r *clock.Reading) { r.State = clock.Suspect })
 	for range 20 {
 		h.hour(6, 6000, allThree...)
@@ -327,7 +327,7 @@ func TestBreachNeedsATrustedClock(t *testing.T) {
 
 // Covers F3: a disk that does not say how much room it has is unknown: an entry, and nothing is deleted or changed.
 func TestUnknownRoomDeletesNothing(t *testing.T) {
-	h := newSmallHouse(t, 8<<20, footage.Breach)
+	h := newSmallEnv(t, 8<<20, footage.Breach)
 	for range 24 * 3 {
 		h.hour(6, 6000, allThree...)
 	}
@@ -353,7 +353,7 @@ func TestUnknownRoomDeletesNothing(t *testing.T) {
 func TestBreachAgainstAModel(t *testing.T) {
 	for seed := range uint64(12) {
 		rnd := newRand(seed)
-		h := newSmallHouse(t, int64(4+rnd.IntN(8))<<20, footage.Breach)
+		h := newSmallEnv(t, int64(4+rnd.IntN(8))<<20, footage.Breach)
 		spans := map[string]footage.Span{}
 		for i := range rnd.IntN(3) {
 			camera := allThree[i]

@@ -22,8 +22,8 @@ import (
 	"campuskeep/shared/packet"
 )
 
-// PapersOptions is what the papers need of the house.
-type PapersOptions struct {
+// CertificatesOptions is what the papers need of the house.
+type CertificatesOptions struct {
 	Store   *ledgerdb.Store
 	Cameras func() []footage.Camera
 	// Present gives what is there of a camera in a span, in the order of recording as far as one is known. It is not
@@ -35,15 +35,15 @@ type PapersOptions struct {
 	School  string
 }
 
-// Papers writes what proves the keeping: deletion certificates and monthly reports. It reads the log by its
+// Certificates writes what proves the keeping: deletion certificates and monthly reports. It reads the log by its
 // index, in windows of time: never the whole of it.
-type Papers struct {
-	o       PapersOptions
+type Certificates struct {
+	o       CertificatesOptions
 	issuing sync.Mutex // one issue at a time, so that the same statement is entered once
 }
 
-// NewPapers prepares them; it starts nothing.
-func NewPapers(o PapersOptions) *Papers { return &Papers{o: o} }
+// NewCertificates prepares them; it starts nothing.
+func NewCertificates(o CertificatesOptions) *Certificates { return &Certificates{o: o} }
 
 // Errors that a page branches on.
 var (
@@ -77,7 +77,7 @@ func (g gathered) sorted() []ledger.Entry {
 const mostFound = 20_000
 
 // find gives all entries of a query, newest first.
-func (p *Papers) find(ctx context.Context, q ledgerdb.Query) (out []ledger.Entry, err error) {
+func (p *Certificates) find(ctx context.Context, q ledgerdb.Query) (out []ledger.Entry, err error) {
 	q.Limit = 1000
 	for {
 		page, err := p.o.Store.Search(ctx, q)
@@ -95,8 +95,8 @@ func (p *Papers) find(ctx context.Context, q ledgerdb.Query) (out []ledger.Entry
 	}
 }
 
-// about finds entries of one camera within a time.
-func (p *Papers) about(ctx context.Context, camera string, from, to time.Time, kinds ...ledger.Kind) ([]ledger.Entry, error) {
+// entriesOf finds entries of one camera within a time.
+func (p *Certificates) entriesOf(ctx context.Context, camera string, from, to time.Time, kinds ...ledger.Kind) ([]ledger.Entry, error) {
 	return p.find(ctx, ledgerdb.Query{Kinds: kinds, About: []string{camera}, From: from, To: to})
 }
 
@@ -108,8 +108,8 @@ type registered struct {
 }
 
 // registers gives a camera's entries in the register, the oldest first.
-func (p *Papers) registers(ctx context.Context, camera string) (out []registered, entries []ledger.Entry, err error) {
-	entries, err = p.about(ctx, camera, time.Time{}, time.Time{}, "camera.registered", "camera.changed")
+func (p *Certificates) registers(ctx context.Context, camera string) (out []registered, entries []ledger.Entry, err error) {
+	entries, err = p.entriesOf(ctx, camera, time.Time{}, time.Time{}, "camera.registered", "camera.changed")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -137,7 +137,7 @@ func asOf(list []registered, span footage.Span) (r registered, ok bool) {
 }
 
 // custodyAt is who kept a camera's footage on a day.
-func (p *Papers) custodyAt(camera string, list []registered, span footage.Span) footage.Custody {
+func (p *Certificates) custodyAt(camera string, list []registered, span footage.Span) footage.Custody {
 	if r, ok := asOf(list, span); ok && r.custody != "" {
 		return r.custody
 	}
@@ -147,9 +147,9 @@ func (p *Papers) custodyAt(camera string, list []registered, span footage.Span) 
 
 // declared names the camera-day: the camera and its place as the register had them on that day. Where the log does not
 // tell any more, they are those of now, and marked so.
-func (p *Papers) declared(camera, day string, list []registered) packet.Declared {
+func (p *Certificates) declared(camera, day string, list []registered) packet.Declared {
 	appliance, _, _ := strings.Cut(p.o.Store.VerifierKey(), "+")
-	d := packet.Declared{Version: packet.CertificateVersion, School: p.o.School, Appliance: appliance, Camera: camera, Name: "–", Place: "–", Day: day, East: p.east(day)}
+	d := packet.Declared{Version: packet.CertificateVersion, School: p.o.School, Appliance: appliance, Camera: camera, Name: "–", Place: "–", Day: day, East: p.utcOffset(day)}
 	if r, ok := asOf(list, packet.DaySpan(day, d.Zone())); ok {
 		if c, ok := p.registeredAs(r.seq); ok {
 			d.Name, d.Place = c.Name, c.Place
@@ -157,16 +157,16 @@ func (p *Papers) declared(camera, day string, list []registered) packet.Declared
 		}
 	}
 	if c, ok := p.camera(camera); ok {
-		d.Name, d.Place = c.Name+nowName, c.Place+nowName
+		d.Name, d.Place = c.Name+undatedName, c.Place+undatedName
 	}
 	return d
 }
 
-// nowName marks a name that is not known to be that of the day.
-const nowName = "（签发时 at the time of issue）"
+// undatedName marks a name that is not known to be that of the day.
+const undatedName = "（签发时 at the time of issue）"
 
 // registeredAs is the camera as an entry of the register has it.
-func (p *Papers) registeredAs(seq uint64) (c footage.Camera, ok bool) {
+func (p *Certificates) registeredAs(seq uint64) (c footage.Camera, ok bool) {
 	parts, err := p.o.Store.Parts(seq)
 	if err != nil {
 		return c, false // what cannot be opened is not known
@@ -179,7 +179,7 @@ func (p *Papers) registeredAs(seq uint64) (c footage.Camera, ok bool) {
 	return c, false
 }
 
-func (p *Papers) camera(id string) (footage.Camera, bool) {
+func (p *Certificates) camera(id string) (footage.Camera, bool) {
 	for _, c := range p.o.Cameras() {
 		if c.ID == id {
 			return c, true
@@ -188,8 +188,8 @@ func (p *Papers) camera(id string) (footage.Camera, bool) {
 	return footage.Camera{}, false
 }
 
-// east is how far the school's time is ahead of UTC on a day.
-func (p *Papers) east(day string) int {
+// utcOffset is how far the school's time is ahead of UTC on a day.
+func (p *Certificates) utcOffset(day string) int {
 	at, err := time.ParseInLocation(time.DateOnly, day, p.o.Zone)
 	if err != nil {
 		at = p.o.Clock.Now().Wall
@@ -199,13 +199,13 @@ func (p *Papers) east(day string) int {
 }
 
 // Day reads the deletion of one camera-day from the log.
-func (p *Papers) Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error) {
-	decl, d, _, err := p.gather(ctx, camera, day)
+func (p *Certificates) Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error) {
+	decl, d, _, err := p.cameraDay(ctx, camera, day)
 	return decl, d, err
 }
 
-// gather finds the entries that tell of a camera-day's recording and deletion.
-func (p *Papers) gather(ctx context.Context, camera, day string) (packet.Declared, packet.Day, []ledger.Entry, error) {
+// cameraDay finds the entries that tell of a camera-day's recording and deletion.
+func (p *Certificates) cameraDay(ctx context.Context, camera, day string) (packet.Declared, packet.Day, []ledger.Entry, error) {
 	list, register, err := p.registers(ctx, camera)
 	if err != nil {
 		return packet.Declared{}, packet.Day{}, nil, err
@@ -272,9 +272,9 @@ func earliestDue(d packet.Day) time.Time {
 const longWindow = 45 * 24 * time.Hour
 
 // gatherOwn finds what binds the hours of the day, what tells of their deletion, and the key's end.
-func (p *Papers) gatherOwn(ctx context.Context, g gathered, decl packet.Declared, nominal footage.Span) error {
+func (p *Certificates) gatherOwn(ctx context.Context, g gathered, decl packet.Declared, nominal footage.Span) error {
 	now := p.o.Clock.Now().Wall
-	keys, err := p.about(ctx, decl.Camera, nominal.From, time.Time{}, "key.erase.intent", "key.erased")
+	keys, err := p.entriesOf(ctx, decl.Camera, nominal.From, time.Time{}, "key.erase.intent", "key.erased")
 	if err != nil {
 		return err
 	}
@@ -317,7 +317,7 @@ func (p *Papers) gatherOwn(ctx context.Context, g gathered, decl packet.Declared
 
 // gatherTurn finds the first turn of the root key behind the end of a key: before it, an older copy of the ring can
 // still be opened.
-func (p *Papers) gatherTurn(ctx context.Context, g gathered, erased ledger.Entry) error {
+func (p *Certificates) gatherTurn(ctx context.Context, g gathered, erased ledger.Entry) error {
 	turns, err := p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"key.root.intent", "key.root"}, From: erased.At.Add(-longWindow)})
 	if err != nil {
 		return err
@@ -341,7 +341,7 @@ func (p *Papers) gatherTurn(ctx context.Context, g gathered, erased ledger.Entry
 }
 
 // matched says whether every hour that was deleted was bound before, with as many segments.
-func (p *Papers) matched(g gathered) bool {
+func (p *Certificates) matched(g gathered) bool {
 	r, err := packet.ReadRecord(cameraOf(g), g.sorted())
 	if err != nil || len(r.Deleted) == 0 {
 		return false
@@ -369,8 +369,8 @@ func cameraOf(g gathered) string {
 }
 
 // ofDay adds the entries of a kind that name the day.
-func (p *Papers) ofDay(ctx context.Context, g gathered, decl packet.Declared, window footage.Span, kind ledger.Kind) error {
-	list, err := p.about(ctx, decl.Camera, window.From, window.To, kind)
+func (p *Certificates) ofDay(ctx context.Context, g gathered, decl packet.Declared, window footage.Span, kind ledger.Kind) error {
+	list, err := p.entriesOf(ctx, decl.Camera, window.From, window.To, kind)
 	if err != nil {
 		return err
 	}
@@ -395,7 +395,7 @@ func (p *Papers) ofDay(ctx context.Context, g gathered, decl packet.Declared, wi
 const settled = 24 * time.Hour
 
 // gatherAround finds the gaps, breaches, damages, holds and policies that concern the day.
-func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Declared, nominal footage.Span) error {
+func (p *Certificates) gatherAround(ctx context.Context, g gathered, decl packet.Declared, nominal footage.Span) error {
 	camera := decl.Camera
 	// What is known of the day is entered before its last part goes; what waited for its place in time, right after.
 	var until time.Time
@@ -409,7 +409,7 @@ func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Decla
 		}
 		until = until.Add(settled)
 	}
-	list, err := p.about(ctx, camera, nominal.From, until, "footage.gap", "footage.breach")
+	list, err := p.entriesOf(ctx, camera, nominal.From, until, "footage.gap", "footage.breach")
 	if err != nil {
 		return err
 	}
@@ -418,7 +418,7 @@ func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Decla
 			g[e.Seq] = e
 		}
 	}
-	if list, err = p.about(ctx, camera, nominal.From, time.Time{}, "footage.damaged"); err != nil {
+	if list, err = p.entriesOf(ctx, camera, nominal.From, time.Time{}, "footage.damaged"); err != nil {
 		return err
 	}
 	label := []byte(`"day":"` + decl.Day + `"`)
@@ -436,7 +436,7 @@ func (p *Papers) gatherAround(ctx context.Context, g gathered, decl packet.Decla
 }
 
 // gatherReleased finds what was deleted after a hold had ended.
-func (p *Papers) gatherReleased(ctx context.Context, g gathered, decl packet.Declared, holds []ledger.Entry) error {
+func (p *Certificates) gatherReleased(ctx context.Context, g gathered, decl packet.Declared, holds []ledger.Entry) error {
 	for _, e := range holds {
 		if e.Kind == "hold.registered" {
 			continue
@@ -449,8 +449,8 @@ func (p *Papers) gatherReleased(ctx context.Context, g gathered, decl packet.Dec
 }
 
 // gatherAttested finds the last check of an NVR that still listed the day and the first that did not.
-func (p *Papers) gatherAttested(ctx context.Context, g gathered, camera string, nominal footage.Span) error {
-	checks, err := p.about(ctx, camera, nominal.To, time.Time{}, "nvr.checked")
+func (p *Certificates) gatherAttested(ctx context.Context, g gathered, camera string, nominal footage.Span) error {
+	checks, err := p.entriesOf(ctx, camera, nominal.To, time.Time{}, "nvr.checked")
 	if err != nil {
 		return err
 	}
@@ -481,8 +481,8 @@ func (p *Papers) gatherAttested(ctx context.Context, g gathered, camera string, 
 
 // Issue makes the certificate of a camera-day. The issue is an entry that binds the statement; when the same was
 // issued before, that entry stands, so that a later copy carries the centre's cosignature too.
-func (p *Papers) Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error) {
-	decl, d, entries, err := p.gather(ctx, camera, day)
+func (p *Certificates) Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error) {
+	decl, d, entries, err := p.cameraDay(ctx, camera, day)
 	if err != nil {
 		return packet.Certificate{}, d, err
 	}
@@ -512,8 +512,8 @@ func (p *Papers) Issue(ctx context.Context, by account.Who, role account.Role, c
 }
 
 // Issued is the entry that binds the certificate as it stands now; ok is false when it was not issued yet.
-func (p *Papers) Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error) {
-	decl, d, entries, err := p.gather(ctx, camera, day)
+func (p *Certificates) Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error) {
+	decl, d, entries, err := p.cameraDay(ctx, camera, day)
 	if err != nil {
 		return 0, false, err
 	}
@@ -525,12 +525,12 @@ func (p *Papers) Issued(ctx context.Context, camera, day string) (seq uint64, ok
 }
 
 // issued looks for the entry that binds a statement.
-func (p *Papers) issued(ctx context.Context, data map[string]any, d packet.Day) (seq uint64, ok bool, err error) {
+func (p *Certificates) issued(ctx context.Context, data map[string]any, d packet.Day) (seq uint64, ok bool, err error) {
 	since := d.Unlinked
 	if since.IsZero() {
 		since = d.NotListed.At
 	}
-	before, err := p.about(ctx, d.Camera, since, time.Time{}, "certificate.issued")
+	before, err := p.entriesOf(ctx, d.Camera, since, time.Time{}, "certificate.issued")
 	if err != nil {
 		return 0, false, err
 	}
@@ -544,7 +544,7 @@ func (p *Papers) issued(ctx context.Context, data map[string]any, d packet.Day) 
 }
 
 // issue finds the entry that binds this statement, or makes it.
-func (p *Papers) issue(ctx context.Context, by account.Who, role account.Role, statement []byte, d packet.Day) (uint64, error) {
+func (p *Certificates) issue(ctx context.Context, by account.Who, role account.Role, statement []byte, d packet.Day) (uint64, error) {
 	p.issuing.Lock()
 	defer p.issuing.Unlock()
 	data := packet.IssueOf(statement, d)
@@ -559,7 +559,7 @@ func (p *Papers) issue(ctx context.Context, by account.Who, role account.Role, s
 }
 
 // certificate puts statement, entries and one proof for all of them together. The last entry is the newest.
-func (p *Papers) certificate(statement []byte, seqs []uint64) (c packet.Certificate, err error) {
+func (p *Certificates) certificate(statement []byte, seqs []uint64) (c packet.Certificate, err error) {
 	slices.Sort(seqs)
 	c.Version, c.Statement = packet.CertificateVersion, statement
 	head, err := p.o.Store.Proof(seqs[len(seqs)-1])

@@ -14,7 +14,7 @@ import (
 )
 
 // years writes the log of 64 cameras: for every hour its recording and, thirty days later, its deletion.
-func (h *house) years(days int) {
+func (h *env) years(days int) {
 	h.t.Helper()
 	const cameras = 64
 	begin := h.clock.Now().Wall.Truncate(day)
@@ -45,15 +45,15 @@ func (h *house) years(days int) {
 	}
 }
 
-// BenchmarkPapers makes a certificate, a report and a page of the list over the log of a school of 64 cameras.
-func BenchmarkPapers(b *testing.B) {
-	h := newHouse(b)
+// BenchmarkCertificates makes a certificate, a report and a page of the list over the log of a school of 64 cameras.
+func BenchmarkCertificates(b *testing.B) {
+	h := newEnv(b)
 	for n := range 64 {
 		h.cameras = append(h.cameras, footage.Camera{ID: fmt.Sprintf("c%02d", n+1), Policy: footage.Policy{Days: 30}})
 	}
 	first := h.clock.Now().Wall.Truncate(day)
 	h.years(120)
-	p := h.papers()
+	p := h.certificates()
 	label := first.Add(40 * day).Format(time.DateOnly)
 	b.Run("certificate", func(b *testing.B) {
 		for b.Loop() {

@@ -18,7 +18,7 @@ import (
 // footage and tells of the hours that are missing. Covers F3.
 func TestCertificateAfterASummerWithoutPower(t *testing.T) {
 	for _, off := range []time.Duration{40 * day, 60 * day, 130 * day} {
-		h := newHouse(t)
+		h := newEnv(t)
 		h.enter("camera.registered", "c01", map[string]any{"custody": "vault", "area": "gate", "days": 30})
 		label := h.clock.Now().Wall.Format(time.DateOnly)
 		h.record("c01", 90)
@@ -42,7 +42,7 @@ func TestCertificateAfterASummerWithoutPower(t *testing.T) {
 
 // An early deletion long after the day is explained by its breach, however long the camera keeps its footage.
 func TestCertificateOfADayThatWentEarlyInItsThirdMonth(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.enter("camera.registered", "c02", map[string]any{"custody": "vault", "area": "gate", "days": 90})
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	begin := h.clock.Now().Wall
@@ -56,7 +56,7 @@ func TestCertificateOfADayThatWentEarlyInItsThirdMonth(t *testing.T) {
 	h.enter("footage.deleted", "c02", map[string]any{"hour": b.Hour, "count": b.Count, "root": b.Root, "first": b.First, "last": b.Last, "assurance": "best_effort", "days": []string{label}})
 	h.enter("key.erase.intent", "c02", map[string]any{"ring": "footage", "keys": []string{"c02:" + label}})
 	h.enter("key.erased", "c02", map[string]any{"ring": "footage", "keys": []string{"c02:" + label}})
-	_, d, err := h.papers().Day(t.Context(), "c02", label)
+	_, d, err := h.certificates().Day(t.Context(), "c02", label)
 	h.must(err)
 	if d.Unexcused || d.Early == 0 || len(d.Breaches) != 1 {
 		t.Errorf("early by %v, breaches %+v, unexcused %v", d.Early, d.Breaches, d.Unexcused)
@@ -65,19 +65,19 @@ func TestCertificateOfADayThatWentEarlyInItsThirdMonth(t *testing.T) {
 
 // While an hour has more deleted than recorded there is no certificate.
 func TestNoCertificateOfMoreThanWasBound(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	label := h.wear("c01")
 	b := h.entries("footage.deleted")[0]
 	h.clock.advance(-5*time.Hour - 30*time.Minute) // when the others went
 	h.enter("footage.deleted", "c01", map[string]any{"hour": b.Hour.Add(5 * time.Hour), "count": 1, "root": b.Root, "first": b.First, "last": b.Last, "assurance": "best_effort", "days": []string{label}})
-	_, d, err := h.papers().Issue(t.Context(), officer, account.RoleOfficer, "c01", label)
+	_, d, err := h.certificates().Issue(t.Context(), officer, account.RoleOfficer, "c01", label)
 	if !errors.Is(err, ErrNotOver) || d.Outcome != packet.OutcomeUnbound {
 		t.Errorf("%v, %s", err, d.Outcome)
 	}
 }
 
 // register enters a camera in the register, or its change, as the site does.
-func (h *house) register(kind ledger.Kind, before, now footage.Camera) {
+func (h *env) register(kind ledger.Kind, before, now footage.Camera) {
 	h.t.Helper()
 	sealed := func(name string, c footage.Camera) ledger.Part {
 		b, err := json.Marshal(c)
@@ -98,7 +98,7 @@ func (h *house) register(kind ledger.Kind, before, now footage.Camera) {
 
 // A camera that was moved is named as it was on the day, and kept as it was kept on the day. Covers F3.
 func TestCertificateNamesTheCameraOfTheDay(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	gate := footage.Camera{ID: "c01", Name: "东大门", Place: "大门", Custody: footage.CustodyVault, Policy: footage.Policy{Days: 30}}
 	h.register("camera.registered", footage.Camera{}, gate)
 	h.cameras[0] = gate
@@ -121,7 +121,7 @@ func TestCertificateNamesTheCameraOfTheDay(t *testing.T) {
 	h.cameras[1].Name = "食堂"
 	label = h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c02", 5)
-	decl, _, err := h.papers().Day(t.Context(), "c02", label)
+	decl, _, err := h.certificates().Day(t.Context(), "c02", label)
 	if !strings.HasPrefix(decl.Name, "食堂") || !strings.Contains(decl.Name, "at the time of issue") {
 		t.Errorf("%+v, %v", decl, err)
 	}
@@ -129,7 +129,7 @@ func TestCertificateNamesTheCameraOfTheDay(t *testing.T) {
 
 // Days that an NVR kept stay attested after the camera's footage has come to us.
 func TestDaysThatAnNVRKeptStayAttested(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	nvr := footage.Camera{ID: "c01", Name: "食堂", Place: "食堂", Custody: footage.CustodyNVR, Policy: footage.Policy{Days: 30}}
 	h.register("camera.registered", footage.Camera{}, nvr)
 	first := h.clock.Now().Wall
@@ -144,11 +144,11 @@ func TestDaysThatAnNVRKeptStayAttested(t *testing.T) {
 	own.Custody = footage.CustodyVault
 	h.register("camera.changed", nvr, own)
 	h.cameras[0] = own
-	_, d, err := h.papers().Day(t.Context(), "c01", first.Format(time.DateOnly))
+	_, d, err := h.certificates().Day(t.Context(), "c01", first.Format(time.DateOnly))
 	if err != nil || d.Outcome != packet.OutcomeAttested {
 		t.Errorf("%v, %s", err, d.Outcome)
 	}
-	list, _, err := h.papers().DeletedDays(t.Context(), DayFilter{Camera: "c01", Month: first.Format("2006-01"), Limit: 40})
+	list, _, err := h.certificates().DeletedDays(t.Context(), DayFilter{Camera: "c01", Month: first.Format("2006-01"), Limit: 40})
 	if err != nil || len(list) == 0 || !list[0].Attested {
 		t.Errorf("%v, %+v", err, list)
 	}
@@ -156,7 +156,7 @@ func TestDaysThatAnNVRKeptStayAttested(t *testing.T) {
 
 // The root key's turn goes with the certificate.
 func TestCertificateCarriesTheTurnOfTheRoot(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.worth = packet.AssurancePending
 	label := h.wear("c01")
 	if _, d := h.issue("c01", label); d.Assurance != packet.AssurancePending {

@@ -22,8 +22,8 @@ import (
 
 var officer = account.Who{Actor: account.Actor{ID: "p001"}, Via: ledger.ViaWeb}
 
-func (h *house) papers() *Papers {
-	return NewPapers(PapersOptions{Store: h.store, Cameras: func() []footage.Camera { return h.cameras }, Clock: h.clock, Anchors: h.clock.Anchors, Zone: time.UTC, School: "青榆实验学校",
+func (h *env) certificates() *Certificates {
+	return NewCertificates(CertificatesOptions{Store: h.store, Cameras: func() []footage.Camera { return h.cameras }, Clock: h.clock, Anchors: h.clock.Anchors, Zone: time.UTC, School: "青榆实验学校",
 		Present: func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
 			places, err := h.r.Places()
 			if err != nil {
@@ -33,14 +33,14 @@ func (h *house) papers() *Papers {
 		}})
 }
 
-func (h *house) enter(kind ledger.Kind, subject string, data map[string]any) {
+func (h *env) enter(kind ledger.Kind, subject string, data map[string]any) {
 	h.t.Helper()
 	_, err := h.store.Commit(h.t.Context(), ledgerdb.Change{Entries: draftList(draft(kind, subject, data))})
 	h.must(err)
 }
 
 // wear lets a day pass for the camera: three hours of footage, then everything up to its deletion on time.
-func (h *house) wear(camera string) (label string) {
+func (h *env) wear(camera string) (label string) {
 	h.t.Helper()
 	label = h.clock.Now().Wall.Format(time.DateOnly)
 	h.record(camera, 180)
@@ -51,7 +51,7 @@ func (h *house) wear(camera string) (label string) {
 }
 
 // tick moves the clock on in steps, with a sweep whenever something falls due.
-func (h *house) tick(d time.Duration) {
+func (h *env) tick(d time.Duration) {
 	h.t.Helper()
 	for end := h.clock.Now().Wall.Add(d); h.clock.Now().Wall.Before(end); {
 		res := h.sweep()
@@ -64,9 +64,9 @@ func (h *house) tick(d time.Duration) {
 	h.sweep()
 }
 
-func (h *house) issue(camera, label string) (packet.Certificate, packet.Day) {
+func (h *env) issue(camera, label string) (packet.Certificate, packet.Day) {
 	h.t.Helper()
-	c, d, err := h.papers().Issue(h.t.Context(), officer, account.RoleOfficer, camera, label)
+	c, d, err := h.certificates().Issue(h.t.Context(), officer, account.RoleOfficer, camera, label)
 	h.must(err)
 	return c, d
 }
@@ -74,7 +74,7 @@ func (h *house) issue(camera, label string) (packet.Certificate, packet.Day) {
 // A day deleted on time: everything recorded is deleted under the same roots, nothing late, the key destroyed, and
 // the file says so to whoever checks it with nothing else of ours. Covers F3.
 func TestCertificateOfADayOnTime(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.enter("camera.registered", "c01", map[string]any{"custody": "vault", "area": "gate", "days": 30})
 	label := h.wear("c01")
 	c, d := h.issue("c01", label)
@@ -115,7 +115,7 @@ func TestCertificateOfADayOnTime(t *testing.T) {
 
 // The same statement is issued once: the copy of tomorrow stands on the same entry, and a cosigned head then covers it.
 func TestASecondCopyStandsOnTheSameIssue(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	label := h.wear("c01")
 	a, _ := h.issue("c01", label)
 	b, _ := h.issue("c01", label)
@@ -129,7 +129,7 @@ func TestASecondCopyStandsOnTheSameIssue(t *testing.T) {
 
 // One inclusion proof, checked with golang.org/x/mod/sumdb/tlog alone and the signed root of the file.
 func TestOneEntryOfTheCertificateByTlogAlone(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	label := h.wear("c01")
 	c, _ := h.issue("c01", label)
 	lines := strings.Split(string(c.Checkpoint), "\n")
@@ -148,7 +148,7 @@ func TestOneEntryOfTheCertificateByTlogAlone(t *testing.T) {
 
 // Weeks without power and a clock that has to find itself: late, by how much, and why.
 func TestCertificateExplainsWhyItIsLate(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c01", 120)
 	h.clock.advance(2 * time.Hour)
@@ -170,7 +170,7 @@ func TestCertificateExplainsWhyItIsLate(t *testing.T) {
 
 // The sweep stood still without any entry that says why: the certificate says that nobody explains it.
 func TestCertificateNamesWhatNobodyExplains(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c01", 60)
 	h.clock.advance(33 * day)
@@ -184,7 +184,7 @@ func TestCertificateNamesWhatNobodyExplains(t *testing.T) {
 // A hold keeps a part: the certificate says what remains and why, and after the hold has ended a new one says that
 // it is gone.
 func TestCertificateOfADayWithAHold(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	start := h.clock.Now().Wall
 	label := start.Format(time.DateOnly)
 	h.record("c01", 180)
@@ -210,12 +210,12 @@ func TestCertificateOfADayWithAHold(t *testing.T) {
 
 // Before a day is over there is no certificate, and of a day that never was there is none either.
 func TestNoCertificateBeforeTheEnd(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c01", 180)
 	h.clock.advance(2 * time.Hour)
 	h.sweep()
-	p := h.papers()
+	p := h.certificates()
 	if _, _, err := p.Issue(t.Context(), officer, account.RoleOfficer, "c01", label); !errors.Is(err, ErrNotOver) && !errors.Is(err, ErrNoDay) {
 		t.Errorf("a live day: %v", err)
 	}
@@ -235,7 +235,7 @@ func TestNoCertificateBeforeTheEnd(t *testing.T) {
 
 // Of an NVR only what it told can be certified.
 func TestCertificateOfAnNVR(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.cameras = append(h.cameras, footage.Camera{ID: "c09", Name: "食堂", Place: "食堂", Custody: footage.CustodyNVR, Policy: footage.Policy{Days: 30}})
 	begin := h.clock.Now().Wall.Truncate(day)
 	for n := range 40 {
@@ -251,7 +251,7 @@ func TestCertificateOfAnNVR(t *testing.T) {
 	if d.Outcome != packet.OutcomeAttested || d.Assurance != "attested" || d.LastListed.At.IsZero() || d.NotListed.At.IsZero() || !strings.Contains(string(c.Statement), "does not prove that the data are destroyed") {
 		t.Errorf("%+v\n%s", d, c.Statement)
 	}
-	list, _, err := h.papers().DeletedDays(t.Context(), DayFilter{Camera: "c09", Month: begin.Format("2006-01"), Limit: 50})
+	list, _, err := h.certificates().DeletedDays(t.Context(), DayFilter{Camera: "c09", Month: begin.Format("2006-01"), Limit: 50})
 	h.must(err)
 	if len(list) == 0 || !list[len(list)-1].Attested || list[len(list)-1].Day != label {
 		t.Errorf("list: %+v", list)
@@ -260,7 +260,7 @@ func TestCertificateOfAnNVR(t *testing.T) {
 
 // Every camera-day that was swept stands in the list, page after page, and each has its certificate.
 func TestEveryDeletedDayHasItsCertificate(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	rnd := rand.New(rand.NewPCG(7, 7))
 	var labels []string
 	for range 6 {
@@ -273,7 +273,7 @@ func TestEveryDeletedDayHasItsCertificate(t *testing.T) {
 		h.sweep()
 	}
 	h.tick(32 * day)
-	p := h.papers()
+	p := h.certificates()
 	seen := map[string]bool{}
 	for before := uint64(0); ; {
 		list, next, err := p.DeletedDays(t.Context(), DayFilter{Camera: "c01", Before: before, Limit: 2})
@@ -300,7 +300,7 @@ func TestEveryDeletedDayHasItsCertificate(t *testing.T) {
 
 // A month whose numbers are zero or explained; and one with a hole that nobody explains.
 func TestMonthlyReport(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.set(func(r *clock.Reading) {
 		r.Mono += time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Sub(r.Wall)
 		r.Wall = time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
@@ -312,7 +312,7 @@ func TestMonthlyReport(t *testing.T) {
 	h.clock.advance(30 * time.Minute)
 	h.enter("footage.gap", "c01", map[string]any{"from": from, "to": h.clock.Now().Wall, "cause": "offline"})
 	h.record("c01", 60)
-	r, err := h.papers().Month(t.Context(), "c01", "2026-04")
+	r, err := h.certificates().Month(t.Context(), "c01", "2026-04")
 	h.must(err)
 	if r.Ought != 3*time.Hour || r.Missing != 30*time.Minute || len(r.Causes) != 1 || r.Causes[0].Cause != footage.CauseCameraOff || r.Here != 150 || r.Faults() != 0 {
 		t.Errorf("April, running: ought %v, missing %v, %v, here %d, faults %d", r.Ought, r.Missing, r.Causes, r.Here, r.Faults())
@@ -320,7 +320,7 @@ func TestMonthlyReport(t *testing.T) {
 	h.clock.advance(2 * time.Hour)
 	h.sweep()
 	h.tick(40 * day)
-	r, err = h.papers().Month(t.Context(), "c01", "2026-04")
+	r, err = h.certificates().Month(t.Context(), "c01", "2026-04")
 	h.must(err)
 	if r.Segments != 150 || r.Gone != 150 || r.Lost != 0 || r.Have != 150*time.Minute || r.Removals != 0 {
 		t.Errorf("April, later: %d recorded, %d gone, %d lost, %v, %d removed", r.Segments, r.Gone, r.Lost, r.Have, r.Removals)
@@ -328,19 +328,19 @@ func TestMonthlyReport(t *testing.T) {
 	if r.Unexplained() == 0 { // 29 days without a word
 		t.Error("a silent camera is not told of")
 	}
-	r, err = h.papers().Month(t.Context(), "c01", "2026-05")
+	r, err = h.certificates().Month(t.Context(), "c01", "2026-05")
 	h.must(err)
 	if r.Removals != 150 || len(r.Early)+len(r.Late) != 0 || r.OnTime == 0 {
 		t.Errorf("May: %d removed, early %v, late %v", r.Removals, r.Early, r.Late)
 	}
-	if _, err := h.papers().Month(t.Context(), "c77", "2026-05"); !errors.Is(err, ErrNoDay) {
+	if _, err := h.certificates().Month(t.Context(), "c77", "2026-05"); !errors.Is(err, ErrNoDay) {
 		t.Errorf("an unknown camera: %v", err)
 	}
 }
 
 // Covers F3: footage that was bound long after its month, because the box was off, is in the report all the same.
 func TestMonthlyReportOfLateEntries(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.set(func(r *clock.Reading) {
 		r.Mono += time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC).Sub(r.Wall)
 		r.Wall = time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
@@ -352,7 +352,7 @@ func TestMonthlyReportOfLateEntries(t *testing.T) {
 	h.sweep()
 	h.clock.advance(15 * day)
 	h.sweep()
-	r, err := h.papers().Month(t.Context(), "c01", "2026-04")
+	r, err := h.certificates().Month(t.Context(), "c01", "2026-04")
 	h.must(err)
 	if r.Segments != 120 || r.Gone != 120 || r.Lost != 0 || r.Have != 2*time.Hour {
 		t.Errorf("%d recorded, %d gone, %d lost, %v", r.Segments, r.Gone, r.Lost, r.Have)

@@ -22,7 +22,7 @@ const lateAfter = 2 * time.Minute
 // Check verifies I3, I4 and I6: the files behind the index, nothing past its ceiling outside a hold, nothing
 // deleted before its floor without a breach entry, no erased key there again. full decrypts all footage.
 func (r *Retention) Check(ctx context.Context, full bool, report func(vault.Finding)) error {
-	s, err := r.look()
+	s, err := r.readState()
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (r *Retention) Check(ctx context.Context, full bool, report func(vault.Find
 		lately := s
 		if again { // a sweep may have condemned it meanwhile
 			var err error
-			if lately, err = r.look(); err != nil {
+			if lately, err = r.readState(); err != nil {
 				blind = err
 				return false
 			}
@@ -164,7 +164,7 @@ func (r *Retention) checkFloor(ctx context.Context, s state, report func(vault.F
 				f.since = append(f.since, policySince{e.At, d.Days})
 			}
 		case "footage.damaged":
-			if seg, vanished := r.vanished(e, s); vanished {
+			if seg, vanished := r.missingFile(e, s); vanished {
 				report(vault.Finding{Invariant: "I3", What: fmt.Sprintf("the file vanished before its last day (ledger entry %d)", e.Seq), Where: fmt.Sprintf("%s/%s/%s", seg.Camera, seg.Day, seg.File)})
 			}
 		case "footage.breach":
@@ -185,9 +185,9 @@ func (r *Retention) checkFloor(ctx context.Context, s state, report func(vault.F
 	return erased, nil
 }
 
-// vanished says whether an entry tells of a file that a reconcile missed, that is not back, and that would still have
+// missingFile says whether an entry tells of a file that a reconcile missed, that is not back, and that would still have
 // to be there: its row has gone, so that nothing else remembers it.
-func (r *Retention) vanished(e ledger.Entry, s state) (seg footage.Segment, is bool) {
+func (r *Retention) missingFile(e ledger.Entry, s state) (seg footage.Segment, is bool) {
 	var d struct{ File, Reason, Day string }
 	if json.Unmarshal(e.Data, &d) != nil || d.Reason != "missing" {
 		return seg, false

@@ -34,7 +34,7 @@ func TestDeletionCutShortAtEveryStep(t *testing.T) {
 
 func cutDeletion(t *testing.T, how string, second bool, step int) (more bool) {
 	name := fmt.Sprintf("%s at step %d, second deletion %v", how, step, second)
-	h := newHouse(t)
+	h := newEnv(t)
 	defer h.close(false)
 	h.record("c01", 5)
 	if how == "fails for good" { // whatever it is, the other camera's footage goes
@@ -129,7 +129,7 @@ func cutDeletion(t *testing.T, how string, second bool, step int) (more bool) {
 
 // A disk error while recordings go on and segments are closed ends in a gap at most, never in a wrong deletion.
 func TestDeletionBesideFailingRecording(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 10)
 	h.clock.advance(31 * day)
 	h.record("c02", 2)
@@ -149,7 +149,7 @@ func TestDeletionBesideFailingRecording(t *testing.T) {
 // Covers F3: a hold that is registered while a sweep is under way is seen before anything below it goes.
 func TestHoldRegisteredDuringASweep(t *testing.T) {
 	for n := range 6 { // holds that come between the rounds and within them
-		h := newHouse(t)
+		h := newEnv(t)
 		h.record("c01", 3)
 		h.record("c02", 1)
 		h.cameras[1].Policy.Days = 30
@@ -187,7 +187,7 @@ func TestHoldRegisteredDuringASweep(t *testing.T) {
 
 // I6: an older copy of a ring that is put back is found, and the next start destroys what is in it again.
 func TestRestoredRingIsFound(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 3)
 	file := filepath.Join(h.dir, "keys", "footage.ring")
 	old, err := os.ReadFile(file)
@@ -250,7 +250,7 @@ func TestKilledDeletion(t *testing.T) {
 			t.Fatal("the process ended by itself")
 		}
 	}
-	h := &house{t: t, dir: dir, clock: clockOfRound(10), cameras: twoCameras()}
+	h := &env{t: t, dir: dir, clock: clockOfRound(10), cameras: twoCameras()}
 	h.open()
 	defer h.close(true)
 	h.sweep()
@@ -291,7 +291,7 @@ func deleteUntilKilled(t *testing.T, dir string) {
 	if _, err := fmt.Sscan(os.Getenv(childRound), &round); err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, dir: dir, clock: clockOfRound(round), cameras: twoCameras()}
+	h := &env{t: t, dir: dir, clock: clockOfRound(round), cameras: twoCameras()}
 	h.open()
 	for n := 0; ; n++ {
 		h.record("c01", 3)

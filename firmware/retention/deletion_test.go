@@ -21,7 +21,7 @@ import (
 
 // Covers F3: what cannot be unlinked stays condemned: refused, alarmed, without a deletion entry; it goes later.
 func TestFailingUnlinkStaysCondemned(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 10)
 	stuck := h.rows("c01")[4]
 	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("remove", stuck.File.String()), Err: syscall.EIO})
@@ -57,7 +57,7 @@ func TestFailingUnlinkStaysCondemned(t *testing.T) {
 
 // A directory that cannot be synced may bring its names back: not deleted until it can.
 func TestUnsyncedDirectoryIsNotDeleted(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 3)
 	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("syncdir", "c01/"), Err: syscall.EIO})
 	h.clock.advance(31 * day)
@@ -74,7 +74,7 @@ func TestUnsyncedDirectoryIsNotDeleted(t *testing.T) {
 
 // Covers F4, F14: a hold keeps footage readable past its time, its day key dies on time, and it goes with its end.
 func TestHoldKeepsAndEnds(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 120)
 	span := footage.Span{From: morning.Add(30 * time.Minute), To: morning.Add(40 * time.Minute)}
 	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: span, Until: morning.Add(45 * day)})
@@ -126,7 +126,7 @@ func TestHoldKeepsAndEnds(t *testing.T) {
 
 // A hold that is registered between the look and the commit of the watermark still counts.
 func TestHoldBeforeTheWatermarkCommitCounts(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 3)
 	h.clock.advance(31 * day)
 	calls := 0
@@ -148,7 +148,7 @@ func TestHoldBeforeTheWatermarkCommitCounts(t *testing.T) {
 
 // Covers F3: every hour is bound before anybody asks, also over restarts and with an index that was lost.
 func TestHoursAreBoundOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 150)
 	h.sweep()
 	h.sweep()
@@ -186,7 +186,7 @@ func TestHoursAreBoundOnce(t *testing.T) {
 
 // Files that vanish are told; too many of them are a matter of the disk, and no row is touched.
 func TestReconcileTellsWhatIsMissing(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 40)
 	rows := h.rows("c01")
 	remove := func(s footage.Segment) {
@@ -220,7 +220,7 @@ func TestReconcileTellsWhatIsMissing(t *testing.T) {
 // already or not; what was missing before is one.
 func TestASweepDuringACheckIsNoFinding(t *testing.T) {
 	for _, minutes := range []time.Duration{10, 70} { // of the second camera, past its time when the check is half through
-		h := newHouse(t)
+		h := newEnv(t)
 		h.cameras[1].Policy.Days = 30
 		h.record("c01", 5)
 		h.record("c02", 80)
@@ -246,7 +246,7 @@ func TestASweepDuringACheckIsNoFinding(t *testing.T) {
 
 // Covers F3: I4: a deletion before its floor is found in the ledger, unless a breach was entered before it.
 func TestCheckFindsEarlyDeletion(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	breach := func(from, to time.Time) {
 		_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: draftList(draft("footage.breach", "c01", map[string]any{"reason": "disk_full", "from": from, "to": to}))})
 		h.must(err)
@@ -290,7 +290,7 @@ func TestCheckKnowsThePolicyOfEachTime(t *testing.T) {
 		{"raised before it was due", 30, 90, 20, 31, false},
 		{"raised after it was due, and only then unlinked", 30, 90, 35, 36, true},
 	} {
-		h := newHouse(t)
+		h := newEnv(t)
 		enter := func(d ledger.Draft) {
 			_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: draftList(d)})
 			h.must(err)
@@ -322,7 +322,7 @@ func TestCheckKnowsThePolicyOfEachTime(t *testing.T) {
 
 // A camera whose directory cannot be read keeps nothing of the others from going.
 func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.cameras[1].Policy.Days = 30
 	h.record("c01", 3)
 	h.record("c02", 3)
@@ -362,7 +362,7 @@ func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
 // A lost index is rebuilt while the sweep goes on: nothing is bound twice, nothing is kept, no key dies early, and a boot
 // without an anchor keeps its bound.
 func TestLostIndexChangesNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.reboot("boot-0", time.Unix(0, 0).UTC())
 	h.record("c01", 5)
 	h.clock.reboot("boot-1", morning)
@@ -395,12 +395,12 @@ func TestLostIndexChangesNothing(t *testing.T) {
 
 // An index of which nothing has its row again yet drops no bound of a boot.
 func TestBoundsOutliveAnIndexThatIsBeingRebuilt(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	puts := []ledgerdb.Put{bounds.Put("boot-0", bootBound{morning})}
 	_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: puts})
 	h.must(err)
 	for _, settled := range []bool{false, true} {
-		s, err := h.r.look()
+		s, err := h.r.readState()
 		h.must(err)
 		h.must(h.r.boundBoots(t.Context(), &s, settled))
 		if p, err := h.r.Places(); err != nil || p.Bounds["boot-0"].IsZero() != settled {

@@ -83,8 +83,8 @@ func holdsIn(tx ledgerdb.Tx) (list []footage.Hold, err error) {
 	return list, nil
 }
 
-// house is a data directory with store, vault and retention at work on it.
-type house struct {
+// env is a data directory with store, vault and retention at work on it.
+type env struct {
 	t       testing.TB
 	dir     string
 	clock   *handClock
@@ -105,22 +105,22 @@ type house struct {
 	ended   sync.WaitGroup
 }
 
-func newHouse(t testing.TB) *house {
-	h := &house{t: t, dir: t.TempDir(), clock: newClock(),
+func newEnv(t testing.TB) *env {
+	h := &env{t: t, dir: t.TempDir(), clock: newClock(),
 		cameras: []footage.Camera{{ID: "c01", Policy: footage.Policy{Days: 30}}, {ID: "c02", Policy: footage.Policy{Days: 90, Reason: "key site"}}}}
 	h.open()
 	t.Cleanup(func() { h.close(false) })
 	return h
 }
 
-func (h *house) must(err error) {
+func (h *env) must(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) open() {
+func (h *env) open() {
 	h.t.Helper()
 	var err error
 	h.data = disktest.New(h.t, h.dir)
@@ -164,7 +164,7 @@ func (h *house) open() {
 	<-h.vault.Recovered()
 }
 
-func (h *house) close(clean bool) {
+func (h *env) close(clean bool) {
 	if h.vault == nil {
 		return
 	}
@@ -181,7 +181,7 @@ func (h *house) close(clean bool) {
 }
 
 // realDisk starts again on the plain disk.
-func (h *house) realDisk() {
+func (h *env) realDisk() {
 	h.t.Helper()
 	h.close(true)
 	h.plain = true
@@ -189,14 +189,14 @@ func (h *house) realDisk() {
 }
 
 // restart as after a clean stop.
-func (h *house) restart() {
+func (h *env) restart() {
 	h.t.Helper()
 	h.close(true)
 	h.open()
 }
 
 // powerCut loses what is not durable and starts again.
-func (h *house) powerCut(rnd *rand.Rand) {
+func (h *env) powerCut(rnd *rand.Rand) {
 	h.t.Helper()
 	h.disk.PowerCut(h.t, rnd)
 	h.data.PowerCut(h.t, rnd)
@@ -205,7 +205,7 @@ func (h *house) powerCut(rnd *rand.Rand) {
 }
 
 // record writes n segments of one minute, one after the other, and the clock goes along.
-func (h *house) record(camera string, n int) {
+func (h *env) record(camera string, n int) {
 	h.t.Helper()
 	for range n {
 		now := h.clock.Now()
@@ -222,28 +222,28 @@ func (h *house) record(camera string, n int) {
 	h.must(h.vault.Flush(h.t.Context()))
 }
 
-func (h *house) label() *time.Location {
+func (h *env) label() *time.Location {
 	if h.zone != nil {
 		return h.zone
 	}
 	return time.UTC
 }
 
-func (h *house) sweep() Result {
+func (h *env) sweep() Result {
 	h.t.Helper()
 	res, err := h.r.Sweep(h.t.Context())
 	h.must(err)
 	return res
 }
 
-func (h *house) rows(camera string) (out []footage.Segment) {
+func (h *env) rows(camera string) (out []footage.Segment) {
 	h.t.Helper()
 	h.must(h.vault.Rows(camera, func(s footage.Segment) bool { out = append(out, s); return true }))
 	return out
 }
 
 // files counts the segment files of a camera.
-func (h *house) files(camera string) (n int) {
+func (h *env) files(camera string) (n int) {
 	h.t.Helper()
 	for _, s := range h.rows(camera) {
 		if h.vault.HasFile(s) {
@@ -253,7 +253,7 @@ func (h *house) files(camera string) (n int) {
 	return n
 }
 
-func (h *house) source() footage.Source {
+func (h *env) source() footage.Source {
 	return h.r.Guard(h.vault.Source(func() footage.Places {
 		p, err := h.r.Places()
 		h.must(err)
@@ -261,13 +261,13 @@ func (h *house) source() footage.Source {
 	}))
 }
 
-func (h *house) hold(hold footage.Hold) {
+func (h *env) hold(hold footage.Hold) {
 	h.t.Helper()
 	_, err := h.store.Commit(h.t.Context(), ledgerdb.Change{Puts: []ledgerdb.Put{testHolds.Put(hold.ID, hold)}})
 	h.must(err)
 }
 
-func (h *house) release(id string) {
+func (h *env) release(id string) {
 	h.t.Helper()
 	_, err := h.store.Commit(h.t.Context(), ledgerdb.Change{Deletes: []ledgerdb.Delete{testHolds.Delete(id)}})
 	h.must(err)
@@ -292,7 +292,7 @@ type data struct {
 	Capacity        int64
 }
 
-func (h *house) entries(kind ledger.Kind) (out []data) {
+func (h *env) entries(kind ledger.Kind) (out []data) {
 	h.t.Helper()
 	for e, err := range h.store.Entries(0, h.store.Size()) {
 		h.must(err)
@@ -307,7 +307,7 @@ func (h *house) entries(kind ledger.Kind) (out []data) {
 }
 
 // deleted counts the segments that deletion entries account for.
-func (h *house) deleted() (n int) {
+func (h *env) deleted() (n int) {
 	h.t.Helper()
 	for _, d := range h.entries("footage.deleted") {
 		n += d.Count
@@ -316,7 +316,7 @@ func (h *house) deleted() (n int) {
 }
 
 // check ends a test: all invariants that can be seen here.
-func (h *house) check() {
+func (h *env) check() {
 	h.t.Helper()
 	for _, f := range h.findings() {
 		h.t.Errorf("check: %s %s: %s", f.Invariant, f.Where, f.What)
@@ -324,7 +324,7 @@ func (h *house) check() {
 	h.must(h.store.Check(h.t.Context(), func(f ledgerdb.Finding) { h.t.Errorf("check: %v", f) }))
 }
 
-func (h *house) findings() (out []vault.Finding) {
+func (h *env) findings() (out []vault.Finding) {
 	h.t.Helper()
 	h.must(h.r.Check(h.t.Context(), true, func(f vault.Finding) { out = append(out, f) }))
 	return out

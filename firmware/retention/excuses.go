@@ -13,7 +13,7 @@ import (
 )
 
 // holdEntries are those of the holds that overlap a span of one of the cameras, with their ends.
-func (p *Papers) holdEntries(ctx context.Context, cameras []string, span footage.Span) ([]ledger.Entry, error) {
+func (p *Certificates) holdEntries(ctx context.Context, cameras []string, span footage.Span) ([]ledger.Entry, error) {
 	registered, err := p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"hold.registered"}, About: cameras, From: span.From})
 	if err != nil {
 		return nil, err
@@ -32,17 +32,17 @@ func (p *Papers) holdEntries(ctx context.Context, cameras []string, span footage
 }
 
 // gatherExcuses finds what stops deletion in a time: a clock that is not trusted, no power, a disk that refuses.
-func (p *Papers) gatherExcuses(ctx context.Context, g gathered, camera string, span footage.Span) error {
+func (p *Certificates) gatherExcuses(ctx context.Context, g gathered, camera string, span footage.Span) error {
 	if _, err := p.gatherStates(ctx, g, span); err != nil {
 		return err
 	}
-	failed, err := p.about(ctx, camera, span.From, span.To.Add(time.Second), "footage.unlinkfailed")
+	failed, err := p.entriesOf(ctx, camera, span.From, span.To.Add(time.Second), "footage.unlinkfailed")
 	g.add(failed)
 	return err
 }
 
 // gatherStates finds what clock and power were like in a time. loose are entries of before it that came along.
-func (p *Papers) gatherStates(ctx context.Context, g gathered, span footage.Span) (loose []ledger.Entry, err error) {
+func (p *Certificates) gatherStates(ctx context.Context, g gathered, span footage.Span) (loose []ledger.Entry, err error) {
 	states, err := p.find(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"clock.state", "system.start", "system.stop"}, From: span.From, To: span.To.Add(time.Second)})
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (p *Papers) gatherStates(ctx context.Context, g gathered, span footage.Span
 
 // gatherSigns finds the last sign of life before each start. It is an entry about footage, so that a certificate
 // carries nothing else.
-func (p *Papers) gatherSigns(ctx context.Context, g gathered, states []ledger.Entry) (signs []ledger.Entry, err error) {
+func (p *Certificates) gatherSigns(ctx context.Context, g gathered, states []ledger.Entry) (signs []ledger.Entry, err error) {
 	for _, start := range states {
 		if start.Kind != "system.start" || start.Seq == 0 {
 			continue

@@ -96,7 +96,7 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 	if s.now.State != clock.Trusted {
 		return nil
 	}
-	all := last && res.Settled && !r.lookedAll
+	all := last && res.Settled && !r.sawAll
 	kept, unserved := r.keepHeld(ctx, list, s)
 	var doomed []dyingKey
 	looked := true
@@ -129,7 +129,7 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 		}
 	}
 	var ended []string
-	if r.lookedAtHeld(list, s) {
+	if r.checkedHeld(list, s) {
 		ended = r.endedHolds(s, unserved)
 	}
 	for _, id := range ended {
@@ -144,7 +144,7 @@ func (r *Retention) keys(ctx context.Context, list []due, lost map[string]map[st
 			return err
 		}
 	}
-	r.lookedAll = looked && (r.lookedAll || all)
+	r.sawAll = looked && (r.sawAll || all)
 	n, err := r.erase(ctx, doomed)
 	res.Keys += n
 	return err
@@ -197,10 +197,10 @@ func (r *Retention) keepHeld(ctx context.Context, list []due, s state) (days map
 	return days, unserved
 }
 
-// lookedAtHeld says whether a round has looked at all footage of every camera that a hold in force names. Before that
+// checkedHeld says whether a round has looked at all footage of every camera that a hold in force names. Before that
 // no ring of a hold may go: a hold that changed goes on under another id, and the only keys of what it keeps may lie in
 // the ring of the former.
-func (r *Retention) lookedAtHeld(list []due, s state) bool {
+func (r *Retention) checkedHeld(list []due, s state) bool {
 	whole := map[string]bool{}
 	for _, d := range list {
 		whole[d.camera] = !d.more

@@ -10,7 +10,7 @@ import (
 // Covers F4, F14: a label that comes again, by a clock that was put back, has another key. What a hold keeps under the
 // old one stays readable, and a second hold gets the right key, before the first ends.
 func TestALabelThatComesAgainShadowsNoOlderKey(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	span := footage.Span{From: morning, To: morning.Add(time.Hour)}
 	h.record("c01", 3)
 	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: span, Until: morning.Add(90 * day)})

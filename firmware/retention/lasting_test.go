@@ -23,13 +23,13 @@ func TestLastingFaultOfOneThing(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		harm  func(*house) // done while the box is off
+		harm  func(*env) // done while the box is off
 		match func(disktest.Op) bool
 		err   error
 		entry string // kind, or code of a system.fault
 		keeps []string
 	}{
-		{name: "a file set aside that cannot be unlinked", entry: "retention.left_over", err: syscall.EIO, match: disktest.Match("remove", "quarantine/c01"), harm: func(h *house) {
+		{name: "a file set aside that cannot be unlinked", entry: "retention.left_over", err: syscall.EIO, match: disktest.Match("remove", "quarantine/c01"), harm: func(h *env) {
 			aside := filepath.Join(h.dir, "vault", "quarantine", "c01", label)
 			h.must(os.MkdirAll(aside, 0o700))
 			h.must(os.WriteFile(filepath.Join(aside, "odd.ckf"), []byte("odd"), 0o600))
@@ -37,7 +37,7 @@ func TestLastingFaultOfOneThing(t *testing.T) {
 		{name: "a directory that cannot be read", entry: "retention.camera", err: syscall.EIO, match: dir("readdir"), keeps: []string{"c01:" + label}},
 		{name: "a directory that cannot be removed", entry: "retention.left_over", err: syscall.ENOTEMPTY, match: dir("remove")},
 		{name: "a file that cannot be unlinked", entry: "footage.unlinkfailed", err: syscall.EPERM, match: disktest.Match("remove", "c01/"+label+"/"), keeps: []string{"c01:" + label}},
-		{name: "a ring with a flipped bit", harm: func(h *house) {
+		{name: "a ring with a flipped bit", harm: func(h *env) {
 			file := filepath.Join(h.dir, "keys", "hold-h1.ring")
 			b, err := os.ReadFile(file)
 			h.must(err)
@@ -48,7 +48,7 @@ func TestLastingFaultOfOneThing(t *testing.T) {
 		{name: "no room for keys", entry: "key.erasefailed", err: syscall.ENOSPC, match: disktest.Match("create", "footage.ring"), keeps: []string{"c01:" + label, "c02:" + label}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newEnv(t)
 			h.cameras[1].Policy.Days = 30
 			h.record("c01", 2)
 			h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: footage.Span{From: morning, To: morning.Add(day)}, Until: morning.Add(90 * day)})
@@ -119,7 +119,7 @@ func TestLastingFaultOfOneThing(t *testing.T) {
 }
 
 // told wants the entry of a lasting fault: once, but for what a sweep only knows of the run it is in.
-func (h *house) told(entry string) {
+func (h *env) told(entry string) {
 	h.t.Helper()
 	if entry == "" {
 		return
@@ -151,7 +151,7 @@ func (h *house) told(entry string) {
 
 // Covers F4: a hold still in force whose keys cannot be opened is named, once; the other hold is served.
 func TestARottenRingOfAHoldInForceIsNamed(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 60)
 	span := footage.Span{From: morning, To: morning.Add(30 * time.Minute)}
 	for _, id := range []string{"h1", "h2"} {

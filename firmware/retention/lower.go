@@ -38,7 +38,7 @@ func (w Watermark) wrong(limit time.Time) bool {
 
 // breachReach is how much younger than its time the youngest footage is that a breach deletes.
 func breachReach() time.Duration {
-	return footage.Policy{Days: footage.MinDays}.Keep() - sparesLast + markSlack
+	return footage.Policy{Days: footage.MinDays}.Keep() - lastSpare + markSlack
 }
 
 // lowered is a mark that no uncertainty of the present time makes too high.

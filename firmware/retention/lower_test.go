@@ -13,7 +13,7 @@ import (
 // is recorded from then on goes early, none of it is hidden, and nothing stays longer for it.
 func TestACorrectionLowersWhatAWrongTimeRaised(t *testing.T) {
 	for _, hook := range []bool{true, false} { // by the Change of the correction, or found ahead by the next sweep
-		h := newHouse(t)
+		h := newEnv(t)
 		h.clock.reboot("boot-2", time.Unix(0, 0).UTC())
 		h.record("c02", 3) // a boot that nobody can place
 		h.clock.reboot("boot-3", morning)
@@ -38,14 +38,14 @@ func TestACorrectionLowersWhatAWrongTimeRaised(t *testing.T) {
 		if n := h.files("c01"); n != 5 {
 			t.Fatalf("%d of 5 fresh segments are left", n)
 		}
-		told := 0
+		shown := 0
 		for _, d := range h.entries("system.fault") {
 			if d.Code == "retention.mark_ahead" {
-				told++
+				shown++
 			}
 		}
-		if (told == 0) != hook || told > 1 {
-			t.Errorf("hook %v: %d entries", hook, told)
+		if (shown == 0) != hook || shown > 1 {
+			t.Errorf("hook %v: %d entries", hook, shown)
 		}
 		mark, err := h.r.Watermark("c01")
 		h.must(err)

@@ -12,7 +12,7 @@ import (
 // Covers F3: no Change grows with what there is: one more than fits a Change goes in several.
 func TestMoreThanFitsAChange(t *testing.T) {
 	t.Run("keys of a disk that is gone", func(t *testing.T) { // an old ring, an empty vault
-		h := newHouse(t)
+		h := newEnv(t)
 		keys := map[string]keyring.Key{}
 		for i := range ledgerdb.MaxRows + 1 {
 			keys["c01:"+time.Date(2000, 1, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)] = keyring.Key{byte(i)}
@@ -26,7 +26,7 @@ func TestMoreThanFitsAChange(t *testing.T) {
 		h.check()
 	})
 	t.Run("boots without an anchor", func(t *testing.T) {
-		h := newHouse(t)
+		h := newEnv(t)
 		var c ledgerdb.Change
 		for i := range ledgerdb.MaxRows {
 			c.Puts = append(c.Puts, bounds.Put(fmt.Sprintf("boot-x%d", i), bootBound{morning}))
@@ -45,7 +45,7 @@ func TestMoreThanFitsAChange(t *testing.T) {
 		for i := range 10 * perBound {
 			mark.Boots[fmt.Sprintf("%032x", i)] = time.Duration(i) * time.Hour
 		}
-		h := newHouse(t)
+		h := newEnv(t)
 		var c ledgerdb.Change
 		mark.rows(&c, "c01", 0)
 		_, err := h.store.Commit(t.Context(), c)

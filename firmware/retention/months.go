@@ -20,7 +20,7 @@ import (
 )
 
 // Month reports how one camera's footage was kept in a month, label 2006-01.
-func (p *Papers) Month(ctx context.Context, camera, label string) (footage.MonthReport, error) {
+func (p *Certificates) Month(ctx context.Context, camera, label string) (footage.MonthReport, error) {
 	list, err := p.Months(ctx, []string{camera}, label)
 	if err != nil {
 		return footage.MonthReport{}, err
@@ -29,7 +29,7 @@ func (p *Papers) Month(ctx context.Context, camera, label string) (footage.Month
 }
 
 // InService says which of the cameras were in service at any time of a month. What was retired since stays in its report.
-func (p *Papers) InService(ctx context.Context, label string) (ids []string, err error) {
+func (p *Certificates) InService(ctx context.Context, label string) (ids []string, err error) {
 	span, err := p.month(label)
 	if err != nil {
 		return nil, ErrNoDay
@@ -67,7 +67,7 @@ func serviceUntil(entries []ledger.Entry, before time.Time) (at time.Time) {
 }
 
 // Months reports on several cameras, in their order. The processors share them.
-func (p *Papers) Months(ctx context.Context, cameras []string, label string) ([]footage.MonthReport, error) {
+func (p *Certificates) Months(ctx context.Context, cameras []string, label string) ([]footage.MonthReport, error) {
 	span, err := p.month(label)
 	if err != nil {
 		return nil, ErrNoDay
@@ -94,18 +94,18 @@ func (p *Papers) Months(ctx context.Context, cameras []string, label string) ([]
 }
 
 // monthsOf reports on some cameras. One pass over the log serves all of them.
-func (p *Papers) monthsOf(ctx context.Context, cameras []string, label string, span footage.Span, now clock.Reading, out []footage.MonthReport) error {
+func (p *Certificates) monthsOf(ctx context.Context, cameras []string, label string, span footage.Span, now clock.Reading, out []footage.MonthReport) error {
 	usual := span.To.Add(p.longest() + longWindow)
-	t, err := p.tell(ctx, cameras, label, span, usual)
+	t, err := p.readMonth(ctx, cameras, label, span, usual)
 	if err != nil {
 		return err
 	}
 	var open []int // more may have been entered later: after a long time without power, or with days that were lowered since
 	for i, id := range cameras {
-		if out[i], err = p.sumUp(ctx, id, t, boundBy, now); err != nil {
+		if out[i], err = p.sumUp(ctx, id, t, bindDelay, now); err != nil {
 			return err
 		}
-		if r := out[i]; r.Segments < r.Gone+r.Here && now.Wall.After(span.To.Add(boundBy)) {
+		if r := out[i]; r.Segments < r.Gone+r.Here && now.Wall.After(span.To.Add(bindDelay)) {
 			// More is known of than was bound in time: the box was long off, or a lost index was rebuilt. Its
 			// entries may be as young as the deletion.
 			if out[i], err = p.sumUp(ctx, id, t, p.longest()+longWindow, now); err != nil {
@@ -123,7 +123,7 @@ func (p *Papers) monthsOf(ctx context.Context, cameras []string, label string, s
 	for _, i := range open {
 		ids = append(ids, cameras[i])
 	}
-	if t, err = p.tell(ctx, ids, label, span, time.Time{}); err != nil {
+	if t, err = p.readMonth(ctx, ids, label, span, time.Time{}); err != nil {
 		return err
 	}
 	for _, i := range open {
@@ -134,36 +134,36 @@ func (p *Papers) monthsOf(ctx context.Context, cameras []string, label string, s
 	return nil
 }
 
-// boundBy is how long after a month its last hour is bound, when the box runs.
-const boundBy = 26 * time.Hour
+// bindDelay is how long after a month its last hour is bound, when the box runs.
+const bindDelay = 26 * time.Hour
 
-// told is what the log says about the keeping of some cameras in a month.
-type told struct {
+// monthRecord is what the log says about the keeping of some cameras in a month.
+type monthRecord struct {
 	label   string
 	span    footage.Span
 	window  packet.Window // the same
-	cameras map[string]*toldOf
+	cameras map[string]*cameraRecord
 	common  []ledger.Entry // of all cameras: clock, power, holds
 }
 
-// toldOf is what it says about one camera. Its hours are nearly all of it, and read off the stored bytes.
-type toldOf struct {
+// cameraRecord is what it says about one camera. Its hours are nearly all of it, and read off the stored bytes.
+type cameraRecord struct {
 	recorded, deleted []footage.Binding
 	entries           []ledger.Entry
 }
 
-// tell reads the log up to an instant; zero: to its end.
-func (p *Papers) tell(ctx context.Context, cameras []string, label string, span footage.Span, until time.Time) (*told, error) {
-	t := &told{label: label, span: span, window: packet.WindowOf(span), cameras: map[string]*toldOf{}}
+// readMonth reads the log up to an instant; zero: to its end.
+func (p *Certificates) readMonth(ctx context.Context, cameras []string, label string, span footage.Span, until time.Time) (*monthRecord, error) {
+	t := &monthRecord{label: label, span: span, window: packet.WindowOf(span), cameras: map[string]*cameraRecord{}}
 	for _, id := range cameras {
-		t.cameras[id] = &toldOf{}
+		t.cameras[id] = &cameraRecord{}
 	}
 	found := 0
 	err := p.o.Store.Each(ctx, ledgerdb.Query{Kinds: monthKinds, About: cameras, From: span.From, To: until}, func(kind ledger.Kind, leaf []byte) error {
 		if found++; found > mostFound*len(cameras) {
 			return ErrTooLong
 		}
-		return t.hear(kind, leaf)
+		return t.add(kind, leaf)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the log about the keeping of footage: %w", err)
@@ -173,7 +173,7 @@ func (p *Papers) tell(ctx context.Context, cameras []string, label string, span 
 		return nil, err
 	}
 	for _, e := range policies {
-		t.keep(e)
+		t.addCommon(e)
 	}
 	common := gathered{}
 	holds, err := p.holdEntries(ctx, cameras, footage.Span{From: span.From.Add(-p.longest() - longWindow), To: span.To})
@@ -200,12 +200,12 @@ func (p *Papers) tell(ctx context.Context, cameras []string, label string, span 
 // monthKinds are the entries that tell of the cameras in a month, and of their month until all of it has gone.
 var monthKinds = []ledger.Kind{"footage.recorded", "footage.deleted", "footage.gap", "footage.breach", "footage.damaged", "footage.unlinkfailed", "nvr.checked"}
 
-// hear takes one entry as stored.
-func (t *told) hear(kind ledger.Kind, leaf []byte) error {
+// add takes one entry as stored.
+func (t *monthRecord) add(kind ledger.Kind, leaf []byte) error {
 	if kind != "footage.recorded" && kind != "footage.deleted" {
 		e, err := ledger.ParseEntry(leaf)
 		if err == nil && (kind != "footage.unlinkfailed" && kind != "nvr.checked" || e.At.Before(t.span.To)) {
-			t.keep(e)
+			t.addCommon(e)
 		}
 		return err
 	}
@@ -219,9 +219,9 @@ func (t *told) hear(kind ledger.Kind, leaf []byte) error {
 	switch c := t.cameras[b.Camera]; {
 	case c == nil:
 	case b.Deleted && (t.span.Contains(b.Hour) || t.span.Contains(b.At)):
-		c.deleted = append(roomFor(c.deleted, 2*longestMonth), b.Binding)
+		c.deleted = append(grow(c.deleted, 2*longestMonth), b.Binding)
 	case !b.Deleted && t.span.Contains(b.Hour):
-		c.recorded = append(roomFor(c.recorded, longestMonth), b.Binding)
+		c.recorded = append(grow(c.recorded, longestMonth), b.Binding)
 	}
 	return nil
 }
@@ -229,20 +229,20 @@ func (t *told) hear(kind ledger.Kind, leaf []byte) error {
 // longestMonth is how many hours a month has at most, when clocks are put back in it.
 const longestMonth = 31*24 + 1
 
-func roomFor(list []footage.Binding, n int) []footage.Binding {
+func grow(list []footage.Binding, n int) []footage.Binding {
 	if list == nil {
 		list = make([]footage.Binding, 0, n)
 	}
 	return list
 }
 
-func (t *told) keep(e ledger.Entry) {
+func (t *monthRecord) addCommon(e ledger.Entry) {
 	if c := t.cameras[e.Subject]; c != nil {
 		c.entries = append(c.entries, e)
 	}
 }
 
-func (p *Papers) sumUp(ctx context.Context, camera string, t *told, within time.Duration, now clock.Reading) (footage.MonthReport, error) {
+func (p *Certificates) sumUp(ctx context.Context, camera string, t *monthRecord, within time.Duration, now clock.Reading) (footage.MonthReport, error) {
 	register, _ := p.camera(camera)
 	m := footage.Month{Camera: register, Span: t.span, Now: now.Wall.UTC(), Trusted: now.State == clock.Trusted}
 	c := t.cameras[camera]
@@ -273,9 +273,9 @@ func (p *Papers) sumUp(ctx context.Context, camera string, t *told, within time.
 		if m.Watermark, err = WatermarkIn(tx, camera); err != nil {
 			return err
 		}
-		m.Stuck = map[footage.FileID]bool{}
+		m.Unerased = map[footage.FileID]bool{}
 		for _, c := range condemned.Prefix(tx, camera+"/") {
-			m.Stuck[c.Segment.File] = true
+			m.Unerased[c.Segment.File] = true
 		}
 		return nil
 	})
@@ -290,12 +290,12 @@ func (p *Papers) sumUp(ctx context.Context, camera string, t *told, within time.
 		return footage.MonthReport{}, fmt.Errorf("read what is there of %s: %w", camera, err)
 	}
 	// From here on only the sums are of use.
-	r.Present, r.Recorded, r.Deleted, r.Removed, r.Stuck = nil, nil, nil, nil, nil
+	r.Present, r.Recorded, r.Deleted, r.Removed, r.Unerased = nil, nil, nil, nil, nil
 	return r, nil
 }
 
 // fill sorts what the entries say into the month, when what was recorded was entered within a time after it.
-func (t *told) fill(m *footage.Month, r packet.Record, c *toldOf, within time.Duration) {
+func (t *monthRecord) fill(m *footage.Month, r packet.Record, c *cameraRecord, within time.Duration) {
 	span := t.span
 	for _, b := range c.recorded {
 		if b.At.Before(span.To.Add(within)) {

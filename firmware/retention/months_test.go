@@ -18,16 +18,16 @@ import (
 )
 
 // entryByEntry makes the report of one camera from the whole log, every entry of it read by the careful reader.
-func (h *house) entryByEntry(p *Papers, log []ledger.Entry, present []footage.Placed, camera, label string) footage.MonthReport {
+func (h *env) entryByEntry(p *Certificates, log []ledger.Entry, present []footage.Placed, camera, label string) footage.MonthReport {
 	h.t.Helper()
 	span, err := p.month(label)
 	h.must(err)
 	c, _ := p.camera(camera)
 	now := p.o.Clock.Now()
-	month := &told{label: label, span: span}
-	report := func(within, told time.Duration) footage.MonthReport {
-		m := footage.Month{Camera: c, Span: span, Now: now.Wall.UTC(), Trusted: now.State == clock.Trusted, Present: slices.Values(present), Stuck: map[footage.FileID]bool{}}
-		r, err := packet.ReadRecord(camera, monthOf(log, camera, span, within, told, p.longest()))
+	month := &monthRecord{label: label, span: span}
+	report := func(within, shown time.Duration) footage.MonthReport {
+		m := footage.Month{Camera: c, Span: span, Now: now.Wall.UTC(), Trusted: now.State == clock.Trusted, Present: slices.Values(present), Unerased: map[footage.FileID]bool{}}
+		r, err := packet.ReadRecord(camera, monthOf(log, camera, span, within, shown, p.longest()))
 		h.must(err)
 		for _, b := range r.Recorded {
 			if span.Contains(b.Hour) {
@@ -43,21 +43,21 @@ func (h *house) entryByEntry(p *Papers, log []ledger.Entry, present []footage.Pl
 			}
 		}
 		r.Recorded, r.Deleted = nil, nil
-		month.fill(&m, r, &toldOf{}, within)
+		month.fill(&m, r, &cameraRecord{}, within)
 		h.must(h.store.View(func(tx ledgerdb.Tx) (err error) {
 			m.Watermark, err = WatermarkIn(tx, camera)
 			for _, c := range condemned.Prefix(tx, camera+"/") {
-				m.Stuck[c.Segment.File] = true
+				m.Unerased[c.Segment.File] = true
 			}
 			return err
 		}))
 		out := footage.Report(m)
-		out.Present, out.Recorded, out.Deleted, out.Removed, out.Stuck = nil, nil, nil, nil, nil
+		out.Present, out.Recorded, out.Deleted, out.Removed, out.Unerased = nil, nil, nil, nil, nil
 		return out
 	}
 	usual := p.longest() + longWindow
-	r := report(boundBy, usual)
-	if r.Segments < r.Gone+r.Here && now.Wall.After(span.To.Add(boundBy)) {
+	r := report(bindDelay, usual)
+	if r.Segments < r.Gone+r.Here && now.Wall.After(span.To.Add(bindDelay)) {
 		r = report(usual, usual)
 	}
 	if now.Wall.After(span.To.Add(usual)) && (r.Segments != r.Gone+r.Here || r.Faults() > 0) {
@@ -68,7 +68,7 @@ func (h *house) entryByEntry(p *Papers, log []ledger.Entry, present []footage.Pl
 
 // monthOf picks what tells of a camera's month out of the whole log: what was recorded as far as it was entered within a
 // time after it, the rest within another.
-func monthOf(log []ledger.Entry, camera string, span footage.Span, within, told, longest time.Duration) (out []ledger.Entry) {
+func monthOf(log []ledger.Entry, camera string, span footage.Span, within, shown, longest time.Duration) (out []ledger.Entry) {
 	holds := map[string]bool{}
 	for _, e := range log {
 		wide := footage.Span{From: span.From.Add(-longest - longWindow), To: span.To}
@@ -106,9 +106,9 @@ func monthOf(log []ledger.Entry, camera string, span footage.Span, within, told,
 		case "footage.recorded":
 			to = span.To.Add(within)
 		case "footage.gap":
-			to = span.To.Add(min(told, max(within, longWindow)))
+			to = span.To.Add(min(shown, max(within, longWindow)))
 		case "footage.deleted", "footage.breach", "footage.damaged":
-			to = span.To.Add(told)
+			to = span.To.Add(shown)
 		case "camera.registered", "camera.changed":
 			from = time.Time{}
 		case "footage.unlinkfailed", "nvr.checked":
@@ -260,7 +260,7 @@ func common(t *rapid.T, n int, begin time.Time, cameras []string) (list []event)
 // Covers F3: whatever happened, the report that reads what it needs off the log says what reading every entry of it says,
 // for one camera and for all of them at once.
 func TestTheMonthIsWhatReadingEveryEntrySays(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	n := 0
 	var log []ledger.Entry
 	rapid.Check(t, func(rt *rapid.T) {
@@ -306,7 +306,7 @@ func TestTheMonthIsWhatReadingEveryEntrySays(t *testing.T) {
 				h.must(err)
 			}
 		}
-		p := h.papers()
+		p := h.certificates()
 		p.o.Present = func(_ context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
 			for _, s := range present[camera] {
 				if s.Span.Overlaps(span) {

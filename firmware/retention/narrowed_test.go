@@ -11,7 +11,7 @@ import (
 // Covers F4, F14: a hold that goes on under another id, since less was approved than was asked for, takes the keys of
 // what it still keeps along, and what it keeps no longer goes.
 func TestAHoldThatChangesKeepsItsFootageReadable(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 60)
 	h.record("c02", 60)
 	span := footage.Span{From: morning.Add(50 * time.Minute), To: morning.Add(70 * time.Minute)}
@@ -25,7 +25,7 @@ func TestAHoldThatChangesKeepsItsFootageReadable(t *testing.T) {
 	_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: []ledgerdb.Put{testHolds.Put(less.ID, less)}, Deletes: []ledgerdb.Delete{testHolds.Delete("asked")}})
 	h.must(err)
 
-	s, err := h.r.look()
+	s, err := h.r.readState()
 	h.must(err)
 	for name, c := range map[string]struct {
 		list []due
@@ -36,7 +36,7 @@ func TestAHoldThatChangesKeepsItsFootageReadable(t *testing.T) {
 		"a part of it":      {[]due{{camera: "c01", more: true}}, false},
 		"all that it names": {[]due{{camera: "c01"}}, true},
 	} {
-		if got := h.r.lookedAtHeld(c.list, s); got != c.want {
+		if got := h.r.checkedHeld(c.list, s); got != c.want {
 			t.Errorf("%s: rings may go: %v", name, got)
 		}
 	}

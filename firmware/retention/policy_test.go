@@ -31,7 +31,7 @@ func TestDaylightSavingNeitherEarlyNorLate(t *testing.T) {
 			t.Fatalf("%s: the clocks do not change at %v", c.zone, c.change)
 		}
 		for _, recorded := range []bool{true, false} { // the change lies in the recording, or in its deletion
-			h := newHouse(t)
+			h := newEnv(t)
 			h.zone = zone
 			begin := c.change.Add(-2 * time.Hour)
 			if !recorded {
@@ -90,7 +90,7 @@ func TestDaylightSavingNeitherEarlyNorLate(t *testing.T) {
 
 // Covers F3: more days keep what has not been condemned; what has been stays condemned. Fewer days let go at once.
 func TestPolicyChangesInMidFlight(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 10)
 	h.clock.advance(10 * day)
 	h.record("c01", 10)
@@ -120,7 +120,7 @@ func TestPolicyChangesInMidFlight(t *testing.T) {
 
 // Covers F3: days that are raised while a file cannot be unlinked do not bring it back.
 func TestRaisedPolicyDoesNotPardonTheCondemned(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 5)
 	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("remove", "c01/"), Err: syscall.EIO})
 	h.clock.advance(31 * day)
@@ -141,7 +141,7 @@ func TestRaisedPolicyDoesNotPardonTheCondemned(t *testing.T) {
 
 // Covers F3: footage of a camera that is retired, or gone from the register, goes on time all the same.
 func TestRetiredCameraGoesOnTime(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 3)
 	h.record("c02", 3)
 	h.cameras[1].Retired = true // keeps its ninety days
@@ -166,7 +166,7 @@ func TestRetiredCameraGoesOnTime(t *testing.T) {
 
 // The sweep comes by itself at the deadline: within the pace of Run, whatever the camera.
 func TestNextIsTheEarliestDeadlineOfAllCameras(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c02", 1) // ninety days
 	h.record("c01", 1)
 	res := h.sweep()

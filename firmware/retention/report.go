@@ -32,7 +32,7 @@ type DayFilter struct {
 
 // DeletedDays lists camera-days whose key is destroyed, newest first, and where the next page begins. The days of an
 // NVR's camera are listed when it is asked for by name and month: they are told by what the NVR no longer lists.
-func (p *Papers) DeletedDays(ctx context.Context, f DayFilter) (out []DeletedDay, next uint64, err error) {
+func (p *Certificates) DeletedDays(ctx context.Context, f DayFilter) (out []DeletedDay, next uint64, err error) {
 	q := ledgerdb.Query{Kinds: []ledger.Kind{"key.erased"}, Before: f.Before, Limit: 200}
 	if f.Camera != "" {
 		q.About = []string{f.Camera}
@@ -87,12 +87,12 @@ func days(e ledger.Entry, f DayFilter) (out []DeletedDay) {
 }
 
 // attestedDays are the days of a month on which an NVR kept the camera's footage and that it no longer lists.
-func (p *Papers) attestedDays(ctx context.Context, camera string, month footage.Span) (out []DeletedDay, err error) {
+func (p *Certificates) attestedDays(ctx context.Context, camera string, month footage.Span) (out []DeletedDay, err error) {
 	register, _, err := p.registers(ctx, camera)
 	if err != nil {
 		return nil, err
 	}
-	checks, err := p.about(ctx, camera, month.From, time.Time{}, "nvr.checked")
+	checks, err := p.entriesOf(ctx, camera, month.From, time.Time{}, "nvr.checked")
 	if err != nil || len(checks) == 0 {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (p *Papers) attestedDays(ctx context.Context, camera string, month footage.
 }
 
 // month is a calendar month of the school.
-func (p *Papers) month(label string) (footage.Span, error) {
+func (p *Certificates) month(label string) (footage.Span, error) {
 	t, err := time.ParseInLocation("2006-01", label, p.o.Zone)
 	if err != nil {
 		return footage.Span{}, fmt.Errorf("month %q: %w", label, err)
@@ -127,7 +127,7 @@ func (p *Papers) month(label string) (footage.Span, error) {
 }
 
 // longest is the longest time that a camera keeps.
-func (p *Papers) longest() time.Duration {
+func (p *Certificates) longest() time.Duration {
 	most := footage.Policy{Days: footage.MinDays}.Keep()
 	for _, c := range p.o.Cameras() {
 		most = max(most, c.Policy.Keep())

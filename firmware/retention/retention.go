@@ -100,22 +100,22 @@ type Retention struct {
 	accounts  map[string]int                         // guarded by sweeping; rows of the table by camera
 	settled   bool                                   // guarded by sweeping; what a crash left is known
 	undropped map[string]map[footage.FileID]bool     // guarded by sweeping; by camera: accounted for, with a row that must go before more is deleted
-	lookedAll bool                                   // guarded by sweeping; every day key was considered once
+	sawAll    bool                                   // guarded by sweeping; every day key was considered once
 	faults    faults                                 // guarded by sweeping; what the present sweep could not do
 	entered   map[string]bool                        // guarded by sweeping; faults that are in the log
 
 	usage usage
 
-	reviewing   sync.Mutex    // one review at a time; taken before sweeping
-	unknownAt   time.Time     // guarded by reviewing; when it was last entered that the disk does not answer
-	nothingLeft time.Duration // guarded by reviewing; until then, monotonic, a breach has nothing to delete
-	shifted     chan struct{} // one slot
+	reviewing         sync.Mutex    // one review at a time; taken before sweeping
+	unknownAt         time.Time     // guarded by reviewing; when it was last entered that the disk does not answer
+	nothingReleasable time.Duration // guarded by reviewing; until then, monotonic, a breach has nothing to delete
+	shifted           chan struct{} // one slot
 
-	telling  sync.Mutex
-	last     Status           // guarded by telling
-	outlook  Outlook          // guarded by telling
-	loads    map[string]load  // guarded by telling; of outlook
-	register []footage.Camera // guarded by telling; of outlook
+	waiters   sync.Mutex
+	lastSweep Status           // guarded by telling
+	outlook   Outlook          // guarded by telling
+	loads     map[string]load  // guarded by telling; of outlook
+	register  []footage.Camera // guarded by telling; of outlook
 }
 
 // Status is how the last sweep of Run ended, for pages.
@@ -126,9 +126,9 @@ type Status struct {
 
 // Last is the last sweep that Run finished.
 func (r *Retention) Last() Status {
-	r.telling.Lock()
-	defer r.telling.Unlock()
-	return r.last
+	r.waiters.Lock()
+	defer r.waiters.Unlock()
+	return r.lastSweep
 }
 
 // New prepares retention; it starts nothing.
@@ -155,7 +155,7 @@ func (r *Retention) Run(ctx context.Context) error {
 	settled := make(chan struct{}, 1)
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(func() { r.lookAfter(ctx, settled) })
+	beside.Go(func() { r.runLoop(ctx, settled) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -170,9 +170,9 @@ func (r *Retention) Run(ctx context.Context) error {
 		}
 		pause := sweepMost
 		if res.Complete {
-			r.telling.Lock()
-			r.last = Status{res, r.o.Clock.Now().Wall}
-			r.telling.Unlock()
+			r.waiters.Lock()
+			r.lastSweep = Status{res, r.o.Clock.Now().Wall}
+			r.waiters.Unlock()
 			if res.Settled {
 				select {
 				case settled <- struct{}{}:
@@ -187,14 +187,14 @@ func (r *Retention) Run(ctx context.Context) error {
 	}
 }
 
-// lookAfter gives abandoned segments their rows and reconciles, from the first settled sweep on.
-func (r *Retention) lookAfter(ctx context.Context, settled <-chan struct{}) {
+// runLoop gives abandoned segments their rows and reconciles, from the first settled sweep on.
+func (r *Retention) runLoop(ctx context.Context, settled <-chan struct{}) {
 	var reconciled time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.o.Vault.Mendable():
+		case <-r.o.Vault.Repairable():
 			if err := r.Mend(ctx); err != nil && ctx.Err() == nil {
 				r.o.Log.Error("segments abandoned after a disk error have no row yet", "err", err)
 			}
@@ -270,8 +270,8 @@ type state struct {
 	now       clock.Reading
 }
 
-// look reads the state in one transaction.
-func (r *Retention) look() (s state, err error) {
+// readState reads the state in one transaction.
+func (r *Retention) readState() (s state, err error) {
 	s = state{policies: r.policies(), marks: map[string]time.Time{}, condemned: map[footage.FileID]Condemned{}, dying: map[string]dyingKey{},
 		now: r.o.Clock.Now()}
 	s.places = footage.Places{Anchors: r.o.Anchors(), Bounds: map[string]time.Time{}}
@@ -333,7 +333,7 @@ type guard struct {
 func (r *Retention) Guard(src footage.Source) footage.Source { return guard{r, src} }
 
 func (g guard) Segments(ctx context.Context, camera string, span footage.Span) ([]footage.Placed, error) {
-	s, err := g.r.look()
+	s, err := g.r.readState()
 	if err != nil {
 		return nil, err
 	}
@@ -348,7 +348,7 @@ func (g guard) Segments(ctx context.Context, camera string, span footage.Span) (
 }
 
 func (g guard) OpenSegment(ctx context.Context, seg footage.Segment) (footage.SegmentReader, error) {
-	s, err := g.r.look()
+	s, err := g.r.readState()
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // Covers F3: to the minute, never early, and the key of the day dies with its last segment.
 func TestFootageGoesAtThirtyDaysByItsLastFrame(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 60) // 08:00 to 09:00, the hour
 	h.clock.advance(time.Hour)
 	h.record("c01", 1)
@@ -69,7 +69,7 @@ func TestFootageGoesAtThirtyDaysByItsLastFrame(t *testing.T) {
 
 // Covers F3: each camera by its own policy.
 func TestEachCameraByItsOwnPolicy(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 3)
 	h.record("c02", 3)
 	h.clock.advance(31 * day)
@@ -88,7 +88,7 @@ func TestEachCameraByItsOwnPolicy(t *testing.T) {
 // A clock that jumps 31 days forward is not trusted: nothing goes, and what this boot recorded can be watched.
 func TestClockOfThirtyOneDaysAheadDeletesNothing(t *testing.T) {
 	for _, state := range []clock.State{clock.Untrusted, clock.Suspect} {
-		h := newHouse(t)
+		h := newEnv(t)
 		h.record("c01", 3)
 		h.clock.set(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(31*day), state })
 		if res := h.sweep(); res.Unlinked != 0 || h.files("c01") != 3 {
@@ -115,7 +115,7 @@ func TestClockOfThirtyOneDaysAheadDeletesNothing(t *testing.T) {
 
 // 1970 for five hours, then corrected: placed by the anchor, kept thirty days from when it really was.
 func TestFiveHoursOf1970ThenCorrected(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.reboot("boot-2", time.Unix(0, 0).UTC())
 	h.record("c01", 5*60)
 	if res := h.sweep(); res.Unlinked != 0 {
@@ -145,7 +145,7 @@ func TestFiveHoursOf1970ThenCorrected(t *testing.T) {
 
 // A boot that never got an anchor goes thirty days after the first trusted instant behind it.
 func TestBootWithoutAnchorGoesAtItsUpperBound(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.reboot("boot-2", time.Unix(0, 0).UTC())
 	h.record("c01", 10)
 	h.clock.reboot("boot-3", time.Unix(0, 0).UTC())
@@ -167,7 +167,7 @@ func TestBootWithoutAnchorGoesAtItsUpperBound(t *testing.T) {
 }
 
 func TestClockAnHourBackDeletesNothingEarly(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 10)
 	h.clock.set(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(-time.Hour), clock.Suspect })
 	h.record("c01", 10) // goes on, with another claim
@@ -192,7 +192,7 @@ func TestClockAnHourBackDeletesNothingEarly(t *testing.T) {
 
 // Two months without power: refused at the first moment, deleted with the first trusted one.
 func TestTwoMonthsWithoutPower(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 30)
 	h.sweep()
 	h.restart()
@@ -218,7 +218,7 @@ func TestTwoMonthsWithoutPower(t *testing.T) {
 
 // Two months without a network in one boot: the uncertainty grows, deletion stays punctual within it.
 func TestTwoMonthsOffline(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.record("c01", 30)
 	h.clock.advance(60 * day)
 	h.clock.set(func(r *clock.Reading) { r.Uncertainty = clock.Drift(60 * day) })

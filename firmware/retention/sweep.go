@@ -85,7 +85,7 @@ func (r *Retention) sweep(ctx context.Context, res *Result) error {
 		res.Settled = true
 	default:
 	}
-	s, err := r.look()
+	s, err := r.readState()
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (r *Retention) sweep(ctx context.Context, res *Result) error {
 			}
 		}
 	}
-	if s, err = r.look(); err != nil {
+	if s, err = r.readState(); err != nil {
 		return err
 	}
 	for _, k := range s.dying {
@@ -133,7 +133,7 @@ type due struct {
 
 // round deletes up to perRound segments.
 func (r *Retention) round(ctx context.Context, res *Result) (more bool, err error) {
-	s, err := r.look()
+	s, err := r.readState()
 	if err != nil {
 		return false, err
 	}
@@ -332,15 +332,15 @@ func (r *Retention) unlink(ctx context.Context, list []due, s state, res *Result
 	}
 	res.Failed += len(failed)
 	for _, d := range list {
-		if err := r.stay(ctx, d.camera, failures[d.camera], s); err != nil {
+		if err := r.noteUnlinkFailed(ctx, d.camera, failures[d.camera], s); err != nil {
 			return nil, err
 		}
 	}
 	return gone, nil
 }
 
-// stay notes segments that could not be unlinked.
-func (r *Retention) stay(ctx context.Context, camera string, failures []vault.Failure, s state) error {
+// noteUnlinkFailed notes segments that could not be unlinked.
+func (r *Retention) noteUnlinkFailed(ctx context.Context, camera string, failures []vault.Failure, s state) error {
 	failures = slices.DeleteFunc(failures, func(f vault.Failure) bool { _, known := s.condemned[f.Segment.File]; return known })
 	for part := range slices.Chunk(failures, 1000) {
 		var c ledgerdb.Change

@@ -41,10 +41,10 @@ type Target struct {
 // Client is one connection to one device. Make it with [New], and Close it.
 type Client struct {
 	*gortsplib.Client
-	url   *base.URL
-	guard *pin.Guard
-	key   key
-	shown shown
+	url       *base.URL
+	guard     *pin.Guard
+	auth      authenticator
+	described described
 }
 
 // Address checks an address that is to be asked over RTSP.
@@ -65,7 +65,7 @@ func New(t Target) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{url: u, key: key{user: t.User, password: t.Password, clear: u.Scheme == "rtsp", basic: t.Basic, digest: t.Digest}}
+	c := &Client{url: u, auth: authenticator{user: t.User, password: t.Password, clear: u.Scheme == "rtsp", basic: t.Basic, digest: t.Digest}}
 	address := u.Host
 	if u.Port() == "" {
 		address = net.JoinHostPort(u.Hostname(), map[string]string{"rtsp": "554", "rtsps": "322"}[u.Scheme])
@@ -89,8 +89,8 @@ func New(t Target) (*Client, error) {
 		Scheme: u.Scheme, Host: u.Host, Protocol: &protocol, UserAgent: "campuskeep", UDPReadBufferSize: 512 << 10,
 		ReadTimeout: t.Timeout, WriteTimeout: t.Timeout, TLSConfig: t.TLS,
 		OnPacketsLost: t.Lost, OnDecodeError: t.Damaged,
-		OnRequest:  c.key.put,
-		OnResponse: func(res *base.Response) { c.key.took(res); c.shown.took(res) },
+		OnRequest:  c.auth.put,
+		OnResponse: func(res *base.Response) { c.auth.observe(res); c.described.observe(res) },
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := c.guard.Dial(ctx, network, address)
 			if err != nil || t.Tap == nil {
@@ -118,8 +118,8 @@ func (c *Client) Describe() (*description.Session, error) {
 	return d, nil
 }
 
-// Left is what could not be read of the description.
-func (c *Client) Left() []Left { return c.shown.left }
+// Skipped is what could not be read of the description.
+func (c *Client) Skipped() []Skipped { return c.described.skipped }
 
 // Setup asks for one of the media of a description.
 func (c *Client) Setup(d *description.Session, m *description.Media) error {
@@ -142,7 +142,7 @@ func (c *Client) Play() error {
 	if err != nil {
 		return c.explain("play", err)
 	}
-	c.key.playing()
+	c.auth.playing()
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (c *Client) Play() error {
 func (c *Client) Guard() *pin.Guard { return c.guard }
 
 // OfferedDigest says whether the device has offered Digest in this conversation.
-func (c *Client) OfferedDigest() bool { return c.key.offered() }
+func (c *Client) OfferedDigest() bool { return c.auth.offered() }
 
 // ask sends a request, and sends it again as often as an answer to the challenge may be given.
 func (c *Client) ask(request func() error) error {
@@ -160,7 +160,7 @@ func (c *Client) ask(request func() error) error {
 		if !errors.As(err, &status) || status.Code != base.StatusUnauthorized && status.Code != base.StatusForbidden {
 			return err
 		}
-		again, why := c.key.again(status.Code)
+		again, why := c.auth.retry(status.Code)
 		switch {
 		case why != nil:
 			return errors.Join(why, err)

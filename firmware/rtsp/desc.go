@@ -12,27 +12,27 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/sdpunmarshaler"
 )
 
-// Left is a line of a description that could not be read, and went without.
-type Left struct {
+// Skipped is a line of a description that could not be read, and went without.
+type Skipped struct {
 	Media string // "video", "audio", …; empty: of the session as a whole
 	Whole bool   // all of that media went with it
 	Line  string
 	Why   error
 }
 
-func (l Left) String() string { return fmt.Sprintf("%s (%v)", l.Line, l.Why) }
+func (l Skipped) String() string { return fmt.Sprintf("%s (%v)", l.Line, l.Why) }
 
-// maxLeft is as many lines as are told of one description, and maxLine as much of each.
+// maxSkipped is as many lines as are told of one description, and maxLine as much of each.
 const (
-	maxLeft = 8
-	maxLine = 200
+	maxSkipped = 8
+	maxLine    = 200
 )
 
-// shown is what the device answered to DESCRIBE.
-type shown struct{ left []Left }
+// described is what the device answered to DESCRIBE.
+type described struct{ skipped []Skipped }
 
-// took makes an answer to DESCRIBE one that the library can read.
-func (s *shown) took(res *base.Response) {
+// observe makes an answer to DESCRIBE one that the library can read.
+func (s *described) observe(res *base.Response) {
 	if res.StatusCode >= base.StatusMovedPermanently && res.StatusCode <= base.StatusUseProxy {
 		if l := res.Header["Location"]; len(l) == 1 {
 			if u, err := base.ParseURL(l[0]); err == nil {
@@ -45,7 +45,7 @@ func (s *shown) took(res *base.Response) {
 	if res.StatusCode != base.StatusOK || !bytes.HasPrefix(text, []byte("v=")) && !bytes.HasPrefix(text, []byte("m=")) {
 		return
 	}
-	res.Body, s.left = Clean(text)
+	res.Body, s.skipped = Clean(text)
 	res.Header["Content-Type"] = base.HeaderValue{"application/sdp"}
 	if at := res.Header["Content-Base"]; len(at) > 0 {
 		if u, err := base.ParseURL(at[0]); !strings.HasPrefix(at[0], "/") && (err != nil || u.Host == "") {
@@ -58,13 +58,13 @@ func (s *shown) took(res *base.Response) {
 
 // A session with nothing in it, and a media that can be read, to try single lines beside.
 var (
-	bare  = []string{"v=0", "o=- 0 0 IN IP4 127.0.0.1", "s= ", "t=0 0"}
-	plain = []string{"m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"}
+	emptySession = []string{"v=0", "o=- 0 0 IN IP4 127.0.0.1", "s= ", "t=0 0"}
+	plainMedia   = []string{"m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"}
 )
 
 // Clean makes a description out of one that the library may not read as a whole, and says what it had to leave out. A
 // bad line costs that line, or the payload type that it describes; one that the library takes as it is stays as it is.
-func Clean(text []byte) ([]byte, []Left) {
+func Clean(text []byte) ([]byte, []Skipped) {
 	var lines []string
 	for l := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r", "\n"), "\n") {
 		if l = strings.TrimRight(strings.TrimLeft(l, " \t\x00"), "\x00"); l != "" {
@@ -76,7 +76,7 @@ func Clean(text []byte) ([]byte, []Left) {
 	}
 	first := slices.IndexFunc(lines, isMedia)
 	if first < 0 {
-		return text, []Left{{Line: "m=", Why: fmt.Errorf("no line says what is offered")}}
+		return text, []Skipped{{Line: "m=", Why: fmt.Errorf("no line says what is offered")}}
 	}
 	var c cleaner
 	out := c.session(lines[:first])
@@ -99,7 +99,7 @@ func Clean(text []byte) ([]byte, []Left) {
 			medias[i] = slices.DeleteFunc(medias[i], keep)
 		}
 	}
-	return join(whole()), c.left
+	return join(whole()), c.skipped
 }
 
 // rate finds a clock rate with a number of channels, which pictures do not have.
@@ -138,21 +138,21 @@ func readable(lines []string) (err error) {
 	return nil
 }
 
-type cleaner struct{ left []Left }
+type cleaner struct{ skipped []Skipped }
 
-func (c *cleaner) leave(media, line string, whole bool, why error) {
-	if len(c.left) < maxLeft {
+func (c *cleaner) skip(media, line string, whole bool, why error) {
+	if len(c.skipped) < maxSkipped {
 		line = strings.ToValidUTF8(line[:min(len(line), maxLine)], "?")
-		c.left = append(c.left, Left{Media: media, Whole: whole, Line: line, Why: why})
+		c.skipped = append(c.skipped, Skipped{Media: media, Whole: whole, Line: line, Why: why})
 	}
 }
 
 // session keeps the attributes of the whole that can be read; nothing else in it is needed.
 func (c *cleaner) session(lines []string) []string {
-	out := slices.Clone(bare)
+	out := slices.Clone(emptySession)
 	for _, l := range lines {
-		try := slices.Clone(bare)
-		switch i := slices.IndexFunc(bare, func(b string) bool { return len(l) > 1 && b[:2] == l[:2] }); {
+		try := slices.Clone(emptySession)
+		switch i := slices.IndexFunc(emptySession, func(b string) bool { return len(l) > 1 && b[:2] == l[:2] }); {
 		case i >= 0:
 			try[i] = l
 		case strings.HasPrefix(l, "a=group:"): // names media that are not here
@@ -161,8 +161,8 @@ func (c *cleaner) session(lines []string) []string {
 		default:
 			try = append(try, l)
 		}
-		if err := readable(append(try, plain...)); err != nil {
-			c.leave("", l, false, err)
+		if err := readable(append(try, plainMedia...)); err != nil {
+			c.skip("", l, false, err)
 		} else if strings.HasPrefix(l, "a=") {
 			out = append(out, l)
 		}
@@ -172,12 +172,12 @@ func (c *cleaner) session(lines []string) []string {
 
 // media keeps of one media what can be read; nil when that is nothing.
 func (c *cleaner) media(lines []string) []string {
-	if readable(append(slices.Clone(bare), lines...)) == nil {
+	if readable(append(slices.Clone(emptySession), lines...)) == nil {
 		return lines
 	}
 	f := strings.Fields(strings.TrimPrefix(lines[0], "m="))
 	if len(f) < 4 {
-		c.leave(strings.Join(f[:min(1, len(f))], ""), lines[0], true, fmt.Errorf("not a kind, a port, a transport and formats"))
+		c.skip(strings.Join(f[:min(1, len(f))], ""), lines[0], true, fmt.Errorf("not a kind, a port, a transport and formats"))
 		return nil
 	}
 	kind, types := f[0], f[3:]
@@ -186,8 +186,8 @@ func (c *cleaner) media(lines []string) []string {
 		if payload(l) != "" {
 			continue
 		}
-		if err := readable(slices.Concat(bare, plain, []string{l})); err != nil {
-			c.leave(kind, l, false, err)
+		if err := readable(slices.Concat(emptySession, plainMedia, []string{l})); err != nil {
+			c.skip(kind, l, false, err)
 			continue
 		}
 		about = append(about, l)
@@ -216,7 +216,9 @@ func head(kind string, types ...string) string {
 
 // format keeps of one payload type what can be read: a parameter that cannot costs itself.
 func (c *cleaner) format(kind, pt string, own []string, media string) ([]string, bool) {
-	test := func(lines []string) error { return readable(slices.Concat(bare, []string{head(kind, pt)}, lines)) }
+	test := func(lines []string) error {
+		return readable(slices.Concat(emptySession, []string{head(kind, pt)}, lines))
+	}
 	err := test(own)
 	if err == nil {
 		return own, true
@@ -229,16 +231,16 @@ func (c *cleaner) format(kind, pt string, own []string, media string) ([]string,
 				short := slices.Clone(own)
 				short[i] = name + " " + strings.Join(slices.Concat(list[:j], list[j+1:]), ";")
 				if test(short) == nil {
-					c.leave(kind, l, false, err)
+					c.skip(kind, l, false, err)
 					return short, true
 				}
 			}
 			if test(without) == nil {
-				c.leave(kind, l, false, err)
+				c.skip(kind, l, false, err)
 				return without, true
 			}
 		} else if test(without) == nil && kind != "video" { // pictures of an unknown kind are of no use
-			c.leave(kind, l, false, err)
+			c.skip(kind, l, false, err)
 			return without, true
 		}
 	}
@@ -246,7 +248,7 @@ func (c *cleaner) format(kind, pt string, own []string, media string) ([]string,
 	if len(own) > 0 {
 		line = own[0]
 	}
-	c.leave(kind, line, true, err)
+	c.skip(kind, line, true, err)
 	return nil, false
 }
 

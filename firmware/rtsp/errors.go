@@ -59,8 +59,8 @@ func (c *Client) explain(what string, err error) error {
 		e.Trouble = troubleOf(status.Code)
 	case errors.As(err, &sdp):
 		e.Trouble = Description
-		if len(c.shown.left) > 0 {
-			e.Detail = c.shown.left[0].Line
+		if len(c.described.skipped) > 0 {
+			e.Detail = c.described.skipped[0].Line
 		}
 	case errors.Is(err, pin.ErrElsewhere):
 		e.Trouble = Elsewhere

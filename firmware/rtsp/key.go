@@ -17,22 +17,22 @@ var ErrChallenge = errors.New("the device asks for the password in a way that is
 // ErrClear: the device takes the password only in clear, which nobody has allowed.
 var ErrClear = errors.New("the device takes the password only in clear")
 
-// key gives the password. It never gives one that was refused a second time: devices lock the address. A refusal
+// authenticator gives the password. It never gives one that was refused a second time: devices lock the address. A refusal
 // after the password was right is a nonce that has had its day, and is answered once with the new one.
-type key struct {
+type authenticator struct {
 	user, password string
 	clear          bool // what is sent can be read on the way
 	basic, digest  bool // as in Target
 
-	mu     sync.Mutex
-	have   bool // a challenge to answer
-	ch     digest.Challenge
-	plain  bool // it is answered in clear
-	count  uint32
-	sent   bool // with the last request
-	proven bool // the last answer to a request with the password was no refusal
-	spent  bool // the password was refused: it is not given again
-	asked  struct {
+	mu           sync.Mutex
+	hasChallenge bool // a challenge to answer
+	ch           digest.Challenge
+	basicOnly    bool // it is answered in clear
+	count        uint32
+	sent         bool // with the last request
+	proven       bool // the last answer to a request with the password was no refusal
+	usedNonce    bool // the password was refused: it is not given again
+	asked        struct {
 		seen   bool
 		digest digest.Challenge
 		ok     bool // digest can be answered
@@ -42,23 +42,23 @@ type key struct {
 }
 
 // put adds the answer to the challenge to a request.
-func (k *key) put(req *base.Request) {
+func (k *authenticator) put(req *base.Request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.sent = k.have && !k.spent
+	k.sent = k.hasChallenge && !k.usedNonce
 	if !k.sent {
 		return
 	}
 	k.count++
 	answer := "Basic " + base64.StdEncoding.EncodeToString([]byte(k.user+":"+k.password))
-	if !k.plain {
+	if !k.basicOnly {
 		answer = k.ch.Answer(k.user, k.password, string(req.Method), req.URL.CloneWithoutCredentials().String(), digest.NewNonce(), k.count)
 	}
 	req.Header["Authorization"] = base.HeaderValue{answer}
 }
 
-// took looks at an answer.
-func (k *key) took(res *base.Response) {
+// observe looks at an answer.
+func (k *authenticator) observe(res *base.Response) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if res.StatusCode != base.StatusUnauthorized && res.StatusCode != base.StatusForbidden {
@@ -81,24 +81,24 @@ func (k *key) took(res *base.Response) {
 	}
 }
 
-// again says, after a refusal, whether the request may be sent once more, or why not.
-func (k *key) again(status base.StatusCode) (bool, error) {
+// retry says, after a refusal, whether the request may be sent once more, or why not.
+func (k *authenticator) retry(status base.StatusCode) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.next(status)
 }
 
-func (k *key) next(status base.StatusCode) (bool, error) {
-	if k.user == "" || k.spent {
+func (k *authenticator) next(status base.StatusCode) (bool, error) {
+	if k.user == "" || k.usedNonce {
 		return false, nil
 	}
 	if k.sent && !k.proven {
-		k.spent = true
+		k.usedNonce = true
 		return false, nil
 	}
 	if status == base.StatusForbidden { // says nothing of a challenge: ask for one, as at the beginning
 		fresh := k.sent
-		k.have = false
+		k.hasChallenge = false
 		return fresh, nil
 	}
 	a := k.asked
@@ -108,20 +108,20 @@ func (k *key) next(status base.StatusCode) (bool, error) {
 	case !a.ok && k.clear && (k.digest || !k.basic):
 		return false, ErrClear
 	case k.sent && (!a.ok || a.digest.Nonce == k.ch.Nonce && !a.digest.Stale):
-		k.spent = true // the password has changed
+		k.usedNonce = true // the password has changed
 		return false, nil
 	}
-	k.have, k.ch, k.plain, k.count, k.proven = true, a.digest, !a.ok, 0, false
+	k.hasChallenge, k.ch, k.basicOnly, k.count, k.proven = true, a.digest, !a.ok, 0, false
 	return true, nil
 }
 
-func (k *key) playing() {
+func (k *authenticator) playing() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.plays = true
 }
 
-func (k *key) offered() bool {
+func (k *authenticator) offered() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.digest

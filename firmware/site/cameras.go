@@ -34,8 +34,8 @@ func (s *Site) CameraRev(id string) uint64 {
 	return s.cameras[id].rev
 }
 
-// RowMoved is the rule of a row that somebody has changed since the revision that it was made from.
-const RowMoved = "err.row_moved"
+// RowChanged is the rule of a row that somebody has changed since the revision that it was made from.
+const RowChanged = "err.row_moved"
 
 // MaxCameras is the most that one list may change: it is one Change of the log.
 const MaxCameras = 512
@@ -95,27 +95,27 @@ func (s *Site) CheckCameras(list []CameraPut) RowErrors {
 			errs.Add("id", "err.taken")
 		}
 		if p.Rev != 0 && p.Rev != old.rev {
-			errs = append(fielderr.Errors{{Field: "rev", Rule: RowMoved}}, errs...)
+			errs = append(fielderr.Errors{{Field: "rev", Rule: RowChanged}}, errs...)
 		}
 		if len(errs) > 0 {
 			bad[i] = errs
 		}
 		seen[p.Camera.ID] = true
-		more = more || asksMore(old.v, known, p.Camera)
+		more = more || needsLogin(old.v, known, p.Camera)
 		after[p.Camera.ID] = p.Camera
 	}
 	s.checkLogins(list, bad)
 	for i, p := range list {
-		if by := sameCode(after, p.Camera); by != "" {
+		if by := sameGBCode(after, p.Camera); by != "" {
 			bad[i] = append(bad[i], fielderr.Error{Field: "gb_code", Rule: "err.gb_taken", Args: []any{by}})
 		}
 	}
-	if len(bad) == 0 && more && s.o.Fits != nil {
+	if len(bad) == 0 && more && s.o.CheckCapacity != nil {
 		all := make([]footage.Camera, 0, len(after))
 		for _, id := range slices.Sorted(maps.Keys(after)) {
 			all = append(all, after[id])
 		}
-		switch err := s.o.Fits(all).(type) {
+		switch err := s.o.CheckCapacity(all).(type) {
 		case nil:
 		case fielderr.Errors:
 			bad[WholeList] = err
@@ -180,17 +180,17 @@ func device(address string) (host string, safe bool) {
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port), u.Scheme == "rtsps" || u.Scheme == "https"
 }
 
-// asksMore says whether a row asks more of this box than the one before did. What only takes away is never
+// needsLogin says whether a row asks more of this box than the one before did. What only takes away is never
 // refused for lack of room.
-func asksMore(old footage.Camera, known bool, c footage.Camera) bool {
+func needsLogin(old footage.Camera, known bool, c footage.Camera) bool {
 	if c.Retired || c.Custody != footage.CustodyVault {
 		return false
 	}
 	return !known || old.Retired || old.Custody != c.Custody || c.Policy.Days > old.Policy.Days || c.Main != old.Main || c.Sub != old.Sub
 }
 
-// sameCode finds another camera in service with the same GB/T 28181 code: the code names one device.
-func sameCode(all map[string]footage.Camera, c footage.Camera) string {
+// sameGBCode finds another camera in service with the same GB/T 28181 code: the code names one device.
+func sameGBCode(all map[string]footage.Camera, c footage.Camera) string {
 	if c.GBCode == "" || c.Retired {
 		return ""
 	}

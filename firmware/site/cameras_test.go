@@ -23,7 +23,7 @@ func cam(n int) footage.Camera {
 // Covers F1, F3: what this box cannot keep is refused at the field, seen together with what is there; what only
 // takes away never is.
 func TestARegisterThatDoesNotFitIsRefused(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.fits = func(all []footage.Camera) error {
 		n := 0
 		for _, c := range all {
@@ -61,7 +61,7 @@ func TestARegisterThatDoesNotFitIsRefused(t *testing.T) {
 
 // Covers F1, M5: a list is taken whole or not at all, as one change, with an entry for each camera.
 func TestAListOfCamerasIsOneChange(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	var list []site.CameraPut
 	for n := range 64 {
 		list = append(list, site.CameraPut{Camera: cam(n), Login: &site.Login{User: "viewer", Password: fmt.Sprint("secret", n)}})
@@ -106,7 +106,7 @@ func TestAListOfCamerasIsOneChange(t *testing.T) {
 
 // A GB/T 28181 code names one device; a retired one gives it free.
 func TestANationalCodeNamesOneCamera(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	a, b := cam(1), cam(2)
 	a.GBCode, b.GBCode = "34020000001320000001", "34020000001320000001"
 	h.must(h.PutCamera(t.Context(), admin, a, nil))
@@ -121,7 +121,7 @@ func TestANationalCodeNamesOneCamera(t *testing.T) {
 // Whoever may type an address does not thereby get the password: a row that leads to another host or port, or out of the
 // encrypted into the clear, needs it typed again. Covers F11.
 func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	a := cam(1)
 	a.Main, a.Sub, a.Pin = "rtsps://10.20.4.1/main", "rtsps://10.20.4.1/sub", strings.Repeat("ab", 32)
 	login := &site.Login{User: "viewer", Password: "secret"}
@@ -153,8 +153,8 @@ func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
 
 // What another room writes beside cameras becomes true with them or not at all, in memory and on disk; and an id that is
 // to be new takes nobody's place. Covers F1.
-func TestCamerasBesideAnotherRoomsChange(t *testing.T) {
-	h := newHouse(t)
+func TestCamerasBesideAnotherPackagesChange(t *testing.T) {
+	h := newEnv(t)
 	h.must(h.PutCamera(t.Context(), admin, cam(1), nil))
 	size := h.store.Size()
 	beside := ledgerdb.Change{Entries: []ledger.Draft{account.System.Draft("config.change", "", "nvr:n01", map[string]any{"what": "nvr", "key": "n01"})}}

@@ -138,12 +138,12 @@ func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v 
 	old := *into
 	s.mu.RUnlock()
 	if from != nil && *from != old.rev {
-		return fielderr.Errors{{Field: "rev", Rule: RowMoved}}
+		return fielderr.Errors{{Field: "rev", Rule: RowChanged}}
 	}
 	if old.rev > 0 && reflect.DeepEqual(old.v, v) {
 		return nil
 	}
-	ch := changeOf(by, role, what, theOne, old, old.rev > 0, v, t)
+	ch := changeOf(by, role, what, onlyKey, old, old.rev > 0, v, t)
 	return s.commit(ctx, what, ch, func(rev uint64) { *into = row[T]{v, rev} })
 }
 

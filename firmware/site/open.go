@@ -80,7 +80,7 @@ func load[T any](tx ledgerdb.Tx, t ledgerdb.TableOf[T]) (map[string]row[T], erro
 }
 
 func loadOne[T any](tx ledgerdb.Tx, t ledgerdb.TableOf[T], into *row[T]) error {
-	v, rev, ok, err := t.Get(tx, theOne)
+	v, rev, ok, err := t.Get(tx, onlyKey)
 	if ok && err == nil {
 		*into = row[T]{v, rev}
 	}

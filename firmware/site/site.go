@@ -48,8 +48,8 @@ type Options struct {
 	Store *ledgerdb.Store
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Fits refuses a register of cameras that this box cannot serve, such as more footage than its disk holds.
+	// CheckCapacity refuses a register of cameras that this box cannot serve, such as more footage than its disk holds.
 	// It sees the whole register as it would be, inside the change; what it returns is shown at the field. nil:
 	// everything fits.
-	Fits func([]footage.Camera) error
+	CheckCapacity func([]footage.Camera) error
 }

@@ -32,7 +32,7 @@ var now = still{Wall: time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC), State: cloc
 
 var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
 
-type house struct {
+type env struct {
 	*site.Site
 	t     *testing.T
 	dir   string
@@ -41,8 +41,8 @@ type house struct {
 	stop  func()
 }
 
-func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: t.TempDir()}
+func newEnv(t *testing.T) *env {
+	h := &env{t: t, dir: t.TempDir()}
 	h.open()
 	t.Cleanup(func() {
 		h.must(h.store.Check(context.Background(), func(f ledgerdb.Finding) { t.Errorf("check: %+v", f) }))
@@ -51,14 +51,14 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) must(err error) {
+func (h *env) must(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) open() {
+func (h *env) open() {
 	h.t.Helper()
 	fsys, err := disk.Real(h.dir)
 	h.must(err)
@@ -76,7 +76,7 @@ func (h *house) open() {
 		h.must(<-done)
 		h.must(h.store.Close())
 	})
-	h.Site, err = site.Open(ctx, site.Options{Store: h.store, Clock: now, Fits: func(all []footage.Camera) error {
+	h.Site, err = site.Open(ctx, site.Options{Store: h.store, Clock: now, CheckCapacity: func(all []footage.Camera) error {
 		if h.fits == nil {
 			return nil
 		}
@@ -85,7 +85,7 @@ func (h *house) open() {
 	h.must(err)
 }
 
-func (h *house) last() ledger.Entry {
+func (h *env) last() ledger.Entry {
 	h.t.Helper()
 	e, err := h.store.Entry(h.store.Size() - 1)
 	h.must(err)
@@ -107,7 +107,7 @@ func fieldOf(err error) string {
 
 // Covers F1, M5: a camera is registered and changed with before and after; its password stands nowhere readable.
 func TestCameras(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	changed, cancel := h.Subscribe()
 	defer cancel()
 	h.must(h.PutCamera(t.Context(), admin, gate, &site.Login{User: "viewer", Password: "secret-of-the-gate"}))
@@ -164,7 +164,7 @@ func TestCameras(t *testing.T) {
 
 // Covers F2: a camera that looks into a private area is refused with the rule.
 func TestPrivateAreasAreRefused(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	for _, area := range footage.PrivateAreas {
 		c := gate
 		c.Area = area
@@ -179,7 +179,7 @@ func TestPrivateAreasAreRefused(t *testing.T) {
 
 // Covers F12, M3.
 func TestOnlyWhoMayChangesTheSite(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	teacher := account.Who{Actor: account.Actor{ID: "p002", Roles: []account.Role{account.RoleClassTeacher}, SecondFactor: true}}
 	for name, err := range map[string]error{
 		"camera":   h.PutCamera(t.Context(), teacher, gate, nil),
@@ -195,7 +195,7 @@ func TestOnlyWhoMayChangesTheSite(t *testing.T) {
 }
 
 func TestReadersAndPlaces(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	r := site.Reader{ID: "r01", Name: "东大门 1 号", Direction: attendance.Auto, Port: "/dev/ttyUSB0"}
 	h.must(h.PutReader(t.Context(), admin, r))
 	if e := h.last(); e.Kind != "config.change" || e.Subject != "reader:r01" {
@@ -229,7 +229,7 @@ func TestReadersAndPlaces(t *testing.T) {
 
 // Covers M5, S7.
 func TestCalendarAndSettings(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	if d, _, err := h.Calendar().Day("2026-05-20"); err != nil || !d.School {
 		t.Errorf("before anybody set a calendar: %+v, %v", d, err)
 	}

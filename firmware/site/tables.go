@@ -16,8 +16,8 @@ var (
 	logins    = ledgerdb.NewTable[cameraLogin]("camera_logins", ledgerdb.Sealed(func(l cameraLogin) string { return cameraOwner(l.Camera) }))
 )
 
-// theOne is the key in tables of a single row.
-const theOne = "school"
+// onlyKey is the key in tables of a single row.
+const onlyKey = "school"
 
 type cameraLogin struct {
 	Camera string `json:"camera"`

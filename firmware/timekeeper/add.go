@@ -54,13 +54,13 @@ func (k *Keeper) RemoveSource(name string) {
 	delete(k.silent, name)
 	k.take(k.trust.Forget(name, k.o.Host.Boottime()))
 	k.mu.Unlock()
-	k.again()
+	k.wake()
 }
 
-// again wakes Run, which keeps the record.
-func (k *Keeper) again() {
+// wake wakes Run, which keeps the record.
+func (k *Keeper) wake() {
 	select {
-	case k.wake <- struct{}{}:
+	case k.wakeup <- struct{}{}:
 	default:
 	}
 }

@@ -8,31 +8,31 @@ import (
 )
 
 // doubtRows has one row, key "now", while the clock is not trusted.
-var doubtRows = ledgerdb.NewTable[doubt]("clock_doubt")
+var doubtRows = ledgerdb.NewTable[doubtRow]("clock_doubt")
 
 const doubtKey = "now"
 
 // alarmAfter is how long the clock may lack trust before somebody is called (design §5).
 const alarmAfter = 24 * time.Hour
 
-// doubt adds up the running time without trust over the runs and boots of one episode, so that neither a restart
+// doubtRow adds up the running time without trust over the runs and boots of one episode, so that neither a restart
 // puts the alarm off nor another repeats it. Time without power is nobody's to count.
-type doubt struct {
+type doubtRow struct {
 	Spent   time.Duration `json:"spent"` // ns
 	Alarmed bool          `json:"alarmed,omitempty"`
 }
 
-// doubting is the episode under way.
-type doubting struct {
-	doubt
+// doubtEpisode is the episode under way.
+type doubtEpisode struct {
+	doubtRow
 	counted time.Duration // mono up to which Spent counts
 	kept    bool          // there is a row
 }
 
 // count brings the episode up to mono. The caller holds k.mu.
 func (k *Keeper) count(mono time.Duration) {
-	if k.shown.State() == clock.Trusted {
-		k.doubt.doubt = doubt{}
+	if k.published.State() == clock.Trusted {
+		k.doubt.doubtRow = doubtRow{}
 	} else {
 		k.doubt.Spent += mono - k.doubt.counted
 	}
@@ -42,7 +42,7 @@ func (k *Keeper) count(mono time.Duration) {
 // keepDoubt adds to c what is to be recorded of the episode: now and then how long it lasts, once the alarm, and its
 // end. done is called when it is durable; the caller holds k.mu then and now.
 func (k *Keeper) keepDoubt(c *ledgerdb.Change, t clock.Trust, lag bool) (done func()) {
-	d := k.doubt.doubt
+	d := k.doubt.doubtRow
 	switch {
 	case t.State() == clock.Trusted && !k.doubt.kept:
 		return func() {}

@@ -50,8 +50,8 @@ func (k *Keeper) explain(mono time.Duration, wall time.Time) (Explanation, []Sou
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	sources, silent := k.sources, maps.Clone(k.silent)
-	x := Explanation{Reading: k.shown.Reading(mono, wall), Reason: k.trust.Reason(), Since: mono - k.trust.Since(),
-		Witnesses: k.trust.Witnesses(mono), Stated: k.said.fresh(mono)}
+	x := Explanation{Reading: k.published.Reading(mono, wall), Reason: k.trust.Reason(), Since: mono - k.trust.Since(),
+		Witnesses: k.trust.Witnesses(mono), Stated: k.stated.fresh(mono)}
 	if x.Reading.State == clock.Trusted {
 		return x, sources, silent
 	}
@@ -103,7 +103,7 @@ var (
 func (k *Keeper) Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time, independent func(a, b string) bool) (done bool, err error) {
 	k.mu.Lock()
 	s, mono := k.store, k.o.Host.Boottime()
-	first := k.said
+	first := k.stated
 	k.mu.Unlock()
 	if first.fresh(mono) && first.person == by.ID {
 		return false, ErrSamePerson
@@ -122,12 +122,12 @@ func (k *Keeper) Confirm(ctx context.Context, by account.Who, role account.Role,
 	}
 	k.mu.Lock()
 	now := statement{by.ID, mono, utc}
-	if !first.fresh(mono) || first != k.said {
-		k.said = &now
+	if !first.fresh(mono) || first != k.stated {
+		k.stated = &now
 		k.mu.Unlock()
 		return false, nil
 	}
-	k.said = nil
+	k.stated = nil
 	k.mu.Unlock()
 	apart := utc.Sub(first.utc.Add(mono - first.mono)).Abs()
 	if apart > statedWithin {

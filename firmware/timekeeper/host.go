@@ -107,12 +107,12 @@ func (r *RTC) Observe(context.Context) (clock.Observation, error) {
 		Uncertainty: r.Uncertainty + time.Second/2}, nil
 }
 
-// farthest is the year 9999: beyond it an instant does not fit the log's format.
-const farthest = 253402300799
+// maxSkew is the year 9999: beyond it an instant does not fit the log's format.
+const maxSkew = 253402300799
 
 func parseSeconds(s string) (int64, error) {
 	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
-	if err != nil || n < 0 || n > farthest {
+	if err != nil || n < 0 || n > maxSkew {
 		return 0, fmt.Errorf("%.20q is not a number of seconds since 1970", s)
 	}
 	return n, nil

@@ -61,21 +61,21 @@ type Options struct {
 
 // Keeper is the clock of the house. All methods are safe for concurrent use.
 type Keeper struct {
-	o    Options
-	boot string
-	wake chan struct{}
+	o      Options
+	boot   string
+	wakeup chan struct{}
 
-	mu      sync.Mutex
-	sources []Source
-	trust   clock.Trust // as the sources have it
-	shown   clock.Trust // as everybody is told: trusted only once the record of it is durable
-	anchors clock.Anchors
-	store   *ledgerdb.Store
-	lower   func(to time.Time) []ledgerdb.Put // see OnCorrection
-	pending []clock.Result                    // not on record yet
-	silent  map[string]Trouble
-	doubt   doubting
-	said    *statement // what the first of two people stated
+	mu        sync.Mutex
+	sources   []Source
+	trust     clock.Trust // as the sources have it
+	published clock.Trust // as everybody is told: trusted only once the record of it is durable
+	anchors   clock.Anchors
+	store     *ledgerdb.Store
+	lower     func(to time.Time) []ledgerdb.Put // see OnCorrection
+	pending   []clock.Result                    // not on record yet
+	silent    map[string]Trouble
+	doubt     doubtEpisode
+	stated    *statement // what the first of two people stated
 }
 
 // New makes a keeper that knows nothing yet. It starts nothing.
@@ -83,9 +83,9 @@ func New(o Options) *Keeper {
 	if o.Every == 0 {
 		o.Every = time.Minute
 	}
-	k := &Keeper{o: o, boot: o.Host.BootID(), wake: make(chan struct{}, 1), sources: slices.Clone(o.Sources), silent: map[string]Trouble{}}
+	k := &Keeper{o: o, boot: o.Host.BootID(), wakeup: make(chan struct{}, 1), sources: slices.Clone(o.Sources), silent: map[string]Trouble{}}
 	k.trust = clock.NewTrust(k.boot, clock.Record{}, nil)
-	k.shown = k.trust
+	k.published = k.trust
 	return k
 }
 
@@ -94,7 +94,7 @@ func New(o Options) *Keeper {
 func (k *Keeper) Attach(s *ledgerdb.Store) error {
 	var top highest
 	var list []clock.Anchor
-	var left doubt
+	var left doubtRow
 	var kept bool
 	err := s.View(func(tx ledgerdb.Tx) (err error) {
 		for key, row := range anchorRows.Rows(tx, "") {
@@ -117,9 +117,9 @@ func (k *Keeper) Attach(s *ledgerdb.Store) error {
 	k.store, k.anchors = s, clock.NewAnchors(list...)
 	early := k.trust.Witnesses(k.o.Host.Boottime())
 	slices.SortFunc(early, func(a, b clock.Witness) int { return int(a.Mono - b.Mono) })
-	k.pending, k.doubt = nil, doubting{left, k.o.Host.Boottime(), kept}
+	k.pending, k.doubt = nil, doubtEpisode{left, k.o.Host.Boottime(), kept}
 	k.trust = clock.NewTrust(k.boot, clock.Record{Highest: top.UTC, Stepped: top.Stepped, Read: k.o.Host.Boottime()}, k.anchors)
-	k.shown = k.trust
+	k.published = k.trust
 	for _, w := range early {
 		k.take(k.trust.Observe(w.Observation))
 	}
@@ -131,7 +131,7 @@ func (k *Keeper) Now() clock.Reading {
 	mono, wall := k.o.Host.Boottime(), k.o.Host.Wall()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.shown.Reading(mono, wall)
+	return k.published.Reading(mono, wall)
 }
 
 // Anchors is the boot → UTC table as it is on record.
@@ -146,7 +146,7 @@ func (k *Keeper) Observe(o clock.Observation) {
 	k.mu.Lock()
 	k.take(k.trust.Observe(o))
 	k.mu.Unlock()
-	k.again()
+	k.wake()
 }
 
 // Mono is the monotonic time of this boot, for those who push observations.
@@ -160,12 +160,12 @@ func (k *Keeper) take(t clock.Trust, r clock.Result) {
 		k.pending = append(k.pending, r)
 	}
 	if t.State() != clock.Trusted || len(k.pending) == 0 {
-		k.shown = t
+		k.published = t
 	}
 	if k.store == nil {
 		k.settle(k.pending)
 		k.pending = nil
-		k.shown = t
+		k.published = t
 	}
 }
 
@@ -211,7 +211,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-k.wake:
+		case <-k.wakeup:
 		case <-tick.C:
 			k.round(ctx)
 		}
@@ -238,12 +238,12 @@ func (k *Keeper) round(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		k.heard(s, o, err)
+		k.handleAnswer(s, o, err)
 	}
 }
 
-// heard takes a source's answer.
-func (k *Keeper) heard(s Source, o clock.Observation, err error) {
+// handleAnswer takes a source's answer.
+func (k *Keeper) handleAnswer(s Source, o clock.Observation, err error) {
 	name := s.Name()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -262,8 +262,8 @@ func (k *Keeper) heard(s Source, o clock.Observation, err error) {
 	k.silent[name] = t
 }
 
-// recordAtOnce is how many judgements one Change writes down: there are many when nothing could be written for long.
-const recordAtOnce = 64
+// recordBatch is how many judgements one Change writes down: there are many when nothing could be written for long.
+const recordBatch = 64
 
 // record commits what is pending, and with lag also what need not be on record at once: the highest trusted time and
 // how long trust has been lacking.
@@ -281,7 +281,7 @@ func (k *Keeper) recordSome(ctx context.Context, lag bool) (more bool, err error
 	k.mu.Lock()
 	k.count(mono)
 	s, trust := k.store, k.trust
-	pending := k.pending[:min(len(k.pending), recordAtOnce)]
+	pending := k.pending[:min(len(k.pending), recordBatch)]
 	more = len(pending) < len(k.pending)
 	c := k.change(trust, pending, mono)
 	doubtKept := k.keepDoubt(&c, trust, lag)
@@ -302,9 +302,9 @@ func (k *Keeper) recordSome(ctx context.Context, lag bool) (more bool, err error
 	k.pending = slices.Clone(k.pending[len(pending):])
 	switch {
 	case len(k.pending) == 0:
-		k.shown = k.trust
+		k.published = k.trust
 	case !more && k.trust.State() == clock.Trusted:
-		k.shown = trust
+		k.published = trust
 	}
 	return more, nil
 }

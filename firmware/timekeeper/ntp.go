@@ -17,14 +17,14 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// How an NTP server is asked (RFC 5905): seldom while it answers, at most once in ntpAtOnce when there is doubt, and
+// How an NTP server is asked (RFC 5905): seldom while it answers, at most once in ntpParallel when there is doubt, and
 // less and less when it says so.
 const (
-	ntpEvery    = 1024 * time.Second
-	ntpAtOnce   = time.Minute
-	ntpSeldom   = 36 * time.Hour
-	ntpTimeout  = 5 * time.Second
-	ntpDistance = 1500 * time.Millisecond // MAXDIST: farther from the true time it is no witness
+	ntpEvery     = 1024 * time.Second
+	ntpParallel  = time.Minute
+	ntpSlowEvery = 36 * time.Hour
+	ntpTimeout   = 5 * time.Second
+	ntpDistance  = 1500 * time.Millisecond // MAXDIST: farther from the true time it is no witness
 )
 
 // NTP is the time of one or more NTP servers. Together they are one witness, for nobody knows whether they have their
@@ -46,7 +46,7 @@ type ntpServer struct {
 	at      time.Duration // mono of the last question
 	every   time.Duration
 	refused bool // it said never to ask again
-	said    *clock.Observation
+	last    *clock.Observation
 	trouble Trouble
 	detail  string
 }
@@ -93,7 +93,7 @@ func (n *NTP) Observe(ctx context.Context) (clock.Observation, error) {
 			o, err := query(ctx, n.clock, s.name)
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			s.heard(o, err)
+			s.record(o, err)
 		})
 	}
 	wg.Wait()
@@ -110,8 +110,8 @@ func (n *NTP) due() (out []*ntpServer, willing bool) {
 	mono := n.clock.Boottime()
 	for _, s := range n.servers {
 		every := s.every
-		if s.every == ntpEvery && (n.hurry || s.said == nil) {
-			every = ntpAtOnce
+		if s.every == ntpEvery && (n.hurry || s.last == nil) {
+			every = ntpParallel
 		}
 		willing = willing || !s.refused
 		// A timer that wakes a little early must not cost a whole round.
@@ -123,13 +123,13 @@ func (n *NTP) due() (out []*ntpServer, willing bool) {
 	return out, willing
 }
 
-// heard notes what came of a question.
-func (s *ntpServer) heard(o clock.Observation, err error) {
+// record notes what came of a question.
+func (s *ntpServer) record(o clock.Observation, err error) {
 	if err == nil {
-		s.said, s.trouble, s.detail = &o, "", ""
+		s.last, s.trouble, s.detail = &o, "", ""
 		return
 	}
-	s.said = nil
+	s.last = nil
 	f, ok := errors.AsType[*Fault](err)
 	if !ok {
 		f = &Fault{TroubleUnreachable, err.Error()}
@@ -139,7 +139,7 @@ func (s *ntpServer) heard(o clock.Observation, err error) {
 	case f.Trouble == TroubleRefused:
 		s.refused = true
 	case f.Trouble == TroubleSeldom:
-		s.every = min(2*s.every, ntpSeldom)
+		s.every = min(2*s.every, ntpSlowEvery)
 	}
 }
 
@@ -206,7 +206,7 @@ func (n *NTP) agreed() (clock.Observation, error) {
 	mono := n.clock.Boottime()
 	var said []*ntpServer
 	for _, s := range n.servers {
-		if s.said != nil && mono-s.said.Mono <= 2*s.every {
+		if s.last != nil && mono-s.last.Mono <= 2*s.every {
 			said = append(said, s)
 		}
 	}
@@ -225,7 +225,7 @@ func (n *NTP) agreed() (clock.Observation, error) {
 	}
 	var list []clock.Observation
 	for _, s := range group {
-		list = append(list, *s.said)
+		list = append(list, *s.last)
 	}
 	return clock.Hull(list, mono), nil
 }
@@ -235,7 +235,7 @@ func largest(said []*ntpServer) (best []*ntpServer) {
 	for _, first := range said {
 		group := []*ntpServer{first}
 		for _, s := range said {
-			if s != first && !slices.ContainsFunc(group, func(g *ntpServer) bool { return !clock.Agree(*g.said, *s.said) }) {
+			if s != first && !slices.ContainsFunc(group, func(g *ntpServer) bool { return !clock.Agree(*g.last, *s.last) }) {
 				group = append(group, s)
 			}
 		}
@@ -262,8 +262,8 @@ func (n *NTP) Servers() (out []Server) {
 	defer n.mu.Unlock()
 	for _, s := range n.servers {
 		x := Server{Name: s.name, Trouble: s.trouble}
-		if s.said != nil {
-			x.Answered, x.Uncertainty, x.Said = true, s.said.Uncertainty+clock.Drift(mono-s.said.Mono), *s.said
+		if s.last != nil {
+			x.Answered, x.Uncertainty, x.Said = true, s.last.Uncertainty+clock.Drift(mono-s.last.Mono), *s.last
 		}
 		out = append(out, x)
 	}

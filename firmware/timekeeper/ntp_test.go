@@ -149,7 +149,7 @@ func TestNTPServerIsAWitness(t *testing.T) {
 		t.Fatalf("%+v", o)
 	}
 	// In doubt it is asked again within a minute.
-	h.pass(ntpAtOnce)
+	h.pass(ntpParallel)
 	n.Hurry()
 	_, err = n.Observe(t.Context())
 	must(t, err)
@@ -221,7 +221,7 @@ func TestNTPServersAreLeftAlone(t *testing.T) {
 	n = NewNTP(h, f.name())
 	ask(n, 0)
 	f.set(0, nil)
-	h.pass(ntpAtOnce)
+	h.pass(ntpParallel)
 	_, err := n.Observe(t.Context())
 	must(t, err)
 }

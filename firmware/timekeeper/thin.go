@@ -10,15 +10,15 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// thinAtOnce is how many anchors go in one Change.
-const thinAtOnce = 1024
+// thinBatch is how many anchors go in one Change.
+const thinBatch = 1024
 
 // keepUnused is how long the anchors of a boot without footage are kept: what else states an instant of that boot is
 // placed long before.
 const keepUnused = 400 * 24 * time.Hour
 
-// fewAnchors is what a time line may have before it is thinned though it is not the present boot's.
-const fewAnchors = 64
+// minAnchors is what a time line may have before it is thinned though it is not the present boot's.
+const minAnchors = 64
 
 // thin takes the anchors off the record that better ones have made needless, so that neither the table nor the Change
 // that corrects a line grows with the age of the boot.
@@ -31,7 +31,7 @@ func (k *Keeper) thin(ctx context.Context) error {
 	}
 	spare := table.Spare(k.boot)
 	for boot, n := range each {
-		if boot != k.boot && n > fewAnchors {
+		if boot != k.boot && n > minAnchors {
 			spare = append(spare, table.Spare(boot)...)
 		}
 	}
@@ -56,7 +56,7 @@ func (k *Keeper) forget(ctx context.Context, list []clock.Anchor) error {
 	if s == nil {
 		return nil
 	}
-	for gone := range slices.Chunk(list, thinAtOnce) {
+	for gone := range slices.Chunk(list, thinBatch) {
 		var c ledgerdb.Change
 		for _, a := range gone {
 			c.Deletes = append(c.Deletes, anchorRows.Delete(anchorKey(a)))

@@ -180,9 +180,9 @@ func erasedOwners(e ledger.Entry) []string {
 
 // damaged enters in the log that a leaf travels by its hash alone, once for each leaf and start.
 func (u *Uplink) damaged(ctx context.Context) func(seq uint64) {
-	told := map[uint64]bool{}
+	shown := map[uint64]bool{}
 	return func(seq uint64) {
-		if told[seq] {
+		if shown[seq] {
 			return
 		}
 		c := ledgerdb.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "system.fault",
@@ -191,7 +191,7 @@ func (u *Uplink) damaged(ctx context.Context) func(seq uint64) {
 			u.o.Log.Error("a damaged entry is not in the log yet", "seq", seq, "error", err)
 			return
 		}
-		told[seq] = true
+		shown[seq] = true
 	}
 }
 
@@ -232,8 +232,8 @@ func (m memory) Witnessed(cosigned []byte, size uint64) error {
 	return nil
 }
 
-// Met is in the log when a centre that was known comes back as another: what it had acknowledged may be gone.
-func (m memory) Met(incarnation string, acknowledged uint64) error {
+// SaveIncarnation is in the log when a centre that was known comes back as another: what it had acknowledged may be gone.
+func (m memory) SaveIncarnation(incarnation string, acknowledged uint64) error {
 	c := ledgerdb.Change{Puts: []ledgerdb.Put{centreTable.Put(onlyRow, remembered{Incarnation: incarnation})},
 		Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaCentre, Kind: "sync.centre",
 			Data: map[string]any{"incarnation": incarnation, "acknowledged": acknowledged}}}}

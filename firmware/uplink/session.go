@@ -162,7 +162,7 @@ func (u *Uplink) converse(ctx context.Context, box *protocol.Box, client mqtt.Cl
 		if under, err = unconfirmed(under, now); err != nil {
 			return fault{FaultLost, err}
 		}
-		u.take(now, out)
+		u.handle(now, out)
 		u.update(func(s *Status) {
 			s.InStep, s.Acknowledged, s.Incarnation = box.InStep(), box.Acknowledged(), box.Incarnation()
 		})
@@ -173,7 +173,7 @@ func (u *Uplink) converse(ctx context.Context, box *protocol.Box, client mqtt.Cl
 			}
 			u.renewIfDue(ctx, false)
 		}
-		timer := time.NewTimer(u.nap(box, now, len(under) > 0))
+		timer := time.NewTimer(u.pause(box, now, len(under) > 0))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -199,8 +199,8 @@ func (u *Uplink) converse(ctx context.Context, box *protocol.Box, client mqtt.Cl
 	}
 }
 
-// nap is how long nothing needs doing unless something happens.
-func (u *Uplink) nap(box *protocol.Box, now time.Duration, waiting bool) time.Duration {
+// pause is how long nothing needs doing unless something happens.
+func (u *Uplink) pause(box *protocol.Box, now time.Duration, waiting bool) time.Duration {
 	d := min(box.Wake(now), saveEvery)
 	if waiting {
 		d = min(d, tokenWait)
@@ -228,8 +228,8 @@ func unconfirmed(under []sent, now time.Duration) ([]sent, error) {
 	return left, nil
 }
 
-// take passes on what a step of the protocol found out.
-func (u *Uplink) take(now time.Duration, out protocol.Out) {
+// handle passes on what a step of the protocol found out.
+func (u *Uplink) handle(now time.Duration, out protocol.Out) {
 	for _, n := range out.Notes {
 		u.o.Log.Warn("sync", "what", n)
 	}

@@ -151,7 +151,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 	}
 	id := u.current()
-	box := protocol.NewBox("campuskeep/"+u.o.ID, &ledgerLog{s: u.o.Store, log: u.o.Log, damaged: u.damaged(ctx)}, memory{u: u, ctx: ctx}, protocol.Remembered{Incarnation: u.remembered.Incarnation, Witnessed: u.remembered.Witnessed}, id.trust, nonce)
+	box := protocol.NewBox("campuskeep/"+u.o.ID, &ledgerLog{s: u.o.Store, log: u.o.Log, damaged: u.damaged(ctx)}, memory{u: u, ctx: ctx}, protocol.SavedState{Incarnation: u.remembered.Incarnation, Witnessed: u.remembered.Witnessed}, id.trust, nonce)
 	pause := firstPause
 	for {
 		began, before := u.mono(), box.Acknowledged()

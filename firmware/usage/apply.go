@@ -21,7 +21,7 @@ import (
 // the same Change. Applicant, state, number and everything that the office fills in are ours: what a stands
 // for them is ignored. fielderr.Errors names the fields at fault; nothing is written then. The same form sent again,
 // known by its key, is answered with what became of the first.
-func (e *Office) Submit(ctx context.Context, by account.Who, a rules.Application) (rules.Application, error) {
+func (e *Register) Submit(ctx context.Context, by account.Who, a rules.Application) (rules.Application, error) {
 	var before filed
 	subject := account.Subject{Applicant: by.ID}
 	if a.ID != "" {
@@ -35,8 +35,8 @@ func (e *Office) Submit(ctx context.Context, by account.Who, a rules.Application
 	if err != nil {
 		return a, err
 	}
-	e.desk.Lock()
-	defer e.desk.Unlock()
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	if a.ID != "" {
 		before, _ = e.files.get(a.ID) // as it stands now that the desk is ours
 	}
@@ -77,7 +77,7 @@ func (e *Office) Submit(ctx context.Context, by account.Who, a rules.Application
 }
 
 // sameForm is the application that a form with this key has made.
-func (e *Office) sameForm(applicant, key string) (rules.Application, bool) {
+func (e *Register) sameForm(applicant, key string) (rules.Application, bool) {
 	if key == "" {
 		return rules.Application{}, false
 	}
@@ -92,7 +92,7 @@ func (e *Office) sameForm(applicant, key string) (rules.Application, bool) {
 }
 
 // form is what the applicant may fill in, over what the register already knows.
-func (e *Office) form(by account.Who, was, a rules.Application) rules.Application {
+func (e *Register) form(by account.Who, was, a rules.Application) rules.Application {
 	out := was
 	if out.ID == "" {
 		out.State, out.Applicant = rules.Draft, by.ID
@@ -105,7 +105,7 @@ func (e *Office) form(by account.Who, was, a rules.Application) rules.Applicatio
 	out.Undertakings, out.Attachments = slices.Clone(a.Undertakings), slices.Clone(a.Attachments)
 	out.Wanted = nil
 	for _, w := range a.Wanted {
-		out.Wanted = append(out.Wanted, rules.Want{Place: w.Place, Span: utc(w.Span), Cameras: e.cameraIDs(w.Place, utc(w.Span))})
+		out.Wanted = append(out.Wanted, rules.RequestedSpan{Place: w.Place, Span: utc(w.Span), Cameras: e.cameraIDs(w.Place, utc(w.Span))})
 	}
 	return out
 }
@@ -130,7 +130,7 @@ func submitted(a rules.Application, hold string, draft drafter) (ledger.Draft, e
 		sealed(a.ID, "purpose", string(a.Purpose)+" "+a.Reason), sealed(a.ID, "form", string(form))), nil
 }
 
-func (e *Office) firstHold(a rules.Application) string {
+func (e *Register) firstHold(a rules.Application) string {
 	for _, h := range rules.Holds(a, e.o.Rules(), e.schoolDay) {
 		return h.ID
 	}
@@ -138,14 +138,14 @@ func (e *Office) firstHold(a rules.Application) string {
 }
 
 // Return sends an application back to its applicant with what is to be mended.
-func (e *Office) Return(ctx context.Context, by account.Who, id, reason string) (rules.Application, error) {
+func (e *Register) Return(ctx context.Context, by account.Who, id, reason string) (rules.Application, error) {
 	return e.act(ctx, by, account.ActApplicationReview, id, func(f filed, s *step, at clock.Reading) error {
 		if f.app.State != rules.Reported {
-			return s.take(rules.Event{Kind: rules.Return, By: by.ID, Text: reason}, at,
+			return s.apply(rules.Event{Kind: rules.Return, By: by.ID, Text: reason}, at,
 				s.draft("application.returned", id, nil, sealed(id, "reason", reason)))
 		}
-		if err := s.take(rules.Event{Kind: rules.Return, By: by.ID, Text: reason}, at,
-			s.draft("application.returned", id, returned{"report"}, sealed(id, "reason", reason))); err != nil {
+		if err := s.apply(rules.Event{Kind: rules.Return, By: by.ID, Text: reason}, at,
+			s.draft("application.returned", id, returnedData{"report"}, sealed(id, "reason", reason))); err != nil {
 			return err
 		}
 		s.entries = append(s.entries, s.draft("application.due", id, nil)) // the report is owed again, not the application
@@ -154,13 +154,13 @@ func (e *Office) Return(ctx context.Context, by account.Who, id, reason string) 
 }
 
 // Review takes an application up and narrows its places to cameras.
-func (e *Office) Review(ctx context.Context, by account.Who, id string, cameras []string, note string) (rules.Application, error) {
+func (e *Register) Review(ctx context.Context, by account.Who, id string, cameras []string, note string) (rules.Application, error) {
 	return e.act(ctx, by, account.ActApplicationReview, id, func(f filed, s *step, at clock.Reading) error {
 		return e.review(by, s, cameras, note, at)
 	})
 }
 
-func (e *Office) review(by account.Who, s *step, cameras []string, note string, at clock.Reading) error {
+func (e *Register) review(by account.Who, s *step, cameras []string, note string, at clock.Reading) error {
 	if err := reviewable(s.after, cameras); err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (e *Office) review(by account.Who, s *step, cameras []string, note string, 
 func reviewable(a rules.Application, cameras []string) error {
 	var faults fielderr.Errors
 	for _, c := range cameras {
-		if !slices.ContainsFunc(a.Wanted, func(w rules.Want) bool { return slices.Contains(w.Cameras, c) }) {
+		if !slices.ContainsFunc(a.Wanted, func(w rules.RequestedSpan) bool { return slices.Contains(w.Cameras, c) }) {
 			faults.Add("cameras", "err.not_asked")
 			break
 		}
@@ -186,7 +186,7 @@ func reviewable(a rules.Application, cameras []string) error {
 // Decide approves or refuses. One's own application is refused with *account.Refused and an entry, whatever
 // one's duty. On an application that nobody took up yet it reviews and decides in one Change; cameras, spans, ways and
 // dates that d leaves empty are what was asked for.
-func (e *Office) Decide(ctx context.Context, by account.Who, id string, d rules.Decision) (rules.Application, error) {
+func (e *Register) Decide(ctx context.Context, by account.Who, id string, d rules.Decision) (rules.Application, error) {
 	return e.act(ctx, by, account.ActApplicationDecide, id, func(f filed, s *step, at clock.Reading) error {
 		fill(&d, f.app)
 		if f.app.State == rules.Submitted {
@@ -195,7 +195,7 @@ func (e *Office) Decide(ctx context.Context, by account.Who, id string, d rules.
 			}
 		}
 		if !d.Approved {
-			return s.take(rules.Event{Kind: rules.Reject, By: by.ID, Decision: &d}, at,
+			return s.apply(rules.Event{Kind: rules.Reject, By: by.ID, Decision: &d}, at,
 				s.draft("application.rejected", id, codeOnly{d.Code}, sealed(id, "reason", d.Note)))
 		}
 		if err := s.next(rules.Event{Kind: rules.Approve, By: by.ID, Decision: &d}, at); err != nil {
@@ -244,7 +244,7 @@ func fill(d *rules.Decision, a rules.Application) {
 }
 
 // notice gives the approval its number (F6) and enters it.
-func (e *Office) notice(s *step, at clock.Reading) error {
+func (e *Register) notice(s *step, at clock.Reading) error {
 	d := *s.after.Decision
 	n, put, err := e.next("notice", year(at))
 	if err != nil {
@@ -288,24 +288,24 @@ func (e *Office) notice(s *step, at clock.Reading) error {
 const mostPairs = 64 // of a list in an entry
 
 // Withdraw takes the applicant's own application back and lets its hold go.
-func (e *Office) Withdraw(ctx context.Context, by account.Who, id string) (rules.Application, error) {
+func (e *Register) Withdraw(ctx context.Context, by account.Who, id string) (rules.Application, error) {
 	return e.act(ctx, by, account.ActApplicationWithdraw, id, func(f filed, s *step, at clock.Reading) error {
 		s.release = "withdrawn"
-		return s.take(rules.Event{Kind: rules.Retract, By: by.ID}, at, s.draft("application.withdrawn", id, nil))
+		return s.apply(rules.Event{Kind: rules.Retract, By: by.ID}, at, s.draft("application.withdrawn", id, nil))
 	})
 }
 
 // Revoke ends an approval; running viewings end with their next request.
-func (e *Office) Revoke(ctx context.Context, by account.Who, id, reason string) (rules.Application, error) {
+func (e *Register) Revoke(ctx context.Context, by account.Who, id, reason string) (rules.Application, error) {
 	return e.act(ctx, by, account.ActApplicationDecide, id, func(f filed, s *step, at clock.Reading) error {
-		return s.take(rules.Event{Kind: rules.Revoke, By: by.ID, Text: reason}, at,
+		return s.apply(rules.Event{Kind: rules.Revoke, By: by.ID, Text: reason}, at,
 			s.draft("application.revoked", id, codeOnly{"office"}))
 	})
 }
 
 // act is the frame of every step on an existing application: permission first, then the step under the desk
 // lock on what stands now, then one commit.
-func (e *Office) act(ctx context.Context, by account.Who, action account.Action, id string, do func(filed, *step, clock.Reading) error) (rules.Application, error) {
+func (e *Register) act(ctx context.Context, by account.Who, action account.Action, id string, do func(filed, *step, clock.Reading) error) (rules.Application, error) {
 	f, ok := e.files.get(id)
 	if !ok {
 		return rules.Application{}, fmt.Errorf("application %s: %w", id, ErrNotFound)
@@ -314,8 +314,8 @@ func (e *Office) act(ctx context.Context, by account.Who, action account.Action,
 	if err != nil {
 		return f.app, err
 	}
-	e.desk.Lock()
-	defer e.desk.Unlock()
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	f, _ = e.files.get(id) // as it stands now that the desk is ours
 	s := e.step(by, d.Role, f, f.app, "decided")
 	if err := do(f, &s, e.o.Clock.Now()); err != nil {
@@ -329,7 +329,7 @@ func (e *Office) act(ctx context.Context, by account.Who, action account.Action,
 
 type drafter = func(kind ledger.Kind, subject string, data any, sealed ...ledger.Part) ledger.Draft
 
-func (e *Office) step(by account.Who, role account.Role, before filed, after rules.Application, release string) step {
+func (e *Register) step(by account.Who, role account.Role, before filed, after rules.Application, release string) step {
 	return step{before: before, after: after, release: release,
 		draft: func(kind ledger.Kind, subject string, data any, parts ...ledger.Part) ledger.Draft {
 			return by.Draft(kind, role, subject, data, parts...)
@@ -345,8 +345,8 @@ func (s *step) next(ev rules.Event, at clock.Reading) error {
 	return err
 }
 
-// take moves the application on and enters that.
-func (s *step) take(ev rules.Event, at clock.Reading, entry ledger.Draft) error {
+// apply moves the application on and enters that.
+func (s *step) apply(ev rules.Event, at clock.Reading, entry ledger.Draft) error {
 	if err := s.next(ev, at); err != nil {
 		return err
 	}
@@ -362,7 +362,7 @@ func (s *step) reviewed(result, text string, cameras []string) {
 	s.entries = append(s.entries, s.draft("application.reviewed", s.after.ID, data, note(s.after.ID, "note", text)...))
 }
 
-type returned struct {
+type returnedData struct {
 	What string `json:"what"`
 }
 

@@ -95,8 +95,8 @@ func checkOpening(e ledger.Entry, open map[string]uint64, report func(ledgerdb.F
 		report(finding("opening", where, err.Error()))
 		return
 	}
-	duty := d.Ground == GroundDuty && slices.Contains(dutyRoles, e.Actor.Role)
-	if !duty && (d.Ground != GroundGrant || d.Application == "") {
+	duty := d.Ground == BasisDuty && slices.Contains(dutyRoles, e.Actor.Role)
+	if !duty && (d.Ground != BasisGrant || d.Application == "") {
 		report(finding("ground", where, "neither an application nor a duty role is named"))
 	}
 }

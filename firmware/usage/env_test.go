@@ -100,15 +100,15 @@ func (*minutes) OpenSegment(context.Context, footage.Segment) (footage.SegmentRe
 	return nil, errors.New("none")
 }
 
-// house is a real store and ring in a temporary directory, with the office on top.
-type house struct {
+// env is a real store and ring in a temporary directory, with the office on top.
+type env struct {
 	t       testing.TB
 	dir     string
 	signer  ed25519.PrivateKey
 	clock   *watchClock
 	people  *switchable
 	store   *ledgerdb.Store
-	office  *Office
+	office  *Register
 	footage *minutes
 	cameras []footage.Camera
 	rules   rules.Rules
@@ -118,12 +118,12 @@ type house struct {
 // Wednesday 20 May 2026, 09:42 in the school.
 var begin = time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC)
 
-func newHouse(t testing.TB) *house {
+func newEnv(t testing.TB) *env {
 	t.Helper()
 	_, signer, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
 	policy := footage.Policy{Days: 30}
-	h := &house{t: t, dir: t.TempDir(), signer: signer,
+	h := &env{t: t, dir: t.TempDir(), signer: signer,
 		clock: &watchClock{r: clock.Reading{Wall: begin, Uncertainty: time.Second, State: clock.Trusted, Boot: "b1", Mono: time.Hour}},
 		cameras: []footage.Camera{{ID: "c01", Place: "东大门外", Policy: policy}, {ID: "c02", Place: "自行车棚", Policy: policy},
 			{ID: "c03", Place: "自行车棚", Policy: policy}}}
@@ -133,7 +133,7 @@ func newHouse(t testing.TB) *house {
 	return h
 }
 
-func (h *house) open() {
+func (h *env) open() {
 	h.t.Helper()
 	fsys, err := disk.Real(h.dir)
 	must(h.t, err)
@@ -160,7 +160,7 @@ func (h *house) open() {
 }
 
 // close checks I1, I2 and I5 at the end of every test.
-func (h *house) close() {
+func (h *env) close() {
 	must(h.t, h.office.summarise(context.Background()))
 	for _, f := range h.findings() {
 		h.t.Errorf("check: %s %s %s: %s", f.Invariant, f.What, f.Where, f.Detail)
@@ -168,7 +168,7 @@ func (h *house) close() {
 	h.stop()
 }
 
-func (h *house) findings() []ledgerdb.Finding {
+func (h *env) findings() []ledgerdb.Finding {
 	h.t.Helper()
 	var out []ledgerdb.Finding
 	add := func(f ledgerdb.Finding) { out = append(out, f) }
@@ -177,7 +177,7 @@ func (h *house) findings() []ledgerdb.Finding {
 	return out
 }
 
-func (h *house) restart() {
+func (h *env) restart() {
 	h.t.Helper()
 	h.stop()
 	h.open()
@@ -188,7 +188,7 @@ func weekday(date string) bool {
 	return err == nil && d.Weekday() != time.Saturday && d.Weekday() != time.Sunday
 }
 
-func (h *house) entries(kinds ...ledger.Kind) []ledger.Entry {
+func (h *env) entries(kinds ...ledger.Kind) []ledger.Entry {
 	h.t.Helper()
 	var out []ledger.Entry
 	for e, err := range h.store.Entries(0, h.store.Size()) {
@@ -225,7 +225,7 @@ var (
 func form() rules.Application {
 	from := time.Date(2026, 5, 19, 9, 0, 0, 0, time.UTC)
 	return rules.Application{Unit: "七年级组", Contact: "内线 8326", Purpose: "03", Reason: "书包遗忘在大厅，回取时已不在。",
-		Ways: []rules.Way{rules.WayView}, Wanted: []rules.Want{{Place: "东大门外", Span: footage.Span{From: from, To: from.Add(90 * time.Minute)}}},
+		Ways: []rules.Way{rules.WayView}, Wanted: []rules.RequestedSpan{{Place: "东大门外", Span: footage.Span{From: from, To: from.Add(90 * time.Minute)}}},
 		UseFrom: "2026-05-20", UseUntil: "2026-05-27", Recipients: []rules.Recipient{{Name: "范之远"}},
 		Undertakings: rules.AllUndertakings}
 }
@@ -238,12 +238,12 @@ func must(t testing.TB, err error) {
 }
 
 // dropRow and putRow take away and give back the row of an open viewing behind the office's back.
-func (h *house) dropRow(id string) error {
+func (h *env) dropRow(id string) error {
 	_, err := h.store.Commit(context.Background(), ledgerdb.Change{Deletes: []ledgerdb.Delete{viewings.Delete(id)}})
 	return err
 }
 
-func (h *house) putRow(v Viewing) error {
+func (h *env) putRow(v Viewing) error {
 	row := openViewing{v.Person, v.Role, v.Camera, v.Opened}
 	_, err := h.store.Commit(context.Background(), ledgerdb.Change{Puts: []ledgerdb.Put{viewings.Put(v.ID, row)}})
 	return err

@@ -35,12 +35,12 @@ func (f Fetching) Over() bool {
 	return f.State == "failed" || f.State == "partial" || f.State == "done"
 }
 
-// sliver is how much of a span may lie on the NVR alone and still count as nothing: an NVR tells whole seconds.
-const sliver = 3 * time.Second
+// vaultTolerance is how much of a span may lie on the NVR alone and still count as nothing: an NVR tells whole seconds.
+const vaultTolerance = 3 * time.Second
 
 // Awaited says how far the footage of a viewing is on its way from an NVR. ok is false when there is nothing to wait
 // for: everything is in the vault, or nothing more comes and what came can be shown.
-func (e *Office) Awaited(ctx context.Context, v Viewing) (f Fetching, ok bool, err error) {
+func (e *Register) Awaited(ctx context.Context, v Viewing) (f Fetching, ok bool, err error) {
 	if !e.fetched(v) {
 		return f, false, nil
 	}
@@ -48,7 +48,7 @@ func (e *Office) Awaited(ctx context.Context, v Viewing) (f Fetching, ok bool, e
 	if err != nil || f.State == "done" {
 		return f, false, err
 	}
-	here, there, err := e.whereabouts(ctx, v.Camera, v.Span)
+	here, there, err := e.locate(ctx, v.Camera, v.Span)
 	switch {
 	case err != nil, there == 0 && (!ok || f.Over()), here > 0 && (!ok || f.Over()):
 		return f, false, err
@@ -59,12 +59,12 @@ func (e *Office) Awaited(ctx context.Context, v Viewing) (f Fetching, ok bool, e
 }
 
 // fetched says whether what a viewing shows has to come from an NVR first.
-func (e *Office) fetched(v Viewing) bool {
+func (e *Register) fetched(v Viewing) bool {
 	return e.o.Fetcher != nil && v.Mode != Live && e.onNVR(v.Camera)
 }
 
-// whereabouts is how much of a span lies in the vault, and how much an NVR lists and the vault has not.
-func (e *Office) whereabouts(ctx context.Context, camera string, span footage.Span) (here, there time.Duration, err error) {
+// locate is how much of a span lies in the vault, and how much an NVR lists and the vault has not.
+func (e *Register) locate(ctx context.Context, camera string, span footage.Span) (here, there time.Duration, err error) {
 	list, err := e.o.Footage.Segments(ctx, camera, span)
 	if err != nil {
 		return 0, 0, fmt.Errorf("look up footage of camera %s: %w", camera, err)
@@ -73,16 +73,16 @@ func (e *Office) whereabouts(ctx context.Context, camera string, span footage.Sp
 		switch d := s.Span.Intersect(span).Duration(); {
 		case s.Custody != footage.CustodyNVR:
 			here += d
-		case d > sliver:
+		case d > vaultTolerance:
 			there += d
 		}
 	}
 	return here, there, nil
 }
 
-// weight is what a segment adds to the disk when a span of it is kept: a file of ours as it is, and of a recording
+// segmentBytes is what a segment adds to the disk when a span of it is kept: a file of ours as it is, and of a recording
 // that lies on an NVR the part that would be fetched.
-func weight(x footage.Placed, span footage.Span) uint64 {
+func segmentBytes(x footage.Placed, span footage.Span) uint64 {
 	whole := x.Span.Duration()
 	if x.Custody != footage.CustodyNVR || whole <= 0 {
 		return uint64(x.Bytes)
@@ -91,7 +91,7 @@ func weight(x footage.Placed, span footage.Span) uint64 {
 }
 
 // onNVR says whether a camera's footage is kept by an NVR.
-func (e *Office) onNVR(camera string) bool {
+func (e *Register) onNVR(camera string) bool {
 	for _, c := range e.o.Cameras() {
 		if c.ID == camera {
 			return c.Custody == footage.CustodyNVR
@@ -102,7 +102,7 @@ func (e *Office) onNVR(camera string) bool {
 
 // fetchFor asks for what a viewing that was just opened is to show. The entry of the viewing stands before it; that
 // nothing could be asked for is told by [Office.Awaited].
-func (e *Office) fetchFor(ctx context.Context, by account.Who, v Viewing) {
+func (e *Register) fetchFor(ctx context.Context, by account.Who, v Viewing) {
 	if !e.fetched(v) {
 		return
 	}
@@ -111,17 +111,17 @@ func (e *Office) fetchFor(ctx context.Context, by account.Who, v Viewing) {
 	}
 }
 
-// stir lets Run look at once whether something has to be fetched.
-func (e *Office) stir() {
+// wakeFetch lets Run look at once whether something has to be fetched.
+func (e *Register) wakeFetch() {
 	select {
-	case e.kept <- struct{}{}:
+	case e.holdUse <- struct{}{}:
 	default: // it will look
 	}
 }
 
-// fetchHeld asks for everything that a hold or an approval keeps and that an NVR has: before the NVR's own time is
+// fetchForHolds asks for everything that a hold or an approval keeps and that an NVR has: before the NVR's own time is
 // over. It is asked for once; what failed is tried again when somebody wants to see it.
-func (e *Office) fetchHeld(ctx context.Context) error {
+func (e *Register) fetchForHolds(ctx context.Context) error {
 	if e.o.Fetcher == nil {
 		return nil
 	}
@@ -143,14 +143,14 @@ func (e *Office) fetchHeld(ctx context.Context) error {
 	}
 	now := e.o.Clock.Now().Wall
 	for _, a := range e.List() {
-		if err := e.askGranted(a, now, ask); err != nil {
+		if err := e.requestGranted(a, now, ask); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *Office) askGranted(a rules.Application, now time.Time, ask func([]string, footage.Span, string) error) error {
+func (e *Register) requestGranted(a rules.Application, now time.Time, ask func([]string, footage.Span, string) error) error {
 	for _, g := range a.Grants() {
 		if !now.Before(g.Until) {
 			continue

@@ -47,7 +47,7 @@ func (o *onlyThere) Segments(ctx context.Context, camera string, span footage.Sp
 
 // Covers F4, F10: what is held, approved or opened on an NVR's camera is asked for, on that ground and no other.
 func TestWhatLiesOnAnNVRIsAskedFor(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	for i := range h.cameras {
 		if h.cameras[i].Place == "东大门外" {
 			h.cameras[i].Custody = footage.CustodyNVR
@@ -58,11 +58,11 @@ func TestWhatLiesOnAnNVRIsAskedFor(t *testing.T) {
 	a, err := h.office.Submit(t.Context(), teacher, form())
 	must(t, err)
 	select {
-	case <-h.office.kept: // Run is told at once
+	case <-h.office.holdUse: // Run is told at once
 	default:
 		t.Error("nobody is told that something is held")
 	}
-	must(t, h.office.fetchHeld(t.Context()))
+	must(t, h.office.fetchForHolds(t.Context()))
 	cam := a.Wanted[0].Cameras[0]
 	if !slices.Contains(nvrs.asked, cam+" "+a.ID) {
 		t.Errorf("asked for %v", nvrs.asked)

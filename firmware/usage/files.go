@@ -43,7 +43,7 @@ func (f *files) get(id string) (filed, bool) {
 }
 
 // List is every application, newest first.
-func (e *Office) List() []rules.Application {
+func (e *Register) List() []rules.Application {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	out := make([]rules.Application, 0, len(e.files.apps))
@@ -60,7 +60,7 @@ func (e *Office) List() []rules.Application {
 }
 
 // Get is one application; ErrNotFound when there is none or its owner was erased.
-func (e *Office) Get(id string) (rules.Application, error) {
+func (e *Register) Get(id string) (rules.Application, error) {
 	f, ok := e.files.get(id)
 	if !ok {
 		return rules.Application{}, fmt.Errorf("application %s: %w", id, ErrNotFound)
@@ -74,7 +74,7 @@ func Subject(a rules.Application) account.Subject {
 }
 
 // Grants is what approved applications allow the person at that instant.
-func (e *Office) Grants(person string, at time.Time) []account.Grant {
+func (e *Register) Grants(person string, at time.Time) []account.Grant {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	var out []account.Grant
@@ -99,7 +99,7 @@ func (e *Office) Grants(person string, at time.Time) []account.Grant {
 
 // Holds is every hold in force, for pages and forecasts, those of one application together and in the order of their
 // spans. Deletion asks [HoldsIn] inside its own commit.
-func (e *Office) Holds() []footage.Hold {
+func (e *Register) Holds() []footage.Hold {
 	now := e.o.Clock.Now()
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
@@ -134,7 +134,7 @@ type step struct {
 
 // commit writes the application, the holds that follow from its new state, and the entries, in one Change. The
 // caller holds e.desk.
-func (e *Office) commit(ctx context.Context, s step) (rules.Application, error) {
+func (e *Register) commit(ctx context.Context, s step) (rules.Application, error) {
 	c := ledgerdb.Change{Puts: append(s.puts, applications.PutRev(s.after.ID, s.after, s.before.rev)), Entries: s.entries}
 	had := e.holdsOf(s.after.ID)
 	want := e.wanted(s, had)
@@ -154,7 +154,7 @@ func (e *Office) commit(ctx context.Context, s step) (rules.Application, error) 
 		if p, ok := e.Proposal(id); ok { // it was about the hold as it was
 			fallen = append(fallen, id)
 			c.Deletes = append(c.Deletes, proposals.Delete(id))
-			c.Entries = append(c.Entries, s.draft("hold.kept", id, holdKept{id, e.entryOf(p)}))
+			c.Entries = append(c.Entries, s.draft("hold.kept", id, holdKeptData{id, e.entryOf(p)}))
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(had)) {
@@ -168,7 +168,7 @@ func (e *Office) commit(ctx context.Context, s step) (rules.Application, error) 
 		}
 	}
 	if len(fresh) > 0 {
-		c.Check = func(tx ledgerdb.Tx) error { return e.inTime(tx, s.after, fresh) }
+		c.Check = func(tx ledgerdb.Tx) error { return e.refusePastRetention(tx, s.after, fresh) }
 	}
 	receipt, err := e.o.Store.Commit(ctx, c)
 	if err != nil {
@@ -184,11 +184,11 @@ func (e *Office) commit(ctx context.Context, s step) (rules.Application, error) 
 	for _, id := range slices.Concat(gone, fallen) {
 		delete(e.files.proposals, id)
 	}
-	e.stir()
+	e.wakeFetch()
 	return s.after, nil
 }
 
-func (e *Office) holdsOf(application string) map[string]footage.Hold {
+func (e *Register) holdsOf(application string) map[string]footage.Hold {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	out := map[string]footage.Hold{}
@@ -207,7 +207,7 @@ func same(a, b footage.Hold) bool {
 // wanted are the rows of holds that the application is to have: what it holds in its state and nobody released, and
 // what two people released, as long as it holds anything. Only a trusted clock ends one of them. had are its rows now:
 // one about the same cameras and span keeps its id.
-func (e *Office) wanted(s step, had map[string]footage.Hold) map[string]footage.Hold {
+func (e *Register) wanted(s step, had map[string]footage.Hold) map[string]footage.Hold {
 	now := e.o.Clock.Now()
 	list := slices.DeleteFunc(rules.Holds(s.after, e.o.Rules(), e.schoolDay), func(h footage.Hold) bool { return !h.Active(now) })
 	out := map[string]footage.Hold{}
@@ -237,7 +237,7 @@ func (e *Office) wanted(s step, had map[string]footage.Hold) map[string]footage.
 }
 
 // heldBy are the holds of the applicant's other applications.
-func (e *Office) heldBy(person, except string) []footage.Hold {
+func (e *Register) heldBy(person, except string) []footage.Hold {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	var list []footage.Hold
@@ -250,7 +250,7 @@ func (e *Office) heldBy(person, except string) []footage.Hold {
 }
 
 // next gives the number after the last one of a yearly series, and the row that takes it.
-func (e *Office) next(series string, year int) (int, ledgerdb.Put, error) {
+func (e *Register) next(series string, year int) (int, ledgerdb.Put, error) {
 	key := fmt.Sprintf("%s-%04d", series, year)
 	var c counter
 	var rev uint64
@@ -274,7 +274,7 @@ type holdData struct {
 	Reason  string    `json:"reason"`
 }
 
-type holdKept struct {
+type holdKeptData struct {
 	Hold     string `json:"hold"`
 	Proposal uint64 `json:"proposal"`
 }

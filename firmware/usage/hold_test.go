@@ -19,12 +19,12 @@ import (
 func gateAndShed() rules.Application {
 	a := form()
 	from := a.Wanted[0].Span.From
-	a.Wanted = []rules.Want{{Place: "东大门外", Span: footage.Span{From: from, To: from.Add(time.Hour)}},
+	a.Wanted = []rules.RequestedSpan{{Place: "东大门外", Span: footage.Span{From: from, To: from.Add(time.Hour)}},
 		{Place: "自行车棚", Span: footage.Span{From: from.Add(time.Hour), To: from.Add(2 * time.Hour)}}}
 	return a
 }
 
-func (h *house) holdOf(camera string) (footage.Hold, bool) {
+func (h *env) holdOf(camera string) (footage.Hold, bool) {
 	for _, x := range h.office.Holds() {
 		if slices.Contains(x.Cameras, camera) {
 			return x, true
@@ -33,7 +33,7 @@ func (h *house) holdOf(camera string) (footage.Hold, bool) {
 	return footage.Hold{}, false
 }
 
-func (h *house) release(hold footage.Hold) {
+func (h *env) release(hold footage.Hold) {
 	h.t.Helper()
 	_, err := h.office.ProposeRelease(h.t.Context(), head, hold.ID, "误报")
 	must(h.t, err)
@@ -41,7 +41,7 @@ func (h *house) release(hold footage.Hold) {
 }
 
 // shedAlone approves the second of two wanted lines and nothing of the first.
-func (h *house) shedAlone(a rules.Application) {
+func (h *env) shedAlone(a rules.Application) {
 	h.t.Helper()
 	_, err := h.office.Decide(h.t.Context(), officer, a.ID, rules.Decision{Approved: true, Cameras: []string{"c02", "c03"},
 		Spans: []footage.Span{a.Wanted[1].Span}})
@@ -50,7 +50,7 @@ func (h *house) shedAlone(a rules.Application) {
 
 // Covers F4: what two people released is the gate; the shed, approved later and then first in the list, stays held.
 func TestReleasedHoldOfOneLineDropsNoOther(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	a, err := h.office.Submit(t.Context(), teacher, gateAndShed())
 	must(t, err)
 	gate, _ := h.holdOf("c01")
@@ -70,7 +70,7 @@ func TestReleasedHoldOfOneLineDropsNoOther(t *testing.T) {
 
 // A proposal is about the cameras and the span that its reason was written for, and falls when its hold changes.
 func TestAProposalNeverMovesToAnotherHold(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, teacher, gateAndShed())
 	must(t, err)
@@ -96,13 +96,13 @@ func TestAProposalNeverMovesToAnotherHold(t *testing.T) {
 
 // A hold released because the place was wrong does not keep the corrected form from being held.
 func TestACorrectedApplicationIsHeld(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, hold := h.held()
 	h.release(hold)
 	a, err := h.office.Return(ctx, officer, a.ID, "地点有误")
 	must(t, err)
-	a.Wanted = []rules.Want{{Place: "自行车棚", Span: a.Wanted[0].Span}}
+	a.Wanted = []rules.RequestedSpan{{Place: "自行车棚", Span: a.Wanted[0].Span}}
 	_, err = h.office.Submit(ctx, teacher, a)
 	must(t, err)
 	if x, ok := h.holdOf("c03"); !ok || len(x.Cameras) != 2 {
@@ -113,7 +113,7 @@ func TestACorrectedApplicationIsHeld(t *testing.T) {
 // Whatever forms, releases, corrections and decisions come in whatever order, under whatever clock: what the
 // application holds in its state and nobody released is covered, a release stays, and no id ever means two things.
 func TestWhatNobodyReleasedStaysHeld(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := t.Context()
 		from := form().Wanted[0].Span.From
@@ -122,7 +122,7 @@ func TestWhatNobodyReleasedStaysHeld(t *testing.T) {
 			a.Wanted = nil
 			for i := range 1 + draw("lines", 3) {
 				begins := from.Add(time.Duration(draw("from", 4)) * 15 * time.Minute)
-				a.Wanted = append(a.Wanted, rules.Want{Place: []string{"东大门外", "自行车棚"}[draw(fmt.Sprint("place", i), 2)],
+				a.Wanted = append(a.Wanted, rules.RequestedSpan{Place: []string{"东大门外", "自行车棚"}[draw(fmt.Sprint("place", i), 2)],
 					Span: footage.Span{From: begins, To: begins.Add(time.Duration(1+draw("length", 3)) * 15 * time.Minute)}})
 			}
 			return a

@@ -17,7 +17,7 @@ import (
 )
 
 // endHolds removes the holds whose end has certainly passed; each end is an entry (design §5).
-func (e *Office) endHolds(ctx context.Context, now clock.Reading) error {
+func (e *Register) endHolds(ctx context.Context, now clock.Reading) error {
 	for _, h := range e.unreleased() {
 		if h.Active(now) {
 			continue
@@ -29,9 +29,9 @@ func (e *Office) endHolds(ctx context.Context, now clock.Reading) error {
 	return nil
 }
 
-func (e *Office) endHold(ctx context.Context, id string, now clock.Reading) error {
-	e.desk.Lock()
-	defer e.desk.Unlock()
+func (e *Register) endHold(ctx context.Context, id string, now clock.Reading) error {
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	if h, ok := e.held(id); !ok || h.Active(now) {
 		return nil // somebody acted meanwhile
 	}
@@ -48,14 +48,14 @@ func (e *Office) endHold(ctx context.Context, id string, now clock.Reading) erro
 }
 
 // unreleased is every hold that nobody has released and no entry has ended.
-func (e *Office) unreleased() []footage.Hold {
+func (e *Register) unreleased() []footage.Hold {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	return slices.DeleteFunc(slices.Collect(maps.Values(e.files.holds)), func(h footage.Hold) bool { return !h.Released.IsZero() })
 }
 
 // held gives a hold in force.
-func (e *Office) held(id string) (footage.Hold, bool) {
+func (e *Register) held(id string) (footage.Hold, bool) {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	h, ok := e.files.holds[id]
@@ -63,7 +63,7 @@ func (e *Office) held(id string) (footage.Hold, bool) {
 }
 
 // disk is what the holds of all applications cost, and what this one would add. A file that two hold counts once.
-func (e *Office) disk(ctx context.Context, a rules.Application) (rules.Disk, error) {
+func (e *Register) disk(ctx context.Context, a rules.Application) (rules.Disk, error) {
 	if e.o.Capacity == nil {
 		return rules.Disk{}, nil
 	}
@@ -72,19 +72,19 @@ func (e *Office) disk(ctx context.Context, a rules.Application) (rules.Disk, err
 		return rules.Disk{}, fmt.Errorf("ask the size of the footage disk: %w", err)
 	}
 	d := rules.Disk{Total: total}
-	scales := e.scales()
+	scales := e.newByteCounter()
 	for _, h := range e.Holds() {
 		if h.Application == a.ID {
 			continue
 		}
-		n, err := scales.weigh(ctx, h.Cameras, h.Span)
+		n, err := scales.count(ctx, h.Cameras, h.Span)
 		if err != nil {
 			return d, err
 		}
 		d.Held += n
 	}
 	for _, w := range a.Wanted {
-		n, err := scales.weigh(ctx, w.Cameras, w.Span)
+		n, err := scales.count(ctx, w.Cameras, w.Span)
 		if err != nil {
 			return d, err
 		}
@@ -93,15 +93,15 @@ func (e *Office) disk(ctx context.Context, a rules.Application) (rules.Disk, err
 	return d, nil
 }
 
-// scales weigh footage; what was weighed once counts nothing again.
-type scales struct {
-	e    *Office
-	seen map[footage.FileID]bool
+// byteCounter weigh footage; what was weighed once counts nothing again.
+type byteCounter struct {
+	e       *Register
+	counted map[footage.FileID]bool
 }
 
-func (e *Office) scales() scales { return scales{e, map[footage.FileID]bool{}} }
+func (e *Register) newByteCounter() byteCounter { return byteCounter{e, map[footage.FileID]bool{}} }
 
-func (s scales) weigh(ctx context.Context, cameras []string, span footage.Span) (sum uint64, err error) {
+func (s byteCounter) count(ctx context.Context, cameras []string, span footage.Span) (sum uint64, err error) {
 	if span.Duration() <= 0 || span.Duration() > s.e.o.Rules().CameraTime {
 		return 0, nil // refused by its own rule
 	}
@@ -111,17 +111,17 @@ func (s scales) weigh(ctx context.Context, cameras []string, span footage.Span) 
 			return 0, fmt.Errorf("weigh footage of camera %s: %w", camera, err)
 		}
 		for _, x := range list {
-			if !s.seen[x.File] {
-				s.seen[x.File], sum = true, sum+weight(x, span)
+			if !s.counted[x.File] {
+				s.counted[x.File], sum = true, sum+segmentBytes(x, span)
 			}
 		}
 	}
 	return sum, nil
 }
 
-// tooLate is the part of a span that no hold can keep any more: it lies below the watermark of its camera, and no
+// pastRetention is the part of a span that no hold can keep any more: it lies below the watermark of its camera, and no
 // hold that is in force has kept it.
-func tooLate(tx ledgerdb.Tx, camera string, span footage.Span, held []footage.Hold, now clock.Reading) ([]footage.Span, error) {
+func pastRetention(tx ledgerdb.Tx, camera string, span footage.Span, held []footage.Hold, now clock.Reading) ([]footage.Span, error) {
 	mark, err := retention.WatermarkIn(tx, camera)
 	if err != nil {
 		return nil, err
@@ -141,9 +141,9 @@ func tooLate(tx ledgerdb.Tx, camera string, span footage.Span, held []footage.Ho
 	return gone, nil
 }
 
-// inTime refuses holds that would keep nothing, because all of it has been condemned. It runs inside the commit of
+// refusePastRetention refuses holds that would keep nothing, because all of it has been condemned. It runs inside the commit of
 // the hold: the sweep raises its watermark in a commit of its own, so one of the two comes first and counts.
-func (e *Office) inTime(tx ledgerdb.Tx, a rules.Application, fresh []footage.Hold) error {
+func (e *Register) refusePastRetention(tx ledgerdb.Tx, a rules.Application, fresh []footage.Hold) error {
 	held, err := HoldsIn(tx)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (e *Office) inTime(tx ledgerdb.Tx, a rules.Application, fresh []footage.Hol
 	for _, h := range fresh {
 		kept := len(h.Cameras) == 0
 		for _, c := range h.Cameras {
-			gone, err := tooLate(tx, c, h.Span, held, e.o.Clock.Now())
+			gone, err := pastRetention(tx, c, h.Span, held, e.o.Clock.Now())
 			if err != nil {
 				return err
 			}
@@ -160,7 +160,7 @@ func (e *Office) inTime(tx ledgerdb.Tx, a rules.Application, fresh []footage.Hol
 		}
 		if !kept {
 			field := "wanted"
-			if i := slices.IndexFunc(a.Wanted, func(w rules.Want) bool { return w.Span == h.Span }); i >= 0 && a.Decision == nil {
+			if i := slices.IndexFunc(a.Wanted, func(w rules.RequestedSpan) bool { return w.Span == h.Span }); i >= 0 && a.Decision == nil {
 				field = fmt.Sprintf("wanted.%d.from", i)
 			}
 			faults.Add(field, "err.hold_too_late")

@@ -12,19 +12,19 @@ import (
 
 // Offer is what there is of one camera for one line of the form.
 type Offer struct {
-	Want   int // index of the line
+	Span   int // index of the line
 	Camera footage.Camera
 	rules.Availability
-	TooLate []footage.Span // already condemned: no hold can keep it
+	PastRetention []footage.Span // already condemned: no hold can keep it
 }
 
 // Places are where applicants can ask for footage, in the order of the camera register: also where a camera stood whose
 // footage of then may still be there.
-func (e *Office) Places(ctx context.Context) ([]string, error) {
+func (e *Register) Places(ctx context.Context) ([]string, error) {
 	now := e.o.Clock.Now()
-	var out, past []string
+	var out, previous []string
 	for _, c := range e.o.Cameras() {
-		list, err := e.staysOf(ctx, c)
+		list, err := e.placementsOf(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -35,12 +35,12 @@ func (e *Office) Places(ctx context.Context) ([]string, error) {
 			case s.to.IsZero():
 				out = append(out, s.place)
 			default:
-				past = append(past, s.place)
+				previous = append(previous, s.place)
 			}
 		}
 	}
 	var places []string
-	for _, p := range slices.Concat(out, past) {
+	for _, p := range slices.Concat(out, previous) {
 		if !slices.Contains(places, p) {
 			places = append(places, p)
 		}
@@ -50,7 +50,7 @@ func (e *Office) Places(ctx context.Context) ([]string, error) {
 
 // Available says for every wanted line and camera there what exists, what is missing, and what falls off before
 // the office has to answer. Lines with an impossible span are left out: Validate tells about them.
-func (e *Office) Available(ctx context.Context, wanted []rules.Want) ([]Offer, error) {
+func (e *Register) Available(ctx context.Context, wanted []rules.RequestedSpan) ([]Offer, error) {
 	now := e.o.Clock.Now()
 	answer := rules.AfterSchoolDays(now.Wall, e.o.Rules().UndecidedDays, e.schoolDay)
 	held := e.Holds()
@@ -66,7 +66,7 @@ func (e *Office) Available(ctx context.Context, wanted []rules.Want) ([]Offer, e
 			}
 			var late []footage.Span
 			err = e.o.Store.View(func(tx ledgerdb.Tx) error {
-				late, err = tooLate(tx, c.ID, w.Span, held, now)
+				late, err = pastRetention(tx, c.ID, w.Span, held, now)
 				return err
 			})
 			if err != nil {

@@ -13,41 +13,41 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// stay is a time in which a camera stood at a place in service.
-type stay struct {
+// placement is a time in which a camera stood at a place in service.
+type placement struct {
 	place    string
 	from, to time.Time // to zero: still
 }
 
-func (s stay) overlaps(span footage.Span) bool {
+func (s placement) overlaps(span footage.Span) bool {
 	return s.from.Before(span.To) && (s.to.IsZero() || s.to.After(span.From))
 }
 
-// stays remembers where cameras stood, as the log tells it.
-type stays struct {
-	mu    sync.Mutex
-	known map[string]knownStays // by camera
+// placementCache remembers where cameras stood, as the log tells it.
+type placementCache struct {
+	mu     sync.Mutex
+	loaded map[string]cameraPlacements // by camera
 }
 
-type knownStays struct {
+type cameraPlacements struct {
 	camera footage.Camera // as it was when they were read
-	list   []stay
+	list   []placement
 }
 
-// staysOf are the stays of a camera, the present one first. What the log no longer tells (its parts were erased) leaves
+// placementsOf are the stays of a camera, the present one first. What the log no longer tells (its parts were erased) leaves
 // the camera where it stands now.
-func (e *Office) staysOf(ctx context.Context, c footage.Camera) ([]stay, error) {
-	e.stays.mu.Lock()
-	defer e.stays.mu.Unlock()
-	if k, ok := e.stays.known[c.ID]; ok && k.camera.Place == c.Place && k.camera.Retired == c.Retired && k.camera.Since.Equal(c.Since) {
+func (e *Register) placementsOf(ctx context.Context, c footage.Camera) ([]placement, error) {
+	e.placements.mu.Lock()
+	defer e.placements.mu.Unlock()
+	if k, ok := e.placements.loaded[c.ID]; ok && k.camera.Place == c.Place && k.camera.Retired == c.Retired && k.camera.Since.Equal(c.Since) {
 		return k.list, nil
 	}
-	var list []stay
+	var list []placement
 	var since time.Time // what an NVR keeps may be older than the camera's registration here
 	if c.Custody == footage.CustodyVault {
 		since = c.Since
 	}
-	now := stay{place: c.Place, from: since}
+	now := placement{place: c.Place, from: since}
 	service := !c.Retired
 	q := ledgerdb.Query{Kinds: []ledger.Kind{"camera.changed"}, About: []string{c.ID}, Limit: 200}
 	for {
@@ -64,9 +64,9 @@ func (e *Office) staysOf(ctx context.Context, c footage.Camera) ([]stay, error) 
 				continue
 			}
 			if service {
-				list = append(list, stay{now.place, entry.At, now.to})
+				list = append(list, placement{now.place, entry.At, now.to})
 			}
-			now, service = stay{place: before.Place, from: since, to: entry.At}, !before.Retired
+			now, service = placement{place: before.Place, from: since, to: entry.At}, !before.Retired
 		}
 		if page.Next == 0 {
 			break
@@ -76,12 +76,12 @@ func (e *Office) staysOf(ctx context.Context, c footage.Camera) ([]stay, error) 
 	if service {
 		list = append(list, now)
 	}
-	e.stays.known[c.ID] = knownStays{c, list}
+	e.placements.loaded[c.ID] = cameraPlacements{c, list}
 	return list, nil
 }
 
 // before is a camera as it was before a change that moved it, took it out of service, or brought it back.
-func (e *Office) before(entry ledger.Entry) (c footage.Camera, moved bool, err error) {
+func (e *Register) before(entry ledger.Entry) (c footage.Camera, moved bool, err error) {
 	var d struct{ What []string }
 	if err := json.Unmarshal(entry.Data, &d); err != nil || !slices.Contains(d.What, "place") && !slices.Contains(d.What, "retired") {
 		return c, false, nil // what cannot be read says nothing of a move
@@ -102,23 +102,23 @@ func (e *Office) before(entry ledger.Entry) (c footage.Camera, moved bool, err e
 }
 
 // camerasAt are the cameras that stood at a place in service at any time of a span, whatever became of them since.
-func (e *Office) camerasAt(place string, span footage.Span) []footage.Camera {
+func (e *Register) camerasAt(place string, span footage.Span) []footage.Camera {
 	if !span.From.Before(span.To) { // that is told by its own rule
 		span.From, span.To = e.o.Clock.Now().Earliest(), e.o.Clock.Now().Latest()
 	}
 	var out, ever []footage.Camera
 	for _, c := range e.o.Cameras() {
-		list, err := e.staysOf(context.Background(), c)
+		list, err := e.placementsOf(context.Background(), c)
 		if err != nil {
 			e.o.Log.Error("where a camera stood is not known; it counts for where it is now", "camera", c.ID, "error", err)
 			if !c.Retired {
-				list = []stay{{place: c.Place}}
+				list = []placement{{place: c.Place}}
 			}
 		}
-		if slices.ContainsFunc(list, func(s stay) bool { return s.place == place && s.overlaps(span) }) {
+		if slices.ContainsFunc(list, func(s placement) bool { return s.place == place && s.overlaps(span) }) {
 			out = append(out, c)
 		}
-		if slices.ContainsFunc(list, func(s stay) bool { return s.place == place }) {
+		if slices.ContainsFunc(list, func(s placement) bool { return s.place == place }) {
 			ever = append(ever, c)
 		}
 	}
@@ -128,7 +128,7 @@ func (e *Office) camerasAt(place string, span footage.Span) []footage.Camera {
 	return out
 }
 
-func (e *Office) cameraIDs(place string, span footage.Span) []string {
+func (e *Register) cameraIDs(place string, span footage.Span) []string {
 	var out []string
 	for _, c := range e.camerasAt(place, span) {
 		out = append(out, c.ID)

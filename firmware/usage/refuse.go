@@ -38,46 +38,46 @@ type repeated struct {
 
 // refusals counts. Its clock is the monotonic one: a step of the wall clock must not open the flood gate.
 type refusals struct {
-	mu     sync.Mutex
-	alike  map[refusal]*repeated
-	spare  int // refusals of a kind that found no room
-	tokens float64
-	filled time.Duration
+	mu      sync.Mutex
+	pending map[refusal]*repeated
+	spare   int // refusals of a kind that found no room
+	tokens  float64
+	filled  time.Duration
 }
 
-func (r *refusals) open() { r.alike, r.tokens = map[refusal]*repeated{}, refusalBurst }
+func (r *refusals) open() { r.pending, r.tokens = map[refusal]*repeated{}, refusalBurst }
 
 // refuse enters the refusal, or counts it when its like was just entered, and returns it as *account.Refused.
-func (e *Office) refuse(ctx context.Context, by account.Who, action account.Action, s account.Subject, reason string) error {
+func (e *Register) refuse(ctx context.Context, by account.Who, action account.Action, s account.Subject, reason string) error {
 	refused := &account.Refused{Action: action, Reason: reason}
 	draft := refusalDraft(by, action, s, reason)
 	k := refusal{by.ID, by.From.Address, by.From.Device, action, reason, s.Camera, s.Application}
-	if !e.no.first(k, draft, e.o.Clock.Now().Mono) {
+	if !e.numbers.firstOfKind(k, draft, e.o.Clock.Now().Mono) {
 		return refused
 	}
 	// Whoever is refused must not escape the log by hanging up.
 	ctx = context.WithoutCancel(ctx)
 	if _, err := e.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{draft(1)}}); err != nil {
-		e.no.missed(k)
+		e.numbers.dropped(k)
 		e.o.Log.Error("a refused attempt is not in the log yet", "action", string(action), "reason", reason, "error", err)
 	}
 	return refused
 }
 
-// first says whether this one is to be entered now; otherwise it is counted for the next summary.
-func (r *refusals) first(k refusal, draft func(int) ledger.Draft, now time.Duration) bool {
+// firstOfKind says whether this one is to be entered now; otherwise it is counted for the next summary.
+func (r *refusals) firstOfKind(k refusal, draft func(int) ledger.Draft, now time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if like, ok := r.alike[k]; ok {
+	if like, ok := r.pending[k]; ok {
 		like.count++
 		return false
 	}
-	if len(r.alike) >= refusalKinds {
+	if len(r.pending) >= refusalKinds {
 		r.spare++
 		return false
 	}
 	like := &repeated{draft: draft, since: now}
-	r.alike[k] = like
+	r.pending[k] = like
 	if !r.token(now) {
 		like.count++
 		return false
@@ -95,23 +95,23 @@ func (r *refusals) token(now time.Duration) bool {
 	return true
 }
 
-// missed counts one whose entry failed.
-func (r *refusals) missed(k refusal) {
+// dropped counts one whose entry failed.
+func (r *refusals) dropped(k refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if like, ok := r.alike[k]; ok {
+	if like, ok := r.pending[k]; ok {
 		like.count++
 	}
 }
 
 // summarise enters what was counted in windows that are over.
-func (e *Office) summarise(ctx context.Context) error {
-	taken, drafts := e.no.due(e.o.Clock.Now().Mono)
+func (e *Register) summarise(ctx context.Context) error {
+	taken, drafts := e.numbers.due(e.o.Clock.Now().Mono)
 	if len(drafts) == 0 {
 		return nil
 	}
 	if _, err := e.o.Store.Commit(ctx, ledgerdb.Change{Entries: drafts}); err != nil {
-		e.no.putBack(taken)
+		e.numbers.requeue(taken)
 		return fmt.Errorf("enter %d summaries: %w", len(drafts), err)
 	}
 	return nil
@@ -122,7 +122,7 @@ func (r *refusals) due(now time.Duration) (map[refusal]*repeated, []ledger.Draft
 	defer r.mu.Unlock()
 	taken := map[refusal]*repeated{}
 	var drafts []ledger.Draft
-	for k, like := range r.alike {
+	for k, like := range r.pending {
 		if now-like.since < refusalWindow {
 			continue
 		}
@@ -133,7 +133,7 @@ func (r *refusals) due(now time.Duration) (map[refusal]*repeated, []ledger.Draft
 			taken[k] = like
 			drafts = append(drafts, like.draft(like.count))
 		}
-		delete(r.alike, k)
+		delete(r.pending, k)
 	}
 	if r.spare > 0 && r.token(now) {
 		drafts = append(drafts, refusalDraft(account.System, "any", account.Subject{}, "may.storm")(r.spare))
@@ -142,15 +142,15 @@ func (r *refusals) due(now time.Duration) (map[refusal]*repeated, []ledger.Draft
 	return taken, drafts
 }
 
-// putBack counts again what could not be entered.
-func (r *refusals) putBack(taken map[refusal]*repeated) {
+// requeue counts again what could not be entered.
+func (r *refusals) requeue(taken map[refusal]*repeated) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for k, was := range taken {
-		if like, ok := r.alike[k]; ok {
+		if like, ok := r.pending[k]; ok {
 			like.count += was.count
 		} else {
-			r.alike[k] = was
+			r.pending[k] = was
 		}
 	}
 }

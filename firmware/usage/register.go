@@ -61,29 +61,29 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// Office is the register at work. All methods are safe for concurrent use.
-type Office struct {
-	o     Options
-	files files      // applications and holds, in memory
-	desk  sync.Mutex // one step of the register at a time: numbers and caps are counted under it
-	watch watch      // viewings and incidents
-	no    refusals
-	stays stays // where cameras stood
+// Register is the register at work. All methods are safe for concurrent use.
+type Register struct {
+	o          Options
+	files      files      // applications and holds, in memory
+	stepMu     sync.Mutex // one step of the register at a time: numbers and caps are counted under it
+	watch      watch      // viewings and incidents
+	numbers    refusals
+	placements placementCache // where cameras stood
 
-	roster roster        // of the control room
-	kept   chan struct{} // a hold or an approval has changed: something may have to be fetched
+	shifts  shiftList     // of the control room
+	holdUse chan struct{} // a hold or an approval has changed: something may have to be fetched
 }
 
 // Open reads the register. It starts nothing and writes nothing: what the last run left open is closed by Run.
-func Open(o Options) (*Office, error) {
+func Open(o Options) (*Register, error) {
 	if o.Rules == nil {
 		o.Rules = func() rules.Rules { return rules.DefaultRules }
 	}
-	e := &Office{o: o, kept: make(chan struct{}, 1)}
+	e := &Register{o: o, holdUse: make(chan struct{}, 1)}
 	e.files.open()
 	e.watch.open()
-	e.no.open()
-	e.stays.known = map[string]knownStays{}
+	e.numbers.open()
+	e.placements.loaded = map[string]cameraPlacements{}
 	err := o.Store.View(func(tx ledgerdb.Tx) error {
 		for key, row := range applications.Rows(tx, "") {
 			if errors.Is(row.Err, ledgerdb.ErrErased) {
@@ -115,7 +115,7 @@ func Open(o Options) (*Office, error) {
 			}
 			e.watch.left[key] = row.Value
 		}
-		return e.roster.read(tx)
+		return e.shifts.read(tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the register of footage use: %w", err)
@@ -123,19 +123,19 @@ func Open(o Options) (*Office, error) {
 	return e, nil
 }
 
-// round is how often Run looks at what time alone brings; deadlines are days, refusals a minute.
-const round = 20 * time.Second
+// runEvery is how often Run looks at what time alone brings; deadlines are days, refusals a minute.
+const runEvery = 20 * time.Second
 
 // Run closes what an earlier run left open, and then lets time work: ends of holds and applications, summaries
 // of refusals. It returns when ctx ends, with the viewings of this run still open: whoever delivers closes them.
-func (e *Office) Run(ctx context.Context) error {
-	tick := time.NewTicker(round)
+func (e *Register) Run(ctx context.Context) error {
+	tick := time.NewTicker(runEvery)
 	defer tick.Stop()
 	for {
 		if err := e.closeLeft(ctx); err != nil && ctx.Err() == nil {
 			e.o.Log.Error("viewings of the last run are not closed in the log yet", "error", err)
 		}
-		if err := e.passTime(ctx); err != nil && ctx.Err() == nil {
+		if err := e.applyTime(ctx); err != nil && ctx.Err() == nil {
 			e.o.Log.Error("deadlines of the register of footage use were not recorded", "error", err)
 		}
 		if err := e.passShifts(ctx); err != nil && ctx.Err() == nil {
@@ -144,22 +144,22 @@ func (e *Office) Run(ctx context.Context) error {
 		if err := e.summarise(ctx); err != nil && ctx.Err() == nil {
 			e.o.Log.Error("summary of refused attempts was not recorded", "error", err)
 		}
-		if err := e.fetchHeld(ctx); err != nil && ctx.Err() == nil {
+		if err := e.fetchForHolds(ctx); err != nil && ctx.Err() == nil {
 			e.o.Log.Error("footage that is held was not asked for", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-e.kept:
+		case <-e.holdUse:
 		}
 	}
 }
 
 // schoolDay adapts the calendar to the rules.
-func (e *Office) schoolDay(d rules.Date) bool { return e.o.SchoolDay(string(d)) }
+func (e *Register) schoolDay(d rules.Date) bool { return e.o.SchoolDay(string(d)) }
 
-func (e *Office) anchors() clock.Anchors {
+func (e *Register) anchors() clock.Anchors {
 	if e.o.Anchors == nil {
 		return nil
 	}
@@ -167,14 +167,14 @@ func (e *Office) anchors() clock.Anchors {
 }
 
 // Present gives an actor their shift and grants as they are now.
-func (e *Office) Present(a account.Actor, now clock.Reading) account.Actor {
+func (e *Register) Present(a account.Actor, now clock.Reading) account.Actor {
 	a.Grants, a.OnShift = e.Grants(a.ID, now.Wall), e.OnShift(a.ID)
 	return a
 }
 
 // Allow asks the permission table. A refusal is entered in the log and returned as *account.Refused; every
 // route asks here, so that no failing permission goes unrecorded (F13).
-func (e *Office) Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error) {
+func (e *Register) Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error) {
 	now := e.o.Clock.Now()
 	d := account.May(e.Present(by.Actor, now), action, subject, now.Wall)
 	if d.Allowed {

@@ -15,7 +15,7 @@ import (
 // Covers F4, F5, F6, F12: submitted with a hold, approved by somebody else, and then watchable inside what was
 // approved and nowhere else.
 func TestApprovedSpanBecomesWatchableAndNothingElse(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	span := form().Wanted[0].Span
 
@@ -55,8 +55,8 @@ func TestApprovedSpanBecomesWatchableAndNothingElse(t *testing.T) {
 
 	v, err := h.office.OpenViewing(ctx, teacher, "c01", span, Playback, "")
 	must(t, err)
-	if v.Ground != GroundGrant || v.Application != a.ID {
-		t.Fatalf("opened on the ground %s %s", v.Ground, v.Application)
+	if v.Basis != BasisGrant || v.Application != a.ID {
+		t.Fatalf("opened on the ground %s %s", v.Basis, v.Application)
 	}
 	open := h.entries("footage.access.open")
 	if len(open) != 1 || open[0].Seq != v.Entry || data(t, open[0])["application"] != a.ID {
@@ -78,7 +78,7 @@ func TestApprovedSpanBecomesWatchableAndNothingElse(t *testing.T) {
 
 // Covers F5, F12, F13: own approval is refused to the officer by every path, and that stands in the log.
 func TestOwnApplicationIsNeverDecidedByItsApplicant(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, officer, form())
 	must(t, err)
@@ -104,7 +104,7 @@ func TestOwnApplicationIsNeverDecidedByItsApplicant(t *testing.T) {
 
 // Covers F7: a refusal carries its reason; the hold stays for the complaint period and then ends by itself.
 func TestRejectionTellsWhyAndLetsTheHoldGoAfterTheComplaintPeriod(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, teacher, form())
 	must(t, err)
@@ -124,12 +124,12 @@ func TestRejectionTellsWhyAndLetsTheHoldGoAfterTheComplaintPeriod(t *testing.T) 
 	}
 	h.clock.pass(7*24*time.Hour + 15*time.Hour)
 	h.clock.set(clock.Suspect)
-	must(t, h.office.passTime(ctx))
+	must(t, h.office.applyTime(ctx))
 	if len(h.office.Holds()) != 1 {
 		t.Fatal("a clock that is not trusted ended a hold")
 	}
 	h.clock.set(clock.Trusted)
-	must(t, h.office.passTime(ctx))
+	must(t, h.office.applyTime(ctx))
 	if len(h.office.Holds()) != 0 || len(h.entries("hold.ended")) != 1 {
 		t.Fatalf("hold %+v after the complaint period", h.office.Holds())
 	}
@@ -137,24 +137,24 @@ func TestRejectionTellsWhyAndLetsTheHoldGoAfterTheComplaintPeriod(t *testing.T) 
 
 // Covers F4: an application that nobody decides ends with its hold after ten school days.
 func TestUndecidedApplicationExpiresWithItsHold(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, teacher, form())
 	must(t, err)
 	h.clock.pass(13 * 24 * time.Hour)
-	must(t, h.office.passTime(ctx))
+	must(t, h.office.applyTime(ctx))
 	if a, _ = h.office.Get(a.ID); a.State != rules.Submitted {
 		t.Fatalf("%s before the tenth school day is over", a.State)
 	}
 	h.clock.pass(2 * 24 * time.Hour)
-	must(t, h.office.passTime(ctx))
+	must(t, h.office.applyTime(ctx))
 	if a, _ = h.office.Get(a.ID); a.State != rules.Expired || len(h.office.Holds()) != 0 {
 		t.Fatalf("%s with holds %+v", a.State, h.office.Holds())
 	}
 }
 
 func TestReturnedApplicationIsMendedByItsApplicantOnly(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, teacher, form())
 	must(t, err)
@@ -177,7 +177,7 @@ func TestReturnedApplicationIsMendedByItsApplicantOnly(t *testing.T) {
 
 // Covers F4: one applicant cannot hold more than the cap, over all applications.
 func TestHoldCapCountsAllApplicationsOfOnePerson(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	night := form()
 	night.Wanted[0].Place = "自行车棚" // two cameras
@@ -185,7 +185,7 @@ func TestHoldCapCountsAllApplicationsOfOnePerson(t *testing.T) {
 	_, err := h.office.Submit(ctx, teacher, night)
 	must(t, err)
 	before := night
-	before.Wanted = []rules.Want{{Place: "自行车棚", Span: footage.Span{From: night.Wanted[0].Span.From.Add(-9 * time.Hour), To: night.Wanted[0].Span.From}}}
+	before.Wanted = []rules.RequestedSpan{{Place: "自行车棚", Span: footage.Span{From: night.Wanted[0].Span.From.Add(-9 * time.Hour), To: night.Wanted[0].Span.From}}}
 	_, err = h.office.Submit(ctx, teacher, before)
 	if faults, ok := errors.AsType[fielderr.Errors](err); !ok || faults[0].Rule != "err.hold_cap" {
 		t.Fatalf("18 more camera-hours over 18: %v", err)
@@ -198,7 +198,7 @@ func TestHoldCapCountsAllApplicationsOfOnePerson(t *testing.T) {
 }
 
 func TestRegisterSurvivesARestart(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, teacher, form())
 	must(t, err)
@@ -219,7 +219,7 @@ func TestRegisterSurvivesARestart(t *testing.T) {
 
 // Covers F14: revocation wins over what runs.
 func TestRevocationEndsARunningViewing(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, teacher, form())
 	must(t, err)
@@ -249,7 +249,7 @@ func refusedWith(t *testing.T, err error, reason string) {
 
 // Covers F3, F4: all holds together take at most a tenth of the disk, a file that two hold counted once.
 func TestHoldsOfAllApplicationsStayUnderATenthOfTheDisk(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.footage.bytes = 100 << 20 // 90 minutes: 9,000 MB of the 10,240 there are for holds
 	_, err := h.office.Submit(t.Context(), teacher, form())
 	must(t, err)
@@ -265,20 +265,20 @@ func TestHoldsOfAllApplicationsStayUnderATenthOfTheDisk(t *testing.T) {
 
 // The form learns what there is while it is filled in.
 func TestAvailabilityFromTheSource(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	w := form().Wanted
-	w = append(w, rules.Want{Place: "自行车棚", Span: footage.Span{From: begin.Add(-time.Hour), To: begin.Add(time.Hour)}},
-		rules.Want{Place: "月球", Span: w[0].Span}, rules.Want{Place: "东大门外", Span: footage.Span{From: begin, To: begin}})
+	w = append(w, rules.RequestedSpan{Place: "自行车棚", Span: footage.Span{From: begin.Add(-time.Hour), To: begin.Add(time.Hour)}},
+		rules.RequestedSpan{Place: "月球", Span: w[0].Span}, rules.RequestedSpan{Place: "东大门外", Span: footage.Span{From: begin, To: begin}})
 	offers, err := h.office.Available(t.Context(), w)
 	must(t, err)
-	if len(offers) != 3 || offers[0].Camera.ID != "c01" || !offers[0].Complete() || offers[2].Want != 1 || offers[2].Camera.ID != "c03" {
+	if len(offers) != 3 || offers[0].Camera.ID != "c01" || !offers[0].Complete() || offers[2].Span != 1 || offers[2].Camera.ID != "c03" {
 		t.Fatalf("%+v", offers)
 	}
 }
 
 // Covers F4: a cap that the school sets counts from the next form on, without a restart.
 func TestRulesAreThoseOfTheSettingsNow(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.rules.CameraTime = time.Hour
 	_, err := h.office.Submit(t.Context(), teacher, form())
 	if faults, ok := errors.AsType[fielderr.Errors](err); !ok || len(faults) == 0 {

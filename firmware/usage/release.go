@@ -40,7 +40,7 @@ func (p Proposal) about(h footage.Hold) bool {
 }
 
 // Proposal is the proposal to let a hold go, when there is one.
-func (e *Office) Proposal(hold string) (Proposal, bool) {
+func (e *Register) Proposal(hold string) (Proposal, bool) {
 	e.files.mu.RLock()
 	defer e.files.mu.RUnlock()
 	p, ok := e.files.proposals[hold]
@@ -49,7 +49,7 @@ func (e *Office) Proposal(hold string) (Proposal, bool) {
 
 // ProposeRelease states that a hold may go and why. Nothing goes until somebody else confirms it. Errors:
 // fielderr.Errors, *account.Refused, ErrNotFound.
-func (e *Office) ProposeRelease(ctx context.Context, by account.Who, id, reason string) (Proposal, error) {
+func (e *Register) ProposeRelease(ctx context.Context, by account.Who, id, reason string) (Proposal, error) {
 	reason = strings.TrimSpace(reason)
 	role, err := e.mayRelease(ctx, by, account.ActHoldPropose, id)
 	if err != nil {
@@ -65,8 +65,8 @@ func (e *Office) ProposeRelease(ctx context.Context, by account.Who, id, reason 
 	if err := faults.Err(); err != nil {
 		return Proposal{}, err
 	}
-	e.desk.Lock()
-	defer e.desk.Unlock()
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	h, ok := e.held(id)
 	if !ok {
 		return Proposal{}, fmt.Errorf("hold %s: %w", id, ErrNotFound)
@@ -91,13 +91,13 @@ func (e *Office) ProposeRelease(ctx context.Context, by account.Who, id, reason 
 
 // ConfirmRelease lets a hold go that somebody else has proposed to. What it kept beyond its time is condemned by the
 // next sweep. Errors: *account.Refused, ErrNotFound; the proposer's own confirmation is refused and entered.
-func (e *Office) ConfirmRelease(ctx context.Context, by account.Who, id string) error {
+func (e *Register) ConfirmRelease(ctx context.Context, by account.Who, id string) error {
 	role, err := e.mayRelease(ctx, by, account.ActHoldRelease, id)
 	if err != nil {
 		return err
 	}
-	e.desk.Lock()
-	defer e.desk.Unlock()
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	h, ok := e.held(id)
 	p, proposed := e.Proposal(id)
 	if !ok || !proposed || !p.about(h) {
@@ -123,19 +123,19 @@ func (e *Office) ConfirmRelease(ctx context.Context, by account.Who, id string) 
 }
 
 // KeepHold takes a proposal back: the proposer has thought again, or somebody else says no.
-func (e *Office) KeepHold(ctx context.Context, by account.Who, id string) error {
+func (e *Register) KeepHold(ctx context.Context, by account.Who, id string) error {
 	role, err := e.mayRelease(ctx, by, account.ActHoldPropose, id)
 	if err != nil {
 		return err
 	}
-	e.desk.Lock()
-	defer e.desk.Unlock()
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	p, ok := e.Proposal(id)
 	if !ok {
 		return fmt.Errorf("proposal to release hold %s: %w", id, ErrNotFound)
 	}
 	_, err = e.o.Store.Commit(ctx, ledgerdb.Change{Deletes: []ledgerdb.Delete{proposals.Delete(id)},
-		Entries: []ledger.Draft{by.Draft("hold.kept", role, id, holdKept{id, e.entryOf(p)})}})
+		Entries: []ledger.Draft{by.Draft("hold.kept", role, id, holdKeptData{id, e.entryOf(p)})}})
 	if err != nil {
 		return fmt.Errorf("keep hold %s: %w", id, err)
 	}
@@ -146,7 +146,7 @@ func (e *Office) KeepHold(ctx context.Context, by account.Who, id string) error 
 }
 
 // mayRelease asks the permission table about the hold's application: nobody lets their own hold go.
-func (e *Office) mayRelease(ctx context.Context, by account.Who, action account.Action, id string) (account.Role, error) {
+func (e *Register) mayRelease(ctx context.Context, by account.Who, action account.Action, id string) (account.Role, error) {
 	subject, err := e.HoldSubject(id)
 	if err != nil {
 		return "", err
@@ -156,7 +156,7 @@ func (e *Office) mayRelease(ctx context.Context, by account.Who, action account.
 }
 
 // HoldSubject is a hold in force as the permission table sees it.
-func (e *Office) HoldSubject(id string) (account.Subject, error) {
+func (e *Register) HoldSubject(id string) (account.Subject, error) {
 	h, ok := e.held(id)
 	if !ok {
 		return account.Subject{}, fmt.Errorf("hold %s: %w", id, ErrNotFound)
@@ -178,13 +178,13 @@ type holdProposed struct {
 	Proposal uint64 `json:"proposal"`
 }
 
-func (e *Office) proposed(p Proposal, reason string) holdProposed {
+func (e *Register) proposed(p Proposal, reason string) holdProposed {
 	return holdProposed{p.Hold, reason, e.entryOf(p)}
 }
 
 // entryOf is the number of a proposal's entry. The row is written with the entry and cannot name it, so after a
 // start it is looked up.
-func (e *Office) entryOf(p Proposal) uint64 {
+func (e *Register) entryOf(p Proposal) uint64 {
 	if p.Entry > 0 {
 		return p.Entry
 	}
@@ -221,7 +221,7 @@ type ApplicantUse struct {
 }
 
 // KeptHolds lists the holds in force, those that end first at the top, and how far the caps are used.
-func (e *Office) KeptHolds(ctx context.Context) ([]KeptHold, HoldUse, error) {
+func (e *Register) KeptHolds(ctx context.Context) ([]KeptHold, HoldUse, error) {
 	use := HoldUse{Rules: e.o.Rules()}
 	if e.o.Capacity != nil {
 		total, err := e.o.Capacity()
@@ -231,7 +231,7 @@ func (e *Office) KeptHolds(ctx context.Context) ([]KeptHold, HoldUse, error) {
 		use.Total = total
 	}
 	var out []KeptHold
-	all := e.scales()
+	all := e.newByteCounter()
 	now := e.o.Clock.Now()
 	of := map[string][]footage.Hold{} // by applicant
 	for _, h := range e.Holds() {
@@ -240,10 +240,10 @@ func (e *Office) KeptHolds(ctx context.Context) ([]KeptHold, HoldUse, error) {
 			k.Applicant = f.app.Applicant
 		}
 		var err error
-		if k.Bytes, err = e.scales().weigh(ctx, h.Cameras, h.Span); err != nil {
+		if k.Bytes, err = e.newByteCounter().count(ctx, h.Cameras, h.Span); err != nil {
 			return nil, use, err
 		}
-		n, err := all.weigh(ctx, h.Cameras, h.Span)
+		n, err := all.count(ctx, h.Cameras, h.Span)
 		if err != nil {
 			return nil, use, err
 		}

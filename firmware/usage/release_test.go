@@ -15,7 +15,7 @@ import (
 )
 
 // held submits an application and gives it and its hold.
-func (h *house) held() (rules.Application, footage.Hold) {
+func (h *env) held() (rules.Application, footage.Hold) {
 	h.t.Helper()
 	a, err := h.office.Submit(context.Background(), teacher, form())
 	must(h.t, err)
@@ -28,7 +28,7 @@ func (h *house) held() (rules.Application, footage.Hold) {
 
 // Two people let a hold go: the first states why, the second is somebody else, and both acts are entries. Covers F13.
 func TestAHoldIsReleasedByTwoPeople(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := context.Background()
 	a, hold := h.held()
 	if err := h.office.ConfirmRelease(ctx, leader, hold.ID); !errors.Is(err, ErrNotFound) {
@@ -87,7 +87,7 @@ func TestAHoldIsReleasedByTwoPeople(t *testing.T) {
 
 // Whoever applied, whatever their duty, does not let their own hold go.
 func TestNobodyReleasesTheirOwnHold(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := context.Background()
 	_, err := h.office.Submit(ctx, head, form())
 	must(t, err)
@@ -102,7 +102,7 @@ func TestNobodyReleasesTheirOwnHold(t *testing.T) {
 
 // Either of the two takes a proposal back; then it can be made anew.
 func TestAProposalIsTakenBack(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := context.Background()
 	_, hold := h.held()
 	for range 2 {
@@ -131,7 +131,7 @@ func TestAProposalIsTakenBack(t *testing.T) {
 
 // What is used of the caps is what the rules count.
 func TestUseOfTheCaps(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	_, hold := h.held()
 	list, use, err := h.office.KeptHolds(context.Background())
 	must(t, err)
@@ -141,7 +141,7 @@ func TestUseOfTheCaps(t *testing.T) {
 }
 
 // condemnTo raises the watermark of a camera, as a sweep does.
-func (h *house) condemnTo(camera string, at time.Time) {
+func (h *env) condemnTo(camera string, at time.Time) {
 	h.t.Helper()
 	row, err := json.Marshal(retention.Watermark{At: at})
 	must(h.t, err)
@@ -152,15 +152,15 @@ func (h *house) condemnTo(camera string, at time.Time) {
 // A hold on what is condemned is refused; one on a part is told what is too late; what another hold keeps can still
 // be held.
 func TestAHoldThatComesTooLate(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := context.Background()
 	a := form()
 	span := a.Wanted[0].Span
 	h.condemnTo("c01", span.From.Add(30*time.Minute))
 	offers, err := h.office.Available(ctx, a.Wanted)
 	must(t, err)
-	if len(offers) != 1 || len(offers[0].TooLate) != 1 || offers[0].TooLate[0] != (footage.Span{From: span.From, To: span.From.Add(30 * time.Minute)}) {
-		t.Errorf("too late: %+v", offers[0].TooLate)
+	if len(offers) != 1 || len(offers[0].PastRetention) != 1 || offers[0].PastRetention[0] != (footage.Span{From: span.From, To: span.From.Add(30 * time.Minute)}) {
+		t.Errorf("too late: %+v", offers[0].PastRetention)
 	}
 	first, err := h.office.Submit(ctx, teacher, a)
 	must(t, err)

@@ -14,7 +14,7 @@ import (
 )
 
 // Report files the applicant's report of use (F15).
-func (e *Office) Report(ctx context.Context, by account.Who, id string, r rules.Report) (rules.Application, error) {
+func (e *Register) Report(ctx context.Context, by account.Who, id string, r rules.Report) (rules.Application, error) {
 	return e.act(ctx, by, account.ActApplicationWithdraw, id, func(f filed, s *step, at clock.Reading) error {
 		use, err := e.UseOf(ctx, id)
 		if err != nil {
@@ -34,7 +34,7 @@ func (e *Office) Report(ctx context.Context, by account.Who, id string, r rules.
 			Result string `json:"result"`
 			Copies string `json:"copies"`
 		}{r.Result, r.Copies}
-		return s.take(rules.Event{Kind: rules.File, By: by.ID, Report: &r}, at,
+		return s.apply(rules.Event{Kind: rules.File, By: by.ID, Report: &r}, at,
 			s.draft("application.reported", id, data, note(id, "report", r.Text)...))
 	})
 }
@@ -43,7 +43,7 @@ func (e *Office) Report(ctx context.Context, by account.Who, id string, r rules.
 type Use struct{ Viewings, Stills int }
 
 // UseOf counts the viewings and stills of an application in the log: what its report is held against.
-func (e *Office) UseOf(ctx context.Context, id string) (Use, error) {
+func (e *Register) UseOf(ctx context.Context, id string) (Use, error) {
 	n, err := e.o.Store.Tally(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"footage.access.open", "footage.snapshot"}, About: []string{id}})
 	if err != nil {
 		return Use{}, fmt.Errorf("count the use of %s: %w", id, err)
@@ -52,19 +52,19 @@ func (e *Office) UseOf(ctx context.Context, id string) (Use, error) {
 }
 
 // Accept takes the report as sufficient and closes the application; its hold goes.
-func (e *Office) Accept(ctx context.Context, by account.Who, id string) (rules.Application, error) {
+func (e *Register) Accept(ctx context.Context, by account.Who, id string) (rules.Application, error) {
 	return e.act(ctx, by, account.ActApplicationReview, id, func(f filed, s *step, at clock.Reading) error {
 		if err := s.next(rules.Event{Kind: rules.Accept, By: by.ID}, at); err != nil {
 			return err
 		}
 		s.release = "closed"
-		return s.take(rules.Event{Kind: rules.Close, By: by.ID}, at, s.draft("application.closed", id, codeOnly{"reported"}))
+		return s.apply(rules.Event{Kind: rules.Close, By: by.ID}, at, s.draft("application.closed", id, codeOnly{"reported"}))
 	})
 }
 
-// passTime does what time alone brings. It waits for a trusted clock: a step of the clock must end no hold. What was
+// applyTime does what time alone brings. It waits for a trusted clock: a step of the clock must end no hold. What was
 // done before the time was known is dated first: its terms count from when it really was.
-func (e *Office) passTime(ctx context.Context) error {
+func (e *Register) applyTime(ctx context.Context) error {
 	now := e.o.Clock.Now()
 	if now.State != clock.Trusted {
 		return nil
@@ -85,12 +85,12 @@ func (e *Office) passTime(ctx context.Context) error {
 }
 
 // date corrects the instants of an application that a clock told which was not trusted; the ends of its holds follow.
-func (e *Office) date(ctx context.Context, a rules.Application, now clock.Reading) error {
+func (e *Register) date(ctx context.Context, a rules.Application, now clock.Reading) error {
 	if _, wrong := rules.Dated(a, e.anchors(), now); !wrong {
 		return nil
 	}
-	e.desk.Lock()
-	defer e.desk.Unlock()
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	f, _ := e.files.get(a.ID) // as it stands now that the desk is ours
 	after, wrong := rules.Dated(f.app, e.anchors(), now)
 	if !wrong {
@@ -110,9 +110,9 @@ func (e *Office) date(ctx context.Context, a rules.Application, now clock.Readin
 	return err
 }
 
-func (e *Office) timed(ctx context.Context, id string, ev rules.Event, now clock.Reading) error {
-	e.desk.Lock()
-	defer e.desk.Unlock()
+func (e *Register) timed(ctx context.Context, id string, ev rules.Event, now clock.Reading) error {
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	f, _ := e.files.get(id)
 	if again, due := rules.OfTime(f.app, now.Earliest(), e.o.Rules(), e.schoolDay); !due || again.Kind != ev.Kind {
 		return nil // somebody acted meanwhile

@@ -24,12 +24,12 @@ import (
 // shifts are the control room's shifts (F20). A row holds no text: the notes of a hand-over are sealed in its entry.
 var shifts = ledgerdb.NewTable[shift.Shift]("shifts", ledgerdb.Replayable())
 
-// roster is the shifts in memory.
-type roster struct {
-	desk sync.Mutex // one step at a time
-	mu   sync.Mutex
-	rows map[string]shiftRow // guarded by mu
-	open []shift.Shift       // guarded by mu: those that have not ended, in their order; replaced, never written to
+// shiftList is the shifts in memory.
+type shiftList struct {
+	stepMu sync.Mutex // one step at a time
+	mu     sync.Mutex
+	rows   map[string]shiftRow // guarded by mu
+	open   []shift.Shift       // guarded by mu: those that have not ended, in their order; replaced, never written to
 }
 
 type shiftRow struct {
@@ -37,7 +37,7 @@ type shiftRow struct {
 	rev uint64
 }
 
-func (r *roster) read(tx ledgerdb.Tx) error {
+func (r *shiftList) read(tx ledgerdb.Tx) error {
 	r.rows = map[string]shiftRow{}
 	defer r.sort()
 	for key, row := range shifts.Rows(tx, "") {
@@ -50,7 +50,7 @@ func (r *roster) read(tx ledgerdb.Tx) error {
 }
 
 // sort finds the open ones anew. The caller holds mu, or nobody else knows r yet.
-func (r *roster) sort() {
+func (r *shiftList) sort() {
 	r.open = nil
 	for _, s := range r.rows {
 		if s.Open() {
@@ -60,7 +60,7 @@ func (r *roster) sort() {
 	slices.SortFunc(r.open, byBegin)
 }
 
-func (r *roster) running() []shift.Shift {
+func (r *shiftList) running() []shift.Shift {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.open
@@ -70,24 +70,24 @@ func byBegin(a, b shift.Shift) int {
 	return cmp.Or(a.Began.Wall.Compare(b.Began.Wall), strings.Compare(a.ID, b.ID))
 }
 
-// Notes is what the outgoing officer writes for the incoming one.
-type Notes struct {
+// HandoverNotes is what the outgoing officer writes for the incoming one.
+type HandoverNotes struct {
 	Happened  string // what happened
 	Equipment string // how the equipment stands
 	Open      string // what is still to be done
 }
 
-const maxNotes = 4000
+const maxHandoverNotes = 4000
 
-func (n *Notes) check() error {
+func (n *HandoverNotes) check() error {
 	var errs fielderr.Errors
 	for _, f := range []struct {
 		name string
 		text *string
 	}{{"happened", &n.Happened}, {"equipment", &n.Equipment}, {"open", &n.Open}} {
 		*f.text = strings.TrimSpace(strings.ReplaceAll(*f.text, "\r\n", "\n"))
-		if !utf8.ValidString(*f.text) || utf8.RuneCountInString(*f.text) > maxNotes {
-			errs.Add(f.name, "err.too_long", maxNotes)
+		if !utf8.ValidString(*f.text) || utf8.RuneCountInString(*f.text) > maxHandoverNotes {
+			errs.Add(f.name, "err.too_long", maxHandoverNotes)
 		}
 	}
 	if n.Happened == "" {
@@ -99,13 +99,13 @@ func (n *Notes) check() error {
 	return errs.Err()
 }
 
-// NotesOwner is whose key seals the notes of a shift.
-func NotesOwner(shift string) string { return "shift:" + shift }
+// HandoverNotesOwner is whose key seals the notes of a shift.
+func HandoverNotesOwner(shift string) string { return "shift:" + shift }
 
-func (n Notes) parts(shift string) (out []ledger.Part) {
+func (n HandoverNotes) parts(shift string) (out []ledger.Part) {
 	for _, p := range []ledger.Part{{Name: "happened", Plain: []byte(n.Happened)}, {Name: "equipment", Plain: []byte(n.Equipment)}, {Name: "open", Plain: []byte(n.Open)}} {
 		if len(p.Plain) > 0 {
-			p.Owner = NotesOwner(shift)
+			p.Owner = HandoverNotesOwner(shift)
 			out = append(out, p)
 		}
 	}
@@ -113,28 +113,28 @@ func (n Notes) parts(shift string) (out []ledger.Part) {
 }
 
 // OnShift says whether the person is on duty in the control room now; live permission hangs on it.
-func (e *Office) OnShift(person string) bool {
+func (e *Register) OnShift(person string) bool {
 	_, on := e.Shift(person)
 	return on
 }
 
 // Shift is the person's shift, when on duty now.
-func (e *Office) Shift(person string) (shift.Shift, bool) {
-	return shift.Of(e.roster.running(), person, e.o.Clock.Now())
+func (e *Register) Shift(person string) (shift.Shift, bool) {
+	return shift.Of(e.shifts.running(), person, e.o.Clock.Now())
 }
 
 // OpenShifts are those of all who are on duty now.
-func (e *Office) OpenShifts() []shift.Shift {
+func (e *Register) OpenShifts() []shift.Shift {
 	now := e.o.Clock.Now()
-	return slices.DeleteFunc(slices.Clone(e.roster.running()), func(s shift.Shift) bool { return !s.OnDuty(now) })
+	return slices.DeleteFunc(slices.Clone(e.shifts.running()), func(s shift.Shift) bool { return !s.OnDuty(now) })
 }
 
 // Shifts are those that touch the span, in their order.
-func (e *Office) Shifts(span footage.Span) (out []shift.Shift) {
+func (e *Register) Shifts(span footage.Span) (out []shift.Shift) {
 	now := e.o.Clock.Now().Wall
-	e.roster.mu.Lock()
-	defer e.roster.mu.Unlock()
-	for _, s := range e.roster.rows {
+	e.shifts.mu.Lock()
+	defer e.shifts.mu.Unlock()
+	for _, s := range e.shifts.rows {
 		if on := s.Span(now); on.From.Before(span.To) && (span.From.Before(on.To) || on.From.Equal(span.From)) {
 			out = append(out, s.Shift)
 		}
@@ -167,9 +167,9 @@ type (
 func newShiftID() string { return "k-" + strings.ToLower(rand.Text()[:16]) }
 
 // BeginShift puts the person on duty; who is on duty already stays so.
-func (e *Office) BeginShift(ctx context.Context, by account.Who) (shift.Shift, error) {
-	e.roster.desk.Lock()
-	defer e.roster.desk.Unlock()
+func (e *Register) BeginShift(ctx context.Context, by account.Who) (shift.Shift, error) {
+	e.shifts.stepMu.Lock()
+	defer e.shifts.stepMu.Unlock()
 	d, err := e.Allow(ctx, by, account.ActShift, account.Subject{Person: by.ID})
 	if err != nil {
 		return shift.Shift{}, err
@@ -178,7 +178,7 @@ func (e *Office) BeginShift(ctx context.Context, by account.Who) (shift.Shift, e
 	if err := e.endLongest(ctx, now); err != nil {
 		return shift.Shift{}, err
 	}
-	s, err := shift.Begin(e.roster.running(), newShiftID(), by.ID, now)
+	s, err := shift.Begin(e.shifts.running(), newShiftID(), by.ID, now)
 	if errors.Is(err, shift.ErrOnDuty) {
 		s, _ = e.Shift(by.ID)
 		return s, nil
@@ -191,12 +191,12 @@ func (e *Office) BeginShift(ctx context.Context, by account.Who) (shift.Shift, e
 
 // OfferShift writes the notes of the hand-over. The shift goes on until the next officer has signed; writing them again
 // replaces nothing: both stand in the log, the later counts.
-func (e *Office) OfferShift(ctx context.Context, by account.Who, n Notes) (shift.Shift, error) {
+func (e *Register) OfferShift(ctx context.Context, by account.Who, n HandoverNotes) (shift.Shift, error) {
 	if err := n.check(); err != nil {
 		return shift.Shift{}, err
 	}
-	e.roster.desk.Lock()
-	defer e.roster.desk.Unlock()
+	e.shifts.stepMu.Lock()
+	defer e.shifts.stepMu.Unlock()
 	d, err := e.Allow(ctx, by, account.ActShift, account.Subject{Person: by.ID})
 	if err != nil {
 		return shift.Shift{}, err
@@ -213,9 +213,9 @@ func (e *Office) OfferShift(ctx context.Context, by account.Who, n Notes) (shift
 
 // HandShift ends the shift of the outgoing officer and begins that of the incoming one in one step. The caller has
 // seen both authenticate then and there: the outgoing by the session, the incoming by password and code.
-func (e *Office) HandShift(ctx context.Context, from, to account.Who) (in shift.Shift, err error) {
-	e.roster.desk.Lock()
-	defer e.roster.desk.Unlock()
+func (e *Register) HandShift(ctx context.Context, from, to account.Who) (in shift.Shift, err error) {
+	e.shifts.stepMu.Lock()
+	defer e.shifts.stepMu.Unlock()
 	d, err := e.Allow(ctx, from, account.ActShift, account.Subject{Person: from.ID})
 	if err != nil {
 		return in, err
@@ -229,7 +229,7 @@ func (e *Office) HandShift(ctx context.Context, from, to account.Who) (in shift.
 	if !on {
 		return in, shift.ErrNotOnDuty
 	}
-	out, in, err := shift.Hand(e.roster.running(), s, newShiftID(), to.ID, now)
+	out, in, err := shift.Hand(e.shifts.running(), s, newShiftID(), to.ID, now)
 	if err != nil {
 		return in, err
 	}
@@ -243,9 +243,9 @@ func (e *Office) HandShift(ctx context.Context, from, to account.Who) (in shift.
 }
 
 // EndShift ends the person's shift with nobody following; without one there is nothing to do.
-func (e *Office) EndShift(ctx context.Context, by account.Who, why shift.End) error {
-	e.roster.desk.Lock()
-	defer e.roster.desk.Unlock()
+func (e *Register) EndShift(ctx context.Context, by account.Who, why shift.End) error {
+	e.shifts.stepMu.Lock()
+	defer e.shifts.stepMu.Unlock()
 	now := e.o.Clock.Now()
 	s, on := e.Shift(by.ID)
 	if !on {
@@ -259,8 +259,8 @@ func (e *Office) EndShift(ctx context.Context, by account.Who, why shift.End) er
 }
 
 // endLongest ends the shifts that reached their greatest length. The caller holds desk.
-func (e *Office) endLongest(ctx context.Context, now clock.Reading) error {
-	for _, s := range e.roster.running() {
+func (e *Register) endLongest(ctx context.Context, now clock.Reading) error {
+	for _, s := range e.shifts.running() {
 		if !s.Over(now) {
 			continue
 		}
@@ -275,29 +275,29 @@ func (e *Office) endLongest(ctx context.Context, now clock.Reading) error {
 	return nil
 }
 
-func (e *Office) passShifts(ctx context.Context) error {
-	e.roster.desk.Lock()
-	defer e.roster.desk.Unlock()
+func (e *Register) passShifts(ctx context.Context) error {
+	e.shifts.stepMu.Lock()
+	defer e.shifts.stepMu.Unlock()
 	return e.endLongest(ctx, e.o.Clock.Now())
 }
 
 // writeShifts commits rows and entries, and knows them once they are durable. The caller holds desk.
-func (e *Office) writeShifts(ctx context.Context, rows []shift.Shift, drafts ...ledger.Draft) error {
+func (e *Register) writeShifts(ctx context.Context, rows []shift.Shift, drafts ...ledger.Draft) error {
 	c := ledgerdb.Change{Entries: drafts}
-	e.roster.mu.Lock()
+	e.shifts.mu.Lock()
 	for _, s := range rows {
-		c.Puts = append(c.Puts, shifts.PutRev(s.ID, s, e.roster.rows[s.ID].rev))
+		c.Puts = append(c.Puts, shifts.PutRev(s.ID, s, e.shifts.rows[s.ID].rev))
 	}
-	e.roster.mu.Unlock()
+	e.shifts.mu.Unlock()
 	receipt, err := e.o.Store.Commit(ctx, c)
 	if err != nil {
 		return fmt.Errorf("record a shift: %w", err)
 	}
-	e.roster.mu.Lock()
-	defer e.roster.mu.Unlock()
+	e.shifts.mu.Lock()
+	defer e.shifts.mu.Unlock()
 	for i, s := range rows {
-		e.roster.rows[s.ID] = shiftRow{s, receipt.Revs[i]}
+		e.shifts.rows[s.ID] = shiftRow{s, receipt.Revs[i]}
 	}
-	e.roster.sort()
+	e.shifts.sort()
 	return nil
 }

@@ -15,12 +15,12 @@ import (
 
 var (
 	relief   = who("p005", account.RoleStaff, account.RoleOfficer)
-	handover = Notes{Happened: "17:20 自行车棚有学生争执，已劝离。", Equipment: "c03 画面偶有停顿，已报修。", Open: "请留意晚间清校。"}
+	handover = HandoverNotes{Happened: "17:20 自行车棚有学生争执，已劝离。", Equipment: "c03 画面偶有停顿，已报修。", Open: "请留意晚间清校。"}
 )
 
 // Covers F20: sign-in, notes, hand-over signed by the incoming officer; each is an entry, the notes are sealed.
 func TestShiftIsHandedOver(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	first, err := h.office.BeginShift(ctx, officer)
 	must(t, err)
@@ -33,7 +33,7 @@ func TestShiftIsHandedOver(t *testing.T) {
 	if _, err := h.office.HandShift(ctx, officer, relief); !errors.Is(err, shift.ErrNotes) {
 		t.Fatalf("a hand-over without notes: %v", err)
 	}
-	_, err = h.office.OfferShift(ctx, officer, Notes{})
+	_, err = h.office.OfferShift(ctx, officer, HandoverNotes{})
 	if fields, ok := errors.AsType[fielderr.Errors](err); !ok || len(fields) != 2 {
 		t.Fatalf("empty notes: %v", err)
 	}
@@ -55,7 +55,7 @@ func TestShiftIsHandedOver(t *testing.T) {
 	offered := h.entries("shift.offered")
 	parts, err := h.store.Parts(offered[0].Seq)
 	must(t, err)
-	if len(parts) != 3 || string(parts[0].Plain) != handover.Happened || parts[0].Owner != NotesOwner(first.ID) || strings.Contains(string(offered[0].Data), "争执") {
+	if len(parts) != 3 || string(parts[0].Plain) != handover.Happened || parts[0].Owner != HandoverNotesOwner(first.ID) || strings.Contains(string(offered[0].Data), "争执") {
 		t.Fatalf("%+v", parts)
 	}
 	handed := data(t, h.entries("shift.handed")[0])
@@ -69,7 +69,7 @@ func TestShiftIsHandedOver(t *testing.T) {
 
 // Covers F20: a restart neither ends a shift nor gives back one that was over.
 func TestShiftsOutliveARestart(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	_, err := h.office.BeginShift(ctx, officer)
 	must(t, err)

@@ -30,7 +30,7 @@ type Still struct {
 // refusal is *account.Refused and an entry; an instant outside the viewing is fielderr.Errors; on any other error
 // no picture may be made. id is the page's own number of the picture: asked twice it is one picture and one entry;
 // empty: every call is a picture.
-func (e *Office) Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (Still, error) {
+func (e *Register) Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (Still, error) {
 	r, err := e.watching(viewing)
 	if err != nil {
 		return Still{}, err
@@ -67,7 +67,7 @@ const (
 	maxStills  = 256 // of a viewing that are remembered
 )
 
-func (e *Office) snapshot(ctx context.Context, by account.Who, v Viewing, at time.Time) (Still, error) {
+func (e *Register) snapshot(ctx context.Context, by account.Who, v Viewing, at time.Time) (Still, error) {
 	d, err := e.Allow(ctx, by, account.ActFootageSnapshot, StillSubject(v))
 	if err != nil {
 		return Still{}, err
@@ -111,7 +111,7 @@ func StillSubject(v Viewing) account.Subject {
 }
 
 // watching is an open viewing that is not over.
-func (e *Office) watching(id string) (*running, error) {
+func (e *Register) watching(id string) (*running, error) {
 	e.watch.mu.Lock()
 	defer e.watch.mu.Unlock()
 	r, ok := e.watch.views[id]

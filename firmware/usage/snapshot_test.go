@@ -17,7 +17,7 @@ import (
 // A still picture needs an approval that says so; its entry is in the log, signed, before anybody can draw it.
 // Covers F12, F13.
 func TestAStillPictureIsEnteredFirst(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	f := form()
 	f.Ways = []rules.Way{rules.WayView, rules.WayStill}
@@ -82,7 +82,7 @@ func TestAStillPictureIsEnteredFirst(t *testing.T) {
 
 // No duty makes a picture, nor does an approval to look. Covers F10, F12.
 func TestADutyGivesNoStillPicture(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
 	must(t, err)

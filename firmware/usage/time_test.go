@@ -15,21 +15,21 @@ const month = 30 * 24 * time.Hour
 
 // Covers F14: a clock that claims a month ahead ends no hold, whoever does what meanwhile.
 func TestAnActUnderASuspectClockDropsNoHold(t *testing.T) {
-	acts := map[string]func(h *house, id string) error{
-		"review": func(h *house, id string) error {
+	acts := map[string]func(h *env, id string) error{
+		"review": func(h *env, id string) error {
 			_, err := h.office.Review(h.t.Context(), officer, id, []string{"c01"}, "")
 			return err
 		},
-		"return": func(h *house, id string) error {
+		"return": func(h *env, id string) error {
 			_, err := h.office.Return(h.t.Context(), officer, id, "缺失物登记单")
 			return err
 		},
-		"refusal": func(h *house, id string) error {
+		"refusal": func(h *env, id string) error {
 			_, err := h.office.Decide(h.t.Context(), officer, id, rules.Decision{Code: "papers", Note: "缺材料"})
 			return err
 		},
-		"time": func(h *house, id string) error { return h.office.passTime(h.t.Context()) },
-		"use": func(h *house, id string) error {
+		"time": func(h *env, id string) error { return h.office.applyTime(h.t.Context()) },
+		"use": func(h *env, id string) error {
 			h.clock.claim(clock.Trusted, -month)
 			if _, err := h.office.Decide(h.t.Context(), officer, id, rules.Decision{Approved: true}); err != nil {
 				return err
@@ -48,17 +48,17 @@ func TestAnActUnderASuspectClockDropsNoHold(t *testing.T) {
 	}
 	for name, act := range acts {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newEnv(t)
 			a, hold := h.held()
 			h.clock.claim(clock.Suspect, month)
 			must(t, act(h, a.ID))
-			must(t, h.office.passTime(t.Context()))
+			must(t, h.office.applyTime(t.Context()))
 			h.clock.claim(clock.Trusted, -month)
 			list := h.office.Holds()
 			if len(list) != 1 || !list[0].SameFootage(hold) || len(h.entries("hold.released", "hold.ended")) != 0 {
 				t.Fatalf("holds %+v, ended by %v", list, h.entries("hold.released", "hold.ended"))
 			}
-			must(t, h.office.passTime(t.Context()))
+			must(t, h.office.applyTime(t.Context()))
 			if len(h.office.Holds()) != 1 {
 				t.Error("the hold went when the clock was right again")
 			}
@@ -75,7 +75,7 @@ func TestTermsCountFromWhenAnActReallyWas(t *testing.T) {
 		waits  time.Duration // between submission and the time's becoming known
 	}{"in the same boot": {false, time.Hour}, "after a restart": {true, time.Hour}} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newEnv(t)
 			h.clock.claim(clock.Untrusted, 0) // after the summer: the highest trusted time, weeks ago
 			a, hold := h.held()
 			if !hold.Open {
@@ -87,7 +87,7 @@ func TestTermsCountFromWhenAnActReallyWas(t *testing.T) {
 			}
 			h.clock.claim(clock.Trusted, 2*month)
 			must(t, h.store.View(holdsCover(t, h, hold))) // the sweep may look first
-			must(t, h.office.passTime(t.Context()))
+			must(t, h.office.applyTime(t.Context()))
 			a, err := h.office.Get(a.ID)
 			must(t, err)
 			if a.State != rules.Submitted || len(h.office.Holds()) != 1 {
@@ -108,7 +108,7 @@ func TestTermsCountFromWhenAnActReallyWas(t *testing.T) {
 				t.Errorf("held until %v, open %v", hold.Until, hold.Open)
 			}
 			h.clock.pass(16 * 24 * time.Hour)
-			must(t, h.office.passTime(t.Context()))
+			must(t, h.office.applyTime(t.Context()))
 			if a, _ = h.office.Get(a.ID); a.State != rules.Expired || len(h.office.Holds()) != 0 {
 				t.Errorf("%s with holds %v after its term", a.State, h.office.Holds())
 			}
@@ -119,19 +119,19 @@ func TestTermsCountFromWhenAnActReallyWas(t *testing.T) {
 // An approval whose days of use were over before it was given, because the clock was weeks behind, keeps its footage
 // until its applicant can ask again.
 func TestAnApprovalOfAWrongDayKeepsItsFootage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.claim(clock.Untrusted, 0)
 	a, hold := h.held()
 	_, err := h.office.Decide(t.Context(), officer, a.ID, rules.Decision{Approved: true})
 	must(t, err)
 	h.clock.claim(clock.Trusted, 2*month)
 	must(t, h.store.View(holdsCover(t, h, hold)))
-	must(t, h.office.passTime(t.Context()))
+	must(t, h.office.applyTime(t.Context()))
 	if len(h.office.Holds()) != 1 || len(h.office.Grants(teacher.ID, h.clock.Now().Wall)) != 0 {
 		t.Fatalf("holds %v", h.office.Holds())
 	}
 	h.clock.pass(21 * 24 * time.Hour)
-	must(t, h.office.passTime(t.Context()))
+	must(t, h.office.applyTime(t.Context()))
 	if a, _ = h.office.Get(a.ID); a.State != rules.Expired || len(h.office.Holds()) != 0 {
 		t.Errorf("%s, holds %v", a.State, h.office.Holds())
 	}
@@ -139,7 +139,7 @@ func TestAnApprovalOfAWrongDayKeepsItsFootage(t *testing.T) {
 
 // A viewing ends by the monotonic clock: a wall clock that stands still, or jumps, neither lengthens nor shortens it.
 func TestAViewingEndsByTheMonotonicClock(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := context.Background()
 	if _, err := h.office.BeginShift(ctx, officer); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestAViewingEndsByTheMonotonicClock(t *testing.T) {
 }
 
 // holdsCover says whether deletion, which reads the holds by itself, still finds the footage of a hold kept.
-func holdsCover(t *testing.T, h *house, hold footage.Hold) func(ledgerdb.Tx) error {
+func holdsCover(t *testing.T, h *env, hold footage.Hold) func(ledgerdb.Tx) error {
 	return func(tx ledgerdb.Tx) error {
 		list, err := HoldsIn(tx)
 		seg := footage.Placed{Segment: footage.Segment{Camera: hold.Cameras[0]}, Span: hold.Span}

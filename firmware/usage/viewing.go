@@ -28,8 +28,8 @@ const (
 
 // Grounds of a viewing, as they stand in the log.
 const (
-	GroundGrant = "grant" // an approved application
-	GroundDuty  = "duty"  // a duty role with a purpose stated
+	BasisGrant = "grant" // an approved application
+	BasisDuty  = "duty"  // a duty role with a purpose stated
 )
 
 const (
@@ -52,7 +52,7 @@ type Viewing struct {
 	Camera      string
 	Span        footage.Span
 	Mode        string
-	Ground      string
+	Basis       string
 	Application string // when the ground is a grant
 	Incident    string // when the ground is a duty
 	Purpose     string
@@ -108,7 +108,7 @@ func (w *watch) open() {
 }
 
 // Incident is the purpose that the person stated within the last half hour.
-func (e *Office) Incident(person string) (Incident, bool) {
+func (e *Register) Incident(person string) (Incident, bool) {
 	return e.watch.incident(person, e.o.Clock.Now())
 }
 
@@ -123,7 +123,7 @@ func (w *watch) incident(person string, now clock.Reading) (Incident, bool) {
 // without the Viewing that it gives (design §1.2). purpose may be empty inside a grant, and for a duty while an
 // incident of the person runs. A refusal is *account.Refused and an entry; bad input is fielderr.Errors; any
 // other error means that nothing was opened.
-func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string, span footage.Span, mode, purpose string) (Viewing, error) {
+func (e *Register) OpenViewing(ctx context.Context, by account.Who, camera string, span footage.Span, mode, purpose string) (Viewing, error) {
 	reading := e.o.Clock.Now()
 	now := reading.Wall.UTC()
 	v := Viewing{ID: "v-" + strings.ToLower(rand.Text()), Person: by.ID, Camera: camera, Span: utc(span), Mode: mode,
@@ -143,9 +143,9 @@ func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string,
 	if err != nil {
 		return Viewing{}, err
 	}
-	v.Role, v.Ground = d.Role, GroundDuty
+	v.Role, v.Basis = d.Role, BasisDuty
 	if d.Grant != "" {
-		v.Ground, v.Application = GroundGrant, d.Grant
+		v.Basis, v.Application = BasisGrant, d.Grant
 		if v, err = e.openInGrant(ctx, by, v); err == nil {
 			e.fetchFor(ctx, by, v)
 		}
@@ -166,7 +166,7 @@ func (e *Office) OpenViewing(ctx context.Context, by account.Who, camera string,
 	return v, nil
 }
 
-func (e *Office) checkViewing(v Viewing, now time.Time) error {
+func (e *Register) checkViewing(v Viewing, now time.Time) error {
 	var faults fielderr.Errors
 	if !slices.ContainsFunc(e.o.Cameras(), func(c footage.Camera) bool { return c.ID == v.Camera }) {
 		faults.Add("camera", "err.unknown_camera")
@@ -193,9 +193,9 @@ func (e *Office) checkViewing(v Viewing, now time.Time) error {
 
 // openInGrant opens under an application. The commit requires the application to be as it was judged, so that a
 // revocation at the same moment wins; the first viewing brings it into use.
-func (e *Office) openInGrant(ctx context.Context, by account.Who, v Viewing) (Viewing, error) {
-	e.desk.Lock()
-	defer e.desk.Unlock()
+func (e *Register) openInGrant(ctx context.Context, by account.Who, v Viewing) (Viewing, error) {
+	e.stepMu.Lock()
+	defer e.stepMu.Unlock()
 	f, ok := e.files.get(v.Application)
 	if !ok {
 		return Viewing{}, fmt.Errorf("application %s: %w", v.Application, ErrNotFound)
@@ -222,7 +222,7 @@ func (e *Office) openInGrant(ctx context.Context, by account.Who, v Viewing) (Vi
 }
 
 // openCommit writes row and entry. Nothing is open until they are durable.
-func (e *Office) openCommit(ctx context.Context, by account.Who, v Viewing, c ledgerdb.Change) (Viewing, ledgerdb.Receipt, error) {
+func (e *Register) openCommit(ctx context.Context, by account.Who, v Viewing, c ledgerdb.Change) (Viewing, ledgerdb.Receipt, error) {
 	c.Puts = append(c.Puts, viewings.PutRev(v.ID, openViewing{v.Person, v.Role, v.Camera, v.Opened}, 0))
 	data := struct {
 		Viewing     string    `json:"viewing"`
@@ -233,7 +233,7 @@ func (e *Office) openCommit(ctx context.Context, by account.Who, v Viewing, c le
 		Ground      string    `json:"ground"`
 		Application string    `json:"application,omitempty"`
 		Incident    string    `json:"incident,omitempty"`
-	}{v.ID, v.Camera, v.Span.From, v.Span.To, v.Mode, v.Ground, v.Application, v.Incident}
+	}{v.ID, v.Camera, v.Span.From, v.Span.To, v.Mode, v.Basis, v.Application, v.Incident}
 	var parts []ledger.Part
 	if v.Purpose != "" {
 		parts = append(parts, ledger.Part{Name: "purpose", Owner: purposeOwner(v), Plain: []byte(v.Purpose)})
@@ -260,7 +260,7 @@ func purposeOwner(v Viewing) string {
 
 // CloseViewing enters what was really delivered. From the call on nothing more is delivered; when the commit
 // fails the viewing stays to be closed, and the caller calls again. reason is a code: closed, idle, over, revoked, stop.
-func (e *Office) CloseViewing(ctx context.Context, id string, delivered []footage.Span, bytes int64, reason string) error {
+func (e *Register) CloseViewing(ctx context.Context, id string, delivered []footage.Span, bytes int64, reason string) error {
 	e.watch.mu.Lock()
 	r, ok := e.watch.views[id]
 	if ok {
@@ -271,7 +271,7 @@ func (e *Office) CloseViewing(ctx context.Context, id string, delivered []footag
 		return fmt.Errorf("viewing: %w", ErrNotFound)
 	}
 	v := r.Viewing
-	err := e.closeCommit(ctx, id, ledger.Actor{ID: v.Person, Role: string(v.Role)}, v.Camera, closing{id, v.Entry, few(delivered), bytes, reason})
+	err := e.closeCommit(ctx, id, ledger.Actor{ID: v.Person, Role: string(v.Role)}, v.Camera, closing{id, v.Entry, joinSpans(delivered), bytes, reason})
 	if errors.Is(err, ledgerdb.ErrConflict) {
 		err = nil // another call has closed it
 	}
@@ -292,7 +292,7 @@ type closing struct {
 	Reason    string         `json:"reason,omitempty"`
 }
 
-func (e *Office) closeCommit(ctx context.Context, id string, who ledger.Actor, camera string, c closing) error {
+func (e *Register) closeCommit(ctx context.Context, id string, who ledger.Actor, camera string, c closing) error {
 	var rev uint64
 	err := e.o.Store.View(func(tx ledgerdb.Tx) (err error) {
 		_, rev, _, err = viewings.Get(tx, id)
@@ -312,9 +312,9 @@ func (e *Office) closeCommit(ctx context.Context, id string, who ledger.Actor, c
 	return nil
 }
 
-// few joins what touches and, beyond what an entry holds, closes the smallest holes: the entry may then say a
+// joinSpans joins what touches and, beyond what an entry holds, closes the smallest holes: the entry may then say a
 // little more than was delivered, never less.
-func few(spans []footage.Span) []footage.Span {
+func joinSpans(spans []footage.Span) []footage.Span {
 	out := []footage.Span{}
 	sorted := slices.Clone(spans)
 	slices.SortFunc(sorted, func(a, b footage.Span) int { return a.From.Compare(b.From) })
@@ -343,7 +343,7 @@ func few(spans []footage.Span) []footage.Span {
 
 // closeLeft closes what the last run left open (I5). What was delivered is not known then: no span is stated and
 // the reason says so.
-func (e *Office) closeLeft(ctx context.Context) error {
+func (e *Register) closeLeft(ctx context.Context) error {
 	e.watch.mu.Lock()
 	left := len(e.watch.left)
 	e.watch.mu.Unlock()

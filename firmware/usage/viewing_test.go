@@ -15,7 +15,7 @@ var lastHour = footage.Span{From: begin.Add(-time.Hour), To: begin.Add(-30 * tim
 
 // Covers F13: nothing opens unless its entry is durable.
 func TestViewingWhoseEntryFailsDoesNotOpen(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.people.failWith(errors.New("disk full"))
 	v, err := h.office.OpenViewing(t.Context(), officer, "c01", lastHour, Playback, "查找书包")
 	if err == nil || v.ID != "" {
@@ -32,7 +32,7 @@ func TestViewingWhoseEntryFailsDoesNotOpen(t *testing.T) {
 
 // Covers F12, F13: a duty officer states a purpose once per incident, not per click.
 func TestPurposeIsStatedOncePerIncident(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	_, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "  ")
 	refusedWith(t, err, "may.no_purpose")
@@ -61,7 +61,7 @@ func TestPurposeIsStatedOncePerIncident(t *testing.T) {
 // Covers F3, F12: rights of minutes end by monotonic time: on a board whose clock is in doubt and stands still they end,
 // and a wall clock that jumps ends none of them.
 func TestRightsOfMinutesEndByMonotonicTime(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
 	must(t, err)
@@ -87,7 +87,7 @@ func TestRightsOfMinutesEndByMonotonicTime(t *testing.T) {
 }
 
 // watching is nil while the viewing is open and its person may see it.
-func (h *house) watching(by account.Who, v Viewing) error {
+func (h *env) watching(by account.Who, v Viewing) error {
 	h.t.Helper()
 	h.office.watch.mu.Lock()
 	_, open := h.office.watch.views[v.ID]
@@ -102,7 +102,7 @@ func (h *house) watching(by account.Who, v Viewing) error {
 	return err
 }
 
-func (h *house) view(by account.Who, camera, purpose string) Viewing {
+func (h *env) view(by account.Who, camera, purpose string) Viewing {
 	h.t.Helper()
 	v, err := h.office.OpenViewing(h.t.Context(), by, camera, lastHour, Playback, purpose)
 	must(h.t, err)
@@ -112,7 +112,7 @@ func (h *house) view(by account.Who, camera, purpose string) Viewing {
 
 // Covers F20: live pictures are for officers who signed in at the control room, and for a purpose.
 func TestLiveOnlyOnShift(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	_, err := h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "例行巡视")
 	refusedWith(t, err, "may.not_on_shift")
@@ -145,7 +145,7 @@ func TestLiveOnlyOnShift(t *testing.T) {
 
 // I5: what a crash left open is closed by the next run and named as such.
 func TestViewingLeftOpenIsClosedAtTheNextStart(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
 	must(t, err)
@@ -168,7 +168,7 @@ func TestViewingLeftOpenIsClosedAtTheNextStart(t *testing.T) {
 }
 
 func TestClosingTwiceIsOneEntry(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.view(officer, "c01", "学生跌倒")
 	if err := h.office.CloseViewing(t.Context(), v.ID, nil, 0, "closed"); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestClosingTwiceIsOneEntry(t *testing.T) {
 
 // I5: the check finds an opening without an end and one without a ground.
 func TestCheckFindsWhatI5Forbids(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := context.Background()
 	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
 	must(t, err)
@@ -198,7 +198,7 @@ func TestCheckFindsWhatI5Forbids(t *testing.T) {
 
 // Covers F13: a storm of refused attempts is counted but cannot fill the disk.
 func TestStormOfRefusalsIsCountedNotWrittenOut(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx := t.Context()
 	for range 1000 {
 		_, err := h.office.OpenViewing(ctx, teacher, "c01", lastHour, Playback, "")
@@ -242,7 +242,7 @@ func TestStormOfRefusalsIsCountedNotWrittenOut(t *testing.T) {
 
 // Covers F13: hanging up does not keep a refusal out of the log.
 func TestRefusalIsEnteredAlsoForWhoHangsUp(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, hangUp := context.WithCancel(t.Context())
 	hangUp()
 	_, err := h.office.OpenViewing(ctx, teacher, "c01", lastHour, Playback, "")

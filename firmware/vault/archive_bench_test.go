@@ -72,7 +72,7 @@ func BenchmarkSeek(b *testing.B) {
 
 func seek(b *testing.B, dir string, big, isCold bool) {
 	coldMachine(b, dir)
-	r, err := openRooms(dir, archiveEnd)
+	r, err := openServices(dir, archiveEnd)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func BenchmarkDeletion(b *testing.B) {
 	for b.Loop() {
 		dir := b.TempDir()
 		n := *deletions
-		r, err := openRooms(dir, archiveEnd)
+		r, err := openServices(dir, archiveEnd)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func BenchmarkDeletion(b *testing.B) {
 		}
 		names := twin(b, dir)
 		after := archiveBegin.Add(time.Duration(n/cameras)*time.Minute + 31*24*time.Hour)
-		if r, err = openRooms(dir, after); err != nil {
+		if r, err = openServices(dir, after); err != nil {
 			b.Fatal(err)
 		}
 		<-r.vault.Recovered()
@@ -291,7 +291,7 @@ func BenchmarkBulkImport(b *testing.B) {
 	var ours, bare time.Duration
 	for b.Loop() {
 		dir := b.TempDir()
-		r, err := openRooms(dir, archiveEnd)
+		r, err := openServices(dir, archiveEnd)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -320,7 +320,7 @@ func BenchmarkBulkImport(b *testing.B) {
 
 // BenchmarkRecord writes minutes of 1 Mbit/s as fast as they go: what the vault costs of a recorded stream.
 func BenchmarkRecord(b *testing.B) {
-	r, err := openRooms(b.TempDir(), archiveEnd)
+	r, err := openServices(b.TempDir(), archiveEnd)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -60,8 +60,8 @@ func anchors() clock.Anchors {
 	return clock.NewAnchors(clock.Anchor{Boot: archiveBoot, UTC: archiveBegin})
 }
 
-// rooms are the rooms of a data directory that have to do with footage, at work.
-type rooms struct {
+// packages are the rooms of a data directory that have to do with footage, at work.
+type packages struct {
 	store     *ledgerdb.Store
 	vault     *vault.Vault
 	retention *retention.Retention
@@ -69,7 +69,7 @@ type rooms struct {
 	stop      func() error
 }
 
-func openRooms(dir string, at time.Time) (r *rooms, err error) {
+func openServices(dir string, at time.Time) (r *packages, err error) {
 	data, err := disk.Real(dir)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func openRooms(dir string, at time.Time) (r *rooms, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r = &rooms{}
+	r = &packages{}
 	r.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/archive", Clock: still{at}, People: people, Signer: ed25519.NewKeyFromSeed(make([]byte, 32))})
 	if err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func theArchive(b testing.TB) string {
 		b.Skipf("%s has %d MB left, the archive needs 1 GB", *archiveDir, free>>20)
 	}
 	must(os.MkdirAll(*archiveDir, 0o700))
-	r, err := openRooms(*archiveDir, archiveEnd)
+	r, err := openServices(*archiveDir, archiveEnd)
 	must(err)
 	for c := range archiveCameras {
 		for n := range 1440 {
@@ -188,7 +188,7 @@ func theArchive(b testing.TB) string {
 	must(r.vault.Flush(b.Context()))
 	must(r.stop())
 	must(vault.AddRows(filepath.Join(*archiveDir, "index.db"), archiveRows))
-	r, err = openRooms(*archiveDir, archiveEnd)
+	r, err = openServices(*archiveDir, archiveEnd)
 	must(err)
 	<-r.vault.Recovered()
 	res, err := r.retention.Sweep(b.Context())
@@ -284,7 +284,7 @@ func resident() (m memory, err error) {
 // askArchive opens the archive as a starting daemon does and asks what pages ask.
 func askArchive(ctx context.Context, dir string) (f figures, err error) {
 	began := time.Now()
-	r, err := openRooms(dir, archiveEnd)
+	r, err := openServices(dir, archiveEnd)
 	if err != nil {
 		return f, err
 	}

@@ -14,9 +14,9 @@ import (
 	"campuskeep/firmware/disk"
 )
 
-// ErrAway: index.db has rows, and the directory of the vault is not the one in which their files lie: its disk is not
+// ErrWrongVault: index.db has rows, and the directory of the vault is not the one in which their files lie: its disk is not
 // mounted, or another one is.
-var ErrAway = errors.New("the footage is not there")
+var ErrWrongVault = errors.New("the footage is not there")
 
 // MarkerName is a file in the vault with an id that index.db has too. A directory without it is not the vault that the
 // rows speak of, whatever lies in it: what was recorded below the mount point while nothing was mounted looks the same.
@@ -27,17 +27,17 @@ var (
 	markerRule = regexp.MustCompile(`^[0-9a-f]{32}\n?$`)
 )
 
-// belongs refuses a directory that is not that of the rows, before anything is recorded into it, and marks one that has
+// checkMarker refuses a directory that is not that of the rows, before anything is recorded into it, and marks one that has
 // no marker yet: a new one, or one of a program that made none and in which a camera of the rows has its directory.
-func (v *Vault) belongs() error {
+func (v *Vault) checkMarker() error {
 	id, err := v.index.vaultID()
 	if err != nil {
-		return v.unsure(err)
+		return v.openUnmarked(err)
 	}
 	marker, err := disk.ReadFile(v.o.FS, MarkerName)
 	none := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !none {
-		return v.unsure(err)
+		return v.openUnmarked(err)
 	}
 	found := ""
 	if markerRule.Match(marker) {
@@ -48,22 +48,22 @@ func (v *Vault) belongs() error {
 	}
 	cameras, err := v.index.withRows()
 	if err != nil {
-		return v.unsure(err)
+		return v.openUnmarked(err)
 	}
 	switch {
 	case found != "" && (id == "" || len(cameras) == 0): // the index is new
 		id = found
 	case found != "":
-		return fmt.Errorf("%w: its %s is that of another vault", ErrAway, MarkerName)
+		return fmt.Errorf("%w: its %s is that of another vault", ErrWrongVault, MarkerName)
 	case none && len(cameras) > 0:
-		there, err := v.anyThere(cameras)
+		there, err := v.hasCameraDir(cameras)
 		switch {
 		case err != nil:
-			return v.unsure(err)
+			return v.openUnmarked(err)
 		case !there:
-			return fmt.Errorf("%w: %d cameras have rows in index.db and none has a directory", ErrAway, len(cameras))
+			return fmt.Errorf("%w: %d cameras have rows in index.db and none has a directory", ErrWrongVault, len(cameras))
 		case id != "":
-			return fmt.Errorf("%w: its file %s is missing (in a copy of the right disk it has to be written anew: %s)", ErrAway, MarkerName, id)
+			return fmt.Errorf("%w: its file %s is missing (in a copy of the right disk it has to be written anew: %s)", ErrWrongVault, MarkerName, id)
 		}
 	}
 	if id == "" {
@@ -73,23 +73,23 @@ func (v *Vault) belongs() error {
 	}
 	if found == "" {
 		if err := disk.WriteAtomic(v.o.FS, MarkerName, []byte(id+"\n"), 0o600); err != nil {
-			return v.unsure(err)
+			return v.openUnmarked(err)
 		}
 	}
 	if err := v.index.setVaultID(id); err != nil {
-		return v.unsure(err)
+		return v.openUnmarked(err)
 	}
 	return nil
 }
 
-// unsure lets a vault open of which it cannot be said whether it is the right one: a disk that is full or failing, or a
+// openUnmarked lets a vault open of which it cannot be said whether it is the right one: a disk that is full or failing, or a
 // broken index, has its own alarms, and a reconcile has its brake.
-func (v *Vault) unsure(err error) error {
+func (v *Vault) openUnmarked(err error) error {
 	v.o.Log.Warn("whether this is the directory of the rows is not known", "err", err)
 	return nil
 }
 
-func (v *Vault) anyThere(cameras []string) (bool, error) {
+func (v *Vault) hasCameraDir(cameras []string) (bool, error) {
 	for _, c := range cameras {
 		if _, err := v.o.FS.Stat(c); !errors.Is(err, fs.ErrNotExist) {
 			return err == nil, err

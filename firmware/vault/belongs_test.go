@@ -67,7 +67,7 @@ func TestAVaultThatIsNotMountedIsRefused(t *testing.T) {
 					must(t, v.Close())
 					continue
 				}
-				if !errors.Is(err, ErrAway) || !strings.Contains(err.Error(), c.says) {
+				if !errors.Is(err, ErrWrongVault) || !strings.Contains(err.Error(), c.says) {
 					t.Fatalf("%v, want %q", err, c.says)
 				}
 				if list, err := os.ReadDir(filepath.Join(b.dir, "vault", "c01")); err == nil && len(list) > 1 {

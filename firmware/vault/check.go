@@ -37,7 +37,7 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 	}
 	if v.unindexed != nil {
 		n := 0
-		err := v.allStrays(ctx, func(files []stray) error { n += len(files); return nil })
+		err := v.allUnindexed(ctx, func(files []unindexed) error { n += len(files); return nil })
 		if err != nil {
 			return fmt.Errorf("check files: %w", err)
 		}
@@ -52,7 +52,7 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 	} else if err != nil {
 		return fmt.Errorf("check files: %w", err)
 	}
-	err = v.allStrays(ctx, func(files []stray) error {
+	err = v.allUnindexed(ctx, func(files []unindexed) error {
 		for _, f := range files {
 			if later[f.id] {
 				continue
@@ -63,7 +63,7 @@ func (v *Vault) Check(ctx context.Context, o CheckOptions, report func(Finding))
 			file, _ := fileID(f.name)
 			what := "the file has no row"
 			v.mu.Lock()
-			if _, ok := v.orphans[file]; ok {
+			if _, ok := v.abandoned[file]; ok {
 				what = "the file was abandoned after a disk error and waits for the disk to take everything again"
 			}
 			v.mu.Unlock()
@@ -115,7 +115,7 @@ func (v *Vault) Unindexed(ctx context.Context) (n int, err error) {
 	if err != nil && !errors.Is(err, ErrIndex) { // Check reports that
 		return 0, fmt.Errorf("count the files without a row: %w", err)
 	}
-	err = v.allStrays(ctx, func(files []stray) error {
+	err = v.allUnindexed(ctx, func(files []unindexed) error {
 		for _, f := range files {
 			if later[f.id] {
 				n++

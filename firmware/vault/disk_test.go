@@ -33,9 +33,9 @@ func TestEveryOperationMayFailForOneCamera(t *testing.T) {
 				}
 				b.flush()
 				restore := b.disk.Fail(disktest.Rule{Match: disktest.Match(what, "c01"), Err: how})
-				told := put(ours, 2, 1)
+				shown := put(ours, 2, 1)
 				b.flush()
-				for _, err := range []error{told, put(ours, 2, 2), ours.Close()} {
+				for _, err := range []error{shown, put(ours, 2, 2), ours.Close()} {
 					if err != nil && !errors.Is(err, ErrAbandoned) {
 						t.Fatal(err)
 					}
@@ -63,8 +63,8 @@ func TestEveryOperationMayFailForOneCamera(t *testing.T) {
 				b.record("c01", "boot-a", 1441, 1443)
 				b.flush()
 				select {
-				case <-b.v.Mendable():
-					if _, err := b.v.Mend(t.Context()); err != nil {
+				case <-b.v.Repairable():
+					if _, err := b.v.Repair(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 				default:
@@ -150,7 +150,7 @@ func TestAbandonedSegmentsAreMended(t *testing.T) {
 	unread()
 	b.flush()
 	b.mustNotBeMendable() // not again at once
-	if r, err := b.v.Mend(t.Context()); err != nil || len(r.Recovered) != 1 || r.Recovered[0].Frags != 1 {
+	if r, err := b.v.Repair(t.Context()); err != nil || len(r.Recovered) != 1 || r.Recovered[0].Frags != 1 {
 		t.Fatalf("mended %+v, %v", r, err)
 	}
 	b.check()

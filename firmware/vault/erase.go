@@ -176,7 +176,7 @@ func (v *Vault) unneeded(id dayID) (files int, free bool, err error) {
 // busy says whether this process uses a camera-day; mu is held.
 func (v *Vault) busy(id dayID) bool {
 	use := v.days[id]
-	return use != nil && (use.files > 0 || use.orphans > 0 || use.unread || use.erasing)
+	return use != nil && (use.files > 0 || use.abandoned > 0 || use.unread || use.erasing)
 }
 
 // Day is a camera-day.

@@ -323,7 +323,7 @@ func TestDayKeyDiesWithItsLastFile(t *testing.T) {
 }
 
 // A row that cannot be read hides its own segment only, is found by the check, and is made anew.
-func TestMalformedRowIsMadeAnew(t *testing.T) {
+func TestMalformedRowIsMadeAgain(t *testing.T) {
 	b := start(t, t.TempDir())
 	b.record("c01", "boot-a", 0, 4)
 	b.flush()

@@ -65,7 +65,7 @@ func (s openSource) Segments(ctx context.Context, camera string, span footage.Sp
 // which may have been finished since; one that was abandoned is not shown, because nobody knows what the disk holds.
 func (v *Vault) openGrowing(f disk.File, size int64, s footage.Segment) (*reader, error) {
 	v.mu.Lock()
-	_, abandoned := v.orphans[s.File]
+	_, abandoned := v.abandoned[s.File]
 	v.mu.Unlock()
 	if abandoned {
 		return nil, fs.ErrNotExist

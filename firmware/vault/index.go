@@ -55,20 +55,20 @@ type mark struct {
 	mono    time.Duration
 }
 
-// spoiltExt ends the name of the file beside index.db that has the next start rebuild it.
-const spoiltExt = ".spoilt"
+// damagedExt ends the name of the file beside index.db that has the next start rebuild it.
+const damagedExt = ".spoilt"
 
 func openIndex(path string, log *slog.Logger, alarm func(error)) (*index, error) {
 	broken := func(err error) {
 		alarm(fmt.Errorf("%w; the next start rebuilds the index from the files", err))
-		if err := os.WriteFile(path+spoiltExt, nil, 0o600); err != nil {
+		if err := os.WriteFile(path+damagedExt, nil, 0o600); err != nil {
 			log.Error("the next start will not know that the index has to be rebuilt", "err", err)
 		}
 	}
 	var x *index
 	err := fmt.Errorf("%w, the last run has found", ErrIndex)
-	if _, serr := os.Stat(path + spoiltExt); errors.Is(serr, fs.ErrNotExist) {
-		if x, err = tryIndex(path, broken); err == nil || !spoilt(err) {
+	if _, serr := os.Stat(path + damagedExt); errors.Is(serr, fs.ErrNotExist) {
+		if x, err = tryIndex(path, broken); err == nil || !isDamaged(err) {
 			return x, err
 		}
 	}
@@ -80,14 +80,14 @@ func openIndex(path string, log *slog.Logger, alarm func(error)) (*index, error)
 	if x, err = tryIndex(path, broken); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(path + spoiltExt); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(path + damagedExt); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, x.close())
 	}
 	return x, nil
 }
 
-// spoilt tells a damaged index from a disk that is full, failing or in use.
-func spoilt(err error) bool {
+// isDamaged tells a damaged index from a disk that is full, failing or in use.
+func isDamaged(err error) bool {
 	for _, e := range []error{errRow, ErrIndex, bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
 		if errors.Is(err, e) {
 			return true
@@ -139,7 +139,7 @@ func tryIndex(path string, broken func(error)) (_ *index, err error) {
 // and why says so: it is only a cache.
 func openIndexReadOnly(path string) (_ *index, why error, err error) {
 	x, err := tryReadOnly(path)
-	if err == nil || !spoilt(err) && !errors.Is(err, fs.ErrNotExist) {
+	if err == nil || !isDamaged(err) && !errors.Is(err, fs.ErrNotExist) {
 		return x, nil, err
 	}
 	why = err

@@ -90,7 +90,7 @@ func (m *model) mend() {
 	}
 	m.b.flush()
 	m.unlink(m.condemned)
-	if _, err := m.b.v.Mend(m.b.t.Context()); err != nil {
+	if _, err := m.b.v.Repair(m.b.t.Context()); err != nil {
 		m.b.t.Fatal(err)
 	}
 	if _, err := m.b.v.Reconcile(m.b.t.Context(), nothingDies); err != nil {

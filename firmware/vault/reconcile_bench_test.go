@@ -22,7 +22,7 @@ var (
 // empty: a reconcile reads names. 64 cameras × 90 days are 8.3 million of them.
 func BenchmarkReconcile(b *testing.B) {
 	dir := b.TempDir()
-	r, err := openRooms(dir, archiveEnd)
+	r, err := openServices(dir, archiveEnd)
 	if err == nil {
 		err = r.stop() // there is an index now
 	}
@@ -30,7 +30,7 @@ func BenchmarkReconcile(b *testing.B) {
 		err = vault.AddRows(filepath.Join(dir, "index.db"), func(yield func([]footage.Segment) bool) { rowsWithFiles(b, dir, yield) })
 	}
 	if err == nil {
-		r, err = openRooms(dir, archiveEnd)
+		r, err = openServices(dir, archiveEnd)
 	}
 	if err != nil {
 		b.Fatal(err)

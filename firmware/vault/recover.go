@@ -98,7 +98,7 @@ func (v *Vault) recover(ctx context.Context) error {
 
 // recoverDay indexes the files of one camera-day that have no row.
 func (v *Vault) recoverDay(ctx context.Context, id dayID, m mark) (Report, error) {
-	files, err := v.strays([]dayID{id}, func(f func(footage.Segment) bool) error {
+	files, err := v.unindexedFiles([]dayID{id}, func(f func(footage.Segment) bool) error {
 		return v.index.scan(id.camera, m.ordinal, m.mono, func(_ uint32, s footage.Segment) bool { return f(s) })
 	})
 	if err != nil {
@@ -107,20 +107,20 @@ func (v *Vault) recoverDay(ctx context.Context, id dayID, m mark) (Report, error
 	return v.adopt(ctx, files)
 }
 
-// stray is a name in a camera-day without a row.
-type stray struct {
+// unindexed is a name in a camera-day without a row.
+type unindexed struct {
 	id   dayID
 	name string
 	kind fs.FileMode // type bits
 }
 
-func (s stray) path() string { return s.id.path() + "/" + s.name }
+func (s unindexed) path() string { return s.id.path() + "/" + s.name }
 
-// strays lists the names in camera-days of one camera that have no row and are not being written by this
+// unindexedFiles lists the names in camera-days of one camera that have no row and are not being written by this
 // process. The order of the three looks matters: a file seen first is either still ours or has its row by
 // the time the rows are read.
-func (v *Vault) strays(ids []dayID, rows func(func(footage.Segment) bool) error) ([]stray, error) {
-	var names []stray
+func (v *Vault) unindexedFiles(ids []dayID, rows func(func(footage.Segment) bool) error) ([]unindexed, error) {
+	var names []unindexed
 	for _, id := range ids {
 		list, err := v.o.FS.ReadDir(id.path())
 		if errors.Is(err, fs.ErrNotExist) {
@@ -130,7 +130,7 @@ func (v *Vault) strays(ids []dayID, rows func(func(footage.Segment) bool) error)
 			return nil, err
 		}
 		for _, e := range list {
-			names = append(names, stray{id, e.Name(), e.Type()})
+			names = append(names, unindexed{id, e.Name(), e.Type()})
 		}
 	}
 	if len(names) == 0 {
@@ -138,22 +138,22 @@ func (v *Vault) strays(ids []dayID, rows func(func(footage.Segment) bool) error)
 	}
 	known := map[footage.FileID]struct{}{}
 	v.mu.Lock()
-	for f := range v.mine {
+	for f := range v.own {
 		known[f] = struct{}{}
 	}
 	v.mu.Unlock()
 	if err := rows(func(s footage.Segment) bool { known[s.File] = struct{}{}; return true }); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(names, func(n stray) bool {
+	return slices.DeleteFunc(names, func(n unindexed) bool {
 		file, ok := fileID(n.name)
 		_, has := known[file]
 		return ok && has
 	}), nil
 }
 
-// allStrays lists the strays of the whole vault, camera by camera.
-func (v *Vault) allStrays(ctx context.Context, f func([]stray) error) error {
+// allUnindexed lists the strays of the whole vault, camera by camera.
+func (v *Vault) allUnindexed(ctx context.Context, f func([]unindexed) error) error {
 	byCamera := map[string][]dayID{}
 	err := v.walk(func(id dayID) error {
 		byCamera[id.camera] = append(byCamera[id.camera], id)
@@ -164,7 +164,7 @@ func (v *Vault) allStrays(ctx context.Context, f func([]stray) error) error {
 	}
 	var broken []error // rows of one camera that cannot be read keep none of the others
 	for camera, ids := range byCamera {
-		list, err := v.strays(ids, func(f func(footage.Segment) bool) error { return v.Rows(camera, f) })
+		list, err := v.unindexedFiles(ids, func(f func(footage.Segment) bool) error { return v.Rows(camera, f) })
 		if errors.Is(err, ErrIndex) {
 			broken = append(broken, fmt.Errorf("rows of %s: %w", camera, err))
 			continue
@@ -181,7 +181,7 @@ func (v *Vault) allStrays(ctx context.Context, f func([]stray) error) error {
 
 // adopt reads files without rows: what is whole, or has whole records in front, gets its row; the rest goes
 // to quarantine. One bad file never keeps the others from being indexed.
-func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) {
+func (v *Vault) adopt(ctx context.Context, files []unindexed) (r Report, err error) {
 	var batch []footage.Segment
 	commit := func() error {
 		batch = v.named(batch, &r)
@@ -189,7 +189,7 @@ func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) 
 			return err
 		}
 		for _, s := range batch {
-			v.found(s.File)
+			v.indexFound(s.File)
 		}
 		r.Recovered = append(r.Recovered, batch...)
 		batch = batch[:0]
@@ -199,13 +199,13 @@ func (v *Vault) adopt(ctx context.Context, files []stray) (r Report, err error) 
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
-		s, err := v.readStray(f)
+		s, err := v.readUnindexed(f)
 		switch {
 		case err == nil:
 			batch = append(batch, s)
 		case errors.Is(err, fs.ErrNotExist): // unlinked meanwhile
 			if file, ok := fileID(f.name); ok {
-				v.found(file)
+				v.indexFound(file)
 			}
 		case errors.Is(err, packet.ErrFormat), errors.Is(err, packet.ErrDamaged), errors.Is(err, ErrKeyErased):
 			if serr := v.setAside(f, err); errors.Is(serr, fs.ErrNotExist) {
@@ -247,9 +247,9 @@ func (v *Vault) named(batch []footage.Segment, r *Report) []footage.Segment {
 	})
 }
 
-// readStray makes the row of a file. Of a whole file the footer and index are proof enough; of a torn one
+// readUnindexed makes the row of a file. Of a whole file the footer and index are proof enough; of a torn one
 // every record is verified.
-func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
+func (v *Vault) readUnindexed(in unindexed) (s footage.Segment, err error) {
 	id := in.id
 	file, ok := fileID(in.name)
 	if !ok {
@@ -268,7 +268,7 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 		}
 	}()
 	v.mu.Lock()
-	_, orphan := v.orphans[file]
+	_, orphan := v.abandoned[file]
 	v.mu.Unlock()
 	if orphan { // what counts is what the disk holds, not what the cache remembers of a failed write
 		if err := disk.Uncached(f); err != nil {
@@ -313,43 +313,43 @@ func (v *Vault) readStray(in stray) (s footage.Segment, err error) {
 
 var errNotRegular = errors.New("not a regular file")
 
-// found takes a file off the books of what was abandoned.
-func (v *Vault) found(file footage.FileID) {
+// indexFound takes a file off the books of what was abandoned.
+func (v *Vault) indexFound(file footage.FileID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if id, ok := v.orphans[file]; ok {
-		delete(v.orphans, file)
-		v.days[id].orphans--
+	if id, ok := v.abandoned[file]; ok {
+		delete(v.abandoned, file)
+		v.days[id].abandoned--
 	}
 }
 
 // The pace of Mend while something stays abandoned.
 const (
-	mendFirst = 10 * time.Second
-	mendMost  = 10 * time.Minute
+	firstRepairWait = 10 * time.Second
+	maxRepairWait   = 10 * time.Minute
 )
 
-// taking is told that the disk takes everything.
-func (v *Vault) taking() {
+// diskRecovered is told that the disk takes everything.
+func (v *Vault) diskRecovered() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.orphans) == 0 || time.Since(v.mended) < v.patience {
+	if len(v.abandoned) == 0 || time.Since(v.repaired) < v.retryDelay {
 		return
 	}
 	select {
-	case v.mendable <- struct{}{}:
+	case v.repairable <- struct{}{}:
 	default:
 	}
 }
 
-// Mendable has a value when segments were abandoned after a disk error and the disk takes everything again.
-func (v *Vault) Mendable() <-chan struct{} { return v.mendable }
+// Repairable has a value when segments were abandoned after a disk error and the disk takes everything again.
+func (v *Vault) Repairable() <-chan struct{} { return v.repairable }
 
 // Abandoned is how many segments of a camera were abandoned after a disk error and have no row yet.
 func (v *Vault) Abandoned(camera string) (n int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, id := range v.orphans {
+	for _, id := range v.abandoned {
 		if id.camera == camera {
 			n++
 		}
@@ -357,22 +357,22 @@ func (v *Vault) Abandoned(camera string) (n int) {
 	return n
 }
 
-// Mend gives abandoned segments their rows: what the disk holds of them is read again.
-func (v *Vault) Mend(ctx context.Context) (Report, error) {
+// Repair gives abandoned segments their rows: what the disk holds of them is read again.
+func (v *Vault) Repair(ctx context.Context) (Report, error) {
 	v.adopting.Lock()
 	defer v.adopting.Unlock()
 	v.mu.Lock()
-	var files []stray
-	for file, id := range v.orphans {
-		files = append(files, stray{id: id, name: file.String() + fileExt})
+	var files []unindexed
+	for file, id := range v.abandoned {
+		files = append(files, unindexed{id: id, name: file.String() + fileExt})
 	}
 	v.mu.Unlock()
 	r, err := v.adopt(ctx, files)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.mended = time.Now()
-	if v.patience = min(max(2*v.patience, mendFirst), mendMost); len(v.orphans) == 0 {
-		v.patience = 0
+	v.repaired = time.Now()
+	if v.retryDelay = min(max(2*v.retryDelay, firstRepairWait), maxRepairWait); len(v.abandoned) == 0 {
+		v.retryDelay = 0
 	}
 	if err != nil {
 		return r, fmt.Errorf("index what was abandoned: %w", err)
@@ -381,7 +381,7 @@ func (v *Vault) Mend(ctx context.Context) (Report, error) {
 }
 
 // setAside moves a file to quarantine and says so.
-func (v *Vault) setAside(in stray, why error) error {
+func (v *Vault) setAside(in unindexed, why error) error {
 	dir := path.Join(quarantine, in.id.path())
 	if err := v.o.FS.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -390,7 +390,7 @@ func (v *Vault) setAside(in stray, why error) error {
 		return err
 	}
 	file, _ := fileID(in.name)
-	v.found(file)
+	v.indexFound(file)
 	v.alarm(Alarm{Code: "quarantined", Camera: in.id.camera, Segment: footage.Segment{Camera: in.id.camera, Day: in.id.day, File: file}, Err: why})
 	return nil
 }
@@ -439,7 +439,7 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Seg
 		}
 		total += here
 		if _, err := v.o.FS.Stat(camera); here > 0 && errors.Is(err, fs.ErrNotExist) {
-			return v.brake(r, fmt.Errorf("camera %s has %d segments and no directory: is the disk mounted?", camera, here)), nil
+			return v.brakeReconcile(r, fmt.Errorf("camera %s has %d segments and no directory: is the disk mounted?", camera, here)), nil
 		}
 	}
 	most := max(brakeLeast, total/brakePart)
@@ -449,7 +449,7 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Seg
 			return r, fmt.Errorf("reconcile %s: %w", camera, err)
 		}
 		if r.Missing = append(r.Missing, missing...); len(r.Missing) > most {
-			return v.brake(r, fmt.Errorf("more than %d of %d segments have no file: is the disk mounted?", most, total)), nil
+			return v.brakeReconcile(r, fmt.Errorf("more than %d of %d segments have no file: is the disk mounted?", most, total)), nil
 		}
 	}
 	for _, s := range r.Missing {
@@ -460,7 +460,7 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Seg
 	}
 	v.adopting.Lock()
 	defer v.adopting.Unlock()
-	err = v.allStrays(ctx, func(files []stray) error {
+	err = v.allUnindexed(ctx, func(files []unindexed) error {
 		part, err := v.adopt(ctx, files)
 		r.add(part)
 		return err
@@ -472,7 +472,7 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Seg
 	return r, nil
 }
 
-func (v *Vault) brake(r Report, why error) Report {
+func (v *Vault) brakeReconcile(r Report, why error) Report {
 	r.Stopped = true
 	v.alarm(Alarm{Code: "brake", Err: why})
 	return r

@@ -73,20 +73,20 @@ type Vault struct {
 
 	recovered chan struct{} // closed when the start's recovery is done
 
-	mu      sync.Mutex
-	queue   []op                               // guarded by mu; what waits for the writer goroutine
-	waiting int64                              // guarded by mu; bytes in queue
-	stopped bool                               // guarded by mu; Run has ended or is ending
-	mine    map[footage.FileID]struct{}        // guarded by mu; begun by this process and without a row yet
-	orphans map[footage.FileID]dayID           // guarded by mu; abandoned by this process, without a row
-	days    map[dayID]*dayUse                  // guarded by mu; camera-days in use by this process
-	growing map[footage.FileID]footage.Segment // guarded by mu; without a row yet, as far as their file can be read
-	wake    chan struct{}                      // one slot: the queue is not empty
+	mu        sync.Mutex
+	queue     []op                               // guarded by mu; what waits for the writer goroutine
+	waiting   int64                              // guarded by mu; bytes in queue
+	stopped   bool                               // guarded by mu; Run has ended or is ending
+	own       map[footage.FileID]struct{}        // guarded by mu; begun by this process and without a row yet
+	abandoned map[footage.FileID]dayID           // guarded by mu; abandoned by this process, without a row
+	days      map[dayID]*dayUse                  // guarded by mu; camera-days in use by this process
+	growing   map[footage.FileID]footage.Segment // guarded by mu; without a row yet, as far as their file can be read
+	wake      chan struct{}                      // one slot: the queue is not empty
 
-	adopting sync.Mutex    // one reads files without rows at a time
-	mendable chan struct{} // one slot: the disk takes everything again and something was abandoned
-	mended   time.Time     // guarded by mu; the last Mend
-	patience time.Duration // guarded by mu; before the next, longer each time that something stays abandoned
+	adopting   sync.Mutex    // one reads files without rows at a time
+	repairable chan struct{} // one slot: the disk takes everything again and something was abandoned
+	repaired   time.Time     // guarded by mu; the last Mend
+	retryDelay time.Duration // guarded by mu; before the next, longer each time that something stays abandoned
 }
 
 type dayID struct{ camera, day string }
@@ -96,11 +96,11 @@ func (d dayID) key() string  { return packet.KeyID(d.camera, d.day) }
 
 // dayUse says why a camera-day's key is needed beyond its rows.
 type dayUse struct {
-	files   int  // begun, without a row yet
-	orphans int  // abandoned, without a row
-	unread  bool // the start's recovery could not read all of it: the mark stays for the next one
-	ready   bool // key, directory and mark exist; the writer goroutine sets it
-	erasing bool
+	files     int  // begun, without a row yet
+	abandoned int  // abandoned, without a row
+	unread    bool // the start's recovery could not read all of it: the mark stays for the next one
+	ready     bool // key, directory and mark exist; the writer goroutine sets it
+	erasing   bool
 }
 
 var (
@@ -113,7 +113,7 @@ const lockName = ".lock"
 
 // Open opens a vault and its index. A second opener of the same directory gets disk.ErrLocked. Without an
 // index, or with one that cannot be read, a new one is made; Run fills it from the files. A directory that is not
-// the one of the index is refused with ErrAway.
+// the one of the index is refused with ErrWrongVault.
 func Open(o Options) (*Vault, error) {
 	v := prepare(o)
 	lock, err := o.FS.Lock(lockName)
@@ -124,7 +124,7 @@ func Open(o Options) (*Vault, error) {
 	if v.index, err = openIndex(o.IndexPath, v.o.Log, func(err error) { v.alarm(Alarm{Code: "index", Err: err}) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open vault: %w", err), lock.Close())
 	}
-	if err := v.belongs(); err != nil {
+	if err := v.checkMarker(); err != nil {
 		v.alarm(Alarm{Code: "brake", Err: err})
 		return nil, errors.Join(fmt.Errorf("open vault: %w", err), v.Close())
 	}
@@ -159,14 +159,14 @@ func prepare(o Options) *Vault {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Vault{
-		o:         o,
-		recovered: make(chan struct{}),
-		mine:      map[footage.FileID]struct{}{},
-		orphans:   map[footage.FileID]dayID{},
-		days:      map[dayID]*dayUse{},
-		growing:   map[footage.FileID]footage.Segment{},
-		wake:      make(chan struct{}, 1),
-		mendable:  make(chan struct{}, 1),
+		o:          o,
+		recovered:  make(chan struct{}),
+		own:        map[footage.FileID]struct{}{},
+		abandoned:  map[footage.FileID]dayID{},
+		days:       map[dayID]*dayUse{},
+		growing:    map[footage.FileID]footage.Segment{},
+		wake:       make(chan struct{}, 1),
+		repairable: make(chan struct{}, 1),
 	}
 }
 

@@ -181,11 +181,11 @@ func (b *box) rows(camera string) (out []footage.Segment) {
 func (b *box) mend() Report {
 	b.t.Helper()
 	select {
-	case <-b.v.Mendable():
+	case <-b.v.Repairable():
 	case <-time.After(10 * time.Second):
 		b.t.Fatal("nothing is to be mended")
 	}
-	r, err := b.v.Mend(b.t.Context())
+	r, err := b.v.Repair(b.t.Context())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func (b *box) mend() Report {
 func (b *box) mustNotBeMendable() {
 	b.t.Helper()
 	select {
-	case <-b.v.Mendable():
+	case <-b.v.Repairable():
 		b.t.Error("something is to be mended")
 	default:
 	}

@@ -26,8 +26,8 @@ import (
 // flushAt is how much sealed data gathers per file within one batch of the queue.
 const flushAt = 256 << 10
 
-// disker is the state of the writer goroutine.
-type disker struct {
+// writerState is the state of the writer goroutine.
+type writerState struct {
 	v       *Vault
 	open    map[*Writer]struct{}
 	dirty   map[*Writer]struct{} // have sealed bytes that are not written
@@ -39,18 +39,18 @@ type disker struct {
 
 // write is the one goroutine that writes footage.
 func (v *Vault) write(ctx context.Context) error {
-	d := &disker{v: v, open: map[*Writer]struct{}{}, dirty: map[*Writer]struct{}{}, latest: map[string]dayID{}, dirs: map[dayID]disk.Dir{}}
+	d := &writerState{v: v, open: map[*Writer]struct{}{}, dirty: map[*Writer]struct{}{}, latest: map[string]dayID{}, dirs: map[dayID]disk.Dir{}}
 	tick := time.NewTicker(v.o.SyncEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-v.wake:
-			d.batch(v.take(false))
+			d.batch(v.takeQueue(false))
 		case <-tick.C:
 			// An error is an alarm, and what it concerns is abandoned or tried again: recording goes on.
 			_ = d.sync()
 		case <-ctx.Done():
-			d.batch(v.take(true))
+			d.batch(v.takeQueue(true))
 			for w := range maps.Clone(d.open) {
 				d.finish(w)
 			}
@@ -65,8 +65,8 @@ func (v *Vault) write(ctx context.Context) error {
 	}
 }
 
-// take empties the queue; last closes it for good.
-func (v *Vault) take(last bool) []op {
+// takeQueue empties the queue; last closes it for good.
+func (v *Vault) takeQueue(last bool) []op {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	ops := v.queue
@@ -93,7 +93,7 @@ func (v *Vault) Flush(ctx context.Context) error {
 }
 
 // batch does what was queued. Bytes for one file are gathered, so that a whole small segment is one write.
-func (d *disker) batch(ops []op) {
+func (d *writerState) batch(ops []op) {
 	d.prepare(ops)
 	for _, o := range ops {
 		switch o.what {
@@ -113,7 +113,7 @@ func (d *disker) batch(ops []op) {
 
 // prepare makes keys, directories and marks for the camera-days that begin in this batch: at midnight that
 // is one durable write for all cameras.
-func (d *disker) prepare(ops []op) {
+func (d *writerState) prepare(ops []op) {
 	fresh := map[dayID]Meta{}
 	d.v.mu.Lock()
 	for _, o := range ops {
@@ -146,14 +146,14 @@ func (d *disker) prepare(ops []op) {
 	}
 }
 
-func (d *disker) makeDir(id dayID) error {
+func (d *writerState) makeDir(id dayID) error {
 	if err := d.closeDir(id); err != nil { // it may have been removed since
 		return err
 	}
 	return d.v.o.FS.MkdirAll(id.path(), 0o700)
 }
 
-func (d *disker) makeDays(fresh map[dayID]Meta) error {
+func (d *writerState) makeDays(fresh map[dayID]Meta) error {
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -175,7 +175,7 @@ func (d *disker) makeDays(fresh map[dayID]Meta) error {
 
 var errNotReady = errors.New("key, directory or mark of the camera-day could not be made")
 
-func (d *disker) begin(w *Writer) {
+func (d *writerState) begin(w *Writer) {
 	m := w.meta
 	d.v.mu.Lock()
 	ready := d.v.days[m.dayID()].ready
@@ -205,7 +205,7 @@ func (d *disker) begin(w *Writer) {
 }
 
 // dir is the open directory of a camera-day. The one that its camera wrote in before is closed.
-func (d *disker) dir(id dayID) (disk.Dir, error) {
+func (d *writerState) dir(id dayID) (disk.Dir, error) {
 	if dir := d.dirs[id]; dir != nil {
 		return dir, nil
 	}
@@ -222,7 +222,7 @@ func (d *disker) dir(id dayID) (disk.Dir, error) {
 	return dir, nil
 }
 
-func (d *disker) closeDir(id dayID) error {
+func (d *writerState) closeDir(id dayID) error {
 	dir := d.dirs[id]
 	if dir == nil {
 		return nil
@@ -231,7 +231,7 @@ func (d *disker) closeDir(id dayID) error {
 	return dir.Close()
 }
 
-func (d *disker) fragment(w *Writer, f Fragment) {
+func (d *writerState) fragment(w *Writer, f Fragment) {
 	if w.failed.Load() != nil {
 		return
 	}
@@ -250,7 +250,7 @@ func (d *disker) fragment(w *Writer, f Fragment) {
 	}
 }
 
-func (d *disker) finish(w *Writer) {
+func (d *writerState) finish(w *Writer) {
 	if w.failed.Load() != nil {
 		return
 	}
@@ -277,7 +277,7 @@ func (d *disker) finish(w *Writer) {
 }
 
 // discard removes a segment that never got a fragment.
-func (d *disker) discard(w *Writer) {
+func (d *writerState) discard(w *Writer) {
 	delete(d.open, w)
 	delete(d.dirty, w)
 	err := errors.Join(w.out.Close(), d.remove(w))
@@ -288,13 +288,13 @@ func (d *disker) discard(w *Writer) {
 }
 
 // remove takes away a file of ours that holds no whole fragment.
-func (d *disker) remove(w *Writer) error {
+func (d *writerState) remove(w *Writer) error {
 	d.written = true // the next sync makes it durable
 	return d.v.o.FS.Remove(filePath(w.meta.dayID(), w.file))
 }
 
 // flush writes what gathered for one file; false when that failed and the segment was abandoned.
-func (d *disker) flush(w *Writer) bool {
+func (d *writerState) flush(w *Writer) bool {
 	delete(d.dirty, w)
 	if len(w.buf) == 0 {
 		return true
@@ -312,7 +312,7 @@ func (d *disker) flush(w *Writer) bool {
 	return true
 }
 
-func (d *disker) writeDirty() {
+func (d *writerState) writeDirty() {
 	for w := range maps.Clone(d.dirty) {
 		d.flush(w)
 	}
@@ -321,7 +321,7 @@ func (d *disker) writeDirty() {
 // abandon gives a segment up: its writer is told, nothing more is written to the file. What whole fragments it
 // has are indexed when the disk takes everything again (Mend); until then the file is known as ours and without
 // a row. Without any it is removed: a full disk is tried again every second, for every camera.
-func (d *disker) abandon(w *Writer, code string, err error) {
+func (d *writerState) abandon(w *Writer, code string, err error) {
 	if w.failed.Load() != nil {
 		return
 	}
@@ -343,7 +343,7 @@ func (d *disker) abandon(w *Writer, code string, err error) {
 }
 
 // sync makes all that was written durable with one syncfs, then commits the rows of the closed segments.
-func (d *disker) sync() error {
+func (d *writerState) sync() error {
 	if d.written {
 		if err := d.v.o.FS.SyncFS(); err != nil {
 			err = fmt.Errorf("sync footage: %w", err)
@@ -370,7 +370,7 @@ func (d *disker) sync() error {
 	}
 	d.v.settle(d.closed, true)
 	d.v.forget(unmark)
-	d.v.taking()
+	d.v.diskRecovered()
 	clear(d.closed)
 	d.closed = d.closed[:0]
 	return nil
@@ -379,7 +379,7 @@ func (d *disker) sync() error {
 // syncFailed abandons what is not durable: after a failed sync nobody knows which pages reached the disk, and
 // reading back would only show the cache. The sync of the whole file system does not say whose bytes it lost, so
 // every open file is asked on its own: one camera's bad spot on the disk does not interrupt the others.
-func (d *disker) syncFailed(err error) {
+func (d *writerState) syncFailed(err error) {
 	for w := range maps.Clone(d.open) {
 		if !w.unsynced {
 			continue
@@ -403,7 +403,7 @@ func (d *disker) syncFailed(err error) {
 }
 
 // syncFile makes the bytes and the name of one open segment durable.
-func (d *disker) syncFile(w *Writer) error {
+func (d *writerState) syncFile(w *Writer) error {
 	if err := w.out.Sync(); err != nil {
 		return err
 	}
@@ -423,13 +423,13 @@ func (v *Vault) settle(ws []*Writer, done bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, w := range ws {
-		delete(v.mine, w.file)
+		delete(v.own, w.file)
 		delete(v.growing, w.file)
 		use := v.days[w.meta.dayID()]
 		use.files--
 		if !done {
-			v.orphans[w.file] = w.meta.dayID()
-			use.orphans++
+			v.abandoned[w.file] = w.meta.dayID()
+			use.abandoned++
 		}
 	}
 }
@@ -449,7 +449,7 @@ func (v *Vault) idleDays(closing []*Writer, latest map[string]dayID) (idle []day
 		ending[w.meta.dayID()]++
 	}
 	for id, use := range v.days {
-		if use.files == ending[id] && use.orphans == 0 && !use.unread && !use.erasing && latest[id.camera] != id {
+		if use.files == ending[id] && use.abandoned == 0 && !use.unread && !use.erasing && latest[id.camera] != id {
 			idle = append(idle, id)
 		}
 	}

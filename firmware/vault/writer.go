@@ -122,7 +122,7 @@ func (v *Vault) Begin(m Meta) (*Writer, error) {
 	}
 	use.files++
 	v.days[m.dayID()] = use
-	v.mine[w.file] = struct{}{}
+	v.own[w.file] = struct{}{}
 	v.tails.begin(m)
 	return w, nil
 }

@@ -22,7 +22,7 @@ func (m *Viewings) Run(ctx context.Context) error {
 func (m *Viewings) watch(ctx context.Context) {
 	grown, cancel := m.o.Subscribe()
 	defer cancel()
-	second, idle := time.NewTicker(judgeEvery), time.NewTicker(idleEvery)
+	second, idle := time.NewTicker(checkEvery), time.NewTicker(idleEvery)
 	defer second.Stop()
 	defer idle.Stop()
 	for {
@@ -33,31 +33,31 @@ func (m *Viewings) watch(ctx context.Context) {
 			if !ok {
 				return
 			}
-			m.Judge(ctx)
+			m.Check(ctx)
 		case <-second.C:
-			m.Judge(ctx)
+			m.Check(ctx)
 		case <-idle.C:
 			m.CloseIdle(ctx)
 		}
 	}
 }
 
-// Judge asks of every open viewing whether it would still be allowed, and ends those that would not.
-func (m *Viewings) Judge(ctx context.Context) {
+// Check asks of every open viewing whether it would still be allowed, and ends those that would not.
+func (m *Viewings) Check(ctx context.Context) {
 	now := m.o.Clock.Now()
-	for _, id := range m.those(func(v Opened) bool { return v.given == nil }) {
+	for _, id := range m.matching(func(v Opened) bool { return v.given == nil }) {
 		v, ok := m.Get(id)
 		if !ok {
 			continue
 		}
-		if reason := m.verdict(v, now); reason != "" {
+		if reason := m.endReason(v, now); reason != "" {
 			m.endLogged(ctx, id, reason)
 		}
 	}
 }
 
-// verdict is the reason why a viewing must end now; empty when it may go on.
-func (m *Viewings) verdict(v Opened, now clock.Reading) EndedBy {
+// endReason is the reason why a viewing must end now; empty when it may go on.
+func (m *Viewings) endReason(v Opened, now clock.Reading) EndedBy {
 	if now.Mono >= v.due {
 		return TimeOver
 	}
@@ -101,7 +101,7 @@ func (m *Viewings) CloseIdle(ctx context.Context) {
 		}
 		m.endLogged(ctx, id, reason)
 	}
-	for _, id := range m.those(func(v Opened) bool { return v.given != nil }) {
+	for _, id := range m.matching(func(v Opened) bool { return v.given != nil }) {
 		m.endLogged(ctx, id, Idle)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// leaveGrace is how long a viewing waits for its page to come back: loading it again does not end it.
-const leaveGrace = 5 * time.Second
+// endGrace is how long a viewing waits for its page to come back: loading it again does not end it.
+const endGrace = 5 * time.Second
 
 // departures are the pages that went away and may come back. The zero value has none.
 type departures struct {
@@ -14,8 +14,8 @@ type departures struct {
 	left map[string]*time.Timer // by viewing; guarded by mu
 }
 
-// leave calls end after the grace, unless stay is called before.
-func (d *departures) leave(id string, end func()) {
+// scheduleEnd calls end after the grace, unless stay is called before.
+func (d *departures) scheduleEnd(id string, end func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.left == nil {
@@ -25,7 +25,7 @@ func (d *departures) leave(id string, end func()) {
 		return
 	}
 	var t *time.Timer
-	t = time.AfterFunc(leaveGrace, func() {
+	t = time.AfterFunc(endGrace, func() {
 		d.mu.Lock()
 		gone := d.left[id] == t // else the page came back in the moment that this began
 		if gone {
@@ -39,8 +39,8 @@ func (d *departures) leave(id string, end func()) {
 	d.left[id] = t
 }
 
-// stay takes back what leave began.
-func (d *departures) stay(id string) {
+// cancelEnd takes back what leave began.
+func (d *departures) cancelEnd(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if t := d.left[id]; t != nil {

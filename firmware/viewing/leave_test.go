@@ -21,12 +21,12 @@ func TestAViewingWaitsForItsPage(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var v departures
 				ended := 0
-				v.leave("v1", func() { ended++ })
-				v.leave("v1", func() { ended++ }) // the browser tells it twice
+				v.scheduleEnd("v1", func() { ended++ })
+				v.scheduleEnd("v1", func() { ended++ }) // the browser tells it twice
 				if x.back > 0 {
 					time.Sleep(x.back)
 					synctest.Wait()
-					v.stay("v1")
+					v.cancelEnd("v1")
 				}
 				time.Sleep(time.Minute)
 				synctest.Wait()
@@ -36,7 +36,7 @@ func TestAViewingWaitsForItsPage(t *testing.T) {
 				if len(v.left) > 0 {
 					t.Errorf("%d departures are kept for ever", len(v.left))
 				}
-				v.leave("v1", func() { ended++ }) // a later departure counts anew
+				v.scheduleEnd("v1", func() { ended++ }) // a later departure counts anew
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				if ended != x.ended+1 {

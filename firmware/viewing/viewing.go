@@ -32,7 +32,7 @@ type Player interface {
 
 // Options are what the viewings need. All are required.
 type Options struct {
-	Register *usage.Office
+	Register *usage.Register
 	People   *people.People
 	Player   Player
 	Clock    clock.Clock
@@ -98,7 +98,7 @@ const (
 	// idleAfter is how long a viewing may fetch nothing before it is closed: a player that is paused keeps its
 	// buffer, so this is a person who went away.
 	idleAfter  = 5 * time.Minute
-	judgeEvery = time.Second
+	checkEvery = time.Second
 	idleEvery  = 15 * time.Second
 )
 
@@ -143,14 +143,14 @@ func (m *Viewings) Open(ctx context.Context, by account.Who, s people.Session, q
 	}
 	v.due = m.o.Clock.Now().Due(v.Until)
 	v.over, v.stop = context.WithCancelCause(context.Background())
-	m.put(v)
+	m.add(v)
 	if err := m.o.Player.Open(playback.Viewing{ID: v.ID, Camera: q.Camera, Span: got.Span, Live: q.Live, Until: v.Until}); err != nil {
 		return Opened{}, errors.Join(err, m.End(ctx, v.ID, ByViewer))
 	}
 	return v, nil
 }
 
-func (m *Viewings) put(v Opened) {
+func (m *Viewings) add(v Opened) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open[v.ID] = v
@@ -164,8 +164,8 @@ func (m *Viewings) Get(id string) (Opened, bool) {
 	return v, ok && v.given == nil
 }
 
-// Past gives a viewing that is over, as long as it is remembered.
-func (m *Viewings) Past(id string) (Ended, bool) {
+// Ended gives a viewing that is over, as long as it is remembered.
+func (m *Viewings) Ended(id string) (Ended, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.ended[id]
@@ -183,14 +183,14 @@ func (m *Viewings) Within(ctx context.Context, id string) (v Opened, within cont
 	return v, within, func() { detach(); cancel(nil) }, nil
 }
 
-// Leave ends a viewing after a few seconds, unless [Viewings.Stay] is called before: its page went away, perhaps to
+// ScheduleEnd ends a viewing after a few seconds, unless [Viewings.CancelEnd] is called before: its page went away, perhaps to
 // be loaded again.
-func (m *Viewings) Leave(id string) {
-	m.away.leave(id, func() { m.endLogged(context.Background(), id, ByViewer) })
+func (m *Viewings) ScheduleEnd(id string) {
+	m.away.scheduleEnd(id, func() { m.endLogged(context.Background(), id, ByViewer) })
 }
 
-// Stay takes back what Leave began.
-func (m *Viewings) Stay(id string) { m.away.stay(id) }
+// CancelEnd takes back what Leave began.
+func (m *Viewings) CancelEnd(id string) { m.away.cancelEnd(id) }
 
 // End closes a viewing: first no more bytes, then the entry that says what was really delivered. When the entry
 // cannot be written the viewing shows nothing any more, and Run tries again. Of one that is not open it does nothing.
@@ -198,30 +198,30 @@ func (m *Viewings) End(ctx context.Context, id string, reason EndedBy) error {
 	m.mu.Lock()
 	v, ok := m.open[id]
 	delete(m.open, id)
-	past, again := m.ended[id]
+	previous, again := m.ended[id]
 	m.mu.Unlock()
-	m.away.stay(id)
+	m.away.cancelEnd(id)
 	if !ok {
 		return nil
 	}
 	if again {
-		reason = past.Reason // the entry could not be written the first time
+		reason = previous.Reason // the entry could not be written the first time
 	}
 	if v.given == nil {
 		v.stop(reason) // what is on its way is cut
-		m.remember(v, reason)
+		m.addEnded(v, reason)
 		got, _ := m.o.Player.Close(id)
 		v.given = &got
 	}
 	if err := m.o.Register.CloseViewing(ctx, id, v.given.Spans, v.given.Bytes, string(reason)); err != nil {
-		m.put(v)
+		m.add(v)
 		return fmt.Errorf("close viewing %s: %w", id, err)
 	}
 	return nil
 }
 
-// remember keeps why a viewing ended.
-func (m *Viewings) remember(v Opened, reason EndedBy) {
+// addEnded keeps why a viewing ended.
+func (m *Viewings) addEnded(v Opened, reason EndedBy) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended[v.ID] = Ended{v, reason}
@@ -239,8 +239,8 @@ func (m *Viewings) endLogged(ctx context.Context, id string, reason EndedBy) {
 	}
 }
 
-// those lists the open viewings that match, also those whose closing entry is still to be written.
-func (m *Viewings) those(match func(Opened) bool) []string {
+// matching lists the open viewings that match, also those whose closing entry is still to be written.
+func (m *Viewings) matching(match func(Opened) bool) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []string
@@ -254,14 +254,14 @@ func (m *Viewings) those(match func(Opened) bool) []string {
 
 // EndSession ends the viewings that one log-in opened; those of the person's other browsers go on.
 func (m *Viewings) EndSession(ctx context.Context, session string, reason EndedBy) {
-	for _, id := range m.those(func(v Opened) bool { return v.session == session }) {
+	for _, id := range m.matching(func(v Opened) bool { return v.session == session }) {
 		m.endLogged(ctx, id, reason)
 	}
 }
 
 // EndOf ends all viewings of a person.
 func (m *Viewings) EndOf(ctx context.Context, person string, reason EndedBy) {
-	for _, id := range m.those(func(v Opened) bool { return v.Person == person }) {
+	for _, id := range m.matching(func(v Opened) bool { return v.Person == person }) {
 		m.endLogged(ctx, id, reason)
 	}
 }
@@ -269,7 +269,7 @@ func (m *Viewings) EndOf(ctx context.Context, person string, reason EndedBy) {
 // EndLive ends what a person watches live, and says what could not be closed in the log.
 func (m *Viewings) EndLive(ctx context.Context, person string, reason EndedBy) error {
 	var faults []error
-	for _, id := range m.those(func(v Opened) bool { return v.Person == person && v.Live() }) {
+	for _, id := range m.matching(func(v Opened) bool { return v.Person == person && v.Live() }) {
 		faults = append(faults, m.End(ctx, id, reason))
 	}
 	return errors.Join(faults...)
@@ -277,7 +277,7 @@ func (m *Viewings) EndLive(ctx context.Context, person string, reason EndedBy) e
 
 // EndUnder ends the viewings that an application allowed and allows no more.
 func (m *Viewings) EndUnder(ctx context.Context, application string) {
-	for _, id := range m.those(func(v Opened) bool { return v.Application == application }) {
+	for _, id := range m.matching(func(v Opened) bool { return v.Application == application }) {
 		m.endLogged(ctx, id, Revoked)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // Covers M3: a password that somebody else set gives nothing but the way to a new one, on every route.
 func TestAOneTimePasswordOnlyChangesItself(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.visit()
 	if r := v.post("/login", url.Values{"user": {"zhou"}, "password": {firstPassword}}); r.status != http.StatusSeeOther {
 		t.Fatalf("first log-in: %d", r.status)
@@ -40,7 +40,7 @@ func TestAOneTimePasswordOnlyChangesItself(t *testing.T) {
 
 // Covers M3: pages that fetch by themselves keep no log-in alive; a person at them does.
 func TestAPageThatAsksByItselfIsIdle(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zhou")
 	alive := func(header ...string) int {
 		for range 4 {
@@ -69,7 +69,7 @@ func TestAPageThatAsksByItselfIsIdle(t *testing.T) {
 // Covers M3, M7: through the pages, an administrator makes nobody security officer alone; a leader sees it first thing,
 // confirms it, and everybody who answers for footage is told for seven days.
 func TestDutiesNeedASecondPersonOnThePage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	leader, admin := h.as("zheng"), h.as("liang")
 	form := url.Values{"login": {"ghost"}, "name": {"任远"}, "staff_no": {"G-1"}, "unit": {"信息中心"}, "roles": {"staff", "security_officer"}}
 	r := admin.post("/people/new", form)
@@ -116,7 +116,7 @@ func TestDutiesNeedASecondPersonOnThePage(t *testing.T) {
 
 // Covers F13: logging out one browser ends what that browser watches, and nothing else.
 func TestLoggingOutEndsThisBrowsersViewingAlone(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	one, two := h.as("zheng"), h.as("zheng")
 	first, second := one.open(), two.open()
 	if r := one.post("/logout", nil); r.status != http.StatusSeeOther {
@@ -132,7 +132,7 @@ func TestLoggingOutEndsThisBrowsersViewingAlone(t *testing.T) {
 
 // Covers F12: a live part ends with its right.
 func TestAStreamEndsWithItsRight(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.server.URL+"/events/log", nil)
 	h.must(err)

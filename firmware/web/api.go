@@ -18,7 +18,7 @@ import (
 )
 
 // health says whether the program is well; why, and what the clock is, it tells those who may see the figures.
-func (o *Office) health(c *call) error {
+func (o *Server) health(c *call) error {
 	status, out := http.StatusOK, map[string]string{"status": "ok"}
 	var err error
 	if o.d.Alive != nil {
@@ -47,7 +47,7 @@ func (c *call) monitors() bool {
 }
 
 // metrics answers with the figures.
-func (o *Office) metrics(c *call) error {
+func (o *Server) metrics(c *call) error {
 	if o.d.Metrics == nil || !c.monitors() {
 		return errNotFound
 	}
@@ -74,8 +74,8 @@ type apiStatus struct {
 	Days        float64       `json:"days"`
 }
 
-func (o *Office) apiStatus(c *call) error {
-	k, s := o.d.Status.Keeping(), o.d.Status.Sync()
+func (o *Server) apiStatus(c *call) error {
+	k, s := o.d.Status.Retention(), o.d.Status.Sync()
 	seen, at := o.d.Ledger.Witnessed()
 	return c.json(http.StatusOK, apiStatus{Appliance: o.d.Info.Appliance, Version: o.d.Info.Version, Now: c.now.Wall.UTC(), Clock: c.now.State.String(),
 		Uncertainty: c.now.Uncertainty, Entries: o.d.Ledger.Size(), Witnessed: seen, WitnessedAt: at, Acked: s.Acked, Connected: s.Connected,
@@ -89,7 +89,7 @@ type apiCamera struct {
 	Cause footage.Cause `json:"cause,omitempty"`
 }
 
-func (o *Office) apiCameras(c *call) error {
+func (o *Server) apiCameras(c *call) error {
 	states := o.d.Status.Cameras()
 	out := []apiCamera{}
 	for _, cam := range o.d.Site.Cameras() {
@@ -99,7 +99,7 @@ func (o *Office) apiCameras(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-func (o *Office) apiCamera(c *call) error {
+func (o *Server) apiCamera(c *call) error {
 	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 	if !ok {
 		return errNotFound
@@ -115,25 +115,25 @@ type apiRow struct {
 }
 
 type apiRibbon struct {
-	Line  time.Time      `json:"deletion_line"`
+	Limit time.Time      `json:"deletion_line"`
 	Now   time.Time      `json:"now"`
 	Rows  []apiRow       `json:"cameras"`
 	Holds []footage.Hold `json:"holds"`
 }
 
-func (o *Office) apiRibbon(c *call) error {
+func (o *Server) apiRibbon(c *call) error {
 	rib, err := o.ribbon(c, "", time.Time{})
 	if err != nil {
 		return err
 	}
-	out := apiRibbon{Line: rib.Line.UTC(), Now: rib.Now.UTC(), Rows: []apiRow{}, Holds: c.holds()}
+	out := apiRibbon{Limit: rib.Limit.UTC(), Now: rib.Now.UTC(), Rows: []apiRow{}, Holds: c.holds()}
 	span := footage.Span{From: rib.Now.Add(-ribDays * 24 * time.Hour), To: rib.Now}
 	for _, row := range rib.Rows {
 		runs, err := o.coverage.runs(c.r.Context(), row.Camera.ID, span, c.now.Wall, c.now.Mono)
 		if err != nil {
 			return err
 		}
-		r := apiRow{Camera: row.Camera.ID, Recorded: c.unheld(row.Camera, runs), Gaps: []footage.Gap{}}
+		r := apiRow{Camera: row.Camera.ID, Recorded: c.withoutHold(row.Camera, runs), Gaps: []footage.Gap{}}
 		for _, g := range rib.Gaps {
 			if g.Camera == row.Camera.ID {
 				r.Gaps = append(r.Gaps, footage.Gap{Camera: g.Camera, Span: g.Span, Cause: g.Cause})
@@ -144,16 +144,16 @@ func (o *Office) apiRibbon(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-func (o *Office) apiApplications(c *call) error {
-	out := o.d.Register.List()
+func (o *Server) apiApplications(c *call) error {
+	out := o.d.Usage.List()
 	if out == nil {
 		out = []usage.Application{}
 	}
 	return c.json(http.StatusOK, out)
 }
 
-func (o *Office) apiApplication(c *call) error {
-	a, err := o.d.Register.Get(c.r.PathValue("id"))
+func (o *Server) apiApplication(c *call) error {
+	a, err := o.d.Usage.Get(c.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -168,8 +168,8 @@ type apiHold struct {
 	At        time.Time `json:"proposed_at,omitzero"`
 }
 
-func (o *Office) apiHolds(c *call) error {
-	list, _, err := o.d.Register.KeptHolds(c.r.Context())
+func (o *Server) apiHolds(c *call) error {
+	list, _, err := o.d.Usage.KeptHolds(c.r.Context())
 	if err != nil {
 		return fmt.Errorf("listing holds: %w", err)
 	}
@@ -197,12 +197,12 @@ type apiDays struct {
 	Next uint64   `json:"next,omitempty"` // "before" of the next page
 }
 
-func (o *Office) apiDays(c *call) error {
+func (o *Server) apiDays(c *call) error {
 	q, err := c.dayFilter(c.r.URL.Query())
 	if err != nil {
 		return err
 	}
-	list, next, err := o.d.Papers.DeletedDays(c.r.Context(), q)
+	list, next, err := o.d.Certificates.DeletedDays(c.r.Context(), q)
 	if err != nil {
 		return fmt.Errorf("listing deleted days: %w", err)
 	}
@@ -226,7 +226,7 @@ type apiPerson struct {
 	Factor   bool           `json:"second_factor"`
 }
 
-func (o *Office) apiPeople(c *call) error {
+func (o *Server) apiPeople(c *call) error {
 	list := o.d.People.People()
 	if q := strings.TrimSpace(c.r.URL.Query().Get("q")); q != "" {
 		list = o.d.People.FindPeople(q, 200)
@@ -238,7 +238,7 @@ func (o *Office) apiPeople(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-func (o *Office) apiSettings(c *call) error { return c.json(http.StatusOK, o.d.Site.Settings()) }
+func (o *Server) apiSettings(c *call) error { return c.json(http.StatusOK, o.d.Site.Settings()) }
 
 type apiLog struct {
 	Entries []ledger.Entry `json:"entries"`
@@ -246,7 +246,7 @@ type apiLog struct {
 }
 
 // apiLog is the search of the access log; it is entered like that of the page.
-func (o *Office) apiLog(c *call) error {
+func (o *Server) apiLog(c *call) error {
 	f := c.r.URL.Query()
 	q, err := c.logQuery(f)
 	if err != nil {
@@ -272,7 +272,7 @@ type apiEntry struct {
 	Witnessed bool         `json:"witnessed"`
 }
 
-func (o *Office) apiEntry(c *call) error {
+func (o *Server) apiEntry(c *call) error {
 	n, err := c.seq()
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ type apiAttendance struct {
 	Classes  []apiClass `json:"classes"`
 }
 
-func (o *Office) apiGate(c *call) error {
+func (o *Server) apiGate(c *call) error {
 	v, err := o.board(c)
 	if err != nil {
 		return err
@@ -321,7 +321,7 @@ func (o *Office) apiGate(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-func (o *Office) openapi(c *call) error {
+func (o *Server) openapi(c *call) error {
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	c.send(http.StatusOK, o.api)
 	return nil

@@ -46,14 +46,14 @@ type applicationRow struct {
 	Due        string
 }
 
-func (o *Office) applicationsPage(c *call) error { return o.listApplications(c, false) }
-func (o *Office) myApplications(c *call) error   { return o.listApplications(c, true) }
+func (o *Server) applicationsPage(c *call) error { return o.listApplications(c, false) }
+func (o *Server) myApplications(c *call) error   { return o.listApplications(c, true) }
 
-func (o *Office) listApplications(c *call, mine bool) error {
+func (o *Server) listApplications(c *call, mine bool) error {
 	v := applicationsView{Mine: mine, Filter: c.r.URL.Query().Get("state"), CanNew: c.can(account.ActApplicationCreate, account.Subject{})}
 	path := c.r.URL.Path
 	counts := map[rules.Plain]int{}
-	for _, a := range o.d.Register.List() {
+	for _, a := range o.d.Usage.List() {
 		if mine && a.Applicant != c.actor.ID {
 			continue
 		}
@@ -130,40 +130,40 @@ func appTone(s rules.State) (tone, icon string) {
 // applicationView is one application: what was asked, how it stands, its custody timeline, and what this
 // person may do with it.
 type applicationView struct {
-	A          rules.Application
-	Row        applicationRow
-	Applicant  string
-	Purpose    string
-	Ways       []string
-	Steps      []ui.Step
-	Holds      []footage.Hold
-	Offers     []offerRow
-	Decide     *decideForm
-	CanReturn  bool
-	CanTake    bool
-	CanRevoke  bool
-	CanAccept  bool
-	CanRetract bool
-	CanMend    bool
-	CanReport  bool
-	Watch      []watchLink
-	Report     ui.Form
-	Results    []ui.Option
-	Copies     []ui.Option
-	Own        bool // one's own: who decides instead
-	NotMe      string
-	Granted    []grantedRow // what was approved, exactly
-	Notice     bool         // there is a notice to print
-	Rejection  bool
-	Use        usage.Use
-	Refused    []ui.Step // refused attempts of others: apart, so that they bury nothing
-	Problem    string    // why the last act was not done
-	Typed      string    // what was typed for it, when its form is not here any more
-	Wait       string    // what an approval waits for
-	Reason     string    // typed for a return or a revocation that was not done
-	ReasonErr  string
-	UseDays    string // asked for
-	GrantDays  string // approved
+	A            rules.Application
+	Row          applicationRow
+	Applicant    string
+	Purpose      string
+	Ways         []string
+	Steps        []ui.Step
+	Holds        []footage.Hold
+	Offers       []offerRow
+	Decide       *decideForm
+	CanReturn    bool
+	CanReview    bool
+	CanRevoke    bool
+	CanAccept    bool
+	CanRetract   bool
+	CanResubmit  bool
+	CanReport    bool
+	Watch        []watchLink
+	Report       ui.Form
+	Results      []ui.Option
+	Copies       []ui.Option
+	Own          bool // one's own: who decides instead
+	NotApplicant string
+	Granted      []grantedRow // what was approved, exactly
+	Notice       bool         // there is a notice to print
+	Rejection    bool
+	Use          usage.Use
+	Refused      []ui.Step // refused attempts of others: apart, so that they bury nothing
+	Problem      string    // why the last act was not done
+	Typed        string    // what was typed for it, when its form is not here any more
+	Wait         string    // what an approval waits for
+	Reason       string    // typed for a return or a revocation that was not done
+	ReasonErr    string
+	UseDays      string // asked for
+	GrantDays    string // approved
 }
 
 // grantedRow is one approved span with its cameras.
@@ -183,22 +183,22 @@ type decideForm struct {
 }
 
 func applicationSubject(c *call) (account.Subject, error) {
-	a, err := c.o.d.Register.Get(c.r.PathValue("id"))
+	a, err := c.o.d.Usage.Get(c.r.PathValue("id"))
 	if err != nil {
 		return account.Subject{}, err
 	}
 	return usage.Subject(a), nil
 }
 
-func (o *Office) applicationPage(c *call) error {
-	a, err := o.d.Register.Get(c.r.PathValue("id"))
+func (o *Server) applicationPage(c *call) error {
+	a, err := o.d.Usage.Get(c.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	return o.showApplication(c, 200, a, nil)
 }
 
-func (o *Office) showApplication(c *call, status int, a rules.Application, errs fielderr.Errors) error {
+func (o *Server) showApplication(c *call, status int, a rules.Application, errs fielderr.Errors) error {
 	v := applicationView{A: a, Row: c.row(a), Applicant: o.name(a.Applicant), Purpose: string(a.Purpose) + " " + c.p.K("purpose.", a.Purpose), Own: a.Applicant == c.actor.ID,
 		Report: ui.Form{Name: "report", P: c.p, Values: c.r.PostForm, Errors: errs}}
 	for _, w := range a.Ways {
@@ -220,19 +220,19 @@ func (o *Office) showApplication(c *call, status int, a rules.Application, errs 
 	decides := (allowed(rules.Approve) || a.State == rules.Submitted) && c.can(account.ActApplicationDecide, s)
 	reviews := c.can(account.ActApplicationReview, s)
 	v.CanReturn = reviews && allowed(rules.Return)
-	v.CanTake = reviews && a.State == rules.Submitted
+	v.CanReview = reviews && a.State == rules.Submitted
 	v.CanRevoke = allowed(rules.Revoke) && c.can(account.ActApplicationDecide, s)
 	v.CanAccept = reviews && allowed(rules.Accept)
 	own := c.can(account.ActApplicationWithdraw, s)
 	v.CanRetract = own && allowed(rules.Retract)
-	v.CanMend = own && a.State == rules.Returned
+	v.CanResubmit = own && a.State == rules.Returned
 	v.CanReport = own && allowed(rules.File)
 	if v.Own && a.State.Undecided() && a.State != rules.Returned {
-		v.NotMe = c.p.T("may.own_application")
+		v.NotApplicant = c.p.T("may.own_application")
 	} else if a.State == rules.AwaitSecond && a.Decision.By == c.actor.ID {
-		v.NotMe, decides = c.p.T("app.wait.yours"), false
+		v.NotApplicant, decides = c.p.T("app.wait.yours"), false
 	} else if a.State.Undecided() && !decides && c.can(account.ActApplicationList, account.Subject{}) && a.State != rules.Returned {
-		v.NotMe = c.p.T(account.May(c.actor, account.ActApplicationDecide, s, c.now.Wall).Reason)
+		v.NotApplicant = c.p.T(account.May(c.actor, account.ActApplicationDecide, s, c.now.Wall).Reason)
 	}
 	var err error
 	if a.State.Undecided() || v.CanRevoke {
@@ -254,7 +254,7 @@ func (o *Office) showApplication(c *call, status int, a rules.Application, errs 
 		v.Granted = append(v.Granted, grantedRow{c.p.Span(g.Span.From, g.Span.To), c.cameraNames(g.Cameras)})
 	}
 	if a.Decision != nil && a.Decision.Approved {
-		if v.Use, err = o.d.Register.UseOf(c.r.Context(), a.ID); err != nil {
+		if v.Use, err = o.d.Usage.UseOf(c.r.Context(), a.ID); err != nil {
 			return err
 		}
 	}
@@ -282,7 +282,7 @@ func (o *Office) showApplication(c *call, status int, a rules.Application, errs 
 	return c.pageStatus(status, "application", a.Number(), v)
 }
 
-func (o *Office) watchLinks(c *call, a rules.Application) []watchLink {
+func (o *Server) watchLinks(c *call, a rules.Application) []watchLink {
 	var out []watchLink
 	for _, g := range a.Granted() {
 		for _, cam := range g.Cameras {
@@ -299,7 +299,7 @@ func (o *Office) watchLinks(c *call, a rules.Application) []watchLink {
 }
 
 // decideForm offers what was asked for, and to the second of two what the first approved.
-func (o *Office) decideForm(c *call, a rules.Application, errs fielderr.Errors) *decideForm {
+func (o *Server) decideForm(c *call, a rules.Application, errs fielderr.Errors) *decideForm {
 	asked := rules.Decision{Cameras: a.Cameras, Spans: a.Spans(), Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}
 	if len(asked.Cameras) == 0 {
 		asked.Cameras = askedCameras(a)
@@ -358,8 +358,8 @@ func askedCameras(a rules.Application) []string {
 }
 
 // decide approves in full or in part, or refuses with a reason.
-func (o *Office) decide(c *call) error {
-	a, err := o.d.Register.Get(c.r.PathValue("id"))
+func (o *Server) decide(c *call) error {
+	a, err := o.d.Usage.Get(c.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -404,10 +404,10 @@ func (o *Office) decide(c *call) error {
 	if len(errs) > 0 {
 		return o.showApplication(c, http.StatusUnprocessableEntity, a, errs)
 	}
-	a, err = o.d.Register.Decide(c.r.Context(), c.who(), a.ID, d)
+	a, err = o.d.Usage.Decide(c.r.Context(), c.who(), a.ID, d)
 	switch {
 	case err != nil:
-		return o.notDone(c, a.ID, err)
+		return o.showNotDone(c, a.ID, err)
 	case a.State == rules.AwaitSecond:
 		return c.done("/applications/"+a.ID, "done.approved_first")
 	case d.Approved:
@@ -416,8 +416,8 @@ func (o *Office) decide(c *call) error {
 	return c.done("/applications/"+a.ID, "done.rejected")
 }
 
-// notDone shows an application as it is now, why the act on it was not done, and what was typed for it.
-func (o *Office) notDone(c *call, id string, err error) error {
+// showNotDone shows an application as it is now, why the act on it was not done, and what was typed for it.
+func (o *Server) showNotDone(c *call, id string, err error) error {
 	errs, fields := errors.AsType[fielderr.Errors](err)
 	status := http.StatusUnprocessableEntity
 	if illegal, ok := errors.AsType[*rules.Illegal](err); ok {
@@ -427,7 +427,7 @@ func (o *Office) notDone(c *call, id string, err error) error {
 	} else if !fields {
 		return err
 	}
-	a, err := o.d.Register.Get(id)
+	a, err := o.d.Usage.Get(id)
 	if err != nil {
 		return err
 	}
@@ -435,60 +435,60 @@ func (o *Office) notDone(c *call, id string, err error) error {
 }
 
 // step does one of the small steps of an application and says so.
-func (o *Office) step(done string, do func(*call, string) (rules.Application, error)) handler {
+func (o *Server) step(done string, do func(*call, string) (rules.Application, error)) handler {
 	return func(c *call) error {
 		id := c.r.PathValue("id")
 		if _, err := do(c, id); err != nil {
 			if c.api() {
 				return err
 			}
-			return o.notDone(c, id, err)
+			return o.showNotDone(c, id, err)
 		}
 		return c.done("/applications/"+id, done)
 	}
 }
 
-func (o *Office) take(c *call, id string) (rules.Application, error) {
-	a, err := o.d.Register.Get(id)
+func (o *Server) startReview(c *call, id string) (rules.Application, error) {
+	a, err := o.d.Usage.Get(id)
 	if err != nil {
 		return a, err
 	}
-	return o.d.Register.Review(c.r.Context(), c.who(), id, askedCameras(a), "")
+	return o.d.Usage.Review(c.r.Context(), c.who(), id, askedCameras(a), "")
 }
 
-func (o *Office) giveBack(c *call, id string) (rules.Application, error) {
-	return o.d.Register.Return(c.r.Context(), c.who(), id, strings.TrimSpace(c.r.PostForm.Get("reason")))
+func (o *Server) returnApplication(c *call, id string) (rules.Application, error) {
+	return o.d.Usage.Return(c.r.Context(), c.who(), id, strings.TrimSpace(c.r.PostForm.Get("reason")))
 }
 
-func (o *Office) accept(c *call, id string) (rules.Application, error) {
-	return o.d.Register.Accept(c.r.Context(), c.who(), id)
+func (o *Server) accept(c *call, id string) (rules.Application, error) {
+	return o.d.Usage.Accept(c.r.Context(), c.who(), id)
 }
 
 // revoke ends an approval, and what is being watched under it.
-func (o *Office) revoke(c *call, id string) (rules.Application, error) {
-	a, err := o.d.Register.Revoke(c.r.Context(), c.who(), id, strings.TrimSpace(c.r.PostForm.Get("reason")))
+func (o *Server) revoke(c *call, id string) (rules.Application, error) {
+	a, err := o.d.Usage.Revoke(c.r.Context(), c.who(), id, strings.TrimSpace(c.r.PostForm.Get("reason")))
 	if err == nil {
 		o.d.Viewings.EndUnder(c.r.Context(), id)
 	}
 	return a, err
 }
 
-func (o *Office) withdraw(c *call, id string) (rules.Application, error) {
-	a, err := o.d.Register.Withdraw(c.r.Context(), c.who(), id)
+func (o *Server) withdraw(c *call, id string) (rules.Application, error) {
+	a, err := o.d.Usage.Withdraw(c.r.Context(), c.who(), id)
 	if err == nil {
 		o.d.Viewings.EndUnder(c.r.Context(), id)
 	}
 	return a, err
 }
 
-func (o *Office) report(c *call, id string) (rules.Application, error) {
+func (o *Server) report(c *call, id string) (rules.Application, error) {
 	f := c.r.PostForm
-	return o.d.Register.Report(c.r.Context(), c.who(), id, rules.Report{At: c.now.Wall.UTC(), Result: f.Get("result"), Text: strings.TrimSpace(f.Get("text")), Copies: f.Get("copies")})
+	return o.d.Usage.Report(c.r.Context(), c.who(), id, rules.Report{At: c.now.Wall.UTC(), Result: f.Get("result"), Text: strings.TrimSpace(f.Get("text")), Copies: f.Get("copies")})
 }
 
 // steps is the custody timeline: what the log says was done, and what is to come. Refused attempts of others are apart,
 // each once with its number: they are the office's matter.
-func (o *Office) steps(c *call, a rules.Application) (out, refused []ui.Step, _ error) {
+func (o *Server) steps(c *call, a rules.Application) (out, refused []ui.Step, _ error) {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{a.ID}, Limit: 200})
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the log of %s: %w", a.ID, err)
@@ -569,7 +569,7 @@ func (c *call) entrySpan(e ledger.Entry) string {
 
 // applicationNeeds are the applications that wait for this person, and decisions that they are told of.
 func (c *call) applicationNeeds() (out []need, _ error) {
-	for _, a := range c.o.d.Register.List() {
+	for _, a := range c.o.d.Usage.List() {
 		if n, ok := c.needOf(a); ok {
 			out = append(out, n)
 		}
@@ -579,8 +579,8 @@ func (c *call) applicationNeeds() (out []need, _ error) {
 
 func (c *call) needOf(a rules.Application) (need, bool) {
 	row := c.row(a)
-	told := c.told(a)
-	if !row.Mine && told == "" {
+	shown := c.decisionNews(a)
+	if !row.Mine && shown == "" {
 		return need{}, false
 	}
 	n := need{Tone: row.Tone, Icon: row.Icon, Badge: row.State, Kind: c.p.T("need.application"), Title: a.Number() + " · " + c.p.K("purpose.", a.Purpose),
@@ -592,22 +592,22 @@ func (c *call) needOf(a rules.Application) (need, bool) {
 		n.Text += " · " + f
 	}
 	n.Primary = a.State == rules.Overdue
-	if told != "" {
-		n.Text, n.Do = told+c.p.T("sep.clause")+row.Places, c.p.T("see")
+	if shown != "" {
+		n.Text, n.Do = shown+c.p.T("sep.clause")+row.Places, c.p.T("see")
 	}
 	return n, true
 }
 
-// toldFor is how long the applicant's first page tells of a decision that asks nothing of them.
-const toldFor = 7 * 24 * time.Hour
+// decisionShown is how long the applicant's first page tells of a decision that asks nothing of them.
+const decisionShown = 7 * 24 * time.Hour
 
-// told is what the applicant is to learn of a decision on the first page: approval until it is first used, refusal,
+// decisionNews is what the applicant is to learn of a decision on the first page: approval until it is first used, refusal,
 // revocation and the end by time for a week.
-func (c *call) told(a rules.Application) string {
+func (c *call) decisionNews(a rules.Application) string {
 	if a.Applicant != c.actor.ID {
 		return ""
 	}
-	recent := func(t time.Time) bool { return !t.IsZero() && c.now.Wall.Sub(t) < toldFor }
+	recent := func(t time.Time) bool { return !t.IsZero() && c.now.Wall.Sub(t) < decisionShown }
 	switch {
 	case a.State == rules.Approved:
 		return c.p.T("told.approved", c.p.Day(a.Decision.Until.Begin()))

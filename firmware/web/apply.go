@@ -53,10 +53,10 @@ type wantRow struct {
 }
 
 type recipientRow struct {
-	N                  int
-	Name, Unit, Papers string
-	Outside            bool
-	Err                string
+	N                    int
+	Name, Unit, Document string
+	Outside              bool
+	Err                  string
 }
 
 // offerRow is what there is of one camera for one line of the form.
@@ -75,14 +75,14 @@ type offerRow struct {
 }
 
 // applyPage shows the empty form, or a returned application to be mended.
-func (o *Office) applyPage(c *call) error {
+func (o *Server) applyPage(c *call) error {
 	q := c.r.URL.Query()
 	values := url.Values{"use_from": {string(rules.DateOf(c.now.Wall))}, "use_until": {string(rules.DateOf(c.now.Wall).Add(6))}, "ways": {string(rules.WayView)},
 		"contact": {c.session.Person.Phone}, "wanted.0.place": {q.Get("place")}, "wanted.0.from": {q.Get("from")}, "wanted.0.to": {q.Get("to")},
 		"recipients.0.name": {c.session.Person.Name}, "recipients.0.unit": {c.session.Person.Unit}, "recipients.0.papers": {c.session.Person.StaffNo}}
 	var was rules.Application
 	if id := q.Get("mend"); id != "" {
-		a, err := o.d.Register.Get(id)
+		a, err := o.d.Usage.Get(id)
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (o *Office) applyPage(c *call) error {
 	return o.showApply(c, 200, was, values, nil)
 }
 
-func (o *Office) formValues(c *call, a rules.Application) url.Values {
+func (o *Server) formValues(c *call, a rules.Application) url.Values {
 	v := url.Values{"contact": {a.Contact}, "purpose": {string(a.Purpose)}, "reason": {a.Reason}, "use_from": {string(a.UseFrom)}, "use_until": {string(a.UseUntil)}}
 	for _, w := range a.Ways {
 		v.Add("ways", string(w))
@@ -109,7 +109,7 @@ func (o *Office) formValues(c *call, a rules.Application) url.Values {
 		n := fmt.Sprintf("recipients.%d.", i)
 		v.Set(n+"name", r.Name)
 		v.Set(n+"unit", r.Unit)
-		v.Set(n+"papers", r.Papers)
+		v.Set(n+"papers", r.Document)
 		if r.Outside {
 			v.Set(n+"outside", "yes")
 		}
@@ -125,8 +125,8 @@ func (o *Office) formValues(c *call, a rules.Application) url.Values {
 	return v
 }
 
-func (o *Office) showApply(c *call, status int, was rules.Application, values url.Values, errs fielderr.Errors) error {
-	places, err := o.d.Register.Places(c.r.Context())
+func (o *Server) showApply(c *call, status int, was rules.Application, values url.Values, errs fielderr.Errors) error {
+	places, err := o.d.Usage.Places(c.r.Context())
 	if err != nil {
 		return fmt.Errorf("listing the places: %w", err)
 	}
@@ -153,20 +153,20 @@ func (o *Office) showApply(c *call, status int, was rules.Application, values ur
 }
 
 // offerTo fills in the availability map: what exists, what is missing, what falls off before review.
-func (o *Office) offerTo(c *call, v *applyView) error {
+func (o *Server) offerTo(c *call, v *applyView) error {
 	wanted, _ := c.wants(v.Form.Values)
 	if len(wanted) == 0 {
 		return nil
 	}
-	offers, err := o.d.Register.Available(c.r.Context(), wanted)
+	offers, err := o.d.Usage.Available(c.r.Context(), wanted)
 	if err != nil {
 		return fmt.Errorf("looking up what there is: %w", err)
 	}
 	var length, lacking time.Duration
 	first := time.Time{}
 	for _, f := range offers {
-		v.Offers = append(v.Offers, c.offer(wanted[f.Want], f))
-		length += wanted[f.Want].Span.Duration()
+		v.Offers = append(v.Offers, c.offer(wanted[f.Span], f))
+		length += wanted[f.Span].Span.Duration()
 		lacking += f.Lacking()
 		if !f.FirstLoss.IsZero() && (first.IsZero() || f.FirstLoss.Before(first)) {
 			first = f.FirstLoss
@@ -184,19 +184,19 @@ func (o *Office) offerTo(c *call, v *applyView) error {
 	return nil
 }
 
-func (o *Office) offers(c *call, wanted []rules.Want) ([]offerRow, error) {
-	offers, err := o.d.Register.Available(c.r.Context(), wanted)
+func (o *Server) offers(c *call, wanted []rules.RequestedSpan) ([]offerRow, error) {
+	offers, err := o.d.Usage.Available(c.r.Context(), wanted)
 	if err != nil {
 		return nil, fmt.Errorf("looking up what there is: %w", err)
 	}
 	var out []offerRow
 	for _, f := range offers {
-		out = append(out, c.offer(wanted[f.Want], f))
+		out = append(out, c.offer(wanted[f.Span], f))
 	}
 	return out, nil
 }
 
-func (c *call) offer(w rules.Want, f usage.Offer) offerRow {
+func (c *call) offer(w rules.RequestedSpan, f usage.Offer) offerRow {
 	sc := scale{w.Span.From, w.Span.To}
 	row := offerRow{Camera: f.Camera.Name, Span: c.p.Span(w.Span.From, w.Span.To), Lacking: f.Lacking(), Complete: f.Complete(), None: len(f.Present) == 0}
 	for list, spans := range map[*[]bar][]footage.Span{&row.Present: f.Present, &row.Missing: f.Missing, &row.Gone: f.Gone} {
@@ -207,13 +207,13 @@ func (c *call) offer(w rules.Want, f usage.Offer) offerRow {
 	if !f.FirstLoss.IsZero() {
 		row.Loses = c.p.When(f.FirstLoss, c.now.Wall)
 	}
-	row.TooLate = c.tooLateText(f.TooLate)
+	row.TooLate = c.tooLateText(f.PastRetention)
 	return row
 }
 
 // wants reads the lines of places and times; a line with nothing in it does not count.
-func (c *call) wants(f url.Values) ([]rules.Want, []int) {
-	var out []rules.Want
+func (c *call) wants(f url.Values) ([]rules.RequestedSpan, []int) {
+	var out []rules.RequestedSpan
 	var lines []int
 	for i := range mostRows {
 		n := fmt.Sprintf("wanted.%d.", i)
@@ -221,7 +221,7 @@ func (c *call) wants(f url.Values) ([]rules.Want, []int) {
 		if place == "" && from == "" && to == "" {
 			continue
 		}
-		out = append(out, rules.Want{Place: place, Span: footage.Span{From: c.instant(from), To: c.instant(to)}})
+		out = append(out, rules.RequestedSpan{Place: place, Span: footage.Span{From: c.instant(from), To: c.instant(to)}})
 		lines = append(lines, i)
 	}
 	return out, lines
@@ -254,7 +254,7 @@ func recipientRows(f ui.Form) []recipientRow {
 	rows := rowCount(f.Values, "recipients.", 1)
 	for i := range rows {
 		n := fmt.Sprintf("recipients.%d.", i)
-		r := recipientRow{N: i, Name: f.Values.Get(n + "name"), Unit: f.Values.Get(n + "unit"), Papers: f.Values.Get(n + "papers"), Outside: f.Values.Get(n+"outside") != ""}
+		r := recipientRow{N: i, Name: f.Values.Get(n + "name"), Unit: f.Values.Get(n + "unit"), Document: f.Values.Get(n + "papers"), Outside: f.Values.Get(n+"outside") != ""}
 		r.Err = firstError(f, n+"name", n+"unit", n+"papers")
 		out = append(out, r)
 	}
@@ -290,7 +290,7 @@ func rowCount(f url.Values, prefix string, least int) int {
 }
 
 // availability answers the form while it is filled in: the same part of the page, filled in anew.
-func (o *Office) availability(c *call) error {
+func (o *Server) availability(c *call) error {
 	v := applyView{Form: ui.Form{Name: "apply", P: c.p, Values: c.r.URL.Query()}}
 	if err := o.offerTo(c, &v); err != nil {
 		return err
@@ -299,11 +299,11 @@ func (o *Office) availability(c *call) error {
 }
 
 // submit takes the form. What is wrong comes back at its field, and nothing is half-done.
-func (o *Office) submit(c *call) error {
+func (o *Server) submit(c *call) error {
 	f := c.r.PostForm
 	var was rules.Application
 	if id := f.Get("mend"); id != "" {
-		a, err := o.d.Register.Get(id)
+		a, err := o.d.Usage.Get(id)
 		if err != nil {
 			return err
 		}
@@ -326,13 +326,13 @@ func (o *Office) submit(c *call) error {
 	var people []int
 	for i := range mostRows {
 		n := fmt.Sprintf("recipients.%d.", i)
-		r := rules.Recipient{Name: strings.TrimSpace(f.Get(n + "name")), Unit: strings.TrimSpace(f.Get(n + "unit")), Papers: strings.TrimSpace(f.Get(n + "papers")), Outside: f.Get(n+"outside") != ""}
+		r := rules.Recipient{Name: strings.TrimSpace(f.Get(n + "name")), Unit: strings.TrimSpace(f.Get(n + "unit")), Document: strings.TrimSpace(f.Get(n + "papers")), Outside: f.Get(n+"outside") != ""}
 		if r != (rules.Recipient{}) {
 			a.Recipients = append(a.Recipients, r)
 			people = append(people, i)
 		}
 	}
-	done, err := o.d.Register.Submit(c.r.Context(), c.who(), a)
+	done, err := o.d.Usage.Submit(c.r.Context(), c.who(), a)
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		return o.showApply(c, 422, was, f, onLines(onLines(errs, "wanted.", lines), "recipients.", people))
 	}

@@ -20,7 +20,7 @@ func TestAccessibilityOfEveryPage(t *testing.T) {
 	if err != nil {
 		t.Skipf("axe-core is not installed (npm ci does): %v", err)
 	}
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	s := h.seat("zheng")
 	tokens := map[string]string{"": ""}

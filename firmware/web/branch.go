@@ -52,7 +52,7 @@ func (b *branches) read(ctx context.Context, log Ledger) ([]ledger.Entry, error)
 				if decode(e.Data, &d) {
 					closed[d.Entry] = true
 				}
-			case !closed[e.Seq] && !nothingLost(e.Data):
+			case !closed[e.Seq] && !branchIsEmpty(e.Data):
 				list = append(list, e)
 			}
 		}
@@ -69,7 +69,7 @@ type branchData struct {
 	Had  *uint64 // nil: an entry from before it was told
 }
 
-func nothingLost(data json.RawMessage) bool {
+func branchIsEmpty(data json.RawMessage) bool {
 	var d branchData
 	return decode(data, &d) && d.Had != nil && *d.Had <= d.Fork
 }
@@ -79,7 +79,7 @@ func (c *call) vanished(e ledger.Entry) string {
 	var d branchData
 	decode(e.Data, &d)
 	switch {
-	case nothingLost(e.Data):
+	case branchIsEmpty(e.Data):
 		return c.p.T("branch.none")
 	case d.Had == nil:
 		return c.p.T("branch.vanished.from", d.Fork)
@@ -112,7 +112,7 @@ const maxBranchNote = 500
 var errBranchClosed = errors.New("the roll-back is closed already")
 
 // closeBranch enters what somebody found out about a roll-back of the log; the first page no longer shows it.
-func (o *Office) closeBranch(c *call) error {
+func (o *Server) closeBranch(c *call) error {
 	n, err := c.seq()
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 // Covers F13: a log that was rolled back is red on the first page of those who may search it, with the numbers that
 // vanished, until one of them closes it with a word.
 func TestARollBackOfTheLogIsRedUntilClosed(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	zheng, liang := h.as("zheng"), h.as("liang")
 	if body := zheng.get("/").body; strings.Contains(body, "回退") {
 		t.Fatal("red before anything was rolled back")

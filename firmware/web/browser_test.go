@@ -27,7 +27,7 @@ func needChromium(t *testing.T) {
 }
 
 // realFootage puts a real vault with some minutes of real pictures behind the page.
-func realFootage(t *testing.T, span footage.Span) func(*house, *Deps) {
+func realFootage(t *testing.T, span footage.Span) func(*env, *Deps) {
 	return broken(t, "", span)
 }
 
@@ -35,7 +35,7 @@ func realFootage(t *testing.T, span footage.Span) func(*house, *Deps) {
 // after. Covers F10, F13.
 func TestWatchingInABrowser(t *testing.T) {
 	needChromium(t)
-	h := newHouseWith(t, realFootage(t, footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
+	h := newEnvWith(t, realFootage(t, footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
 	token := h.as("zheng").token()
 	ctx, stop := context.WithTimeout(browser(t), 90*time.Second)
 	defer stop()
@@ -90,7 +90,7 @@ func TestWatchingInABrowser(t *testing.T) {
 // The gate board shows a tap within a second, without a reload, and its content policy is kept.
 func TestTheGateBoardIsLive(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 7, 40).UTC() })
 	token := h.as("zheng").token()
 	ctx, stop := context.WithTimeout(browser(t), 60*time.Second)

@@ -30,7 +30,7 @@ import (
 
 // call is one request while it is answered: who asks, what May said, in which language.
 type call struct {
-	o   *Office
+	o   *Server
 	w   http.ResponseWriter
 	r   *http.Request
 	p   ui.Printer

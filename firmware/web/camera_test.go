@@ -22,7 +22,7 @@ import (
 )
 
 // manyCameras registers cameras up to n.
-func (h *house) manyCameras(n int) {
+func (h *env) manyCameras(n int) {
 	h.t.Helper()
 	var list []site.CameraPut
 	areas := footage.Areas
@@ -45,7 +45,7 @@ func camerasOn(page answer) (out []string) {
 
 // Covers F1: the register is searched, filtered, sorted and turned page by page.
 func TestTheRegisterOfManyCameras(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.manyCameras(64)
 	v := h.as("liang")
 	if got := camerasOn(v.get("/cameras")); len(got) != perPage || got[0] != "c03" {
@@ -78,7 +78,7 @@ func TestTheRegisterOfManyCameras(t *testing.T) {
 // Covers F1, M5: the page of a camera tells who changed what, before and after; taking it out of service is asked
 // first, says what becomes of the footage, and can be taken back.
 func TestACameraThroughItsLife(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	cam, _ := h.site.Camera("c01")
 	f := cameraValues(cam)
@@ -122,7 +122,7 @@ func TestACameraThroughItsLife(t *testing.T) {
 	}
 }
 
-func (h *house) stills(o camera.StillOptions) *camera.Stills {
+func (h *env) stills(o camera.StillOptions) *camera.Stills {
 	h.t.Helper()
 	o.Name = "c01"
 	s, err := camera.StartStills(o)
@@ -138,7 +138,7 @@ func (h *house) stills(o camera.StillOptions) *camera.Stills {
 // Covers F1, F10, F12, F13: a new camera shows one picture to who installs it, made by us, with who looks written
 // over it; the entry stands before it leaves. A camera that has run for weeks shows none, unless it has a fault.
 func TestAPictureForAiming(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.stills(camera.StillOptions{User: "ck", Password: "camera-secret"})
 	v := h.as("liang")
 	f := url.Values{"id": {"c09"}, "name": {"新装"}, "place": {"东大门"}, "area": {"gate"}, "custody": {"nvr"}, "main": {""}, "still": {s.URL()}, "days": {"30"}, "user": {"ck"}, "password": {"camera-secret"}}
@@ -243,7 +243,7 @@ var tokenOf = regexp.MustCompile(`name="token" value="([^"]+)"`)
 // Covers F1, F2: a spreadsheet is shown with every row's faults and taken whole or not at all; what was exported is
 // taken back without a change, and holds no password.
 func TestTheRegisterAsASpreadsheet(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	head := []any{"编号*", "名称*", "地点*", "区域*", "录像保管方*", "主码流地址", "保存天数", "国标编码", "摄像机用户名", "密码", "负责技术人员", "安装日期", "在用"}
 	good := func(id string) []any {
@@ -307,7 +307,7 @@ func TestTheRegisterAsASpreadsheet(t *testing.T) {
 
 // What is no such spreadsheet is told with what to do.
 func TestFilesThatAreNoRegister(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	many := [][]any{{"编号", "名称", "地点", "区域", "录像保管方"}}
 	for n := range site.MaxCameras + 1 {

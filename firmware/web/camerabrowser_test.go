@@ -15,7 +15,7 @@ import (
 // loses nothing of what was typed. Covers F1.
 func TestTryingACameraInABrowser(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.stills(camera.StillOptions{User: "ck", Password: "camera-secret"})
 	token := h.as("liang").token()
 	ctx, stop := context.WithTimeout(browser(t), 90*time.Second)

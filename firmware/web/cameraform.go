@@ -31,10 +31,10 @@ type cameraFormView struct {
 	Sounds     []ui.Option
 	Basics     []ui.Option
 	CanTest    bool
-	Tried      *triedView
+	Tried      *testResultView
 }
 
-func (o *Office) newCameraPage(c *call) error {
+func (o *Server) newCameraPage(c *call) error {
 	id := ""
 	for n := 1; ; n++ {
 		id = "c" + two(n)
@@ -54,7 +54,7 @@ func two(n int) string {
 	return s
 }
 
-func (o *Office) editCameraPage(c *call) error {
+func (o *Server) editCameraPage(c *call) error {
 	rev := o.d.Site.CameraRev(c.r.PathValue("id")) // before the row: a newer row is then a conflict, never the reverse
 	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 	if !ok {
@@ -90,7 +90,7 @@ func soundCode(on bool) string {
 	return "off"
 }
 
-func (o *Office) showCameraForm(c *call, status int, id string, values url.Values, errs fielderr.Errors, tried *triedView) error {
+func (o *Server) showCameraForm(c *call, status int, id string, values url.Values, errs fielderr.Errors, tried *testResultView) error {
 	v := cameraFormView{Form: ui.Form{Name: "camera", P: c.p, Values: values, Errors: errs}, New: id == "", ID: id, Tried: tried,
 		CanTest: c.can(account.ActCamerasTest, account.Subject{Camera: id})}
 	v.Name = values.Get("name")
@@ -131,7 +131,7 @@ func cameraSubject(c *call) (account.Subject, error) {
 }
 
 // cameraTyped reads the form over the row as it was. Login is nil when none was typed.
-func (o *Office) cameraTyped(f url.Values, was footage.Camera) (footage.Camera, *site.Login, fielderr.Errors) {
+func (o *Server) cameraTyped(f url.Values, was footage.Camera) (footage.Camera, *site.Login, fielderr.Errors) {
 	var errs fielderr.Errors
 	num := func(field string, empty int) int {
 		s := strings.TrimSpace(f.Get(field))
@@ -189,7 +189,7 @@ func plainPin(s string) string {
 }
 
 // putCamera registers or changes a camera. One in a private area is refused with the rule named (F2).
-func (o *Office) putCamera(c *call) error {
+func (o *Server) putCamera(c *call) error {
 	f := c.r.PostForm
 	id := c.r.PathValue("id")
 	was, known := o.d.Site.Camera(id)
@@ -217,14 +217,14 @@ func (o *Office) putCamera(c *call) error {
 		}
 		errs = errs2
 	}
-	if slices.ContainsFunc(errs, func(e fielderr.Error) bool { return e.Rule == site.RowMoved }) {
+	if slices.ContainsFunc(errs, func(e fielderr.Error) bool { return e.Rule == site.RowChanged }) {
 		return o.cameraMoved(c, id, f)
 	}
 	return o.showCameraForm(c, http.StatusUnprocessableEntity, was.ID, f, errs, nil)
 }
 
 // fieldWord is the value of a field as people read it.
-func (o *Office) fieldWord(c *call, field, v string) string {
+func (o *Server) fieldWord(c *call, field, v string) string {
 	switch {
 	case v == "":
 		return ""
@@ -241,7 +241,7 @@ func (o *Office) fieldWord(c *call, field, v string) string {
 }
 
 // storeCamera registers or changes one camera from a form; the errors are those of its fields.
-func (o *Office) storeCamera(c *call, p site.CameraPut) (fielderr.Errors, error) {
+func (o *Server) storeCamera(c *call, p site.CameraPut) (fielderr.Errors, error) {
 	_, err := o.d.Site.PutCameras(c.r.Context(), c.who(), []site.CameraPut{p})
 	if rows, bad := errors.AsType[site.RowErrors](err); bad {
 		return slices.Concat(rows[0], rows[site.WholeList]), nil
@@ -260,13 +260,13 @@ func formRev(f url.Values) uint64 {
 
 // cameraMoved shows the form again with what was typed, and at each field what somebody else has put there meanwhile.
 // Saving it again is then said of what is seen.
-func (o *Office) cameraMoved(c *call, id string, typed url.Values) error {
+func (o *Server) cameraMoved(c *call, id string, typed url.Values) error {
 	rev := o.d.Site.CameraRev(id)
 	now, ok := o.d.Site.Camera(id)
 	if !ok {
 		return errNotFound
 	}
-	errs := fielderr.Errors{{Field: "rev", Rule: site.RowMoved}}
+	errs := fielderr.Errors{{Field: "rev", Rule: site.RowChanged}}
 	for field, v := range cameraValues(now) {
 		if s := strings.TrimSpace(typed.Get(field)); s != v[0] && field != "id" {
 			errs.Add(field, "err.row_now", cmp.Or(o.fieldWord(c, field, v[0]), "–"))

@@ -34,7 +34,7 @@ const (
 
 func newImports() *imports { return &imports{open: map[string]cameraImport{}} }
 
-func (m *imports) keep(i cameraImport) string {
+func (m *imports) add(i cameraImport) string {
 	token, hash := login.NewToken()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,8 +47,8 @@ func (m *imports) keep(i cameraImport) string {
 	return token
 }
 
-// take gives a list to who has it and forgets it.
-func (m *imports) take(token, person string, now time.Duration) ([]site.CameraPut, bool) {
+// remove gives a list to who has it and forgets it.
+func (m *imports) remove(token, person string, now time.Duration) ([]site.CameraPut, bool) {
 	hash, ok := login.HashToken(token)
 	if !ok {
 		return nil, false
@@ -85,9 +85,9 @@ type importRow struct {
 	Faults           []string
 }
 
-func (o *Office) importPage(c *call) error { return o.showImport(c, http.StatusOK, importView{}) }
+func (o *Server) importPage(c *call) error { return o.showImport(c, http.StatusOK, importView{}) }
 
-func (o *Office) showImport(c *call, status int, v importView) error {
+func (o *Server) showImport(c *call, status int, v importView) error {
 	v.MostRows, v.MostMB = site.MaxCameras, maxCameraFile>>20
 	for _, col := range cameraColumns {
 		v.Columns = append(v.Columns, ui.Option{Text: c.p.T("camera.f." + col.field), On: col.must, Hint: c.columnHint(col.field, col.hint)})
@@ -96,7 +96,7 @@ func (o *Office) showImport(c *call, status int, v importView) error {
 }
 
 // readImport reads an uploaded spreadsheet and shows what it would do. Nothing is stored.
-func (o *Office) readImport(c *call) error {
+func (o *Server) readImport(c *call) error {
 	b, err := upload(c.r)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (o *Office) readImport(c *call) error {
 		v.add(c, r)
 	}
 	if v.Wrong == 0 && len(v.WholeRegister) == 0 && v.New+v.Changed > 0 {
-		v.Token = o.imports.keep(cameraImport{person: c.actor.ID, list: list, at: c.now.Mono})
+		v.Token = o.imports.add(cameraImport{person: c.actor.ID, list: list, at: c.now.Mono})
 		return o.showImport(c, http.StatusOK, v)
 	}
 	return o.showImport(c, http.StatusUnprocessableEntity, v)
@@ -219,8 +219,8 @@ func (c *call) changedName(field string) string {
 }
 
 // confirmImport stores what was shown, all of it or nothing.
-func (o *Office) confirmImport(c *call) error {
-	list, ok := o.imports.take(c.r.PostForm.Get("token"), c.actor.ID, c.now.Mono)
+func (o *Server) confirmImport(c *call) error {
+	list, ok := o.imports.remove(c.r.PostForm.Get("token"), c.actor.ID, c.now.Mono)
 	if !ok {
 		return o.showImport(c, http.StatusUnprocessableEntity, importView{Read: true, Faults: []string{c.p.T("import.gone")}})
 	}

@@ -29,7 +29,7 @@ type cameraView struct {
 	Changes  []cameraChange
 	CanEdit  bool
 	CanTest  bool
-	Tried    *triedView
+	Tried    *testResultView
 }
 
 type cameraFact struct {
@@ -53,9 +53,9 @@ const (
 	mostPast    = 10
 )
 
-func (o *Office) cameraPage(c *call) error { return o.showCamera(c, http.StatusOK, nil) }
+func (o *Server) cameraPage(c *call) error { return o.showCamera(c, http.StatusOK, nil) }
 
-func (o *Office) showCamera(c *call, status int, tried *triedView) error {
+func (o *Server) showCamera(c *call, status int, tried *testResultView) error {
 	rev := o.d.Site.CameraRev(c.r.PathValue("id"))
 	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 	if !ok {
@@ -72,18 +72,18 @@ func (o *Office) showCamera(c *call, status int, tried *triedView) error {
 	v.Row = c.cameraState(cam, state, open)
 	v.Facts = c.cameraFacts(cam, state)
 	v.Seen, v.SeenText = c.cameraSeen(cam)
-	past, err := o.d.Health.History(cam.ID, c.now.Wall.AddDate(0, 0, -faultDays))
+	previous, err := o.d.Health.History(cam.ID, c.now.Wall.AddDate(0, 0, -faultDays))
 	if err != nil {
 		return err
 	}
-	notes, err := o.faultNotes(c, slices.Concat(open, past))
+	notes, err := o.faultNotes(c, slices.Concat(open, previous))
 	if err != nil {
 		return err
 	}
 	for _, f := range open {
 		v.Open = append(v.Open, c.faultRow(f, notes))
 	}
-	for _, f := range past[:min(len(past), mostPast)] {
+	for _, f := range previous[:min(len(previous), mostPast)] {
 		v.Past = append(v.Past, c.faultRow(f, notes))
 	}
 	if v.Changes, err = o.cameraChanges(c, cam.ID); err != nil {
@@ -165,7 +165,7 @@ func (c *call) cameraSeen(cam footage.Camera) (out []mark, text string) {
 	if cam.Retired || cam.Still == "" {
 		return nil, c.p.T("camera.unseen")
 	}
-	s, ok := c.o.d.Health.Sight(cam.ID)
+	s, ok := c.o.d.Health.LastVisit(cam.ID)
 	if !ok {
 		return nil, c.p.T("camera.seen.soon")
 	}
@@ -196,7 +196,7 @@ func (c *call) judged(what string, f footage.Finding) mark {
 }
 
 // cameraChanges reads from the log what was changed about a camera, latest first.
-func (o *Office) cameraChanges(c *call, id string) (out []cameraChange, _ error) {
+func (o *Server) cameraChanges(c *call, id string) (out []cameraChange, _ error) {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"camera.registered", "camera.changed", "camera.tested"}, About: []string{id}, Limit: mostChanges})
 	if err != nil {
 		return nil, fmt.Errorf("reading the changes of a camera: %w", err)
@@ -217,7 +217,7 @@ func (o *Office) cameraChanges(c *call, id string) (out []cameraChange, _ error)
 				Picture bool
 			}
 			if decode(e.Data, &d) {
-				x.Fields = []changedField{{c.p.T("try.result"), "", c.tryWord(d.Result)}}
+				x.Fields = []changedField{{c.p.T("try.result"), "", c.testResultWord(d.Result)}}
 				if d.Picture {
 					x.Fields = append(x.Fields, changedField{c.p.T("try.picture"), "", c.p.T("try.picture.shown")})
 				}
@@ -291,7 +291,7 @@ type retireView struct {
 	Holds   int
 }
 
-func (o *Office) retirePage(c *call) error {
+func (o *Server) retirePage(c *call) error {
 	rev := o.d.Site.CameraRev(c.r.PathValue("id"))
 	cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 	if !ok || cam.Retired {
@@ -307,7 +307,7 @@ func (o *Office) retirePage(c *call) error {
 }
 
 // serveCamera takes a camera out of service, or back into it.
-func (o *Office) serveCamera(retired bool) handler {
+func (o *Server) serveCamera(retired bool) handler {
 	return func(c *call) error {
 		cam, ok := o.d.Site.Camera(c.r.PathValue("id"))
 		if !ok {
@@ -321,7 +321,7 @@ func (o *Office) serveCamera(retired bool) handler {
 		}
 		if len(errs) > 0 { // somebody has changed it; or back in service it does not fit, or its code is taken
 			status := http.StatusUnprocessableEntity
-			if errs[0].Rule == site.RowMoved {
+			if errs[0].Rule == site.RowChanged {
 				status = http.StatusConflict
 			}
 			values := cameraValues(cam)

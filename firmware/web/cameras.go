@@ -84,7 +84,7 @@ func (c *call) pagesOf(path string, f url.Values, n int) (from, to int, p pages)
 	return from, to, p
 }
 
-func (o *Office) camerasPage(c *call) error {
+func (o *Server) camerasPage(c *call) error {
 	f := c.r.URL.Query()
 	v := camerasView{Form: ui.Form{Name: "cameras", P: c.p, Values: f}, CanEdit: c.can(account.ActCamerasEdit, account.Subject{})}
 	all := o.cameraRows(c)
@@ -109,7 +109,7 @@ func (o *Office) camerasPage(c *call) error {
 }
 
 // cameraRows are all cameras with how they stand.
-func (o *Office) cameraRows(c *call) (rows []cameraRow) {
+func (o *Server) cameraRows(c *call) (rows []cameraRow) {
 	states := o.d.Status.Cameras()
 	faults := map[string][]health.Fault{}
 	for _, f := range o.d.Health.Faults() {

@@ -285,7 +285,7 @@ func (c *call) columnHint(field, example string) string {
 
 // exportCameras gives the register as exactly what the import takes, without passwords: the room that keeps them
 // gives none to pages. Handing it out is an entry.
-func (o *Office) exportCameras(c *call) error {
+func (o *Server) exportCameras(c *call) error {
 	all := o.d.Site.Cameras()
 	d := c.who().Draft("camera.exported", c.decision.Role, c.actor.ID, map[string]any{"count": len(all)})
 	if _, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}}); err != nil {
@@ -304,7 +304,7 @@ func (o *Office) exportCameras(c *call) error {
 	return nil
 }
 
-func (o *Office) cameraTemplate(c *call) error {
+func (o *Server) cameraTemplate(c *call) error {
 	b, err := c.cameraSheet(nil)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 // Covers F1, F3, M5: sound is off until somebody decides otherwise and says on what ground; the decision is a change
 // like any other, before and after, and the page says what comes of it.
 func TestSoundIsADecisionPerCamera(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	if page := v.get("/cameras/new"); !strings.Contains(page.body, `<input type="radio" name="sound" value="off" checked>`) {
 		t.Error("a new camera does not begin without sound")
@@ -31,9 +31,9 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 	}
 	page := func(state CameraState, want string) {
 		t.Helper()
-		h.rooms.mu.Lock()
-		h.rooms.cameras = map[string]CameraState{"c01": state}
-		h.rooms.mu.Unlock()
+		h.packages.mu.Lock()
+		h.packages.cameras = map[string]CameraState{"c01": state}
+		h.packages.mu.Unlock()
 		if page := v.get("/cameras/c01"); !strings.Contains(page.body, "<dt>声音</dt><dd>"+want+"</dd>") {
 			t.Errorf("%+v: the page does not say %q:\n%s", state, want, page.text())
 		}
@@ -70,7 +70,7 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 
 // Covers F1, F3: in a spreadsheet an empty cell is off, and nothing else but the two words is taken.
 func TestSoundInASpreadsheet(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	head := []any{"编号*", "名称*", "地点*", "区域*", "录像保管方*", "主码流地址", "声音", "录音的依据"}
 	row := func(id string, sound, why string) []any {
@@ -112,7 +112,7 @@ func TestSoundInASpreadsheet(t *testing.T) {
 
 // Covers F1: a test says what sound a camera sends and whether it will be recorded, and asks for none.
 func TestATestTellsOfTheSound(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	cam, err := camera.Start(context.Background(), camera.Options{Name: "c09", Listen: "127.0.0.1:0", User: "ck", Password: "camera-secret", FPS: 10,
 		Coding: render.Coding{W: 160, H: 96, GOP: 10}, Sound: "aac"})
 	h.must(err)

@@ -34,18 +34,18 @@ import (
 	"campuskeep/shared/lib/fielderr"
 )
 
-// triedView is what a test of a camera found.
-type triedView struct {
+// testResultView is what a test of a camera found.
+type testResultView struct {
 	Errors  []string // what is wrong with what was typed; then nothing was tried
 	Busy    bool
 	Refused bool
-	Streams []triedStream
-	Still   *triedStill
+	Streams []testedStream
+	Still   *testedStill
 	NoStill string // why there is no picture
 	Entry   uint64
 }
 
-type triedStream struct {
+type testedStream struct {
 	Name    string
 	OK      bool
 	Trouble string
@@ -53,7 +53,7 @@ type triedStream struct {
 	Pin     string // shown by a certificate that was not accepted
 }
 
-type triedStill struct {
+type testedStill struct {
 	Trouble string
 	Facts   []cameraFact
 	Pin     string
@@ -64,7 +64,7 @@ type triedStill struct {
 
 // testCamera tries a camera as it is typed, or, when nothing is typed, as it is registered. The entry is committed
 // before what was found, and above all a picture, leaves.
-func (o *Office) testCamera(c *call) error {
+func (o *Server) testCamera(c *call) error {
 	f := c.r.PostForm
 	id := c.r.PathValue("id")
 	was, known := o.d.Site.Camera(id)
@@ -79,7 +79,7 @@ func (o *Office) testCamera(c *call) error {
 			cam.ID = strings.TrimSpace(f.Get("id"))
 		}
 	}
-	tried := &triedView{}
+	tried := &testResultView{}
 	errs := testable(cam)
 	if typed && known && login == nil && !site.SameDevice(was, cam) {
 		errs.Add("password", "err.password_again")
@@ -88,16 +88,16 @@ func (o *Office) testCamera(c *call) error {
 		for _, e := range errs {
 			tried.Errors = append(tried.Errors, c.p.T("camera.f."+e.Field)+c.p.T("sep.colon")+c.p.T(e.Rule, e.Args...))
 		}
-		return o.showTried(c, id, typed, tried)
+		return o.showTestResult(c, id, typed, tried)
 	}
-	ask, d := cam, c.mayAim(cam, was, known)
+	ask, d := cam, c.mayReachAddress(cam, was, known)
 	if cam.Still != "" && !d.Allowed {
 		ask.Still, tried.NoStill = "", c.p.T(d.Reason)
 	}
-	got, err := o.d.Health.Try(c.r.Context(), ask, login)
+	got, err := o.d.Health.Test(c.r.Context(), ask, login)
 	if errors.Is(err, health.ErrBusy) {
 		tried.Busy = true
-		return o.showTried(c, id, typed, tried)
+		return o.showTestResult(c, id, typed, tried)
 	}
 	if err != nil {
 		return err
@@ -111,11 +111,11 @@ func (o *Office) testCamera(c *call) error {
 			return err
 		}
 	}
-	if tried.Entry, err = o.tested(c, cam, known, got.Result(), picture != nil); err != nil {
+	if tried.Entry, err = o.logTest(c, cam, known, got.AsError(), picture != nil); err != nil {
 		return err
 	}
-	c.fillTried(tried, got, picture, cam)
-	return o.showTried(c, id, typed, tried)
+	c.fillTestResult(tried, got, picture, cam)
+	return o.showTestResult(c, id, typed, tried)
 }
 
 // testable says what of a camera must be right before it can be tried.
@@ -135,9 +135,9 @@ func testable(cam footage.Camera) (out fielderr.Errors) {
 // newlyInstalled is how long a registered camera counts as being installed.
 const newlyInstalled = 7 * 24 * time.Hour
 
-// mayAim says whether this person may see one picture of what is typed: of a new camera, or of one with an open
+// mayReachAddress says whether this person may see one picture of what is typed: of a new camera, or of one with an open
 // fault. Whose camera it is, its addresses say: a camera that runs well is not to be looked at under a new number.
-func (c *call) mayAim(cam, was footage.Camera, known bool) account.Decision {
+func (c *call) mayReachAddress(cam, was footage.Camera, known bool) account.Decision {
 	mended := map[string]bool{}
 	for _, f := range c.o.d.Health.Faults() {
 		mended[f.Camera] = true
@@ -205,14 +205,14 @@ func plainAddress(a netip.Addr) netip.Addr {
 
 // reached says whether what was really spoken to is a registered camera that is not to be looked at: a name may mean
 // another address than when it was looked up.
-func (c *call) reached(got health.Tried, cam, was footage.Camera, known bool) account.Decision {
+func (c *call) reached(got health.TestResult, cam, was footage.Camera, known bool) account.Decision {
 	if got.Still == nil || !got.Still.Remote().IsValid() || slices.Contains(addressesOf(c.r.Context(), hostOf(cam.Still)), plainAddress(got.Still.Remote())) {
 		return account.Decision{Allowed: true}
 	}
 	there := cam
 	there.Main, there.Sub = "", ""
 	there.Still = "http://" + net.JoinHostPort(got.Still.Remote().String(), "80")
-	return c.mayAim(there, was, known)
+	return c.mayReachAddress(there, was, known)
 }
 
 func hostOf(address string) string {
@@ -223,8 +223,8 @@ func hostOf(address string) string {
 	return u.Hostname()
 }
 
-// tested enters a test: who tried which camera, and whether a picture was shown (F13).
-func (o *Office) tested(c *call, cam footage.Camera, known bool, result string, picture bool) (uint64, error) {
+// logTest enters a test: who tried which camera, and whether a picture was shown (F13).
+func (o *Server) logTest(c *call, cam footage.Camera, known bool, result string, picture bool) (uint64, error) {
 	subject := cam.ID
 	if !known {
 		subject = "camera.new"
@@ -243,20 +243,20 @@ func (o *Office) tested(c *call, cam footage.Camera, known bool, result string, 
 	return rc.First, nil
 }
 
-func (c *call) fillTried(v *triedView, got health.Tried, picture []byte, cam footage.Camera) {
+func (c *call) fillTestResult(v *testResultView, got health.TestResult, picture []byte, cam footage.Camera) {
 	v.Refused = got.Refused
 	for _, s := range []struct {
 		name string
-		t    *health.TriedStream
+		t    *health.StreamResult
 	}{{"main", got.Main}, {"sub", got.Sub}} {
 		if s.t != nil {
-			v.Streams = append(v.Streams, c.triedStream(s.name, s.t, cam.Sound))
+			v.Streams = append(v.Streams, c.testedStream(s.name, s.t, cam.Sound))
 		}
 	}
 	if got.Still == nil {
 		return
 	}
-	x := &triedStill{Clear: got.Still.Clear, Alt: c.p.T("try.alt", cmpOr(cam.Name, cam.ID))}
+	x := &testedStill{Clear: got.Still.Clear, Alt: c.p.T("try.alt", cmpOr(cam.Name, cam.ID))}
 	if got.Still.Trouble != "" {
 		x.Trouble = c.p.K("trouble.", got.Still.Trouble)
 		if got.Still.Trouble == health.TroubleStatus {
@@ -274,10 +274,10 @@ func (c *call) fillTried(v *triedView, got health.Tried, picture []byte, cam foo
 	v.Still = x
 }
 
-func (c *call) triedStream(name string, t *health.TriedStream, sound bool) triedStream {
-	s := triedStream{Name: c.p.T("try." + name), OK: t.Err == nil}
+func (c *call) testedStream(name string, t *health.StreamResult, sound bool) testedStream {
+	s := testedStream{Name: c.p.T("try." + name), OK: t.Err == nil}
 	if t.Err != nil {
-		s.Trouble = c.tryWord(t.Code())
+		s.Trouble = c.testResultWord(t.Code())
 		if e, ok := errors.AsType[*rtsp.Error](t.Err); ok {
 			detail := e.Detail
 			if detail == "" && e.Status != 0 {
@@ -309,7 +309,7 @@ func (c *call) triedStream(name string, t *health.TriedStream, sound bool) tried
 		heard = c.soundWord(t.Audio, sound, t.Keepable)
 	}
 	fact("audio", heard)
-	for _, l := range t.Left {
+	for _, l := range t.Unread {
 		s.Facts = append(s.Facts, cameraFact{Name: c.p.T("try.left"), Text: l.Line, Mono: true})
 	}
 	if t.Pin != "" {
@@ -328,8 +328,8 @@ func codecName(code string) string {
 	return code
 }
 
-// tryWord is the result of a test in words: a cause of gaps, or a trouble with the still picture.
-func (c *call) tryWord(code string) string {
+// testResultWord is the result of a test in words: a cause of gaps, or a trouble with the still picture.
+func (c *call) testResultWord(code string) string {
 	if code == "ok" {
 		return c.p.T("try.ok")
 	}
@@ -339,8 +339,8 @@ func (c *call) tryWord(code string) string {
 	return c.p.K("try.cause.", code)
 }
 
-// showTried gives the found part alone to a page that asks for it, or the whole page where there is no script.
-func (o *Office) showTried(c *call, id string, typed bool, v *triedView) error {
+// showTestResult gives the found part alone to a page that asks for it, or the whole page where there is no script.
+func (o *Server) showTestResult(c *call, id string, typed bool, v *testResultView) error {
 	c.w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case c.r.Header.Get("HX-Request") != "":
@@ -353,15 +353,15 @@ func (o *Office) showTried(c *call, id string, typed bool, v *triedView) error {
 
 // What is shown of a picture: small enough to aim by, and written over.
 const (
-	aimWidth = 960
-	markStep = 110 // pixels between the lines of the mark
+	testPictureWidth = 960
+	markStep         = 110 // pixels between the lines of the mark
 )
 
 // marked makes a JPEG of our own out of a camera's picture, with who looks and when written over it. Nothing of the
 // camera's bytes reaches the browser.
 func marked(img image.Image, text string) ([]byte, error) {
 	b := img.Bounds()
-	w := min(aimWidth, b.Dx())
+	w := min(testPictureWidth, b.Dx())
 	out := image.NewRGBA(image.Rect(0, 0, w, max(1, b.Dy()*w/b.Dx())))
 	draw.ApproxBiLinear.Scale(out, out.Bounds(), img, b, draw.Src, nil)
 	stamp := image.NewRGBA(image.Rect(0, 0, 7*len(text)+2, 15))
@@ -373,7 +373,7 @@ func marked(img image.Image, text string) ([]byte, error) {
 		d.DrawString(text)
 	}
 	size := stamp.Bounds().Size()
-	if w > aimWidth/2 {
+	if w > testPictureWidth/2 {
 		size = size.Mul(2)
 	}
 	for y := markStep / 2; y < out.Bounds().Dy(); y += markStep {

@@ -24,7 +24,7 @@ type daysView struct {
 	Rows    []deletedRow
 	Total   int // that match; of the list on paper
 	Pager   ui.Pager
-	Paper   *copyOf // the list on paper; nil: the page
+	Print   *printedCopy // the list on paper; nil: the page
 	Org     string
 	Title   string // of the list on paper
 	Can     bool
@@ -43,7 +43,7 @@ type deletedRow struct {
 
 const (
 	daysShown   = 30
-	daysOnPaper = 3000 // three months of 32 cameras; what does not fit is counted
+	daysPrinted = 3000 // three months of 32 cameras; what does not fit is counted
 	daysCounted = 100_000
 )
 
@@ -80,9 +80,9 @@ func orAll(s string) string {
 	return s
 }
 
-func (o *Office) daysPage(c *call) error {
+func (o *Server) daysPage(c *call) error {
 	f := c.r.URL.Query()
-	v := daysView{Form: ui.Form{Name: "days", P: c.p, Values: f}, Can: c.mayPaper(), Org: c.p.T("doc.org", o.d.Info.School), Filters: f.Get("camera") != "" || f.Get("month") != ""}
+	v := daysView{Form: ui.Form{Name: "days", P: c.p, Values: f}, Can: c.mayPrint(), Org: c.p.T("doc.org", o.d.Info.School), Filters: f.Get("camera") != "" || f.Get("month") != ""}
 	v.Cameras = append(v.Cameras, ui.Option{Text: c.p.T("log.all_cameras")})
 	for _, cam := range o.d.Site.Cameras() {
 		v.Cameras = append(v.Cameras, ui.Option{Value: cam.ID, Text: cam.Name})
@@ -92,19 +92,19 @@ func (o *Office) daysPage(c *call) error {
 		v.Form.Errors = errs
 		return c.pageStatus(422, "days", c.p.T("days.title"), v)
 	}
-	if v.Paper, err = o.printing(c, daysDocument(q)); err != nil {
+	if v.Print, err = o.logCopy(c, daysDocument(q)); err != nil {
 		return err
 	}
-	if v.Paper != nil {
+	if v.Print != nil {
 		q.Limit = daysCounted
 	}
-	list, next, err := o.d.Papers.DeletedDays(c.r.Context(), q)
+	list, next, err := o.d.Certificates.DeletedDays(c.r.Context(), q)
 	if err != nil {
 		return fmt.Errorf("listing deleted days: %w", err)
 	}
 	v.Total = len(list)
-	if v.Paper != nil {
-		list = list[:min(len(list), daysOnPaper)]
+	if v.Print != nil {
+		list = list[:min(len(list), daysPrinted)]
 	}
 	for _, d := range list {
 		v.Rows = append(v.Rows, c.deletedRow(d))
@@ -131,7 +131,7 @@ func (o *Office) daysPage(c *call) error {
 	if q.Month != "" {
 		v.Title += " · " + q.Month
 	}
-	if v.Paper != nil {
+	if v.Print != nil {
 		return c.page("dayspaper", v.Title, v)
 	}
 	return c.page("days", c.p.T("days.title"), v)
@@ -145,26 +145,26 @@ func (c *call) deletedRow(d retention.DeletedDay) deletedRow {
 	switch {
 	case d.Attested:
 		r.Tone, r.Icon, r.Word = "mute", "eye", c.p.T("keeping.attested")
-	case c.keptOn(d.Camera, d.Day):
+	case c.storedOn(d.Camera, d.Day):
 		r.Tone, r.Icon, r.Word = "hold", "lock", c.p.T("cert.outcome.held")
 	}
 	return r
 }
 
-// keptOn says whether a hold in force reaches into a camera's day.
-func (c *call) keptOn(camera, day string) bool {
+// storedOn says whether a hold in force reaches into a camera's day.
+func (c *call) storedOn(camera, day string) bool {
 	span := packet.DaySpan(day, c.o.d.Zone)
-	return slices.ContainsFunc(c.o.d.Register.Holds(), func(h footage.Hold) bool { return h.Covers(camera, span) })
+	return slices.ContainsFunc(c.o.d.Usage.Holds(), func(h footage.Hold) bool { return h.Covers(camera, span) })
 }
 
 // printDays enters a copy of the list and leads to it on A4.
-func (o *Office) printDays(c *call) error {
+func (o *Server) printDays(c *call) error {
 	f := url.Values{"camera": {c.r.PostForm.Get("camera")}, "month": {c.r.PostForm.Get("month")}}
 	q, err := c.dayFilter(f)
 	if err != nil {
 		return err
 	}
-	_, entry, err := o.handOut(c, daysDocument(q), onPaper, q.Camera, "")
+	_, entry, err := o.logPrintout(c, daysDocument(q), formPrint, q.Camera, "")
 	if err != nil {
 		return err
 	}
@@ -189,11 +189,11 @@ type certificateView struct {
 	Holds      []certHold
 	Hidden     bool // there are holds that this person may not see
 	Missing    string
-	CanPaper   bool
+	CanPrint   bool
 	Ready      bool   // it can be issued
 	Today      string // date of the paper
 	Appliance  string
-	Paper      *copyOf
+	Print      *printedCopy
 	Number     uint64 // entry of the issue; 0: a preview
 	Hash       string
 	Witnessed  string
@@ -229,20 +229,20 @@ func aCameraDay(c *call) (account.Subject, error) {
 	return account.Subject{Camera: c.r.PathValue("camera")}, nil
 }
 
-func (o *Office) certificatePage(c *call) error {
+func (o *Server) certificatePage(c *call) error {
 	camera, day := cameraDay(c)
-	decl, d, err := o.d.Papers.Day(c.r.Context(), camera, day)
+	decl, d, err := o.d.Certificates.Day(c.r.Context(), camera, day)
 	if err != nil {
-		return paperFault(err)
+		return printFault(err)
 	}
 	v := c.certificate(decl, d)
-	if v.Paper, err = o.printing(c, certificateDocument(camera, day)); err != nil {
+	if v.Print, err = o.logCopy(c, certificateDocument(camera, day)); err != nil {
 		return err
 	}
 	if v.Ready {
-		seq, ok, err := o.d.Papers.Issued(c.r.Context(), camera, day)
+		seq, ok, err := o.d.Certificates.Issued(c.r.Context(), camera, day)
 		if err != nil {
-			return paperFault(err)
+			return printFault(err)
 		}
 		if ok {
 			if err := o.certificateProof(c, &v, seq); err != nil {
@@ -253,13 +253,13 @@ func (o *Office) certificatePage(c *call) error {
 	return c.page("certificate", v.Title, v)
 }
 
-func (o *Office) certificateProof(c *call, v *certificateView, seq uint64) error {
+func (o *Server) certificateProof(c *call, v *certificateView, seq uint64) error {
 	p, err := o.d.Ledger.Proof(seq)
 	if err != nil {
 		return fmt.Errorf("making the proof of a certificate: %w", err)
 	}
 	hash := leafHash(p.Leaf)
-	v.Number, v.Hash = seq, inWords(hash)
+	v.Number, v.Hash = seq, fingerprintWords(hash)
 	if size, at := o.d.Ledger.Witnessed(); seq < size {
 		v.Witnessed = c.p.Stamp(at)[:16]
 	}
@@ -267,38 +267,38 @@ func (o *Office) certificateProof(c *call, v *certificateView, seq uint64) error
 	return err
 }
 
-// handCertificate gives the certificate away: as the file that campuskeep-verify reads, or on paper. The issue and
+// downloadCertificate gives the certificate away: as the file that campuskeep-verify reads, or on paper. The issue and
 // the copy are entries before anything leaves.
-func (o *Office) handCertificate(c *call) error {
+func (o *Server) downloadCertificate(c *call) error {
 	camera, day := cameraDay(c)
 	form := c.r.PostForm.Get("form")
-	if form != onPaper && form != asFile {
+	if form != formPrint && form != formFile {
 		return fielderr.Errors{{Field: "form", Rule: "err.choice"}}
 	}
-	cert, _, err := o.d.Papers.Issue(c.r.Context(), c.who(), c.decision.Role, camera, day)
+	cert, _, err := o.d.Certificates.Issue(c.r.Context(), c.who(), c.decision.Role, camera, day)
 	if errors.Is(err, retention.ErrNotOver) {
 		return fielderr.Errors{{Field: "day", Rule: "err.day_not_over"}}
 	}
 	if err != nil {
-		return paperFault(err)
+		return printFault(err)
 	}
-	_, entry, err := o.handOut(c, certificateDocument(camera, day), form, camera, "")
+	_, entry, err := o.logPrintout(c, certificateDocument(camera, day), form, camera, "")
 	if err != nil {
 		return err
 	}
-	if form == onPaper {
+	if form == formPrint {
 		return c.seeOther(fmt.Sprintf("/keeping/certificate/%s/%s?entry=%d", camera, day, entry))
 	}
 	c.file(o.certificateFile(camera, day), "text/plain; charset=utf-8", cert.Format())
 	return nil
 }
 
-func (o *Office) certificateFile(camera, day string) string {
+func (o *Server) certificateFile(camera, day string) string {
 	return fmt.Sprintf("campuskeep-%s-%s-%s.certificate.txt", o.d.Info.Appliance, camera, day)
 }
 
-// paperFault tells what was not found from what went wrong.
-func paperFault(err error) error {
+// printFault tells what was not found from what went wrong.
+func printFault(err error) error {
 	if errors.Is(err, retention.ErrNoDay) {
 		return errNotFound
 	}
@@ -308,7 +308,7 @@ func paperFault(err error) error {
 // certificate puts a day into the words of the page.
 func (c *call) certificate(decl packet.Declared, d packet.Day) certificateView {
 	o := c.o
-	v := certificateView{Org: c.p.T("doc.org", o.d.Info.School), Decl: decl, D: d, Camera: decl.Name, Date: d.Day, Outcome: c.p.K("cert.outcome.", d.Outcome), CanPaper: c.mayPaper(),
+	v := certificateView{Org: c.p.T("doc.org", o.d.Info.School), Decl: decl, D: d, Camera: decl.Name, Date: d.Day, Outcome: c.p.K("cert.outcome.", d.Outcome), CanPrint: c.mayPrint(),
 		Title: c.p.T("cert.title"), Says: c.says(d), Today: c.p.FullDate(c.now.Wall), Appliance: o.d.Info.Appliance,
 		Ready: d.Outcome != packet.OutcomePartial && d.Outcome != packet.OutcomeUnbound, File: o.certificateFile(d.Camera, d.Day), Key: o.d.Ledger.VerifierKey(), Attested: d.Assurance == packet.AssuranceAttested, Missing: c.p.Words(d.Missing)}
 	if !d.Nominal.From.IsZero() {

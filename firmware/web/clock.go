@@ -46,9 +46,9 @@ type sourceRow struct {
 	Of                bool // a server of the source above
 }
 
-func (o *Office) clockPage(c *call) error { return o.showClock(c, http.StatusOK, nil) }
+func (o *Server) clockPage(c *call) error { return o.showClock(c, http.StatusOK, nil) }
 
-func (o *Office) showClock(c *call, status int, errs fielderr.Errors) error {
+func (o *Server) showClock(c *call, status int, errs fielderr.Errors) error {
 	x := o.d.Time.Explain()
 	v := clockView{Trusted: x.Reading.State == clock.Trusted, State: c.p.T("clock.state." + x.Reading.State.String()), Now: c.p.Stamp(x.Reading.Wall),
 		Within: uncertain(c.p, x.Reading.Uncertainty), Since: c.p.Words(x.Since), Reason: c.p.K("clock.reason.", x.Reason), Stated: x.Stated, Alarmed: x.Alarmed,
@@ -67,7 +67,7 @@ func (o *Office) showClock(c *call, status int, errs fielderr.Errors) error {
 			v.Doubted = c.p.Words(x.Doubted)
 		}
 	}
-	k := o.d.Status.Keeping()
+	k := o.d.Status.Retention()
 	v.Deletion, v.Paused = c.p.T("clock.deletion.runs"), k.Suspended != "" || !v.Trusted
 	switch {
 	case k.Suspended != "":
@@ -85,7 +85,7 @@ func (o *Office) showClock(c *call, status int, errs fielderr.Errors) error {
 const clockShown = 30
 
 // clockHistory tells from the log what the clock did: states, steps, corrections, anchors of this machine.
-func (o *Office) clockHistory(c *call, v *clockView) error {
+func (o *Server) clockHistory(c *call, v *clockView) error {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: append([]ledger.Kind{"clock.anchor"}, dutyClock...), Limit: clockShown})
 	if err != nil {
 		return fmt.Errorf("reading what the clock did: %w", err)
@@ -155,7 +155,7 @@ func ago(p ui.Printer, d time.Duration) string {
 }
 
 // confirmClock takes what a person says the time is; the second of two makes it count (design §5).
-func (o *Office) confirmClock(c *call) error {
+func (o *Server) confirmClock(c *call) error {
 	var errs fielderr.Errors
 	f := c.r.PostForm
 	at, err := time.ParseInLocation("2006-01-02T15:04", f.Get("at"), o.d.Zone)

@@ -39,13 +39,13 @@ func classOf(path string) string {
 	return classPage
 }
 
-// counted is an answer whose status is remembered.
-type counted struct {
+// statusRecorder is an answer whose status is remembered.
+type statusRecorder struct {
 	http.ResponseWriter
 	status int
 }
 
-func (w *counted) WriteHeader(status int) {
+func (w *statusRecorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
@@ -53,14 +53,14 @@ func (w *counted) WriteHeader(status int) {
 }
 
 // Unwrap lets http.ResponseController reach deadlines and flushing.
-func (w *counted) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// counting tells how long each answer took, and enters when one address asks for much that does not exist or is not
+// countRequests tells how long each answer took, and enters when one address asks for much that does not exist or is not
 // its own.
-func (o *Office) counting(next http.Handler) http.Handler {
+func (o *Server) countRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := o.d.Clock.Now().Mono
-		out := &counted{ResponseWriter: w}
+		out := &statusRecorder{ResponseWriter: w}
 		next.ServeHTTP(out, r)
 		class := classOf(r.URL.Path)
 		if out.status == 0 {
@@ -72,12 +72,12 @@ func (o *Office) counting(next http.Handler) http.Handler {
 		}
 		// A player asks for what is not there yet, by itself.
 		if class != classMedia && (out.status == http.StatusForbidden || out.status == http.StatusNotFound) {
-			o.refusedTo(r, now)
+			o.countRefused(r, now)
 		}
 	})
 }
 
-func (o *Office) refusedTo(r *http.Request, now time.Duration) {
+func (o *Server) countRefused(r *http.Request, now time.Duration) {
 	from := weblib.Address(r)
 	count, storm := o.scans.count(from, now)
 	if !storm {
@@ -95,13 +95,13 @@ func (o *Office) refusedTo(r *http.Request, now time.Duration) {
 // mostScanners is for how many addresses refusals are counted; the others are counted together.
 const mostScanners = 1024
 
-// scans counts refusals by address.
-type scans struct {
+// scanCounter counts refusals by address.
+type scanCounter struct {
 	mu   sync.Mutex
 	from map[netip.Addr]*login.Storm
 }
 
-func (s *scans) count(from netip.Addr, mono time.Duration) (told int, storm bool) {
+func (s *scanCounter) count(from netip.Addr, mono time.Duration) (shown int, storm bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.from == nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // from asks for a page as somebody at another address does.
-func (h *house) from(address, path, token string) *httptest.ResponseRecorder {
+func (h *env) from(address, path, token string) *httptest.ResponseRecorder {
 	h.t.Helper()
 	r := httptest.NewRequestWithContext(h.t.Context(), http.MethodGet, "https://127.0.0.1"+path, nil)
 	r.TLS, r.RemoteAddr = &tls.ConnectionState{}, address
@@ -32,7 +32,7 @@ func (h *house) from(address, path, token string) *httptest.ResponseRecorder {
 // of its footage is no scan.
 func TestAScanIsEnteredOnce(t *testing.T) {
 	asked := map[string]int{}
-	h := newHouseWith(t, func(_ *house, d *Deps) {
+	h := newEnvWith(t, func(_ *env, d *Deps) {
 		d.Answered = func(class string, status int, _ time.Duration) { asked[fmt.Sprint(class, status)]++ }
 	})
 	ask := func(n int, path string) {
@@ -69,7 +69,7 @@ func TestAScanIsEnteredOnce(t *testing.T) {
 
 // More addresses than are told apart are counted together, so that nobody's memory grows.
 func TestScansOfManyAddressesAreBounded(t *testing.T) {
-	var s scans
+	var s scanCounter
 	a := netip.MustParseAddr("fd00::1")
 	for range mostScanners + 500 {
 		s.count(a, time.Hour)
@@ -90,7 +90,7 @@ func TestScansOfManyAddressesAreBounded(t *testing.T) {
 // Covers F11: figures and details are for this machine, or for who has the token; others hear only that it answers.
 func TestFiguresAreForThisMachineOrAToken(t *testing.T) {
 	sick := false
-	h := newHouseWith(t, func(_ *house, d *Deps) {
+	h := newEnvWith(t, func(_ *env, d *Deps) {
 		d.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "campuskeep_log_entries 7") })
 		d.MetricsToken = "a token of many characters"
 		d.Alive = func() error {
@@ -130,7 +130,7 @@ func TestFiguresAreForThisMachineOrAToken(t *testing.T) {
 
 // Covers F11: the published list of open ports is on a page.
 func TestThePublishedPortsAreOnAPage(t *testing.T) {
-	h := newHouseWith(t, func(_ *house, d *Deps) { d.Info.Ports = []Port{{8443, "tcp", "office"}} })
+	h := newEnvWith(t, func(_ *env, d *Deps) { d.Info.Ports = []Port{{8443, "tcp", "office"}} })
 	if page := h.visit().get("/trust"); !strings.Contains(page.body, "8443/tcp") || !strings.Contains(page.body, "办公网页") {
 		t.Errorf("%d\n%s", page.status, page.text())
 	}

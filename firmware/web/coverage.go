@@ -25,10 +25,10 @@ type coverage struct {
 }
 
 type dayRuns struct {
-	runs  []footage.Span
-	here  []footage.Span // of them, what lies on our own disk; nil when all does
-	read  time.Duration  // monotonic
-	asked bool           // stands in stale
+	runs    []footage.Span
+	inVault []footage.Span // of them, what lies on our own disk; nil when all does
+	read    time.Duration  // monotonic
+	asked   bool           // stands in stale
 }
 
 type staleBlock struct {
@@ -72,22 +72,22 @@ func (c *coverage) runs(ctx context.Context, camera string, span footage.Span, n
 	return out, nil
 }
 
-// here lists the spans of a camera on an NVR that lie on our own disk too. It knows what runs has read.
-func (c *coverage) here(camera string, span footage.Span) (out []footage.Span) {
+// inVault lists the spans of a camera on an NVR that lie on our own disk too. It knows what runs has read.
+func (c *coverage) inVault(camera string, span footage.Span) (out []footage.Span) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for b := span.From.Truncate(block); b.Before(span.To); b = b.Add(block) {
-		out = append(out, within(c.days[camera][b.Unix()].here, span)...)
+		out = append(out, within(c.days[camera][b.Unix()].inVault, span)...)
 	}
 	return out
 }
 
 func (c *coverage) block(ctx context.Context, camera string, from, now time.Time, mono time.Duration) (dayRuns, error) {
-	past := now.Sub(from) >= block+time.Hour
+	previous := now.Sub(from) >= block+time.Hour
 	c.mu.Lock()
 	d, ok := c.days[camera][from.Unix()]
 	age := mono - d.read
-	if ok && past && age >= freshDays && age < staleDays {
+	if ok && previous && age >= freshDays && age < staleDays {
 		if !d.asked {
 			d.asked = true
 			c.days[camera][from.Unix()] = d
@@ -97,7 +97,7 @@ func (c *coverage) block(ctx context.Context, camera string, from, now time.Time
 		return d, nil
 	}
 	c.mu.Unlock()
-	if ok && (past && age < freshDays || age < freshNow) {
+	if ok && (previous && age < freshDays || age < freshNow) {
 		return d, nil
 	}
 	return c.fetch(ctx, camera, from, now, mono)
@@ -128,8 +128,8 @@ func (c *coverage) fetch(ctx context.Context, camera string, from, now time.Time
 		return dayRuns{}, fmt.Errorf("reading where footage of %s lies: %w", camera, err)
 	}
 	d := dayRuns{runs: merge(segs), read: mono}
-	if slices.ContainsFunc(segs, elsewhere) {
-		d.here = merge(slices.DeleteFunc(slices.Clone(segs), elsewhere))
+	if slices.ContainsFunc(segs, onNVR) {
+		d.inVault = merge(slices.DeleteFunc(slices.Clone(segs), onNVR))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,7 +145,7 @@ func (c *coverage) fetch(ctx context.Context, camera string, from, now time.Time
 	return d, nil
 }
 
-func elsewhere(s footage.Placed) bool { return s.Custody == footage.CustodyNVR }
+func onNVR(s footage.Placed) bool { return s.Custody == footage.CustodyNVR }
 
 func merge(segs []footage.Placed) []footage.Span {
 	spans := make([]footage.Span, 0, len(segs))

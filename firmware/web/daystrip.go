@@ -21,7 +21,7 @@ type dayView struct {
 	Held       string
 	Deletes    string
 	Empty      bool
-	Elsewhere  bool
+	OnNVR      bool
 
 	Recorded []bar
 	Fetched  []bar
@@ -68,44 +68,44 @@ type dayHold struct {
 	Spot spot
 }
 
-func (o *Office) day(c *call, state ribState, camera string, day time.Time) (*dayView, error) {
+func (o *Server) day(c *call, state ribState, camera string, day time.Time) (*dayView, error) {
 	cam, _ := o.d.Site.Camera(camera)
 	end := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, o.d.Zone)
 	whole := footage.Span{From: day, To: end}
-	past := whole
-	if past.To.After(c.now.Wall) {
-		past.To = c.now.Wall
+	previous := whole
+	if previous.To.After(c.now.Wall) {
+		previous.To = c.now.Wall
 	}
-	runs, err := o.coverage.runs(c.r.Context(), camera, past, c.now.Wall, c.now.Mono)
+	runs, err := o.coverage.runs(c.r.Context(), camera, previous, c.now.Wall, c.now.Mono)
 	if err != nil {
 		return nil, err
 	}
-	runs = c.unheld(cam, runs)
+	runs = c.withoutHold(cam, runs)
 	st := o.d.Status.Cameras()[camera]
 	if st.State == "online" && st.Listed.IsZero() && whole.Contains(c.now.Wall) {
-		runs = within(untilNow(runs, st.Since, c.now.Wall), past)
+		runs = within(untilNow(runs, st.Since, c.now.Wall), previous)
 	}
 	sc := scale{day, end}
-	v := &dayView{Camera: cam, Day: day, Empty: len(runs) == 0, Elsewhere: cam.Custody == footage.CustodyNVR, Minutes: int(end.Sub(day) / time.Minute),
+	v := &dayView{Camera: cam, Day: day, Empty: len(runs) == 0, OnNVR: cam.Custody == footage.CustodyNVR, Minutes: int(end.Sub(day) / time.Minute),
 		Form: ui.Form{Name: "view", P: c.p, Values: c.r.URL.Query()}}
 	v.ways(o, c, state, end)
 	v.drawHours(c, state, sc)
 	for _, r := range runs {
 		v.Recorded = append(v.Recorded, sc.bar(r))
 	}
-	if v.Elsewhere && c.seesHolds() { // it was fetched because somebody asked for it
-		for _, r := range o.coverage.here(camera, past) {
+	if v.OnNVR && c.seesHolds() { // it was fetched because somebody asked for it
+		for _, r := range o.coverage.inVault(camera, previous) {
 			v.Fetched = append(v.Fetched, sc.bar(r).atLeast(0.001))
 		}
 	}
-	if err := o.story.read(c.r.Context(), c.now.Wall); err != nil {
+	if err := o.gapCache.refresh(c.r.Context(), c.now.Wall); err != nil {
 		return nil, err
 	}
-	noted, thin := o.story.of(camera, whole)
-	for _, t := range within(thin, past) {
+	noted, thin := o.gapCache.of(camera, whole)
+	for _, t := range within(thin, previous) {
 		v.Thin = append(v.Thin, sc.bar(t).atLeast(0.001))
 	}
-	due := v.edges(sc, past, c.now.Wall)
+	due := v.edges(sc, previous, c.now.Wall)
 	if !st.Listed.IsZero() && st.Listed.Before(due.To) {
 		due.To = maxTime(st.Listed, due.From)
 	}
@@ -119,7 +119,7 @@ func (o *Office) day(c *call, state ribState, camera string, day time.Time) (*da
 }
 
 // ways are the neighbouring days and the way back.
-func (v *dayView) ways(o *Office, c *call, state ribState, end time.Time) {
+func (v *dayView) ways(o *Server, c *call, state ribState, end time.Time) {
 	link := func(d time.Time) string {
 		n := state
 		n.Day, n.T, n.To = d.Format(time.DateOnly), "", ""
@@ -150,18 +150,18 @@ func (v *dayView) drawHours(c *call, state ribState, sc scale) {
 }
 
 // edges draws what is deleted and what has not come yet; what lies between ought to be there.
-func (v *dayView) edges(sc scale, past footage.Span, now time.Time) footage.Span {
-	due := past
+func (v *dayView) edges(sc scale, previous footage.Span, now time.Time) footage.Span {
+	due := previous
 	if v.Camera.Since.After(due.From) {
-		due.From = minTime(v.Camera.Since, past.To)
+		due.From = minTime(v.Camera.Since, previous.To)
 	}
 	if line := now.Add(-v.Camera.Policy.Keep()); line.After(due.From) {
-		due.From = minTime(line, past.To)
-		b := sc.bar(footage.Span{From: past.From, To: due.From})
+		due.From = minTime(line, previous.To)
+		b := sc.bar(footage.Span{From: previous.From, To: due.From})
 		v.Past = &b
 	}
 	if sc.to.After(now) {
-		b := sc.bar(footage.Span{From: past.To, To: sc.to})
+		b := sc.bar(footage.Span{From: previous.To, To: sc.to})
 		v.Future = &b
 	}
 	return due
@@ -182,7 +182,7 @@ func (v *dayView) drawGaps(p ui.Printer, sc scale, missing []footage.Span, noted
 }
 
 // drawHolds draws what is kept beyond its time and what the viewer's approvals cover.
-func (v *dayView) drawHolds(o *Office, c *call, sc scale, whole footage.Span) {
+func (v *dayView) drawHolds(o *Server, c *call, sc scale, whole footage.Span) {
 	var labels []label
 	for _, g := range c.actor.Grants { // what one may do comes before what is kept
 		if s := (footage.Span{From: g.From, To: g.To}); slices.Contains(g.Cameras, v.Camera.ID) && s.Overlaps(whole) && c.now.Wall.Before(g.Until) {
@@ -210,7 +210,7 @@ func (v *dayView) drawHolds(o *Office, c *call, sc scale, whole footage.Span) {
 
 // watchForm decides what stands under the strip: the purpose form for who watches by duty, the way to
 // watch for who has a grant, the locked action for everybody else (it leads to the application).
-func (o *Office) watchForm(c *call, v *dayView) {
+func (o *Server) watchForm(c *call, v *dayView) {
 	t := c.r.URL.Query().Get("t")
 	from, err := time.ParseInLocation("2006-01-02T15:04", v.Day.Format(time.DateOnly)+"T"+t, o.d.Zone)
 	if t == "" || err != nil {
@@ -231,7 +231,7 @@ func (o *Office) watchForm(c *call, v *dayView) {
 		}
 	}
 	v.To = c.p.Clock(to)
-	incident, running := o.d.Register.Incident(c.actor.ID)
+	incident, running := o.d.Usage.Incident(c.actor.ID)
 	v.Incident, v.IncidentUntil, subject.Purpose = incident.Purpose, incident.Until, running // stated once per incident, not per click
 	if !running {
 		v.Incident = ""

@@ -43,7 +43,7 @@ func has(t *testing.T, what string, r answer, texts ...string) {
 	}
 }
 
-func (h *house) approvedEntry(id string) (d struct {
+func (h *env) approvedEntry(id string) (d struct {
 	Cameras []string `json:"cameras"`
 	Pairs   []string `json:"pair_cameras"`
 	Spans   []struct{ From, To time.Time }
@@ -62,7 +62,7 @@ func (h *house) approvedEntry(id string) (d struct {
 
 // What is approved is the same on the notice, on the page, in the entry, in the hold and for the player. Covers F6.
 func TestANoticeListsExactlyWhatWasAskedAndApproved(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng := h.as("fan"), h.as("zheng")
 	id := fan.apply(twoPlaces())
 	if r := zheng.post("/applications/"+id+"/decide", decision("approve")); r.status != http.StatusSeeOther {
@@ -89,7 +89,7 @@ func TestANoticeListsExactlyWhatWasAskedAndApproved(t *testing.T) {
 			t.Errorf("%s at %s: %d", x.camera, x.from, r.status)
 		}
 	}
-	for _, x := range h.desk.Holds() {
+	for _, x := range h.usage.Holds() {
 		if slices.Contains(x.Cameras, "c02") && x.Span.Contains(at(18, 12, 5)) {
 			t.Errorf("held and not asked for: %+v", x)
 		}
@@ -99,7 +99,7 @@ func TestANoticeListsExactlyWhatWasAskedAndApproved(t *testing.T) {
 // A copy waits for its reviewer: approving is locked with the reason and the way on, and what is tried anyway is told
 // with what was typed.
 func TestACopyWaitsForItsReviewer(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng, zhou := h.as("fan"), h.as("zheng"), h.as("zhou")
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
 	f["ways"] = []string{"view", "still"}
@@ -126,7 +126,7 @@ func TestACopyWaitsForItsReviewer(t *testing.T) {
 
 // The second of two decides on what the first approved, may give less, and the notice names what each did. Covers F5.
 func TestTheSecondDecidesOnWhatTheFirstApproved(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng, zhou := h.as("fan"), h.as("zheng"), h.as("zhou")
 	f := twoPlaces()
 	f.Set("identified", "yes")
@@ -163,7 +163,7 @@ func TestTheSecondDecidesOnWhatTheFirstApproved(t *testing.T) {
 
 // A revoked approval prints as what it is, and the applicant's first page tells of it, as of every decision.
 func TestTheApplicantLearnsOfEveryDecision(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng := h.as("fan"), h.as("zheng")
 	id := fan.apply(form("北侧围墙", at(18, 7, 0), at(18, 8, 0)))
 	give := decision("approve", "cameras", "c02", "spans", "0")
@@ -183,7 +183,7 @@ func TestTheApplicantLearnsOfEveryDecision(t *testing.T) {
 
 // The report agrees with the log: stills that it holds are copies. Covers F15.
 func TestAReportIsHeldAgainstTheLog(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng, zhou := h.as("fan"), h.as("zheng"), h.as("zhou")
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
 	f["ways"] = []string{"view", "still"}
@@ -193,7 +193,7 @@ func TestAReportIsHeldAgainstTheLog(t *testing.T) {
 	who := account.Who{Actor: account.Actor{ID: h.ids["fan"], Roles: []account.Role{account.RoleStaff}}, Via: ledger.ViaWeb}
 	r := fan.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:10"}})
 	viewing := strings.TrimPrefix(r.header.Get("Location"), "/view/")
-	if _, err := h.desk.Snapshot(t.Context(), who, viewing, "one", at(18, 7, 5)); err != nil {
+	if _, err := h.usage.Snapshot(t.Context(), who, viewing, "one", at(18, 7, 5)); err != nil {
 		t.Fatal(err)
 	}
 	has(t, "the report's form", fan.get("/applications/"+id), "查看 1 次，截图 1 张")
@@ -210,7 +210,7 @@ func TestAReportIsHeldAgainstTheLog(t *testing.T) {
 
 // The same form sent twice is one application.
 func TestTheSameFormTwiceIsOneApplication(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan := h.as("fan")
 	if !strings.Contains(fan.get("/applications/new").body, `name="key"`) {
 		t.Error("the form has no key")
@@ -218,7 +218,7 @@ func TestTheSameFormTwiceIsOneApplication(t *testing.T) {
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
 	f.Set("key", "K1")
 	first, again := fan.apply(f), fan.apply(f)
-	if first != again || len(h.desk.List()) != 1 || len(h.desk.Holds()) != 1 {
+	if first != again || len(h.usage.List()) != 1 || len(h.usage.Holds()) != 1 {
 		t.Errorf("%s and %s", first, again)
 	}
 	f.Set("key", "K2")
@@ -229,10 +229,10 @@ func TestTheSameFormTwiceIsOneApplication(t *testing.T) {
 
 // Who may not see holds finds neither their number nor their span on any page. Covers M3.
 func TestNobodyLearnsWhoIsBeingLookedInto(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan := h.as("fan")
 	id := fan.apply(form("自行车棚", at(17, 13, 13), at(17, 14, 17)))
-	a, err := h.desk.Get(id)
+	a, err := h.usage.Get(id)
 	h.must(err)
 	hold := h.holdOf(id)
 	fill := strings.NewReplacer("{$}", "", "/applications/{id}", "/applications/"+id, "/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c03", "/nvrs/{id}", "/nvrs/n01",

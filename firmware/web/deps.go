@@ -33,21 +33,21 @@ type Deps struct {
 	Zone  *time.Location // of the school
 	Info  Info
 
-	Ledger   Ledger
-	People   People
-	Site     Site
-	Register Register
-	Footage  footage.Source // guarded: refuses what is past the ceiling
-	Watched  footage.Source // …with what is being recorded at this moment: what Player shows
-	Viewings *viewing.Viewings
-	Player   Player
-	Gate     Gate
-	Time     Timekeeper
-	NVRs     NVRs // nil: there are none
-	Health   Health
-	Papers   Papers
-	Status   Status
-	Metrics  http.Handler // answers /metrics to this machine and to who has the token; nil: there is none
+	Ledger       Ledger
+	People       People
+	Site         Site
+	Usage        UsageRegister
+	Footage      footage.Source // guarded: refuses what is past the ceiling
+	Watched      footage.Source // …with what is being recorded at this moment: what Player shows
+	Viewings     *viewing.Viewings
+	Player       Player
+	Gate         Gate
+	Time         Timekeeper
+	NVRs         NVRs // nil: there are none
+	Health       Health
+	Certificates CertificateService
+	Status       Status
+	Metrics      http.Handler // answers /metrics to this machine and to who has the token; nil: there is none
 	// MetricsToken lets a collector elsewhere ask for figures and for the details of /healthz; empty: this machine alone.
 	MetricsToken string
 	Alive        func() error                                       // why the program is not well; nil: nobody asks
@@ -137,20 +137,20 @@ type Site interface {
 	SettingsRev() uint64
 }
 
-// Health looks after the cameras. *health.Room is one.
+// Health looks after the cameras. *health.Monitor is one.
 type Health interface {
 	Faults() []health.Fault // open ones, the longest open first
 	History(camera string, since time.Time) ([]health.Fault, error)
 	Fault(id string) (health.Fault, error)
 	Technician(health.Fault) string
 	Acknowledge(ctx context.Context, by account.Who, id, note string) error
-	Sight(camera string) (health.Sight, bool)
-	// Try connects to a camera as it is described; login nil takes the registered one.
-	Try(ctx context.Context, cam footage.Camera, login *site.Login) (health.Tried, error)
+	LastVisit(camera string) (health.LastVisit, bool)
+	// Test connects to a camera as it is described; login nil takes the registered one.
+	Test(ctx context.Context, cam footage.Camera, login *site.Login) (health.TestResult, error)
 }
 
-// Register is the register of footage use at work. *usage.Office is one.
-type Register interface {
+// UsageRegister is the register of footage use at work. *usage.Register is one.
+type UsageRegister interface {
 	// Allow asks the permission table and enters a refusal in the log before it returns it.
 	Allow(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (account.Decision, error)
 	// Present gives an actor their shift and grants as they are now.
@@ -179,14 +179,14 @@ type Register interface {
 	ConfirmRelease(ctx context.Context, by account.Who, id string) error
 	KeepHold(ctx context.Context, by account.Who, id string) error
 	Places(ctx context.Context) ([]string, error)
-	Available(ctx context.Context, wanted []rules.Want) ([]usage.Offer, error)
+	Available(ctx context.Context, wanted []rules.RequestedSpan) ([]usage.Offer, error)
 
 	// The control room (F20).
 	Shift(person string) (shift.Shift, bool)
 	OpenShifts() []shift.Shift
 	Shifts(span footage.Span) []shift.Shift
 	BeginShift(ctx context.Context, by account.Who) (shift.Shift, error)
-	OfferShift(ctx context.Context, by account.Who, n usage.Notes) (shift.Shift, error)
+	OfferShift(ctx context.Context, by account.Who, n usage.HandoverNotes) (shift.Shift, error)
 	// HandShift takes two who have both authenticated then and there.
 	HandShift(ctx context.Context, from, to account.Who) (shift.Shift, error)
 	EndShift(ctx context.Context, by account.Who, why shift.End) error
@@ -197,8 +197,8 @@ type Register interface {
 	Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (usage.Still, error)
 }
 
-// Papers prove the keeping: deletion certificates and monthly reports. *retention.Papers is one.
-type Papers interface {
+// CertificateService prove the keeping: deletion certificates and monthly reports. *retention.Certificates is one.
+type CertificateService interface {
 	DeletedDays(ctx context.Context, f retention.DayFilter) (days []retention.DeletedDay, next uint64, err error)
 	Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error)
 	// Issued is the entry that binds the certificate as it stands now; ok is false when it was not issued yet.
@@ -217,7 +217,7 @@ type Player interface {
 	Playlist(ctx context.Context, id string) ([]byte, error)
 	Init(ctx context.Context, id string, n int) ([]byte, error)
 	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)
-	Silence(id string) error // from the next playlist on: without sound
+	DisableAudio(id string) error // from the next playlist on: without sound
 }
 
 // Gate is attendance as it stands. *gate.Gate is one.
@@ -237,21 +237,21 @@ type Timekeeper interface {
 
 // Status gathers how the rooms stand that the today page tells of.
 type Status interface {
-	Keeping() Keeping
+	Retention() RetentionStatus
 	Sync() Sync
 	Cameras() map[string]CameraState // by camera id
 }
 
-// Keeping is how retention stands.
-type Keeping struct {
-	Swept     time.Time // last finished sweep
-	NextDue   time.Time // next deletion; zero: none known
-	Suspended string    // catalogue key: why nothing is deleted now; empty: it runs
-	Condemned int       // files that ought to be gone and are still there
-	KeysStuck int       // keys that ought to be gone and are not, or left files behind
-	Skipped   []string  // cameras that the last sweep could not look at
-	Rotten    []string  // holds whose keys cannot be opened or written
-	Watermark map[string]time.Time
+// RetentionStatus is how retention stands.
+type RetentionStatus struct {
+	Swept        time.Time // last finished sweep
+	NextDue      time.Time // next deletion; zero: none known
+	Suspended    string    // catalogue key: why nothing is deleted now; empty: it runs
+	Condemned    int       // files that ought to be gone and are still there
+	KeysUnerased int       // keys that ought to be gone and are not, or left files behind
+	Skipped      []string  // cameras that the last sweep could not look at
+	Rotten       []string  // holds whose keys cannot be opened or written
+	Watermark    map[string]time.Time
 
 	Free, Total uint64 // bytes of the disk; Total 0: not known
 	DailyBytes  int64  // written a day, of late

@@ -34,7 +34,7 @@ type documentView struct {
 	Found     bool
 	Hash      string
 	Witnessed string
-	Paper     *copyOf // entered for print; nil: a preview
+	Print     *printedCopy // entered for print; nil: a preview
 	QR        qrCode
 }
 
@@ -42,14 +42,14 @@ type documentRow struct{ Camera, Span string }
 
 type approvalRow struct{ Who, When, What string }
 
-func (o *Office) formDocument(c *call) error      { return o.document(c, "form") }
-func (o *Office) noticeDocument(c *call) error    { return o.document(c, "notice") }
-func (o *Office) rejectionDocument(c *call) error { return o.document(c, "rejection") }
+func (o *Server) formDocument(c *call) error      { return o.document(c, "form") }
+func (o *Server) noticeDocument(c *call) error    { return o.document(c, "notice") }
+func (o *Server) rejectionDocument(c *call) error { return o.document(c, "rejection") }
 
 // document shows a document for printing. It carries the number of the entry that made it true and what
 // anybody needs to check that.
-func (o *Office) document(c *call, kind string) error {
-	a, err := o.d.Register.Get(c.r.PathValue("id"))
+func (o *Server) document(c *call, kind string) error {
+	a, err := o.d.Usage.Get(c.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (o *Office) document(c *call, kind string) error {
 		w = append(w, c.p.K("way.", x))
 	}
 	v.Ways = strings.Join(w, c.p.T("sep.clause"))
-	if v.Paper, err = o.printing(c, documentOf(kind, a.ID)); err != nil {
+	if v.Print, err = o.logCopy(c, documentOf(kind, a.ID)); err != nil {
 		return err
 	}
 	if err := o.documentProof(c, &v, kind); err != nil {
@@ -153,19 +153,19 @@ func (c *call) days(from, until usage.Date) string {
 func documentOf(kind, application string) string { return kind + ":" + application }
 
 // printDocument enters a copy of a document of an application and leads to it, ready for print (F13).
-func (o *Office) printDocument(c *call) error {
+func (o *Server) printDocument(c *call) error {
 	id, kind := c.r.PathValue("id"), c.r.PostForm.Get("document")
 	if kind != "form" && kind != "notice" && kind != "rejection" {
 		return fielderr.Errors{{Field: "document", Rule: "err.choice"}}
 	}
-	a, err := o.d.Register.Get(id)
+	a, err := o.d.Usage.Get(id)
 	if err != nil {
 		return err
 	}
 	if !hasDocument(a, kind) {
 		return errNotFound
 	}
-	_, entry, err := o.handOut(c, documentOf(kind, id), onPaper, "", id)
+	_, entry, err := o.logPrintout(c, documentOf(kind, id), formPrint, "", id)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func hasDocument(a usage.Application, kind string) bool {
 	return true
 }
 
-func (o *Office) documentProof(c *call, v *documentView, kind string) error {
+func (o *Server) documentProof(c *call, v *documentView, kind string) error {
 	want := map[string]ledger.Kind{"form": "application.submitted", "notice": "application.approved", "rejection": "application.rejected"}[kind]
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.A.ID}, Kinds: []ledger.Kind{want}, Limit: 1})
 	if err != nil {
@@ -198,7 +198,7 @@ func (o *Office) documentProof(c *call, v *documentView, kind string) error {
 		return fmt.Errorf("making the proof of a document: %w", err)
 	}
 	hash := leafHash(p.Leaf)
-	v.Hash = inWords(hash)
+	v.Hash = fingerprintWords(hash)
 	if size, at := o.d.Ledger.Witnessed(); v.Entry.Seq < size {
 		v.Witnessed = c.p.Stamp(at)[:16]
 	}
@@ -209,7 +209,7 @@ func (o *Office) documentProof(c *call, v *documentView, kind string) error {
 }
 
 // schoolDay says whether the calendar has school on a date; one that cannot be read counts every day.
-func (o *Office) schoolDay(d usage.Date) bool {
+func (o *Server) schoolDay(d usage.Date) bool {
 	day, _, err := o.d.Site.Calendar().Day(string(d))
 	return err != nil || day.School
 }

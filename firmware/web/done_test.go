@@ -11,7 +11,7 @@ import (
 
 // What was done is said once, without a script: a reload, another page and a link that somebody made say nothing.
 func TestWhatWasDoneIsSaidOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan := h.as("fan")
 	r := fan.post("/applications/new", form("北侧围墙", at(18, 7, 0), at(18, 8, 0)))
 	page := r.header.Get("Location")
@@ -35,7 +35,7 @@ func TestWhatWasDoneIsSaidOnce(t *testing.T) {
 
 // The chip above an applicant's list names the state in the words of the row.
 func TestChipOfAReturnedApplication(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan := h.as("fan")
 	id := fan.apply(form("北侧围墙", at(18, 7, 0), at(18, 8, 0)))
 	if r := h.as("zheng").post("/applications/"+id+"/return", url.Values{"reason": {"请写明时间"}}); r.status != http.StatusSeeOther {
@@ -50,7 +50,7 @@ func TestChipOfAReturnedApplication(t *testing.T) {
 // Times, spans and numbers of a printed duty sheet keep to one line in its narrow columns. Covers F9.
 func TestNumbersOnTheDutySheetDoNotBreak(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	h.scene()
 	var sheet string
 	for _, p := range h.dutyPages() {

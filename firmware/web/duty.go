@@ -54,7 +54,7 @@ type dutyShift struct {
 	Tone, Icon, End    string
 	From, To           string // whom it was taken over from, and handed over to
 	Offered            string
-	Notes              usage.Notes
+	Notes              usage.HandoverNotes
 	Noted              bool
 }
 
@@ -97,7 +97,7 @@ func (c *call) chosenDuty(day string) (footage.Span, error) {
 	return footage.Span{From: from, To: from.AddDate(0, 0, 1)}, nil
 }
 
-func (o *Office) dutyPage(c *call) error {
+func (o *Server) dutyPage(c *call) error {
 	span, err := c.chosenDuty(c.r.URL.Query().Get("day"))
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (o *Office) dutyPage(c *call) error {
 }
 
 // dutySheet gathers the day from the shifts and the log.
-func (o *Office) dutySheet(c *call, span footage.Span) (v dutyView, err error) {
+func (o *Server) dutySheet(c *call, span footage.Span) (v dutyView, err error) {
 	v.Day, v.DayText = span.From.In(o.d.Zone).Format(time.DateOnly), c.p.FullDate(span.From)+" "+c.p.Weekday(span.From)
 	v.Before, v.Today = span.From.AddDate(0, 0, -1).Format(time.DateOnly), c.now.Wall.Before(span.To)
 	if !v.Today {
@@ -118,7 +118,7 @@ func (o *Office) dutySheet(c *call, span footage.Span) (v dutyView, err error) {
 	}
 	v.Form = ui.Form{Name: "duty", P: c.p, Values: map[string][]string{"day": {v.Day}}}
 	v.Mine, v.CanSign = c.actor.OnShift, c.can(account.ActShift, account.Subject{Person: c.actor.ID})
-	for _, s := range o.d.Register.OpenShifts() {
+	for _, s := range o.d.Usage.OpenShifts() {
 		n := onDuty{Name: o.name(s.Officer), Since: c.p.When(s.Began.Wall, c.now.Wall)}
 		if !s.Offered.IsZero() {
 			n.Offered = c.p.When(s.Offered, c.now.Wall)
@@ -140,8 +140,8 @@ func (o *Office) dutySheet(c *call, span footage.Span) (v dutyView, err error) {
 	return v, nil
 }
 
-func (o *Office) dutyShifts(c *call, v *dutyView, span footage.Span) error {
-	shifts := o.d.Register.Shifts(span)
+func (o *Server) dutyShifts(c *call, v *dutyView, span footage.Span) error {
+	shifts := o.d.Usage.Shifts(span)
 	sc := scale{span.From, span.To}
 	for _, s := range shifts {
 		on := s.Span(c.now.Wall)
@@ -163,7 +163,7 @@ func (o *Office) dutyShifts(c *call, v *dutyView, span footage.Span) error {
 			if row.Notes, err = o.notes(c.r.Context(), s.ID); err != nil {
 				return err
 			}
-			row.Noted = row.Notes != usage.Notes{}
+			row.Noted = row.Notes != usage.HandoverNotes{}
 		}
 		v.Shifts = append(v.Shifts, row)
 		v.Strip = append(v.Strip, sc.bar(on).atLeast(0.002))
@@ -187,11 +187,11 @@ func (o *Office) dutyShifts(c *call, v *dutyView, span footage.Span) error {
 }
 
 // officerOf is whose shift that was; it touches the instant.
-func (o *Office) officerOf(shift string, at time.Time) string {
+func (o *Server) officerOf(shift string, at time.Time) string {
 	if shift == "" {
 		return ""
 	}
-	for _, s := range o.d.Register.Shifts(footage.Span{From: at.Add(-time.Second), To: at.Add(time.Second)}) {
+	for _, s := range o.d.Usage.Shifts(footage.Span{From: at.Add(-time.Second), To: at.Add(time.Second)}) {
 		if s.ID == shift {
 			return o.name(s.Officer)
 		}
@@ -200,7 +200,7 @@ func (o *Office) officerOf(shift string, at time.Time) string {
 }
 
 // dayEntries are the entries of these kinds, oldest first.
-func (o *Office) dayEntries(ctx context.Context, span footage.Span, kinds []ledger.Kind) (out []ledger.Entry, _ error) {
+func (o *Server) dayEntries(ctx context.Context, span footage.Span, kinds []ledger.Kind) (out []ledger.Entry, _ error) {
 	q := ledgerdb.Query{Kinds: kinds, From: span.From, To: span.To, Limit: 1000}
 	for len(out) < mostOnSheet {
 		page, err := o.d.Ledger.Search(ctx, q)
@@ -217,7 +217,7 @@ func (o *Office) dayEntries(ctx context.Context, span footage.Span, kinds []ledg
 	return out, nil
 }
 
-func (o *Office) facts(c *call, entries []ledger.Entry, kinds []ledger.Kind) (out []dutyFact) {
+func (o *Server) facts(c *call, entries []ledger.Entry, kinds []ledger.Kind) (out []dutyFact) {
 	for _, e := range entries {
 		if slices.Contains(kinds, e.Kind) {
 			out = append(out, o.fact(c, e))
@@ -226,7 +226,7 @@ func (o *Office) facts(c *call, entries []ledger.Entry, kinds []ledger.Kind) (ou
 	return out
 }
 
-func (o *Office) fact(c *call, e ledger.Entry) dutyFact {
+func (o *Server) fact(c *call, e ledger.Entry) dutyFact {
 	r := c.logRow(e)
 	f := dutyFact{At: c.p.Clock(e.At), What: r.What, Who: r.Who, Tone: r.Tone, Icon: r.Icon, Seq: e.Seq}
 	var d clockData
@@ -251,14 +251,14 @@ func (o *Office) fact(c *call, e ledger.Entry) dutyFact {
 }
 
 // incidents gathers what was opened by duty under one purpose. What an application allowed stands in its own papers.
-func (o *Office) incidents(c *call, entries []ledger.Entry) (out []dutyIncident, _ error) {
+func (o *Server) incidents(c *call, entries []ledger.Entry) (out []dutyIncident, _ error) {
 	index := map[string]int{}
 	for _, e := range entries {
 		if e.Kind != "footage.access.open" {
 			continue
 		}
 		var d struct{ Viewing, Camera, Mode, Ground, Incident string }
-		if !decode(e.Data, &d) || d.Ground != usage.GroundDuty {
+		if !decode(e.Data, &d) || d.Ground != usage.BasisDuty {
 			continue
 		}
 		key := d.Incident
@@ -294,7 +294,7 @@ func (o *Office) incidents(c *call, entries []ledger.Entry) (out []dutyIncident,
 	return out, nil
 }
 
-func (o *Office) purposeOf(seq uint64) (string, error) {
+func (o *Server) purposeOf(seq uint64) (string, error) {
 	parts, err := o.d.Ledger.Parts(seq)
 	if err != nil {
 		return "", fmt.Errorf("opening the purpose of entry %d: %w", seq, err)
@@ -309,7 +309,7 @@ func (o *Office) purposeOf(seq uint64) (string, error) {
 
 // dutyFacts is what stands beside the notes of a hand-over: what is broken now, and what else the shift saw: what was
 // mended, the clock, and why footage was watched.
-func (o *Office) dutyFacts(c *call, span footage.Span) (out []dutyFact, err error) {
+func (o *Server) dutyFacts(c *call, span footage.Span) (out []dutyFact, err error) {
 	for _, f := range o.d.Health.Faults() {
 		r := c.faultRow(f, nil)
 		out = append(out, dutyFact{At: r.Opened, What: r.What, Text: r.Camera, Tone: "bad", Icon: "warn"})
@@ -336,7 +336,7 @@ func (o *Office) dutyFacts(c *call, span footage.Span) (out []dutyFact, err erro
 func dutySubject(day string) string { return "duty-" + day }
 
 // printed enters that a sheet leaves the house on paper or as a file, and says the how-many-th copy it is.
-func (o *Office) dutyPrinted(c *call, day, form string) (copy, entry uint64, err error) {
+func (o *Server) dutyPrinted(c *call, day, form string) (copy, entry uint64, err error) {
 	o.handing.Lock()
 	defer o.handing.Unlock()
 	n, err := o.d.Ledger.Tally(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"document.printed"}, About: []string{dutySubject(day)}})
@@ -357,7 +357,7 @@ func (o *Office) dutyPrinted(c *call, day, form string) (copy, entry uint64, err
 }
 
 // printDuty enters the copy and leads to the sheet on A4.
-func (o *Office) printDuty(c *call) error {
+func (o *Server) printDuty(c *call) error {
 	span, err := c.chosenDuty(c.r.PostForm.Get("day"))
 	if err != nil {
 		return err
@@ -370,8 +370,8 @@ func (o *Office) printDuty(c *call) error {
 	return c.seeOther(fmt.Sprintf("/duty/sheet?day=%s&entry=%d", day, entry))
 }
 
-// dutyPaper shows the sheet on A4 to who entered that copy.
-func (o *Office) dutyPaper(c *call) error {
+// printableDuty shows the sheet on A4 to who entered that copy.
+func (o *Server) printableDuty(c *call) error {
 	q := c.r.URL.Query()
 	span, err := c.chosenDuty(q.Get("day"))
 	if err != nil {
@@ -402,7 +402,7 @@ func (o *Office) dutyPaper(c *call) error {
 }
 
 // exportDuty gives the sheet as a spreadsheet.
-func (o *Office) exportDuty(c *call) error {
+func (o *Server) exportDuty(c *call) error {
 	span, err := c.chosenDuty(c.r.PostForm.Get("day"))
 	if err != nil {
 		return err
@@ -422,7 +422,7 @@ func (o *Office) exportDuty(c *call) error {
 	return nil
 }
 
-func (o *Office) dutyTable(c *call, v dutyView) [][]string {
+func (o *Server) dutyTable(c *call, v dutyView) [][]string {
 	sep := c.p.T("sep.list")
 	t := [][]string{{c.p.T("duty.title"), v.DayText}, {}, {c.p.T("duty.shifts")}, {c.p.T("duty.officer"), c.p.T("span"), c.p.T("duty.length"), c.p.T("duty.end"), c.p.T("handover.happened"), c.p.T("handover.equipment"), c.p.T("handover.open")}}
 	for _, s := range v.Shifts {

@@ -22,12 +22,12 @@ import (
 var notes = url.Values{"happened": {"17:20 自行车棚有学生争执，已劝离。"}, "equipment": {"自行车棚摄像机离线，已报修。"}, "open": {"晚间清校时复查。"}}
 
 // sign is what the incoming officer types at the screen.
-func (h *house) sign(name string) url.Values {
+func (h *env) sign(name string) url.Values {
 	return url.Values{"user": {name}, "password": {password}, "code": {h.code(name)}}
 }
 
 // handedOver is a day with a hand-over from zhou to wei, both in the browser that is given back.
-func (h *house) handedOver() *visitor {
+func (h *env) handedOver() *visitor {
 	h.t.Helper()
 	h.as("wei") // first log-in and second factor
 	v := h.as("zhou")
@@ -45,7 +45,7 @@ func (h *house) handedOver() *visitor {
 }
 
 // dutyPages hands over a shift and lists the control room's pages as the incoming officer sees them.
-func (h *house) dutyPages() []struct{ name, who, path string } {
+func (h *env) dutyPages() []struct{ name, who, path string } {
 	h.t.Helper()
 	v := h.handedOver()
 	r := h.as("zheng").post("/duty/print", url.Values{"day": {"2026-05-20"}})
@@ -57,7 +57,7 @@ func (h *house) dutyPages() []struct{ name, who, path string } {
 // Covers F20, M7: notes, then the next officer's own password and code at the same screen; the screen is theirs from
 // then on, and nothing of the other's goes on.
 func TestHandOverAtTheScreen(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.as("wei")
 	h.as("zheng")
 	v := h.as("zhou")
@@ -98,7 +98,7 @@ func TestHandOverAtTheScreen(t *testing.T) {
 		if r.status != x.status || !strings.Contains(r.text(), x.want) {
 			t.Errorf("%s: %d, want %d with %q\n%s", name, r.status, x.status, x.want, r.text())
 		}
-		if !h.desk.OnShift(h.ids["zhou"]) {
+		if !h.usage.OnShift(h.ids["zhou"]) {
 			t.Fatalf("%s ended the shift", name)
 		}
 	}
@@ -112,8 +112,8 @@ func TestHandOverAtTheScreen(t *testing.T) {
 	if r := v.post("/shift/sign", h.sign("wei")); r.status != http.StatusSeeOther || r.header.Get("Location") != "/duty" || r.done() != "done.handed_over" {
 		t.Fatalf("signature: %d %s\n%s", r.status, r.header.Get("Location"), r.text())
 	}
-	if h.desk.OnShift(h.ids["zhou"]) || !h.desk.OnShift(h.ids["wei"]) {
-		t.Fatalf("%+v", h.desk.OpenShifts())
+	if h.usage.OnShift(h.ids["zhou"]) || !h.usage.OnShift(h.ids["wei"]) {
+		t.Fatalf("%+v", h.usage.OpenShifts())
 	}
 	if page := v.get("/account"); !strings.Contains(page.body, "魏知行") {
 		t.Errorf("the screen is not the incoming officer's:\n%s", page.text())
@@ -131,7 +131,7 @@ func TestHandOverAtTheScreen(t *testing.T) {
 
 // Covers F20: who is on duty and logs out is asked; the shift ends, or waits for the next log-in; watching ends.
 func TestLogOutOnDutyAsks(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zhou")
 	v.post("/shift/begin", nil)
 	if r := v.post("/logout", nil); r.header.Get("Location") != "/shift/leave" {
@@ -144,14 +144,14 @@ func TestLogOutOnDutyAsks(t *testing.T) {
 	if r := v.post("/logout", url.Values{"shift": {"keep"}}); r.header.Get("Location") != "/login" {
 		t.Fatalf("%d %s", r.status, r.header.Get("Location"))
 	}
-	if !h.desk.OnShift(h.ids["zhou"]) || h.count("footage.access.close") != 1 {
+	if !h.usage.OnShift(h.ids["zhou"]) || h.count("footage.access.close") != 1 {
 		t.Fatal("staying on duty: the shift goes on, the viewing does not")
 	}
 	v = h.as("zhou")
 	if r := v.get("/live"); r.status != http.StatusOK {
 		t.Fatalf("logged in again: %d", r.status)
 	}
-	if r := v.post("/logout", url.Values{"shift": {"end"}}); r.header.Get("Location") != "/login" || h.desk.OnShift(h.ids["zhou"]) || h.count("shift.ended") != 1 {
+	if r := v.post("/logout", url.Values{"shift": {"end"}}); r.header.Get("Location") != "/login" || h.usage.OnShift(h.ids["zhou"]) || h.count("shift.ended") != 1 {
 		t.Fatalf("signed off: %d", r.status)
 	}
 	if r := h.as("zheng").post("/logout", nil); r.header.Get("Location") != "/login" {
@@ -162,7 +162,7 @@ func TestLogOutOnDutyAsks(t *testing.T) {
 // Covers F20: the day's sheet says who was on duty, what was noted, what was watched and why, and where nobody was;
 // on paper and as a spreadsheet, each copy an entry.
 func TestDutySheet(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	if r := h.as("guo").get("/duty"); r.status != http.StatusOK || !strings.Contains(r.body, "这一天没有人值班") {
 		t.Fatalf("an empty day: %d\n%s", r.status, r.text())
 	}
@@ -221,7 +221,7 @@ func TestDutySheet(t *testing.T) {
 
 // Covers F13, F20: each tile of the wall opens its own viewing, for a purpose that is stated once.
 func TestWallOfLivePictures(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zhou")
 	v.post("/shift/begin", nil)
 	page := v.get("/live?size=9")
@@ -281,7 +281,7 @@ func TestWallOfLivePictures(t *testing.T) {
 
 // Covers F3: the clock page names every source and what it said, what the clock did, and what deletion waits for.
 func TestClockPageNamesEverySource(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: []ledger.Draft{account.System.Draft("clock.step", "", "clock", map[string]any{"step_ms": 1860000, "reason": "agreed"})}})
 	h.must(err)
 	v := h.as("zhou")
@@ -308,7 +308,7 @@ func TestClockPageNamesEverySource(t *testing.T) {
 
 // Covers F20: a shift that is over by its length gives nothing more, before anybody has written that down.
 func TestLiveEndsWithTheLongestShift(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zhou")
 	v.post("/shift/begin", nil)
 	h.clock.pass(shift.Longest)
@@ -316,8 +316,8 @@ func TestLiveEndsWithTheLongestShift(t *testing.T) {
 	if r := v.post("/api/v1/live", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}}); r.status != http.StatusForbidden || !strings.Contains(r.body, "may.not_on_shift") {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	s := h.desk.Shifts(footage.Span{From: present.Add(-time.Hour), To: present.Add(24 * time.Hour)})
-	if len(s) != 1 || h.desk.OnShift(h.ids["zhou"]) {
+	s := h.usage.Shifts(footage.Span{From: present.Add(-time.Hour), To: present.Add(24 * time.Hour)})
+	if len(s) != 1 || h.usage.OnShift(h.ids["zhou"]) {
 		t.Fatalf("%+v", s)
 	}
 }

@@ -56,7 +56,7 @@ func (c *call) roleNames(roles []account.Role) string {
 	return strings.Join(out, c.p.T("sep.list"))
 }
 
-func (o *Office) dutyChangesPage(c *call) error {
+func (o *Server) dutyChangesPage(c *call) error {
 	return c.page("duty_changes", c.p.T("duty.changes"), dutyChangesView{Rows: c.dutyRows("")})
 }
 
@@ -71,7 +71,7 @@ func changeSubject(c *call) (account.Subject, error) {
 }
 
 // confirmDuty makes a proposal count. A new one-time password is shown here, once, and not to its proposer.
-func (o *Office) confirmDuty(c *call) error {
+func (o *Server) confirmDuty(c *call) error {
 	password, err := o.d.People.ConfirmDuty(c.r.Context(), c.who(), c.r.PathValue("id"))
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func (o *Office) confirmDuty(c *call) error {
 	return o.showPassword(c, p, password, false)
 }
 
-func (o *Office) dropDuty(c *call) error {
+func (o *Server) dropDuty(c *call) error {
 	if err := o.d.People.DropDuty(c.r.Context(), c.who(), c.r.PathValue("id")); err != nil {
 		return err
 	}

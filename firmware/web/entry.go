@@ -54,10 +54,10 @@ func (c *call) seq() (uint64, error) {
 	return n, nil
 }
 
-func (o *Office) entryPage(c *call) error { return o.showEntry(c, http.StatusOK, nil) }
+func (o *Server) entryPage(c *call) error { return o.showEntry(c, http.StatusOK, nil) }
 
 // showEntry shows the entry; errs are those of the word that was to close it.
-func (o *Office) showEntry(c *call, status int, errs fielderr.Errors) error {
+func (o *Server) showEntry(c *call, status int, errs fielderr.Errors) error {
 	n, err := c.seq()
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func pretty(e ledger.Entry) string {
 }
 
 // proof gives the proof of an entry as a file that campuskeep-verify reads. Handing it out is an entry.
-func (o *Office) proof(c *call) error {
+func (o *Server) proof(c *call) error {
 	n, err := c.seq()
 	if err != nil {
 		return err
@@ -283,7 +283,7 @@ func (o *Office) proof(c *call) error {
 	return nil
 }
 
-func (o *Office) proofFile(n uint64) string {
+func (o *Server) proofFile(n uint64) string {
 	return fmt.Sprintf("campuskeep-%s-%d.proof.txt", o.d.Info.Appliance, n)
 }
 

@@ -136,7 +136,7 @@ func (s *screen) Touch(id string) error {
 	return s.has(id)
 }
 
-func (s *screen) Silence(id string) error {
+func (s *screen) DisableAudio(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.has(id)
@@ -196,30 +196,30 @@ func (s *screen) Idle(time.Duration) []string {
 	return s.idle
 }
 
-// rooms tells the state of what is not here.
-type rooms struct {
+// packages tells the state of what is not here.
+type packages struct {
 	mu      sync.Mutex
 	clock   *stillClock
-	keeping Keeping
+	keeping RetentionStatus
 	cameras map[string]CameraState
 	stated  []string
 }
 
-func (r *rooms) Keeping() Keeping {
+func (r *packages) Retention() RetentionStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.keeping
 }
-func (r *rooms) Sync() Sync { return Sync{Centre: "云汀区教育局", Connected: true, Acked: 12} }
-func (r *rooms) Cameras() map[string]CameraState {
+func (r *packages) Sync() Sync { return Sync{Centre: "云汀区教育局", Connected: true, Acked: 12} }
+func (r *packages) Cameras() map[string]CameraState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.cameras
 }
 
-func (r *rooms) Anchors() clock.Anchors { return nil }
+func (r *packages) Anchors() clock.Anchors { return nil }
 
-func (r *rooms) Explain() timekeeper.Explanation {
+func (r *packages) Explain() timekeeper.Explanation {
 	now := r.clock.Now()
 	x := timekeeper.Explanation{Reading: now, Reason: clock.ReasonNone, Since: 3 * time.Hour, Witnesses: []clock.Witness{
 		{Observation: clock.Observation{Source: "host", Origin: clock.OriginHost, Uncertainty: 20 * time.Millisecond}, Plausible: true, Fits: true},
@@ -238,7 +238,7 @@ func (r *rooms) Explain() timekeeper.Explanation {
 	return x
 }
 
-func (r *rooms) Confirm(_ context.Context, by account.Who, _ account.Role, _ time.Time, _ func(a, b string) bool) (bool, error) {
+func (r *packages) Confirm(_ context.Context, by account.Who, _ account.Role, _ time.Time, _ func(a, b string) bool) (bool, error) {
 	if len(r.stated) > 0 && r.stated[0] == by.ID {
 		return false, timekeeper.ErrSamePerson
 	}
@@ -246,14 +246,14 @@ func (r *rooms) Confirm(_ context.Context, by account.Who, _ account.Role, _ tim
 	return len(r.stated) == 2, nil
 }
 
-// doors lets the gate see people and site.
-type doors struct {
+// gateSource lets the gate see people and site.
+type gateSource struct {
 	*people.People
 	*site.Site
 }
 
-func (d doors) ByCard(hash []byte) (string, string, bool) { return d.People.ByCard(hash) }
-func (d doors) Classes(date string) (out []gate.Class) {
+func (d gateSource) ByCard(hash []byte) (string, string, bool) { return d.People.ByCard(hash) }
+func (d gateSource) Classes(date string) (out []gate.Class) {
 	for _, c := range d.People.Classes(date) {
 		g := gate.Class{ID: c.ID}
 		for _, s := range d.Roster(c.ID, date) {
@@ -263,28 +263,28 @@ func (d doors) Classes(date string) (out []gate.Class) {
 	}
 	return out
 }
-func (d doors) Readers() (out []gate.Reader) {
+func (d gateSource) Readers() (out []gate.Reader) {
 	for _, r := range d.Site.Readers() {
 		out = append(out, gate.Reader{ID: r.ID, Direction: r.Direction})
 	}
 	return out
 }
 
-// house is the office page over real rooms, with footage and clock that tests choose.
-type house struct {
-	*Office
+// env is the office page over real rooms, with footage and clock that tests choose.
+type env struct {
+	*Server
 	t         *testing.T
 	clock     *stillClock
 	store     *ledgerdb.Store
 	people    *people.People
 	viewings  *viewing.Viewings
 	site      *site.Site
-	desk      *usage.Office
+	usage     *usage.Register
 	gate      *gate.Gate
-	health    *health.Room
+	health    *health.Monitor
 	sick      sickness
 	screen    *screen
-	rooms     *rooms
+	packages  *packages
 	recorders *recorders
 	film      film
 	ring      *failing
@@ -335,21 +335,21 @@ var staff = []struct {
 	{"wei", "魏知行", "安保科", []account.Role{account.RoleOfficer}, true},
 }
 
-func newHouse(t *testing.T) *house {
+func newEnv(t *testing.T) *env {
 	t.Helper()
-	return newHouseWith(t, nil)
+	return newEnvWith(t, nil)
 }
 
-// newHouseWith lets a test put other rooms in place before the page is built.
-func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
+// newEnvWith lets a test put other rooms in place before the page is built.
+func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	t.Helper()
-	h := &house{t: t, clock: &stillClock{r: clock.Reading{Wall: present.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: 100 * time.Hour, Uncertainty: 20 * time.Millisecond}},
+	h := &env{t: t, clock: &stillClock{r: clock.Reading{Wall: present.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: 100 * time.Hour, Uncertainty: 20 * time.Millisecond}},
 		ids: map[string]string{}, secret: map[string][]byte{}, changed: map[string]bool{}, screen: newScreen()}
 	h.film = film{h.clock, map[string][]footage.Span{
 		"c01": {{From: at(8, 15, 12), To: at(8, 15, 32)}},
 		"c02": {{From: at(16, 22, 5), To: at(17, 6, 10)}, {From: at(12, 1, 0), To: at(12, 14, 0)}},
 		"c03": {{From: at(19, 17, 26), To: present}}}}
-	h.rooms = &rooms{clock: h.clock, keeping: Keeping{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
+	h.packages = &packages{clock: h.clock, keeping: RetentionStatus{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
 		cameras: map[string]CameraState{"c01": {State: "online"}, "c02": {State: "online"}, "c03": {State: "offline", Since: at(19, 17, 26), Cause: footage.CauseCameraOff}}}
 	dir := t.TempDir()
 	fsys, err := disk.Real(dir)
@@ -369,7 +369,7 @@ func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 		if h.server != nil {
 			h.server.Close()
 		}
-		if h.Office != nil {
+		if h.Server != nil {
 			if err := h.viewings.EndAll(context.Background(), viewing.Stopping); err != nil {
 				t.Error(err)
 			}
@@ -392,23 +392,23 @@ func newHouseWith(t *testing.T, change func(*house, *Deps)) *house {
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(1, 8, 0).AddDate(0, -1, 0).UTC() }) // the school was set up seven weeks ago
 	h.fill(ctx)
 	h.clock.change(func(r *clock.Reading) { r.Wall = present.UTC() })
-	h.desk, err = usage.Open(usage.Options{Store: h.store, Clock: h.clock, Cameras: h.site.Cameras, Footage: h.film, SchoolDay: func(string) bool { return true }, Log: log})
+	h.usage, err = usage.Open(usage.Options{Store: h.store, Clock: h.clock, Cameras: h.site.Cameras, Footage: h.film, SchoolDay: func(string) bool { return true }, Log: log})
 	h.must(err)
 	h.health, err = health.Open(health.Options{Store: h.store, Site: h.site, Clock: &hasty{stillClock: h.clock}, Watch: []func() []health.Seen{h.sick.seen}, Beat: time.Millisecond, Log: log})
 	h.must(err)
-	d := doors{h.people, h.site}
+	d := gateSource{h.people, h.site}
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
-		Ledger: h.store, People: h.people, Site: h.site, Register: h.desk, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.rooms, Health: h.health, Status: h.rooms, Papers: h.papers()}
+		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Status: h.packages, Certificates: h.certificates()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
 	if change != nil {
 		change(h, &deps)
 	}
-	h.viewings = viewing.New(viewing.Options{Register: h.desk, People: h.people, Player: deps.Player.(viewing.Player), Clock: h.clock, Subscribe: h.store.Subscribe, Log: log})
+	h.viewings = viewing.New(viewing.Options{Register: h.usage, People: h.people, Player: deps.Player.(viewing.Player), Clock: h.clock, Subscribe: h.store.Subscribe, Log: log})
 	deps.Viewings = h.viewings
-	h.Office, err = New(deps)
+	h.Server, err = New(deps)
 	h.must(err)
 	h.server = httptest.NewTLSServer(h.Handler())
 	return h
@@ -427,7 +427,7 @@ func (l listened) Subscribe() (<-chan gate.Event, func()) {
 }
 
 // gateSite shows the gate its readers; people have classes, the site has the calendar.
-type gateSite struct{ doors }
+type gateSite struct{ gateSource }
 
 func (g gateSite) Calendar() attendance.Calendar { return g.Site.Calendar() }
 
@@ -435,7 +435,7 @@ func at(day, hour, minute int) time.Time {
 	return time.Date(2026, 5, day, hour, minute, 0, 0, shanghai)
 }
 
-func (h *house) fill(ctx context.Context) {
+func (h *env) fill(ctx context.Context) {
 	h.t.Helper()
 	sys := account.System
 	for i, s := range staff {
@@ -470,7 +470,7 @@ func (h *house) fill(ctx context.Context) {
 	}
 }
 
-func (h *house) must(err error) {
+func (h *env) must(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
@@ -478,7 +478,7 @@ func (h *house) must(err error) {
 }
 
 // tap holds the n-th card of a class to the reader.
-func (h *house) tap(class, n int) {
+func (h *env) tap(class, n int) {
 	h.t.Helper()
 	card, err := attendance.ParseCard(fmt.Sprintf("04A2B3%02X%02X", class, n))
 	h.must(err)
@@ -487,7 +487,7 @@ func (h *house) tap(class, n int) {
 }
 
 // newest gives the last entries, newest first.
-func (h *house) newest(n int) (out []ledger.Entry) {
+func (h *env) newest(n int) (out []ledger.Entry) {
 	h.t.Helper()
 	for e, err := range h.store.Newest(h.store.Size()) {
 		h.must(err)
@@ -500,7 +500,7 @@ func (h *house) newest(n int) (out []ledger.Entry) {
 }
 
 // count of entries of a kind.
-func (h *house) count(k ledger.Kind) (n int) {
+func (h *env) count(k ledger.Kind) (n int) {
 	h.t.Helper()
 	for e, err := range h.store.Entries(0, h.store.Size()) {
 		h.must(err)

@@ -11,14 +11,14 @@ import (
 
 // liveGate tells the gate board that something changed, within a second: the page then fetches itself anew,
 // so that what may be shown is decided in one place. Changes that come faster are folded.
-func (o *Office) liveGate(c *call) error {
+func (o *Server) liveGate(c *call) error {
 	events, cancel := o.d.Gate.Subscribe()
 	defer cancel()
 	return stream(c, events)
 }
 
 // liveLog tells the today page that the log grew.
-func (o *Office) liveLog(c *call) error {
+func (o *Server) liveLog(c *call) error {
 	sizes, cancel := o.d.Ledger.Subscribe()
 	defer cancel()
 	return stream(c, sizes)
@@ -66,7 +66,7 @@ func stream[T any](c *call, changed <-chan T) error {
 		case <-over.C:
 			return nil
 		case <-judged.C:
-			if !c.stillMay() {
+			if !c.stillAllowed() {
 				return nil
 			}
 		case <-beat.C:
@@ -74,20 +74,20 @@ func stream[T any](c *call, changed <-chan T) error {
 				return nil
 			}
 		case _, ok := <-changed:
-			if !ok || !c.stillMay() || !tell(c) || !settle(c, changed) {
+			if !ok || !c.stillAllowed() || !acceptsEvents(c) || !settle(c, changed) {
 				return nil
 			}
 		}
 	}
 }
 
-// stillMay says whether the log-in that opened this stream is still there and may still have it. It is looked up
+// stillAllowed says whether the log-in that opened this stream is still there and may still have it. It is looked up
 // without being used.
-func (c *call) stillMay() bool {
+func (c *call) stillAllowed() bool {
 	now := c.o.d.Clock.Now()
 	for _, s := range c.o.d.People.Sessions(c.session.Person.ID) {
 		if s.ID == c.session.ID {
-			return account.May(c.o.d.Register.Present(s.Actor, now), c.action, c.subject, now.Wall).Allowed
+			return account.May(c.o.d.Usage.Present(s.Actor, now), c.action, c.subject, now.Wall).Allowed
 		}
 	}
 	return false
@@ -102,7 +102,7 @@ func settle[T any](c *call, changed <-chan T) bool {
 		select {
 		case <-fold.C:
 			if again {
-				return tell(c)
+				return acceptsEvents(c)
 			}
 			return true
 		case <-c.r.Context().Done():
@@ -116,7 +116,7 @@ func settle[T any](c *call, changed <-chan T) bool {
 	}
 }
 
-func tell(c *call) bool {
+func acceptsEvents(c *call) bool {
 	if _, err := c.w.Write([]byte("event: change\ndata: {}\n\n")); err != nil {
 		return false
 	}

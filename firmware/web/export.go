@@ -20,7 +20,7 @@ const mostExported = 20000
 
 // exportLog gives the result of a search as a spreadsheet or as comma-separated text. The entry is
 // committed before the first byte leaves.
-func (o *Office) exportLog(c *call) error {
+func (o *Server) exportLog(c *call) error {
 	f := c.r.PostForm
 	q, err := url.ParseQuery(f.Get("query"))
 	if err != nil {
@@ -79,7 +79,7 @@ func (o *Office) exportLog(c *call) error {
 }
 
 // matching counts all that a query finds.
-func (o *Office) matching(c *call, q ledgerdb.Query) (n int, err error) {
+func (o *Server) matching(c *call, q ledgerdb.Query) (n int, err error) {
 	q.Before = 0
 	kinds, err := o.d.Ledger.Tally(c.r.Context(), q)
 	if err != nil {
@@ -92,7 +92,7 @@ func (o *Office) matching(c *call, q ledgerdb.Query) (n int, err error) {
 }
 
 // exported enters what was asked for, how much of it there is and how much was given.
-func (o *Office) exported(c *call, rows []logRow, of int, query url.Values, format string) error {
+func (o *Server) exported(c *call, rows []logRow, of int, query url.Values, format string) error {
 	data := struct {
 		First  uint64 `json:"first"`
 		Last   uint64 `json:"last"`

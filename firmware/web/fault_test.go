@@ -45,7 +45,7 @@ func (s *sickness) seen() []health.Seen {
 }
 
 // ails lets the cameras be seen like this until exactly so many faults are open.
-func (h *house) ails(open int, seen ...health.Seen) {
+func (h *env) ails(open int, seen ...health.Seen) {
 	h.t.Helper()
 	h.sick.mu.Lock()
 	h.sick.now = seen
@@ -68,14 +68,14 @@ func (h *house) ails(open int, seen ...health.Seen) {
 }
 
 // twoFaults gives the school a camera that is offline and one that refuses our password; liang is named for both.
-func (h *house) twoFaults() {
+func (h *env) twoFaults() {
 	h.t.Helper()
 	h.ails(2, health.Seen{Camera: "c03", Code: footage.FaultOffline, Finding: footage.Ill}, health.Seen{Camera: "c02", Code: footage.FaultLogin, Finding: footage.Ill})
 }
 
 // Covers F3: an NVR that deletes early is red on the first page, among the faults and on the page of the kept times.
 func TestAnNVRThatDeletesEarlyIsRed(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	zheng := h.as("zheng")
 	cam, _ := h.site.Camera("c03")
 	cam.Custody, cam.Main, cam.Sub, cam.Still = footage.CustodyNVR, "", "", ""
@@ -97,7 +97,7 @@ func TestAnNVRThatDeletesEarlyIsRed(t *testing.T) {
 // Covers F1: a fault stands on the page of its technician, who takes note with what is done; the head of safety sees
 // note and name, and a colleague who is named for nothing sees neither page nor fault.
 func TestAFaultOnItsTechniciansPage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan := h.as("fan")
 	if page := fan.get("/"); strings.Contains(page.body, `href="/faults"`) {
 		t.Error("who is named for nothing has a way to the faults")

@@ -29,21 +29,21 @@ type faultsView struct {
 }
 
 type faultRow struct {
-	F          health.Fault
-	What, Hint string
-	Camera     string
-	Place      string
-	Technician string
-	Opened     string
-	Lasts      string
-	Closed     string // when and why
-	Told       string
-	Acks       []faultAck
-	CanTake    bool
-	Taken      bool
-	Err        string // of the note that was typed for it
-	Note       string
-	SeeCamera  bool
+	F              health.Fault
+	What, Hint     string
+	Camera         string
+	Place          string
+	Technician     string
+	Opened         string
+	Lasts          string
+	Closed         string // when and why
+	Informed       string
+	Acks           []faultAck
+	CanAcknowledge bool
+	Acknowledged   bool
+	Err            string // of the note that was typed for it
+	Note           string
+	SeeCamera      bool
 }
 
 type faultAck struct{ Who, When, Note string }
@@ -72,9 +72,9 @@ func (c *call) isTechnician() bool {
 	return slices.ContainsFunc(c.o.d.Site.Cameras(), func(cam footage.Camera) bool { return !cam.Retired && cam.Technician == c.actor.ID })
 }
 
-func (o *Office) faultsPage(c *call) error { return o.showFaults(c, http.StatusOK, "", "", nil) }
+func (o *Server) faultsPage(c *call) error { return o.showFaults(c, http.StatusOK, "", "", nil) }
 
-func (o *Office) showFaults(c *call, status int, id, note string, errs fielderr.Errors) error {
+func (o *Server) showFaults(c *call, status int, id, note string, errs fielderr.Errors) error {
 	f := c.r.URL.Query()
 	v := faultsView{Closed: f.Get("state") == "closed", Printed: c.p.DayTime(c.now.Wall)}
 	list := o.d.Health.Faults()
@@ -148,7 +148,7 @@ func (c *call) faultChips(v *faultsView, f url.Values, list []health.Fault) {
 func (c *call) faultRow(f health.Fault, notes map[string][]string) faultRow {
 	tech := c.o.d.Health.Technician(f)
 	r := faultRow{F: f, What: c.p.K("camfault.", f.Code), Hint: c.p.K("camfault.hint.", f.Code), Camera: c.o.cameraName(f.Camera), Technician: c.o.name(tech),
-		Opened: c.p.When(f.Opened, c.now.Wall), Taken: len(f.Acks) > 0, SeeCamera: c.can(account.ActCamerasView, account.Subject{})}
+		Opened: c.p.When(f.Opened, c.now.Wall), Acknowledged: len(f.Acks) > 0, SeeCamera: c.can(account.ActCamerasView, account.Subject{})}
 	if cam, ok := c.o.d.Site.Camera(f.Camera); ok {
 		r.Place = cam.Place
 	}
@@ -161,11 +161,11 @@ func (c *call) faultRow(f health.Fault, notes map[string][]string) faultRow {
 		r.Closed = c.p.When(f.Closed, c.now.Wall) + c.p.T("sep.clause") + c.p.K("faults.reason.", f.Reason)
 	}
 	r.Lasts = c.p.Words(max(time.Second, end.Sub(f.Opened)).Truncate(time.Second))
-	var told []string
-	for _, p := range f.Told() {
-		told = append(told, c.o.name(p))
+	var shown []string
+	for _, p := range f.Informed() {
+		shown = append(shown, c.o.name(p))
 	}
-	r.Told = strings.Join(told, c.p.T("sep.list"))
+	r.Informed = strings.Join(shown, c.p.T("sep.list"))
 	for i, a := range f.Acks {
 		x := faultAck{Who: c.o.name(a.By), When: c.p.When(a.At, c.now.Wall)}
 		if n := notes[f.ID]; i < len(n) {
@@ -173,12 +173,12 @@ func (c *call) faultRow(f health.Fault, notes map[string][]string) faultRow {
 		}
 		r.Acks = append(r.Acks, x)
 	}
-	r.CanTake = f.Closed.IsZero() && c.can(account.ActFaultsTake, account.Subject{Camera: f.Camera, Person: tech})
+	r.CanAcknowledge = f.Closed.IsZero() && c.can(account.ActFaultsTake, account.Subject{Camera: f.Camera, Person: tech})
 	return r
 }
 
 // faultNotes reads the notes of these faults from the log, by fault, in order.
-func (o *Office) faultNotes(c *call, list []health.Fault) (map[string][]string, error) {
+func (o *Server) faultNotes(c *call, list []health.Fault) (map[string][]string, error) {
 	out := map[string][]string{}
 	q := ledgerdb.Query{Kinds: []ledger.Kind{"fault.acknowledged"}, Limit: 500}
 	for _, f := range list {
@@ -219,8 +219,8 @@ func (o *Office) faultNotes(c *call, list []health.Fault) (map[string][]string, 
 	return out, nil
 }
 
-// takeFault enters that somebody takes note of a fault.
-func (o *Office) takeFault(c *call) error {
+// acknowledgeFault enters that somebody takes note of a fault.
+func (o *Server) acknowledgeFault(c *call) error {
 	note := c.r.PostForm.Get("note")
 	err := o.d.Health.Acknowledge(c.r.Context(), c.who(), c.r.PathValue("id"), note)
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
@@ -248,14 +248,14 @@ func (c *call) faultNeeds() (out []need) {
 		r := c.faultRow(f, nil)
 		n := need{Tone: "bad", Icon: "bad", Badge: c.p.K("camfault.", f.Code), Kind: c.p.T("need.device"), Title: c.p.T("need.fault", r.Camera, r.Lasts), Text: r.Place, Due: r.Opened, Href: "/faults", Do: c.p.T("see")}
 		switch {
-		case r.Taken:
+		case r.Acknowledged:
 			n.Tone, n.Icon = "warn", "warn"
 			n.Text += c.p.T("sep.clause") + c.p.T("need.fault.taken", r.Acks[len(r.Acks)-1].Who)
 		case c.o.d.Health.Technician(f) == "":
 			n.Text += c.p.T("sep.clause") + c.p.T("need.fault.nobody")
 		default:
 			n.Text += c.p.T("sep.clause") + r.Technician
-			n.Primary = r.CanTake && c.o.d.Health.Technician(f) == c.actor.ID
+			n.Primary = r.CanAcknowledge && c.o.d.Health.Technician(f) == c.actor.ID
 		}
 		out = append(out, n)
 	}
@@ -271,7 +271,7 @@ type apiFault struct {
 }
 
 // apiFaults lists the faults, the closed ones of a year with ?state=closed.
-func (o *Office) apiFaults(c *call) error {
+func (o *Server) apiFaults(c *call) error {
 	list := o.d.Health.Faults()
 	if c.r.URL.Query().Get("state") == "closed" {
 		var err error

@@ -41,7 +41,7 @@ type footageView struct {
 }
 
 // ribLegend says which marks the page needs to explain: those that can be on it.
-type ribLegend struct{ Thin, Elsewhere, Zone, Hold, Future bool }
+type ribLegend struct{ Thin, OnNVR, Zone, Hold, Future bool }
 
 type ribLink struct {
 	Text, Href string
@@ -74,7 +74,7 @@ type ribState struct {
 var ribSizes = []int{16, 32, 64}
 
 func stateOf(q url.Values) ribState {
-	s := ribState{Camera: q.Get("camera"), Day: q.Get("day"), T: q.Get("t"), To: q.Get("to"), Days: lineDays, Text: strings.TrimSpace(q.Get("q")), Area: q.Get("area"),
+	s := ribState{Camera: q.Get("camera"), Day: q.Get("day"), T: q.Get("t"), To: q.Get("to"), Days: limitDays, Text: strings.TrimSpace(q.Get("q")), Area: q.Get("area"),
 		Group: q.Get("group"), Place: q.Get("place"), Gaps: q.Get("gaps") != "", Closed: slices.Compact(slices.Sorted(slices.Values(q["closed"]))),
 		Page: pageNumber(q.Get("page")), Size: ribSizes[0], GapPage: pageNumber(q.Get("gap"))}
 	if q.Get("days") == "7" {
@@ -168,7 +168,7 @@ const shortGap = time.Minute
 
 // footagePage shows where footage lies and where not. It shows no picture, so everybody who may apply
 // for footage may see it.
-func (o *Office) footagePage(c *call) error {
+func (o *Server) footagePage(c *call) error {
 	state := stateOf(c.r.URL.Query())
 	chosen, day, err := c.chosenDay()
 	if err != nil {
@@ -191,15 +191,15 @@ func (o *Office) footagePage(c *call) error {
 	v := footageView{All: len(in.Cameras), State: state, Goto: unread, CanApply: c.can(account.ActApplicationCreate, account.Subject{}),
 		CanLive: c.can(account.ActFootageLive, account.Subject{})}
 	v.Choice = choiceOf(in.Cameras)
-	o.layOut(c, &v, in)
-	k := o.d.Status.Keeping()
+	o.buildFootagePage(c, &v, in)
+	k := o.d.Status.Retention()
 	switch {
 	case k.Suspended != "":
 		v.Paused = c.p.T(k.Suspended)
 	case !k.NextDue.IsZero():
 		v.Next = c.p.T("footage.next", c.p.When(k.NextDue, c.now.Wall), c.p.Words(max(time.Second, k.NextDue.Sub(c.now.Wall))))
 	}
-	if state.Days == lineDays {
+	if state.Days == limitDays {
 		v.Forecast = forecast(c.p, k)
 	}
 	if chosen != "" {
@@ -210,8 +210,8 @@ func (o *Office) footagePage(c *call) error {
 	return c.page("footage", c.p.T("footage.title"), v)
 }
 
-// layOut filters, groups and pages what the ribbon shows.
-func (o *Office) layOut(c *call, v *footageView, in ribInput) {
+// buildFootagePage filters, groups and pages what the ribbon shows.
+func (o *Server) buildFootagePage(c *call, v *footageView, in ribInput) {
 	s := v.State
 	rest := s
 	rest.Camera, rest.Day, rest.T, rest.To = "", "", "", ""
@@ -276,14 +276,14 @@ func (o *Office) layOut(c *call, v *footageView, in ribInput) {
 }
 
 func (v *footageView) legend(in ribInput) {
-	v.Legend = ribLegend{Zone: in.Days == lineDays, Hold: true, Thin: len(in.Thin) > 0,
-		Elsewhere: slices.ContainsFunc(in.Cameras, func(c footage.Camera) bool { return c.Custody == footage.CustodyNVR }),
-		Future:    !in.Day.IsZero() && sameDay(in.Day, in.Now, in.Zone)}
+	v.Legend = ribLegend{Zone: in.Days == limitDays, Hold: true, Thin: len(in.Thin) > 0,
+		OnNVR:  slices.ContainsFunc(in.Cameras, func(c footage.Camera) bool { return c.Custody == footage.CustodyNVR }),
+		Future: !in.Day.IsZero() && sameDay(in.Day, in.Now, in.Zone)}
 }
 
 // links are the ways to other views of the same.
 func (v *footageView) links(p ui.Printer, s ribState, pages int) {
-	for _, d := range []int{lineDays, weekDays} {
+	for _, d := range []int{limitDays, weekDays} {
 		t := s
 		t.Days = d
 		v.Views = append(v.Views, ribLink{p.T("ribbon.days", d), t.href(""), s.Days == d})
@@ -455,7 +455,7 @@ func untilNow(runs []footage.Span, since, now time.Time) []footage.Span {
 }
 
 // ribbon is the picture of all cameras.
-func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
+func (o *Server) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
 	in, err := o.ribInput(c, camera, day)
 	if err != nil {
 		return ribbon{}, err
@@ -464,7 +464,7 @@ func (o *Office) ribbon(c *call, camera string, day time.Time) (ribbon, error) {
 }
 
 // ribInput gathers what the picture is made from.
-func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, error) {
+func (o *Server) ribInput(c *call, camera string, day time.Time) (ribInput, error) {
 	now := c.now.Wall
 	span := footage.Span{From: now.Add(-ribDays * 24 * time.Hour), To: now}
 	in := ribInput{Now: now, Zone: o.d.Zone, Runs: map[string][]footage.Span{}, Fetched: map[string][]footage.Span{}, Thin: map[string][]footage.Span{}, Noted: map[string][]footage.Gap{}, Online: map[string]string{}, Listed: map[string]time.Time{}, Camera: camera, Day: day,
@@ -477,7 +477,7 @@ func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, erro
 	slices.SortStableFunc(in.Cameras, func(a, b footage.Camera) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.ID, b.ID))
 	})
-	if err := o.story.read(c.r.Context(), now); err != nil {
+	if err := o.gapCache.refresh(c.r.Context(), now); err != nil {
 		return in, err
 	}
 	for _, cam := range in.Cameras {
@@ -487,9 +487,9 @@ func (o *Office) ribInput(c *call, camera string, day time.Time) (ribInput, erro
 		}
 		in.Runs[cam.ID] = runs
 		if cam.Custody == footage.CustodyNVR && c.seesHolds() { // it was fetched because somebody asked for it
-			in.Fetched[cam.ID] = o.coverage.here(cam.ID, span)
+			in.Fetched[cam.ID] = o.coverage.inVault(cam.ID, span)
 		}
-		gaps, thin := o.story.of(cam.ID, span)
+		gaps, thin := o.gapCache.of(cam.ID, span)
 		in.Noted[cam.ID] = gaps
 		if len(thin) > 0 {
 			in.Thin[cam.ID] = thin
@@ -532,20 +532,20 @@ func holdShort(h footage.Hold) string {
 	return h.ID
 }
 
-func forecast(p ui.Printer, k Keeping) *forecastView {
+func forecast(p ui.Printer, k RetentionStatus) *forecastView {
 	if k.Days <= 0 || k.Total == 0 {
 		return nil
 	}
 	shown := min(k.Days, ribDays)
-	f := &forecastView{X: ui.Pct(1 - shown/ribDays), W: ui.Pct(shown / ribDays), Short: k.Days < lineDays, Daily: p.T("footage.daily", p.Bytes(k.DailyBytes))}
+	f := &forecastView{X: ui.Pct(1 - shown/ribDays), W: ui.Pct(shown / ribDays), Short: k.Days < limitDays, Daily: p.T("footage.daily", p.Bytes(k.DailyBytes))}
 	days := fmt.Sprintf("%.1f", k.Days)
 	switch {
 	case k.Days > 365:
 		f.Text = p.T("footage.forecast.years", p.Bytes(int64(k.Total)))
 	case f.Short:
-		f.Text = p.T("footage.forecast.short", p.Bytes(int64(k.Total)), days, fmt.Sprintf("%.1f", lineDays-k.Days))
+		f.Text = p.T("footage.forecast.short", p.Bytes(int64(k.Total)), days, fmt.Sprintf("%.1f", limitDays-k.Days))
 	default:
-		f.Text = p.T("footage.forecast", p.Bytes(int64(k.Total)), days, fmt.Sprintf("%.1f", k.Days-lineDays))
+		f.Text = p.T("footage.forecast", p.Bytes(int64(k.Total)), days, fmt.Sprintf("%.1f", k.Days-limitDays))
 	}
 	return f
 }

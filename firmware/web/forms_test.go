@@ -15,7 +15,7 @@ import (
 
 // What is wrong with an application is told at its field, in words; nothing is half-done. Covers F4.
 func TestFaultsOfAnApplicationAreToldAtTheirFields(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan := h.as("fan")
 	for name, x := range map[string]struct {
 		change func(url.Values)
@@ -58,7 +58,7 @@ func TestFaultsOfAnApplicationAreToldAtTheirFields(t *testing.T) {
 		if name != "nothing filled in" && name != "a whole book" && !strings.Contains(r.body, "4月21日早读前一名学生") {
 			t.Errorf("%s: what was typed is gone", name)
 		}
-		if h.store.Size() != size || len(h.desk.List()) != 0 {
+		if h.store.Size() != size || len(h.usage.List()) != 0 {
 			t.Errorf("%s: something was written", name)
 		}
 	}
@@ -66,7 +66,7 @@ func TestFaultsOfAnApplicationAreToldAtTheirFields(t *testing.T) {
 
 // A button adds a line and keeps what was typed; the availability map shows what there is. No script is needed.
 func TestTheFormGrowsWithoutScript(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan := h.as("fan")
 	f := form("东大门", at(8, 15, 0), at(8, 16, 0))
 	f.Set("add", "wanted")
@@ -83,10 +83,10 @@ func TestTheFormGrowsWithoutScript(t *testing.T) {
 // Submitting holds the footage, and the applicant sees what became of it: approval with its notice, refusal with
 // its reason. Covers F4, F6, F7.
 func TestAnApplicationFromFormToAnswer(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng := h.as("fan"), h.as("zheng")
 	id := fan.apply(form("北侧围墙", at(18, 7, 0), at(18, 8, 0)))
-	if holds := h.desk.Holds(); len(holds) != 1 || !holds[0].Covers("c02", footage.Span{From: at(18, 7, 0), To: at(18, 8, 0)}) {
+	if holds := h.usage.Holds(); len(holds) != 1 || !holds[0].Covers("c02", footage.Span{From: at(18, 7, 0), To: at(18, 8, 0)}) {
 		t.Fatalf("holds: %+v", holds)
 	}
 	if page := zheng.get("/"); !strings.Contains(page.body, "视申〔2026〕001号") {
@@ -122,7 +122,7 @@ func TestAnApplicationFromFormToAnswer(t *testing.T) {
 
 // A camera in a private area is refused with the rule named. Covers F1, F2.
 func TestACameraInAPrivateAreaIsRefused(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	f := url.Values{"id": {"c09"}, "name": {"男宿舍"}, "place": {"男宿舍"}, "area": {"dormitory_room"}, "custody": {"vault"}, "main": {"rtsp://10.20.4.19/main"}, "days": {"30"}}
 	r := v.post("/cameras/new", f)
@@ -154,7 +154,7 @@ func TestACameraInAPrivateAreaIsRefused(t *testing.T) {
 
 // People are added with a password shown once; nobody changes their own duties. Covers M3.
 func TestPeopleAndTheirRights(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	f := url.Values{"name": {"新老师"}, "login": {"xin"}, "staff_no": {"2026-099"}, "unit": {"教务处"}, "roles": {"staff"}}
 	r := v.post("/people/new", f)
@@ -185,7 +185,7 @@ func TestPeopleAndTheirRights(t *testing.T) {
 // The class teacher takes the roll on one page, prefilled from the gate; the reason is for those alone whose duty
 // pupils are. Covers S6, S7, S36.
 func TestTakingTheRoll(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 8, 20).UTC() })
 	luo := h.as("luo")
 	page := luo.get("/gate/class/2023-01")
@@ -227,7 +227,7 @@ func TestTakingTheRoll(t *testing.T) {
 
 // Settings and the time that two people state take what is sensible and say what is not.
 func TestSettingsAndClock(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	f := url.Values{"rev": {strconv.FormatUint(h.site.SettingsRev(), 10)}, "camera_time": {"24"}, "session_idle": {"30"}, "session_hours": {"12"}, "password_days": {"0"}, "use_days": {"14"}, "undecided_days": {"10"}, "complaint_days": {"5"}, "report_days": {"30"}, "filing_days": {"7"}}
 	if r := v.post("/settings", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-report_days-e"`) {

@@ -53,7 +53,7 @@ var sections = [][]tab{
 // section is the navigation's entry for some tabs, and those of them that may be used.
 func (c *call) section(tabs []tab, page string) (n ui.NavItem, shown []ui.NavItem) {
 	for _, t := range tabs {
-		if !c.mayGo(t) {
+		if !c.mayOpen(t) {
 			continue
 		}
 		here := ui.NavItem{Href: t.href, Text: c.p.T(t.key), Current: slices.Contains(t.pages, page)}
@@ -66,7 +66,7 @@ func (c *call) section(tabs []tab, page string) (n ui.NavItem, shown []ui.NavIte
 	return n, shown
 }
 
-func (c *call) mayGo(t tab) bool {
+func (c *call) mayOpen(t tab) bool {
 	if t.key == "nav.mine" && c.can(account.ActApplicationList, account.Subject{}) {
 		return false // among all
 	}
@@ -147,7 +147,7 @@ func (c *call) openApplications() int {
 		return 0
 	}
 	n := 0
-	for _, a := range c.o.d.Register.List() {
+	for _, a := range c.o.d.Usage.List() {
 		if a.State.Undecided() && a.State != rules.Returned && c.can(account.ActApplicationDecide, usage.Subject(a)) {
 			n++
 		}
@@ -167,7 +167,7 @@ func (c *call) banners(page string) []ui.Note {
 	if c.now.State != clock.Trusted && page != "clock" {
 		out = append(out, ui.Note{Kind: "warn", Icon: "clock", Text: c.p.T("banner.clock."+c.now.State.String()) + c.p.K("clock.wait.", c.o.d.Time.Explain().Waits), Href: "/clock", Link: c.p.T("banner.clock.link")})
 	}
-	if k := c.o.d.Status.Keeping(); k.Condemned > 0 {
+	if k := c.o.d.Status.Retention(); k.Condemned > 0 {
 		out = append(out, ui.Note{Kind: "bad", Icon: "bad", Text: c.p.T("banner.condemned", k.Condemned)})
 	}
 	return out
@@ -205,14 +205,14 @@ func uncertain(p ui.Printer, d time.Duration) string {
 }
 
 // name of a person, device or the appliance itself, as pages show it.
-func (o *Office) name(id string) string {
+func (o *Server) name(id string) string {
 	if id == "" {
 		return "–"
 	}
 	return o.d.People.Name(id)
 }
 
-func (o *Office) cameraName(id string) string {
+func (o *Server) cameraName(id string) string {
 	if c, ok := o.d.Site.Camera(id); ok {
 		return c.Name
 	}

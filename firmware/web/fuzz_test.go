@@ -16,7 +16,7 @@ func FuzzFormLines(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := &call{o: &Office{d: Deps{Zone: shanghai}}}
+		c := &call{o: &Server{d: Deps{Zone: shanghai}}}
 		wanted, lines := c.wants(values)
 		if len(wanted) > mostRows || len(wanted) != len(lines) {
 			t.Errorf("%d lines", len(wanted))

@@ -15,10 +15,10 @@ import (
 	"campuskeep/shared/packet"
 )
 
-// story is what the log tells of the footage of cameras: gaps with their causes, and when only the sub-stream was
+// gapCache is what the log tells of the footage of cameras: gaps with their causes, and when only the sub-stream was
 // recorded. It is read once and then only where the log has grown: an entry stands where it was written, which says
 // nothing about the time that it is about.
-type story struct {
+type gapCache struct {
 	log     Ledger
 	anchors func() clock.Anchors
 
@@ -31,16 +31,16 @@ type story struct {
 }
 
 const (
-	storyKept = 400 * 24 * time.Hour // footage that is held may be a year old
-	storyPage = 1000
+	cacheKept = 400 * 24 * time.Hour // footage that is held may be a year old
+	cachePage = 1000
 )
 
-func newStory(log Ledger, anchors func() clock.Anchors) *story {
-	return &story{log: log, anchors: anchors, gaps: map[string][]packet.NotedGap{}, thin: map[string][]footage.Span{}}
+func newGapCache(log Ledger, anchors func() clock.Anchors) *gapCache {
+	return &gapCache{log: log, anchors: anchors, gaps: map[string][]packet.NotedGap{}, thin: map[string][]footage.Span{}}
 }
 
-// read takes in what the log has more.
-func (s *story) read(ctx context.Context, now time.Time) error {
+// refresh takes in what the log has more.
+func (s *gapCache) refresh(ctx context.Context, now time.Time) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.mu.Lock()
@@ -52,7 +52,7 @@ func (s *story) read(ctx context.Context, now time.Time) error {
 	}
 	var news []ledger.Entry // newest first
 	for before := size; before > from; {
-		page, err := s.log.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"footage.gap", "footage.thinned"}, Before: before, Limit: storyPage})
+		page, err := s.log.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"footage.gap", "footage.thinned"}, Before: before, Limit: cachePage})
 		if err != nil {
 			return fmt.Errorf("reading the gaps from the log: %w", err)
 		}
@@ -67,14 +67,14 @@ func (s *story) read(ctx context.Context, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range slices.Backward(news) {
-		s.take(e, now)
+		s.add(e, now)
 	}
 	s.size = size
 	return nil
 }
 
-// take adds one entry. The caller holds mu.
-func (s *story) take(e ledger.Entry, now time.Time) {
+// add adds one entry. The caller holds mu.
+func (s *gapCache) add(e ledger.Entry, now time.Time) {
 	if e.Kind == "footage.thinned" {
 		var d struct {
 			On bool `json:"on"`
@@ -93,14 +93,14 @@ func (s *story) take(e ledger.Entry, now time.Time) {
 		return
 	}
 	g, err := packet.ReadGap(e)
-	if err != nil || g.Span.To.Before(now.Add(-storyKept)) {
+	if err != nil || g.Span.To.Before(now.Add(-cacheKept)) {
 		return // an entry of a version that we do not know explains nothing
 	}
 	s.gaps[e.Subject] = append(s.gaps[e.Subject], g)
 }
 
 // of gives the gaps and the thin stretches of one camera that touch the span.
-func (s *story) of(camera string, span footage.Span) (gaps []footage.Gap, thin []footage.Span) {
+func (s *gapCache) of(camera string, span footage.Span) (gaps []footage.Gap, thin []footage.Span) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	anchors := s.anchors()

@@ -65,7 +65,7 @@ func gateSubject(c *call) (account.Subject, error) {
 	return s, nil
 }
 
-func (o *Office) gatePage(c *call) error {
+func (o *Server) gatePage(c *call) error {
 	v, err := o.board(c)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (o *Office) gatePage(c *call) error {
 	return c.page("gate", c.p.T("gate.title"), v)
 }
 
-func (o *Office) board(c *call) (gateView, error) {
+func (o *Server) board(c *call) (gateView, error) {
 	b, err := o.d.Gate.Board(c.today())
 	if err != nil {
 		return gateView{}, fmt.Errorf("reading the gate's board: %w", err)
@@ -121,7 +121,7 @@ func (o *Office) board(c *call) (gateView, error) {
 	return v, nil
 }
 
-func (o *Office) readerName(id string) string {
+func (o *Server) readerName(id string) string {
 	for _, r := range o.d.Site.Readers() {
 		if r.ID == id {
 			return r.Name
@@ -131,7 +131,7 @@ func (o *Office) readerName(id string) string {
 }
 
 // grades groups the classes as the calendar of the school names them.
-func (o *Office) grades(c *call, b gate.Board) []gradeView {
+func (o *Server) grades(c *call, b gate.Board) []gradeView {
 	var out []gradeView
 	for _, t := range b.Classes {
 		r := classRow{ID: t.Class, Name: t.Class, Full: t.Class, Tally: t.Tally, Leave: t.Away, Late: t.By[attendance.Late], Missing: t.Missing}

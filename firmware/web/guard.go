@@ -24,7 +24,7 @@ type outcome struct {
 }
 
 // outcomeOf gives a reason its words, view.end.<reason>; one that a person is not told is "closed".
-func (o *Office) outcomeOf(p ui.Printer, v viewing.Opened, by viewing.EndedBy) outcome {
+func (o *Server) outcomeOf(p ui.Printer, v viewing.Opened, by viewing.EndedBy) outcome {
 	reason := string(by)
 	if !ui.Has("view.end." + reason) {
 		reason = string(viewing.ByViewer)
@@ -41,23 +41,23 @@ func (o *Office) outcomeOf(p ui.Printer, v viewing.Opened, by viewing.EndedBy) o
 	return out
 }
 
-func (o *Office) dayLink(camera string, at time.Time) string {
+func (o *Server) dayLink(camera string, at time.Time) string {
 	at = at.In(o.d.Zone)
 	return "/footage?" + url.Values{"camera": {camera}, "day": {at.Format(time.DateOnly)}, "t": {at.Format("15:04")}}.Encode() + "#watch"
 }
 
 // viewState says how a viewing stands: the page asks when an answer was refused, and tells the person.
-func (o *Office) viewState(c *call) error {
+func (o *Server) viewState(c *call) error {
 	id := c.r.PathValue("id")
-	if e, ok := o.d.Viewings.Past(id); ok {
+	if e, ok := o.d.Viewings.Ended(id); ok {
 		return c.json(http.StatusOK, o.outcomeOf(c.p, e.Opened, e.Reason))
 	}
 	return c.json(http.StatusOK, outcome{State: "open"})
 }
 
 // endedEvent answers a page that asks for the events of a viewing that is over: one event, which says why.
-func (o *Office) endedEvent(c *call) error {
-	e, ok := o.d.Viewings.Past(c.r.PathValue("id"))
+func (o *Server) endedEvent(c *call) error {
+	e, ok := o.d.Viewings.Ended(c.r.PathValue("id"))
 	if !ok {
 		return playback.ErrUnknown
 	}
@@ -72,7 +72,7 @@ func (o *Office) endedEvent(c *call) error {
 
 // viewEvents tells the page that its viewing has ended, in the moment it does. What the browser has fetched ahead
 // it can only be asked not to show.
-func (o *Office) viewEvents(c *call) error {
+func (o *Server) viewEvents(c *call) error {
 	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
 		return o.endedEvent(c)

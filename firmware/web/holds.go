@@ -75,14 +75,14 @@ type pastHold struct {
 }
 
 func holdSubject(c *call) (account.Subject, error) {
-	return c.o.d.Register.HoldSubject(c.r.PathValue("id"))
+	return c.o.d.Usage.HoldSubject(c.r.PathValue("id"))
 }
 
-func (o *Office) holdsPage(c *call) error { return o.showHolds(c, 200, "", nil) }
+func (o *Server) holdsPage(c *call) error { return o.showHolds(c, 200, "", nil) }
 
-func (o *Office) showHolds(c *call, status int, at string, errs fielderr.Errors) error {
+func (o *Server) showHolds(c *call, status int, at string, errs fielderr.Errors) error {
 	v := holdsView{At: at, Form: ui.Form{Name: "release", P: c.p, Values: c.r.PostForm, Errors: errs}}
-	list, use, err := o.d.Register.KeptHolds(c.r.Context())
+	list, use, err := o.d.Usage.KeptHolds(c.r.Context())
 	if err != nil {
 		return fmt.Errorf("listing holds: %w", err)
 	}
@@ -115,7 +115,7 @@ func (o *Office) showHolds(c *call, status int, at string, errs fielderr.Errors)
 
 // listHolds fills in the page of the list that is asked for; the hold whose form was refused stands first.
 func (c *call) listHolds(v *holdsView, list []usage.KeptHold) {
-	f, rotten := c.r.URL.Query(), c.o.d.Status.Keeping().Rotten
+	f, rotten := c.r.URL.Query(), c.o.d.Status.Retention().Rotten
 	v.All, v.Sift = len(list), ui.Form{Name: "holds", P: c.p, Values: f}
 	v.Filters, v.Columns = c.holdFilters(list, rotten), c.holdColumns(f)
 	v.Filtered = f.Get("q") != "" || f.Get("reason") != "" || f.Get("state") != ""
@@ -148,7 +148,7 @@ func (c *call) listHolds(v *holdsView, list []usage.KeptHold) {
 func (c *call) holdRow(h usage.KeptHold) holdRow {
 	r := holdRow{H: h, No: holdName(h.Hold), Cameras: c.cameraNames(h.Cameras), Span: c.p.Span(h.Span.From, h.Span.To), Until: c.p.FullDate(h.Until), Bytes: c.p.Bytes(int64(h.Bytes)), Applicant: c.o.name(h.Applicant)}
 	r.Left = c.p.Words(max(time.Second, h.Until.Sub(c.now.Wall)))
-	subject, err := c.o.d.Register.HoldSubject(h.ID)
+	subject, err := c.o.d.Usage.HoldSubject(h.ID)
 	if err != nil {
 		return r // it has ended meanwhile
 	}
@@ -172,7 +172,7 @@ func (c *call) holdRow(h usage.KeptHold) holdRow {
 const pastShown = 20
 
 // pastHolds lists holds that are over, from the log: rows of ended holds are gone.
-func (o *Office) pastHolds(c *call, v *holdsView) error {
+func (o *Server) pastHolds(c *call, v *holdsView) error {
 	before, page := c.r.URL.Query().Get("before"), 0
 	if before != "" {
 		n, err := strconv.Atoi(before)
@@ -203,7 +203,7 @@ func (o *Office) pastHolds(c *call, v *holdsView) error {
 }
 
 // endedHolds joins each end with the registration before it. Holds are few: some hundred a year.
-func (o *Office) endedHolds(c *call) (out []pastHold, err error) {
+func (o *Server) endedHolds(c *call) (out []pastHold, err error) {
 	q := ledgerdb.Query{Kinds: []ledger.Kind{"hold.registered", "hold.released", "hold.ended"}, Limit: 1000}
 	type registered struct {
 		Hold             string
@@ -252,7 +252,7 @@ func (o *Office) endedHolds(c *call) (out []pastHold, err error) {
 		}
 		if a, ok := applicationOfHold(d.Hold); ok {
 			p.Application, p.No = a, appNumber(a)
-			if _, err := o.d.Register.Get(a); err != nil {
+			if _, err := o.d.Usage.Get(a); err != nil {
 				p.Application = "" // it was erased, or is of another register
 			}
 		}
@@ -264,7 +264,7 @@ func (o *Office) endedHolds(c *call) (out []pastHold, err error) {
 // holds are the holds in force as this person may see them: number, span and reason of another's are for those alone
 // who may see holds, since they tell who is being looked into. Whatever shows a hold asks here or [call.seesHold].
 func (c *call) holds() []footage.Hold {
-	return slices.DeleteFunc(c.o.d.Register.Holds(), func(h footage.Hold) bool { return !c.seesHold(h.Application) })
+	return slices.DeleteFunc(c.o.d.Usage.Holds(), func(h footage.Hold) bool { return !c.seesHold(h.Application) })
 }
 
 // seesHold says whether this person may see the holds of an application.
@@ -272,27 +272,27 @@ func (c *call) seesHold(application string) bool {
 	if c.seesHolds() {
 		return true
 	}
-	a, err := c.o.d.Register.Get(application)
+	a, err := c.o.d.Usage.Get(application)
 	return err == nil && a.Applicant == c.actor.ID
 }
 
 // seesHolds says whether this person may see everybody's holds.
 func (c *call) seesHolds() bool { return c.can(account.ActHoldView, account.Subject{}) }
 
-// unheld takes from recorded spans what is there only because something keeps it beyond its time, for those who may
+// withoutHold takes from recorded spans what is there only because something keeps it beyond its time, for those who may
 // not see that it does.
-func (c *call) unheld(cam footage.Camera, runs []footage.Span) []footage.Span {
+func (c *call) withoutHold(cam footage.Camera, runs []footage.Span) []footage.Span {
 	if c.seesHolds() {
 		return runs
 	}
 	line := c.now.Wall.Add(-cam.Policy.Keep())
-	past := []footage.Span{{To: line}}
+	previous := []footage.Span{{To: line}}
 	for _, h := range c.holds() {
 		if slices.Contains(h.Cameras, cam.ID) {
-			past = footage.Without(past, h.Span)
+			previous = footage.Without(previous, h.Span)
 		}
 	}
-	for _, p := range past {
+	for _, p := range previous {
 		var out []footage.Span
 		for _, r := range runs {
 			out = append(out, footage.Without([]footage.Span{r}, p)...)
@@ -313,7 +313,7 @@ func (c *call) keptHolds(list []footage.Kept) (out []certHold, hidden bool) {
 		if !h.Ended.IsZero() {
 			until = c.p.T("cert.hold.ended", c.p.Stamp(h.Ended)[:16])
 		}
-		out = append(out, certHold{keptName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
+		out = append(out, certHold{heldName(h.ID), c.p.Span(h.Span.From, h.Span.To), until, c.p.K("hold.", h.Reason)})
 	}
 	return out, hidden
 }
@@ -330,8 +330,8 @@ func applicationOfHold(hold string) (string, bool) {
 	return id, ok
 }
 
-// keptName is a hold as people know it: by the number of its application.
-func keptName(hold string) string {
+// heldName is a hold as people know it: by the number of its application.
+func heldName(hold string) string {
 	if a, ok := applicationOfHold(hold); ok {
 		return appNumber(a)
 	}
@@ -339,9 +339,9 @@ func keptName(hold string) string {
 }
 
 // proposeRelease is the first of two people.
-func (o *Office) proposeRelease(c *call) error {
+func (o *Server) proposeRelease(c *call) error {
 	id := c.r.PathValue("id")
-	_, err := o.d.Register.ProposeRelease(c.r.Context(), c.who(), id, c.r.PostForm.Get("reason"))
+	_, err := o.d.Usage.ProposeRelease(c.r.Context(), c.who(), id, c.r.PostForm.Get("reason"))
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		return o.showHolds(c, 422, id, errs)
 	}
@@ -352,16 +352,16 @@ func (o *Office) proposeRelease(c *call) error {
 }
 
 // confirmRelease is the second.
-func (o *Office) confirmRelease(c *call) error {
-	if err := o.d.Register.ConfirmRelease(c.r.Context(), c.who(), c.r.PathValue("id")); err != nil {
+func (o *Server) confirmRelease(c *call) error {
+	if err := o.d.Usage.ConfirmRelease(c.r.Context(), c.who(), c.r.PathValue("id")); err != nil {
 		return err
 	}
 	return c.done("/holds", "done.hold_released")
 }
 
 // keepHold takes the proposal back.
-func (o *Office) keepHold(c *call) error {
-	if err := o.d.Register.KeepHold(c.r.Context(), c.who(), c.r.PathValue("id")); err != nil {
+func (o *Server) keepHold(c *call) error {
+	if err := o.d.Usage.KeepHold(c.r.Context(), c.who(), c.r.PathValue("id")); err != nil {
 		return err
 	}
 	return c.done("/holds", "done.hold_kept")

@@ -129,11 +129,11 @@ func (c *call) holdFilters(list []usage.KeptHold, rotten []string) []cameraFilte
 // releaseNeeds are proposals to release a hold that wait for this person as the second.
 func (c *call) releaseNeeds() (out []need) {
 	for _, h := range c.holds() {
-		p, ok := c.o.d.Register.Proposal(h.ID)
+		p, ok := c.o.d.Usage.Proposal(h.ID)
 		if !ok || p.By == c.actor.ID {
 			continue
 		}
-		if s, err := c.o.d.Register.HoldSubject(h.ID); err != nil || !c.can(account.ActHoldRelease, s) {
+		if s, err := c.o.d.Usage.HoldSubject(h.ID); err != nil || !c.can(account.ActHoldRelease, s) {
 			continue
 		}
 		out = append(out, need{Tone: "warn", Icon: "users", Badge: c.p.T("holds.proposed"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),
@@ -144,7 +144,7 @@ func (c *call) releaseNeeds() (out []need) {
 
 // rottenNeeds are the holds in force whose keys cannot be opened: what they keep may be lost.
 func (c *call) rottenNeeds() (out []need) {
-	rotten := c.o.d.Status.Keeping().Rotten
+	rotten := c.o.d.Status.Retention().Rotten
 	for _, h := range c.holds() {
 		if slices.Contains(rotten, h.ID) && c.seesHolds() {
 			out = append(out, need{Tone: "bad", Icon: "bad", Badge: c.p.T("holds.rotten"), Kind: c.p.T("nav.holds"), Title: holdName(h) + " · " + c.p.Span(h.Span.From, h.Span.To),

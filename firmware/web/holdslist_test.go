@@ -16,7 +16,7 @@ import (
 
 // Thousands of holds are pages of a list that can be searched, filtered and sorted. Covers F5.
 func TestThousandsOfHolds(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	var list []usage.KeptHold
 	for i := range 3000 {
 		a := fmt.Sprintf("a2026-%04d", i+1)
@@ -29,8 +29,8 @@ func TestThousandsOfHolds(t *testing.T) {
 	}
 	rotten := []string{list[7].ID}
 	show := func(query string) holdsView {
-		c := &call{o: h.Office, r: httptest.NewRequest("GET", "/holds?"+query, nil), p: h.pages.Printer(ui.Chinese), now: h.clock.Now()}
-		h.rooms.keeping.Rotten = rotten
+		c := &call{o: h.Server, r: httptest.NewRequest("GET", "/holds?"+query, nil), p: h.pages.Printer(ui.Chinese), now: h.clock.Now()}
+		h.packages.keeping.Rotten = rotten
 		var v holdsView
 		c.listHolds(&v, list)
 		return v
@@ -72,14 +72,14 @@ func TestThousandsOfHolds(t *testing.T) {
 // A hold in force whose keys cannot be opened is named on the list and on the first page of those who may see holds.
 // Covers F5.
 func TestAHoldWithDamagedKeysIsNamed(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	id := h.as("fan").apply(form("北侧围墙", at(18, 7, 0), at(18, 8, 0)))
 	hold := h.holdOf(id)
 	zheng := h.as("zheng")
 	if body := zheng.get("/holds").body; strings.Contains(body, "密钥损坏") {
 		t.Error("named while its keys are whole")
 	}
-	h.rooms.keeping.Rotten = []string{hold.ID}
+	h.packages.keeping.Rotten = []string{hold.ID}
 	if body := zheng.get("/holds").body; !strings.Contains(body, "密钥损坏") || !strings.Contains(body, `id="h-`+hold.ID+`"`) {
 		t.Error("not named on the list")
 	}

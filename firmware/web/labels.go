@@ -10,11 +10,11 @@ import (
 // be drawn at: a mark's place grows with the width, a text's size does not. What has no room on a narrow strip is
 // shown from the width on at which it has.
 
-// widest is the widest strip that is drawn, in pixels.
-const widest = 2560
+// widestLabel is the widest strip that is drawn, in pixels.
+const widestLabel = 2560
 
-// airPx is kept free between two texts.
-const airPx = 4
+// gapPx is kept free between two texts.
+const gapPx = 4
 
 // label is a text that wants a place beside the mark [a, b] of a strip, both as parts of its width.
 type label struct {
@@ -82,7 +82,7 @@ func (s spot) fits(others []spot) bool {
 	}
 	for _, o := range others {
 		from := max(s.least, o.least)
-		a, b := s.clear(o, from), s.clear(o, widest)
+		a, b := s.clear(o, from), s.clear(o, widestLabel)
 		if a == 0 || a != b {
 			return false
 		}
@@ -95,9 +95,9 @@ func (s spot) clear(o spot, width float64) int {
 	l, r := s.box(width)
 	ol, or := o.box(width)
 	switch {
-	case r+airPx <= ol:
+	case r+gapPx <= ol:
 		return -1
-	case l >= or+airPx:
+	case l >= or+gapPx:
 		return 1
 	}
 	return 0

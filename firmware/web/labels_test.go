@@ -18,7 +18,7 @@ func TestLabelsNeverCollide(t *testing.T) {
 				rapid.SampledFrom([][]side{{after, before}, {centre}, {fromStart, before}, {before}, {after}, {centre, after, before}}).Draw(t, "sides")}
 		}), 0, 24).Draw(t, "labels")
 		spots := place(labels, tiers...)
-		for width := float64(280); width <= widest; width += rapid.Float64Range(1, 61).Draw(t, "step") {
+		for width := float64(280); width <= widestLabel; width += rapid.Float64Range(1, 61).Draw(t, "step") {
 			type box struct{ l, r float64 }
 			var boxes []box
 			for _, s := range spots {
@@ -57,7 +57,7 @@ func TestLabelsThatHaveRoomAreShown(t *testing.T) {
 
 // An id stands once on a page: a second field of the same id would be without its label and its fault.
 func TestEveryIDStandsOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	id := regexp.MustCompile(`<[a-z][^>]*? id="([^"]+)"`)
 	people := map[string]*visitor{}

@@ -59,11 +59,11 @@ func liveSubject(c *call) (account.Subject, error) {
 	if _, ok := c.o.d.Site.Camera(camera); !ok {
 		return account.Subject{}, errNotFound
 	}
-	_, incident := c.o.d.Register.Incident(c.actor.ID)
+	_, incident := c.o.d.Usage.Incident(c.actor.ID)
 	return account.Subject{Camera: camera, Way: account.WayLive, Purpose: incident || strings.TrimSpace(c.r.PostForm.Get("purpose")) != ""}, nil
 }
 
-func (o *Office) livePage(c *call) error {
+func (o *Server) livePage(c *call) error {
 	f := c.r.URL.Query()
 	v := wallView{Size: wallSize, Group: f.Get("group"), Chosen: f["camera"]}
 	if n, err := strconv.Atoi(f.Get("size")); err == nil && slices.Contains(wallSizes, n) {
@@ -77,7 +77,7 @@ func (o *Office) livePage(c *call) error {
 		page = 1
 	}
 	o.wallLinks(c, &v, page, pages)
-	states, thin := o.d.Status.Cameras(), o.d.Status.Keeping().Thinned
+	states, thin := o.d.Status.Cameras(), o.d.Status.Retention().Thinned
 	for i, cam := range cameras[min(len(cameras), (page-1)*v.Size):min(len(cameras), page*v.Size)] {
 		t := wallTile{No: i + 1, Camera: cam, Tone: "ok", Icon: "ok", State: c.p.T("cam.online"), Online: true, Thin: slices.Contains(thin, cam.ID)}
 		if s := states[cam.ID]; s.State != "online" {
@@ -93,7 +93,7 @@ func (o *Office) livePage(c *call) error {
 		}
 		v.Tiles = append(v.Tiles, t)
 	}
-	if i, ok := o.d.Register.Incident(c.actor.ID); ok {
+	if i, ok := o.d.Usage.Incident(c.actor.ID); ok {
 		v.Purpose, v.Until = i.Purpose, c.p.Clock(i.Until)
 	}
 	fr := c.frame("live", c.p.T("live.title"))
@@ -102,7 +102,7 @@ func (o *Office) livePage(c *call) error {
 }
 
 // wallCameras are those that were chosen: one by one, or a group, or all.
-func (o *Office) wallCameras(c *call, v *wallView) (out []footage.Camera) {
+func (o *Server) wallCameras(c *call, v *wallView) (out []footage.Camera) {
 	groups := []string{}
 	for _, cam := range o.d.Site.Cameras() {
 		if cam.Retired || cam.Custody == footage.CustodyFolder {
@@ -135,7 +135,7 @@ func (o *Office) wallCameras(c *call, v *wallView) (out []footage.Camera) {
 	return out
 }
 
-func (o *Office) wallLinks(c *call, v *wallView, page, pages int) {
+func (o *Server) wallLinks(c *call, v *wallView, page, pages int) {
 	with := func(size, page int) string {
 		q := url.Values{"size": {strconv.Itoa(size)}}
 		if len(v.Chosen) > 0 {
@@ -161,7 +161,7 @@ func (o *Office) wallLinks(c *call, v *wallView, page, pages int) {
 }
 
 // openLive opens a live viewing on a page of its own.
-func (o *Office) openLive(c *call) error {
+func (o *Server) openLive(c *call) error {
 	return o.view(c, viewing.Request{Camera: c.r.PostForm.Get("camera"), Live: true})
 }
 
@@ -179,20 +179,20 @@ type apiViewing struct {
 }
 
 // apiLive opens a live viewing for a tile of the wall. Its entry is committed before the answer.
-func (o *Office) apiLive(c *call) error {
+func (o *Server) apiLive(c *call) error {
 	v, err := o.openViewing(c, viewing.Request{Camera: c.r.PostForm.Get("camera"), Live: true})
 	if err != nil {
 		return err
 	}
 	out := apiViewing{v.ID, v.Entry, "/media/" + v.ID + "/playlist.m3u8", "/view/" + v.ID + "/close", "/view/" + v.ID + "/state", o.watermark(c, v), v.Until.UTC(), v.Purpose, ""}
-	if i, ok := o.d.Register.Incident(c.actor.ID); ok {
+	if i, ok := o.d.Usage.Incident(c.actor.ID); ok {
 		out.Counts = c.p.Clock(i.Until)
 	}
 	return c.json(http.StatusOK, out)
 }
 
 // openViewing opens a viewing with the purpose of the form: the entry first (design §1.2).
-func (o *Office) openViewing(c *call, q viewing.Request) (viewing.Opened, error) {
+func (o *Server) openViewing(c *call, q viewing.Request) (viewing.Opened, error) {
 	q.Purpose = strings.TrimSpace(c.r.PostForm.Get("purpose"))
 	v, err := o.d.Viewings.Open(c.r.Context(), c.who(), c.session, q)
 	if err != nil {
@@ -204,6 +204,6 @@ func (o *Office) openViewing(c *call, q viewing.Request) (viewing.Opened, error)
 }
 
 // watermark is what is written over the picture: who watches, from where, since when, under which entry.
-func (o *Office) watermark(c *call, v viewing.Opened) string {
+func (o *Server) watermark(c *call, v viewing.Opened) string {
 	return strings.Join([]string{c.session.Person.Name, c.session.Person.Unit, c.address.String(), c.p.Stamp(v.Opened)[:16], "№ " + strconv.FormatUint(v.Entry, 10)}, "  ")
 }

@@ -17,7 +17,7 @@ import (
 // Covers S6: the board in the entrance hall stays full screen when a card is read, and the keyboard stays where it was.
 func TestALivePartKeepsFullScreenAndFocus(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 7, 40).UTC() })
 	s := h.seat("zheng")
 	s.do(chromedp.Navigate(h.server.URL+"/gate"), chromedp.WaitReady(chromedp.CSS("#board a.cls")))
@@ -35,7 +35,7 @@ func TestALivePartKeepsFullScreenAndFocus(t *testing.T) {
 // A log-in that ends leaves the board as it was, says how old it is, and leads back; logging in again mends it.
 func TestALivePartOutlivesTheLogIn(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 7, 40).UTC() })
 	s := h.seat("zheng")
 	s.do(chromedp.Navigate(h.server.URL+"/gate"), chromedp.WaitReady(chromedp.CSS("#board a.cls")))
@@ -55,7 +55,7 @@ func TestALivePartOutlivesTheLogIn(t *testing.T) {
 // Covers F10: the hours of a day can be chosen without a mouse.
 func TestAnHourByKeyboard(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	s := h.seat("zheng")
 	s.do(chromedp.Navigate(h.server.URL+"/footage?camera=c01&day=2026-05-08"), chromedp.WaitReady(chromedp.CSS("a.hour")))
 	look[bool](s, `(() => { (() => { const a = [...document.querySelectorAll("a.hour")].find((x) => (x.href.baseVal || x.getAttribute("href")).includes("t=09%3A00") || (x.href.baseVal || x.getAttribute("href")).includes("t=09:00")); a.focus() })(); return true })()`)
@@ -67,7 +67,7 @@ func TestAnHourByKeyboard(t *testing.T) {
 // whatever is pressed meanwhile.
 func TestAStillIsOfItsInstant(t *testing.T) {
 	needChromium(t)
-	h := newHouseWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
+	h := newEnvWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
 	fan := h.as("fan")
 	f := form("东大门", at(20, 8, 0), at(20, 8, 6))
 	f["ways"] = []string{"view", "still"}

@@ -168,7 +168,7 @@ func (c *call) resolve(text string, q *ledgerdb.Query) {
 			about = append(about, cam.ID)
 		}
 	}
-	for _, a := range c.o.d.Register.List() {
+	for _, a := range c.o.d.Usage.List() {
 		if strings.Contains(a.Number(), text) || strings.Contains(a.NoticeNumber(), text) || a.ID == text {
 			about = append(about, a.ID)
 		}
@@ -209,7 +209,7 @@ func isCode(s string) bool {
 	}) < 0
 }
 
-func (o *Office) logPage(c *call) error {
+func (o *Server) logPage(c *call) error {
 	f := c.r.URL.Query()
 	v := logView{Size: o.d.Ledger.Size(), Form: ui.Form{Name: "log", P: c.p, Values: f}, Key: o.d.Ledger.VerifierKey(),
 		CanExport: c.can(account.ActLogExport, account.Subject{})}
@@ -256,7 +256,7 @@ func (o *Office) logPage(c *call) error {
 }
 
 // logSearched enters the search itself (F13). Turning pages is the same search; the plain list is none.
-func (o *Office) logSearched(c *call, f url.Values, found int) error {
+func (o *Server) logSearched(c *call, f url.Values, found int) error {
 	text := url.Values{}
 	for _, k := range []string{"q", "camera", "from", "to"} {
 		if f.Get(k) != "" {
@@ -279,7 +279,7 @@ func (o *Office) logSearched(c *call, f url.Values, found int) error {
 	return nil
 }
 
-func (o *Office) trust(c *call, v *logView) {
+func (o *Server) trust(c *call, v *logView) {
 	seen, at := o.d.Ledger.Witnessed()
 	v.Witnessed, v.Waiting = seen, v.Size-min(seen, v.Size)
 	if seen > 0 {
@@ -291,7 +291,7 @@ func (o *Office) trust(c *call, v *logView) {
 	}
 }
 
-func (o *Office) chips(c *call, v *logView, q ledgerdb.Query) {
+func (o *Server) chips(c *call, v *logView, q ledgerdb.Query) {
 	f := v.Form.Values
 	with := func(group string) string {
 		x := cloneValues(f)
@@ -324,7 +324,7 @@ func decode(data json.RawMessage, into any) bool {
 // logRow says an entry in words.
 func (c *call) logRow(e ledger.Entry) logRow {
 	seen, _ := c.o.d.Ledger.Witnessed()
-	r := logRow{E: e, Who: c.actorName(e.Actor), What: c.p.K("kind.", e.Kind), Seen: e.Seq < seen, Near: c.near(e.At)}
+	r := logRow{E: e, Who: c.actorName(e.Actor), What: c.p.K("kind.", e.Kind), Seen: e.Seq < seen, Near: c.logTime(e.At)}
 	if e.Actor.Role != "" {
 		r.Role = c.p.K("role.", e.Actor.Role)
 	}
@@ -394,7 +394,7 @@ func (c *call) logRow(e ledger.Entry) logRow {
 			r.Tone, r.Icon, r.Edge, r.Result = "warn", "warn", "warn", c.p.T("log.note")
 		}
 	case "camera.tested":
-		r.Detail = c.tryWord(d.Result)
+		r.Detail = c.testResultWord(d.Result)
 	case "sync.branched":
 		r.Detail = c.vanished(e)
 		r.Tone, r.Icon, r.Edge, r.Result = "bad", "bad", "bad", c.p.T("log.fault")
@@ -460,8 +460,8 @@ func (c *call) reason(k ledger.Kind, code string) string {
 	return c.p.K("login.reason.", code)
 }
 
-// near is a time in the log: to the second today, else with its day.
-func (c *call) near(t time.Time) string {
+// logTime is a time in the log: to the second today, else with its day.
+func (c *call) logTime(t time.Time) string {
 	if sameDay(t, c.now.Wall, c.o.d.Zone) {
 		return c.p.ClockSec(t)
 	}

@@ -18,7 +18,7 @@ import (
 
 // Every answer carries the headers that keep pages and footage to themselves. Covers F10, F11.
 func TestHeadersOfEveryAnswer(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	for _, path := range []string{"/", "/footage", "/log", "/nothing", "/api/v1/status", "/login"} {
 		r := v.get(path)
@@ -40,7 +40,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 
 // The session cookie goes over TLS to this host alone, and no script reads it.
 func TestTheSessionCookie(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.visit()
 	h.as("fan")
 	r := v.post("/login", url.Values{"user": {"fan"}, "password": {password}})
@@ -56,8 +56,8 @@ func TestTheSessionCookie(t *testing.T) {
 }
 
 // Without TLS there is no page, and no form of another site is taken. Covers F11.
-func TestTheDoorIsShutToOthers(t *testing.T) {
-	h := newHouse(t)
+func TestLogInsOfOthersAreRefused(t *testing.T) {
+	h := newEnv(t)
 	w := newRecorder()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/login", nil)
 	h.must(err)
@@ -89,7 +89,7 @@ func (r *recorder) WriteHeader(status int)      { r.status = status }
 
 // A wrong password, an unknown name and too many attempts are told without saying whether the name exists.
 func TestLoggingInSaysNothingAboutNames(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.as("fan")
 	v := h.visit()
 	known := v.post("/login", url.Values{"user": {"fan"}, "password": {"wrong wrong wrong"}})
@@ -121,7 +121,7 @@ func TestLoggingInSaysNothingAboutNames(t *testing.T) {
 
 // The second step asks for the code alone: the password never goes back into a page.
 func TestTheSecondFactor(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.as("zheng")
 	v := h.visit()
 	r := v.post("/login", url.Values{"user": {"zheng"}, "password": {password}})
@@ -153,7 +153,7 @@ func TestTheSecondFactor(t *testing.T) {
 
 // After log-in one comes to where one wanted to go, and never elsewhere.
 func TestLeadingBackAfterLoggingIn(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.as("fan")
 	v := h.visit()
 	r := v.get("/footage?camera=c01&day=2026-05-08")
@@ -174,7 +174,7 @@ func TestLeadingBackAfterLoggingIn(t *testing.T) {
 
 // A form longer than a form is not read.
 func TestCapsAndLimits(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("fan")
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
 	f.Set("reason", strings.Repeat("x", weblib.FormBody))
@@ -185,7 +185,7 @@ func TestCapsAndLimits(t *testing.T) {
 
 // The language is remembered by the browser, and the way back is kept.
 func TestTheLanguage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("fan")
 	r := v.post("/language", url.Values{"lang": {"en"}, "back": {"/footage"}})
 	if r.status != http.StatusSeeOther || r.header.Get("Location") != "/footage" {
@@ -202,7 +202,7 @@ func TestTheLanguage(t *testing.T) {
 // The log is searched by what people know: a name, a camera, a number, an address; the search is an entry
 // itself. Covers F13.
 func TestSearchingTheLog(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.scene()
 	v := h.as("guo")
 	for query, want := range map[string]struct{ has, lacks string }{
@@ -244,7 +244,7 @@ func tbody(page string) string {
 
 // An extract says only what the search found, opens in a spreadsheet, and runs no formula there. Covers F13.
 func TestExportingTheLog(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.scene()
 	v := h.as("guo")
 	r := v.post("/log/export", url.Values{"format": {"csv"}, "query": {"group=refused"}})
@@ -273,7 +273,7 @@ func TestExportingTheLog(t *testing.T) {
 
 // The proof of an entry is a file that anybody checks offline, and handing it out is an entry.
 func TestTheProofOfAnEntry(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.scene()
 	v := h.as("guo")
 	n := h.seqOf("footage.access.open")
@@ -297,7 +297,7 @@ func TestTheProofOfAnEntry(t *testing.T) {
 
 // A tap stands on the gate's page within a second: the browser is told at once, and fetches the board.
 func TestATapReachesTheGatePage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 7, 40).UTC() })
 	v := h.as("zheng")
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
@@ -323,7 +323,7 @@ func TestATapReachesTheGatePage(t *testing.T) {
 
 // The interface as JSON has the same permissions and describes itself.
 func TestTheInterface(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	v := h.as("zheng")
 	var doc struct {
@@ -354,7 +354,7 @@ func TestTheInterface(t *testing.T) {
 
 // Pages stay small: under 100 kB for the first, under 300 kB with the player (design §10).
 func TestPagesStaySmall(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	fan := h.as("fan")
 	size := func(path string) int { return len(fan.get(path, "Accept-Encoding", "gzip").body) }

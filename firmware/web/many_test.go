@@ -25,7 +25,7 @@ import (
 )
 
 // many fills the register up to 64 cameras in five groups, with gaps that the log explains.
-func (h *house) many() {
+func (h *env) many() {
 	h.t.Helper()
 	groups := []struct {
 		name string
@@ -40,7 +40,7 @@ func (h *house) many() {
 
 // At 64 cameras the ribbon is grouped, paged and filtered, and remembers in its address alone.
 func TestTheRibbonOfManyCameras(t *testing.T) {
-	h := newHouseWith(t, func(_ *house, d *Deps) { d.Footage = hours{} })
+	h := newEnvWith(t, func(_ *env, d *Deps) { d.Footage = hours{} })
 	h.many()
 	v := h.as("zheng")
 	rows := func(r answer) int { return strings.Count(r.body, "data-ribbon-row") }
@@ -86,7 +86,7 @@ func TestTheRibbonOfManyCameras(t *testing.T) {
 
 // A time is typed as people write it, and leads to the strip at that minute.
 func TestATimeTypedLeadsThere(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	r := v.get("/footage?camera=c01&day=2026-05-18&when=" + "%E6%98%A8%E5%A4%A9%2017%3A05")
 	if r.status != http.StatusSeeOther || !strings.Contains(r.header.Get("Location"), "day=2026-05-19") || !strings.Contains(r.header.Get("Location"), "t=17%3A05") {
@@ -105,7 +105,7 @@ func TestATimeTypedLeadsThere(t *testing.T) {
 // The gap that explains a hole is found by the time that it is about: its entry may be older than the span, written
 // by a clock that was wrong, and thousands of newer ones may stand before it.
 func TestACauseIsFoundByItsOwnTime(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	hole := h.film.gaps["c02"][1]
 	was := h.clock.Now()
 	h.clock.change(func(r *clock.Reading) { r.Wall = hole.From.AddDate(0, 0, -20) })
@@ -128,7 +128,7 @@ func TestACauseIsFoundByItsOwnTime(t *testing.T) {
 
 // What an account page says of the last accesses are accesses: who was refused has a list of their own.
 func TestTheLastAccessesAreAccesses(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng := h.as("fan"), h.as("zheng")
 	fan.get("/log")
 	fan.post("/footage/view", watch("c02", "07:00", "07:20"))
@@ -147,7 +147,7 @@ func TestTheLastAccessesAreAccesses(t *testing.T) {
 // Design §10: the server has a tenth of a second for the page of 64 cameras and 30 days, the first load is below
 // 100 kB and the player's below 300 kB.
 func TestTheBudgetsOfThePages(t *testing.T) {
-	h := newHouseWith(t, func(_ *house, d *Deps) { d.Footage = hours{} })
+	h := newEnvWith(t, func(_ *env, d *Deps) { d.Footage = hours{} })
 	h.many()
 	v := h.as("zheng")
 	h.byAddress = weblib.NewLimiter(1e6, 1e6) // the measurement asks more than people do
@@ -208,7 +208,7 @@ func (hours) Segments(_ context.Context, camera string, span footage.Span) (out 
 
 // pageTime measures the server's time for a page: drawing, template and compression, on the clock and of the processor;
 // the machine may have other work.
-func (h *house) pageTime(token, path string) (clock, cpu time.Duration) {
+func (h *env) pageTime(token, path string) (clock, cpu time.Duration) {
 	h.t.Helper()
 	const rounds = 20
 	used := func() time.Duration {

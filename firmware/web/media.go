@@ -16,7 +16,7 @@ func (c *call) watched() (viewing.Opened, context.Context, func(), error) {
 	return c.o.d.Viewings.Within(c.r.Context(), c.r.PathValue("id"))
 }
 
-func (o *Office) playlist(c *call) error {
+func (o *Server) playlist(c *call) error {
 	v, ctx, done, err := c.watched()
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (o *Office) playlist(c *call) error {
 	return nil
 }
 
-func (o *Office) initSection(c *call) error {
+func (o *Server) initSection(c *call) error {
 	n, err := number(c.r.PathValue("file"), ".mp4")
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (o *Office) initSection(c *call) error {
 	return c.video(func(ctx context.Context, id string) ([]byte, error) { return o.d.Player.Init(ctx, id, n) })
 }
 
-func (o *Office) fragment(c *call) error {
+func (o *Server) fragment(c *call) error {
 	n, err := number(c.r.PathValue("file"), ".m4s")
 	if err != nil {
 		return err

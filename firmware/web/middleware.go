@@ -20,12 +20,12 @@ const deviceCookie = "__Host-ck-device"
 // byItself is the header of requests that a page makes without a person: they keep no log-in alive.
 const byItself = "Ck-By-Itself"
 
-// loadAnew is the header of an answer to such a request that tells the page to load itself: what stands at its address
+// reloadPage is the header of an answer to such a request that tells the page to load itself: what stands at its address
 // is another page now.
-const loadAnew = "Ck-Load-Anew"
+const reloadPage = "Ck-Load-Anew"
 
 // serve answers one request of a route: limits, session, May, handler.
-func (o *Office) serve(rt route, w http.ResponseWriter, r *http.Request) {
+func (o *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	c := &call{o: o, w: w, r: r, action: rt.action, now: o.d.Clock.Now(), p: o.pages.Printer(weblib.Language(r)), address: weblib.Address(r)}
 	limit := o.byAddress
 	if rt.media {
@@ -85,7 +85,7 @@ func (c *call) known(rt route) error {
 	if err != nil {
 		return fmt.Errorf("looking up the session: %w", err)
 	}
-	c.session, c.actor = s, c.o.d.Register.Present(s.Actor, c.now)
+	c.session, c.actor = s, c.o.d.Usage.Present(s.Actor, c.now)
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (c *call) allow(rt route) error {
 	if rt.action == account.ActPublic {
 		return nil
 	}
-	d, err := c.o.d.Register.Allow(c.r.Context(), c.who(), rt.action, c.subject)
+	d, err := c.o.d.Usage.Allow(c.r.Context(), c.who(), rt.action, c.subject)
 	if _, refused := errors.AsType[*account.Refused](err); err != nil && !refused {
 		c.unlogged = true // refused, and the refusal could not be entered
 	}

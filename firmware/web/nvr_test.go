@@ -30,7 +30,7 @@ type recorders struct {
 	asked  NVRAsk
 	plan   *NVRPlan
 	refuse error
-	doors  NVRDoors
+	paths  NVRAccessPaths
 	signed map[string]NVRReply
 	wait   *usage.Fetching
 
@@ -83,7 +83,7 @@ func newRecorders(clock *stillClock, s *site.Site) *recorders {
 			Left: []NVRDependent{{"c03", false}}}}
 	r.look = NVRLook{Address: "http://192.168.1.65", Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820250801", Firmware: "V4.61.025", Name: "教学楼录像机", Zone: "CST-8:00:00", Known: true, Offset: -2 * time.Second,
 		Channels: []NVRChannel{{ID: 1, Name: "一楼走廊", Online: &yes, Streams: channel(1), Keep: 30 * 24 * time.Hour, KeepOn: true, Track: true}, {ID: 2, Name: "二楼走廊", Online: &no, Streams: channel(2), Track: true}, {ID: 3, Name: "实验室", Streams: channel(3), Keep: 15 * 24 * time.Hour, KeepOn: true, Track: true}}}
-	r.doors = NVRDoors{Read: present.Add(-time.Hour).UTC(), Doors: []NVRDoor{{Key: "account:admin", Kind: "account", Name: "admin", Level: "Administrator", Open: true}, {Key: "account:campuskeep", Kind: "account", Name: "campuskeep", Level: "Operator", Open: true, Answer: "ours"},
+	r.paths = NVRAccessPaths{Read: present.Add(-time.Hour).UTC(), Paths: []NVRAccessPath{{Key: "account:admin", Kind: "account", Name: "admin", Level: "Administrator", Open: true}, {Key: "account:campuskeep", Kind: "account", Name: "campuskeep", Level: "Operator", Open: true, Answer: "ours"},
 		{Key: "service:RTSP", Kind: "service", Name: "RTSP", Port: 554, Open: true}, {Key: "service:SSH", Kind: "service", Name: "SSH"}, {Key: "service:EZVIZ", Kind: "service", Name: "EZVIZ", Open: true}, {Key: "place:usb", Kind: "place", Name: "usb", Open: true}}}
 	return r
 }
@@ -184,21 +184,21 @@ func (r *recorders) Adopt(_ context.Context, _ account.Who, _ string, plan NVRPl
 	return "n01", r.refuse
 }
 
-func (r *recorders) Doors(string) (NVRDoors, bool, error) {
+func (r *recorders) AccessPaths(string) (NVRAccessPaths, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.doors, true, nil
+	return r.paths, true, nil
 }
 
 func (r *recorders) Sign(_ context.Context, _ account.Who, name, _ string, _ time.Time, replies map[string]NVRReply) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, d := range r.doors.Doors {
+	for _, d := range r.paths.Paths {
 		if replies[d.Key].Answer == "" {
 			return fielderr.Errors{{Field: "door.0", Rule: "err.nvr_answer"}}
 		}
 	}
-	r.signed, r.doors.Signed, r.doors.By = replies, present, name
+	r.signed, r.paths.Signed, r.paths.By = replies, present, name
 	return nil
 }
 
@@ -212,7 +212,7 @@ func (r *recorders) Awaited(context.Context, usage.Viewing) (usage.Fetching, boo
 }
 
 // entriesOfNVRs puts one entry of each kind into the log, as the room writes them.
-func (h *house) entriesOfNVRs() {
+func (h *env) entriesOfNVRs() {
 	h.t.Helper()
 	draft := func(kind ledger.Kind, subject string, data map[string]any, parts ...ledger.Part) ledger.Draft {
 		return ledger.Draft{Actor: ledger.System, Via: ledger.ViaNVR, Kind: kind, Subject: subject, Data: data, Sealed: parts}
@@ -237,7 +237,7 @@ func (h *house) entriesOfNVRs() {
 
 // Covers F13, F3: what the NVRs' room enters is told in words, in both languages.
 func TestTheLogTellsOfNVRsInWords(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.entriesOfNVRs()
 	zheng := h.as("zheng")
 	zh, en := zheng.get("/log?group=nvr"), zheng.get("/log?group=nvr", "Cookie", "lang=en")
@@ -255,7 +255,7 @@ func TestTheLogTellsOfNVRsInWords(t *testing.T) {
 
 // Covers F3: the page of an NVR says what it found, and its buttons begin work without waiting for it.
 func TestAnNVRsPage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.entriesOfNVRs()
 	liang := h.as("liang")
 	body := liang.get("/nvrs/n01").body
@@ -301,11 +301,11 @@ func TestAnNVRsPage(t *testing.T) {
 
 // Covers F1, F2, F3: the wizard's form refuses private areas and what does not fit, and registers the rest.
 func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	liang := h.as("liang")
-	h.rooms.mu.Lock()
-	h.rooms.keeping.Capacity = 1_600_000_000_000 // one main stream and something
-	h.rooms.mu.Unlock()
+	h.packages.mu.Lock()
+	h.packages.keeping.Capacity = 1_600_000_000_000 // one main stream and something
+	h.packages.mu.Unlock()
 	if r := liang.post("/nvrs/new", url.Values{"address": {"192.168.1.65"}, "user": {"ck"}}); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "aria-invalid") {
 		t.Errorf("without a password: %d", r.status)
 	}
@@ -362,7 +362,7 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 
 // Covers F1: one refused password ends the look, and the page names the danger of the lock.
 func TestTheWizardStopsAfterOneRefusal(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.recorders.look = NVRLook{Address: "http://192.168.1.65", Fault: "credentials", Detail: "401, attempts left: 4"}
 	body := h.as("liang").get("/nvr-looks/look1").body
 	for _, want := range []string{"没有再试第二次", "锁定本机地址约三十分钟", "attempts left: 4"} {
@@ -378,14 +378,14 @@ func TestTheWizardStopsAfterOneRefusal(t *testing.T) {
 
 // Covers F13: every way past us is answered for and signed by name.
 func TestTheListOfOtherWaysIsSigned(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	liang := h.as("liang")
-	read := h.recorders.doors.Read.Format(time.RFC3339)
+	read := h.recorders.paths.Read.Format(time.RFC3339)
 	f := url.Values{"read": {read}, "sure": {"yes"}}
 	if r := liang.post("/nvrs/n01/doors", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "逐项说明") {
 		t.Errorf("without answers: %d", r.status)
 	}
-	for i := range h.recorders.doors.Doors {
+	for i := range h.recorders.paths.Paths {
 		f.Set("door."+string(rune('0'+i)), "shut")
 	}
 	if r := liang.post("/nvrs/n01/doors", url.Values{"read": {read}}); r.status != http.StatusUnprocessableEntity {
@@ -404,7 +404,7 @@ func TestTheListOfOtherWaysIsSigned(t *testing.T) {
 
 // Covers F4, F10: footage that lies on an NVR is waited for on the page, which then loads anew by itself.
 func TestAViewingWaitsForTheNVR(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	zheng := h.as("zheng")
 	h.recorders.wait = &usage.Fetching{State: "running", Percent: 40, Left: 10 * time.Minute}
 	r := zheng.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}, "purpose": {"围墙翻越报警核实"}})
@@ -423,7 +423,7 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 		t.Error("it does not say why it failed")
 	}
 	h.recorders.wait = nil
-	if r := zheng.get(path, byItself, "1"); r.header.Get(loadAnew) != "true" {
+	if r := zheng.get(path, byItself, "1"); r.header.Get(reloadPage) != "true" {
 		t.Error("the page is not told to load anew")
 	}
 	if body := zheng.get(path).body; !strings.Contains(body, "data-player") {

@@ -36,8 +36,8 @@ type NVRs interface {
 	// Adopt registers what was looked at with its cameras. Of cameras at fault it gives site.RowErrors.
 	Adopt(ctx context.Context, by account.Who, look string, plan NVRPlan) (id string, err error)
 
-	// Doors is the list of who can get at the footage past us; ok is false before it was read.
-	Doors(id string) (l NVRDoors, ok bool, err error)
+	// AccessPaths is the list of who can get at the footage past us; ok is false before it was read.
+	AccessPaths(id string) (l NVRAccessPaths, ok bool, err error)
 	Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]NVRReply) error
 
 	// Awaited says how far the footage of a viewing is on its way from an NVR; ok is false when there is nothing to
@@ -74,7 +74,7 @@ var ErrNoNVR = errors.New("office: no such NVR")
 const (
 	nvrCheck  = "check"
 	nvrExpiry = "expiry"
-	nvrDoors  = "doors"
+	nvrPaths  = "doors"
 )
 
 // NVR is one of the register, with everything that is known of it.
@@ -94,8 +94,8 @@ type NVR struct {
 	Others                           []string    // channels that are not in the register
 	Work                             *NVRWork    // the last that was asked for; nil: nothing
 	Fetches                          []NVRFetch  // newest first
-	DoorsRead, DoorsSigned           time.Time
-	DoorsWere                        time.Time // when they were last signed, if they have changed since
+	PathsRead, PathsSigned           time.Time
+	PathsBefore                      time.Time // when they were last signed, if they have changed since
 	SignedBy                         string
 
 	// Of one NVR alone, for its forms.
@@ -242,17 +242,17 @@ type NVRChoice struct {
 	Camera  footage.Camera
 }
 
-// NVRDoors is who can get at an NVR's footage past the appliance.
-type NVRDoors struct {
+// NVRAccessPaths is who can get at an NVR's footage past the appliance.
+type NVRAccessPaths struct {
 	Read, Signed, Previous time.Time
 	By                     string
 	NoUsers, NoPorts       bool // the NVR does not tell
-	Doors                  []NVRDoor
+	Paths                  []NVRAccessPath
 	Sum                    [32]byte
 }
 
-// NVRDoor is one line of the list.
-type NVRDoor struct {
+// NVRAccessPath is one line of the list.
+type NVRAccessPath struct {
 	Key, Kind, Name, Level string
 	Port                   int
 	Open                   bool

@@ -16,17 +16,17 @@ import (
 	"campuskeep/shared/lib/ui"
 )
 
-// nvrDoorsView is the check list "who can still get at the footage past us".
-type nvrDoorsView struct {
+// nvrPathsView is the check list "who can still get at the footage past us".
+type nvrPathsView struct {
 	N       NVR
-	L       NVRDoors
+	L       NVRAccessPaths
 	Have    bool
 	CanEdit bool
 	Signed  bool
 	Work    *nvrWork
 	Running bool
 	Form    ui.Form
-	Rows    []doorRow
+	Rows    []pathRow
 	Read    string
 	When    string
 	Before  string
@@ -34,17 +34,17 @@ type nvrDoorsView struct {
 	Found   bool
 	Sum     string
 	Printed string
-	Proof   doorsProof
+	Proof   pathsProof
 }
 
-// doorsProof is what stands under the printed list so that anybody can check it.
-type doorsProof struct {
+// pathsProof is what stands under the printed list so that anybody can check it.
+type pathsProof struct {
 	QR        qrCode
 	Witnessed string
 }
 
-type doorRow struct {
-	Door             NVRDoor
+type pathRow struct {
+	Path             NVRAccessPath
 	Field            string
 	Name, Hint       string
 	Tone, Icon, Word string
@@ -54,12 +54,12 @@ type doorRow struct {
 	Note             string
 }
 
-// doorAnswers lists what may be answered; the appliance's own account is no answer about a place.
-var doorAnswers = []string{"ours", "needed", "shut", "open"}
+// pathAnswers lists what may be answered; the appliance's own account is no answer about a place.
+var pathAnswers = []string{"ours", "needed", "shut", "open"}
 
-func (o *Office) doorsPage(c *call) error { return o.showDoors(c, http.StatusOK, nil, nil) }
+func (o *Server) pathsPage(c *call) error { return o.showPaths(c, http.StatusOK, nil, nil) }
 
-func (o *Office) showDoors(c *call, status int, values url.Values, errs fielderr.Errors) error {
+func (o *Server) showPaths(c *call, status int, values url.Values, errs fielderr.Errors) error {
 	n, err := o.d.NVRs.NVR(c.r.PathValue("id"))
 	if errors.Is(err, ErrNoNVR) {
 		return errNotFound
@@ -67,33 +67,33 @@ func (o *Office) showDoors(c *call, status int, values url.Values, errs fielderr
 	if err != nil {
 		return fmt.Errorf("reading NVR %s: %w", c.r.PathValue("id"), err)
 	}
-	v := nvrDoorsView{N: n, CanEdit: c.can(account.ActNVRsEdit, account.Subject{}) && !n.Retired, Form: ui.Form{Name: "doors", P: c.p, Values: values, Errors: errs}}
-	if n.Work != nil && n.Work.What == nvrDoors {
+	v := nvrPathsView{N: n, CanEdit: c.can(account.ActNVRsEdit, account.Subject{}) && !n.Retired, Form: ui.Form{Name: "doors", P: c.p, Values: values, Errors: errs}}
+	if n.Work != nil && n.Work.What == nvrPaths {
 		v.Work, v.Running = c.nvrWork(n.Work), n.Work.running()
 	}
-	if v.L, v.Have, err = o.d.NVRs.Doors(n.ID); err != nil {
+	if v.L, v.Have, err = o.d.NVRs.AccessPaths(n.ID); err != nil {
 		return fmt.Errorf("reading the list of NVR %s: %w", n.ID, err)
 	}
 	v.Signed = v.Have && !v.L.Signed.IsZero()
-	for i, d := range v.L.Doors {
-		v.Rows = append(v.Rows, c.doorRow(i, d, v.Form))
+	for i, d := range v.L.Paths {
+		v.Rows = append(v.Rows, c.pathRow(i, d, v.Form))
 	}
-	v.Read, v.Sum = c.p.Stamp(v.L.Read), inWords(hex.EncodeToString(v.L.Sum[:]))
+	v.Read, v.Sum = c.p.Stamp(v.L.Read), fingerprintWords(hex.EncodeToString(v.L.Sum[:]))
 	if !v.L.Previous.IsZero() {
 		v.Before = c.p.DayTime(v.L.Previous)
 	}
 	v.Printed = c.p.T("doc.printed", c.p.Stamp(c.now.Wall)[:16], c.session.Person.Name)
 	if v.Signed {
 		v.When = c.p.Stamp(v.L.Signed)[:16]
-		if err := o.doorsProof(c, &v); err != nil {
+		if err := o.pathsProof(c, &v); err != nil {
 			return err
 		}
 	}
 	return c.pageStatus(status, "nvr_doors", c.p.T("doors.title"), v)
 }
 
-// doorsProof finds the entry that holds the signature.
-func (o *Office) doorsProof(c *call, v *nvrDoorsView) error {
+// pathsProof finds the entry that holds the signature.
+func (o *Server) pathsProof(c *call, v *nvrPathsView) error {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.signed"}, Limit: 1})
 	if err != nil {
 		return fmt.Errorf("finding the entry of a signed list: %w", err)
@@ -113,8 +113,8 @@ func (o *Office) doorsProof(c *call, v *nvrDoorsView) error {
 	return err
 }
 
-func (c *call) doorRow(i int, d NVRDoor, f ui.Form) doorRow {
-	r := doorRow{Door: d, Field: fmt.Sprintf("door.%d", i), Name: d.Name, Answer: d.Answer, Note: d.Note}
+func (c *call) pathRow(i int, d NVRAccessPath, f ui.Form) pathRow {
+	r := pathRow{Path: d, Field: fmt.Sprintf("door.%d", i), Name: d.Name, Answer: d.Answer, Note: d.Note}
 	if f.Values != nil {
 		r.Answer, r.Note = f.Values.Get(r.Field), f.Values.Get(r.Field+".note")
 	}
@@ -136,7 +136,7 @@ func (c *call) doorRow(i int, d NVRDoor, f ui.Form) doorRow {
 		r.Tone, r.Icon, r.Word = "mute", "lock", c.p.T("doors.is_shut")
 	}
 	r.Answers = append(r.Answers, ui.Option{Text: c.p.T("nvr_new.choose")})
-	for _, a := range doorAnswers {
+	for _, a := range pathAnswers {
 		if a == "ours" && d.Kind == "place" {
 			continue
 		}
@@ -146,11 +146,11 @@ func (c *call) doorRow(i int, d NVRDoor, f ui.Form) doorRow {
 	return r
 }
 
-// signDoors takes the answers and the signature.
-func (o *Office) signDoors(c *call) error {
+// signPaths takes the answers and the signature.
+func (o *Server) signPaths(c *call) error {
 	f := c.r.PostForm
 	id := c.r.PathValue("id")
-	l, ok, err := o.d.NVRs.Doors(id)
+	l, ok, err := o.d.NVRs.AccessPaths(id)
 	if err != nil {
 		return fmt.Errorf("reading the list of NVR %s: %w", id, err)
 	}
@@ -161,16 +161,16 @@ func (o *Office) signDoors(c *call) error {
 	if f.Get("sure") == "" {
 		var errs fielderr.Errors
 		errs.Add("sure", "err.required")
-		return o.showDoors(c, http.StatusUnprocessableEntity, f, errs)
+		return o.showPaths(c, http.StatusUnprocessableEntity, f, errs)
 	}
 	replies := map[string]NVRReply{}
-	for i, d := range l.Doors {
+	for i, d := range l.Paths {
 		field := fmt.Sprintf("door.%d", i)
 		replies[d.Key] = NVRReply{Answer: f.Get(field), Note: f.Get(field + ".note")}
 	}
 	err = o.d.NVRs.Sign(c.r.Context(), c.who(), c.session.Person.Name, id, read, replies)
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
-		return o.showDoors(c, http.StatusUnprocessableEntity, f, errs)
+		return o.showPaths(c, http.StatusUnprocessableEntity, f, errs)
 	}
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ const (
 	swapDisks = "disks" // another one with the old disks
 )
 
-func (o *Office) editNVRPage(c *call) error {
+func (o *Server) editNVRPage(c *call) error {
 	n, err := o.nvrOf(c)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (o *Office) editNVRPage(c *call) error {
 }
 
 // nvrOf is the NVR that a request is about.
-func (o *Office) nvrOf(c *call) (NVR, error) {
+func (o *Server) nvrOf(c *call) (NVR, error) {
 	n, err := o.d.NVRs.NVR(c.r.PathValue("id"))
 	if errors.Is(err, ErrNoNVR) {
 		return n, errNotFound
@@ -73,7 +73,7 @@ func nvrValues(n NVR) url.Values {
 		"installed": {n.Installed}, "address": {n.Address}, "rtsp": {n.RTSP}, "pin": {n.Pin}, "swap": {swapNone}}
 }
 
-func (o *Office) showNVRForm(c *call, status int, n NVR, values url.Values, errs fielderr.Errors, why error) error {
+func (o *Server) showNVRForm(c *call, status int, n NVR, values url.Values, errs fielderr.Errors, why error) error {
 	v := nvrFormView{N: n, Form: ui.Form{Name: "nvr_edit", P: c.p, Values: values, Errors: errs}, Kept: c.nvrKept(n), Conflict: errors.Is(why, ledgerdb.ErrConflict)}
 	if r, ok := errors.AsType[*NVRRefusal](why); ok {
 		v.Refusal = c.nvrRefusal(r)
@@ -92,7 +92,7 @@ func (o *Office) showNVRForm(c *call, status int, n NVR, values url.Values, errs
 }
 
 // technicians are whom a device may be given to; who has it already stays to be chosen.
-func (o *Office) technicians(present string) []ui.Option {
+func (o *Server) technicians(present string) []ui.Option {
 	out := []ui.Option{{Text: "–"}}
 	for _, p := range o.d.People.People() {
 		if !p.Disabled || p.ID == present {
@@ -124,7 +124,7 @@ func (c *call) nvrKept(n NVR) (out []nvrKept) {
 }
 
 // putNVR changes a registered NVR. Where it is reached is changed only when it answers there; the page waits for that.
-func (o *Office) putNVR(c *call) error {
+func (o *Server) putNVR(c *call) error {
 	n, rev, err := o.nvrSeen(c)
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func nvrStatus(err error) (status int, errs fielderr.Errors) {
 }
 
 // nvrChanges reads from the log what was changed about an NVR, latest first.
-func (o *Office) nvrChanges(c *call, id string) (out []cameraChange, _ error) {
+func (o *Server) nvrChanges(c *call, id string) (out []cameraChange, _ error) {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"config.change"}, About: []string{"nvr:" + id}, Limit: mostChanges})
 	if err != nil {
 		return nil, fmt.Errorf("reading the changes of an NVR: %w", err)
@@ -358,7 +358,7 @@ func plugName(p ui.Printer, channel int, name string) string {
 }
 
 // nvrSeen is the NVR of a form, and the revision that the person saw.
-func (o *Office) nvrSeen(c *call) (NVR, uint64, error) {
+func (o *Server) nvrSeen(c *call) (NVR, uint64, error) {
 	n, err := o.nvrOf(c)
 	if err != nil {
 		return n, 0, err
@@ -371,7 +371,7 @@ func (o *Office) nvrSeen(c *call) (NVR, uint64, error) {
 }
 
 // rewireNVR puts cameras on other channels and has the NVR looked at anew.
-func (o *Office) rewireNVR(c *call) error {
+func (o *Server) rewireNVR(c *call) error {
 	n, rev, err := o.nvrSeen(c)
 	if err != nil {
 		return err

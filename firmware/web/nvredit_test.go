@@ -18,7 +18,7 @@ import (
 )
 
 // theNVR is the form of the NVR as it stands.
-func (h *house) theNVR() url.Values {
+func (h *env) theNVR() url.Values {
 	n, err := h.recorders.NVR("n01")
 	h.must(err)
 	return nvrValues(n)
@@ -26,7 +26,7 @@ func (h *house) theNVR() url.Values {
 
 // Covers F1: a registered NVR is changed through a form that says in words why not.
 func TestANVRIsEdited(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	liang := h.as("liang")
 	body := liang.get("/nvrs/n01/edit").body
 	for _, want := range []string{`value="http://192.168.1.64"`, `value="监控室一号录像机"`, `name="rev" value="3"`, "已换新机，旧机的录像不再可取", "旧机上未满期限的录像：2 路", "自行车棚"} {
@@ -88,7 +88,7 @@ func TestANVRIsEdited(t *testing.T) {
 
 // Covers F1, M5: what was changed about an NVR stands on its page, before and after, with the reason.
 func TestTheChangesOfAnNVRStandOnItsPage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	part := func(name, text string) ledger.Part {
 		return ledger.Part{Name: name, Owner: "nvr:n01", Plain: []byte(text)}
 	}
@@ -112,7 +112,7 @@ func TestTheChangesOfAnNVRStandOnItsPage(t *testing.T) {
 
 // Covers F1: cameras are put on other channels by a table with the channels as the NVR names them.
 func TestChannelsAreChanged(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	liang := h.as("liang")
 	body := liang.get("/nvrs/n01").body
 	for _, want := range []string{`name="channel.c01"`, `<option value="4">通道 4 · 备用</option>`, `<option value="2" selected>通道 2 · IPC-2</option>`, "以前的对应"} {
@@ -158,7 +158,7 @@ func TestChannelsAreChanged(t *testing.T) {
 
 // Covers F1, F3: taking an NVR out of service is asked first: which cameras go with it, and what would be missing.
 func TestAnNVRLeavesAndComesBack(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	liang := h.as("liang")
 	body := liang.get("/nvrs/n01/retire").body
 	for _, want := range []string{"同时停用的 3 路摄像机", "北侧围墙", "本机经它录制", "等到 6月19日 再停用", "确认停用（连同 3 路摄像机）", "排队中的 2 项调取就此结束"} {
@@ -204,7 +204,7 @@ func TestAnNVRLeavesAndComesBack(t *testing.T) {
 // In a browser: another machine answers, the page leads to where that is stated, and the change goes through.
 func TestReplacingAnNVRInABrowser(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	h.recorders.refuse = &NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Was: "DS-2 B2"}
 	token := h.as("liang").token()
 	ctx, stop := context.WithTimeout(browser(t), 90*time.Second)

@@ -11,7 +11,7 @@ import (
 )
 
 // nvrName is what people call an NVR.
-func (o *Office) nvrName(id string) string {
+func (o *Server) nvrName(id string) string {
 	if o.d.NVRs != nil {
 		if name, ok := o.d.NVRs.NVRName(id); ok {
 			return name
@@ -132,7 +132,7 @@ func (c *call) nvrWords(r *logRow, e ledger.Entry) {
 func isNVR(k ledger.Kind) bool { return strings.HasPrefix(string(k), "nvr.") }
 
 // nvrLog reads from the log who was at the NVR past us, and what it broke.
-func (o *Office) nvrLog(c *call, v *nvrView) error {
+func (o *Server) nvrLog(c *call, v *nvrView) error {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.access"}, Limit: 20})
 	if err != nil {
 		return fmt.Errorf("searching the log for accesses past us: %w", err)

@@ -26,15 +26,15 @@ type nvrNewView struct {
 	More bool // the fields that are rarely needed are open
 }
 
-func (o *Office) newNVRPage(c *call) error { return o.showNewNVR(c, http.StatusOK, url.Values{}, nil) }
+func (o *Server) newNVRPage(c *call) error { return o.showNewNVR(c, http.StatusOK, url.Values{}, nil) }
 
-func (o *Office) showNewNVR(c *call, status int, values url.Values, errs fielderr.Errors) error {
+func (o *Server) showNewNVR(c *call, status int, values url.Values, errs fielderr.Errors) error {
 	v := nvrNewView{Form: ui.Form{Name: "nvr_new", P: c.p, Values: values, Errors: errs}, More: values.Get("rtsp") != "" || values.Get("pin") != ""}
 	return c.pageStatus(status, "nvr_new", c.p.T("nvr_new.title"), v)
 }
 
 // lookNVR begins to ask. The address may be typed without its scheme, as people do.
-func (o *Office) lookNVR(c *call) error {
+func (o *Server) lookNVR(c *call) error {
 	f := c.r.PostForm
 	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
 	ask := NVRAsk{Address: text("address"), RTSP: text("rtsp"), Pin: strings.ReplaceAll(text("pin"), ":", ""), Login: site.Login{User: text("user"), Password: f.Get("password")}}
@@ -104,7 +104,7 @@ type nvrSum struct {
 
 type nvrLine struct{ Name, How, PerDay, Days, Need string }
 
-func (o *Office) nvrLookPage(c *call) error {
+func (o *Server) nvrLookPage(c *call) error {
 	l, err := o.looked(c)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (o *Office) nvrLookPage(c *call) error {
 	return o.showLook(c, http.StatusOK, l, nil, nil)
 }
 
-func (o *Office) looked(c *call) (NVRLook, error) {
+func (o *Server) looked(c *call) (NVRLook, error) {
 	l, err := o.d.NVRs.Looked(c.who(), c.r.PathValue("look"))
 	if errors.Is(err, ErrNoNVR) {
 		return l, errNotFound
@@ -125,7 +125,7 @@ func (o *Office) looked(c *call) (NVRLook, error) {
 
 var lookSteps = []string{"info", "channels", "tracks", "clock"}
 
-func (o *Office) showLook(c *call, status int, l NVRLook, values url.Values, errs fielderr.Errors) error {
+func (o *Server) showLook(c *call, status int, l NVRLook, values url.Values, errs fielderr.Errors) error {
 	v := nvrLookView{ID: c.r.PathValue("look"), L: l, Running: l.Step != "", Refused: l.Fault == "credentials"}
 	if l.Step != "" || l.Fault != "" {
 		at := slices.Index(lookSteps, l.Step)
@@ -168,7 +168,7 @@ func (c *call) lookClock(l NVRLook) mark {
 }
 
 // lookOffers is what each channel's streams would write into the vault, for the least number of days.
-func (o *Office) lookOffers(l NVRLook) []footage.Offer {
+func (o *Server) lookOffers(l NVRLook) []footage.Offer {
 	out := make([]footage.Offer, len(l.Channels))
 	for i, ch := range l.Channels {
 		out[i] = offerOf(ch, footage.MinDays)
@@ -188,8 +188,8 @@ func offerOf(ch NVRChannel, days int) footage.Offer {
 }
 
 // firstPlan is what the form begins with: names as the NVR has them, custody by arithmetic.
-func (o *Office) firstPlan(c *call, l NVRLook, offers []footage.Offer) url.Values {
-	k := o.d.Status.Keeping()
+func (o *Server) firstPlan(c *call, l NVRLook, offers []footage.Offer) url.Values {
+	k := o.d.Status.Retention()
 	keeps := footage.Propose(k.Loads, k.Held, k.Capacity, offers)
 	v := url.Values{"name": {cmp.Or(l.Name, l.Model)}, "installer": {c.session.Person.Name}, "installed": {c.p.ISODate(c.now.Wall)}}
 	for i, ch := range l.Channels {
@@ -213,7 +213,7 @@ func (v *nvrLookView) fill(c *call, l NVRLook, offers []footage.Offer, errs fiel
 		v.Areas = append(v.Areas, x)
 	}
 	v.Techs = c.o.technicians("")
-	k := c.o.d.Status.Keeping()
+	k := c.o.d.Status.Retention()
 	proposed := footage.Propose(k.Loads, k.Held, k.Capacity, offers)
 	f := v.Form.Values
 	for i, ch := range l.Channels {
@@ -284,8 +284,8 @@ func chosen(l NVRLook, f url.Values) (out []struct {
 }
 
 // sum shows the arithmetic of what is chosen.
-func (o *Office) sum(c *call, l NVRLook, f url.Values) *nvrSum {
-	k := o.d.Status.Keeping()
+func (o *Server) sum(c *call, l NVRLook, f url.Values) *nvrSum {
+	k := o.d.Status.Retention()
 	s := &nvrSum{Capacity: c.p.Bytes(k.Capacity), Unknown: k.Capacity <= 0}
 	present := footage.Predict(k.Loads, 0, k.Capacity)
 	s.Present = c.p.Bytes(present.Need)
@@ -319,7 +319,7 @@ func (o *Office) sum(c *call, l NVRLook, f url.Values) *nvrSum {
 }
 
 // adoptNVR does the sum again, or registers the cameras and the NVR.
-func (o *Office) adoptNVR(c *call) error {
+func (o *Server) adoptNVR(c *call) error {
 	l, err := o.looked(c)
 	if err != nil {
 		return err
@@ -366,13 +366,13 @@ func rowFaults(rows site.RowErrors, plan NVRPlan) (out fielderr.Errors) {
 }
 
 // plan reads the form. What does not fit the disk is refused with the arithmetic, which the page shows (F3).
-func (o *Office) plan(c *call, l NVRLook, f url.Values) (p NVRPlan, errs fielderr.Errors) {
+func (o *Server) plan(c *call, l NVRLook, f url.Values) (p NVRPlan, errs fielderr.Errors) {
 	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
 	p = NVRPlan{Name: text("name"), Place: text("place"), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed")}
 	if p.Name == "" {
 		errs.Add("name", "err.required")
 	}
-	k := o.d.Status.Keeping()
+	k := o.d.Status.Retention()
 	loads := slices.Clone(k.Loads)
 	list := chosen(l, f)
 	if len(list) == 0 {
@@ -422,7 +422,7 @@ func (o *Office) plan(c *call, l NVRLook, f url.Values) (p NVRPlan, errs fielder
 }
 
 // freeCamera gives ids that no camera has, one after the other.
-func (o *Office) freeCamera() func() string {
+func (o *Server) freeCamera() func() string {
 	n := 0
 	return func() string {
 		for {

@@ -32,7 +32,7 @@ type nvrDependent struct {
 	On                   bool
 }
 
-func (o *Office) nvrServicePage(retired bool) handler {
+func (o *Server) nvrServicePage(retired bool) handler {
 	return func(c *call) error {
 		n, err := o.nvrOf(c)
 		if err != nil {
@@ -49,7 +49,7 @@ func (o *Office) nvrServicePage(retired bool) handler {
 	}
 }
 
-func (o *Office) showNVRService(c *call, status int, n NVR, values url.Values, errs fielderr.Errors, why error) error {
+func (o *Server) showNVRService(c *call, status int, n NVR, values url.Values, errs fielderr.Errors, why error) error {
 	v := nvrServiceView{N: n, Out: !n.Retired, Form: ui.Form{Name: "nvr_service", P: c.p, Values: values, Errors: errs}, Kept: c.nvrKept(n), Conflict: errors.Is(why, ledgerdb.ErrConflict)}
 	if r, ok := errors.AsType[*NVRRefusal](why); ok {
 		v.Refusal = c.nvrRefusal(r)
@@ -81,7 +81,7 @@ func (o *Office) showNVRService(c *call, status int, n NVR, values url.Values, e
 }
 
 // serveNVR takes an NVR out of service with its cameras, or back into it.
-func (o *Office) serveNVR(retired bool) handler {
+func (o *Server) serveNVR(retired bool) handler {
 	return func(c *call) error {
 		n, rev, err := o.nvrSeen(c)
 		if err != nil {

@@ -35,7 +35,7 @@ type nvrRow struct {
 // mark is a short statement with its tone.
 type mark struct{ Tone, Icon, Text string }
 
-func (o *Office) nvrsPage(c *call) error {
+func (o *Server) nvrsPage(c *call) error {
 	list, err := o.d.NVRs.NVRs()
 	if err != nil {
 		return fmt.Errorf("listing the NVRs: %w", err)
@@ -97,8 +97,8 @@ func (c *call) nvrFound(n NVR) (out []mark) {
 	add(ignored, "warn", "nvr.n.ignored")
 	add(unjudged, "warn", "nvr.n.unjudged")
 	switch {
-	case n.Retired || !n.DoorsSigned.IsZero():
-	case !n.DoorsWere.IsZero():
+	case n.Retired || !n.PathsSigned.IsZero():
+	case !n.PathsBefore.IsZero():
 		out = append(out, mark{"bad", "bad", c.p.T("nvr.reopened")})
 	default:
 		out = append(out, mark{"warn", "warn", c.p.T("nvr.unsigned")})
@@ -187,9 +187,9 @@ type nvrFetch struct {
 // mostGaps of one NVR stand on its page.
 const mostGaps = 20
 
-func (o *Office) nvrPage(c *call) error { return o.showNVR(c, http.StatusOK, nvrShown{}) }
+func (o *Server) nvrPage(c *call) error { return o.showNVR(c, http.StatusOK, nvrShown{}) }
 
-func (o *Office) showNVR(c *call, status int, shown nvrShown) error {
+func (o *Server) showNVR(c *call, status int, shown nvrShown) error {
 	n, err := o.nvrOf(c)
 	if err != nil {
 		return err
@@ -478,7 +478,7 @@ func (c *call) fetchWords(f usage.Fetching) (tone, icon, word, text string) {
 }
 
 // beginAt answers a button that starts something long at an NVR: it goes on in the background, and the page tells.
-func (o *Office) beginAt(what string) handler {
+func (o *Server) beginAt(what string) handler {
 	return func(c *call) error {
 		id := c.r.PathValue("id")
 		if err := o.d.NVRs.Begin(c.who(), id, what); errors.Is(err, ErrNoNVR) {
@@ -487,7 +487,7 @@ func (o *Office) beginAt(what string) handler {
 			return err
 		}
 		to := "/nvrs/" + id
-		if what == nvrDoors {
+		if what == nvrPaths {
 			to += "/doors"
 		}
 		return c.seeOther(to)

@@ -24,7 +24,7 @@ type waitView struct {
 
 // awaits answers with how far the footage is when a viewing cannot be shown yet. It ends by itself: the page asks
 // again, and when everything is there it is told to load anew.
-func (o *Office) awaits(c *call, v viewing.Opened) (bool, error) {
+func (o *Server) awaits(c *call, v viewing.Opened) (bool, error) {
 	if o.d.NVRs == nil || v.Live() {
 		return false, nil
 	}
@@ -35,7 +35,7 @@ func (o *Office) awaits(c *call, v viewing.Opened) (bool, error) {
 	polled := c.r.Header.Get(byItself) != ""
 	if !ok {
 		if polled {
-			c.w.Header().Set(loadAnew, "true")
+			c.w.Header().Set(reloadPage, "true")
 			c.html(http.StatusOK, nil)
 		}
 		return polled, nil

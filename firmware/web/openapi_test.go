@@ -11,7 +11,7 @@ import (
 
 // The description of the interface is reviewed like a permission: a change of an answer shows in the golden file.
 func TestTheDescriptionIsGolden(t *testing.T) {
-	got, err := describe((&Office{}).table())
+	got, err := describe((&Server{}).table())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ var jsonOf = map[string]string{
 // Every page names its JSON, which has the same permission; what is missing is listed above and nowhere else.
 func TestEveryPageNamesItsJSON(t *testing.T) {
 	routes := map[string]route{}
-	for _, r := range (&Office{}).table() {
+	for _, r := range (&Server{}).table() {
 		if path, ok := strings.CutPrefix(r.pattern, "GET "); ok {
 			routes[path] = r
 		}
@@ -107,7 +107,7 @@ func TestEveryPageNamesItsJSON(t *testing.T) {
 
 // The answers that are the JSON of a list page. Covers F12.
 func TestListsAsJSON(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.scene()
 	officer := h.as("zheng")
 	for path, want := range map[string]string{"/api/v1/cameras/c01": `"state":`, "/api/v1/holds": `"applicant":`, "/api/v1/keeping/days": `"days":[`} {

@@ -36,7 +36,7 @@ func (v *visitor) apply(f url.Values) string {
 }
 
 // scene fills the school with a day's work: applications in several states, viewings, taps, refusals, gaps.
-func (h *house) scene() map[string]string {
+func (h *env) scene() map[string]string {
 	h.t.Helper()
 	var c ledgerdb.Change
 	for camera, gaps := range map[string]footage.Cause{"c01": footage.CauseNetwork, "c02": footage.CausePowerOff} {
@@ -83,9 +83,9 @@ func (h *house) scene() map[string]string {
 }
 
 // pagesOf lists the addresses of all pages with a realistic content.
-func (h *house) pagesOf(ids map[string]string) []struct{ name, who, path string } {
+func (h *env) pagesOf(ids map[string]string) []struct{ name, who, path string } {
 	h.t.Helper()
-	h.paperScene(ids)
+	h.printScene(ids)
 	return []struct{ name, who, path string }{
 		{"login", "", "/login"}, {"rules", "", "/rules"}, {"trust", "", "/trust"},
 		{"today", "zheng", "/"}, {"today-staff", "fan", "/"},
@@ -108,7 +108,7 @@ func (h *house) pagesOf(ids map[string]string) []struct{ name, who, path string 
 	}
 }
 
-func (h *house) seqOf(k ledger.Kind) uint64 {
+func (h *env) seqOf(k ledger.Kind) uint64 {
 	h.t.Helper()
 	for e, err := range h.store.Newest(h.store.Size()) {
 		h.must(err)
@@ -122,7 +122,7 @@ func (h *house) seqOf(k ledger.Kind) uint64 {
 
 // Every page renders in both languages with what a school has in it, and every text is in the catalogue.
 func TestEveryPageInBothLanguages(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	browsers := map[string]*visitor{"": h.visit()}
 	all := append(h.pagesOf(ids), h.dutyPages()...)

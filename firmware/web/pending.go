@@ -27,8 +27,8 @@ const (
 
 func newPending() *pending { return &pending{open: map[string]firstStep{}} }
 
-// keep stores the first step and gives the token for the page.
-func (p *pending) keep(c people.Credentials, mono time.Duration) string {
+// add stores the first step and gives the token for the page.
+func (p *pending) add(c people.Credentials, mono time.Duration) string {
 	token, hash := login.NewToken()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,8 +57,8 @@ func (p *pending) get(token string, mono time.Duration) (people.Credentials, boo
 	return s.cred, true
 }
 
-// drop forgets a first step that has served.
-func (p *pending) drop(token string) {
+// remove forgets a first step that has served.
+func (p *pending) remove(token string) {
 	if hash, ok := login.HashToken(token); ok {
 		p.mu.Lock()
 		defer p.mu.Unlock()

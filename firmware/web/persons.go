@@ -32,7 +32,7 @@ type personRow struct {
 	Factor bool
 }
 
-func (o *Office) peoplePage(c *call) error {
+func (o *Server) peoplePage(c *call) error {
 	v := peopleView{Query: strings.TrimSpace(c.r.URL.Query().Get("q")), CanEdit: c.can(account.ActPeopleEdit, account.Subject{Person: "anybody else"})}
 	list := o.d.People.People()
 	v.Count = len(list)
@@ -67,13 +67,13 @@ func personSubject(c *call) (account.Subject, error) {
 	return account.Subject{Person: c.r.PathValue("id")}, nil
 }
 
-func somebodyNew(*call) (account.Subject, error) { return account.Subject{Person: "new"}, nil }
+func newPersonID(*call) (account.Subject, error) { return account.Subject{Person: "new"}, nil }
 
-func (o *Office) newPersonPage(c *call) error {
+func (o *Server) newPersonPage(c *call) error {
 	return o.showPerson(c, http.StatusOK, people.Person{}, map[string][]string{"roles": {string(account.RoleStaff)}}, nil)
 }
 
-func (o *Office) personPage(c *call) error {
+func (o *Server) personPage(c *call) error {
 	p, ok := o.d.People.Person(c.r.PathValue("id"))
 	if !ok {
 		return errNotFound
@@ -94,7 +94,7 @@ func personValues(p people.Person) url.Values {
 	return v
 }
 
-func (o *Office) showPerson(c *call, status int, p people.Person, values map[string][]string, errs fielderr.Errors) error {
+func (o *Server) showPerson(c *call, status int, p people.Person, values map[string][]string, errs fielderr.Errors) error {
 	v := personView{Form: ui.Form{Name: "person", P: c.p, Values: values, Errors: errs}, ID: p.ID, Name: p.Name, Self: p.ID == c.actor.ID}
 	if p.ID != "" {
 		v.Factor, v.Waits = o.d.People.HasFactor(p.ID), c.dutyRows(p.ID)
@@ -112,7 +112,7 @@ func (o *Office) showPerson(c *call, status int, p people.Person, values map[str
 	return c.pageStatus(status, "person", title, v)
 }
 
-func (o *Office) putPerson(c *call) error {
+func (o *Server) putPerson(c *call) error {
 	f := c.r.PostForm
 	id := c.r.PathValue("id")
 	p, known := o.d.People.Person(id)
@@ -163,13 +163,13 @@ func (o *Office) putPerson(c *call) error {
 
 // personMoved shows the form again with what was typed, and at each field what somebody else has put there meanwhile.
 // Saving it again is then said of what is seen.
-func (o *Office) personMoved(c *call, id string) error {
+func (o *Server) personMoved(c *call, id string) error {
 	now, ok := o.d.People.Person(id)
 	if !ok {
 		return errNotFound
 	}
 	typed, stored := maps.Clone(c.r.PostForm), personValues(now)
-	errs := fielderr.Errors{{Field: "rev", Rule: site.RowMoved}}
+	errs := fielderr.Errors{{Field: "rev", Rule: site.RowChanged}}
 	for _, field := range []string{"name", "login", "staff_no", "unit", "title", "phone"} {
 		if v := stored.Get(field); strings.TrimSpace(typed.Get(field)) != v {
 			errs.Add(field, "err.row_now", cmp.Or(v, "–"))
@@ -195,7 +195,7 @@ func sameWords(a, b []string) bool {
 }
 
 // showPassword shows a one-time password, once: it is stored nowhere, and the page is not kept.
-func (o *Office) showPassword(c *call, p people.Person, password string, waits bool) error {
+func (o *Server) showPassword(c *call, p people.Person, password string, waits bool) error {
 	v := personView{ID: p.ID, Name: p.Name, Login: p.Login, Password: password}
 	if waits {
 		v.Waits = c.dutyRows(p.ID)
@@ -203,7 +203,7 @@ func (o *Office) showPassword(c *call, p people.Person, password string, waits b
 	return c.page("password", c.p.T("person.password"), v)
 }
 
-func (o *Office) resetPassword(c *call) error {
+func (o *Server) resetPassword(c *call) error {
 	p, ok := o.d.People.Person(c.r.PathValue("id"))
 	if !ok {
 		return errNotFound
@@ -219,7 +219,7 @@ func (o *Office) resetPassword(c *call) error {
 	return o.showPassword(c, p, password, false)
 }
 
-func (o *Office) resetFactor(c *call) error {
+func (o *Server) resetFactor(c *call) error {
 	err := o.d.People.ResetFactor(c.r.Context(), c.who(), c.r.PathValue("id"))
 	if errors.Is(err, people.ErrProposed) {
 		return c.done("/people/"+c.r.PathValue("id"), "done.duty_proposed")

@@ -14,7 +14,7 @@ import (
 // A camera is asked for where it stood in the span, whatever became of it since; one that came later stops nothing.
 // Covers F4, F5.
 func TestTheCamerasOfAPlaceAreThoseOfTheSpan(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	fan, zheng := h.as("fan"), h.as("zheng")
 	before := fan.apply(form("自行车棚", at(18, 12, 0), at(18, 12, 10)))
 
@@ -34,7 +34,7 @@ func TestTheCamerasOfAPlaceAreThoseOfTheSpan(t *testing.T) {
 	}
 	h.clock.change(func(r *clock.Reading) { r.Wall, r.Mono = r.Wall.Add(time.Minute), r.Mono+time.Minute })
 	after := fan.apply(form("自行车棚", at(18, 12, 0), at(18, 12, 10)))
-	a, err := h.desk.Get(after)
+	a, err := h.usage.Get(after)
 	h.must(err)
 	if got := a.Wanted[0].Cameras; !slices.Equal(got, []string{"c03"}) {
 		t.Errorf("at the shed on the 18th stood %v", got)
@@ -43,7 +43,7 @@ func TestTheCamerasOfAPlaceAreThoseOfTheSpan(t *testing.T) {
 	moved.Retired = true
 	h.must(h.site.PutCamera(t.Context(), account.System, moved, nil))
 	last := fan.apply(form("自行车棚", at(18, 13, 0), at(18, 13, 10)))
-	a, err = h.desk.Get(last)
+	a, err = h.usage.Get(last)
 	h.must(err)
 	if got := a.Wanted[0].Cameras; !slices.Equal(got, []string{"c03"}) {
 		t.Errorf("retired since, at the shed on the 18th stood %v", got)

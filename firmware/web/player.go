@@ -73,16 +73,16 @@ type playerGap struct {
 	Text string `json:"text"`
 }
 
-func (o *Office) viewPage(c *call) error {
+func (o *Server) viewPage(c *call) error {
 	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
-		if e, past := o.d.Viewings.Past(c.r.PathValue("id")); past {
+		if e, previous := o.d.Viewings.Ended(c.r.PathValue("id")); previous {
 			w := o.outcomeOf(c.p, e.Opened, e.Reason)
 			return c.pageStatus(http.StatusGone, "fault", w.Title, faultView{Title: w.Title, Text: w.Text, Href: w.Href, Link: w.Link})
 		}
 		return playback.ErrUnknown
 	}
-	o.d.Viewings.Stay(v.ID)
+	o.d.Viewings.CancelEnd(v.ID)
 	if waits, err := o.awaits(c, v); waits || err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (c *call) spanOf(s footage.Span) string {
 }
 
 // scrub gathers what the viewing may show: where nothing is and why, where the clock was unsure, in which coding.
-func (o *Office) scrub(c *call, pv *playerView) error {
+func (o *Server) scrub(c *call, pv *playerView) error {
 	span := pv.V.Span
 	sc := scale{span.From, span.To}
 	step := 5 * time.Minute
@@ -157,10 +157,10 @@ func (o *Office) scrub(c *call, pv *playerView) error {
 	if err != nil {
 		return fmt.Errorf("reading where footage of %s lies: %w", pv.V.Camera, err)
 	}
-	if err := o.story.read(c.r.Context(), c.now.Wall); err != nil {
+	if err := o.gapCache.refresh(c.r.Context(), c.now.Wall); err != nil {
 		return err
 	}
-	noted, thin := o.story.of(pv.V.Camera, span)
+	noted, thin := o.gapCache.of(pv.V.Camera, span)
 	parts := &pv.Parts
 	parts.Gaps, parts.Unsure, parts.Codecs = []playerGap{}, []playerGap{}, []string{}
 	for _, h := range explain(noted, holes(merge(segs), span)) {
@@ -191,7 +191,7 @@ func (o *Office) scrub(c *call, pv *playerView) error {
 }
 
 // viewWhen reads an instant that somebody typed into the player: ms of UTC, or why not, with the way to it.
-func (o *Office) viewWhen(c *call) error {
+func (o *Server) viewWhen(c *call) error {
 	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
 		return playback.ErrUnknown
@@ -214,9 +214,9 @@ func (o *Office) viewWhen(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-// silence takes the sound out of a viewing, for a browser that stops the pictures for it.
-func (o *Office) silence(c *call) error {
-	if err := o.d.Player.Silence(c.r.PathValue("id")); err != nil {
+// audioOff takes the sound out of a viewing, for a browser that stops the pictures for it.
+func (o *Server) audioOff(c *call) error {
+	if err := o.d.Player.DisableAudio(c.r.PathValue("id")); err != nil {
 		return err
 	}
 	c.send(http.StatusNoContent, nil)
@@ -233,7 +233,7 @@ func stillSubject(c *call) (account.Subject, error) {
 
 // snapshot enters a still picture and only then lets the browser draw it: the answer carries its number, the lines
 // that are burnt in, and the name of its file.
-func (o *Office) snapshot(c *call) error {
+func (o *Server) snapshot(c *call) error {
 	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
 		return playback.ErrUnknown
@@ -242,7 +242,7 @@ func (o *Office) snapshot(c *call) error {
 	if err != nil || ms < 0 || ms > 1<<45 {
 		return fielderr.Errors{{Field: "at", Rule: "err.time"}}
 	}
-	s, err := o.d.Register.Snapshot(c.r.Context(), c.who(), v.ID, c.r.PostForm.Get("id"), time.UnixMilli(ms))
+	s, err := o.d.Usage.Snapshot(c.r.Context(), c.who(), v.ID, c.r.PostForm.Get("id"), time.UnixMilli(ms))
 	if err != nil {
 		return err
 	}

@@ -32,8 +32,8 @@ import (
 	"campuskeep/shared/packet"
 )
 
-// papers are the real ones, over the store of the tests and its film.
-func (h *house) papers() *retention.Papers {
+// certificates are the real ones, over the store of the tests and its film.
+func (h *env) certificates() *retention.Certificates {
 	present := func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
 		list, err := h.film.Segments(ctx, camera, span)
 		for _, p := range list {
@@ -41,11 +41,11 @@ func (h *house) papers() *retention.Papers {
 		}
 		return err
 	}
-	return retention.NewPapers(retention.PapersOptions{Store: h.store, Cameras: h.site.Cameras, Present: present, Clock: h.clock, Anchors: func() clock.Anchors { return nil }, Zone: shanghai, School: "青榆实验学校"})
+	return retention.NewCertificates(retention.CertificatesOptions{Store: h.store, Cameras: h.site.Cameras, Present: present, Clock: h.clock, Anchors: func() clock.Anchors { return nil }, Zone: shanghai, School: "青榆实验学校"})
 }
 
 // moment runs what happened at another time; the clock is then as before.
-func (h *house) moment(at time.Time, do func()) {
+func (h *env) moment(at time.Time, do func()) {
 	h.t.Helper()
 	now := h.clock.Now()
 	h.clock.change(func(r *clock.Reading) { r.Wall, r.Mono = at.UTC(), r.Mono+at.Sub(r.Wall) })
@@ -53,7 +53,7 @@ func (h *house) moment(at time.Time, do func()) {
 	h.clock.change(func(r *clock.Reading) { r.Wall, r.Mono = now.Wall, now.Mono })
 }
 
-func (h *house) note(at time.Time, kind ledger.Kind, subject string, data map[string]any) (seq uint64) {
+func (h *env) note(at time.Time, kind ledger.Kind, subject string, data map[string]any) (seq uint64) {
 	h.t.Helper()
 	h.moment(at, func() {
 		r, err := h.store.Commit(h.t.Context(), ledgerdb.Change{Entries: []ledger.Draft{account.System.Draft(kind, "", subject, data)}})
@@ -64,7 +64,7 @@ func (h *house) note(at time.Time, kind ledger.Kind, subject string, data map[st
 }
 
 // gone writes down how a camera's day was recorded and deleted thirty days later, late by so much.
-func (h *house) gone(camera, day string, late time.Duration, without ...int) {
+func (h *env) gone(camera, day string, late time.Duration, without ...int) {
 	h.t.Helper()
 	begin, err := time.ParseInLocation(time.DateOnly, day, shanghai)
 	h.must(err)
@@ -101,7 +101,7 @@ func (h *house) gone(camera, day string, late time.Duration, without ...int) {
 // The certificate is downloaded from the page, entered in the log first, and accepted by the verifier that knows
 // nothing but the file and the key. Covers F3, F13.
 func TestACertificateFromThePageToTheVerifier(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.gone("c01", "2026-04-10", 0, 3)
 	zheng := h.as("zheng")
 	list := zheng.get("/keeping/days?camera=c01&month=2026-04")
@@ -176,7 +176,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 
 // A hand-out whose entry cannot be written does not happen.
 func TestNothingIsPrintedThatIsNotEntered(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	fan := h.as("fan")
 	path := "/applications/" + ids["approved"]
@@ -214,7 +214,7 @@ func TestNothingIsPrintedThatIsNotEntered(t *testing.T) {
 // The monthly report: zero or explained, what is not stands in red and in words, and it leaves as a spreadsheet and on
 // paper, each entered first. Covers F3, F13.
 func TestTheMonthlyReport(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.gone("c01", "2026-04-10", 0, 3)
 	h.gone("c01", "2026-04-11", 4*time.Hour) // late, and nothing tells why
 	zheng := h.as("zheng")
@@ -260,19 +260,19 @@ func TestTheMonthlyReport(t *testing.T) {
 
 // The arithmetic of the disk stands line by line, and what it says is footage.Predict's word.
 func TestTheArithmeticOfTheDisk(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	loads := []footage.Load{{Camera: "c01", BytesPerDay: 40 << 30, Days: 30}, {Camera: "c02", BytesPerDay: 40 << 30, Days: 90, Estimated: true}, {Camera: "c03", BytesPerDay: 5 << 30, Days: 30, Thin: true}}
 	for _, fits := range []bool{true, false} {
 		capacity := int64(6 << 40)
 		if !fits {
 			capacity = 2 << 40
 		}
-		h.rooms.keeping = Keeping{Swept: present, Total: 8 << 40, Free: 4 << 40, Loads: loads, Held: 20 << 30, Capacity: capacity, Reserve: 400 << 30, Other: 10 << 30, Used: 1 << 40,
+		h.packages.keeping = RetentionStatus{Swept: present, Total: 8 << 40, Free: 4 << 40, Loads: loads, Held: 20 << 30, Capacity: capacity, Reserve: 400 << 30, Other: 10 << 30, Used: 1 << 40,
 			Forecast: footage.Predict(loads, 20<<30, capacity), Thinned: []string{"c03"}, WhenFull: "stop", Watermark: map[string]time.Time{"c01": present.Add(-30 * 24 * time.Hour)}}
 		r := h.as("liang").get("/keeping")
 		want := "够用"
 		if !fits {
-			want = fmt.Sprintf("约第 %.1f 天写满", h.rooms.keeping.Forecast.FullAt)
+			want = fmt.Sprintf("约第 %.1f 天写满", h.packages.keeping.Forecast.FullAt)
 		}
 		for _, w := range []string{want, "× 31", "× 91", "子码流", "估计", "停止录制，不提前删除", "改录子码流：自行车棚"} {
 			if !strings.Contains(r.body, w) {
@@ -288,10 +288,10 @@ func TestTheArithmeticOfTheDisk(t *testing.T) {
 
 // Two people at two browsers let a hold go, and the page shows each what they may.
 func TestHoldsOnThePage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	hold := ""
-	for _, x := range h.desk.Holds() {
+	for _, x := range h.usage.Holds() {
 		if x.Application == ids["open"] {
 			hold = x.ID
 		}
@@ -329,7 +329,7 @@ func TestHoldsOnThePage(t *testing.T) {
 
 // From the entry of a deletion one gets to its certificate.
 func TestDeletionsLeadToTheirCertificate(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.gone("c02", "2026-04-12", 0)
 	zheng := h.as("zheng")
 	link := "/keeping/certificate/c02/2026-04-12"
@@ -346,8 +346,8 @@ func TestDeletionsLeadToTheirCertificate(t *testing.T) {
 	}
 }
 
-// paperScene fills April with deleted days of all sorts, and hands out one of each paper.
-func (h *house) paperScene(ids map[string]string) {
+// printScene fills April with deleted days of all sorts, and hands out one of each paper.
+func (h *env) printScene(ids map[string]string) {
 	h.t.Helper()
 	h.gone("c01", "2026-04-10", 0, 3, 4)
 	h.gone("c01", "2026-04-11", 4*time.Hour)
@@ -380,25 +380,25 @@ func (h *house) paperScene(ids map[string]string) {
 	ids["paper-days"] = zheng.post("/keeping/days/print", url.Values{"camera": {"c01"}, "month": {"2026-04"}}).header.Get("Location")
 	ids["paper-notice"] = fan.post("/applications/"+ids["approved"]+"/print", url.Values{"document": {"notice"}}).header.Get("Location")
 	loads := []footage.Load{{Camera: "c01", BytesPerDay: 41 << 30, Days: 30}, {Camera: "c02", BytesPerDay: 38 << 30, Days: 90}, {Camera: "c03", BytesPerDay: 6 << 30, Days: 30, Thin: true}}
-	k := &h.rooms.keeping
+	k := &h.packages.keeping
 	k.Loads, k.Held, k.Capacity, k.Reserve, k.Other, k.Used, k.Thinned, k.WhenFull = loads, 9<<30, 5200<<30, 190<<30, 12<<30, 2400<<30, []string{"c03"}, "stop"
 	k.Forecast, k.Total = footage.Predict(loads, k.Held, k.Capacity), 5402<<30
 	k.Watermark = map[string]time.Time{"c01": present.Add(-30 * 24 * time.Hour), "c03": present.Add(-30 * 24 * time.Hour)}
 	fan.post("/applications/"+ids["returned"]+"/withdraw", nil)
-	for _, x := range h.desk.Holds() {
+	for _, x := range h.usage.Holds() {
 		if x.Application == ids["open"] {
-			_, err := h.desk.ProposeRelease(h.t.Context(), account.Who{Actor: account.Actor{ID: h.ids["zhou"], Roles: []account.Role{account.RoleOfficer}, SecondFactor: true}, Via: ledger.ViaWeb}, x.ID, "书包已找到，申请人来电说明不再需要这段录像。")
+			_, err := h.usage.ProposeRelease(h.t.Context(), account.Who{Actor: account.Actor{ID: h.ids["zhou"], Roles: []account.Role{account.RoleOfficer}, SecondFactor: true}, Via: ledger.ViaWeb}, x.ID, "书包已找到，申请人来电说明不再需要这段录像。")
 			h.must(err)
 		}
 	}
 }
 
 // What the printer gets is A4 and what was entered; a preview prints nothing of the document. Covers F13.
-func TestPapersOnA4(t *testing.T) {
+func TestPrintsOnA4(t *testing.T) {
 	needChromium(t)
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
-	h.paperScene(ids)
+	h.printScene(ids)
 	ctx := browser(t)
 	// The page asks for its printing by itself. A browser without a window would begin with it, and refuse ours meanwhile.
 	h.must(chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
@@ -451,7 +451,7 @@ var (
 
 // The report of a month has every camera that was in service in it, up to when it was retired. Covers F3.
 func TestRetiredCameraInTheMonthlyReport(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	for _, cam := range h.site.Cameras() {
 		if cam.ID != "c03" {
 			continue
@@ -460,7 +460,7 @@ func TestRetiredCameraInTheMonthlyReport(t *testing.T) {
 		gone.Retired = true
 		h.moment(time.Date(2026, 5, 12, 0, 0, 0, 0, shanghai), func() { h.must(h.site.PutCamera(t.Context(), account.System, gone, nil)) })
 	}
-	p := h.papers()
+	p := h.certificates()
 	for month, want := range map[string]bool{"2026-04": true, "2026-05": true, "2026-06": false} {
 		ids, err := p.InService(t.Context(), month)
 		h.must(err)
@@ -479,14 +479,14 @@ func TestRetiredCameraInTheMonthlyReport(t *testing.T) {
 	}
 }
 
-func (h *house) cameraName(id string) string {
+func (h *env) cameraName(id string) string {
 	c, _ := h.site.Camera(id)
 	return c.Name
 }
 
 // What is given of a longer list says so, in the file and in its entry.
 func TestAnExtractSaysHowMuchOfHowMuch(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.scene()
 	r := h.as("guo").post("/log/export", url.Values{"format": {"csv"}, "query": {"group=refused"}})
 	e := h.newest(1)[0]

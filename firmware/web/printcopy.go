@@ -10,13 +10,13 @@ import (
 
 // Forms in which a document leaves the house, as they stand in the log.
 const (
-	onPaper = "paper"
-	asFile  = "file"
-	asSheet = "xlsx"
+	formPrint = "paper"
+	formFile  = "file"
+	formSheet = "xlsx"
 )
 
-// handOut enters that a document leaves the house, before its first byte does, and says which copy it is (F13).
-func (o *Office) handOut(c *call, document, form, camera, application string) (copy, entry uint64, err error) {
+// logPrintout enters that a document leaves the house, before its first byte does, and says which copy it is (F13).
+func (o *Server) logPrintout(c *call, document, form, camera, application string) (copy, entry uint64, err error) {
 	o.handing.Lock()
 	defer o.handing.Unlock()
 	n, err := o.d.Ledger.Tally(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"document.printed"}, About: []string{document}})
@@ -38,15 +38,15 @@ func (o *Office) handOut(c *call, document, form, camera, application string) (c
 	return copy, receipt.First, nil
 }
 
-// copyOf is a copy on paper that was entered: what stands at its foot.
-type copyOf struct {
+// printedCopy is a copy on paper that was entered: what stands at its foot.
+type printedCopy struct {
 	Copy, Entry uint64
 	Text        string
 }
 
-// printing finds the entry that lets a document be printed: of this person, of this document. Without one the page is
+// logCopy finds the entry that lets a document be printed: of this person, of this document. Without one the page is
 // a preview, which the browser does not print.
-func (o *Office) printing(c *call, document string) (*copyOf, error) {
+func (o *Server) logCopy(c *call, document string) (*printedCopy, error) {
 	text := c.r.URL.Query().Get("entry")
 	if text == "" {
 		return nil, nil
@@ -63,8 +63,8 @@ func (o *Office) printing(c *call, document string) (*copyOf, error) {
 		Copy uint64
 		Form string
 	}
-	if e.Kind != "document.printed" || e.Subject != document || e.Actor.ID != c.actor.ID || !decode(e.Data, &d) || d.Form != onPaper {
+	if e.Kind != "document.printed" || e.Subject != document || e.Actor.ID != c.actor.ID || !decode(e.Data, &d) || d.Form != formPrint {
 		return nil, errNotFound
 	}
-	return &copyOf{d.Copy, n, c.p.T("doc.copy", d.Copy, c.p.Stamp(e.At)[:16], c.session.Person.Name, n)}, nil
+	return &printedCopy{d.Copy, n, c.p.T("doc.copy", d.Copy, c.p.Stamp(e.At)[:16], c.session.Person.Name, n)}, nil
 }

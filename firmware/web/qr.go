@@ -55,8 +55,8 @@ func leafHash(leaf []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// inWords cuts a hash into eights, so that it can be read aloud and broken over lines.
-func inWords(hash string) string {
+// fingerprintWords cuts a hash into eights, so that it can be read aloud and broken over lines.
+func fingerprintWords(hash string) string {
 	var words []string
 	for len(hash) > 8 {
 		words, hash = append(words, hash[:8]), hash[8:]

@@ -15,7 +15,7 @@ import (
 // A reader that is dead while another takes the taps makes those who do not come unknown: the first page says so
 // after a quarter of an hour, to those who see the whole gate, until it is back.
 func TestDeadReaderIsOnTheFirstPage(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	for id, way := range map[string]attendance.Direction{"r02": attendance.In, "r03": attendance.Out} {
 		h.must(h.site.PutReader(t.Context(), account.System, site.Reader{ID: id, Name: "备用 " + id, Direction: way, Port: "/dev/ttyS1", Address: int(id[2] - '0')}))
 	}

@@ -11,18 +11,18 @@ import (
 	"campuskeep/shared/lib/ui"
 )
 
-// keepingView answers: does the disk hold what must be kept, what goes next, and what stands in the way.
-type keepingView struct {
+// retentionView answers: does the disk hold what must be kept, what goes next, and what stands in the way.
+type retentionView struct {
 	State   []stateCell
 	Notes   []ui.Note
-	Sum     keepingSum
-	Cameras []keptCamera
+	Sum     capacitySum
+	Cameras []retentionRow
 	CanList bool
 	Full    string // what happens when the disk is full, in words
 }
 
-// keepingSum is the arithmetic of the disk, line by line as a person would write it down.
-type keepingSum struct {
+// capacitySum is the arithmetic of the disk, line by line as a person would write it down.
+type capacitySum struct {
 	Known                            bool
 	Rows                             []sumRow
 	PerDay, Cameras, Held, Need      string
@@ -40,7 +40,7 @@ type sumRow struct {
 	Thin, Estimated bool
 }
 
-type keptCamera struct {
+type retentionRow struct {
 	C                footage.Camera
 	Oldest, Next     string
 	Watermark        string
@@ -48,15 +48,15 @@ type keptCamera struct {
 	Own              bool // in our custody: we delete it
 }
 
-func (o *Office) keepingPage(c *call) error {
-	k := o.d.Status.Keeping()
-	v := keepingView{Sum: c.keepingSum(k), CanList: true, Notes: c.keepingNotes(k)}
+func (o *Server) retentionPage(c *call) error {
+	k := o.d.Status.Retention()
+	v := retentionView{Sum: c.capacitySum(k), CanList: true, Notes: c.retentionNotes(k)}
 	if k.WhenFull != "" {
 		v.Full = c.p.K("keeping.full.", k.WhenFull)
 	}
-	v.State = c.keepingState(k)
+	v.State = c.retentionState(k)
 	for _, cam := range o.d.Site.Cameras() {
-		row, err := o.keptCamera(c, k, cam)
+		row, err := o.retentionRow(c, k, cam)
 		if err != nil {
 			return err
 		}
@@ -65,9 +65,9 @@ func (o *Office) keepingPage(c *call) error {
 	return c.page("keeping", c.p.T("keeping.title"), v)
 }
 
-// keepingSum does the multiplication in front of the reader. Need and verdict are those of footage.Predict.
-func (c *call) keepingSum(k Keeping) keepingSum {
-	s := keepingSum{Known: k.Total > 0, Held: c.p.Bytes(k.Held), Need: c.p.Bytes(k.Forecast.Need), PerDay: c.p.Bytes(k.Forecast.PerDay), Capacity: c.p.Bytes(k.Capacity),
+// capacitySum does the multiplication in front of the reader. Need and verdict are those of footage.Predict.
+func (c *call) capacitySum(k RetentionStatus) capacitySum {
+	s := capacitySum{Known: k.Total > 0, Held: c.p.Bytes(k.Held), Need: c.p.Bytes(k.Forecast.Need), PerDay: c.p.Bytes(k.Forecast.PerDay), Capacity: c.p.Bytes(k.Capacity),
 		Total: c.p.Bytes(int64(k.Total)), Reserve: c.p.Bytes(k.Reserve), Other: c.p.Bytes(k.Other), Used: c.p.Bytes(k.Used), Fits: k.Forecast.Fits}
 	var all int64
 	for _, l := range k.Loads {
@@ -94,8 +94,8 @@ func (c *call) keepingSum(k Keeping) keepingSum {
 	return s
 }
 
-// keepingNotes are what stands in the way of keeping or of deleting.
-func (c *call) keepingNotes(k Keeping) (out []ui.Note) {
+// retentionNotes are what stands in the way of keeping or of deleting.
+func (c *call) retentionNotes(k RetentionStatus) (out []ui.Note) {
 	add := func(kind, icon, text, href, link string) {
 		out = append(out, ui.Note{Kind: kind, Icon: icon, Text: text, Href: href, Link: link})
 	}
@@ -108,8 +108,8 @@ func (c *call) keepingNotes(k Keeping) (out []ui.Note) {
 	if k.Condemned > 0 {
 		add("bad", "bad", c.p.T("banner.condemned", k.Condemned), "/log?group=deletion", c.p.T("keeping.see_log"))
 	}
-	if k.KeysStuck > 0 {
-		add("bad", "bad", c.p.T("keeping.keys_stuck", k.KeysStuck), "/log?group=deletion", c.p.T("keeping.see_log"))
+	if k.KeysUnerased > 0 {
+		add("bad", "bad", c.p.T("keeping.keys_stuck", k.KeysUnerased), "/log?group=deletion", c.p.T("keeping.see_log"))
 	}
 	if len(k.Skipped) > 0 {
 		add("bad", "bad", c.p.T("keeping.skipped", c.cameraNames(k.Skipped)), "", "")
@@ -147,14 +147,14 @@ func joined(list []string, sep string) string {
 	return out
 }
 
-// keepingState is the line above: the present, before the arithmetic.
-func (c *call) keepingState(k Keeping) []stateCell {
+// retentionState is the line above: the present, before the arithmetic.
+func (c *call) retentionState(k RetentionStatus) []stateCell {
 	sweep := stateCell{Icon: "cut", Name: c.p.T("today.deletion"), Tone: "ok", Mark: "ok", Word: c.p.T("today.deletion.ontime"), Value: c.p.T("keeping.none_due"), Text: c.p.T("today.deletion.rule")}
 	if !k.NextDue.IsZero() {
 		sweep.Value = c.p.When(k.NextDue, c.now.Wall)
 	}
 	switch {
-	case k.stuck():
+	case k.keysStuck():
 		sweep.Tone, sweep.Mark, sweep.Word = "bad", "bad", c.p.T("today.deletion.failed")
 	case k.Suspended != "" || c.now.State != clock.Trusted:
 		sweep.Tone, sweep.Mark, sweep.Word = "warn", "clock", c.p.T("today.deletion.paused")
@@ -170,7 +170,7 @@ func (c *call) keepingState(k Keeping) []stateCell {
 		disk.Tone, disk.Mark, disk.Word = "bad", "bad", c.p.T("keeping.short.word")
 		disk.Text = c.p.T("keeping.short", fmt.Sprintf("%.1f", k.Forecast.FullAt))
 	}
-	holds := len(c.o.d.Register.Holds())
+	holds := len(c.o.d.Usage.Holds())
 	held := stateCell{Icon: "lock", Name: c.p.T("nav.holds"), Tone: "mute", Mark: "lock", Word: c.p.T("keeping.holds.some"), Value: c.p.T("keeping.holds.n", holds), Text: c.p.T("keeping.held", c.p.Bytes(k.Held))}
 	if holds == 0 {
 		held.Word = c.p.T("keeping.holds.none")
@@ -187,23 +187,23 @@ func (c *call) keepingState(k Keeping) []stateCell {
 	return []stateCell{sweep, disk, held, time, worth}
 }
 
-func assuranceOf(k Keeping) string {
+func assuranceOf(k RetentionStatus) string {
 	if k.Assurance == "" {
 		return "best_effort"
 	}
 	return k.Assurance
 }
 
-func rootPlace(k Keeping) string {
+func rootPlace(k RetentionStatus) string {
 	if k.RootPlace == "tpm" {
 		return "tpm"
 	}
 	return "file"
 }
 
-// keptCamera is one camera's policy and where its footage begins.
-func (o *Office) keptCamera(c *call, k Keeping, cam footage.Camera) (keptCamera, error) {
-	row := keptCamera{C: cam, Own: cam.Custody != footage.CustodyNVR, Tone: "ok", Icon: "ok", Word: c.p.T("keeping.normal")}
+// retentionRow is one camera's policy and where its footage begins.
+func (o *Server) retentionRow(c *call, k RetentionStatus, cam footage.Camera) (retentionRow, error) {
+	row := retentionRow{C: cam, Own: cam.Custody != footage.CustodyNVR, Tone: "ok", Icon: "ok", Word: c.p.T("keeping.normal")}
 	switch {
 	case cam.Retired:
 		row.Tone, row.Icon, row.Word = "mute", "camoff", c.p.T("cam.retired")
@@ -211,9 +211,9 @@ func (o *Office) keptCamera(c *call, k Keeping, cam footage.Camera) (keptCamera,
 		row.Tone, row.Icon, row.Word = "bad", "disk", c.p.T("keeping.stopped.word")
 	case slices.Contains(k.Thinned, cam.ID):
 		row.Tone, row.Icon, row.Word = "warn", "disk", c.p.T("keeping.thinned.word")
-	case c.keptWrong(footage.FaultFloor)[cam.ID]:
+	case c.wrongRetention(footage.FaultFloor)[cam.ID]:
 		row.Tone, row.Icon, row.Word = "bad", "bad", c.p.T("keeping.early")
-	case c.keptWrong(footage.FaultCeiling)[cam.ID]:
+	case c.wrongRetention(footage.FaultCeiling)[cam.ID]:
 		row.Tone, row.Icon, row.Word = "bad", "bad", c.p.T("keeping.late")
 	case !row.Own:
 		row.Tone, row.Icon, row.Word = "mute", "eye", c.p.T("keeping.attested")
@@ -239,7 +239,7 @@ func (o *Office) keptCamera(c *call, k Keeping, cam footage.Camera) (keptCamera,
 }
 
 // oldest is where the footage of a camera begins that no hold alone keeps, as far as the kept time goes.
-func (o *Office) oldest(c *call, cam footage.Camera) (time.Time, error) {
+func (o *Server) oldest(c *call, cam footage.Camera) (time.Time, error) {
 	keep := footage.Policy{Days: max(cam.Policy.Days, footage.MinDays)}.Keep()
 	for at := c.now.Wall.Add(-keep - time.Hour); at.Before(c.now.Wall); at = at.Add(block) {
 		runs, err := o.coverage.runs(c.r.Context(), cam.ID, footage.Span{From: at, To: at.Add(block)}, c.now.Wall, c.now.Mono)
@@ -253,8 +253,10 @@ func (o *Office) oldest(c *call, cam footage.Camera) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// mayPaper says whether this person hands out certificates and reports.
-func (c *call) mayPaper() bool { return c.can(account.ActKeepingPaper, account.Subject{}) }
+// mayPrint says whether this person hands out certificates and reports.
+func (c *call) mayPrint() bool { return c.can(account.ActKeepingPaper, account.Subject{}) }
 
-// stuck says whether something that ought to be gone is not, or could not be looked at.
-func (k Keeping) stuck() bool { return k.Condemned > 0 || k.KeysStuck > 0 || len(k.Skipped) > 0 }
+// keysStuck says whether something that ought to be gone is not, or could not be looked at.
+func (k RetentionStatus) keysStuck() bool {
+	return k.Condemned > 0 || k.KeysUnerased > 0 || len(k.Skipped) > 0
+}

@@ -25,7 +25,7 @@ type reportView struct {
 	One     *reportRow
 	Faults  int
 	Can     bool
-	Paper   *copyOf
+	Print   *printedCopy
 	Org     string
 	Pager   ui.Pager
 }
@@ -90,7 +90,7 @@ func (c *call) reportMonth(f url.Values) (label string, span footage.Span, err e
 	return at.Format("2006-01"), footage.Span{From: at, To: at.AddDate(0, 1, 0)}, nil
 }
 
-func (o *Office) reportPage(c *call) error {
+func (o *Server) reportPage(c *call) error {
 	f := c.r.URL.Query()
 	v, err := o.monthView(c, f, false)
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
@@ -100,15 +100,15 @@ func (o *Office) reportPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	if v.Paper != nil {
+	if v.Print != nil {
 		return c.page("retpaper", c.p.T("retreport.title")+" "+v.Month, v)
 	}
 	return c.page("retreport", c.p.T("retreport.title"), v)
 }
 
 // monthView makes the report; whole: of all cameras at once, for what leaves the house.
-func (o *Office) monthView(c *call, f url.Values, whole bool) (reportView, error) {
-	v := reportView{Form: ui.Form{Name: "retreport", P: c.p, Values: cloneValues(f)}, Can: c.mayPaper(), Org: c.p.T("doc.org", o.d.Info.School)}
+func (o *Server) monthView(c *call, f url.Values, whole bool) (reportView, error) {
+	v := reportView{Form: ui.Form{Name: "retreport", P: c.p, Values: cloneValues(f)}, Can: c.mayPrint(), Org: c.p.T("doc.org", o.d.Info.School)}
 	v.Cameras = append(v.Cameras, ui.Option{Text: c.p.T("log.all_cameras")})
 	for _, cam := range o.d.Site.Cameras() {
 		v.Cameras = append(v.Cameras, ui.Option{Value: cam.ID, Text: cam.Name})
@@ -131,12 +131,12 @@ func (o *Office) monthView(c *call, f url.Values, whole bool) (reportView, error
 	if !v.Running {
 		v.Next = link(span.To)
 	}
-	if v.Paper, err = o.printing(c, reportDocument(camera, label)); err != nil {
+	if v.Print, err = o.logCopy(c, reportDocument(camera, label)); err != nil {
 		return v, err
 	}
-	served, err := o.d.Papers.InService(c.r.Context(), label)
+	served, err := o.d.Certificates.InService(c.r.Context(), label)
 	if err != nil {
-		return v, paperFault(err)
+		return v, printFault(err)
 	}
 	var list []footage.Camera
 	for _, cam := range o.d.Site.Cameras() {
@@ -144,16 +144,16 @@ func (o *Office) monthView(c *call, f url.Values, whole bool) (reportView, error
 			list = append(list, cam)
 		}
 	}
-	if v.Paper == nil && !whole {
+	if v.Print == nil && !whole {
 		list = c.reportPart(&v, f, list)
 	}
 	var ids []string
 	for _, cam := range list {
 		ids = append(ids, cam.ID)
 	}
-	reports, err := o.d.Papers.Months(c.r.Context(), ids, label)
+	reports, err := o.d.Certificates.Months(c.r.Context(), ids, label)
 	if err != nil {
-		return v, paperFault(err)
+		return v, printFault(err)
 	}
 	for i, cam := range list {
 		row := c.reportRow(cam, reports[i])
@@ -308,23 +308,23 @@ func (c *call) hours(d time.Duration) string {
 	return c.p.T("dur.hours", fmt.Sprintf("%.1f", d.Hours()))
 }
 
-// handReport gives the report away: on paper or as a spreadsheet. The copy is an entry before anything leaves.
-func (o *Office) handReport(c *call) error {
+// downloadReport gives the report away: on paper or as a spreadsheet. The copy is an entry before anything leaves.
+func (o *Server) downloadReport(c *call) error {
 	f := url.Values{"camera": {c.r.PostForm.Get("camera")}, "month": {c.r.PostForm.Get("month")}}
 	form := c.r.PostForm.Get("form")
-	if form != onPaper && form != asSheet {
+	if form != formPrint && form != formSheet {
 		return fielderr.Errors{{Field: "form", Rule: "err.choice"}}
 	}
-	v, err := o.monthView(c, f, form == asSheet)
+	v, err := o.monthView(c, f, form == formSheet)
 	if err != nil {
 		return err
 	}
 	month := v.Form.Values.Get("month")
-	_, entry, err := o.handOut(c, reportDocument(f.Get("camera"), month), form, f.Get("camera"), "")
+	_, entry, err := o.logPrintout(c, reportDocument(f.Get("camera"), month), form, f.Get("camera"), "")
 	if err != nil {
 		return err
 	}
-	if form == onPaper {
+	if form == formPrint {
 		f.Set("entry", fmt.Sprint(entry))
 		return c.seeOther("/keeping/report?" + f.Encode())
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // fresh is a form made from the row of a camera as it stands.
-func (h *house) fresh(id string, f url.Values) url.Values {
+func (h *env) fresh(id string, f url.Values) url.Values {
 	out := url.Values{"rev": {strconv.FormatUint(h.site.CameraRev(id), 10)}}
 	for k, v := range f {
 		if k != "rev" {
@@ -28,7 +28,7 @@ func (h *house) fresh(id string, f url.Values) url.Values {
 // Two people have the form of one camera open. The second to save writes nothing over: the days that the first has
 // given stay, what was typed is still there, and what has changed is said at its field.
 func TestTwoFormsOfOneCamera(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	cam, _ := h.site.Camera("c01")
 	form := func(change map[string]string) url.Values {
 		f := h.fresh("c01", cameraValues(cam))
@@ -75,7 +75,7 @@ func TestTwoFormsOfOneCamera(t *testing.T) {
 
 // A preview of a spreadsheet is of the rows as they were: what was changed meanwhile is not written over.
 func TestImportOverAChangedRow(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	cam, _ := h.site.Camera("c01")
 	v := h.as("liang")
 	r := v.upload("/cameras/import", sheetOf(t, [][]any{{"编号*", "名称*", "地点*", "区域*", "录像保管方*", "安装单位"}, {"c01", cam.Name, cam.Place, "校门", "一体机", "新安装公司"}}))
@@ -96,7 +96,7 @@ func TestImportOverAChangedRow(t *testing.T) {
 // Two people have the form of one person open. The second to save writes nothing over: the duty that the first took
 // away stays away, what was typed is still there, and what has changed is said at its field.
 func TestTwoFormsOfOnePerson(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("liang")
 	id := h.ids["wei"]
 	form := func(change map[string]string) url.Values {

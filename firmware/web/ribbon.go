@@ -15,10 +15,10 @@ import (
 // The ribbon shows 30 days and 3 days of past-line zone on one scale: the left edge of the bright area is
 // the deletion line, the right edge is now (design §8a). A week is shown without a zone.
 const (
-	lineDays = 30
-	zoneDays = 3
-	ribDays  = lineDays + zoneDays
-	weekDays = 7
+	limitDays = 30
+	zoneDays  = 3
+	ribDays   = limitDays + zoneDays
+	weekDays  = 7
 )
 
 // scale places an instant on the ribbon: 0 is the left edge, 1 is now.
@@ -113,7 +113,7 @@ type ribRow struct {
 	Camera    footage.Camera
 	Selected  bool
 	Online    string // online, offline, ""
-	Elsewhere bool   // the footage lies on an NVR
+	OnNVR     bool   // the footage lies on an NVR
 	Recorded  []bar
 	Fetched   []bar // of what lies on an NVR: here as well
 	Thin      []bar // the sub-stream only
@@ -147,18 +147,18 @@ type ribText struct {
 
 // ribbon is the whole picture.
 type ribbon struct {
-	Days     int // 30 or 7
-	LineX    string
-	LineText ribText
-	NowText  ribText
-	Line     time.Time
-	Now      time.Time
-	Heads    []ribHead
-	Hours    []ribText // within the days of a week
-	Holidays []ribText
-	Rows     []ribRow
-	Gaps     []gap // of all cameras, newest first
-	Groups   []ribGroup
+	Days      int // 30 or 7
+	LimitX    string
+	LimitText ribText
+	NowText   ribText
+	Limit     time.Time
+	Now       time.Time
+	Heads     []ribHead
+	Hours     []ribText // within the days of a week
+	Holidays  []ribText
+	Rows      []ribRow
+	Gaps      []gap // of all cameras, newest first
+	Groups    []ribGroup
 }
 
 // ribGroup is a group of cameras as the page shows it: open with the rows that are on this page, or closed.
@@ -196,16 +196,16 @@ type ribInput struct {
 	Link     func(camera string, day time.Time) string
 }
 
-func (in ribInput) line() time.Time {
+func (in ribInput) limit() time.Time {
 	if in.Days == weekDays {
 		return in.Now.Add(-weekDays * 24 * time.Hour)
 	}
-	return in.Now.Add(-lineDays * 24 * time.Hour)
+	return in.Now.Add(-limitDays * 24 * time.Hour)
 }
 
 func (in ribInput) scale() scale {
 	if in.Days == weekDays {
-		return scale{in.line(), in.Now}
+		return scale{in.limit(), in.Now}
 	}
 	return scale{in.Now.Add(-ribDays * 24 * time.Hour), in.Now}
 }
@@ -218,8 +218,8 @@ func (in ribInput) tiers() []float64 {
 }
 
 func drawRibbon(in ribInput, p ui.Printer) ribbon {
-	sc, line := in.scale(), in.line()
-	r := ribbon{Days: lineDays, LineX: sc.x(line), Line: line, Now: in.Now}
+	sc, line := in.scale(), in.limit()
+	r := ribbon{Days: limitDays, LimitX: sc.x(line), Limit: line, Now: in.Now}
 	if in.Days == weekDays {
 		r.Days = weekDays
 	}
@@ -259,7 +259,7 @@ func (r *ribbon) drawHead(in ribInput, sc scale, days []footage.Span, p ui.Print
 		if b.b-b.a < 0.012 { // a sliver of a first or last day has no room for its number
 			h.Day, h.Weekday = "", ""
 		}
-		numbers = append(numbers, label{b.a, b.b, max(textPx(h.Day), textPx(h.Weekday)) - airPx, []side{centre, before}})
+		numbers = append(numbers, label{b.a, b.b, max(textPx(h.Day), textPx(h.Weekday)) - gapPx, []side{centre, before}})
 		r.Heads = append(r.Heads, h)
 		off[d.From.Unix()] = !school
 		if holiday != "" && (len(r.Holidays) == 0 || r.Holidays[len(r.Holidays)-1].Text != holiday) {
@@ -271,16 +271,16 @@ func (r *ribbon) drawHead(in ribInput, sc scale, days []footage.Span, p ui.Print
 		r.Heads[i].Spot = s
 	}
 	r.NowText.Text = p.T("ribbon.now", p.Clock(in.Now))
-	r.LineText.Text = p.T("ribbon.line", p.DayTime(r.Line))
+	r.LimitText.Text = p.T("ribbon.line", p.DayTime(r.Limit))
 	edges := []label{{1, 1, textPx(r.NowText.Text), []side{before}}}
 	if in.Days != weekDays {
-		line := sc.at(r.Line)
-		edges = append(edges, label{line, line, textPx(r.LineText.Text) + 12, []side{after}})
+		line := sc.at(r.Limit)
+		edges = append(edges, label{line, line, textPx(r.LimitText.Text) + 12, []side{after}})
 	}
 	spots := place(append(edges, feasts...), in.tiers()...)
 	r.NowText.Spot = spots[0]
 	if len(edges) > 1 {
-		r.LineText.Spot = spots[1]
+		r.LimitText.Spot = spots[1]
 	}
 	for i, s := range spots[len(edges):] {
 		r.Holidays[i].Spot = s
@@ -307,7 +307,7 @@ func (f rowFacts) tone() string {
 }
 
 func (in ribInput) facts(cam footage.Camera) rowFacts {
-	runs, line := in.Runs[cam.ID], in.line()
+	runs, line := in.Runs[cam.ID], in.limit()
 	f := rowFacts{due: footage.Span{From: line, To: in.Now}}
 	if cam.Since.After(f.due.From) {
 		f.due.From = cam.Since
@@ -332,9 +332,9 @@ func (in ribInput) facts(cam footage.Camera) rowFacts {
 }
 
 func drawRow(in ribInput, cam footage.Camera, f rowFacts, sc scale, days []footage.Span, off map[int64]bool, p ui.Printer) ribRow {
-	row := ribRow{Camera: cam, Selected: cam.ID == in.Camera, Online: in.Online[cam.ID], Elsewhere: cam.Custody == footage.CustodyNVR}
-	line, shown := in.line(), footage.Span{From: sc.from, To: in.Now}
-	if cam.Policy.Days > lineDays {
+	row := ribRow{Camera: cam, Selected: cam.ID == in.Camera, Online: in.Online[cam.ID], OnNVR: cam.Custody == footage.CustodyNVR}
+	line, shown := in.limit(), footage.Span{From: sc.from, To: in.Now}
+	if cam.Policy.Days > limitDays {
 		row.LongKeep = cam.Policy.Days
 	}
 	if f.due.From.After(line) {
@@ -347,7 +347,7 @@ func drawRow(in ribInput, cam footage.Camera, f rowFacts, sc scale, days []foota
 		row.Recorded = append(row.Recorded, sc.bar(f.due))
 	}
 	for _, x := range within(in.Runs[cam.ID], footage.Span{From: sc.from, To: line}) {
-		if cam.Policy.Days > lineDays || heldAt(in.Holds, cam.ID, x) {
+		if cam.Policy.Days > limitDays || heldAt(in.Holds, cam.ID, x) {
 			row.Recorded = append(row.Recorded, sc.bar(x))
 		}
 	}

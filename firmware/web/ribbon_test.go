@@ -27,14 +27,14 @@ func drawn(t *testing.T, change func(*ribInput)) ribbon {
 // The deletion line is where thirty days end, and the first and last cells are part-days (design §8a).
 func TestTheRibbonHasOneTimeScale(t *testing.T) {
 	r := drawn(t, nil)
-	if r.LineX != "9.091%" || !r.Line.Equal(present.Add(-30*24*time.Hour)) {
-		t.Errorf("the line is at %s, %v", r.LineX, r.Line)
+	if r.LimitX != "9.091%" || !r.Limit.Equal(present.Add(-30*24*time.Hour)) {
+		t.Errorf("the line is at %s, %v", r.LimitX, r.Limit)
 	}
 	days := r.Rows[0].Days
 	if len(days) != 31 || !strings.Contains(days[0].Name, "4月20日") || !strings.Contains(days[30].Name, "5月20日") {
 		t.Fatalf("%d days, %q to %q", len(days), days[0].Name, days[len(days)-1].Name)
 	}
-	if days[0].Bar.X != r.LineX || days[30].Bar.b != 1 || days[1].Bar.W != "3.03%" {
+	if days[0].Bar.X != r.LimitX || days[30].Bar.b != 1 || days[1].Bar.W != "3.03%" {
 		t.Errorf("cells: %+v, %+v", days[0].Bar, days[30].Bar)
 	}
 	if row := r.Rows[0]; row.Percent != "100.00%" || row.Missing != 0 || len(row.Gaps) != 0 {

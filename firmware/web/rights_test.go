@@ -17,7 +17,7 @@ import (
 )
 
 // running starts what ends viewings without a click.
-func (h *house) running() {
+func (h *env) running() {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -31,7 +31,7 @@ func (h *house) running() {
 }
 
 // eventually polls what other goroutines bring about.
-func (h *house) eventually(what string, ok func() bool) {
+func (h *env) eventually(what string, ok func() bool) {
 	h.t.Helper()
 	end, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
@@ -45,11 +45,11 @@ func (h *house) eventually(what string, ok func() bool) {
 }
 
 // admin changes somebody behind the page, as another room or another browser would.
-func (h *house) admin() account.Who {
+func (h *env) admin() account.Who {
 	return account.Who{Actor: account.Actor{ID: h.ids["liang"], Roles: []account.Role{account.RoleAdmin}, SecondFactor: true}, From: account.System.From, Via: "web"}
 }
 
-func (h *house) change(login string, f func(*people.Person)) {
+func (h *env) change(login string, f func(*people.Person)) {
 	h.t.Helper()
 	p, ok := h.people.Person(h.ids[login])
 	if !ok {
@@ -89,51 +89,51 @@ func (v *visitor) ended(id string) <-chan outcome {
 // What takes away the right to watch stops the picture: nothing of the next fragment but one is served, the page is
 // told why in that moment, and the closing entry says it. Covers F10, F12, F13, F20.
 func TestTheRightEndsAndSoDoesThePicture(t *testing.T) {
-	byDuty := func(h *house, v *visitor) string {
+	byDuty := func(h *env, v *visitor) string {
 		r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
 		return strings.TrimPrefix(r.header.Get("Location"), "/view/")
 	}
 	for name, x := range map[string]struct {
 		who    string
-		open   func(*house, *visitor) string
-		act    func(*house, *visitor)
+		open   func(*env, *visitor) string
+		act    func(*env, *visitor)
 		status int
 		reason string
 		says   string
 	}{
-		"the role is removed": {"zheng", byDuty, func(h *house, _ *visitor) {
+		"the role is removed": {"zheng", byDuty, func(h *env, _ *visitor) {
 			h.change("zheng", func(p *people.Person) { p.Roles = []account.Role{account.RoleStaff} })
 		}, http.StatusForbidden, "role", "权限已取消"},
-		"the person is disabled": {"zheng", byDuty, func(h *house, _ *visitor) {
+		"the person is disabled": {"zheng", byDuty, func(h *env, _ *visitor) {
 			h.change("zheng", func(p *people.Person) { p.Disabled = true })
 		}, http.StatusUnauthorized, "disabled", "已停用"},
-		"the log-ins are ended": {"zheng", byDuty, func(h *house, _ *visitor) {
+		"the log-ins are ended": {"zheng", byDuty, func(h *env, _ *visitor) {
 			h.must(h.people.EndSessions(h.t.Context(), h.admin(), h.ids["zheng"]))
 		}, http.StatusUnauthorized, "logged_out", "登录已结束"},
-		"the approval is revoked elsewhere": {"fan", func(h *house, v *visitor) string {
+		"the approval is revoked elsewhere": {"fan", func(h *env, v *visitor) string {
 			r := v.post("/footage/view", url.Values{"camera": {"c01"}, "day": {"2026-05-08"}, "from": {"14:40"}, "to": {"15:00"}})
 			return strings.TrimPrefix(r.header.Get("Location"), "/view/")
-		}, func(h *house, _ *visitor) {
+		}, func(h *env, _ *visitor) {
 			by := account.Who{Actor: account.Actor{ID: h.ids["zheng"], Roles: []account.Role{account.RoleHeadOfSafety}, SecondFactor: true}, Via: "web"}
-			for _, a := range h.desk.List() {
+			for _, a := range h.usage.List() {
 				if a.State == usage.InUse {
-					_, err := h.desk.Revoke(h.t.Context(), by, a.ID, "改用他法查明")
+					_, err := h.usage.Revoke(h.t.Context(), by, a.ID, "改用他法查明")
 					h.must(err)
 				}
 			}
 		}, http.StatusForbidden, "revoked", "批准已撤销"},
-		"the time of use is over": {"fan", func(h *house, v *visitor) string {
+		"the time of use is over": {"fan", func(h *env, v *visitor) string {
 			r := v.post("/footage/view", url.Values{"camera": {"c01"}, "day": {"2026-05-08"}, "from": {"14:40"}, "to": {"15:00"}})
 			return strings.TrimPrefix(r.header.Get("Location"), "/view/")
-		}, func(h *house, _ *visitor) { h.clock.pass(5 * 24 * time.Hour) }, http.StatusUnauthorized, "over", "时限已到"},
-		"the shift ends": {"zhou", func(h *house, v *visitor) string {
+		}, func(h *env, _ *visitor) { h.clock.pass(5 * 24 * time.Hour) }, http.StatusUnauthorized, "over", "时限已到"},
+		"the shift ends": {"zhou", func(h *env, v *visitor) string {
 			v.post("/shift/begin", nil)
 			r := v.post("/live/view", url.Values{"camera": {"c01"}, "purpose": {"门口人流"}})
 			return strings.TrimPrefix(r.header.Get("Location"), "/view/")
-		}, func(h *house, v *visitor) { v.post("/shift/end", url.Values{"note": {"无事"}}) }, http.StatusForbidden, "shift", "值班已结束"},
+		}, func(h *env, v *visitor) { v.post("/shift/end", url.Values{"note": {"无事"}}) }, http.StatusForbidden, "shift", "值班已结束"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-			h := newHouse(t)
+			h := newEnv(t)
 			if x.who == "fan" {
 				h.scene()
 			}
@@ -142,7 +142,7 @@ func TestTheRightEndsAndSoDoesThePicture(t *testing.T) {
 			if id == "" {
 				t.Fatal("nothing was opened")
 			}
-			told := v.ended(id)
+			shown := v.ended(id)
 			part := func(n string) answer { return v.get("/media/" + id + "/ab/" + n + ".m4s") }
 			if r := part("3"); r.body != string(frames) {
 				t.Fatalf("while it is allowed: %d %q", r.status, r.body)
@@ -160,8 +160,8 @@ func TestTheRightEndsAndSoDoesThePicture(t *testing.T) {
 			if served > 1 || strings.Contains(part("5").body, string(frames)) {
 				t.Errorf("%d fragments more were served", served)
 			}
-			h.eventually("word of the end", func() bool { return len(told) > 0 })
-			if o := <-told; o.State != "ended" || !strings.Contains(o.Title, x.says) || o.Text == "" || o.Href == "" {
+			h.eventually("word of the end", func() bool { return len(shown) > 0 })
+			if o := <-shown; o.State != "ended" || !strings.Contains(o.Title, x.says) || o.Text == "" || o.Href == "" {
 				t.Errorf("the page is told %+v, want %q", o, x.says)
 			}
 			var d struct{ Viewing, Reason string }
@@ -193,7 +193,7 @@ func (long) Fragment(context.Context, string, string, int) ([]byte, error) {
 
 // An answer that is on its way is cut in the middle: a browser that reads slowly does not go on receiving. Covers F12.
 func TestAnAnswerOnItsWayIsCut(t *testing.T) {
-	h := newHouseWith(t, func(h *house, d *Deps) { d.Player = long{h.screen} })
+	h := newEnvWith(t, func(h *env, d *Deps) { d.Player = long{h.screen} })
 	v := h.as("zheng")
 	h.running()
 	r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
@@ -217,14 +217,14 @@ func TestAnAnswerOnItsWayIsCut(t *testing.T) {
 
 // The same person with their right unchanged watches on when others change.
 func TestWhoKeepsTheRightWatchesOn(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	h.running()
 	r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
 	id := strings.TrimPrefix(r.header.Get("Location"), "/view/")
 	h.change("fan", func(p *people.Person) { p.Disabled = true })
 	h.change("zheng", func(p *people.Person) { p.Unit = "安全办" })
-	h.viewings.Judge(t.Context())
+	h.viewings.Check(t.Context())
 	if r := v.get("/media/" + id + "/ab/3.m4s"); r.body != string(frames) {
 		t.Fatalf("%d %q", r.status, r.body)
 	}

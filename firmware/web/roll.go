@@ -46,10 +46,10 @@ func classSubject(c *call) (account.Subject, error) {
 	return account.Subject{Class: c.r.PathValue("class")}, nil
 }
 
-func (o *Office) rollPage(c *call) error { return o.showRoll(c, http.StatusOK, "", nil) }
+func (o *Server) rollPage(c *call) error { return o.showRoll(c, http.StatusOK, "", nil) }
 
 // showRoll shows the class; errs belong to the mark of one pupil.
-func (o *Office) showRoll(c *call, status int, at string, errs fielderr.Errors) error {
+func (o *Server) showRoll(c *call, status int, at string, errs fielderr.Errors) error {
 	id := c.r.PathValue("class")
 	cl, ok := o.d.People.Class(id)
 	if !ok {
@@ -64,7 +64,7 @@ func (o *Office) showRoll(c *call, status int, at string, errs fielderr.Errors) 
 		return fmt.Errorf("reading the roll of %s: %w", id, err)
 	}
 	v := rollView{Class: cl.Name(date), ID: id, Day: date, Date: c.p.Date(c.now.Wall) + " " + c.p.Clock(c.now.Wall), Counts: map[string]int{"all": len(days)}}
-	v.Before, v.After = c.beside(date)
+	v.Before, v.After = c.adjacentDates(date)
 	if date != c.today() {
 		v.Date = c.p.Date(c.dayOf(date))
 	}
@@ -152,8 +152,8 @@ func (c *call) dayOf(date string) time.Time {
 	return t.Add(12 * time.Hour)
 }
 
-// beside are the dates before and after one, as far as they can be looked at.
-func (c *call) beside(date string) (before, after string) {
+// adjacentDates are the dates before and after one, as far as they can be looked at.
+func (c *call) adjacentDates(date string) (before, after string) {
 	t, today := c.dayOf(date), c.today()
 	if b := t.AddDate(0, 0, -1).Format(attendance.DateLayout); b >= c.dayOf(today).AddDate(0, 0, -rollBack).Format(attendance.DateLayout) {
 		before = b
@@ -208,7 +208,7 @@ func (f *markForm) Field(name, kind string) ui.Field {
 }
 
 // putMark takes what the teacher states about a pupil's day.
-func (o *Office) putMark(c *call) error {
+func (o *Server) putMark(c *call) error {
 	class, f := c.r.PathValue("class"), c.r.PostForm
 	date, ok := c.rollDay()
 	if !ok {

@@ -40,7 +40,7 @@ func sample(r route) account.Subject {
 // Every route asks May, and this is what follows from it, role by role. A change of a permission or a new
 // route changes the table, and a person looks at it. Covers F12.
 func TestEveryRouteForEveryRole(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	var b strings.Builder
 	used := map[string]bool{}
 	for _, pattern := range h.routes.patterns() {
@@ -94,9 +94,9 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 }
 
 // holdOf is the hold of an application that has one.
-func (h *house) holdOf(application string) footage.Hold {
+func (h *env) holdOf(application string) footage.Hold {
 	h.t.Helper()
-	for _, x := range h.desk.Holds() {
+	for _, x := range h.usage.Holds() {
 		if x.Application == application {
 			return x
 		}
@@ -107,7 +107,7 @@ func (h *house) holdOf(application string) footage.Hold {
 
 // What May refuses is refused on the line, for every person and every route, and nothing is done. Covers F12, F13.
 func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	fill := strings.NewReplacer("{$}", "", "/faults/{id}", "/faults/"+h.health.Faults()[0].ID, "{id}/init/{file}", ids["viewing"]+"/init/0.mp4", "{id}/{segment}/{file}", ids["viewing"]+"/ab/0.m4s",
 		"/media/{id}", "/media/"+ids["viewing"], "/view/{id}", "/view/"+ids["viewing"], "/applications/{id}", "/applications/"+ids["open"],
@@ -117,7 +117,7 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 		s, err := h.people.Session(t.Context(), v.token(), false)
 		h.must(err)
 		actor := s.Actor
-		actor.Grants = h.desk.Grants(actor.ID, h.clock.Now().Wall)
+		actor.Grants = h.usage.Grants(actor.ID, h.clock.Now().Wall)
 		for _, rt := range h.routes.routes {
 			if rt.action == account.ActPublic || rt.stream {
 				continue
@@ -151,7 +151,7 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 }
 
 // subjectOf asks the route itself what the request is about.
-func (h *house) subjectOf(rt route, actor account.Actor, method, path string, form url.Values) account.Subject {
+func (h *env) subjectOf(rt route, actor account.Actor, method, path string, form url.Values) account.Subject {
 	h.t.Helper()
 	u, err := url.Parse(path)
 	h.must(err)
@@ -164,7 +164,7 @@ func (h *house) subjectOf(rt route, actor account.Actor, method, path string, fo
 			r.SetPathValue(strings.Trim(p, "{}"), got[i])
 		}
 	}
-	s, err := rt.subject(&call{o: h.Office, r: r, actor: actor, now: h.clock.Now(), p: h.pages.Printer("zh-CN")})
+	s, err := rt.subject(&call{o: h.Server, r: r, actor: actor, now: h.clock.Now(), p: h.pages.Printer("zh-CN")})
 	h.must(err)
 	return s
 }

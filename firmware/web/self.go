@@ -34,9 +34,9 @@ type sessionRow struct {
 	Here  bool
 }
 
-func (o *Office) selfPage(c *call) error { return o.showSelf(c, http.StatusOK, selfView{}) }
+func (o *Server) selfPage(c *call) error { return o.showSelf(c, http.StatusOK, selfView{}) }
 
-func (o *Office) showSelf(c *call, status int, v selfView) error {
+func (o *Server) showSelf(c *call, status int, v selfView) error {
 	v.P, v.Must, v.Factor = c.session.Person, c.session.MustPassword, o.d.People.HasFactor(c.actor.ID)
 	v.Needs = c.session.MustFactor && !v.Factor
 	for _, r := range v.P.Roles {
@@ -64,7 +64,7 @@ func (c *call) token() string {
 	return ""
 }
 
-func (o *Office) changePassword(c *call) error {
+func (o *Server) changePassword(c *call) error {
 	f := c.r.PostForm
 	v := selfView{Password: ui.Form{Name: "password", P: c.p}}
 	if f.Get("new") != f.Get("again") {
@@ -87,7 +87,7 @@ func (o *Office) changePassword(c *call) error {
 }
 
 // beginFactor shows the secret; it counts only once a code of it was typed in.
-func (o *Office) beginFactor(c *call) error {
+func (o *Server) beginFactor(c *call) error {
 	f, err := o.d.People.BeginFactor(c.r.Context(), c.token(), c.r.PostForm.Get("old"), strings.TrimSpace(c.r.PostForm.Get("code")), c.from())
 	v := selfView{Begin: ui.Form{Name: "begin", Mark: "factor-", P: c.p}}
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
@@ -104,7 +104,7 @@ func (o *Office) beginFactor(c *call) error {
 	return o.showFactor(c, http.StatusOK, f, nil)
 }
 
-func (o *Office) showFactor(c *call, status int, f people.Factor, errs fielderr.Errors) error {
+func (o *Server) showFactor(c *call, status int, f people.Factor, errs fielderr.Errors) error {
 	if !strings.HasPrefix(f.URI, "otpauth://") || len(f.URI) > 300 || len(f.Text) > 100 {
 		return errNotFound // it went through the browser and came back as something else
 	}
@@ -115,7 +115,7 @@ func (o *Office) showFactor(c *call, status int, f people.Factor, errs fielderr.
 	return o.showSelf(c, status, selfView{Begun: &f, QR: code, Confirm: ui.Form{Name: "factor", P: c.p, Errors: errs}})
 }
 
-func (o *Office) confirmFactor(c *call) error {
+func (o *Server) confirmFactor(c *call) error {
 	codes, err := o.d.People.ConfirmFactor(c.r.Context(), c.token(), strings.TrimSpace(c.r.PostForm.Get("code")), c.from())
 	if errors.Is(err, people.ErrCodeRefused) || errors.Is(err, people.ErrCodeClock) {
 		rule := "login.code_refused"
@@ -132,7 +132,7 @@ func (o *Office) confirmFactor(c *call) error {
 	return o.showSelf(c, http.StatusOK, selfView{Recovery: codes})
 }
 
-func (o *Office) endSessions(c *call) error {
+func (o *Server) endSessions(c *call) error {
 	if err := o.d.People.EndSessions(c.r.Context(), c.who(), c.actor.ID); err != nil {
 		return err
 	}

@@ -25,15 +25,15 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-// Office is the office page. All methods are safe for concurrent use.
-type Office struct {
+// Server is the office page. All methods are safe for concurrent use.
+type Server struct {
 	d        Deps
 	pages    *ui.Pages
 	assets   *ui.Assets
 	routes   *router
 	handler  http.Handler
 	coverage *coverage
-	story    *story
+	gapCache *gapCache
 	branches branches
 	needs    []func(*call) ([]need, error) // by subject: what waits for a person
 	api      []byte                        // the OpenAPI document
@@ -43,7 +43,7 @@ type Office struct {
 	handing  sync.Mutex    // one copy of a document at a time, so that no two have one number
 	stopping chan struct{} // closed when Run ends: live pages let go
 
-	scans     scans
+	scans     scanCounter
 	byAddress *weblib.Limiter // everything but footage
 	byMedia   *weblib.Limiter
 	byLogin   *weblib.Limiter
@@ -51,7 +51,7 @@ type Office struct {
 
 // New builds the office page: it parses the templates, checks that every route has its permission, and
 // starts nothing.
-func New(d Deps) (*Office, error) {
+func New(d Deps) (*Server, error) {
 	if d.Log == nil || d.Clock == nil || d.Zone == nil {
 		return nil, errors.New("office: log, clock and zone are needed")
 	}
@@ -59,9 +59,9 @@ func New(d Deps) (*Office, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the office page: %w", err)
 	}
-	o := &Office{
+	o := &Server{
 		d: d, assets: assets,
-		coverage: newCoverage(d.Footage), story: newStory(d.Ledger, d.Time.Anchors), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
+		coverage: newCoverage(d.Footage), gapCache: newGapCache(d.Ledger, d.Time.Anchors), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
 		byAddress: weblib.NewLimiter(40, 400), byMedia: weblib.NewLimiter(60, 600), byLogin: weblib.NewLimiter(0.5, 10),
 	}
 	o.needs = []func(*call) ([]need, error){(*call).applicationNeeds, (*call).holdNeeds, (*call).cameraNeeds, (*call).clockNeeds, (*call).shiftNeeds,
@@ -79,18 +79,18 @@ func New(d Deps) (*Office, error) {
 	if o.api, err = describe(o.routes.routes); err != nil {
 		return nil, err
 	}
-	o.handler = o.counting(weblib.Guard(o.d.Log, o.assets, o.routes))
+	o.handler = o.countRequests(weblib.Guard(o.d.Log, o.assets, o.routes))
 	return o, nil
 }
 
 // Handler serves the pages; it answers only over TLS.
-func (o *Office) Handler() http.Handler { return o.handler }
+func (o *Server) Handler() http.Handler { return o.handler }
 
 // coverageEvery is how often it is read again where footage lies.
 const coverageEvery = 15 * time.Second
 
 // Run keeps what pages show of the footage up to date, until ctx ends; live pages end then. It runs once.
-func (o *Office) Run(ctx context.Context) error {
+func (o *Server) Run(ctx context.Context) error {
 	defer close(o.stopping)
 	tick := time.NewTicker(coverageEvery)
 	defer tick.Stop()
@@ -108,7 +108,7 @@ func (o *Office) Run(ctx context.Context) error {
 }
 
 // templateFuncs are the functions of page templates that need the house.
-func (o *Office) templateFuncs(p ui.Printer) template.FuncMap {
+func (o *Server) templateFuncs(p ui.Printer) template.FuncMap {
 	return template.FuncMap{
 		"personName": o.name,
 		"cameraName": o.cameraName,

@@ -23,21 +23,21 @@ type loginView struct {
 	HasRoot bool
 }
 
-func (o *Office) loginPage(c *call) error {
+func (o *Server) loginPage(c *call) error {
 	if c.actor.ID != "" {
 		return c.seeOther(weblib.Local(c.r.URL.Query().Get("next")))
 	}
 	return o.showLogin(c, http.StatusOK, loginView{Form: ui.Form{Name: "login", P: c.p, Values: c.r.URL.Query()}})
 }
 
-func (o *Office) showLogin(c *call, status int, v loginView) error {
+func (o *Server) showLogin(c *call, status int, v loginView) error {
 	v.SetUp = o.d.People.NeedsSetUp()
 	v.HasRoot = len(o.d.Info.Root) > 0
 	return c.pageStatus(status, "login", c.p.T("login.title"), v)
 }
 
 // login begins a session. What it answers never says whether the name exists.
-func (o *Office) login(c *call) error {
+func (o *Server) login(c *call) error {
 	if !o.byLogin.Allow(c.address, c.now.Mono) {
 		c.w.Header().Set("Retry-After", "30")
 		c.fault(http.StatusTooManyRequests, "fault.too_many", nil)
@@ -77,7 +77,7 @@ func (o *Office) login(c *call) error {
 	locked, isLocked := errors.AsType[*people.Locked](err)
 	switch {
 	case err == nil:
-		o.pending.drop(v.Step)
+		o.pending.remove(v.Step)
 		c.cookie(s.Token)
 		http.SetCookie(c.w, &http.Cookie{Name: deviceCookie, Value: s.Device, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: deviceDays * 24 * 3600})
 		next := weblib.Local(f.Get("next"))
@@ -90,7 +90,7 @@ func (o *Office) login(c *call) error {
 		c.w.Header().Set("Retry-After", c.p.Int(int64(locked.Wait/time.Second)))
 		return o.showLogin(c, http.StatusTooManyRequests, v)
 	case errors.Is(err, people.ErrCodeNeeded):
-		v.Code, v.Step = true, o.pending.keep(cred, c.now.Mono)
+		v.Code, v.Step = true, o.pending.add(cred, c.now.Mono)
 		return o.showLogin(c, http.StatusOK, v)
 	case errors.Is(err, people.ErrCodeRefused):
 		v.Code = true
@@ -122,13 +122,13 @@ func (c *call) cookie(token string) {
 
 // alive notes that a person is at a page that otherwise only fetches by itself, such as footage that plays: the
 // request itself counts as use.
-func (o *Office) alive(c *call) error {
+func (o *Server) alive(c *call) error {
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // setLanguage remembers the language in the browser, and goes back.
-func (o *Office) setLanguage(c *call) error {
+func (o *Server) setLanguage(c *call) error {
 	if _, ok := ui.ParseLang(c.r.PostForm.Get("lang")); !ok {
 		return errNotFound
 	}
@@ -139,14 +139,14 @@ func (o *Office) setLanguage(c *call) error {
 // setupView is the first start: the code from the installer makes the first administrator.
 type setupView struct{ Form ui.Form }
 
-func (o *Office) setupPage(c *call) error {
+func (o *Server) setupPage(c *call) error {
 	if !o.d.People.NeedsSetUp() {
 		return c.seeOther("/login")
 	}
 	return c.page("setup", c.p.T("setup.title"), setupView{ui.Form{Name: "setup", P: c.p, Values: c.r.URL.Query()}})
 }
 
-func (o *Office) setup(c *call) error {
+func (o *Server) setup(c *call) error {
 	if !o.byLogin.Allow(c.address, c.now.Mono) {
 		c.fault(http.StatusTooManyRequests, "fault.too_many", nil)
 		return nil

@@ -49,12 +49,12 @@ var settingFields = []struct {
 	{"filing_days", func(s *site.Settings) *int { return &s.Register.FilingDays }},
 }
 
-func (o *Office) settingsPage(c *call) error {
+func (o *Server) settingsPage(c *call) error {
 	return o.showSettings(c, http.StatusOK, o.settingValues(), nil)
 }
 
 // settingValues are the settings as the form has them, with the revision that it is made from.
-func (o *Office) settingValues() url.Values {
+func (o *Server) settingValues() url.Values {
 	rev := o.d.Site.SettingsRev() // before the values: newer ones are then a conflict, never the reverse
 	s := o.d.Site.Settings()
 	values := url.Values{"rev": {strconv.FormatUint(rev, 10)}, "camera_time": {strconv.Itoa(int(s.Register.CameraTime / time.Hour))}, "when_full": {string(s.Full())}, "schooling": {s.Schooling}}
@@ -104,7 +104,7 @@ func (v settingsView) Schooling() ui.Field {
 	return v.Form.Pick("schooling", "select", list)
 }
 
-func (o *Office) showSettings(c *call, status int, values map[string][]string, errs fielderr.Errors) error {
+func (o *Server) showSettings(c *call, status int, values map[string][]string, errs fielderr.Errors) error {
 	v := settingsView{Form: ui.Form{Name: "settings", P: c.p, Values: values, Errors: errs}}
 	cal := o.d.Site.Calendar()
 	for _, t := range cal.Terms {
@@ -120,13 +120,13 @@ func (o *Office) showSettings(c *call, status int, values map[string][]string, e
 		v.Calendar.Hours = c.p.T("settings.hours", c.p.Clock(d.At(h.Bell)), c.p.Clock(d.At(h.Home)))
 	}
 	v.Root = c.p.T("settings.root.file")
-	if o.d.Status.Keeping().RootPlace == "tpm" {
+	if o.d.Status.Retention().RootPlace == "tpm" {
 		v.Root = c.p.T("settings.root.tpm")
 	}
 	return c.pageStatus(status, "settings", c.p.T("nav.settings"), v)
 }
 
-func (o *Office) putSettings(c *call) error {
+func (o *Server) putSettings(c *call) error {
 	s := o.d.Site.Settings()
 	var errs fielderr.Errors
 	for _, f := range settingFields {
@@ -160,7 +160,7 @@ func (o *Office) putSettings(c *call) error {
 		if errs, ok = errors.AsType[fielderr.Errors](err); !ok {
 			return err
 		}
-		if errs[0].Rule == site.RowMoved {
+		if errs[0].Rule == site.RowChanged {
 			return o.settingsMoved(c, errs)
 		}
 	}
@@ -168,7 +168,7 @@ func (o *Office) putSettings(c *call) error {
 }
 
 // settingsMoved shows the form again with what was typed, and at each field what somebody else has set meanwhile.
-func (o *Office) settingsMoved(c *call, errs fielderr.Errors) error {
+func (o *Server) settingsMoved(c *call, errs fielderr.Errors) error {
 	now, typed := o.settingValues(), url.Values{}
 	for k, v := range c.r.PostForm {
 		typed[k] = v
@@ -200,7 +200,7 @@ type trustView struct {
 	Ports   []Port
 }
 
-func (o *Office) trustPage(c *call) error {
+func (o *Server) trustPage(c *call) error {
 	v := trustView{HasRoot: len(o.d.Info.Root) > 0, Ports: o.d.Info.Ports}
 	if v.HasRoot {
 		sum := sha256.Sum256(o.d.Info.Root)
@@ -222,7 +222,7 @@ func grouped(s string) string {
 }
 
 // root gives the certificate: DER for Windows and phones, PEM for the rest.
-func (o *Office) root(c *call) error {
+func (o *Server) root(c *call) error {
 	if len(o.d.Info.Root) == 0 {
 		return errNotFound
 	}
@@ -235,6 +235,6 @@ func (o *Office) root(c *call) error {
 }
 
 // rulesPage is the text of the rules in force, for everybody.
-func (o *Office) rulesPage(c *call) error {
+func (o *Server) rulesPage(c *call) error {
 	return c.page("rules", c.p.T("rules.title"), o.d.Site.Settings().Register.ReportDays)
 }

@@ -20,14 +20,14 @@ import (
 )
 
 // beginShift signs in at the control room (F20).
-func (o *Office) beginShift(c *call) error {
-	if _, err := o.d.Register.BeginShift(c.r.Context(), c.who()); err != nil {
+func (o *Server) beginShift(c *call) error {
+	if _, err := o.d.Usage.BeginShift(c.r.Context(), c.who()); err != nil {
 		return c.shiftFault(err)
 	}
 	return c.done("/live", "done.shift_began")
 }
 
-func (o *Office) endShift(c *call) error {
+func (o *Server) endShift(c *call) error {
 	if err := o.overShift(c.r.Context(), c.who(), shift.EndSignedOff); err != nil {
 		return c.shiftFault(err)
 	}
@@ -44,8 +44,8 @@ func (c *call) shiftFault(err error) error {
 }
 
 // overShift ends somebody's shift, and what they watch live with it.
-func (o *Office) overShift(ctx context.Context, by account.Who, why shift.End) error {
-	if err := o.d.Register.EndShift(ctx, by, why); err != nil {
+func (o *Server) overShift(ctx context.Context, by account.Who, why shift.End) error {
+	if err := o.d.Usage.EndShift(ctx, by, why); err != nil {
 		return err
 	}
 	return o.d.Viewings.EndLive(ctx, by.ID, viewing.ShiftEnded)
@@ -57,18 +57,18 @@ type leaveView struct {
 	Alone bool // nobody else is on duty
 }
 
-func (o *Office) leavePage(c *call) error {
-	s, on := o.d.Register.Shift(c.actor.ID)
+func (o *Server) leavePage(c *call) error {
+	s, on := o.d.Usage.Shift(c.actor.ID)
 	if !on {
 		return c.seeOther("/")
 	}
-	return c.page("leave", c.p.T("leave.title"), leaveView{Since: c.p.When(s.Began.Wall, c.now.Wall), Alone: len(o.d.Register.OpenShifts()) == 1})
+	return c.page("leave", c.p.T("leave.title"), leaveView{Since: c.p.When(s.Began.Wall, c.now.Wall), Alone: len(o.d.Usage.OpenShifts()) == 1})
 }
 
 // logout ends the log-in. Who is on duty is asked first what becomes of the shift: it ends, or it goes on and they
 // log in again, at another screen for example. Watching ends in either case.
-func (o *Office) logout(c *call) error {
-	_, on := o.d.Register.Shift(c.actor.ID)
+func (o *Server) logout(c *call) error {
+	_, on := o.d.Usage.Shift(c.actor.ID)
 	answer := c.r.PostForm.Get("shift")
 	if on && answer != "end" && answer != "keep" {
 		return c.seeOther("/shift/leave")
@@ -100,7 +100,7 @@ type handoverView struct {
 	Shift   shift.Shift
 	Since   string
 	Offered string // when the notes were written; empty: they are to be written
-	Notes   usage.Notes
+	Notes   usage.HandoverNotes
 	Edit    bool
 	Form    ui.Form // of the notes
 	Sign    ui.Form
@@ -109,12 +109,12 @@ type handoverView struct {
 	Refused string
 }
 
-func (o *Office) handoverPage(c *call) error {
+func (o *Server) handoverPage(c *call) error {
 	return o.showHandover(c, http.StatusOK, func(*handoverView) {})
 }
 
-func (o *Office) showHandover(c *call, status int, change func(*handoverView)) error {
-	s, on := o.d.Register.Shift(c.actor.ID)
+func (o *Server) showHandover(c *call, status int, change func(*handoverView)) error {
+	s, on := o.d.Usage.Shift(c.actor.ID)
 	if !on {
 		return c.seeOther("/duty")
 	}
@@ -141,7 +141,7 @@ func (o *Office) showHandover(c *call, status int, change func(*handoverView)) e
 }
 
 // notes are the latest that were written for the hand-over of a shift.
-func (o *Office) notes(ctx context.Context, shift string) (n usage.Notes, err error) {
+func (o *Server) notes(ctx context.Context, shift string) (n usage.HandoverNotes, err error) {
 	page, err := o.d.Ledger.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"shift.offered"}, About: []string{shift}, Limit: 1})
 	if err != nil {
 		return n, fmt.Errorf("finding the notes of a shift: %w", err)
@@ -167,9 +167,9 @@ func (o *Office) notes(ctx context.Context, shift string) (n usage.Notes, err er
 }
 
 // offerShift writes the notes. The shift goes on until somebody has signed.
-func (o *Office) offerShift(c *call) error {
+func (o *Server) offerShift(c *call) error {
 	f := c.r.PostForm
-	_, err := o.d.Register.OfferShift(c.r.Context(), c.who(), usage.Notes{Happened: f.Get("happened"), Equipment: f.Get("equipment"), Open: f.Get("open")})
+	_, err := o.d.Usage.OfferShift(c.r.Context(), c.who(), usage.HandoverNotes{Happened: f.Get("happened"), Equipment: f.Get("equipment"), Open: f.Get("open")})
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		return o.showHandover(c, http.StatusUnprocessableEntity, func(v *handoverView) { v.Form.Errors, v.Edit = errs, true })
 	}
@@ -181,7 +181,7 @@ func (o *Office) offerShift(c *call) error {
 
 // signShift takes the incoming officer's password and code at this screen, and hands over. From then on the screen is
 // theirs: the outgoing officer's log-in ends and their own begins, so that nobody works under the other's name (M7).
-func (o *Office) signShift(c *call) error {
+func (o *Server) signShift(c *call) error {
 	if !o.byLogin.Allow(c.address, c.now.Mono) {
 		c.w.Header().Set("Retry-After", "30")
 		c.fault(http.StatusTooManyRequests, "fault.too_many", nil)
@@ -205,9 +205,9 @@ func (o *Office) signShift(c *call) error {
 	if err != nil {
 		return o.signRefused(c, err)
 	}
-	actor := o.d.Register.Present(next.Actor, c.now)
+	actor := o.d.Usage.Present(next.Actor, c.now)
 	to := account.Who{Actor: actor, From: c.from(), Via: ledger.ViaWeb}
-	if _, err := o.d.Register.HandShift(c.r.Context(), c.who(), to); err != nil {
+	if _, err := o.d.Usage.HandShift(c.r.Context(), c.who(), to); err != nil {
 		err = c.shiftFault(err)
 		if e := o.d.People.Logout(c.r.Context(), next.Token, c.from()); e != nil {
 			return errors.Join(err, e)
@@ -228,7 +228,7 @@ func (o *Office) signShift(c *call) error {
 	return c.done("/duty", "done.handed_over")
 }
 
-func (o *Office) signRefused(c *call, err error) error {
+func (o *Server) signRefused(c *call, err error) error {
 	var errs fielderr.Errors
 	locked, isLocked := errors.AsType[*people.Locked](err)
 	switch {
@@ -248,14 +248,14 @@ func (o *Office) signRefused(c *call, err error) error {
 	return o.unsigned(c, http.StatusUnauthorized, errs, "")
 }
 
-func (o *Office) unsigned(c *call, status int, errs fielderr.Errors, refused string) error {
+func (o *Server) unsigned(c *call, status int, errs fielderr.Errors, refused string) error {
 	return o.showHandover(c, status, func(v *handoverView) { v.Sign.Errors, v.Refused = errs, refused })
 }
 
 // shiftNeeds are the shifts that are offered for hand-over.
 func (c *call) shiftNeeds() (out []need, _ error) {
 	if c.can(account.ActDutyView, account.Subject{}) {
-		for _, s := range c.o.d.Register.OpenShifts() {
+		for _, s := range c.o.d.Usage.OpenShifts() {
 			if s.Offered.IsZero() {
 				continue
 			}

@@ -25,7 +25,7 @@ func TestShots(t *testing.T) {
 	if *shots == "" {
 		t.Skip("no -shots folder")
 	}
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	if err := os.MkdirAll(*shots, 0o755); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func browser(t *testing.T) context.Context {
 }
 
 // wear gives the tab somebody's session and a theme.
-func (h *house) wear(ctx context.Context, tab *chromedp.Target, token, theme string) error {
+func (h *env) wear(ctx context.Context, tab *chromedp.Target, token, theme string) error {
 	if _, err := cdp.Call(ctx, tab, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
 		return err
 	}

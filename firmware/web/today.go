@@ -41,7 +41,7 @@ type stateCell struct {
 	Bad              []bool // of the ticks
 	Fill             string // part of the bar
 	FillTone         string
-	LineX            string // where thirty days end
+	LimitX           string // where thirty days end
 	Needle           string
 	Label            string
 }
@@ -59,11 +59,11 @@ type fact struct {
 	Due                     string
 }
 
-func (o *Office) todayPage(c *call) error {
+func (o *Server) todayPage(c *call) error {
 	v := todayView{Date: c.p.FullDate(c.now.Wall) + " " + c.p.Weekday(c.now.Wall), Updated: c.p.Clock(c.now.Wall),
 		CanApply: c.can(account.ActApplicationCreate, account.Subject{}), CanLog: c.can(account.ActLogSearch, account.Subject{}),
 		CanSign: c.can(account.ActShift, account.Subject{Person: c.actor.ID}), OnShift: c.actor.OnShift}
-	k, cams := o.d.Status.Keeping(), o.d.Status.Cameras()
+	k, cams := o.d.Status.Retention(), o.d.Status.Cameras()
 	branched, err := o.branches.open(c.r.Context(), o.d.Ledger)
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (c *call) syncCell(branched bool) stateCell {
 	return cell
 }
 
-func (c *call) storageCell(k Keeping) stateCell {
+func (c *call) storageCell(k RetentionStatus) stateCell {
 	cell := stateCell{Icon: "disk", Name: c.p.T("today.storage"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok")}
 	if k.Days <= 0 {
 		cell.Tone, cell.Mark, cell.Word, cell.Value = "mute", "clock", c.p.T("state.unknown"), "–"
@@ -163,14 +163,14 @@ func (c *call) storageCell(k Keeping) stateCell {
 	if k.Days > 365 {
 		cell.Value = c.p.T("today.storage.years")
 	}
-	most := max(lineDays*1.2, min(k.Days, 90))
-	cell.Fill, cell.FillTone, cell.LineX = ui.Pct(min(1, k.Days/most)), "line", ui.Pct(lineDays/most)
+	most := max(limitDays*1.2, min(k.Days, 90))
+	cell.Fill, cell.FillTone, cell.LimitX = ui.Pct(min(1, k.Days/most)), "line", ui.Pct(limitDays/most)
 	cell.Text = c.p.T("today.storage.free", c.p.Bytes(int64(k.Free)), c.p.Bytes(int64(k.Total)))
 	cell.Label = cell.Value + " · " + cell.Text
 	switch {
-	case k.Days < lineDays:
+	case k.Days < limitDays:
 		cell.Tone, cell.Mark, cell.Word, cell.FillTone = "bad", "bad", c.p.T("today.storage.short"), "bad"
-	case k.Days < lineDays+2:
+	case k.Days < limitDays+2:
 		cell.Tone, cell.Mark, cell.Word = "warn", "warn", c.p.T("today.storage.tight")
 	}
 	return cell
@@ -213,19 +213,19 @@ func (c *call) cameraCell(states map[string]CameraState) stateCell {
 
 func scaleTick(x, w float64) bar { return bar{X: ui.Pct(x), W: ui.Pct(w)} }
 
-func (c *call) deletionCell(k Keeping) stateCell {
+func (c *call) deletionCell(k RetentionStatus) stateCell {
 	cell := stateCell{Icon: "cut", Name: c.p.T("today.deletion"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok"), Value: c.p.T("today.deletion.ontime"), Fill: "100%", FillTone: "line"}
 	switch {
 	case k.Condemned > 0:
 		cell.Tone, cell.Mark, cell.Word, cell.Value = "bad", "bad", c.p.T("today.deletion.failed"), c.p.T("today.deletion.left", k.Condemned)
 		cell.FillTone = "bad"
-	case k.stuck():
+	case k.keysStuck():
 		cell.Tone, cell.Mark, cell.Word, cell.Value, cell.FillTone = "bad", "bad", c.p.T("today.deletion.failed"), c.p.T("today.deletion.failed"), "bad"
 	case k.Suspended != "":
 		cell.Tone, cell.Mark, cell.Word, cell.Value = "warn", "clock", c.p.T("today.deletion.waits"), c.p.T("today.deletion.paused")
 		cell.Text, cell.FillTone = c.p.T(k.Suspended), "none"
 	}
-	if early, late := len(c.keptWrong(footage.FaultFloor)), len(c.keptWrong(footage.FaultCeiling)); early+late > 0 && cell.Tone != "bad" {
+	if early, late := len(c.wrongRetention(footage.FaultFloor)), len(c.wrongRetention(footage.FaultCeiling)); early+late > 0 && cell.Tone != "bad" {
 		cell.Tone, cell.Mark, cell.FillTone = "bad", "bad", "bad"
 		cell.Word, cell.Value, cell.Text = c.p.T("keeping.early"), c.p.T("today.deletion.nvr", early), ""
 		if early == 0 {
@@ -242,8 +242,8 @@ func (c *call) deletionCell(k Keeping) stateCell {
 	return cell
 }
 
-// keptWrong are the cameras whose NVR does not keep their footage for as long as it should.
-func (c *call) keptWrong(code footage.FaultCode) map[string]bool {
+// wrongRetention are the cameras whose NVR does not keep their footage for as long as it should.
+func (c *call) wrongRetention(code footage.FaultCode) map[string]bool {
 	out := map[string]bool{}
 	for _, f := range c.o.d.Health.Faults() {
 		if f.Code == code {
@@ -265,7 +265,7 @@ func (c *call) clockNeeds() (out []need, _ error) {
 	return out, nil
 }
 
-func (o *Office) recent(c *call, v *todayView) error {
+func (o *Server) recent(c *call, v *todayView) error {
 	// What was refused is no access: it is counted here, and listed in the log.
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"footage.access.open"}, Limit: 8})
 	if err != nil {
@@ -286,7 +286,7 @@ func (o *Office) recent(c *call, v *todayView) error {
 	return nil
 }
 
-func (c *call) deletionFacts(k Keeping) []fact {
+func (c *call) deletionFacts(k RetentionStatus) []fact {
 	var out []fact
 	if !k.NextDue.IsZero() && k.Suspended == "" {
 		out = append(out, fact{Tone: "bad", Icon: "cut", Title: c.p.T("today.deletion.next", c.p.When(k.NextDue, c.now.Wall)), Text: c.p.T("today.deletion.rule"), Due: c.p.Words(max(time.Second, k.NextDue.Sub(c.now.Wall)))})

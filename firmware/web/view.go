@@ -62,13 +62,13 @@ func wantedSubject(c *call) (account.Subject, error) {
 	if _, isField := errors.AsType[fielderr.Errors](err); err != nil && !isField {
 		return account.Subject{}, err
 	}
-	_, incident := c.o.d.Register.Incident(c.actor.ID)
+	_, incident := c.o.d.Usage.Incident(c.actor.ID)
 	return account.Subject{Camera: camera, From: span.From, To: span.To, Way: account.WayView,
 		Purpose: incident || strings.TrimSpace(c.r.PostForm.Get("purpose")) != ""}, nil
 }
 
 // openView opens a viewing of recorded footage: the entry first, then the page (design §1.2).
-func (o *Office) openView(c *call) error {
+func (o *Server) openView(c *call) error {
 	camera, span, err := c.wanted()
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (o *Office) openView(c *call) error {
 	return o.view(c, viewing.Request{Camera: camera, Span: span})
 }
 
-func (o *Office) view(c *call, q viewing.Request) error {
+func (o *Server) view(c *call, q viewing.Request) error {
 	v, err := o.openViewing(c, q)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func viewingSubject(c *call) (account.Subject, error) {
 	}
 	// Of what is over May is asked again: who lost the right is refused, and that is entered, before anybody hears
 	// that the viewing has ended.
-	if e, ok := c.o.d.Viewings.Past(c.r.PathValue("id")); ok {
+	if e, ok := c.o.d.Viewings.Ended(c.r.PathValue("id")); ok {
 		return e.Subject(), nil
 	}
 	return account.Subject{}, playback.ErrUnknown
@@ -105,7 +105,7 @@ func ownViewing(c *call) (account.Subject, error) {
 	if v, ok := c.o.d.Viewings.Get(c.r.PathValue("id")); ok {
 		return account.Subject{Person: v.Person}, nil
 	}
-	if e, ok := c.o.d.Viewings.Past(c.r.PathValue("id")); ok {
+	if e, ok := c.o.d.Viewings.Ended(c.r.PathValue("id")); ok {
 		return account.Subject{Person: e.Person}, nil
 	}
 	return account.Subject{}, playback.ErrUnknown
@@ -121,13 +121,13 @@ func number(file, ext string) (int, error) {
 }
 
 // closeView ends a viewing: the page was left (a beacon, which looks at no answer), or the button was used.
-func (o *Office) closeView(c *call) error {
+func (o *Server) closeView(c *call) error {
 	v, ok := o.d.Viewings.Get(c.r.PathValue("id"))
 	if !ok {
 		return playback.ErrUnknown
 	}
 	if c.r.PostForm.Get("button") == "" { // the page goes away, perhaps to be loaded again
-		o.d.Viewings.Leave(v.ID)
+		o.d.Viewings.ScheduleEnd(v.ID)
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}

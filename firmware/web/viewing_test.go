@@ -19,7 +19,7 @@ func watch(camera, from, to string) url.Values {
 
 // The access entry stands in the log before the first byte, and says who, from where and why. Covers F13.
 func TestAViewingIsLoggedBeforeTheFirstByte(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	size := h.store.Size()
 	r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
@@ -69,7 +69,7 @@ func TestAViewingIsLoggedBeforeTheFirstByte(t *testing.T) {
 
 // When the entry cannot be committed nothing is shown: 503, and not a byte of footage. Covers F13.
 func TestWithoutTheEntryThereIsNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	h.ring.with(errors.New("the disk is full"))
 	size := h.store.Size()
@@ -91,7 +91,7 @@ func TestWithoutTheEntryThereIsNothing(t *testing.T) {
 
 // A viewing is its opener's alone; a session that ended, or an approval that was revoked, ends it. Covers F10, F12.
 func TestAViewingIsItsOpenersAlone(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ids := h.scene()
 	fan, lin, zheng := h.as("fan"), h.as("lin"), h.as("zheng")
 	r := fan.post("/footage/view", url.Values{"camera": {"c01"}, "day": {"2026-05-08"}, "from": {"14:40"}, "to": {"15:00"}})
@@ -131,7 +131,7 @@ func TestAViewingIsItsOpenersAlone(t *testing.T) {
 
 // An approval opens exactly what it says: nothing beside it. Covers F5, F12.
 func TestAnApprovalOpensExactlyWhatItSays(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	h.scene()
 	fan := h.as("fan")
 	for name, f := range map[string]url.Values{
@@ -153,7 +153,7 @@ func TestAnApprovalOpensExactlyWhatItSays(t *testing.T) {
 
 // A purpose is stated once per incident; without one nobody watches by duty.
 func TestAPurposeIsStatedOncePerIncident(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	f := watch("c02", "07:00", "07:20")
 	f.Del("purpose")
@@ -178,7 +178,7 @@ func TestAPurposeIsStatedOncePerIncident(t *testing.T) {
 
 // Absurd times are told at their field, and nothing is opened.
 func TestAbsurdTimesOfAViewing(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	for name, x := range map[string]struct {
 		change func(url.Values)
@@ -208,7 +208,7 @@ func TestAbsurdTimesOfAViewing(t *testing.T) {
 
 // A viewing that nobody watches any more is closed by itself, with what it was given.
 func TestAnIdleViewingIsClosed(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zheng")
 	r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
 	id := strings.TrimPrefix(r.header.Get("Location"), "/view/")
@@ -222,7 +222,7 @@ func TestAnIdleViewingIsClosed(t *testing.T) {
 // A security officer sees the ribbon, but may not decide on the own application: on the page and by a direct
 // request with a valid session. Covers F5.
 func TestNobodyDecidesOnTheirOwn(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	lin := h.as("lin")
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
 	id := lin.apply(f)
@@ -238,7 +238,7 @@ func TestNobodyDecidesOnTheirOwn(t *testing.T) {
 	if e.Kind != "access.refused" || e.Subject != id || !strings.Contains(string(e.Data), "may.own_application") {
 		t.Errorf("%s %s %s", e.Kind, e.Subject, e.Data)
 	}
-	a, err := h.desk.Get(id)
+	a, err := h.usage.Get(id)
 	h.must(err)
 	if a.Decision != nil {
 		t.Error("it was decided")
@@ -247,7 +247,7 @@ func TestNobodyDecidesOnTheirOwn(t *testing.T) {
 
 // Live pictures are for the officer who is signed in at the control room, and end with the shift. Covers F20.
 func TestLiveIsForWhoIsOnShift(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	v := h.as("zhou")
 	r := v.get("/live")
 	if r.status != http.StatusForbidden || !strings.Contains(r.body, `action="/shift/begin"`) {

@@ -16,12 +16,12 @@ import (
 
 // visitor is somebody at a browser.
 type visitor struct {
-	h    *house
+	h    *env
 	http *http.Client
 }
 
 // visit is a browser in which nobody is logged in.
-func (h *house) visit() *visitor {
+func (h *env) visit() *visitor {
 	h.t.Helper()
 	jar, err := cookiejar.New(nil)
 	h.must(err)
@@ -30,7 +30,7 @@ func (h *house) visit() *visitor {
 }
 
 // as is a browser in which somebody has logged in, with the second factor when they have one.
-func (h *house) as(name string) *visitor {
+func (h *env) as(name string) *visitor {
 	h.t.Helper()
 	v := h.visit()
 	if !h.changed[name] {
@@ -54,7 +54,7 @@ func (h *house) as(name string) *visitor {
 	return v
 }
 
-func (h *house) code(name string) string {
+func (h *env) code(name string) string {
 	if h.secret[name] == nil {
 		return ""
 	}

@@ -29,8 +29,8 @@ import (
 )
 
 // broken is realFootage with a pause in it, and with codec told as given.
-func broken(t *testing.T, codec string, spans ...footage.Span) func(*house, *Deps) {
-	return func(h *house, d *Deps) {
+func broken(t *testing.T, codec string, spans ...footage.Span) func(*env, *Deps) {
+	return func(h *env, d *Deps) {
 		t.Helper()
 		dir := t.TempDir()
 		fsys, err := disk.Real(dir)
@@ -92,7 +92,7 @@ type seat struct {
 	ctx context.Context
 }
 
-func (h *house) seat(who string) *seat {
+func (h *env) seat(who string) *seat {
 	h.t.Helper()
 	ctx, stop := context.WithTimeout(browser(h.t), 3*time.Minute)
 	h.t.Cleanup(stop)
@@ -153,7 +153,7 @@ func (s *seat) typed(text string) {
 const clockJS = `document.querySelector('[data-clock]').innerText.split(':').reduce((a, b) => a * 60 + Number(b), 0)`
 
 // open opens a viewing by its form and waits for the picture.
-func (s *seat) open(h *house, path string) {
+func (s *seat) open(h *env, path string) {
 	s.t.Helper()
 	s.do(chromedp.Navigate(h.server.URL + path))
 	if look[bool](s, "!!document.querySelector('#w-purpose')") {
@@ -168,7 +168,7 @@ const playingJS = `(() => { const v = document.querySelector('video'); return v.
 func TestThePlayerToDepth(t *testing.T) {
 	needChromium(t)
 	gone := footage.Span{From: at(20, 8, 4), To: at(20, 8, 7)}
-	h := newHouseWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: gone.From}, footage.Span{From: gone.To, To: at(20, 8, 12)}))
+	h := newEnvWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: gone.From}, footage.Span{From: gone.To, To: at(20, 8, 12)}))
 	h.running()
 	s := h.seat("zheng")
 	s.open(h, "/footage?camera=c01&day=2026-05-20&t=08:00&to=08:10")
@@ -286,7 +286,7 @@ func TestThePlayerToDepth(t *testing.T) {
 // the person presses. Covers F10, F12.
 func TestPicturesBeforeTheSpanAreNotSeen(t *testing.T) {
 	needChromium(t)
-	h := newHouseWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
+	h := newEnvWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
 	h.running()
 	s := h.seat("zheng")
 	// On every frame of the page: is a picture before the span visible?
@@ -330,7 +330,7 @@ func TestPicturesBeforeTheSpanAreNotSeen(t *testing.T) {
 // the page says that it proves nothing by itself. Covers F10, F13.
 func TestAStillInABrowser(t *testing.T) {
 	needChromium(t)
-	h := newHouseWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
+	h := newEnvWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))
 	fan, zheng := h.as("fan"), h.as("zheng")
 	f := form("东大门", at(20, 8, 0), at(20, 8, 6))
 	f["ways"] = []string{"view", "still"}
@@ -381,7 +381,7 @@ func TestAStillInABrowser(t *testing.T) {
 // H.265 where the browser cannot: a plain sentence, and not a byte is asked for.
 func TestH265IsSaidPlainly(t *testing.T) {
 	needChromium(t)
-	h := newHouseWith(t, broken(t, "h265", footage.Span{From: at(20, 8, 0), To: at(20, 8, 3)}))
+	h := newEnvWith(t, broken(t, "h265", footage.Span{From: at(20, 8, 0), To: at(20, 8, 3)}))
 	s := h.seat("zheng")
 	s.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: "const was = MediaSource.isTypeSupported; MediaSource.isTypeSupported = (t) => !/hvc1|hev1/.test(t) && was.call(MediaSource, t); window.ManagedMediaSource = undefined;"})
@@ -397,7 +397,7 @@ func TestH265IsSaidPlainly(t *testing.T) {
 // The ribbon by keys alone, and everything on a phone without scrolling sideways.
 func TestTheRibbonByKeys(t *testing.T) {
 	needChromium(t)
-	h := newHouseWith(t, func(_ *house, d *Deps) { d.Footage = hours{} })
+	h := newEnvWith(t, func(_ *env, d *Deps) { d.Footage = hours{} })
 	h.many()
 	s := h.seat("zheng")
 	s.do(chromedp.Navigate(h.server.URL + "/footage"))

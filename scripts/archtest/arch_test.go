@@ -18,7 +18,7 @@ const root = "../.."
 
 type file struct {
 	path    string // from the root, slashes
-	room    string // folder
+	dir     string // folder
 	test    bool
 	imports []string
 	ast     *ast.File
@@ -48,7 +48,7 @@ func sources(t *testing.T) []file {
 				return err
 			}
 			f := file{path: filepath.ToSlash(rel), test: strings.HasSuffix(p, "_test.go"), ast: parsed}
-			f.room = filepath.ToSlash(filepath.Dir(rel))
+			f.dir = filepath.ToSlash(filepath.Dir(rel))
 			for _, im := range parsed.Imports {
 				v, err := strconv.Unquote(im.Path.Value)
 				if err != nil {
@@ -69,8 +69,8 @@ func sources(t *testing.T) []file {
 	return out
 }
 
-func in(path string, rooms ...string) bool {
-	for _, r := range rooms {
+func in(path string, packages ...string) bool {
+	for _, r := range packages {
 		if path == r || strings.HasPrefix(path, r+"/") {
 			return true
 		}
@@ -78,8 +78,8 @@ func in(path string, rooms ...string) bool {
 	return false
 }
 
-// floor is the storey of a room of the appliance; imports only run down.
-var floor = map[string]int{
+// firmwareLayer is the storey of a room of the appliance; imports only run down.
+var firmwareLayer = map[string]int{
 	"disk": 1, "keyring": 1, "digest": 1, "sheet": 1, "fmp4": 1, "pin": 1, "mdns": 1, "openapi": 1,
 	"ledgerdb": 2, "rtsp": 2,
 	"vault": 3, "timekeeper": 3,
@@ -96,9 +96,9 @@ var floor = map[string]int{
 // devices are the rooms at the edge: each talks to something that can hang, so none may lean on another.
 var devices = map[string]bool{"recorder": true, "reader": true, "panel": true, "messenger": true, "nvr": true, "uplink": true, "web": true}
 
-var cloudFloor = map[string]int{"centredb": 1, "keyfile": 1, "witness": 2, "ingest": 3, "enrol": 3, "broker": 3, "console": 4, "centre": 5, "cmd": 6}
+var cloudLayer = map[string]int{"centredb": 1, "keyfile": 1, "witness": 2, "ingest": 3, "enrol": 3, "broker": 3, "console": 4, "centre": 5, "cmd": 6}
 
-func roomOf(path, top string) string {
+func packageOf(path, top string) string {
 	rest, ok := strings.CutPrefix(path, top+"/")
 	if !ok {
 		return ""
@@ -107,11 +107,11 @@ func roomOf(path, top string) string {
 	return name
 }
 
-// only lists modules that have one door into the house, and why.
-var only = []struct {
-	module string
-	rooms  []string
-	why    string
+// restricted lists modules that have one door into the house, and why.
+var restricted = []struct {
+	module   string
+	packages []string
+	why      string
 }{
 	{"go.etcd.io/bbolt", []string{"firmware/ledgerdb", "firmware/vault"}, "one committer per file: a second writer of bbolt would bypass the ledger"},
 	{"github.com/eclipse/paho.mqtt.golang", []string{"firmware/uplink", "cloud/ingest"}, "acknowledgement means stored at the centre; only the sync protocol may say so"},
@@ -139,13 +139,13 @@ func TestImportRules(t *testing.T) {
 			if in(f.path, "shared") && !in(f.path, "shared/cmd", "shared/lib/ui/bundle") {
 				checkShared(t, f, im, own, isOwn)
 			}
-			for _, o := range only {
-				if (im == o.module || strings.HasPrefix(im, o.module+"/")) && !in(f.path, o.rooms...) {
-					t.Errorf("%s imports %s, which belongs to %s: %s", f.path, im, strings.Join(o.rooms, ", "), o.why)
+			for _, o := range restricted {
+				if (im == o.module || strings.HasPrefix(im, o.module+"/")) && !in(f.path, o.packages...) {
+					t.Errorf("%s imports %s, which belongs to %s: %s", f.path, im, strings.Join(o.packages, ", "), o.why)
 				}
 			}
 			if isOwn {
-				checkFloors(t, f, own)
+				checkLayers(t, f, own)
 			}
 		}
 	}
@@ -170,9 +170,9 @@ func checkShared(t *testing.T, f file, im, own string, isOwn bool) {
 	}
 }
 
-func checkFloors(t *testing.T, f file, own string) {
+func checkLayers(t *testing.T, f file, own string) {
 	check := func(top string, floors map[string]int) {
-		a, b := roomOf(f.path, top), roomOf(own, top)
+		a, b := packageOf(f.path, top), packageOf(own, top)
 		if a == "" || b == "" || a == b {
 			return
 		}
@@ -193,8 +193,8 @@ func checkFloors(t *testing.T, f file, own string) {
 			t.Errorf("%s imports %s: device rooms never lean on one another; a hanging device must stay alone", f.path, own)
 		}
 	}
-	check("firmware", floor)
-	check("cloud", cloudFloor)
+	check("firmware", firmwareLayer)
+	check("cloud", cloudLayer)
 }
 
 // Rules are functions of values and an instant: a rule that asks the machine for the time cannot be replayed.

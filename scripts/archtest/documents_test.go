@@ -164,7 +164,7 @@ func covers(t *testing.T) map[string][]string {
 			claim, _, _ = strings.Cut(claim, ".")
 			claim, _, _ = strings.Cut(claim, ":")
 			for _, n := range expand(claim) {
-				out[n] = append(out[n], f.room+": "+fn.Name.Name)
+				out[n] = append(out[n], f.dir+": "+fn.Name.Name)
 			}
 		}
 	}
@@ -289,7 +289,7 @@ func readmes(t *testing.T) []string {
 // The layers of the document are those of the test.
 func TestLayersAreDocumented(t *testing.T) {
 	text := document(t, "layers.md")
-	for top, layers := range map[string]map[string]int{"firmware": floor, "cloud": cloudFloor} {
+	for top, layers := range map[string]map[string]int{"firmware": firmwareLayer, "cloud": cloudLayer} {
 		for name, layer := range layers {
 			if name == "cmd" {
 				continue

@@ -22,9 +22,9 @@ func TestNVRPackages(t *testing.T) {
 		if f.test || !in(f.path, "firmware/nvr") {
 			continue
 		}
-		allowed, ok := nvrImports[f.room]
+		allowed, ok := nvrImports[f.dir]
 		if !ok {
-			t.Errorf("%s: package %s has no line in nvrImports", f.path, f.room)
+			t.Errorf("%s: package %s has no line in nvrImports", f.path, f.dir)
 		}
 		for _, im := range f.imports {
 			own, isOwn := strings.CutPrefix(im, "campuskeep/")

@@ -29,7 +29,7 @@ func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
 		t.Skip("kills the daemon many times")
 	}
 	t.Parallel()
-	h := newHouse(t, place{})
+	h := newEnv(t, place{})
 	var beeped []int // cards that beeped, by number
 	var cuts []cut
 	card, left := 0, -1 // left: held to the reader when the daemon died, without a beep
@@ -81,7 +81,7 @@ func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
 }
 
 // beepsAreInTheLog: each card that beeped is in the log once. It says how many entries there are.
-func (h *house) beepsAreInTheLog(beeped []int) int {
+func (h *env) beepsAreInTheLog(beeped []int) int {
 	h.t.Helper()
 	entries := h.entries()
 	once := map[string]int{}
@@ -106,7 +106,7 @@ type cut struct {
 
 // framesAreThere compares what a camera showed with what was recorded of it: inside a session no frame is missing,
 // and at each kill no more than is stated.
-func (h *house) framesAreThere(i int, cuts []cut, allowed int) {
+func (h *env) framesAreThere(i int, cuts []cut, allowed int) {
 	sessions := h.sessions(i)
 	var worst int
 	var before uint32

@@ -33,8 +33,8 @@ import (
 
 const cameras = 2
 
-// house is a whole small installation: the centre and the appliance as processes, cameras and reader simulated.
-type house struct {
+// env is a whole small installation: the centre and the appliance as processes, cameras and reader simulated.
+type env struct {
 	t       *testing.T
 	dir     string
 	data    string             // the appliance's data directory
@@ -79,8 +79,8 @@ type place struct {
 	config string // more lines of the box's configuration
 }
 
-func newHouse(t *testing.T, at place) *house {
-	h := &house{t: t, dir: t.TempDir(), beeps: make(chan readersim.Event, 1024)}
+func newEnv(t *testing.T, at place) *env {
+	h := &env{t: t, dir: t.TempDir(), beeps: make(chan readersim.Event, 1024)}
 	var err error
 	if !at.inside {
 		if h.bin, err = programs(); err != nil {
@@ -119,7 +119,7 @@ func newHouse(t *testing.T, at place) *house {
 	return h
 }
 
-func (h *house) startCentre() {
+func (h *env) startCentre() {
 	t := h.t
 	var err error
 	h.centre, err = centreproc.StartCentre(t.Context(), h.bin, filepath.Join(h.dir, "centre"), centreproc.Ports{Enrol: freePort(t), MQTT: freePort(t), Console: freePort(t)})
@@ -133,7 +133,7 @@ func (h *house) startCentre() {
 	})
 }
 
-func (h *house) heard(e readersim.Event) {
+func (h *env) heard(e readersim.Event) {
 	if e.Kind == "beep" {
 		select {
 		case h.beeps <- e:
@@ -142,7 +142,7 @@ func (h *house) heard(e readersim.Event) {
 	}
 }
 
-func (h *house) fill(ctx context.Context, at place) {
+func (h *env) fill(ctx context.Context, at place) {
 	t := h.t
 	if err := os.MkdirAll(h.data, 0o700); err != nil {
 		t.Fatal(err)
@@ -195,10 +195,10 @@ func (h *house) fill(ctx context.Context, at place) {
 	}
 }
 
-func (h *house) config() string { return filepath.Join(h.dir, "box.toml") }
+func (h *env) config() string { return filepath.Join(h.dir, "box.toml") }
 
 // startBox starts the daemon and waits until it answers.
-func (h *house) startBox() *process.Process {
+func (h *env) startBox() *process.Process {
 	h.t.Helper()
 	box, err := process.Start(h.bin, h.dir, "box", "campuskeepd", "run", "-c", h.config())
 	if err != nil {
@@ -215,14 +215,14 @@ func (h *house) startBox() *process.Process {
 	})
 	ctx, cancel := context.WithTimeout(h.t.Context(), 30*time.Second)
 	defer cancel()
-	if err := box.Ready(ctx, process.Answers("https://"+h.cfg.Office.Listen+"/healthz")); err != nil {
+	if err := box.Ready(ctx, process.Answers("https://"+h.cfg.Web.Listen+"/healthz")); err != nil {
 		h.t.Fatal(err)
 	}
 	return box
 }
 
 // tap holds a card to the reader and waits for its one short beep until the end.
-func (h *house) tap(n int, end time.Time) bool {
+func (h *env) tap(n int, end time.Time) bool {
 	h.reader.Tap(h.cards[n].Raw)
 	timer := time.NewTimer(time.Until(end))
 	defer timer.Stop()
@@ -239,7 +239,7 @@ func (h *house) tap(n int, end time.Time) bool {
 }
 
 // late waits for the beep of a card that was held to the reader when the daemon died: the reader may still have it.
-func (h *house) late() bool {
+func (h *env) late() bool {
 	select {
 	case <-h.beeps:
 		return true
@@ -248,18 +248,18 @@ func (h *house) late() bool {
 	}
 }
 
-func (h *house) cardHash(n int) string {
+func (h *env) cardHash(n int) string {
 	return base64.StdEncoding.EncodeToString(h.cards[n].Hash(h.cardKey))
 }
 
 func waitUntil(end time.Time) { <-time.After(time.Until(end)) }
 
 // untilWitnessed waits until the centre has cosigned everything that stands in the log.
-func (h *house) untilWitnessed() {
+func (h *env) untilWitnessed() {
 	h.t.Helper()
 	deadline := time.Now().Add(90 * time.Second)
 	for {
-		size, witnessed, err := centreproc.LogMetrics("https://" + h.cfg.Office.Listen + "/metrics")
+		size, witnessed, err := centreproc.LogMetrics("https://" + h.cfg.Web.Listen + "/metrics")
 		if err == nil && witnessed > 0 && size == witnessed {
 			return
 		}
@@ -271,7 +271,7 @@ func (h *house) untilWitnessed() {
 	}
 }
 
-func (h *house) mustBeClean() {
+func (h *env) mustBeClean() {
 	h.t.Helper()
 	var out bytes.Buffer
 	found, err := appliance.Check(h.t.Context(), h.cfg, true, &out)
@@ -303,9 +303,9 @@ func (e entry) data(t *testing.T) (d facts) {
 	return d
 }
 
-func (h *house) export() string { return filepath.Join(h.dir, "log.txt") }
+func (h *env) export() string { return filepath.Join(h.dir, "log.txt") }
 
-func (h *house) entries() []entry {
+func (h *env) entries() []entry {
 	h.t.Helper()
 	var b bytes.Buffer
 	if err := appliance.ExportLog(h.t.Context(), h.cfg, &b); err != nil {
@@ -334,7 +334,7 @@ func (h *house) entries() []entry {
 }
 
 // centreHolds compares the centre's leaves with the exported log, entry for entry (I8).
-func (h *house) centreHolds(entries int) {
+func (h *env) centreHolds(entries int) {
 	h.t.Helper()
 	out, err := h.centre.Check(h.t.Context(), "ck-crash", h.export())
 	if err != nil {
@@ -347,7 +347,7 @@ func (h *house) centreHolds(entries int) {
 type session struct{ First, Last uint32 }
 
 // sessions decodes all footage of a camera, connection by connection: each must be one unbroken run.
-func (h *house) sessions(i int) (out []session) {
+func (h *env) sessions(i int) (out []session) {
 	h.t.Helper()
 	for _, part := range h.footage(i) {
 		runs, bad := render.Runs(part)
@@ -360,13 +360,13 @@ func (h *house) sessions(i int) (out []session) {
 }
 
 // runs decodes all footage of a camera.
-func (h *house) runs(i int) ([]render.Run, int) {
+func (h *env) runs(i int) ([]render.Run, int) {
 	h.t.Helper()
 	return render.Runs(slices.Concat(h.footage(i)...))
 }
 
 // footage is what a camera's frames show, session by session.
-func (h *house) footage(i int) (out [][]render.Seen) {
+func (h *env) footage(i int) (out [][]render.Seen) {
 	h.t.Helper()
 	a, err := appliance.Open(h.t.Context(), h.cfg, appliance.Deps{})
 	if err != nil {
@@ -396,7 +396,7 @@ func (h *house) footage(i int) (out [][]render.Seen) {
 	return out
 }
 
-func (h *house) decode(v *vault.Vault, name string, segments []footage.Segment) (seen []render.Seen) {
+func (h *env) decode(v *vault.Vault, name string, segments []footage.Segment) (seen []render.Seen) {
 	h.t.Helper()
 	for _, s := range segments {
 		r, err := v.OpenSegment(h.t.Context(), s)

@@ -25,7 +25,7 @@ func TestTheDiskIsFull(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				h := newHouse(t, place{vault: !all}) // with a centre: a gap has its place in time once the clock is trusted
+				h := newEnv(t, place{vault: !all}) // with a centre: a gap has its place in time once the clock is trusted
 				dir := h.vaultDir()
 				if all {
 					dir = h.data
@@ -65,13 +65,13 @@ func TestTheDiskTurnsReadOnly(t *testing.T) {
 		t.Skip("records for half a minute")
 	}
 	t.Parallel()
-	h := newHouse(t, place{alone: true, vault: true})
+	h := newEnv(t, place{alone: true, vault: true})
 	disk := newSmallDisk(t, "ext4", 96, h.vaultDir())
 	box := h.startBox()
 	h.untilRecorded(box, 30<<10)
 	disk.failReadOnly()
 	h.untilEntered(box, "system.fault", `"code":"vault.`)
-	if err := process.Answers("https://" + h.cfg.Office.Listen + "/healthz")(); err != nil {
+	if err := process.Answers("https://" + h.cfg.Web.Listen + "/healthz")(); err != nil {
 		t.Errorf("the box does not answer: %v", err)
 	}
 	if err := box.Stop(30 * time.Second); err == nil {
@@ -89,7 +89,7 @@ func TestTheDiskTurnsReadOnly(t *testing.T) {
 }
 
 // await looks again and again until the condition holds; the daemon must not end meanwhile.
-func (h *house) await(box *process.Process, what string, ok func() bool) {
+func (h *env) await(box *process.Process, what string, ok func() bool) {
 	h.t.Helper()
 	limit := time.NewTimer(60 * time.Second)
 	defer limit.Stop()
@@ -106,7 +106,7 @@ func (h *house) await(box *process.Process, what string, ok func() bool) {
 	}
 }
 
-func (h *house) vaultDir() string {
+func (h *env) vaultDir() string {
 	if h.cfg.Vault.Path != "" {
 		return h.cfg.Vault.Path
 	}
@@ -114,7 +114,7 @@ func (h *house) vaultDir() string {
 }
 
 // untilRecorded waits until every camera has so many bytes more on the disk.
-func (h *house) untilRecorded(box *process.Process, bytes int64) {
+func (h *env) untilRecorded(box *process.Process, bytes int64) {
 	h.t.Helper()
 	for i := range h.cameras {
 		dir := filepath.Join(h.vaultDir(), fmt.Sprintf("c%02d", i+1))
@@ -124,7 +124,7 @@ func (h *house) untilRecorded(box *process.Process, bytes int64) {
 }
 
 // untilEntered waits for an entry of the running box's log that holds all these words.
-func (h *house) untilEntered(box *process.Process, kind string, words ...string) {
+func (h *env) untilEntered(box *process.Process, kind string, words ...string) {
 	h.t.Helper()
 	words = append(words, fmt.Sprintf(`"kind":%q`, kind))
 	h.await(box, "an entry with "+strings.Join(words, " "), func() bool {
@@ -146,7 +146,7 @@ func (h *house) untilEntered(box *process.Process, kind string, words ...string)
 }
 
 // untilClean asks the running daemon to check itself in full, until it finds nothing.
-func (h *house) untilClean(box *process.Process) {
+func (h *env) untilClean(box *process.Process) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), 60*time.Second)
 	defer cancel()
@@ -162,15 +162,15 @@ func (h *house) untilClean(box *process.Process) {
 }
 
 // missingIsTold compares what is missing of a camera with what the log tells of it.
-func (h *house) missingIsTold(i int) {
+func (h *env) missingIsTold(i int) {
 	h.t.Helper()
-	var told time.Duration
+	var shown time.Duration
 	for _, e := range h.entries() {
 		if e.Kind != "footage.gap" || e.Subject != fmt.Sprintf("c%02d", i+1) {
 			continue
 		}
 		if d := e.data(h.t); d.Cause == "disk" {
-			told += d.To.Sub(d.From)
+			shown += d.To.Sub(d.From)
 		}
 	}
 	runs, bad := h.runs(i)
@@ -178,8 +178,8 @@ func (h *house) missingIsTold(i int) {
 	for n := 1; n < len(runs); n++ {
 		missing += int(runs[n].First - runs[n-1].Last - 1)
 	}
-	if most := int(told.Seconds()*frameRate) + frameRate; bad > 0 || missing == 0 || missing > most {
-		h.t.Errorf("camera %d: runs %v, %d unreadable frames, %d missing, %s told", i+1, runs, bad, missing, told)
+	if most := int(shown.Seconds()*frameRate) + frameRate; bad > 0 || missing == 0 || missing > most {
+		h.t.Errorf("camera %d: runs %v, %d unreadable frames, %d missing, %s told", i+1, runs, bad, missing, shown)
 	}
-	h.t.Logf("camera %d: %d frames missing, %s told", i+1, missing, told)
+	h.t.Logf("camera %d: %d frames missing, %s told", i+1, missing, shown)
 }

@@ -38,14 +38,14 @@ func (c chipless) BootID() string          { return c.boot }
 // inner is the appliance in this process, at a time of the test's.
 type inner struct {
 	*appliance.Appliance
-	h    *house
+	h    *env
 	sky  *sky
 	host chipless
 	stop func()
 }
 
 // boot starts it, on a disk for the footage or, when nil, the plain one. It knows no time.
-func (h *house) boot(sky *sky, name string, fsys disk.FS) *inner {
+func (h *env) boot(sky *sky, name string, fsys disk.FS) *inner {
 	h.t.Helper()
 	b := &inner{h: h, sky: sky, host: chipless{name, time.Now()}}
 	var err error
@@ -78,9 +78,9 @@ func (h *house) boot(sky *sky, name string, fsys disk.FS) *inner {
 func (b *inner) trusted() {
 	b.h.t.Helper()
 	for _, from := range []clock.Origin{clock.OriginNTP, clock.OriginCentre} {
-		b.Keeper.Observe(clock.Observation{Source: string(from), Origin: from, Mono: b.host.Boottime(), UTC: b.sky.now(), Uncertainty: time.Second})
+		b.Timekeeper.Observe(clock.Observation{Source: string(from), Origin: from, Mono: b.host.Boottime(), UTC: b.sky.now(), Uncertainty: time.Second})
 	}
-	b.until("a clock that is trusted", func() bool { return b.Keeper.Now().State == clock.Trusted })
+	b.until("a clock that is trusted", func() bool { return b.Timekeeper.Now().State == clock.Trusted })
 }
 
 // until looks again and again until the condition holds.
@@ -121,7 +121,7 @@ func (b *inner) files(camera, boot string) (n int) {
 // sweeps deletes what is due. Its error names what could not be deleted.
 func (b *inner) sweeps() {
 	b.h.t.Helper()
-	if res, err := b.Keeping.Sweep(b.h.t.Context()); !res.Complete {
+	if res, err := b.Retention.Sweep(b.h.t.Context()); !res.Complete {
 		b.h.t.Fatalf("the sweep ends: %v", err)
 	}
 }

@@ -21,7 +21,7 @@ func TestALastingFaultOfOneCamera(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h, sky := newHouse(t, place{alone: true, inside: true}), &sky{}
+			h, sky := newEnv(t, place{alone: true, inside: true}), &sky{}
 			all, others := []string{"c01", "c02"}, []string{"c02"}
 			for n := range 3 {
 				disk := disktest.New(t, h.vaultDir())
@@ -52,20 +52,20 @@ func TestALastingFaultOfOneCamera(t *testing.T) {
 
 // faultIsTold wants the fault of the first camera in the log, once for each run that had it, and in the findings, with
 // nothing beside it.
-func (h *house) faultIsTold(b *inner, runs, stuck int, entry, finding string) {
+func (h *env) faultIsTold(b *inner, runs, stuck int, entry, finding string) {
 	h.t.Helper()
-	told := 0
+	shown := 0
 	for _, e := range h.entries() {
 		if e.Kind != "footage.unlinkfailed" && e.Kind != "system.fault" {
 			continue
 		}
-		told++
+		shown++
 		if says := fmt.Sprintf("%s %s", e.Kind, e.Data); e.Subject != "c01" || !strings.Contains(says, entry) {
 			h.t.Errorf("entered of %q: %s", e.Subject, says)
 		}
 	}
-	if told != runs {
-		h.t.Errorf("the fault is entered %d times, want once in each of %d runs", told, runs)
+	if shown != runs {
+		h.t.Errorf("the fault is entered %d times, want once in each of %d runs", shown, runs)
 	}
 	got := b.findings()
 	if want := finding != ""; want != (stuck > 0) || len(got) != stuck {

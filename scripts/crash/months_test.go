@@ -16,7 +16,7 @@ func TestMonthsWithoutPower(t *testing.T) {
 		t.Skip("records for a while")
 	}
 	t.Parallel()
-	h, sky := newHouse(t, place{alone: true, inside: true}), &sky{}
+	h, sky := newEnv(t, place{alone: true, inside: true}), &sky{}
 	names := []string{"c01", "c02"}
 	b := h.boot(sky, "boot-1", nil)
 	b.trusted()
@@ -55,7 +55,7 @@ func TestMonthsWithoutPower(t *testing.T) {
 }
 
 // gapsOfPower wants one gap of each camera, from when the power went to when it came back.
-func (h *house) gapsOfPower(b *inner, names []string, off, on time.Time) {
+func (h *env) gapsOfPower(b *inner, names []string, off, on time.Time) {
 	h.t.Helper()
 	const near = 30 * time.Second // to start and to stop
 	gaps := func() map[string][]facts {

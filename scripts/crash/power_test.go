@@ -24,7 +24,7 @@ func TestNothingAcknowledgedIsLostWhenThePowerGoes(t *testing.T) {
 		t.Skip("cuts the power several times")
 	}
 	t.Parallel()
-	h := newHouse(t, place{})
+	h := newEnv(t, place{})
 	disk := newSmallDisk(t, "ext4", 192, h.data)
 	var beeped []int
 	var cuts []cut

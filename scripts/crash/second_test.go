@@ -18,7 +18,7 @@ func TestASecondDaemonIsRefused(t *testing.T) {
 		t.Skip("starts real programs")
 	}
 	t.Parallel()
-	h := newHouse(t, place{alone: true, vault: true})
+	h := newEnv(t, place{alone: true, vault: true})
 	box := h.startBox()
 	h.untilRecorded(box, 10<<10)
 	text, err := os.ReadFile(h.config())
@@ -27,7 +27,7 @@ func TestASecondDaemonIsRefused(t *testing.T) {
 	}
 	elsewhere := filepath.Join(h.dir, "elsewhere")
 	same, other := filepath.Join(h.dir, "same.toml"), filepath.Join(h.dir, "other.toml")
-	moved := strings.NewReplacer(h.data, elsewhere, h.cfg.Office.Listen, fmt.Sprintf("127.0.0.1:%d", freePort(t))).Replace(string(text))
+	moved := strings.NewReplacer(h.data, elsewhere, h.cfg.Web.Listen, fmt.Sprintf("127.0.0.1:%d", freePort(t))).Replace(string(text))
 	write := func(name, text string) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -14,7 +14,7 @@ func TestThePowerGoesRightAfterARestart(t *testing.T) {
 		t.Skip("kills the daemon and cuts the power")
 	}
 	t.Parallel()
-	h := newHouse(t, place{alone: true})
+	h := newEnv(t, place{alone: true})
 	disk := newSmallDisk(t, "ext4", 96, h.data)
 	var cuts []cut
 	off := func(lived time.Duration) {

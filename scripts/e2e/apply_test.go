@@ -17,16 +17,16 @@ import (
 
 // apply is an application from the form to the picture: mistakes are told at their field and store nothing, what
 // is asked for is held, another person approves, and exactly that can be watched. Covers F4, F5, F6, F7.
-func (h *house) apply(t *testing.T) {
+func (h *env) apply(t *testing.T) {
 	he := h.tab(t, "he")
 	at := h.quiet(1)
 	wanted := footage.Span{From: at, To: at.Add(20 * time.Minute)}
 	he.open("/")
 	he.follow("a[href='/applications/mine']")
 	he.follow("a[href='/applications/new']")
-	before := len(h.box.Evidence.List())
+	before := len(h.box.Usage.List())
 	he.mistakes(wanted)
-	if n := len(h.box.Evidence.List()); n != before {
+	if n := len(h.box.Usage.List()); n != before {
 		t.Fatalf("a form with mistakes made %d applications", n-before)
 	}
 	from := h.box.Store.Size()
@@ -41,7 +41,7 @@ func (h *house) apply(t *testing.T) {
 	h.entry(t, from, "application.submitted")
 	h.entry(t, from, "hold.registered")
 	if !h.held(id, "c03", wanted) {
-		t.Errorf("what %s asks for is not held: %+v", id, h.box.Evidence.Holds())
+		t.Errorf("what %s asks for is not held: %+v", id, h.box.Usage.Holds())
 	}
 	h.approve(t, id)
 	he.open("/applications/mine")
@@ -103,8 +103,8 @@ func (b *tab) mistakes(good footage.Span) {
 	}
 }
 
-func (h *house) held(application, camera string, s footage.Span) bool {
-	for _, hold := range h.box.Evidence.Holds() {
+func (h *env) held(application, camera string, s footage.Span) bool {
+	for _, hold := range h.box.Usage.Holds() {
 		if hold.Application == application && hold.Covers(camera, s) {
 			return true
 		}
@@ -113,7 +113,7 @@ func (h *house) held(application, camera string, s footage.Span) bool {
 }
 
 // approve is the officer's part: the application waits in the list, and is approved as it stands.
-func (h *house) approve(t *testing.T, id string) {
+func (h *env) approve(t *testing.T, id string) {
 	zhou := h.tab(t, "zhou")
 	zhou.open("/applications")
 	zhou.follow("td a[href='/applications/" + id + "']")
@@ -130,7 +130,7 @@ func (h *house) approve(t *testing.T, id string) {
 
 // watchesExactly: the approved span plays for the applicant; every other span and camera is refused, with the way
 // to apply for it.
-func (h *house) watchesExactly(t *testing.T, b *tab, id string, s footage.Span) {
+func (h *env) watchesExactly(t *testing.T, b *tab, id string, s footage.Span) {
 	b.follow("a[href^='/footage?camera=c03']")
 	from := h.box.Store.Size()
 	b.follow("form[action='/footage/view'] button")
@@ -207,10 +207,10 @@ func length(t *testing.T, playlist string) (long time.Duration, first time.Time)
 }
 
 // refuse: an application is refused with a reason, and the applicant reads it. Covers F6.
-func (h *house) refuse(t *testing.T) {
+func (h *env) refuse(t *testing.T) {
 	guo := h.account(t, "guo")
 	id := ""
-	for _, a := range h.box.Evidence.List() {
+	for _, a := range h.box.Usage.List() {
 		if a.Applicant == guo.ID && a.State.Undecided() {
 			id = a.ID
 		}
@@ -220,7 +220,7 @@ func (h *house) refuse(t *testing.T) {
 	zheng.allow("status of 422")
 	zheng.follow("button[name='decision'][value='reject']")
 	zheng.says("请填写")
-	if a, err := h.box.Evidence.Get(id); err != nil || a.Decision != nil {
+	if a, err := h.box.Usage.Get(id); err != nil || a.Decision != nil {
 		t.Fatalf("refused without a reason: %+v, %v", a.Decision, err)
 	}
 	zheng.set("#f-code", usage.AllRejections[0])
@@ -239,13 +239,13 @@ func (h *house) refuse(t *testing.T) {
 
 // ownApplication: nobody decides on their own, not on the page and not by a direct request; the attempt is in the
 // log. Covers F5, F12, F13.
-func (h *house) ownApplication(t *testing.T) {
+func (h *env) ownApplication(t *testing.T) {
 	zhou := h.account(t, "zhou")
 	at := h.quiet(2)
 	today := usage.DateOf(time.Now())
-	a, err := h.box.Evidence.Submit(t.Context(), account.Who{Actor: account.Actor{ID: zhou.ID, Roles: zhou.Roles, SecondFactor: true}, From: ledger.From{Address: "192.168.1.21"}, Via: ledger.ViaWeb},
+	a, err := h.box.Usage.Submit(t.Context(), account.Who{Actor: account.Actor{ID: zhou.ID, Roles: zhou.Roles, SecondFactor: true}, From: ledger.From{Address: "192.168.1.21"}, Via: ledger.ViaWeb},
 		usage.Application{Unit: zhou.Unit, Contact: "内线 8110", Purpose: "03", Reason: "值班时遗失对讲机，查看去向。", Ways: []usage.Way{usage.WayView},
-			Wanted: []usage.Want{{Place: "校门", Span: footage.Span{From: at.UTC(), To: at.Add(10 * time.Minute).UTC()}}}, UseFrom: today, UseUntil: today,
+			Wanted: []usage.RequestedSpan{{Place: "校门", Span: footage.Span{From: at.UTC(), To: at.Add(10 * time.Minute).UTC()}}}, UseFrom: today, UseUntil: today,
 			Undertakings: usage.AllUndertakings, Recipients: []usage.Recipient{{Name: zhou.Name, Unit: zhou.Unit, Person: zhou.ID}}})
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func (h *house) ownApplication(t *testing.T) {
 	if e.Actor.ID != zhou.ID || e.Subject != a.ID || !strings.Contains(string(e.Data), "may.own_application") {
 		t.Errorf("the entry is %s of %s about %s", e.Data, e.Actor.ID, e.Subject)
 	}
-	if got, err := h.box.Evidence.Get(a.ID); err != nil || got.Decision != nil {
+	if got, err := h.box.Usage.Get(a.ID); err != nil || got.Decision != nil {
 		t.Errorf("it was decided: %+v, %v", got.Decision, err)
 	}
 }

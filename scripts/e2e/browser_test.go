@@ -48,7 +48,7 @@ func startBrowser(t testing.TB) context.Context {
 // tab is a browser window of one person, with cookies of its own.
 type tab struct {
 	t   testing.TB
-	h   *house
+	h   *env
 	ctx context.Context
 
 	lang string // chosen by a test
@@ -61,7 +61,7 @@ type tab struct {
 }
 
 // tab opens a window; who is logged in, nobody when empty.
-func (h *house) tab(t testing.TB, who string) *tab {
+func (h *env) tab(t testing.TB, who string) *tab {
 	t.Helper()
 	b := &tab{t: t, h: h}
 	ctx, end := chromedp.NewContext(h.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.listen))
@@ -290,7 +290,7 @@ func (b *tab) look(w, h int64, theme string) {
 
 // visitor is somebody who asks without a browser.
 type visitor struct {
-	h      *house
+	h      *env
 	client *http.Client
 	token  string
 }
@@ -302,7 +302,7 @@ type answer struct {
 }
 
 // visitor asks with a session; nobody's when the token is empty.
-func (h *house) visitor(token string) *visitor {
+func (h *env) visitor(token string) *visitor {
 	return &visitor{h: h, token: token, client: &http.Client{Timeout: 20 * time.Second,
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}

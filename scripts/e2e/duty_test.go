@@ -11,7 +11,7 @@ import (
 
 // duty: an officer signs in, states the purpose once, sees the wall play, writes the notes; the next one signs at the
 // same screen, which is theirs from then on; the day's sheet tells all of it. Covers F13, F20.
-func (h *house) duty(t *testing.T) {
+func (h *env) duty(t *testing.T) {
 	b := h.tab(t, "yan")
 	b.open("/duty")
 	from := h.box.Store.Size()
@@ -52,7 +52,7 @@ func (h *house) duty(t *testing.T) {
 }
 
 // handsOver: notes, and the signature of the next officer.
-func (h *house) handsOver(t *testing.T, b *tab, from uint64) {
+func (h *env) handsOver(t *testing.T, b *tab, from uint64) {
 	b.allow("status of 401")
 	b.follow("a[href='/shift/handover']")
 	b.fill("#f-happened", "17:20 自行车棚有学生争执，已劝离。")
@@ -65,7 +65,7 @@ func (h *house) handsOver(t *testing.T, b *tab, from uint64) {
 	b.fill("#f-code", "000000")
 	b.follow("form[action='/shift/sign'] button")
 	b.says("已劝离") // still the outgoing officer's page
-	if !h.box.Evidence.OnShift(h.account(t, "yan").ID) {
+	if !h.box.Usage.OnShift(h.account(t, "yan").ID) {
 		t.Fatal("a wrong password ended the shift")
 	}
 	b.fill("#f-user", "shao")
@@ -76,7 +76,7 @@ func (h *house) handsOver(t *testing.T, b *tab, from uint64) {
 		t.Fatalf("after the signature one stands at %s", got)
 	}
 	b.says("邵临川", "严守拙", "已交接", "已劝离", "例行巡视")
-	if h.entry(t, from, "shift.handed"); h.box.Evidence.OnShift(h.account(t, "yan").ID) || !h.box.Evidence.OnShift(next.ID) {
+	if h.entry(t, from, "shift.handed"); h.box.Usage.OnShift(h.account(t, "yan").ID) || !h.box.Usage.OnShift(next.ID) {
 		t.Error("the shift did not change hands")
 	}
 	if who := eval[string](b, "document.querySelector('.who b').innerText"); who != "邵临川" {

@@ -47,25 +47,25 @@ func TestOffice(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Chromium, ffmpeg and about a minute")
 	}
-	h := newHouse(t)
+	h := newEnv(t)
 	for _, part := range []struct {
 		name string
-		run  func(*house, *testing.T)
+		run  func(*env, *testing.T)
 	}{
-		{"LogIn", (*house).logIn},
-		{"Watch", (*house).watch},
-		{"Live", (*house).live},
-		{"Duty", (*house).duty},
-		{"Apply", (*house).apply},
-		{"Refuse", (*house).refuse},
-		{"OwnApplication", (*house).ownApplication},
-		{"NVR", (*house).nvr},
-		{"Tap", (*house).tap},
-		{"Administrator", (*house).administrator},
-		{"Pages", (*house).pages},
-		{"Prove", (*house).prove},
-		{"Traces", (*house).traces},
-		{"NoLogNoFootage", (*house).noLogNoFootage}, // last: what a full disk cuts off waits for the next start
+		{"LogIn", (*env).logIn},
+		{"Watch", (*env).watch},
+		{"Live", (*env).live},
+		{"Duty", (*env).duty},
+		{"Apply", (*env).apply},
+		{"Refuse", (*env).refuse},
+		{"OwnApplication", (*env).ownApplication},
+		{"NVR", (*env).nvr},
+		{"Tap", (*env).tap},
+		{"Administrator", (*env).administrator},
+		{"Pages", (*env).pages},
+		{"Prove", (*env).prove},
+		{"Traces", (*env).traces},
+		{"NoLogNoFootage", (*env).noLogNoFootage}, // last: what a full disk cuts off waits for the next start
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(h, t) })
 	}
@@ -73,8 +73,8 @@ func TestOffice(t *testing.T) {
 
 const days = 2 // of footage
 
-// house is the appliance with everything around it.
-type house struct {
+// env is the appliance with everything around it.
+type env struct {
 	dir    string
 	cfg    appliance.Config
 	box    *appliance.Appliance
@@ -92,8 +92,8 @@ type house struct {
 	tokens map[string]string // guarded by mu; sessions by log-in name
 }
 
-func newHouse(t testing.TB) *house {
-	h := &house{dir: t.TempDir(), now: time.Now(), beeps: make(chan readersim.Event, 64), tokens: map[string]string{}, log: &safeBuffer{}}
+func newEnv(t testing.TB) *env {
+	h := &env{dir: t.TempDir(), now: time.Now(), beeps: make(chan readersim.Event, 64), tokens: map[string]string{}, log: &safeBuffer{}}
 	var err error
 	if h.zone, err = time.LoadLocation("Asia/Shanghai"); err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ const cameraPassword = "e2e-camera-password"
 
 // startDevices starts the cameras and the reader; they end after the appliance. ready waits until the cameras are
 // there: their encoders take seconds to give the first picture.
-func (h *house) startDevices(t testing.TB) (addresses []string, ready func() error) {
+func (h *env) startDevices(t testing.TB) (addresses []string, ready func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var sims sync.WaitGroup
 	t.Cleanup(func() { cancel(); sims.Wait() })
@@ -167,7 +167,7 @@ func freePort(t testing.TB) string {
 	return l.Addr().String()
 }
 
-func (h *house) heard(e readersim.Event) {
+func (h *env) heard(e readersim.Event) {
 	if e.Kind == "beep" {
 		select {
 		case h.beeps <- e:
@@ -176,7 +176,7 @@ func (h *house) heard(e readersim.Event) {
 	}
 }
 
-func (h *house) configure(t testing.TB) {
+func (h *env) configure(t testing.TB) {
 	data := filepath.Join(h.dir, "box")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func (s hung) Observe(ctx context.Context) (clock.Observation, error) {
 }
 
 // open opens the appliance and waits until its clock is trusted and its page answers.
-func (h *house) open(t testing.TB) {
+func (h *env) open(t testing.TB) {
 	machine, err := timekeeper.NewMachine()
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func (h *house) open(t testing.TB) {
 			t.Logf("the appliance said:\n%s", h.log.tail(40))
 		}
 	})
-	until(t, 30*time.Second, "a trusted clock", func() bool { return h.box.Keeper.Now().State == clock.Trusted })
+	until(t, 30*time.Second, "a trusted clock", func() bool { return h.box.Timekeeper.Now().State == clock.Trusted })
 	until(t, 30*time.Second, "an answer of the page", func() bool {
 		r, err := h.visitor("").fetch("GET", "/healthz", nil)
 		return err == nil && r.status == 200
@@ -250,7 +250,7 @@ func (h *house) open(t testing.TB) {
 }
 
 // account is one of the school's people.
-func (h *house) account(t testing.TB, login string) school.Account {
+func (h *env) account(t testing.TB, login string) school.Account {
 	t.Helper()
 	for _, a := range h.filled.Accounts {
 		if a.Login == login {
@@ -262,7 +262,7 @@ func (h *house) account(t testing.TB, login string) school.Account {
 }
 
 // token is a session of somebody, from an office of their own. Logging in by hand is a test of its own.
-func (h *house) token(t testing.TB, login string) string {
+func (h *env) token(t testing.TB, login string) string {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -284,7 +284,7 @@ func (h *house) token(t testing.TB, login string) string {
 }
 
 // entries are those from a sequence number on, oldest first.
-func (h *house) entries(t testing.TB, from uint64, kinds ...ledger.Kind) []ledger.Entry {
+func (h *env) entries(t testing.TB, from uint64, kinds ...ledger.Kind) []ledger.Entry {
 	t.Helper()
 	var out []ledger.Entry
 	for e, err := range h.box.Store.Entries(from, h.box.Store.Size()) {
@@ -301,7 +301,7 @@ func (h *house) entries(t testing.TB, from uint64, kinds ...ledger.Kind) []ledge
 }
 
 // entry waits for the one entry of a kind from a sequence number on.
-func (h *house) entry(t testing.TB, from uint64, kind ledger.Kind) ledger.Entry {
+func (h *env) entry(t testing.TB, from uint64, kind ledger.Kind) ledger.Entry {
 	t.Helper()
 	until(t, 10*time.Second, "an entry "+string(kind), func() bool { return len(h.entries(t, from, kind)) > 0 })
 	found := h.entries(t, from, kind)
@@ -327,14 +327,14 @@ func until(t testing.TB, limit time.Duration, what string, ok func() bool) {
 }
 
 // yesterday is the day that is wholly recorded.
-func (h *house) yesterday() time.Time {
+func (h *env) yesterday() time.Time {
 	n := h.now.In(h.zone)
 	return time.Date(n.Year(), n.Month(), n.Day()-1, 0, 0, 0, 0, h.zone)
 }
 
 // quiet is a time of yesterday at whose half hour nothing is missing: away from the gaps that the past has, and
 // from where its two halves meet.
-func (h *house) quiet(skip int) time.Time {
+func (h *env) quiet(skip int) time.Time {
 	for hour := 1; hour < 23; hour++ {
 		at := h.yesterday().Add(time.Duration(hour) * time.Hour)
 		near := false

@@ -13,7 +13,7 @@ import (
 
 // noLogNoFootage: while nothing can be written, nobody begins to watch: the page says why, the answer is 503 and
 // holds nothing of a picture. Once there is room again all goes on. Covers F13.
-func (h *house) noLogNoFootage(t *testing.T) {
+func (h *env) noLogNoFootage(t *testing.T) {
 	at := h.quiet(0)
 	b := h.tab(t, "leader")
 	b.allow("status of 503")

@@ -7,7 +7,7 @@ import (
 
 // live: only who is signed in at the control room sees what a camera sees now; the entry comes first here too, and
 // signing off ends what runs. Covers F13, F20.
-func (h *house) live(t *testing.T) {
+func (h *env) live(t *testing.T) {
 	b := h.tab(t, "zhou")
 	b.allow("status of 403")
 	if a := h.visitor(h.token(t, "zhou")).ask(t, "POST", "/live/view", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}}); a.status != 403 || isVideo(a) {

@@ -18,7 +18,7 @@ import (
 
 // logIn is the way in and out: a wrong password, the right one with its one-time code, the page one wanted to
 // see, the end; and whoever guesses on is locked out. Covers F11, F12.
-func (h *house) logIn(t *testing.T) {
+func (h *env) logIn(t *testing.T) {
 	b := h.tab(t, "")
 	from := h.box.Store.Size()
 	b.open("/footage?camera=c01")
@@ -71,7 +71,7 @@ func (h *house) logIn(t *testing.T) {
 }
 
 // lockOut: a name that is guessed at is locked, and the right password does not open it then.
-func (h *house) lockOut(t *testing.T) {
+func (h *env) lockOut(t *testing.T) {
 	from := h.box.Store.Size()
 	b := h.tab(t, "")
 	b.allow("status of 401")
@@ -89,7 +89,7 @@ func (h *house) lockOut(t *testing.T) {
 }
 
 // trustPath: with the root that the page offers for download, and nothing else, the connection is trusted.
-func (h *house) trustPath(t *testing.T) {
+func (h *env) trustPath(t *testing.T) {
 	root := h.visitor("").ask(t, "GET", "/trust/root.crt", nil)
 	c, err := x509.ParseCertificate(root.body)
 	if err != nil {

@@ -16,7 +16,7 @@ const nvrPassword = "e2e-nvr-password"
 // nvr is the installer's wizard as a person goes through it: a password that is wrong once, channels, places, the
 // arithmetic, and at last the NVR's page with what its first check found; then the list of who else can get in, and
 // an officer who looks at footage that has to be fetched first. Covers F1, F2, F3, F4, F10, F13.
-func (h *house) nvr(t *testing.T) {
+func (h *env) nvr(t *testing.T) {
 	recorder := h.startNVR(t)
 	liang := h.tab(t, "liang")
 	liang.open("/")
@@ -63,12 +63,12 @@ func (h *house) nvr(t *testing.T) {
 	liang.wait("the first check", "document.body.innerText.includes('请求回放时用的时间是') || (location.reload(), false)")
 	liang.says("未提前删除", "提前缺失 7 天", "录像机的时间")
 	liang.shot("nvr-checked")
-	h.signDoors(t, liang)
+	h.signPaths(t, liang)
 	h.fetchOnDuty(t)
 }
 
 // startNVR starts a recorder with two channels; one keeps too little.
-func (h *house) startNVR(t *testing.T) *sim.NVR {
+func (h *env) startNVR(t *testing.T) *sim.NVR {
 	t.Helper()
 	clip, err := sim.Clip(t.Context(), "nvr", 10, 10)
 	if err != nil {
@@ -91,7 +91,7 @@ func (h *house) startNVR(t *testing.T) *sim.NVR {
 	return n
 }
 
-func (h *house) signDoors(t *testing.T, b *tab) {
+func (h *env) signPaths(t *testing.T, b *tab) {
 	t.Helper()
 	b.follow("a[href='/nvrs/n01/doors']")
 	b.follow("form[action$='/doors/read'] button")
@@ -110,7 +110,7 @@ func (h *house) signDoors(t *testing.T, b *tab) {
 }
 
 // fetchOnDuty: the page says how far it is, and then plays by itself.
-func (h *house) fetchOnDuty(t *testing.T) {
+func (h *env) fetchOnDuty(t *testing.T) {
 	t.Helper()
 	cam := ""
 	for _, c := range h.box.Site.Cameras() {

@@ -19,11 +19,11 @@ import (
 )
 
 // administrator: who runs the box sees no record, on no page and by no request. Covers F12.
-func (h *house) administrator(t *testing.T) {
+func (h *env) administrator(t *testing.T) {
 	admin := h.visitor(h.token(t, "admin"))
 	someone := h.filled.Cards[0]
 	at := h.quiet(0)
-	for _, path := range []string{"/log", "/log/3", "/log/3/proof", "/applications", "/applications/" + h.box.Evidence.List()[0].ID, "/gate",
+	for _, path := range []string{"/log", "/log/3", "/log/3/proof", "/applications", "/applications/" + h.box.Usage.List()[0].ID, "/gate",
 		"/gate/class/" + someone.Class, "/live", "/api/v1/log", "/api/v1/log/3", "/api/v1/applications", "/api/v1/gate"} {
 		if a := admin.ask(t, "GET", path, nil); a.status != 403 {
 			t.Errorf("%s answers the administrator %d", path, a.status)
@@ -60,7 +60,7 @@ func (b *tab) classes() []string {
 // pages opens every page in both languages, wide and on a phone: nothing that the navigation offers is refused, the
 // browser has nothing to complain about, no text is missing, nothing needs scrolling sideways, and every control
 // has a name.
-func (h *house) pages(t *testing.T) {
+func (h *env) pages(t *testing.T) {
 	for _, who := range []string{"admin", "zhou", "zheng", "leader", "he", "liang", "jian", "cheng", "xin", "qi", "luo", "ding"} {
 		v := h.visitor(h.token(t, who))
 		ways := offered.FindAllSubmatch(v.ask(t, "GET", "/", nil).body, -1)
@@ -115,7 +115,7 @@ func (b *tab) speak(lang string) {
 	}))
 }
 
-func (h *house) page(t *testing.T, b *tab, name, lang, path string) {
+func (h *env) page(t *testing.T, b *tab, name, lang, path string) {
 	b.open(path)
 	if strings.HasPrefix(path, "/view/") {
 		b.plays()
@@ -196,7 +196,7 @@ const faults = `(() => {
 type pageOf struct{ name, who, path string }
 
 // all lists the addresses of all pages, with what the school has in them.
-func (h *house) all(t *testing.T) []pageOf {
+func (h *env) all(t *testing.T) []pageOf {
 	at := h.quiet(0)
 	day := at.Format(time.DateOnly)
 	form := url.Values{"camera": {"c01"}, "day": {day}, "from": {at.Format("15:04")}, "to": {at.Add(30 * time.Minute).Format("15:04")}, "purpose": {"核实车辆剐蹭"}}
@@ -222,7 +222,7 @@ func (h *house) all(t *testing.T) []pageOf {
 		{"settings", "admin", "/settings"}, {"clock", "zheng", "/clock"}, {"account", "zheng", "/account"},
 	}
 	seen := map[string]bool{}
-	for _, a := range h.box.Evidence.List() {
+	for _, a := range h.box.Usage.List() {
 		name, path := "application-"+string(a.State), "/applications/"+a.ID
 		if seen[name] {
 			continue

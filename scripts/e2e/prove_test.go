@@ -18,7 +18,7 @@ import (
 
 // prove finds an entry as a supervisor would, takes its proof along, and lets the program for outsiders judge it:
 // it is accepted, and refused after any byte was changed. Covers F13.
-func (h *house) prove(t *testing.T) {
+func (h *env) prove(t *testing.T) {
 	verify := filepath.Join(h.dir, "campuskeep-verify")
 	build := exec.Command("go", "build", "-o", verify, "campuskeep/shared/cmd/campuskeep-verify")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -74,7 +74,7 @@ func (h *house) prove(t *testing.T) {
 }
 
 // refusesChanges turns one bit of a byte, at so many places over the whole file.
-func (h *house) refusesChanges(t *testing.T, verify, key string, good []byte, places int) {
+func (h *env) refusesChanges(t *testing.T, verify, key string, good []byte, places int) {
 	t.Helper()
 	file := filepath.Join(h.dir, "changed")
 	for i := range places {

@@ -38,7 +38,7 @@ const onStart = `(() => {
 // BenchmarkWatch measures, in Chromium, the time from the click on "watch" to the first picture on screen, of a span of
 // yesterday. One sample is one viewing, with its entry.
 func BenchmarkWatch(b *testing.B) {
-	h := newHouse(b)
+	h := newEnv(b)
 	t := h.tab(b, "zheng")
 	t.do("note steps", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: onStart})

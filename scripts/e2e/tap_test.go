@@ -12,7 +12,7 @@ import (
 
 // tap holds a card to the reader while the gate's page is open: the pupil appears within a second without the page
 // being loaded again, and the reader beeped once, after the record was on the disk. Covers S6.
-func (h *house) tap(t *testing.T) {
+func (h *env) tap(t *testing.T) {
 	b := h.tab(t, "zheng")
 	b.open("/gate")
 	until(t, 20*time.Second, "a reader on the line", func() bool { return strings.Contains(h.readerState(b), "在线") })
@@ -36,12 +36,12 @@ func (h *house) tap(t *testing.T) {
 	}
 }
 
-func (h *house) readerState(b *tab) string {
+func (h *env) readerState(b *tab) string {
 	b.open("/gate")
 	return eval[string](b, "document.querySelector('#board').innerText")
 }
 
-func (h *house) tapOnce(t *testing.T, b *tab, n int) time.Duration {
+func (h *env) tapOnce(t *testing.T, b *tab, n int) time.Duration {
 	t.Helper()
 	card, err := attendance.ParseCard(h.filled.Cards[n].UID)
 	if err != nil {

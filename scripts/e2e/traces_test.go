@@ -22,7 +22,7 @@ import (
 
 // traces: whoever takes the disk away without the key finds no pupil's name in it, no picture, no key and no
 // password; and what the day left is consistent.
-func (h *house) traces(t *testing.T) {
+func (h *env) traces(t *testing.T) {
 	names := h.pupils()
 	needles := map[string][]byte{"a password": []byte(school.Password), "a camera's password": []byte(cameraPassword)}
 	for n, b := range h.parameterSets(t) {
@@ -83,7 +83,7 @@ func (h *house) traces(t *testing.T) {
 type words map[string]bool
 
 // pupils are the names of all pupils that nobody of the staff has too: those stand on pages and in the log.
-func (h *house) pupils() words {
+func (h *env) pupils() words {
 	out := words{}
 	for _, c := range h.filled.Cards {
 		out[h.box.People.Name(c.Student)] = true
@@ -114,7 +114,7 @@ func (w words) in(b []byte) string {
 }
 
 // parameterSets are the H.264 parameter sets of what the box delivers: of the past, and of the cameras now.
-func (h *house) parameterSets(t *testing.T) map[string][]byte {
+func (h *env) parameterSets(t *testing.T) map[string][]byte {
 	t.Helper()
 	for name := range h.pupils() {
 		if !utf8.ValidString(name) || len(name) < 6 {
@@ -152,7 +152,7 @@ func (h *house) parameterSets(t *testing.T) map[string][]byte {
 }
 
 // recordedNow says whether a segment of this run is finished.
-func (h *house) recordedNow(t *testing.T) (found bool) {
+func (h *env) recordedNow(t *testing.T) (found bool) {
 	t.Helper()
 	err := h.box.Vault.Rows("c01", func(s footage.Segment) bool {
 		found = found || s.Wall.After(h.now)
@@ -165,7 +165,7 @@ func (h *house) recordedNow(t *testing.T) (found bool) {
 }
 
 // keys are the bytes of keys that open something: those of files, and some of each ring.
-func (h *house) keys(t *testing.T) map[string][]byte {
+func (h *env) keys(t *testing.T) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
 	fsys, err := disk.Real(h.cfg.Appliance.Data)

@@ -34,7 +34,7 @@ type closing struct {
 
 // watch goes from the ribbon to the picture: the entry is in the log before the first byte is asked for, and says
 // afterwards what was delivered. Covers F10, F12, F13.
-func (h *house) watch(t *testing.T) {
+func (h *env) watch(t *testing.T) {
 	b := h.tab(t, "zheng")
 	at := h.quiet(0)
 	b.open("/footage")
@@ -124,7 +124,7 @@ func (b *tab) depth() {
 
 // loseTheRole: the administrator takes a role away on the page of people; who watches sees the picture stop, and why,
 // and the closing entry says it. Covers F12, F13.
-func (h *house) loseTheRole(t *testing.T) {
+func (h *env) loseTheRole(t *testing.T) {
 	t.Helper()
 	at := h.quiet(0)
 	leader := h.account(t, "leader")
@@ -239,7 +239,7 @@ func (b *tab) firstMedia() <-chan media {
 
 // playsElsewhere: a player that knows nothing of our page plays the list with the session's cookie, and without
 // one it gets nothing.
-func (h *house) playsElsewhere(t *testing.T, playlist string) {
+func (h *env) playsElsewhere(t *testing.T, playlist string) {
 	t.Helper()
 	frames := func(cookie string) (int, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -268,7 +268,7 @@ func (h *house) playsElsewhere(t *testing.T, playlist string) {
 }
 
 // belongsTo: the media of one person's viewing is nobody else's, also not the leader's. Covers F12.
-func (h *house) belongsTo(t *testing.T, owner, other, playlist string) {
+func (h *env) belongsTo(t *testing.T, owner, other, playlist string) {
 	t.Helper()
 	list := h.visitor(h.token(t, owner)).ask(t, "GET", playlist, nil)
 	if list.status != 200 {

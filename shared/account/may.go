@@ -47,14 +47,14 @@ func (d Decision) Err(action Action) error {
 	return &Refused{Action: action, Reason: d.Reason}
 }
 
-// line says for some roles under which conditions an action is theirs. All conditions must hold.
-type line struct {
-	roles  []Role
-	ground string // how the allowance is named in the log
-	when   []condition
+// rule says for some roles under which conditions an action is theirs. All conditions must hold.
+type rule struct {
+	roles []Role
+	basis string // how the allowance is named in the log
+	when  []condition
 }
 
-func (l line) decide(a Actor, role Role, action Action, s Subject, at time.Time) Decision {
+func (l rule) decide(a Actor, role Role, action Action, s Subject, at time.Time) Decision {
 	if slices.Contains(duty, role) && !slices.Contains(oneFactorIsEnough, action) && !a.SecondFactor {
 		return Decision{Reason: "may.second_factor"}
 	}
@@ -63,8 +63,8 @@ func (l line) decide(a Actor, role Role, action Action, s Subject, at time.Time)
 			return Decision{Reason: reason}
 		}
 	}
-	d := Decision{Allowed: true, Role: role, Reason: l.ground}
-	if l.ground == groundGrant {
+	d := Decision{Allowed: true, Role: role, Reason: l.basis}
+	if l.basis == basisGrant {
 		g, _ := a.grantFor(s, at)
 		d.Grant = g.Application
 	}

@@ -4,9 +4,9 @@ import "time"
 
 // The grounds of an allowance, as they stand in the log.
 const (
-	groundDuty  = "duty"
-	groundGrant = "grant"
-	groundSelf  = "self"
+	basisDuty  = "duty"
+	basisGrant = "grant"
+	basisSelf  = "self"
 )
 
 // Groups of roles that appear together in the table.
@@ -32,108 +32,108 @@ var oneFactorIsEnough = []Action{ActStatusView, ActSelf, ActRibbonView,
 // table is the one permission table: what is not here is refused. Lines of one action run from the
 // narrowest ground to the widest; the first that holds names the ground, and when none holds the last
 // tells the reason. shared/account/testdata/table.txt shows what follows from it, role by role.
-var table = map[Action][]line{
-	ActStatusView: {{append(append([]Role{RoleAuditor}, technical...), employees...), groundDuty, nil}},
-	ActSelf:       {{everybody, groundSelf, []condition{ownPage}}},
+var table = map[Action][]rule{
+	ActStatusView: {{append(append([]Role{RoleAuditor}, technical...), employees...), basisDuty, nil}},
+	ActSelf:       {{everybody, basisSelf, []condition{ownPage}}},
 
 	// Footage. Others than the security office and the leaders see it only inside an approved application.
-	ActRibbonView: {{append(append([]Role{RoleAuditor}, technical...), employees...), groundDuty, nil}},
+	ActRibbonView: {{append(append([]Role{RoleAuditor}, technical...), employees...), basisDuty, nil}},
 	ActFootagePlayback: {
-		{employees, groundGrant, []condition{recorded, inGrant}},
-		{deciders, groundDuty, []condition{viewOnly, purpose}},
+		{employees, basisGrant, []condition{recorded, inGrant}},
+		{deciders, basisDuty, []condition{viewOnly, purpose}},
 	},
-	ActFootageLive: {{[]Role{RoleOfficer}, groundDuty, []condition{onShift, purpose}}},
-	ActShift:       {{[]Role{RoleOfficer}, groundDuty, []condition{ownPage}}},
-	ActDutyView:    {{registrar, groundDuty, nil}},
+	ActFootageLive: {{[]Role{RoleOfficer}, basisDuty, []condition{onShift, purpose}}},
+	ActShift:       {{[]Role{RoleOfficer}, basisDuty, []condition{ownPage}}},
+	ActDutyView:    {{registrar, basisDuty, nil}},
 	ActMediaRead: {
-		{employees, groundGrant, []condition{ownPage, recorded, inGrant}},
-		{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, []condition{ownPage, recorded, viewOnly}},
-		{[]Role{RoleOfficer}, groundDuty, []condition{ownPage, shiftIfLive}},
+		{employees, basisGrant, []condition{ownPage, recorded, inGrant}},
+		{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{ownPage, recorded, viewOnly}},
+		{[]Role{RoleOfficer}, basisDuty, []condition{ownPage, shiftIfLive}},
 	},
 
 	// A picture that is kept is a copy: no duty gives it, only an approval that says so, and of recorded footage alone.
-	ActFootageSnapshot: {{employees, groundGrant, []condition{ownPage, stillOnly, inGrant}}},
+	ActFootageSnapshot: {{employees, basisGrant, []condition{ownPage, stillOnly, inGrant}}},
 
 	// The register of use.
-	ActApplicationCreate:   {{employees, groundSelf, []condition{applicantOrNew}}},
-	ActApplicationWithdraw: {{employees, groundSelf, []condition{applicant}}},
+	ActApplicationCreate:   {{employees, basisSelf, []condition{applicantOrNew}}},
+	ActApplicationWithdraw: {{employees, basisSelf, []condition{applicant}}},
 	ActApplicationView: {
-		{employees, groundSelf, []condition{applicant}},
-		{registrar, groundDuty, nil},
+		{employees, basisSelf, []condition{applicant}},
+		{registrar, basisDuty, nil},
 	},
-	ActApplicationList: {{registrar, groundDuty, nil}},
+	ActApplicationList: {{registrar, basisDuty, nil}},
 	ActApplicationReview: {
-		{office, groundDuty, []condition{notApplicant, notOffice}},
-		{leader, groundDuty, []condition{notApplicant}},
+		{office, basisDuty, []condition{notApplicant, notOffice}},
+		{leader, basisDuty, []condition{notApplicant}},
 	},
 	ActApplicationDecide: {
-		{office, groundDuty, []condition{notApplicant, notOffice}},
-		{leader, groundDuty, []condition{notApplicant}},
+		{office, basisDuty, []condition{notApplicant, notOffice}},
+		{leader, basisDuty, []condition{notApplicant}},
 	},
-	ActHoldView:    {{registrar, groundDuty, nil}},
-	ActHoldPropose: {{deciders, groundDuty, []condition{notApplicant}}},
-	ActHoldRelease: {{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, []condition{notApplicant}}},
+	ActHoldView:    {{registrar, basisDuty, nil}},
+	ActHoldPropose: {{deciders, basisDuty, []condition{notApplicant}}},
+	ActHoldRelease: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{notApplicant}}},
 
 	// What proves that footage is kept and deleted on time (F3). The administrator sees the arithmetic of the disk.
-	ActKeepingView:  {{append(append([]Role{}, technical...), registrar...), groundDuty, nil}},
-	ActKeepingPaper: {{registrar, groundDuty, nil}},
+	ActKeepingView:  {{append(append([]Role{}, technical...), registrar...), basisDuty, nil}},
+	ActKeepingPaper: {{registrar, basisDuty, nil}},
 
 	// The access log.
-	ActLogSearch: {{registrar, groundDuty, nil}},
-	ActLogProof:  {{registrar, groundDuty, nil}},
-	ActLogExport: {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, groundDuty, nil}},
+	ActLogSearch: {{registrar, basisDuty, nil}},
+	ActLogProof:  {{registrar, basisDuty, nil}},
+	ActLogExport: {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, basisDuty, nil}},
 
 	// Pupils: a teacher only the classes that dated enrolment puts in scope (S22, S36).
 	ActGateView: {
-		{[]Role{RoleClassTeacher}, groundDuty, []condition{inClass}},
-		{[]Role{RoleGradeHead, RoleOfficer, RoleHeadOfSafety, RoleLeader}, groundDuty, nil},
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{inClass}},
+		{[]Role{RoleGradeHead, RoleOfficer, RoleHeadOfSafety, RoleLeader}, basisDuty, nil},
 	},
 	ActClassView: {
-		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, groundDuty, []condition{inClass}},
-		{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, nil},
+		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil},
 	},
 
 	// The pupils' register is kept by designated staff (S14).
-	ActPupilsEdit: {{[]Role{RoleHeadOfSafety, RoleLeader}, groundDuty, nil}},
+	ActPupilsEdit: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 
 	ActClassMark: {
-		{[]Role{RoleClassTeacher}, groundDuty, []condition{inClass}},
-		{[]Role{RoleHeadOfSafety}, groundDuty, nil},
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, nil},
 	},
 
 	// Running the box. The administrator is in no line above that shows a record.
-	ActCamerasView: {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
-	ActCamerasEdit: {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, nil}},
-	ActCamerasTest: {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, nil}},
-	ActCamerasAim:  {{append([]Role{RoleHeadOfSafety}, technical...), groundDuty, []condition{installing}}},
+	ActCamerasView: {{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil}},
+	ActCamerasEdit: {{append([]Role{RoleHeadOfSafety}, technical...), basisDuty, nil}},
+	ActCamerasTest: {{append([]Role{RoleHeadOfSafety}, technical...), basisDuty, nil}},
+	ActCamerasAim:  {{append([]Role{RoleHeadOfSafety}, technical...), basisDuty, []condition{installing}}},
 	ActFaultsView: {
-		{employeesAndInstaller, groundSelf, []condition{ownPage}},
-		{append([]Role{RoleAdmin, RoleAuditor}, deciders...), groundDuty, nil},
+		{employeesAndInstaller, basisSelf, []condition{ownPage}},
+		{append([]Role{RoleAdmin, RoleAuditor}, deciders...), basisDuty, nil},
 	},
 	ActFaultsTake: {
-		{employeesAndInstaller, groundSelf, []condition{ownPage}},
-		{[]Role{RoleAdmin, RoleOfficer, RoleHeadOfSafety}, groundDuty, nil},
+		{employeesAndInstaller, basisSelf, []condition{ownPage}},
+		{[]Role{RoleAdmin, RoleOfficer, RoleHeadOfSafety}, basisDuty, nil},
 	},
-	ActNVRsView:   {{append(append([]Role{RoleAuditor}, technical...), deciders...), groundDuty, nil}},
-	ActNVRsEdit:   {{technical, groundDuty, nil}},
-	ActPeopleView: {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},
-	ActPeopleEdit: {{[]Role{RoleAdmin}, groundDuty, []condition{otherPerson}}},
+	ActNVRsView:   {{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil}},
+	ActNVRsEdit:   {{technical, basisDuty, nil}},
+	ActPeopleView: {{append([]Role{RoleAdmin}, deciders...), basisDuty, nil}},
+	ActPeopleEdit: {{[]Role{RoleAdmin}, basisDuty, []condition{otherPerson}}},
 	// The second person beside the administrator is somebody who answers for footage, never another technician.
-	ActPeopleConfirm: {{registrar, groundDuty, []condition{otherPerson}}},
-	ActSettings:      {{[]Role{RoleAdmin}, groundDuty, nil}},
-	ActClockConfirm:  {{append([]Role{RoleAdmin}, deciders...), groundDuty, nil}},
+	ActPeopleConfirm: {{registrar, basisDuty, []condition{otherPerson}}},
+	ActSettings:      {{[]Role{RoleAdmin}, basisDuty, nil}},
+	ActClockConfirm:  {{append([]Role{RoleAdmin}, deciders...), basisDuty, nil}},
 
 	// The centre.
-	ActCentreSchools:      {{[]Role{RoleCentreStaff, RoleCentreAdmin}, groundDuty, nil}},
-	ActCentreSchool:       {{[]Role{RoleCentreStaff}, groundDuty, nil}},
-	ActCentreApplications: {{[]Role{RoleCentreStaff}, groundDuty, nil}},
-	ActCentreAttendance:   {{[]Role{RoleCentreStaff}, groundDuty, nil}},
-	ActCentreAlarms:       {{[]Role{RoleCentreStaff, RoleCentreAdmin}, groundDuty, nil}},
-	ActCentreEnrol:        {{[]Role{RoleCentreAdmin}, groundDuty, nil}},
+	ActCentreSchools:      {{[]Role{RoleCentreStaff, RoleCentreAdmin}, basisDuty, nil}},
+	ActCentreSchool:       {{[]Role{RoleCentreStaff}, basisDuty, nil}},
+	ActCentreApplications: {{[]Role{RoleCentreStaff}, basisDuty, nil}},
+	ActCentreAttendance:   {{[]Role{RoleCentreStaff}, basisDuty, nil}},
+	ActCentreAlarms:       {{[]Role{RoleCentreStaff, RoleCentreAdmin}, basisDuty, nil}},
+	ActCentreEnrol:        {{[]Role{RoleCentreAdmin}, basisDuty, nil}},
 
 	// Machines at the broker: their own topics, in their own direction (design §6).
-	ActTopicPublish:   {{[]Role{RoleAppliance}, groundSelf, []condition{ownTopic("up", "urgent", "payload", "hello", "state")}}},
-	ActTopicSubscribe: {{[]Role{RoleAppliance}, groundSelf, []condition{ownTopic("ack", "down")}}},
+	ActTopicPublish:   {{[]Role{RoleAppliance}, basisSelf, []condition{ownTopic("up", "urgent", "payload", "hello", "state")}}},
+	ActTopicSubscribe: {{[]Role{RoleAppliance}, basisSelf, []condition{ownTopic("ack", "down")}}},
 }
 
 // ownTopic holds for ck/1/<partition>/<appliance>/<leaf> with the actor's own id; wildcards never match.

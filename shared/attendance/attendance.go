@@ -66,27 +66,27 @@ type Reason string
 
 // The reasons, in the order in which the rules find them.
 const (
-	Weekend       Reason = "weekend"
-	Holiday       Reason = "holiday"
-	OffTerm       Reason = "off_term"
-	MakeUpDay     Reason = "make_up_day" // a weekend day on which school is kept (调休)
-	CameAnyway    Reason = "came_anyway" // a tap on a day of leave or without school
-	LeaveApproved Reason = "leave_approved"
-	LeavePartial  Reason = "leave_partial" // leave moved the time of arrival or of going home
-	MarkTeacher   Reason = "mark_teacher"
-	MarkOffice    Reason = "mark_office"
-	Contradicted  Reason = "contradicted" // the taps say otherwise than the mark
-	InOnTime      Reason = "in_on_time"
-	InLate        Reason = "in_late"
-	OutOnly       Reason = "out_only" // went out without having come in: was inside
-	NotDue        Reason = "not_due"
-	NoTap         Reason = "no_tap"
-	OutEarly      Reason = "out_early"
-	OutOnTime     Reason = "out_on_time"
-	NotLeft       Reason = "not_left"   // did not go home on time
-	GateBlind     Reason = "gate_blind" // a reader failed in the time that matters
-	RegisterBlind Reason = "register_blind"
-	ClockDoubt    Reason = "clock_doubt"
+	Weekend            Reason = "weekend"
+	Holiday            Reason = "holiday"
+	OffTerm            Reason = "off_term"
+	MakeUpDay          Reason = "make_up_day" // a weekend day on which school is kept (调休)
+	CameAnyway         Reason = "came_anyway" // a tap on a day of leave or without school
+	LeaveApproved      Reason = "leave_approved"
+	LeavePartial       Reason = "leave_partial" // leave moved the time of arrival or of going home
+	MarkTeacher        Reason = "mark_teacher"
+	MarkOffice         Reason = "mark_office"
+	Contradicted       Reason = "contradicted" // the taps say otherwise than the mark
+	InOnTime           Reason = "in_on_time"
+	InLate             Reason = "in_late"
+	OutOnly            Reason = "out_only" // went out without having come in: was inside
+	NotDue             Reason = "not_due"
+	NoTap              Reason = "no_tap"
+	OutEarly           Reason = "out_early"
+	OutOnTime          Reason = "out_on_time"
+	NotLeft            Reason = "not_left"   // did not go home on time
+	GateUnobserved     Reason = "gate_blind" // a reader failed in the time that matters
+	RegisterUnobserved Reason = "register_blind"
+	ClockDoubt         Reason = "clock_doubt"
 )
 
 // Key is the reason's key in the text catalogue.
@@ -143,8 +143,8 @@ type Mark struct {
 	At      time.Time `json:"at"`
 }
 
-// Blind is a time in which taps may have been lost, and what failed.
-type Blind struct {
+// Unobserved is a time in which taps may have been lost, and what failed.
+type Unobserved struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to,omitzero"` // zero: it still lasts
 	// Direction is that of the reader that failed; Auto when everything did.
@@ -152,20 +152,20 @@ type Blind struct {
 	Register  bool      `json:"register,omitempty"` // the store failed, not a reader
 }
 
-func (b Blind) hides(way Direction, from, to time.Time) bool {
+func (b Unobserved) hides(way Direction, from, to time.Time) bool {
 	return (b.Direction == Auto || b.Direction == way) && b.From.Before(to) && (b.To.IsZero() || b.To.After(from))
 }
 
 // Evidence is all that is known about one student's day. The order within the lists does not matter.
 type Evidence struct {
-	Student string
-	Class   string
-	Day     Day
-	Hours   Hours
-	Taps    []Tap
-	Leaves  []Leave
-	Marks   []Mark
-	Blind   []Blind
+	Student    string
+	Class      string
+	Day        Day
+	Hours      Hours
+	Taps       []Tap
+	Leaves     []Leave
+	Marks      []Mark
+	Unobserved []Unobserved
 	// Doubt says that the clock cannot be trusted now: nobody is called absent by it.
 	Doubt bool
 }

@@ -15,12 +15,12 @@ func Decide(e Evidence, now time.Time) DayStatus {
 	d.status = DayStatus{V: Version, Date: e.Day.Date, Student: e.Student, Class: e.Class, Taps: len(d.moves), Attended: len(d.moves) > 0}
 	d.readMoves()
 	if e.Day.Reason != "" {
-		d.why(e.Day.Reason)
+		d.addReason(e.Day.Reason)
 	}
 	if !e.Day.School {
 		d.status.Outcome = NoSchool
 		if d.status.Attended {
-			d.why(CameAnyway)
+			d.addReason(CameAnyway)
 		}
 		return d.status
 	}
@@ -41,7 +41,7 @@ type decision struct {
 	status DayStatus
 }
 
-func (d *decision) why(r Reason) { d.status.Reasons = append(d.status.Reasons, r) }
+func (d *decision) addReason(r Reason) { d.status.Reasons = append(d.status.Reasons, r) }
 
 // readMoves notes the first way in and the last way out.
 func (d *decision) readMoves() {
@@ -83,13 +83,13 @@ func (d *decision) expected() (due, home time.Time, onLeave bool) {
 	whole := !home.After(bell)
 	notYetDue := now != "" && d.now.Before(bell) && !d.status.Attended
 	if !whole && !notYetDue {
-		d.why(LeavePartial)
+		d.addReason(LeavePartial)
 		return due, home, false
 	}
 	d.status.Outcome, d.status.Leave = OnLeave, cmp.Or(now, kind)
-	d.why(LeaveApproved)
+	d.addReason(LeaveApproved)
 	if d.status.Attended {
-		d.why(CameAnyway)
+		d.addReason(CameAnyway)
 	}
 	return due, home, true
 }
@@ -126,14 +126,14 @@ func (d *decision) byMark() bool {
 	}
 	d.status.Outcome, d.status.Minutes, d.status.Leave = m.Outcome, m.Minutes, m.Leave
 	if m.By == ByOffice {
-		d.why(MarkOffice)
+		d.addReason(MarkOffice)
 	} else {
-		d.why(MarkTeacher)
+		d.addReason(MarkTeacher)
 	}
 	away := m.Outcome == AbsentUnexplained || m.Outcome == Truant || m.Outcome == OnLeave
 	inside := d.status.Attended && d.status.LastOut.IsZero()
 	if (away && inside) || (m.Outcome == Present && !d.status.LastOut.IsZero() && d.status.LastOut.After(m.At) && d.early(d.Day.At(d.Hours.Home))) {
-		d.why(Contradicted)
+		d.addReason(Contradicted)
 	}
 	d.status.Attended = d.status.Attended || !away
 	return true
@@ -165,17 +165,17 @@ func (d *decision) arrival(due time.Time) {
 	s.Outcome = Present
 	switch {
 	case s.FirstIn.IsZero():
-		d.why(OutOnly)
+		d.addReason(OutOnly)
 	case d.doubtful():
-		d.why(ClockDoubt)
+		d.addReason(ClockDoubt)
 	case !s.FirstIn.After(due):
-		d.why(InOnTime)
+		d.addReason(InOnTime)
 	default:
-		d.why(InLate)
+		d.addReason(InLate)
 		// A reader that failed between the deadline and this tap may have swallowed an earlier one.
-		if r := d.blind(In, due, s.FirstIn); r != "" {
+		if r := d.unobserved(In, due, s.FirstIn); r != "" {
 			s.Outcome = Unknown
-			d.why(r)
+			d.addReason(r)
 			return
 		}
 		s.LateIn = minutesUp(s.FirstIn.Sub(due.Add(-minutes(d.Hours.Grace))))
@@ -188,16 +188,16 @@ func (d *decision) departure(home time.Time) {
 	switch {
 	case d.doubtful():
 	case d.early(home) && d.leaveAt(s.LastOut) != "" && d.leaveAt(d.now) != "":
-		d.why(LeavePartial) // out on leave, expected back
+		d.addReason(LeavePartial) // out on leave, expected back
 	case d.early(home):
 		s.Outcome, s.Minutes = LeftEarly, minutesUp(home.Sub(s.LastOut))
-		d.why(OutEarly)
-		d.whyBlind(In, s.LastOut, earlier(d.now, home)) // may have come back unheard
+		d.addReason(OutEarly)
+		d.unobservedReason(In, s.LastOut, earlier(d.now, home)) // may have come back unheard
 	case !s.LastOut.IsZero():
-		d.why(OutOnTime)
+		d.addReason(OutOnTime)
 	case d.Hours.TapOut && !d.now.Before(d.Day.At(d.Hours.Closes)):
-		d.why(NotLeft)
-		d.whyBlind(Out, home.Add(-minutes(d.Hours.Slack)), d.now)
+		d.addReason(NotLeft)
+		d.unobservedReason(Out, home.Add(-minutes(d.Hours.Slack)), d.now)
 	}
 }
 
@@ -207,20 +207,20 @@ func (d *decision) withoutTaps(due time.Time) {
 	s := &d.status
 	s.Outcome = Pending
 	if !d.now.After(due) {
-		d.why(NotDue)
+		d.addReason(NotDue)
 		return
 	}
 	decided := earlier(d.now, due.Add(minutes(d.Hours.TellParents)))
-	switch r := d.blind(In, d.Day.At(d.Hours.Opens), decided); {
+	switch r := d.unobserved(In, d.Day.At(d.Hours.Opens), decided); {
 	case r != "":
 		s.Outcome = Unknown
-		d.why(r)
+		d.addReason(r)
 	case d.Doubt:
 		s.Outcome = Unknown
-		d.why(ClockDoubt)
+		d.addReason(ClockDoubt)
 	default:
 		s.Outcome = AbsentUnexplained
-		d.why(NoTap)
+		d.addReason(NoTap)
 	}
 }
 
@@ -229,24 +229,24 @@ func (d *decision) doubtful() bool {
 	return slices.ContainsFunc(d.moves, func(m Move) bool { return m.Doubt })
 }
 
-// blind names what could not be heard of a way in [from, to].
-func (d *decision) blind(way Direction, from, to time.Time) Reason {
+// unobserved names what could not be heard of a way in [from, to].
+func (d *decision) unobserved(way Direction, from, to time.Time) Reason {
 	var found Reason
-	for _, b := range d.Blind {
+	for _, b := range d.Unobserved {
 		if !b.hides(way, from, to) {
 			continue
 		}
 		if b.Register {
-			return RegisterBlind
+			return RegisterUnobserved
 		}
-		found = GateBlind
+		found = GateUnobserved
 	}
 	return found
 }
 
-func (d *decision) whyBlind(way Direction, from, to time.Time) {
-	if r := d.blind(way, from, to); r != "" {
-		d.why(r)
+func (d *decision) unobservedReason(way Direction, from, to time.Time) {
+	if r := d.unobserved(way, from, to); r != "" {
+		d.addReason(r)
 	}
 }
 

@@ -54,8 +54,8 @@ func mark(o Outcome, by By, at string) Mark {
 
 // Covers S6, S7: the rules of a day in their order, each with its reasons.
 func TestDecide(t *testing.T) {
-	blind := func(from, to string, d Direction) Blind {
-		return Blind{From: clockAt(from), To: clockAt(to), Direction: d}
+	blind := func(from, to string, d Direction) Unobserved {
+		return Unobserved{From: clockAt(from), To: clockAt(to), Direction: d}
 	}
 	for _, c := range []struct {
 		name    string
@@ -63,7 +63,7 @@ func TestDecide(t *testing.T) {
 		taps    []Tap
 		leaves  []Leave
 		marks   []Mark
-		blind   []Blind
+		blind   []Unobserved
 		doubt   bool
 		want    Outcome
 		minutes int
@@ -116,22 +116,22 @@ func TestDecide(t *testing.T) {
 		{name: "leave goes before a mark", now: "9:00", leaves: []Leave{leave(Sick, "0:00", "23:59")}, marks: []Mark{mark(Truant, ByTeacher, "8:10")}, want: OnLeave, reasons: []Reason{LeaveApproved}},
 
 		// missing evidence
-		{name: "no tap and a reader that failed", now: "9:00", blind: []Blind{blind("7:30", "7:50", In)}, want: Unknown, reasons: []Reason{GateBlind}},
-		{name: "a reader that still fails", now: "9:00", blind: []Blind{{From: clockAt("7:30"), Direction: Auto}}, want: Unknown, reasons: []Reason{GateBlind}},
-		{name: "the register failed", now: "9:00", blind: []Blind{{From: clockAt("7:30"), To: clockAt("7:31"), Direction: Auto, Register: true}}, want: Unknown, reasons: []Reason{RegisterBlind}},
-		{name: "a reader of the way out says nothing of the way in", now: "9:00", blind: []Blind{blind("7:30", "7:50", Out)}, want: AbsentUnexplained, reasons: []Reason{NoTap}},
-		{name: "a failure of the night", now: "9:00", blind: []Blind{blind("2:00", "5:00", Auto)}, want: AbsentUnexplained, reasons: []Reason{NoTap}},
-		{name: "a failure after the parents were told", now: "15:00", blind: []Blind{blind("13:00", "14:00", Auto)}, want: AbsentUnexplained, reasons: []Reason{NoTap}},
-		{name: "before the bell a failure is no matter", now: "7:55", blind: []Blind{blind("7:30", "7:50", In)}, want: Pending, reasons: []Reason{NotDue}},
-		{name: "late, and a reader failed since the bell", now: "9:00", taps: []Tap{tap(In, "8:12")}, blind: []Blind{blind("7:40", "8:10", In)}, want: Unknown, reasons: []Reason{InLate, GateBlind}},
-		{name: "late, and the failure was over before the bell", now: "9:00", taps: []Tap{tap(In, "8:12")}, blind: []Blind{blind("7:30", "7:50", In)}, want: Late, minutes: 12, reasons: []Reason{InLate}},
-		{name: "out early and a reader failed after", now: "17:00", taps: []Tap{tap(In, "7:40"), tap(Out, "15:30")}, blind: []Blind{blind("15:40", "16:00", In)}, want: LeftEarly, minutes: 60, reasons: []Reason{InOnTime, OutEarly, GateBlind}},
-		{name: "not seen leaving, and the way out was deaf", now: "18:31", taps: []Tap{tap(In, "7:40")}, blind: []Blind{blind("16:20", "17:00", Out)}, want: Present, reasons: []Reason{InOnTime, NotLeft, GateBlind}},
+		{name: "no tap and a reader that failed", now: "9:00", blind: []Unobserved{blind("7:30", "7:50", In)}, want: Unknown, reasons: []Reason{GateUnobserved}},
+		{name: "a reader that still fails", now: "9:00", blind: []Unobserved{{From: clockAt("7:30"), Direction: Auto}}, want: Unknown, reasons: []Reason{GateUnobserved}},
+		{name: "the register failed", now: "9:00", blind: []Unobserved{{From: clockAt("7:30"), To: clockAt("7:31"), Direction: Auto, Register: true}}, want: Unknown, reasons: []Reason{RegisterUnobserved}},
+		{name: "a reader of the way out says nothing of the way in", now: "9:00", blind: []Unobserved{blind("7:30", "7:50", Out)}, want: AbsentUnexplained, reasons: []Reason{NoTap}},
+		{name: "a failure of the night", now: "9:00", blind: []Unobserved{blind("2:00", "5:00", Auto)}, want: AbsentUnexplained, reasons: []Reason{NoTap}},
+		{name: "a failure after the parents were told", now: "15:00", blind: []Unobserved{blind("13:00", "14:00", Auto)}, want: AbsentUnexplained, reasons: []Reason{NoTap}},
+		{name: "before the bell a failure is no matter", now: "7:55", blind: []Unobserved{blind("7:30", "7:50", In)}, want: Pending, reasons: []Reason{NotDue}},
+		{name: "late, and a reader failed since the bell", now: "9:00", taps: []Tap{tap(In, "8:12")}, blind: []Unobserved{blind("7:40", "8:10", In)}, want: Unknown, reasons: []Reason{InLate, GateUnobserved}},
+		{name: "late, and the failure was over before the bell", now: "9:00", taps: []Tap{tap(In, "8:12")}, blind: []Unobserved{blind("7:30", "7:50", In)}, want: Late, minutes: 12, reasons: []Reason{InLate}},
+		{name: "out early and a reader failed after", now: "17:00", taps: []Tap{tap(In, "7:40"), tap(Out, "15:30")}, blind: []Unobserved{blind("15:40", "16:00", In)}, want: LeftEarly, minutes: 60, reasons: []Reason{InOnTime, OutEarly, GateUnobserved}},
+		{name: "not seen leaving, and the way out was deaf", now: "18:31", taps: []Tap{tap(In, "7:40")}, blind: []Unobserved{blind("16:20", "17:00", Out)}, want: Present, reasons: []Reason{InOnTime, NotLeft, GateUnobserved}},
 		{name: "the clock is in doubt", now: "9:00", doubt: true, want: Unknown, reasons: []Reason{ClockDoubt}},
 		{name: "tapped while the clock was in doubt", now: "9:00", taps: []Tap{{ID: "x", At: clockAt("8:40"), Direction: In, Doubt: true}}, want: Present, reasons: []Reason{ClockDoubt}},
 	} {
 		e := wednesday()
-		e.Taps, e.Leaves, e.Marks, e.Blind, e.Doubt = c.taps, c.leaves, c.marks, c.blind, c.doubt
+		e.Taps, e.Leaves, e.Marks, e.Unobserved, e.Doubt = c.taps, c.leaves, c.marks, c.blind, c.doubt
 		s := Decide(e, clockAt(c.now))
 		if s.Outcome != c.want || s.Minutes != c.minutes || !slices.Equal(s.Reasons, c.reasons) {
 			t.Errorf("%s: %s %d min %v, want %s %d min %v", c.name, s.Outcome, s.Minutes, s.Reasons, c.want, c.minutes, c.reasons)
@@ -230,7 +230,7 @@ func anyEvidence(t *rapid.T) Evidence {
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "blinds") {
 		from := moment("blind")
-		e.Blind = append(e.Blind, Blind{From: from, To: from.Add(time.Duration(rapid.IntRange(1, 300).Draw(t, "blind for")) * time.Minute),
+		e.Unobserved = append(e.Unobserved, Unobserved{From: from, To: from.Add(time.Duration(rapid.IntRange(1, 300).Draw(t, "blind for")) * time.Minute),
 			Direction: rapid.SampledFrom([]Direction{In, Out, Auto}).Draw(t, "blind way"), Register: rapid.Bool().Draw(t, "register")})
 	}
 	return e
@@ -245,12 +245,14 @@ func TestDecideProperties(t *testing.T) {
 		s := Decide(e, now)
 
 		shuffled := e
-		shuffled.Taps, shuffled.Leaves, shuffled.Marks, shuffled.Blind = slices.Clone(e.Taps), slices.Clone(e.Leaves), slices.Clone(e.Marks), slices.Clone(e.Blind)
+		shuffled.Taps, shuffled.Leaves, shuffled.Marks, shuffled.Unobserved = slices.Clone(e.Taps), slices.Clone(e.Leaves), slices.Clone(e.Marks), slices.Clone(e.Unobserved)
 		r := rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed")))
 		r.Shuffle(len(e.Taps), func(i, j int) { shuffled.Taps[i], shuffled.Taps[j] = shuffled.Taps[j], shuffled.Taps[i] })
 		r.Shuffle(len(e.Leaves), func(i, j int) { shuffled.Leaves[i], shuffled.Leaves[j] = shuffled.Leaves[j], shuffled.Leaves[i] })
 		r.Shuffle(len(e.Marks), func(i, j int) { shuffled.Marks[i], shuffled.Marks[j] = shuffled.Marks[j], shuffled.Marks[i] })
-		r.Shuffle(len(e.Blind), func(i, j int) { shuffled.Blind[i], shuffled.Blind[j] = shuffled.Blind[j], shuffled.Blind[i] })
+		r.Shuffle(len(e.Unobserved), func(i, j int) {
+			shuffled.Unobserved[i], shuffled.Unobserved[j] = shuffled.Unobserved[j], shuffled.Unobserved[i]
+		})
 		if again := Decide(shuffled, now); !s.Same(again) || !s.FirstIn.Equal(again.FirstIn) || !s.LastOut.Equal(again.LastOut) {
 			t.Fatalf("the order matters: %+v, then %+v", s, again)
 		}
@@ -265,7 +267,7 @@ func TestDecideProperties(t *testing.T) {
 			if len(e.Taps) > 0 {
 				t.Fatalf("absent with taps: %+v", s)
 			}
-			for _, b := range e.Blind {
+			for _, b := range e.Unobserved {
 				if b.hides(In, e.Day.At(e.Hours.Opens), earlier(now, e.Day.At(e.Hours.Bell+e.Hours.Grace))) {
 					t.Fatalf("absent although the gate was deaf: %+v", s)
 				}

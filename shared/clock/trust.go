@@ -17,14 +17,14 @@ type Trust struct {
 	stepped time.Duration // forward corrections that no authority confirmed, in this boot and before
 	read    time.Duration // when highest was read
 
-	sources []Observation            // the latest of each source, sorted by name
-	doubts  map[string]time.Duration // sources off the line: since when
+	sources     []Observation            // the latest of each source, sorted by name
+	disagreeing map[string]time.Duration // sources off the line: since when
 
-	line   Anchor
-	lined  bool
-	state  State
-	reason Reason
-	since  time.Duration // mono at which the state came
+	estimate  Anchor
+	estimated bool
+	state     State
+	reason    Reason
+	since     time.Duration // mono at which the state came
 }
 
 // Reason is why the clock is in its state; the catalogue has "clock.reason.<code>".
@@ -70,8 +70,8 @@ type Record struct {
 // NewTrust begins a boot, or a run within one, with what is on record. Anchors of this very boot give the line back,
 // for monotonic time connects the two runs; it is trusted once the sources have been asked again ([Trust.Observe], or
 // [Trust.Settle] when all are silent).
-func NewTrust(boot string, past Record, known Anchors) Trust {
-	t := Trust{boot: boot, highest: past.Highest, stepped: past.Stepped, read: past.Read, reason: ReasonNoSource}
+func NewTrust(boot string, previous Record, known Anchors) Trust {
+	t := Trust{boot: boot, highest: previous.Highest, stepped: previous.Stepped, read: previous.Read, reason: ReasonNoSource}
 	var last time.Duration
 	for _, a := range known {
 		if a.Boot == boot {
@@ -79,8 +79,8 @@ func NewTrust(boot string, past Record, known Anchors) Trust {
 		}
 	}
 	for _, a := range known {
-		if a.Boot == boot && (!t.lined || a.Uncertainty+Drift(last-a.Mono) < t.line.Uncertainty+Drift(last-t.line.Mono)) {
-			t.line, t.lined = a, true
+		if a.Boot == boot && (!t.estimated || a.Uncertainty+Drift(last-a.Mono) < t.estimate.Uncertainty+Drift(last-t.estimate.Mono)) {
+			t.estimate, t.estimated = a, true
 		}
 	}
 	return t
@@ -109,7 +109,7 @@ func (t Trust) Highest(mono time.Duration) time.Time {
 }
 
 func (t Trust) now(mono time.Duration) interval {
-	return Observation{Mono: t.line.Mono, UTC: t.line.UTC, Uncertainty: t.line.Uncertainty}.at(mono)
+	return Observation{Mono: t.estimate.Mono, UTC: t.estimate.UTC, Uncertainty: t.estimate.Uncertainty}.at(mono)
 }
 
 // Reading is the present moment. wall is what the machine's clock claims, used only while nothing better is known.
@@ -117,7 +117,7 @@ func (t Trust) now(mono time.Duration) interval {
 func (t Trust) Reading(mono time.Duration, wall time.Time) Reading {
 	r := Reading{State: t.state, Boot: t.boot, Mono: mono}
 	switch {
-	case t.lined:
+	case t.estimated:
 		i := t.now(mono)
 		r.Wall, r.Uncertainty = i.mid(), i.width()-i.width()/2
 	default:
@@ -125,7 +125,7 @@ func (t Trust) Reading(mono time.Duration, wall time.Time) Reading {
 		if best, ok := t.best(mono); ok {
 			r.Wall, r.Uncertainty = best.mid(), best.width()-best.width()/2
 		}
-		if least := t.least(mono); r.Wall.Before(least) {
+		if least := t.lowerBound(mono); r.Wall.Before(least) {
 			r.Wall = least
 		}
 	}
@@ -133,9 +133,9 @@ func (t Trust) Reading(mono time.Duration, wall time.Time) Reading {
 	return r
 }
 
-// least is what the time cannot be earlier than while this boot has no line: the record was read after the highest
+// lowerBound is what the time cannot be earlier than while this boot has no line: the record was read after the highest
 // trusted time was put on it, and monotonic time has gone on since.
-func (t Trust) least(mono time.Duration) time.Time {
+func (t Trust) lowerBound(mono time.Duration) time.Time {
 	if t.highest.IsZero() {
 		return t.highest
 	}
@@ -181,10 +181,10 @@ func (t Trust) Settle(mono time.Duration) (Trust, Result) { return t.judge(mono)
 func (t Trust) judge(mono time.Duration) (Trust, Result) {
 	was := t.state
 	var r Result
-	if t.lined {
-		r = t.hold(mono)
+	if t.estimated {
+		r = t.compare(mono)
 	} else {
-		r = t.find(mono)
+		r = t.firstEstimate(mono)
 	}
 	r.From, r.To, r.Reason = was, t.state, t.reason
 	if was != t.state {
@@ -193,27 +193,27 @@ func (t Trust) judge(mono time.Duration) (Trust, Result) {
 	return t, r
 }
 
-// find looks for the first line of this boot.
-func (t *Trust) find(mono time.Duration) Result {
-	p, ok := t.pair(mono, nil)
+// firstEstimate looks for the first line of this boot.
+func (t *Trust) firstEstimate(mono time.Duration) Result {
+	p, ok := t.bestAgreement(mono, nil)
 	if !ok {
-		t.state, t.reason = Untrusted, t.lack()
+		t.state, t.reason = Untrusted, t.missing()
 		return Result{}
 	}
 	if t.opposed(p, mono) {
 		t.state, t.reason = Suspect, ReasonContradiction
 		return Result{}
 	}
-	least := t.least(mono)
-	if reason := t.against(p, interval{least, least}, !least.IsZero()); reason != ReasonNone {
+	least := t.lowerBound(mono)
+	if reason := t.objection(p, interval{least, least}, !least.IsZero()); reason != ReasonNone {
 		t.state, t.reason = Suspect, reason
 		return Result{}
 	}
 	return t.set(p, mono, false)
 }
 
-// lack says what is missing while no two agree.
-func (t *Trust) lack() Reason {
+// missing says what is missing while no two agree.
+func (t *Trust) missing() Reason {
 	origins := map[Origin]bool{}
 	for _, o := range t.sources {
 		if plausible(o) {
@@ -229,11 +229,11 @@ func (t *Trust) lack() Reason {
 	return ReasonDisagree
 }
 
-// hold compares the sources with the line.
-func (t *Trust) hold(mono time.Duration) Result {
+// compare compares the sources with the line.
+func (t *Trust) compare(mono time.Duration) Result {
 	line := t.now(mono)
-	t.doubt(line, mono)
-	if len(t.doubts) == 0 {
+	t.noteDisagreeing(line, mono)
+	if len(t.disagreeing) == 0 {
 		t.state, t.reason = Trusted, ReasonNone
 		if !slices.ContainsFunc(t.sources, plausible) {
 			t.reason = ReasonContinued
@@ -245,12 +245,12 @@ func (t *Trust) hold(mono time.Duration) Result {
 	}
 	// How many origins keep to the line, asked after the last of the others left it; how many left.
 	latest := time.Duration(0)
-	for _, since := range t.doubts {
+	for _, since := range t.disagreeing {
 		latest = max(latest, since)
 	}
 	keep, left := map[Origin]bool{}, map[Origin]bool{}
 	for _, o := range t.sources {
-		switch _, off := t.doubts[o.Source]; {
+		switch _, off := t.disagreeing[o.Source]; {
 		case off:
 			left[o.Origin.Witness()] = true
 		case plausible(o) && o.Mono >= latest:
@@ -261,9 +261,9 @@ func (t *Trust) hold(mono time.Duration) Result {
 		delete(keep, o) // an origin that contradicts itself confirms nothing
 	}
 	_, sure := (agreement{origins: keep}).authority()
-	p, ok := t.pair(mono, t.doubts)
-	if ok && voices(p.origins) > voices(keep) {
-		reason := t.against(p, line, true)
+	p, ok := t.bestAgreement(mono, t.disagreeing)
+	if ok && countWitnesses(p.origins) > countWitnesses(keep) {
+		reason := t.objection(p, line, true)
 		if reason == ReasonNone && t.opposed(p, mono) {
 			t.state, t.reason = Suspect, ReasonContradiction
 			return Result{}
@@ -279,7 +279,7 @@ func (t *Trust) hold(mono time.Duration) Result {
 		t.state, t.reason = Trusted, ReasonNone
 		return t.refine(line, mono)
 	}
-	if _, against := (agreement{origins: left}).authority(); len(keep) > 0 && voices(keep)+1 > voices(left) && (sure || !against) {
+	if _, against := (agreement{origins: left}).authority(); len(keep) > 0 && countWitnesses(keep)+1 > countWitnesses(left) && (sure || !against) {
 		t.state, t.reason = Trusted, ReasonNone // outvoted: the line itself is one voice
 		if sure {
 			t.stepped = 0
@@ -290,19 +290,19 @@ func (t *Trust) hold(mono time.Duration) Result {
 	return Result{}
 }
 
-// doubt notes which plausible sources are off the line, and since when.
-func (t *Trust) doubt(line interval, mono time.Duration) {
+// noteDisagreeing notes which plausible sources are off the line, and since when.
+func (t *Trust) noteDisagreeing(line interval, mono time.Duration) {
 	doubts := map[string]time.Duration{}
 	for _, o := range t.sources {
 		if !plausible(o) || stale(o, mono) || o.at(mono).overlaps(line) {
 			continue
 		}
 		doubts[o.Source] = o.Mono
-		if since, known := t.doubts[o.Source]; known {
+		if since, known := t.disagreeing[o.Source]; known {
 			doubts[o.Source] = since
 		}
 	}
-	t.doubts = doubts
+	t.disagreeing = doubts
 }
 
 // agreement is the narrowest hull of two origins, with every origin that supports it.
@@ -351,17 +351,17 @@ func authority(o Observation) bool { return o.Origin == OriginCentre || o.Origin
 // is asked again as soon as there is doubt.
 func stale(o Observation, mono time.Duration) bool { return authority(o) && mono-o.Mono > Limit }
 
-// voices counts witnesses: two people are two.
-func voices(origins map[Origin]bool) int {
+// countWitnesses counts witnesses: two people are two.
+func countWitnesses(origins map[Origin]bool) int {
 	if origins[OriginPeople] {
 		return len(origins) + 1
 	}
 	return len(origins)
 }
 
-// pair finds the best agreement among the plausible sources, only those named when only is given. More must
+// bestAgreement finds the best agreement among the plausible sources, only those named when only is given. More must
 // support it than contradict it.
-func (t *Trust) pair(mono time.Duration, only map[string]time.Duration) (agreement, bool) {
+func (t *Trust) bestAgreement(mono time.Duration, only map[string]time.Duration) (agreement, bool) {
 	var list []Observation
 	for _, o := range t.sources {
 		if _, named := only[o.Source]; plausible(o) && (only == nil || named) {
@@ -388,7 +388,7 @@ func (t *Trust) pair(mono time.Duration, only map[string]time.Duration) (agreeme
 					against[o.Origin.Witness()] = true
 				}
 			}
-			if voices(origins) > voices(against) {
+			if countWitnesses(origins) > countWitnesses(against) {
 				best, found = agreement{span, origins}, true
 			}
 		}
@@ -396,8 +396,8 @@ func (t *Trust) pair(mono time.Duration, only map[string]time.Duration) (agreeme
 	return best, found
 }
 
-// against says why an agreement may not replace what was known until now.
-func (t *Trust) against(p agreement, known interval, has bool) Reason {
+// objection says why an agreement may not replace what was known until now.
+func (t *Trust) objection(p agreement, known interval, has bool) Reason {
 	if !has {
 		return ReasonNone
 	}
@@ -416,7 +416,7 @@ func (t *Trust) against(p agreement, known interval, has bool) Reason {
 // set makes the agreement the line.
 func (t *Trust) set(p agreement, mono time.Duration, step bool) Result {
 	r := Result{Replaces: step}
-	was := t.least(mono)
+	was := t.lowerBound(mono)
 	if step {
 		was = t.now(mono).mid()
 		r.Step = p.span.mid().Sub(was)
@@ -428,7 +428,7 @@ func (t *Trust) set(p agreement, mono time.Duration, step bool) Result {
 		t.stepped += max(0, p.span.mid().Sub(was))
 	}
 	highest := t.Highest(mono)
-	if step && t.lined {
+	if step && t.estimated {
 		if was := t.now(mono).from; was.After(highest) {
 			highest = was
 		}
@@ -439,30 +439,30 @@ func (t *Trust) set(p agreement, mono time.Duration, step bool) Result {
 		highest = p.span.from
 	}
 	t.highest = highest
-	t.line, t.lined = p.span.anchor(t.boot, mono), true
+	t.estimate, t.estimated = p.span.anchor(t.boot, mono), true
 	t.state, t.reason = Trusted, ReasonNone
-	t.doubt(t.now(mono), mono)
-	a := t.line
+	t.noteDisagreeing(t.now(mono), mono)
+	a := t.estimate
 	r.Anchor = &a
 	return r
 }
 
-// fine is how narrow a line is good enough for half a day.
-const fine = time.Second
+// narrowEnough is how narrow a line is good enough for half a day.
+const narrowEnough = time.Second
 
 // refine takes a fresher agreement when it knows the time twice as well as the line does by now; less would only
 // make the clock twitch, and fill the log with what nobody needs.
 func (t *Trust) refine(line interval, mono time.Duration) Result {
-	if line.width() <= fine && mono-t.line.Mono < thinned {
+	if line.width() <= narrowEnough && mono-t.estimate.Mono < thinned {
 		return Result{}
 	}
-	p, ok := t.pair(mono, nil)
+	p, ok := t.bestAgreement(mono, nil)
 	if !ok || !p.span.overlaps(line) || 2*p.span.width() > line.width() {
 		return Result{}
 	}
 	t.highest = t.Highest(mono)
-	t.line = p.span.anchor(t.boot, mono)
-	a := t.line
+	t.estimate = p.span.anchor(t.boot, mono)
+	a := t.estimate
 	return Result{Anchor: &a}
 }
 
@@ -479,7 +479,7 @@ func (t Trust) Witnesses(mono time.Duration) []Witness {
 	var out []Witness
 	for _, o := range t.sources {
 		w := Witness{Observation: o, Plausible: plausible(o)}
-		if t.lined {
+		if t.estimated {
 			w.Offset = o.at(mono).mid().Sub(t.now(mono).mid())
 			w.Fits = w.Plausible && o.at(mono).overlaps(t.now(mono))
 		} else {

@@ -179,10 +179,10 @@ func TestACentreThatContradictsHoldsBack(t *testing.T) {
 // Covers F3: what one boot may move the time by is not allowed anew to the next; the centre's word begins the count
 // anew.
 func TestStepsOfManyBootsAddUp(t *testing.T) {
-	past, off := Record{Highest: noon}, time.Duration(0)
+	previous, off := Record{Highest: noon}, time.Duration(0)
 	start := noon
 	for i := range 10 {
-		w := &world{NewTrust(fmt.Sprintf("b%d", i), past, nil), start}
+		w := &world{NewTrust(fmt.Sprintf("b%d", i), previous, nil), start}
 		off += 10 * time.Hour
 		for m := time.Duration(0); m <= time.Hour; m += 30 * time.Minute {
 			w.say(OriginHost, m, off, time.Second)
@@ -193,12 +193,12 @@ func TestStepsOfManyBootsAddUp(t *testing.T) {
 		} else {
 			w.want(t, Suspect, ReasonForward)
 		}
-		past, start = w.Record(time.Hour), start.Add(time.Hour)
+		previous, start = w.Record(time.Hour), start.Add(time.Hour)
 	}
-	if early := past.Highest.Sub(start); early > Limit {
+	if early := previous.Highest.Sub(start); early > Limit {
 		t.Fatalf("%v ahead", early)
 	}
-	w := &world{NewTrust("last", past, nil), start}
+	w := &world{NewTrust("last", previous, nil), start}
 	w.say(OriginHost, 0, 0, time.Second)
 	w.say(OriginCentre, 0, 0, time.Second)
 	if w.want(t, Trusted, ReasonNone); w.Record(0).Stepped != 0 {

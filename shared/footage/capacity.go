@@ -36,19 +36,19 @@ func Reserve(size int64) int64 {
 	return min(max(size/50, 1<<30), 20<<30, size/10)
 }
 
-// Room is what a disk has for footage. Thinning keeps within Capacity; Hard lies half a reserve higher, and
+// Capacity is what a disk has for footage. Thinning keeps within Capacity; Hard lies half a reserve higher, and
 // beyond it recording stops or the floor is broken.
-type Room struct {
-	Capacity int64 // size of the disk less the reserve and what else lies on it
-	Hard     int64
-	Held     int64 // kept by holds
+type Capacity struct {
+	Limit int64 // size of the disk less the reserve and what else lies on it
+	Hard  int64
+	Held  int64 // kept by holds
 }
 
-// RoomOf is the arithmetic of a disk: its size, what is free, how much of what is used is footage, and how much
+// CapacityOf is the arithmetic of a disk: its size, what is free, how much of what is used is footage, and how much
 // of that holds keep.
-func RoomOf(size, free, footage, held int64) Room {
+func CapacityOf(size, free, footage, held int64) Capacity {
 	other := max(size-free-footage, 0)
-	return Room{Capacity: max(size-other-Reserve(size), 0), Hard: max(size-other-Reserve(size)/2, 0), Held: held}
+	return Capacity{Limit: max(size-other-Reserve(size), 0), Hard: max(size-other-Reserve(size)/2, 0), Held: held}
 }
 
 // Stream says which of its streams a camera records.
@@ -97,15 +97,15 @@ func (d Demand) used(s Stream, t int) int64 {
 	return sum
 }
 
-// Prospect is how a disk fills.
-type Prospect struct {
+// FillForecast is how a disk fills.
+type FillForecast struct {
 	Peak int64   // the most that footage will take, holds included
 	Full float64 // in so many days it takes more than the limit that was asked about; -1: never
 }
 
-// Foresee adds up day by day what comes and what goes, until every camera has reached its own days.
-func Foresee(room Room, limit int64, list []Demand, streams map[string]Stream) Prospect {
-	p := Prospect{Full: -1}
+// ForecastFill adds up day by day what comes and what goes, until every camera has reached its own days.
+func ForecastFill(room Capacity, limit int64, list []Demand, streams map[string]Stream) FillForecast {
+	p := FillForecast{Full: -1}
 	horizon := 0
 	for _, d := range list {
 		horizon = max(horizon, d.Days+1)
@@ -155,7 +155,7 @@ const (
 // Thin says which stream each camera shall record so that the disk never gets full: the main one where
 // possible, the sub-stream by priority when the prospect falls short, none at all when even that is not enough
 // and the setting says stop. It changes no more cameras than necessary, the lowest priority first.
-func Thin(room Room, list []Demand, full WhenFull) map[string]Stream {
+func Thin(room Capacity, list []Demand, full WhenFull) map[string]Stream {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b Demand) int { return cmp.Or(cmp.Compare(b.Rank(), a.Rank()), cmp.Compare(b.Camera, a.Camera)) })
 	to := map[string]Stream{}
@@ -168,22 +168,22 @@ func Thin(room Room, list []Demand, full WhenFull) map[string]Stream {
 			to[d.Camera] = StreamMain
 		}
 	}
-	now := Foresee(room, room.Capacity, list, to)
+	now := ForecastFill(room, room.Limit, list, to)
 	switch {
 	case now.Full < 0:
 		if full != Stop || !slices.ContainsFunc(list, func(d Demand) bool { return to[d.Camera] == StreamNone }) {
-			relax(room, list, to, StreamSub) // recording comes before resolution
+			restoreStreams(room, list, to, StreamSub) // recording comes before resolution
 		}
-	case now.Full <= ThinLead || tooLateToWait(room, list, to):
-		lower(room, room.Capacity, list, to, func(d Demand) (Stream, bool) { return StreamSub, d.sub() && to[d.Camera] == StreamMain })
+	case now.Full <= ThinLead || mustThinNow(room, list, to):
+		lower(room, room.Limit, list, to, func(d Demand) (Stream, bool) { return StreamSub, d.sub() && to[d.Camera] == StreamMain })
 	}
-	hard := Foresee(room, room.Hard, list, to)
+	hard := ForecastFill(room, room.Hard, list, to)
 	switch {
 	case full != Stop:
 	case hard.Full < 0 || hard.Full > stopBack:
-		relax(room, list, to, StreamNone)
+		restoreStreams(room, list, to, StreamNone)
 	case hard.Full <= StopLead:
-		top := topmost(list, to) // goes on until the disk is really full
+		top := highestPriority(list, to) // goes on until the disk is really full
 		lower(room, room.Hard, list, to, func(d Demand) (Stream, bool) {
 			return StreamNone, d.Rate(to[d.Camera]) > 0 && (d.Camera != top || hard.Full == 0)
 		})
@@ -210,8 +210,8 @@ func (d Demand) back() Stream {
 	return StreamMain
 }
 
-// topmost is the camera of the highest priority that writes anything.
-func topmost(list []Demand, to map[string]Stream) (top string) {
+// highestPriority is the camera of the highest priority that writes anything.
+func highestPriority(list []Demand, to map[string]Stream) (top string) {
 	for _, d := range list {
 		if d.Rate(to[d.Camera]) > 0 {
 			top = d.Camera
@@ -221,9 +221,9 @@ func topmost(list []Demand, to map[string]Stream) (top string) {
 }
 
 // lower takes cameras down one after another until the prospect stays within the limit.
-func lower(room Room, limit int64, list []Demand, to map[string]Stream, step func(Demand) (Stream, bool)) {
+func lower(room Capacity, limit int64, list []Demand, to map[string]Stream, step func(Demand) (Stream, bool)) {
 	for _, d := range list {
-		if Foresee(room, limit, list, to).Full < 0 {
+		if ForecastFill(room, limit, list, to).Full < 0 {
 			return
 		}
 		if s, ok := step(d); ok {
@@ -232,33 +232,33 @@ func lower(room Room, limit int64, list []Demand, to map[string]Stream, step fun
 	}
 }
 
-// tooLateToWait says whether thinning everything now would only just be enough.
-func tooLateToWait(room Room, list []Demand, to map[string]Stream) bool {
+// mustThinNow says whether thinning everything now would only just be enough.
+func mustThinNow(room Capacity, list []Demand, to map[string]Stream) bool {
 	all := map[string]Stream{}
 	for _, d := range list {
 		if all[d.Camera] = to[d.Camera]; d.sub() {
 			all[d.Camera] = max(to[d.Camera], StreamSub)
 		}
 	}
-	return Foresee(room, room.Capacity, list, all).Peak > room.Capacity*thinBack/100
+	return ForecastFill(room, room.Limit, list, all).Peak > room.Limit*thinBack/100
 }
 
-// relax brings back cameras, the highest priority first: of the stopped ones as many as there is room for, of the
+// restoreStreams brings back cameras, the highest priority first: of the stopped ones as many as there is room for, of the
 // thinned ones one, because each changes the prospect for a month.
-func relax(room Room, list []Demand, to map[string]Stream, from Stream) {
+func restoreStreams(room Capacity, list []Demand, to map[string]Stream, from Stream) {
 	for _, d := range slices.Backward(list) {
 		if to[d.Camera] != from || d.Now != from {
 			continue
 		}
 		if from == StreamSub {
 			to[d.Camera] = StreamMain
-			if d.For < ThinStays || Foresee(room, room.Capacity, list, to).Peak > room.Capacity*thinBack/100 {
+			if d.For < ThinStays || ForecastFill(room, room.Limit, list, to).Peak > room.Limit*thinBack/100 {
 				to[d.Camera] = from
 			}
 			return
 		}
 		to[d.Camera] = d.back()
-		if p := Foresee(room, room.Hard, list, to); d.For < StopStays || p.Full >= 0 && p.Full < stopBack {
+		if p := ForecastFill(room, room.Hard, list, to); d.For < StopStays || p.Full >= 0 && p.Full < stopBack {
 			to[d.Camera] = from
 			return
 		}

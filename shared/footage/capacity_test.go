@@ -13,7 +13,7 @@ const mb = 1_000_000
 
 // school is a simulated disk on which cameras record what the rule lets them; rates are the truth.
 type school struct {
-	room     Room
+	room     Capacity
 	list     []Demand
 	stock    map[string][]int64 // by age in steps
 	step     time.Duration
@@ -91,12 +91,12 @@ func TestThinningIsEnoughWhenItCanBe(t *testing.T) {
 			}
 			return StreamMain
 		})
-		s.room.Capacity = least*100/85 + int64(rapid.IntRange(0, 60).Draw(t, "more"))*least/100
-		s.room.Hard = s.room.Capacity * 101 / 100
+		s.room.Limit = least*100/85 + int64(rapid.IntRange(0, 60).Draw(t, "more"))*least/100
+		s.room.Hard = s.room.Limit * 101 / 100
 		for range 100 * 4 {
 			s.run(Stop)
-			if s.used() > s.room.Capacity {
-				t.Fatalf("the disk has %d, %d are used", s.room.Capacity, s.used())
+			if s.used() > s.room.Limit {
+				t.Fatalf("the disk has %d, %d are used", s.room.Limit, s.used())
 			}
 			for _, d := range s.list {
 				if d.Now == StreamNone {
@@ -118,9 +118,9 @@ func TestStopNeverFillsTheDisk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSchool(t)
 		most := s.need(func(Demand) Stream { return StreamMain })
-		s.room.Capacity = most * int64(rapid.IntRange(2, 150).Draw(t, "percent")) / 100
-		s.room.Hard = s.room.Capacity
-		s.room.Held = s.room.Capacity * int64(rapid.IntRange(0, 10).Draw(t, "held")) / 100
+		s.room.Limit = most * int64(rapid.IntRange(2, 150).Draw(t, "percent")) / 100
+		s.room.Hard = s.room.Limit
+		s.room.Held = s.room.Limit * int64(rapid.IntRange(0, 10).Draw(t, "held")) / 100
 		var inflow int64
 		for _, d := range s.list {
 			inflow += d.Main / 4
@@ -145,8 +145,8 @@ func TestStopNeverFillsTheDisk(t *testing.T) {
 func TestThinningDoesNotFlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSchool(t)
-		s.room.Capacity = s.need(func(Demand) Stream { return StreamMain })
-		s.room.Hard = s.room.Capacity * 101 / 100
+		s.room.Limit = s.need(func(Demand) Stream { return StreamMain })
+		s.room.Hard = s.room.Limit * 101 / 100
 		truth := slices.Clone(s.list)
 		for range 60 * 4 {
 			sway := int64(rapid.IntRange(96, 104).Draw(t, "sway"))
@@ -164,7 +164,7 @@ func TestThinningDoesNotFlap(t *testing.T) {
 }
 
 func TestTheLowestPriorityGivesWayFirstAndComesBackLast(t *testing.T) {
-	room := Room{Capacity: 31 * 250 * mb, Hard: 31 * 252 * mb}
+	room := Capacity{Limit: 31 * 250 * mb, Hard: 31 * 252 * mb}
 	list := []Demand{
 		{Camera: "gate", Priority: 1, Days: 30, Main: 100 * mb, Sub: 10 * mb, Stock: ages(100*mb, 29)},
 		{Camera: "yard", Priority: 2, Days: 30, Main: 100 * mb, Sub: 10 * mb, Stock: ages(100*mb, 29)},
@@ -174,7 +174,7 @@ func TestTheLowestPriorityGivesWayFirstAndComesBackLast(t *testing.T) {
 	if to["gate"] != StreamMain || to["yard"] != StreamMain || to["shed"] != StreamSub {
 		t.Fatalf("thinned: %v", to)
 	}
-	room.Capacity, room.Hard = 31*400*mb, 31*402*mb
+	room.Limit, room.Hard = 31*400*mb, 31*402*mb
 	list[1].Now, list[2].Now = StreamSub, StreamSub
 	list[1].For = ThinStays - time.Second
 	if to = Thin(room, list, Stop); to["yard"] != StreamSub || to["shed"] != StreamSub {
@@ -188,7 +188,7 @@ func TestTheLowestPriorityGivesWayFirstAndComesBackLast(t *testing.T) {
 
 // Without sub-streams nothing can be thinned: with breach everybody records on, with stop the lowest stop.
 func TestWithoutSubStreamsTheSettingDecides(t *testing.T) {
-	room := Room{Capacity: 4900 * mb, Hard: 4950 * mb}
+	room := Capacity{Limit: 4900 * mb, Hard: 4950 * mb}
 	list := []Demand{
 		{Camera: "gate", Priority: 1, Days: 30, Main: 100 * mb, Stock: ages(100*mb, 24)},
 		{Camera: "shed", Days: 30, Main: 100 * mb, Stock: ages(100*mb, 24)},
@@ -214,14 +214,14 @@ func ages(n int64, days int) (out []int64) {
 
 func TestRoomCountsWhatElseLiesOnTheDisk(t *testing.T) {
 	const gb = 1_000_000_000
-	r := RoomOf(1000*gb, 500*gb, 300*gb, 5*gb) // 200 GB are something else's; 2 % are reserved
-	if r.Capacity != 780*gb || r.Hard != 790*gb || r.Held != 5*gb {
+	r := CapacityOf(1000*gb, 500*gb, 300*gb, 5*gb) // 200 GB are something else's; 2 % are reserved
+	if r.Limit != 780*gb || r.Hard != 790*gb || r.Held != 5*gb {
 		t.Errorf("%+v", r)
 	}
-	if r = RoomOf(64*mb, 60*mb, 0, 0); r.Capacity != 53_600_000 {
+	if r = CapacityOf(64*mb, 60*mb, 0, 0); r.Limit != 53_600_000 {
 		t.Errorf("a small disk: %+v", r)
 	}
-	if r = RoomOf(1000*gb, 1*gb, 10*gb, 0); r.Capacity != 0 || r.Hard != gb {
+	if r = CapacityOf(1000*gb, 1*gb, 10*gb, 0); r.Limit != 0 || r.Hard != gb {
 		t.Errorf("a disk filled by others: %+v", r)
 	}
 	main, sub := Estimate(Camera{Main: "rtsp://c"})

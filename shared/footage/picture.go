@@ -9,10 +9,10 @@ import (
 // A camera's picture is judged on the JPEG that the camera makes itself: nothing here decodes video. What is kept of a
 // picture is its brightness at 160 × 90 points, in memory, until the next one is there.
 const (
-	lookWide, lookHigh = 160, 90
-	cellSide           = 10 // points; a picture has 16 × 9 cells
-	cellsWide          = lookWide / cellSide
-	cellsHigh          = lookHigh / cellSide
+	sampleWidth, sampleHeight = 160, 90
+	cellSide                  = 10 // points; a picture has 16 × 9 cells
+	cellsWide                 = sampleWidth / cellSide
+	cellsHigh                 = sampleHeight / cellSide
 )
 
 // Thresholds of the judgement. picture_test.go shows with real JPEGs how far scenes of the field lie from them.
@@ -29,8 +29,8 @@ const (
 	StillCells = 18
 )
 
-// Look is what is kept of one picture.
-type Look struct {
+// Sample is what is kept of one picture.
+type Sample struct {
 	points    []uint8
 	Mean      float64 // luma, 0 to 255
 	Deviation float64
@@ -38,12 +38,12 @@ type Look struct {
 }
 
 // Measure takes a look at a picture. A picture smaller than 32 × 18 shows nothing that could be judged: ok is false.
-func Measure(img image.Image) (l Look, ok bool) {
+func Measure(img image.Image) (l Sample, ok bool) {
 	b := img.Bounds()
 	if b.Dx() < 32 || b.Dy() < 18 {
-		return Look{}, false
+		return Sample{}, false
 	}
-	l.points = make([]uint8, 0, lookWide*lookHigh)
+	l.points = make([]uint8, 0, sampleWidth*sampleHeight)
 	luma := func(x, y int) uint8 { return color.GrayModel.Convert(img.At(x, y)).(color.Gray).Y }
 	switch m := img.(type) {
 	case *image.YCbCr:
@@ -53,10 +53,10 @@ func Measure(img image.Image) (l Look, ok bool) {
 	}
 	var sum, squares float64
 	dark := 0
-	for j := range lookHigh {
-		y := b.Min.Y + (2*j+1)*b.Dy()/(2*lookHigh)
-		for i := range lookWide {
-			v := luma(b.Min.X+(2*i+1)*b.Dx()/(2*lookWide), y)
+	for j := range sampleHeight {
+		y := b.Min.Y + (2*j+1)*b.Dy()/(2*sampleHeight)
+		for i := range sampleWidth {
+			v := luma(b.Min.X+(2*i+1)*b.Dx()/(2*sampleWidth), y)
 			l.points = append(l.points, v)
 			sum += float64(v)
 			squares += float64(v) * float64(v)
@@ -72,20 +72,20 @@ func Measure(img image.Image) (l Look, ok bool) {
 }
 
 // Taken says whether this is a look at all.
-func (l Look) Taken() bool { return len(l.points) > 0 }
+func (l Sample) Taken() bool { return len(l.points) > 0 }
 
 // Black says whether next to nothing is to be seen.
-func (l Look) Black() bool { return l.Dark >= DarkShare }
+func (l Sample) Black() bool { return l.Dark >= DarkShare }
 
 // Changed counts the cells in which two looks differ at all; every cell when one of them is no look.
-func (l Look) Changed(o Look) int {
-	if len(l.points) != lookWide*lookHigh || len(o.points) != lookWide*lookHigh {
+func (l Sample) Changed(o Sample) int {
+	if len(l.points) != sampleWidth*sampleHeight || len(o.points) != sampleWidth*sampleHeight {
 		return cellsWide * cellsHigh
 	}
 	var cells [cellsWide * cellsHigh]bool
 	for i, v := range l.points {
 		if v != o.points[i] {
-			cells[i/lookWide/cellSide*cellsWide+i%lookWide/cellSide] = true
+			cells[i/sampleWidth/cellSide*cellsWide+i%sampleWidth/cellSide] = true
 		}
 	}
 	n := 0
@@ -120,7 +120,7 @@ const (
 
 // JudgeBlack says whether a picture ought not to be black. In school hours it must not. By day it may when the
 // picture lives, which is the noise of a sensor in a dark room. By night black says nothing, neither good nor bad.
-func JudgeBlack(l, before Look, light Light) Finding {
+func JudgeBlack(l, before Sample, light Light) Finding {
 	switch {
 	case !l.Black():
 		return Well
@@ -132,7 +132,7 @@ func JudgeBlack(l, before Look, light Light) Finding {
 
 // JudgeFrozen says whether a picture is the one before over again, but for a clock that may run in it. Black pictures
 // are left to JudgeBlack: a lens cap is no frozen camera.
-func JudgeFrozen(l, before Look) Finding {
+func JudgeFrozen(l, before Sample) Finding {
 	switch {
 	case !before.Taken() || l.Black() || before.Black():
 		return Unsure

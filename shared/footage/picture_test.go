@@ -35,7 +35,7 @@ var normal = func() (out [4096]float64) {
 }()
 
 // picture is a school yard: sky, wall with windows, ground with a grid, grass with texture; the texture stands still.
-func (s stage) picture(t testing.TB) Look {
+func (s stage) picture(t testing.TB) Sample {
 	t.Helper()
 	img := image.NewYCbCr(image.Rect(0, 0, s.w, s.h), image.YCbCrSubsampleRatio420)
 	texture := rand.New(rand.NewPCG(7, 7))
@@ -173,7 +173,7 @@ func TestBlackIsJudgedByTheHour(t *testing.T) {
 		t.Error("a lamp in the night is black")
 	}
 	first := covered.picture(t)
-	if JudgeBlack(dead.picture(t), Look{}, Day) != Unsure || JudgeFrozen(first, Look{}) != Unsure {
+	if JudgeBlack(dead.picture(t), Sample{}, Day) != Unsure || JudgeFrozen(first, Sample{}) != Unsure {
 		t.Error("the first picture was compared with nothing")
 	}
 }

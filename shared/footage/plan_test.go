@@ -141,11 +141,11 @@ func TestCeilingAgainstTheTruth(t *testing.T) {
 				continue
 			}
 			age := now.Sub(w.truth(s.Boot, s.To))
-			past := PastCeiling(s, w.places, w.policy, r)
-			if !past && age >= w.policy.Keep() && w.places.Anchors.Has(s.Boot) {
+			previous := PastCeiling(s, w.places, w.policy, r)
+			if !previous && age >= w.policy.Keep() && w.places.Anchors.Has(s.Boot) {
 				t.Fatalf("shown at the age of %v", age)
 			}
-			if past && age < w.policy.Keep()-time.Hour {
+			if previous && age < w.policy.Keep()-time.Hour {
 				t.Fatalf("refused at the age of %v", age)
 			}
 		}

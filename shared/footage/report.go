@@ -211,7 +211,7 @@ type Month struct {
 	Deleted   []Binding        // of the hours of the month, whenever they were deleted
 	Removed   []Binding        // deleted within the month, whatever their hour
 	Present   iter.Seq[Placed] // of the month, still there, or condemned and not yet accounted for; a month of segments is megabytes
-	Stuck     map[FileID]bool  // condemned, and their files could not be removed
+	Unerased  map[FileID]bool  // condemned, and their files could not be removed
 	Gaps      []Gap
 	Breaches  []BreachEntry
 	Policies  []PolicyAt
@@ -350,7 +350,7 @@ func (r *MonthReport) present() (stretches []Placed) {
 			stretches = append(stretches, Placed{Span: p.Span, Anchored: true})
 		}
 		last := p.Span.To.Add(p.Uncertainty)
-		if !last.After(r.Watermark) && !r.Stuck[p.File] {
+		if !last.After(r.Watermark) && !r.Unerased[p.File] {
 			continue // its file is gone; its hour is accounted for when it is over
 		}
 		if judged && r.Now.Sub(DueAt(last, r.Policies)) > CatchUp && !held(r.Holds, p.Span) {

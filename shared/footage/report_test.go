@@ -68,7 +68,7 @@ func TestTheSumsOfAMonth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := Month{Camera: Camera{Custody: CustodyVault}, Span: Span{april, april.Add(48 * time.Hour)}, Now: april.Add(90 * 24 * time.Hour), Trusted: true}
 		var present []Placed
-		told := time.Duration(0)
+		shown := time.Duration(0)
 		for h := range 48 {
 			switch rapid.SampledFrom([]string{"deleted", "there", "gap", "silent"}).Draw(t, "hour") {
 			case "deleted":
@@ -80,7 +80,7 @@ func TestTheSumsOfAMonth(t *testing.T) {
 			case "gap":
 				b := binding(h, 0)
 				m.Gaps = append(m.Gaps, Gap{Span: Span{b.First, b.Last}, Cause: CausePowerOff})
-				told += time.Hour
+				shown += time.Hour
 			}
 		}
 		m.Present = slices.Values(present)
@@ -92,7 +92,7 @@ func TestTheSumsOfAMonth(t *testing.T) {
 		for _, c := range r.Causes {
 			sum += c.Time
 		}
-		if sum != r.Missing || told > r.Missing {
+		if sum != r.Missing || shown > r.Missing {
 			t.Fatalf("causes %v of %v", r.Causes, r.Missing)
 		}
 		if len(r.Early)+len(r.Late) != 0 || r.OnTime != len(m.Removed) {
@@ -151,7 +151,7 @@ func TestOverdueIsWhatLiesThere(t *testing.T) {
 		"condemned and not removed": {now.Add(-30 * 24 * time.Hour), map[FileID]bool{{1}: true}, 1},
 		"never condemned":           {now.Add(-40 * 24 * time.Hour), nil, 1},
 	} {
-		month.Watermark, month.Stuck = c.watermark, c.stuck
+		month.Watermark, month.Unerased = c.watermark, c.stuck
 		if got := Report(month).Overdue; got != c.want {
 			t.Errorf("%s: %d overdue, want %d", name, got, c.want)
 		}

@@ -8,18 +8,18 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// Glimpse is what an entry is searched by.
-type Glimpse struct {
+// IndexFields is what an entry is searched by.
+type IndexFields struct {
 	Seq     uint64
 	At      time.Time
 	Kind    Kind
 	Subject string
 }
 
-// Glance reads what an entry is searched by, twenty times as fast as ParseEntry. When ok is true, ParseEntry and
+// ParseIndexFields reads what an entry is searched by, twenty times as fast as ParseEntry. When ok is true, ParseEntry and
 // Entry.Check accept the leaf too, and say the same. When it is false nothing is known: an entry in an uncommon
 // form (escaped letters, an empty list) may still be a good one.
-func Glance(leaf []byte) (g Glimpse, ok bool) {
+func ParseIndexFields(leaf []byte) (g IndexFields, ok bool) {
 	if len(leaf) > MaxLeaf {
 		return g, false
 	}

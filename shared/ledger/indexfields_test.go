@@ -37,9 +37,9 @@ func glanced(t testing.TB) (leaves [][]byte) {
 }
 
 // What the rooms commonly write is read at a glance, and says the same as the careful reading.
-func TestGlance(t *testing.T) {
+func TestParseIndexFields(t *testing.T) {
 	for _, leaf := range glanced(t) {
-		g, ok := Glance(leaf)
+		g, ok := ParseIndexFields(leaf)
 		if !ok {
 			t.Errorf("not read: %s", leaf)
 		}
@@ -47,7 +47,7 @@ func TestGlance(t *testing.T) {
 	}
 }
 
-func agree(t *testing.T, leaf []byte, g Glimpse) {
+func agree(t *testing.T, leaf []byte, g IndexFields) {
 	t.Helper()
 	e, err := ParseEntry(leaf)
 	if err != nil {
@@ -62,38 +62,38 @@ func agree(t *testing.T, leaf []byte, g Glimpse) {
 }
 
 // One changed byte is never read as something else than the careful reading says.
-func TestGlanceOfChangedLeaves(t *testing.T) {
+func TestIndexFieldsOfChangedLeaves(t *testing.T) {
 	for _, leaf := range glanced(t) {
 		for i := range leaf {
 			for _, c := range []byte(`0a"}{],\<` + "\x00\xff") {
 				bad := bytes.Clone(leaf)
 				bad[i] = c
-				if g, ok := Glance(bad); ok {
+				if g, ok := ParseIndexFields(bad); ok {
 					agree(t, bad, g)
 				}
 			}
 		}
-		if _, ok := Glance(append(bytes.Clone(leaf), ' ')); ok {
+		if _, ok := ParseIndexFields(append(bytes.Clone(leaf), ' ')); ok {
 			t.Error("bytes behind the entry are accepted")
 		}
 	}
 }
 
-func FuzzGlance(f *testing.F) {
+func FuzzParseIndexFields(f *testing.F) {
 	for _, leaf := range glanced(f) {
 		f.Add(leaf)
 	}
 	f.Fuzz(func(t *testing.T, leaf []byte) {
-		if g, ok := Glance(leaf); ok {
+		if g, ok := ParseIndexFields(leaf); ok {
 			agree(t, leaf, g)
 		}
 	})
 }
 
-func BenchmarkGlance(b *testing.B) {
+func BenchmarkParseIndexFields(b *testing.B) {
 	leaf := glanced(b)[1]
 	for b.Loop() {
-		if _, ok := Glance(leaf); !ok {
+		if _, ok := ParseIndexFields(leaf); !ok {
 			b.Fatal("not read")
 		}
 	}

@@ -113,7 +113,7 @@ func (g *Guard) take(c Counted) {
 }
 
 // Storm notes a refusal. told is how many came within [LoginStorm], when this one must be told of.
-func (g *Guard) Storm(now clock.Reading) (told int, storm bool) {
+func (g *Guard) Storm(now clock.Reading) (shown int, storm bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.storm.Count(LoginStorm, now.Mono)

@@ -18,26 +18,26 @@ var (
 
 // Storm counts refusals by monotonic time within one boot. The zero value has seen none.
 type Storm struct {
-	begin time.Duration // of the present window
-	count int
-	told  time.Duration
-	ever  bool // told counts
+	begin    time.Duration // of the present window
+	count    int
+	reported time.Duration
+	ever     bool // told counts
 }
 
 // Count notes one refusal at mono. told is the number in the window when this one makes a storm that must be told now.
-func (s *Storm) Count(r StormRule, mono time.Duration) (told int, storm bool) {
+func (s *Storm) Count(r StormRule, mono time.Duration) (shown int, storm bool) {
 	if mono-s.begin >= r.Window || mono < s.begin {
 		s.begin, s.count = mono, 0
 	}
 	s.count++
-	if s.count < r.Most || s.ever && mono-s.told < r.Again {
+	if s.count < r.Most || s.ever && mono-s.reported < r.Again {
 		return 0, false
 	}
-	s.told, s.ever = mono, true
+	s.reported, s.ever = mono, true
 	return s.count, true
 }
 
 // Quiet says whether the storm can be forgotten.
 func (s *Storm) Quiet(r StormRule, mono time.Duration) bool {
-	return mono-s.begin >= r.Window && (!s.ever || mono-s.told >= r.Again)
+	return mono-s.begin >= r.Window && (!s.ever || mono-s.reported >= r.Again)
 }

@@ -163,7 +163,7 @@ func DayOf(r Record, camera, day string, zone *time.Location) Day {
 		}
 	}
 	d.key(r)
-	d.around(r)
+	d.addContext(r)
 	d.conclude()
 	return d
 }
@@ -261,8 +261,8 @@ func (d *Day) key(r Record) {
 	}
 }
 
-// around gathers what concerns the time of the day: gaps and holds.
-func (d *Day) around(r Record) {
+// addContext gathers what concerns the time of the day: gaps and holds.
+func (d *Day) addContext(r Record) {
 	whole := d.Nominal
 	if whole.From.IsZero() {
 		whole = d.Span
@@ -296,7 +296,7 @@ func (d *Day) conclude() {
 // attested reads what an NVR told: when it last listed footage of the day, and when it first did not.
 func (d *Day) attested(r Record) {
 	d.Outcome, d.Assurance = OutcomePartial, AssuranceAttested
-	d.around(r)
+	d.addContext(r)
 	for _, c := range r.Checks {
 		switch {
 		case c.At.Before(d.Nominal.To) || c.Oldest.IsZero():

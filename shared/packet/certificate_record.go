@@ -194,13 +194,13 @@ func (r *Record) hold(camera string, e ledger.Entry, d fields) {
 	}
 }
 
-// lifeSign is how far the first entries of a run lie apart at most.
-const lifeSign = 2 * time.Minute
+// signOfLife is how far the first entries of a run lie apart at most.
+const signOfLife = 2 * time.Minute
 
 // LastSign says whether e, an entry before a start, is not of the run that then began: the last sign of life of
 // the one before.
 func LastSign(e, start ledger.Entry) bool {
-	return e.Clock.Boot != start.Clock.Boot || e.Kind == "system.stop" || start.Clock.Mono-e.Clock.Mono > lifeSign
+	return e.Clock.Boot != start.Clock.Boot || e.Kind == "system.stop" || start.Clock.Mono-e.Clock.Mono > signOfLife
 }
 
 // excuse reads what stops all deletion: no power, no trusted clock.

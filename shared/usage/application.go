@@ -26,12 +26,12 @@ type Application struct {
 	Unit      string `json:"unit"`
 	Contact   string `json:"contact"`
 
-	Purpose  Purpose `json:"purpose"`
-	Reason   string  `json:"reason"` // what happened, where, what is to be found out
-	Ways     []Way   `json:"ways"`
-	Wanted   []Want  `json:"wanted"`
-	UseFrom  Date    `json:"use_from"`  // first day of use
-	UseUntil Date    `json:"use_until"` // last day of use
+	Purpose  Purpose         `json:"purpose"`
+	Reason   string          `json:"reason"` // what happened, where, what is to be found out
+	Ways     []Way           `json:"ways"`
+	Wanted   []RequestedSpan `json:"wanted"`
+	UseFrom  Date            `json:"use_from"`  // first day of use
+	UseUntil Date            `json:"use_until"` // last day of use
 
 	Recipients   []Recipient   `json:"recipients"`
 	Publication  bool          `json:"publication,omitempty"` // is to be shown in public
@@ -62,8 +62,8 @@ type Application struct {
 	EndedIn     *clock.Stamp `json:"ended_in,omitempty"`
 }
 
-// Want is one place for one span, as the applicant thinks of it.
-type Want struct {
+// RequestedSpan is one place for one span, as the applicant thinks of it.
+type RequestedSpan struct {
 	Place   string       `json:"place"`
 	Span    footage.Span `json:"span"`
 	Cameras []string     `json:"cameras,omitempty"` // in service there at submission; what is held and may be approved
@@ -71,11 +71,11 @@ type Want struct {
 
 // Recipient is one named person who will see the footage (F9).
 type Recipient struct {
-	Name    string `json:"name"`
-	Unit    string `json:"unit"`
-	Person  string `json:"person,omitempty"`  // person id of one of ours
-	Papers  string `json:"papers,omitempty"`  // staff number, badge, identity paper
-	Outside bool   `json:"outside,omitempty"` // not of this school
+	Name     string `json:"name"`
+	Unit     string `json:"unit"`
+	Person   string `json:"person,omitempty"`  // person id of one of ours
+	Document string `json:"papers,omitempty"`  // staff number, badge, identity paper
+	Outside  bool   `json:"outside,omitempty"` // not of this school
 }
 
 // Way is a way of use; what is not asked for is not allowed.

@@ -25,9 +25,9 @@ const (
 func Holds(a Application, r Rules, is SchoolDays) []footage.Hold {
 	switch {
 	case a.State.Undecided():
-		return wantedHolds(a, AfterSchoolDays(a.Submitted, r.UndecidedDays, is), HoldUndecided, a.SubmittedIn != nil)
+		return requestedHolds(a, AfterSchoolDays(a.Submitted, r.UndecidedDays, is), HoldUndecided, a.SubmittedIn != nil)
 	case a.State == Rejected:
-		return wantedHolds(a, AfterSchoolDays(a.Ended, r.ComplaintDays, is), HoldComplaint, a.EndedIn != nil)
+		return requestedHolds(a, AfterSchoolDays(a.Ended, r.ComplaintDays, is), HoldComplaint, a.EndedIn != nil)
 	case a.Decision == nil || !a.Decision.Approved:
 		return nil
 	case a.State == Revoked:
@@ -42,7 +42,7 @@ func Holds(a Application, r Rules, is SchoolDays) []footage.Hold {
 	return nil
 }
 
-func wantedHolds(a Application, until time.Time, reason string, open bool) []footage.Hold {
+func requestedHolds(a Application, until time.Time, reason string, open bool) []footage.Hold {
 	var out []footage.Hold
 	for _, w := range a.Wanted {
 		out = appendHold(out, footage.Hold{Application: a.ID, Cameras: normal(w.Cameras), Span: w.Span, Since: a.Submitted,

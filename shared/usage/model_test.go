@@ -39,7 +39,7 @@ var people = []string{applicant, "p002", "p003", "p004", ""}
 func sample() Application {
 	from := day.Add(-15 * time.Hour)
 	return Application{ID: "a2026-0001", Year: 2026, No: 1, State: Draft, Applicant: applicant, Unit: "七年级组", Contact: "8326", Purpose: "03",
-		Reason: "书包遗失", Ways: []Way{WayView, WayPackage}, Wanted: []Want{{"东大门外", footage.Span{From: from, To: from.Add(time.Hour)}, []string{"c01", "c02"}}},
+		Reason: "书包遗失", Ways: []Way{WayView, WayPackage}, Wanted: []RequestedSpan{{"东大门外", footage.Span{From: from, To: from.Add(time.Hour)}, []string{"c01", "c02"}}},
 		UseFrom: "2026-05-20", UseUntil: "2026-05-27", Recipients: []Recipient{{Name: "范之远"}}, Undertakings: AllUndertakings}
 }
 

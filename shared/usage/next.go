@@ -28,14 +28,14 @@ func Next(a Application, e Event, now clock.Reading) (Application, error) {
 	switch e.Kind {
 	case Submit:
 		b.Submitted, b.Returned, b.Cameras, b.Reviewer, b.Decision = at, "", nil, "", nil
-		b = b.unsecond()
+		b = b.withoutSecond()
 		b.SubmittedIn, b.DecidedIn = unsure(now), nil
 	case Return:
 		requireText(&faults, "text", e.Text)
 		b.Returned = e.Text
 		if a.State != Reported {
 			b.Decision, b.DecidedIn = nil, nil
-			b = b.unsecond()
+			b = b.withoutSecond()
 		}
 	case Review:
 		b.Cameras, b.Reviewer = normal(e.Cameras), e.By
@@ -55,7 +55,7 @@ func Next(a Application, e Event, now clock.Reading) (Application, error) {
 			requireText(&faults, "note", d.Note)
 		}
 		b.Decision, b.DecidedIn = &d, unsure(now)
-		b = b.unsecond()
+		b = b.withoutSecond()
 	case Use:
 		if a.Used.IsZero() {
 			b.Used = at
@@ -112,8 +112,8 @@ func person(a Application, e Event) string {
 	return ""
 }
 
-// unsecond forgets that two were to approve.
-func (a Application) unsecond() Application {
+// withoutSecond forgets that two were to approve.
+func (a Application) withoutSecond() Application {
 	a.First, a.Second, a.SecondAt, a.SecondNote = nil, "", time.Time{}, ""
 	return a
 }
@@ -196,7 +196,7 @@ func within(bounds, d Decision, at time.Time) fielderr.Errors {
 // partial says whether the decision gives less than was asked for. Narrowing places to cameras is not less.
 func partial(a Application, d Decision) bool {
 	return len(d.Cameras) < len(a.Cameras) || len(d.Ways) < len(a.Ways) || d.Until < a.UseUntil || d.From > a.UseFrom ||
-		slices.ContainsFunc(a.Wanted, func(w Want) bool { return !slices.Contains(d.Spans, w.Span) })
+		slices.ContainsFunc(a.Wanted, func(w RequestedSpan) bool { return !slices.Contains(d.Spans, w.Span) })
 }
 
 // extend changes the end of use and nothing else.

@@ -81,7 +81,7 @@ func TestFaultsOfTheFormAreNamedAtTheirFields(t *testing.T) {
 		"use ends first":      {func(a *Application) { a.UseFrom = "2026-05-28" }, "use_until: err.from_after_to"},
 		"no such day":         {func(a *Application) { a.UseUntil = "2026-02-30" }, "use_until: err.date"},
 		"two cameras a night": {func(a *Application) {
-			a.Wanted = []Want{{"自行车棚", footage.Span{From: day.Add(-13 * h), To: day.Add(-30 * time.Minute)}, nil}}
+			a.Wanted = []RequestedSpan{{"自行车棚", footage.Span{From: day.Add(-13 * h), To: day.Add(-30 * time.Minute)}, nil}}
 		}, "wanted: err.hold_cap [25 0 24]"},
 		"everything": {func(a *Application) { *a = Application{} },
 			"unit: err.required; contact: err.required; purpose: err.choice; reason: err.required; ways: err.required; wanted: err.required; use_from: err.date; recipients: err.required"},
@@ -239,7 +239,7 @@ func TestGrantKeepsPlacesAndTimesTogether(t *testing.T) {
 	a.Ways = []Way{WayView}
 	tuesday := a.Wanted[0].Span
 	monday := footage.Span{From: tuesday.From.Add(-24 * time.Hour), To: tuesday.To.Add(-24 * time.Hour)}
-	a.Wanted = []Want{{"东大门外", tuesday, []string{"c01"}}, {"自行车棚", monday, []string{"c02", "c03"}}}
+	a.Wanted = []RequestedSpan{{"东大门外", tuesday, []string{"c01"}}, {"自行车棚", monday, []string{"c02", "c03"}}}
 	for _, e := range []Event{{Kind: Submit, By: applicant}, {Kind: Review, By: "p002", Cameras: []string{"c01", "c02"}},
 		{Kind: Approve, By: "p002", Decision: &Decision{Cameras: []string{"c01", "c02"}, Spans: []footage.Span{monday, tuesday}, Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil}}} {
 		b, err := Next(a, e, trustedAt(day))

@@ -31,7 +31,7 @@ var DefaultRules = Rules{CameraTime: 24 * time.Hour, DiskPercent: 10, UseDays: 1
 const (
 	maxReason      = 500
 	maxLine        = 60
-	maxWanted      = 16
+	maxRequested   = 16
 	maxCameras     = 64 // of a list in the log
 	maxRecipients  = 20
 	maxAttachments = 10
@@ -74,7 +74,7 @@ func Validate(a Application, f Facts) error {
 	if a.Asks(WayStill) && !a.Asks(WayView) {
 		e.Add("ways", "err.still_needs_view")
 	}
-	wanted(&e, a, f)
+	checkRequested(&e, a, f)
 	usePeriod(&e, a, f)
 	if len(a.Recipients) == 0 {
 		e.Add("recipients", "err.required")
@@ -83,7 +83,7 @@ func Validate(a Application, f Facts) error {
 	for i, r := range a.Recipients {
 		line(&e, fmt.Sprintf("recipients.%d.name", i), r.Name)
 		checkText(&e, fmt.Sprintf("recipients.%d.unit", i), r.Unit, maxLine)
-		checkText(&e, fmt.Sprintf("recipients.%d.papers", i), r.Papers, maxLine)
+		checkText(&e, fmt.Sprintf("recipients.%d.papers", i), r.Document, maxLine)
 	}
 	for _, u := range AllUndertakings {
 		if !slices.Contains(a.Undertakings, u) {
@@ -94,11 +94,11 @@ func Validate(a Application, f Facts) error {
 	return e.Err()
 }
 
-func wanted(e *fielderr.Errors, a Application, f Facts) {
+func checkRequested(e *fielderr.Errors, a Application, f Facts) {
 	if len(a.Wanted) == 0 {
 		e.Add("wanted", "err.required")
 	}
-	tooMany(e, "wanted", len(a.Wanted), maxWanted)
+	tooMany(e, "wanted", len(a.Wanted), maxRequested)
 	held, distinct := slices.Clone(f.Held), map[string]bool{}
 	for i, w := range a.Wanted {
 		field := fmt.Sprintf("wanted.%d.", i)

@@ -13,19 +13,19 @@ import (
 	_ "modernc.org/sqlite" // the bare peer speaks SQL itself
 )
 
-// Bare is what the database alone takes to store the same rows in the same table.
-type Bare struct {
+// Baseline is what the database alone takes to store the same rows in the same table.
+type Baseline struct {
 	Batches time.Duration // one transaction for each 500 rows, as an honest appliance sends them
 	AtOnce  time.Duration // one transaction for all
 }
 
-const bareBatch = 500
+const baselineBatch = 500
 
-const bareColumns = "app, epoch, seq, at, stored_at, kind, subject, mark, hash, leaf"
+const baselineColumns = "app, epoch, seq, at, stored_at, kind, subject, mark, hash, leaf"
 
-// BareSQLite inserts the rows of a centre's leaves table into a table of the same definition in a file of its own,
+// BaselineSQLite inserts the rows of a centre's leaves table into a table of the same definition in a file of its own,
 // with the same durability, by one prepared statement.
-func BareSQLite(t testing.TB, centre string) Bare {
+func BaselineSQLite(t testing.TB, centre string) Baseline {
 	t.Helper()
 	ctx := context.Background()
 	from := open(t, centre)
@@ -50,7 +50,7 @@ func BareSQLite(t testing.TB, centre string) Bare {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stmt, err := tx.PrepareContext(ctx, "INSERT INTO leaves ("+bareColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+			stmt, err := tx.PrepareContext(ctx, "INSERT INTO leaves ("+baselineColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,11 +65,11 @@ func BareSQLite(t testing.TB, centre string) Bare {
 		}
 		return time.Since(began)
 	}
-	return Bare{Batches: run(bareBatch), AtOnce: run(len(rows))}
+	return Baseline{Batches: run(baselineBatch), AtOnce: run(len(rows))}
 }
 
-// BarePostgres copies the rows of a centre's leaves table into a table of the same definition on the same server.
-func BarePostgres(t testing.TB, dsn string) Bare {
+// BaselinePostgres copies the rows of a centre's leaves table into a table of the same definition on the same server.
+func BaselinePostgres(t testing.TB, dsn string) Baseline {
 	t.Helper()
 	ctx := context.Background()
 	c, err := pgx.Connect(ctx, dsn)
@@ -81,7 +81,7 @@ func BarePostgres(t testing.TB, dsn string) Bare {
 			t.Error(err)
 		}
 	}()
-	found, err := c.Query(ctx, "SELECT "+bareColumns+" FROM leaves ORDER BY seq")
+	found, err := c.Query(ctx, "SELECT "+baselineColumns+" FROM leaves ORDER BY seq")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func BarePostgres(t testing.TB, dsn string) Bare {
 		}
 		return time.Since(began)
 	}
-	return Bare{Batches: run(bareBatch), AtOnce: run(len(rows))}
+	return Baseline{Batches: run(baselineBatch), AtOnce: run(len(rows))}
 }
 
 func open(t testing.TB, path string) *sql.DB {
@@ -146,7 +146,7 @@ func each(t testing.TB, db *sql.DB, query string, f func(*sql.Rows) error) {
 
 func read(t testing.TB, db *sql.DB) (out [][]any) {
 	t.Helper()
-	each(t, db, "SELECT "+bareColumns+" FROM leaves ORDER BY seq", func(r *sql.Rows) error {
+	each(t, db, "SELECT "+baselineColumns+" FROM leaves ORDER BY seq", func(r *sql.Rows) error {
 		row := make([]any, 10)
 		at := make([]any, 10)
 		for i := range row {

@@ -11,7 +11,7 @@ import (
 )
 
 // Covers F13: who else can log in and which services are open is read, and never guessed at.
-func TestDoors(t *testing.T) {
+func TestAccessPaths(t *testing.T) {
 	n, d := start(t, func(o *sim.Options) {
 		o.Accounts = []sim.Account{{Name: "admin", Level: "Administrator"}, {Name: "keeper & co", Level: "Operator"}}
 	})

@@ -26,17 +26,17 @@ import (
 	"campuskeep/shared/usage"
 )
 
-// pastClock is the machine that the demo's past was recorded on: a boot of its own, whose clocks stand where the
+// historyClock is the machine that the demo's past was recorded on: a boot of its own, whose clocks stand where the
 // filler puts them.
-type pastClock struct {
+type historyClock struct {
 	mu    sync.Mutex
 	begin time.Time
 	at    time.Duration // guarded by mu
 }
 
-func (p *pastClock) Wall() time.Time { return p.begin.Add(p.Boottime()) }
-func (p *pastClock) BootID() string  { return "demo-past" }
-func (p *pastClock) Boottime() time.Duration {
+func (p *historyClock) Wall() time.Time { return p.begin.Add(p.Boottime()) }
+func (p *historyClock) BootID() string  { return "demo-past" }
+func (p *historyClock) Boottime() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.at
@@ -45,7 +45,7 @@ func (p *pastClock) Boottime() time.Duration {
 // filler makes the demo's appliance as it would be after a month of work, through the product's own packages.
 type filler struct {
 	Options
-	clock *pastClock
+	clock *historyClock
 	a     *appliance.Appliance
 	zone  *time.Location
 }
@@ -106,18 +106,18 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	}
 	from := now.Add(-time.Duration(o.Days) * 24 * time.Hour).Truncate(time.Minute)
 	// The cameras are registered when their pictures begin: a minute after the boot.
-	f := &filler{Options: o, zone: zone, clock: &pastClock{begin: from.Add(-time.Minute), at: time.Minute}}
+	f := &filler{Options: o, zone: zone, clock: &historyClock{begin: from.Add(-time.Minute), at: time.Minute}}
 	f.a, err = appliance.Open(ctx, o.Config, appliance.Deps{Host: f.clock, Sources: []timekeeper.Source{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, f.a.Close()) }()
-	stop := f.a.Ground(ctx)
+	stop := f.a.Base(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
 	keeping, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- f.a.Keeper.Run(keeping) }()
+	go func() { ended <- f.a.Timekeeper.Run(keeping) }()
 	defer func() {
 		cancel()
 		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
@@ -128,7 +128,7 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 		return out, err
 	}
 	progress("people, classes, pupils, cards")
-	out, err = school.Fill(ctx, school.Options{People: f.a.People, Site: f.a.Site, Clock: f.a.Keeper, Zone: zone, Today: now.In(zone).Format(time.DateOnly),
+	out, err = school.Fill(ctx, school.Options{People: f.a.People, Site: f.a.Site, Clock: f.a.Timekeeper, Zone: zone, Today: now.In(zone).Format(time.DateOnly),
 		Cameras: o.Cameras, Stills: o.Stills, CameraLogin: o.CameraLogin, ReaderPort: o.ReaderPort})
 	if err != nil || o.Days == 0 {
 		return out, errors.Join(err, f.register(ctx))
@@ -173,10 +173,10 @@ func (f *filler) moveTo(ctx context.Context, at time.Time) error {
 	f.clock.at = max(f.clock.at, at.Sub(f.clock.begin))
 	f.clock.mu.Unlock()
 	mono, wall := f.clock.Boottime(), f.clock.Wall()
-	f.a.Keeper.Observe(clock.Observation{Source: "host", Origin: clock.OriginHost, Mono: mono, UTC: wall, Uncertainty: 20 * time.Millisecond})
-	f.a.Keeper.Observe(clock.Observation{Source: "centre", Origin: clock.OriginCentre, Mono: mono, UTC: wall, Uncertainty: 20 * time.Millisecond})
+	f.a.Timekeeper.Observe(clock.Observation{Source: "host", Origin: clock.OriginHost, Mono: mono, UTC: wall, Uncertainty: 20 * time.Millisecond})
+	f.a.Timekeeper.Observe(clock.Observation{Source: "centre", Origin: clock.OriginCentre, Mono: mono, UTC: wall, Uncertainty: 20 * time.Millisecond})
 	limit := time.After(10 * time.Second)
-	for f.a.Keeper.Now().State != clock.Trusted {
+	for f.a.Timekeeper.Now().State != clock.Trusted {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -193,7 +193,7 @@ func (f *filler) sweep(ctx context.Context, at time.Time) error {
 	if err := f.moveTo(ctx, at); err != nil {
 		return err
 	}
-	if _, err := f.a.Keeping.Sweep(ctx); err != nil {
+	if _, err := f.a.Retention.Sweep(ctx); err != nil {
 		return fmt.Errorf("keep the month's footage: %w", err)
 	}
 	return nil
@@ -251,7 +251,7 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 	date := func(days int) usage.Date {
 		return usage.Date(f.Now.In(f.zone).AddDate(0, 0, days).Format(time.DateOnly))
 	}
-	places, err := f.a.Evidence.Places(ctx)
+	places, err := f.a.Usage.Places(ctx)
 	if err != nil {
 		return err
 	}
@@ -261,9 +261,9 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 	submit := func(by, reason string, p usage.Purpose, place string, from, to time.Time) (usage.Application, error) {
 		w := who(by)
 		person, _ := f.a.People.Person(w.ID)
-		return f.a.Evidence.Submit(ctx, w, usage.Application{
+		return f.a.Usage.Submit(ctx, w, usage.Application{
 			Unit: person.Unit, Contact: person.Phone, Purpose: p, Reason: reason, Ways: []usage.Way{usage.WayView},
-			Wanted:  []usage.Want{{Place: place, Span: footage.Span{From: from, To: to}}},
+			Wanted:  []usage.RequestedSpan{{Place: place, Span: footage.Span{From: from, To: to}}},
 			UseFrom: date(0), UseUntil: date(7), Undertakings: usage.AllUndertakings,
 			Recipients: []usage.Recipient{{Name: person.Name, Unit: person.Unit, Person: w.ID}},
 		})
@@ -272,11 +272,11 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 	if err != nil {
 		return fmt.Errorf("first application: %w", err)
 	}
-	a, err = f.a.Evidence.Review(ctx, who("zhou"), a.ID, a.Wanted[0].Cameras, "")
+	a, err = f.a.Usage.Review(ctx, who("zhou"), a.ID, a.Wanted[0].Cameras, "")
 	if err != nil {
 		return fmt.Errorf("review the first application: %w", err)
 	}
-	if _, err = f.a.Evidence.Decide(ctx, who("zheng"), a.ID, usage.Decision{Approved: true, Cameras: a.Cameras, Spans: []footage.Span{a.Wanted[0].Span},
+	if _, err = f.a.Usage.Decide(ctx, who("zheng"), a.ID, usage.Decision{Approved: true, Cameras: a.Cameras, Spans: []footage.Span{a.Wanted[0].Span},
 		Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil, Note: "仅限现场查看。"}); err != nil {
 		return fmt.Errorf("approve the first application: %w", err)
 	}
@@ -284,7 +284,7 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 	if err != nil {
 		return fmt.Errorf("second application: %w", err)
 	}
-	if _, err = f.a.Evidence.Decide(ctx, who("zheng"), b.ID, usage.Decision{Code: "purpose", Note: "用途与校园安全无关，不得用于个人发布。"}); err != nil {
+	if _, err = f.a.Usage.Decide(ctx, who("zheng"), b.ID, usage.Decision{Code: "purpose", Note: "用途与校园安全无关，不得用于个人发布。"}); err != nil {
 		return fmt.Errorf("refuse the second application: %w", err)
 	}
 	if _, err = submit("guo", "校门旁宣传栏玻璃损坏，核查损坏时间与经过。", "04", places[0], at(1, 14), at(1, 18)); err != nil {

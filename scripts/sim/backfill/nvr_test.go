@@ -15,7 +15,7 @@ import (
 func TestNVRsAreRegistered(t *testing.T) {
 	cfg := appliance.Default()
 	cfg.Appliance.ID, cfg.Appliance.School, cfg.Appliance.Data = "ck-past", "试验学校", filepath.Join(t.TempDir(), "data")
-	cfg.Office.Listen, cfg.Clock.Sources = "127.0.0.1:0", []string{"host", "nvr"}
+	cfg.Web.Listen, cfg.Clock.Sources = "127.0.0.1:0", []string{"host", "nvr"}
 	now := time.Now()
 	cam := func(id string) footage.Camera {
 		return footage.Camera{ID: id, Name: id, Place: "食堂", Area: footage.AreaCanteen, Custody: footage.CustodyNVR, Policy: footage.Policy{Days: 30}}

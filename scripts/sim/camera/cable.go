@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// Wire is the cable to a camera. It passes everything, and on request lets the camera end its sessions as some do
+// Cable is the cable to a camera. It passes everything, and on request lets the camera end its sessions as some do
 // before they restart: by a TEARDOWN of its own between two packets.
-type Wire struct {
+type Cable struct {
 	l  net.Listener
 	to string
 
@@ -23,36 +23,36 @@ type Wire struct {
 	wg     sync.WaitGroup
 }
 
-// NewWire leads to an address.
-func NewWire(to string) (*Wire, error) {
+// NewCable leads to an address.
+func NewCable(to string) (*Cable, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("sim wire: %w", err)
 	}
-	w := &Wire{l: l, to: to, open: map[net.Conn]struct{}{}}
+	w := &Cable{l: l, to: to, open: map[net.Conn]struct{}{}}
 	w.wg.Go(w.run)
 	return w, nil
 }
 
 // Address is this end of the wire.
-func (w *Wire) Address() string { return w.l.Addr().String() }
+func (w *Cable) Address() string { return w.l.Addr().String() }
 
 // Passed is how many connections there were.
-func (w *Wire) Passed() int {
+func (w *Cable) Passed() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.passed
 }
 
 // TearDown ends the session of the next packet.
-func (w *Wire) TearDown() {
+func (w *Cable) TearDown() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.end = true
 }
 
 // Close cuts the wire.
-func (w *Wire) Close() error {
+func (w *Cable) Close() error {
 	err := w.l.Close()
 	w.mu.Lock()
 	for c := range w.open {
@@ -70,7 +70,7 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func (w *Wire) run() {
+func (w *Cable) run() {
 	for {
 		near, err := w.l.Accept()
 		if err != nil {
@@ -98,7 +98,7 @@ func (w *Wire) run() {
 }
 
 // answers passes what the camera sends, packet by packet.
-func (w *Wire) answers(near io.Writer, far io.Reader) error {
+func (w *Cable) answers(near io.Writer, far io.Reader) error {
 	r := bufio.NewReader(far)
 	for {
 		b, err := r.ReadByte()

@@ -55,8 +55,8 @@ type Camera struct {
 	ended  chan struct{}
 
 	mu        sync.Mutex
-	front     *front // nil while it is down
-	address   string // kept over a restart
+	server    *server // nil while it is down
+	address   string  // kept over a restart
 	coding    render.Coding
 	recode    bool
 	stalled   bool
@@ -69,7 +69,7 @@ type Camera struct {
 	refuse    int           // so many more requests are answered as if the password were wrong
 	elsewhere string        // where to send whoever asks
 	reorder   int           // every n-th packet changes places with the next one
-	mouth     mouth         // misbehaviour of the sound
+	audio     audioFaults   // misbehaviour of the sound
 	late      time.Duration
 	params    [][]byte // the last access unit with parameter sets
 	err       error
@@ -219,7 +219,7 @@ func (c *Camera) SetPassword(p string) {
 // Drop closes every connection; the camera itself goes on.
 func (c *Camera) Drop() {
 	c.mu.Lock()
-	f := c.front
+	f := c.server
 	c.mu.Unlock()
 	if f != nil {
 		f.drop()
@@ -229,8 +229,8 @@ func (c *Camera) Drop() {
 // Down switches the camera off: nobody can connect.
 func (c *Camera) Down() {
 	c.mu.Lock()
-	f := c.front
-	c.front = nil
+	f := c.server
+	c.server = nil
 	c.mu.Unlock()
 	if f != nil {
 		f.close()
@@ -247,13 +247,13 @@ func (c *Camera) Up() error {
 
 // open starts the server; the caller holds mu.
 func (c *Camera) open() error {
-	if c.front != nil {
+	if c.server != nil {
 		return nil
 	}
-	f, err := newFront(c)
+	f, err := newServer(c)
 	if err != nil {
 		return err
 	}
-	c.front, c.address = f, f.address()
+	c.server, c.address = f, f.address()
 	return nil
 }

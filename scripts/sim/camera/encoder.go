@@ -8,8 +8,8 @@ import (
 	"campuskeep/scripts/sim/render"
 )
 
-// shot is one picture on its way through the encoder.
-type shot struct {
+// encodedFrame is one picture on its way through the encoder.
+type encodedFrame struct {
 	n   uint32    // pictures since the camera started; the RTP clock
 	at  time.Time // true time
 	due time.Time // when a machine that is not busy would have sent it; zero: now
@@ -33,7 +33,7 @@ func (c *Camera) run(ctx context.Context, ready chan struct{}) {
 	}
 	first := make(chan struct{})
 	filming := make(chan error, 1)
-	go func() { filming <- c.film(ctx, first) }()
+	go func() { filming <- c.runEncoder(ctx, first) }()
 	select {
 	case <-first: // the parameters are known now
 		if err := open(); err != nil {
@@ -51,7 +51,7 @@ func (c *Camera) run(ctx context.Context, ready chan struct{}) {
 
 // loop serves ready-made access units at the frame rate.
 func (c *Camera) loop(ctx context.Context) {
-	c.born()
+	c.startTime()
 	tick := time.NewTicker(time.Second / time.Duration(c.o.FPS))
 	defer tick.Stop()
 	for n := uint32(0); ; n++ {
@@ -59,20 +59,20 @@ func (c *Camera) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case at := <-tick.C:
-			c.speak(at)
-			c.send(c.o.Loop[int(n)%len(c.o.Loop)], shot{n: n, at: at})
+			c.sendAudio(at)
+			c.send(c.o.Loop[int(n)%len(c.o.Loop)], encodedFrame{n: n, at: at})
 		}
 	}
 }
 
-// film draws and encodes live. first is closed when the first access unit is there.
-func (c *Camera) film(ctx context.Context, first chan struct{}) error {
+// runEncoder draws and encodes live. first is closed when the first access unit is there.
+func (c *Camera) runEncoder(ctx context.Context, first chan struct{}) error {
 	var (
 		enc    *render.Encoder
-		view   *render.Scene
-		shots  chan shot // those inside the encoder, in order
+		view   *render.View
+		shots  chan encodedFrame // those inside the encoder, in order
 		period = time.Second / time.Duration(c.o.FPS)
-		start  = c.born()
+		start  = c.startTime()
 		timer  = time.NewTimer(0)
 		seen   bool
 	)
@@ -95,7 +95,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 			return nil
 		case <-timer.C:
 		}
-		c.speak(time.Now())
+		c.sendAudio(time.Now())
 		c.mu.Lock()
 		c.counter = n
 		stalled, recode, coding, step := c.stalled || c.half && n%2 == 1, c.recode, c.coding, c.step
@@ -112,7 +112,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 		if enc == nil {
 			var err error
 			view = render.New(c.o.Name, coding.W, coding.H, false)
-			queue := make(chan shot, 64)
+			queue := make(chan encodedFrame, 64)
 			shots = queue
 			enc, err = render.NewEncoder(ctx, coding, func(au [][]byte) {
 				c.send(au, <-queue)
@@ -125,7 +125,7 @@ func (c *Camera) film(ctx context.Context, first chan struct{}) error {
 				return err
 			}
 		}
-		shots <- shot{n, time.Now(), start.Add(time.Duration(n) * period)}
+		shots <- encodedFrame{n, time.Now(), start.Add(time.Duration(n) * period)}
 		if err := enc.Frame(view.Draw(time.Now().Add(step).In(c.o.Zone), n)); err != nil {
 			if ctx.Err() != nil {
 				continue // ffmpeg was stopped with us

@@ -18,28 +18,28 @@ import (
 	"github.com/pion/rtp"
 )
 
-// front is the RTSP side of a camera from switching on to switching off.
-type front struct {
-	c         *Camera
-	server    *gortsplib.Server
-	stream    *gortsplib.ServerStream
-	media     *description.Media
-	ear       *description.Media // of the sound; nil when there is none
-	h264      *format.H264
-	h265      *format.H265
-	encode    func(au [][]byte) ([]*rtp.Packet, error)
-	base      uint32 // RTP time of picture 0
-	soundBase uint32
-	sent      int
-	held      *rtp.Packet // waits for the next one, to follow it
+// server is the RTSP side of a camera from switching on to switching off.
+type server struct {
+	c          *Camera
+	server     *gortsplib.Server
+	stream     *gortsplib.ServerStream
+	media      *description.Media
+	audioMedia *description.Media // of the sound; nil when there is none
+	h264       *format.H264
+	h265       *format.H265
+	encode     func(au [][]byte) ([]*rtp.Packet, error)
+	base       uint32 // RTP time of picture 0
+	soundBase  uint32
+	sent       int
+	held       *rtp.Packet // waits for the next one, to follow it
 
 	mu    sync.Mutex
 	conns map[*gortsplib.ServerConn]struct{}
 }
 
-// newFront listens; the caller holds c.mu.
-func newFront(c *Camera) (*front, error) {
-	f := &front{c: c, base: rand.Uint32(), soundBase: rand.Uint32(), conns: map[*gortsplib.ServerConn]struct{}{}}
+// newServer listens; the caller holds c.mu.
+func newServer(c *Camera) (*server, error) {
+	f := &server{c: c, base: rand.Uint32(), soundBase: rand.Uint32(), conns: map[*gortsplib.ServerConn]struct{}{}}
 	if err := f.describe(); err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func newFront(c *Camera) (*front, error) {
 	medias := []*description.Media{f.media}
 	if c.sound.Pieces != nil {
 		f.describeSound()
-		medias = append(medias, f.ear)
+		medias = append(medias, f.audioMedia)
 	}
 	var err error
 	for range 20 { // a pair of UDP ports has to be guessed
@@ -83,7 +83,7 @@ func newFront(c *Camera) (*front, error) {
 	return f, nil
 }
 
-func (f *front) describe() error {
+func (f *server) describe() error {
 	f.media = &description.Media{Type: description.MediaTypeVideo}
 	if f.c.o.Coding.Codec == "h265" {
 		f.h265 = &format.H265{PayloadTyp: 96}
@@ -107,7 +107,7 @@ func (f *front) describe() error {
 }
 
 // setParams puts the parameter sets of an access unit into the description.
-func (f *front) setParams(au [][]byte) {
+func (f *server) setParams(au [][]byte) {
 	for _, nal := range au {
 		switch {
 		case f.h264 != nil && nal[0]&0x1f == 7:
@@ -135,13 +135,13 @@ func hasParams(au [][]byte, h265 bool) bool {
 }
 
 // send gives one access unit to whoever is connected, with the misbehaviour that was asked for.
-func (c *Camera) send(au [][]byte, s shot) {
+func (c *Camera) send(au [][]byte, s encodedFrame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if hasParams(au, c.o.Coding.Codec == "h265") {
 		c.params = au
 	}
-	f := c.front
+	f := c.server
 	if f == nil {
 		return
 	}
@@ -182,13 +182,13 @@ func (c *Camera) send(au [][]byte, s shot) {
 }
 
 // write sends one packet. A reader that cannot keep up or has gone is the reader's affair.
-func (f *front) write(p *rtp.Packet, ntp time.Time) {
+func (f *server) write(p *rtp.Packet, ntp time.Time) {
 	_ = f.stream.WritePacketRTPWithNTP(f.media, p, ntp)
 }
 
-func (f *front) address() string { return f.server.NetListener().Addr().String() }
+func (f *server) address() string { return f.server.NetListener().Addr().String() }
 
-func (f *front) drop() {
+func (f *server) drop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.conns {
@@ -196,26 +196,26 @@ func (f *front) drop() {
 	}
 }
 
-func (f *front) close() {
+func (f *server) close() {
 	f.stream.Close()
 	f.server.Close()
 }
 
 // OnConnOpen implements gortsplib.ServerHandlerOnConnOpen.
-func (f *front) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
+func (f *server) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.conns[ctx.Conn] = struct{}{}
 }
 
 // OnConnClose implements gortsplib.ServerHandlerOnConnClose.
-func (f *front) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
+func (f *server) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.conns, ctx.Conn)
 }
 
-func (f *front) allowed(conn *gortsplib.ServerConn, req *base.Request) bool {
+func (f *server) allowed(conn *gortsplib.ServerConn, req *base.Request) bool {
 	f.c.mu.Lock()
 	user, password := f.c.o.User, f.c.password
 	f.c.mu.Unlock()
@@ -223,7 +223,7 @@ func (f *front) allowed(conn *gortsplib.ServerConn, req *base.Request) bool {
 }
 
 // OnDescribe implements gortsplib.ServerHandlerOnDescribe.
-func (f *front) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
+func (f *server) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	f.c.mu.Lock()
 	refused, to := f.c.refuse > 0, f.c.elsewhere
 	f.c.refuse = max(f.c.refuse-1, 0)
@@ -238,14 +238,14 @@ func (f *front) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Res
 }
 
 // OnSetup implements gortsplib.ServerHandlerOnSetup.
-func (f *front) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+func (f *server) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	if !f.allowed(ctx.Conn, ctx.Request) {
 		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
 	}
-	if f.ear != nil && strings.HasSuffix(ctx.Request.URL.String(), "trackID=1") {
+	if f.audioMedia != nil && strings.HasSuffix(ctx.Request.URL.String(), "trackID=1") {
 		f.c.mu.Lock()
-		mute := f.c.mouth.refused
-		f.c.mouth.asked++
+		mute := f.c.audio.refused
+		f.c.audio.asked++
 		f.c.mu.Unlock()
 		if mute {
 			return &base.Response{StatusCode: base.StatusNotFound}, nil, errors.New("no sound for you")
@@ -255,6 +255,6 @@ func (f *front) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response,
 }
 
 // OnPlay implements gortsplib.ServerHandlerOnPlay.
-func (f *front) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+func (f *server) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/pion/rtp"
 )
 
-// mouth is how the sound of a camera misbehaves, and how far it has come. Guarded by the camera's lock.
-type mouth struct {
+// audioFaults is how the sound of a camera misbehaves, and how far it has come. Guarded by the camera's lock.
+type audioFaults struct {
 	start   time.Time
 	next    int // piece
 	silent  bool
@@ -24,73 +24,73 @@ type mouth struct {
 	seq     uint16
 }
 
-// Hush stops the sound, or lets it go on.
-func (c *Camera) Hush(on bool) {
+// SetSilent stops the sound, or lets it go on.
+func (c *Camera) SetSilent(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mouth.silent = on
+	c.audio.silent = on
 }
 
 // RefuseSound answers that there is no sound when it is asked for, though the description offers it.
 func (c *Camera) RefuseSound() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mouth.refused = true
+	c.audio.refused = true
 }
 
 // SoundAsked is how often somebody asked for the sound.
 func (c *Camera) SoundAsked() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.mouth.asked
+	return c.audio.asked
 }
 
 // GarbageSound sends nonsense instead of the next packets of sound.
 func (c *Camera) GarbageSound(packets int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mouth.garbage = packets
+	c.audio.garbage = packets
 }
 
 // StepSound makes the clock of the sound, and only that, jump.
 func (c *Camera) StepSound(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mouth.step += int64(by) * int64(c.sound.Rate) / int64(time.Second)
+	c.audio.step += int64(by) * int64(c.sound.Rate) / int64(time.Second)
 }
 
 // SkewSound makes the clock of the sound run fast by so many parts in a thousand.
 func (c *Camera) SkewSound(perMille int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mouth.skew = int64(perMille)
+	c.audio.skew = int64(perMille)
 }
 
-// born is when the camera began: second 0 of pictures and sound.
-func (c *Camera) born() time.Time {
+// startTime is when the camera began: second 0 of pictures and sound.
+func (c *Camera) startTime() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mouth.start = time.Now()
-	return c.mouth.start
+	c.audio.start = time.Now()
+	return c.audio.start
 }
 
-// speak sends the pieces of sound that are due.
-func (c *Camera) speak(now time.Time) {
+// sendAudio sends the pieces of sound that are due.
+func (c *Camera) sendAudio(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := &c.mouth
+	m := &c.audio
 	if c.sound.Pieces == nil {
 		return
 	}
 	due := int(now.Sub(m.start) * time.Duration(c.sound.Rate) / time.Second / time.Duration(c.sound.Ticks))
 	for ; m.next < due; m.next++ {
-		if f := c.front; f != nil && !m.silent {
-			f.say(c, c.sound.Pieces[m.next%len(c.sound.Pieces)], now)
+		if f := c.server; f != nil && !m.silent {
+			f.writeAudio(c, c.sound.Pieces[m.next%len(c.sound.Pieces)], now)
 		}
 	}
 }
 
-func (f *front) describeSound() {
+func (f *server) describeSound() {
 	s := f.c.sound
 	config := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: s.Rate, ChannelConfig: 1}
 	var x format.Format
@@ -110,17 +110,17 @@ func (f *front) describeSound() {
 		}
 		x = g
 	}
-	f.ear = &description.Media{Type: description.MediaTypeAudio, Formats: []format.Format{x}}
+	f.audioMedia = &description.Media{Type: description.MediaTypeAudio, Formats: []format.Format{x}}
 }
 
-// say sends one piece of sound; the caller holds the camera's lock.
-func (f *front) say(c *Camera, data []byte, at time.Time) {
-	m := &c.mouth
+// writeAudio sends one piece of sound; the caller holds the camera's lock.
+func (f *server) writeAudio(c *Camera, data []byte, at time.Time) {
+	m := &c.audio
 	ticks := int64(m.next) * int64(c.sound.Ticks)
 	m.seq++
 	p := &rtp.Packet{
 		Header: rtp.Header{
-			Version: 2, Marker: true, PayloadType: f.ear.Formats[0].PayloadType(), SequenceNumber: m.seq, SSRC: 0x53000000,
+			Version: 2, Marker: true, PayloadType: f.audioMedia.Formats[0].PayloadType(), SequenceNumber: m.seq, SSRC: 0x53000000,
 			Timestamp: f.soundBase + uint32(ticks+ticks*m.skew/1000+m.step),
 		},
 		Payload: data,
@@ -140,7 +140,7 @@ func (f *front) say(c *Camera, data []byte, at time.Time) {
 		m.garbage--
 		p = nonsense(p)
 	}
-	_ = f.stream.WritePacketRTPWithNTP(f.ear, p, at) // as with pictures
+	_ = f.stream.WritePacketRTPWithNTP(f.audioMedia, p, at) // as with pictures
 }
 
 // nonsense is a well-formed RTP packet with a random payload and random times.

@@ -43,7 +43,7 @@ type Stills struct {
 	ended  chan error
 
 	mu      sync.Mutex // guards the rest
-	scene   *render.Scene
+	view    *render.View
 	seed    uint64
 	frozen  bool
 	black   bool
@@ -81,7 +81,7 @@ func StartStills(o StillOptions) (*Stills, error) {
 	if o.TLS != nil {
 		l = tls.NewListener(l, o.TLS)
 	}
-	s := &Stills{o: o, listen: l, scene: render.New(o.Name, o.W, o.H, true), seed: 1, ended: make(chan error, 1)}
+	s := &Stills{o: o, listen: l, view: render.New(o.Name, o.W, o.H, true), seed: 1, ended: make(chan error, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /snapshot.jpg", s.picture)
 	mux.HandleFunc("POST /onvif/device_service", s.onvif)
@@ -215,7 +215,7 @@ func (s *Stills) picture(w http.ResponseWriter, r *http.Request) {
 // frame is the picture of now, with the noise of a sensor. The caller holds mu.
 func (s *Stills) frame() image.Image {
 	at := s.o.Now().Add(s.step).In(s.o.Zone)
-	p := s.scene.Draw(at, 7)
+	p := s.view.Draw(at, 7)
 	if !s.frozen {
 		s.seed++
 	}

@@ -82,7 +82,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.enrolBox(ctx); err != nil {
 		return err
 	}
-	say("starting the appliance")
+	progressLine("starting the appliance")
 	var err error
 	if d.box, err = process.Start(d.bin, d.dir, "box", "campuskeepd", "run", "-c", d.path("box", "campuskeep.toml")); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (d *demo) start(ctx context.Context) error {
 
 // startDevices starts the cameras and the card reader, which stay for the whole demo.
 func (d *demo) startDevices(ctx context.Context) error {
-	say("starting three cameras, an NVR with four more, and a card reader")
+	progressLine("starting three cameras, an NVR with four more, and a card reader")
 	if err := d.startNVR(ctx); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (d *demo) fillBox(ctx context.Context) error {
 	for i, c := range d.cameras {
 		addresses, stills = append(addresses, c.URL()), append(stills, d.stills[i].URL())
 	}
-	say("filling the demo school with a month of work (once; a minute or two)")
+	progressLine("filling the demo school with a month of work (once; a minute or two)")
 	began := time.Now()
 	filled, err := backfill.Fill(ctx, backfill.Options{Config: cfg, Now: began, Days: historyDays, Cameras: addresses, Stills: stills,
 		CameraLogin: site.Login{User: cameraUser, Password: cameraPassword}, ReaderPort: d.path("sim", "reader"), NVRs: []backfill.NVR{d.registeredNVR()}, Progress: progress()})
@@ -160,7 +160,7 @@ func (d *demo) fillBox(ctx context.Context) error {
 		return fmt.Errorf("fill the demo school: %w", err)
 	}
 	fmt.Fprintf(os.Stderr, "\r\033[K")
-	say(fmt.Sprintf("filled in %s", time.Since(began).Round(time.Second)))
+	progressLine(fmt.Sprintf("filled in %s", time.Since(began).Round(time.Second)))
 	if err := filled.WriteFiles(d.path("sim")); err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (d *demo) cards() ([][]byte, error) {
 func (d *demo) stop() error {
 	var errs []error
 	if d.box != nil {
-		say("stopping the appliance")
+		progressLine("stopping the appliance")
 		errs = append(errs, d.box.Stop(30*time.Second))
 	}
 	if d.stopRead != nil {
@@ -272,13 +272,13 @@ func (d *demo) stop() error {
 		errs = append(errs, d.nvr.Close())
 	}
 	if d.centre != nil && d.centre.Process != nil {
-		say("stopping the centre")
+		progressLine("stopping the centre")
 		errs = append(errs, d.centre.Stop(30*time.Second))
 	}
 	return errors.Join(errs...)
 }
 
-func say(s string) { fmt.Fprintln(os.Stderr, "·", s) }
+func progressLine(s string) { fmt.Fprintln(os.Stderr, "·", s) }
 
 // free says whether a port of the demo is free, with the reason when it is not.
 func free(address string) error {

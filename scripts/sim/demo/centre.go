@@ -20,20 +20,20 @@ var centrePeople = []struct{ id, user, name, unit, role string }{
 }
 
 func (d *demo) startCentre(ctx context.Context) error {
-	say("starting the centre")
+	progressLine("starting the centre")
 	var err error
 	if d.centre, err = centreproc.Prepare(ctx, d.bin, d.path("centre"), centrePorts); err != nil {
 		return err
 	}
 	if !exists(d.path("centre", "logins.csv")) {
-		if err := d.addBureau(ctx); err != nil {
+		if err := d.addCentreStaff(ctx); err != nil {
 			return err
 		}
 	}
 	return d.centre.Start(ctx)
 }
 
-func (d *demo) addBureau(ctx context.Context) error {
+func (d *demo) addCentreStaff(ctx context.Context) error {
 	var f school.Filled
 	for _, p := range centrePeople {
 		text, err := d.centre.AddPerson(ctx, p.id, p.user, p.name, p.role, school.Password)
@@ -54,12 +54,12 @@ func (d *demo) enrolBox(ctx context.Context) error {
 	if exists(d.path("box", "data", "identity", "centre.json")) {
 		return nil
 	}
-	say("enrolling the appliance at the centre")
+	progressLine("enrolling the appliance at the centre")
 	return d.centre.Enrol(ctx, applianceID, school.Name, d.path("box", "campuskeep.toml"))
 }
 
-// welcome prints what to try.
-func (d *demo) welcome() {
+// printAccess prints what to try.
+func (d *demo) printAccess() {
 	var b strings.Builder
 	fmt.Fprintf(&b, `
   学校安保页面  https://%s/        the school's page (accept the certificate, or install its root from the log-in page)

@@ -69,7 +69,7 @@ func run(ctx context.Context, dir string, fresh bool, taps int) (err error) {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	d.welcome()
+	d.printAccess()
 	return d.watch(ctx, taps)
 }
 

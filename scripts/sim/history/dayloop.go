@@ -27,21 +27,21 @@ const (
 	clockRate = 90000
 )
 
-// reel is one camera's material: a minute for every hour of the day.
-type reel struct {
+// dayLoop is one camera's material: a minute for every hour of the day.
+type dayLoop struct {
 	init  []byte
-	hours [24][]still
+	hours [24][]frame
 }
 
-// still is one frame as a fragment whose time is still to be set.
-type still struct {
+// frame is one frame as a fragment whose time is still to be set.
+type frame struct {
 	key            bool
 	data           []byte
 	time, duration int // where in data
 }
 
 // at gives the fragment at this time of its session.
-func (s still) at(t, long time.Duration) []byte {
+func (s frame) at(t, long time.Duration) []byte {
 	b := bytes.Clone(s.data)
 	binary.BigEndian.PutUint64(b[s.time:], uint64(ticks(t)))
 	binary.BigEndian.PutUint32(b[s.duration:], uint32(ticks(long)))
@@ -50,8 +50,8 @@ func (s still) at(t, long time.Duration) []byte {
 
 func ticks(d time.Duration) time.Duration { return d / time.Microsecond * (clockRate / 1000) / 1000 }
 
-// film draws and encodes the day of one camera.
-func film(ctx context.Context, camera string) (*reel, error) {
+// renderDay draws and encodes the day of one camera.
+func renderDay(ctx context.Context, camera string) (*dayLoop, error) {
 	var aus [][][]byte
 	coding := render.Coding{W: width, H: height, FPS: "1/3", GOP: keyEvery, CRF: 40, Preset: "medium"}
 	enc, err := render.NewEncoder(ctx, coding, func(au [][]byte) { aus = append(aus, au) })
@@ -73,7 +73,7 @@ func film(ctx context.Context, camera string) (*reel, error) {
 	if len(aus) != 24*perMinute {
 		return nil, fmt.Errorf("history: %d pictures went in, %d came out", 24*perMinute, len(aus))
 	}
-	r := &reel{}
+	r := &dayLoop{}
 	var sps, pps []byte
 	for i, au := range aus {
 		var kept [][]byte
@@ -87,7 +87,7 @@ func film(ctx context.Context, camera string) (*reel, error) {
 				kept = append(kept, nal)
 			}
 		}
-		s, err := freeze(kept)
+		s, err := frameOf(kept)
 		if err != nil {
 			return nil, err
 		}
@@ -102,24 +102,24 @@ func film(ctx context.Context, camera string) (*reel, error) {
 	return r, nil
 }
 
-// freeze makes the fragment of one frame and finds the places of its times.
-func freeze(au [][]byte) (still, error) {
+// frameOf makes the fragment of one frame and finds the places of its times.
+func frameOf(au [][]byte) (frame, error) {
 	payload, err := h264.AVCC(au).Marshal()
 	if err != nil {
-		return still{}, fmt.Errorf("history: access unit: %w", err)
+		return frame{}, fmt.Errorf("history: access unit: %w", err)
 	}
 	key := h264.IsRandomAccess(au)
 	var buf seekablebuffer.Buffer
 	sample := &fmp4.Sample{Duration: 1, IsNonSyncSample: !key, Payload: payload}
 	err = fmp4.Part{Tracks: []*fmp4.PartTrack{{ID: 1, Samples: []*fmp4.Sample{sample}}}}.Marshal(&buf)
 	if err != nil {
-		return still{}, fmt.Errorf("history: fragment: %w", err)
+		return frame{}, fmt.Errorf("history: fragment: %w", err)
 	}
 	b := buf.Bytes()
 	tfdt, trun := bytes.Index(b, []byte("tfdt")), bytes.Index(b, []byte("trun"))
 	if tfdt < 0 || trun < 0 {
-		return still{}, errors.New("history: fragment without times")
+		return frame{}, errors.New("history: fragment without times")
 	}
 	// tfdt: version and flags, then 64 bits of time. trun: version and flags, count, data offset, first duration.
-	return still{key: key, data: b, time: tfdt + 8, duration: trun + 16}, nil
+	return frame{key: key, data: b, time: tfdt + 8, duration: trun + 16}, nil
 }

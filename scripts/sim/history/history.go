@@ -32,12 +32,12 @@ const minute = time.Minute
 // the boot's monotonic time to UTC; day labels and the light of the scene follow the location of span.From. The
 // vault must be running. progress is called now and then with segments written and segments planned.
 func Fill(ctx context.Context, v *vault.Vault, cams []footage.Camera, span footage.Span, anchor clock.Anchor, progress func(done, total int)) ([]Gap, error) {
-	reels := make([]*reel, len(cams))
+	reels := make([]*dayLoop, len(cams))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(2)
 	for i, c := range cams {
 		g.Go(func() (err error) {
-			reels[i], err = film(gctx, c.ID)
+			reels[i], err = renderDay(gctx, c.ID)
 			return err
 		})
 	}
@@ -58,7 +58,7 @@ func Fill(ctx context.Context, v *vault.Vault, cams []footage.Camera, span foota
 			to = span.To
 		}
 		for i, c := range cams {
-			if err := f.stretch(ctx, c.ID, reels[i], footage.Span{From: from, To: to}); err != nil {
+			if err := f.writeSpan(ctx, c.ID, reels[i], footage.Span{From: from, To: to}); err != nil {
 				return nil, fmt.Errorf("history of %s: %w", c.ID, err)
 			}
 		}
@@ -134,8 +134,8 @@ func (f *filler) next(camera string, t time.Time) footage.Span {
 	return footage.Span{From: f.span.To, To: f.span.To}
 }
 
-// stretch writes the minutes of a span of one camera.
-func (f *filler) stretch(ctx context.Context, camera string, r *reel, s footage.Span) error {
+// writeSpan writes the minutes of a span of one camera.
+func (f *filler) writeSpan(ctx context.Context, camera string, r *dayLoop, s footage.Span) error {
 	for t := s.From; t.Before(s.To); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -163,7 +163,7 @@ func (f *filler) stretch(ctx context.Context, camera string, r *reel, s footage.
 }
 
 // segment writes one minute, or the part of it that is wanted.
-func (f *filler) segment(ctx context.Context, camera string, r *reel, s footage.Span) error {
+func (f *filler) segment(ctx context.Context, camera string, r *dayLoop, s footage.Span) error {
 	begun := f.session(camera, s.From)
 	local := s.From.In(f.span.From.Location())
 	clip := r.hours[local.Hour()]
@@ -172,7 +172,7 @@ func (f *filler) segment(ctx context.Context, camera string, r *reel, s footage.
 		Codec: "h264", Init: r.init, From: f.mono(s.From), Wall: s.From.UTC(),
 	}
 	var w *vault.Writer
-	err := f.patiently(ctx, func() (err error) {
+	err := f.waitDisk(ctx, func() (err error) {
 		w, err = f.v.Begin(meta)
 		return err
 	})
@@ -192,18 +192,18 @@ func (f *filler) segment(ctx context.Context, camera string, r *reel, s footage.
 			FragmentInfo: footage.FragmentInfo{From: f.mono(from), To: f.mono(to), Key: frame.key},
 			Data:         frame.at(from.Sub(begun), to.Sub(from)),
 		}
-		if err := f.patiently(ctx, func() error { return w.Fragment(frag) }); err != nil {
+		if err := f.waitDisk(ctx, func() error { return w.Fragment(frag) }); err != nil {
 			return errors.Join(fmt.Errorf("write a fragment: %w", err), w.Close())
 		}
 	}
-	if err := f.patiently(ctx, w.Close); err != nil {
+	if err := f.waitDisk(ctx, w.Close); err != nil {
 		return fmt.Errorf("close a segment: %w", err)
 	}
 	return nil
 }
 
-// patiently waits for the disk where a recorder would note a gap.
-func (f *filler) patiently(ctx context.Context, do func() error) error {
+// waitDisk waits for the disk where a recorder would note a gap.
+func (f *filler) waitDisk(ctx context.Context, do func() error) error {
 	for {
 		err := do()
 		if !errors.Is(err, vault.ErrOverload) {

@@ -81,27 +81,27 @@ type Habits struct {
 
 // Faults are switches for misbehaviour. Counts are of requests still to be treated so.
 type Faults struct {
-	Busy503     int               // answered with 503
-	Busy453     int               // playbacks answered with 453
-	HalfAnswer  int               // answers that break off in the middle
-	SamePage    bool              // searches ignore the position that is asked for
-	EverMore    bool              // searches promise more without an end
-	Overlap     int               // pages begin so many items too early
-	CutPages    bool              // pages hold half of what they count
-	Garbage     map[string]string // path → body that is answered
-	OddTrack    int               // searches of this track are answered with what nobody understands
-	NonceUses   int               // a nonce is stale after so many uses; 0: never
-	SilentStale bool              // …and the recorder does not say that this is why
-	Stale403    bool              // …but answers 403, without a challenge
-	LockAfter   int               // refused log-ins until the address is locked; 0: never
-	ShortForm   bool              // takes only the short form of a search
-	DeafExpiry  bool              // takes a new expiry, and goes on as before
-	EndAfter    time.Duration     // playbacks break off after so much; 0: never
-	EndSilently bool              // …and at their end nothing is said
-	Mute        int               // playbacks that are answered, and of which nothing comes
-	Untold      int               // playbacks in which no absolute time is stated, whatever the habit
-	BasicOnly   bool              // asks for the password in clear
-	LogMissing  bool              // has no log to search
+	Busy503      int               // answered with 503
+	Busy453      int               // playbacks answered with 453
+	HalfAnswer   int               // answers that break off in the middle
+	SamePage     bool              // searches ignore the position that is asked for
+	EverMore     bool              // searches promise more without an end
+	Overlap      int               // pages begin so many items too early
+	CutPages     bool              // pages hold half of what they count
+	Garbage      map[string]string // path → body that is answered
+	OddTrack     int               // searches of this track are answered with what nobody understands
+	NonceUses    int               // a nonce is stale after so many uses; 0: never
+	SilentStale  bool              // …and the recorder does not say that this is why
+	Stale403     bool              // …but answers 403, without a challenge
+	LockAfter    int               // refused log-ins until the address is locked; 0: never
+	ShortForm    bool              // takes only the short form of a search
+	IgnoreExpiry bool              // takes a new expiry, and goes on as before
+	EndAfter     time.Duration     // playbacks break off after so much; 0: never
+	EndSilently  bool              // …and at their end nothing is said
+	Mute         int               // playbacks that are answered, and of which nothing comes
+	Untold       int               // playbacks in which no absolute time is stated, whatever the habit
+	BasicOnly    bool              // asks for the password in clear
+	LogMissing   bool              // has no log to search
 }
 
 // LogLine is one line of the recorder's log.
@@ -303,7 +303,7 @@ func (n *NVR) Sweep() {
 	defer n.mu.Unlock()
 	for i := range n.channels {
 		c := &n.channels[i]
-		if !c.Keep || n.faults.DeafExpiry {
+		if !c.Keep || n.faults.IgnoreExpiry {
 			continue
 		}
 		edge := now.Add(-time.Duration(c.Days) * 24 * time.Hour)

@@ -308,7 +308,7 @@ func (s *rtspSide) run(ctx context.Context, p *play) {
 	for key := int64(len(n.o.Clip)); first%key != 0 && !time.Unix(0, (first-1)*int64(frame)).Before(piece.From); {
 		first--
 	}
-	var told time.Time
+	var shown time.Time
 	sent, behind := int64(0), false
 	for k := first; ok; k++ {
 		at := time.Unix(0, k*int64(frame)).UTC()
@@ -348,8 +348,8 @@ func (s *rtspSide) run(ctx context.Context, p *play) {
 			pkt.Timestamp = stamp
 			s.write(p, pkt)
 		}
-		if told.IsZero() || h.TellEvery > 0 && at.Sub(told) >= h.TellEvery { // a report counts for a source that was heard already
-			told = at
+		if shown.IsZero() || h.TellEvery > 0 && at.Sub(shown) >= h.TellEvery { // a report counts for a source that was heard already
+			shown = at
 			s.tell(p, h, at, stamp)
 		}
 	}

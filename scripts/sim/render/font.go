@@ -17,7 +17,7 @@ var glyphs = map[rune][7]byte{
 }
 
 // text burns the line into the upper left corner, white on black.
-func (s *Scene) text(line string) {
+func (s *View) text(line string) {
 	dot := max(s.h/120, 1)
 	x, y := 4*dot, 4*dot
 	rect(&s.out, x-2*dot, y-2*dot, len(line)*6*dot+3*dot, 11*dot, colour{16, 128, 128})
@@ -33,7 +33,7 @@ func (s *Scene) text(line string) {
 	}
 }
 
-func (s *Scene) dot(x, y, size int) {
+func (s *View) dot(x, y, size int) {
 	for j := y; j < y+size; j++ {
 		for i := x; i < x+size; i++ {
 			s.out.Pix[j*s.w+i] = 235

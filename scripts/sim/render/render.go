@@ -18,8 +18,8 @@ type Picture struct {
 	Pix  []byte // Y plane, then U, then V
 }
 
-// Scene is one camera's view. It is not safe for concurrent use.
-type Scene struct {
+// View is one camera's view. It is not safe for concurrent use.
+type View struct {
 	w, h  int
 	kind  int
 	tint  int
@@ -31,7 +31,7 @@ type Scene struct {
 
 // New makes the view of the named camera. A still scene has no walking figure, so that it compresses to almost
 // nothing.
-func New(camera string, w, h int, still bool) *Scene {
+func New(camera string, w, h int, still bool) *View {
 	f := fnv.New32a()
 	f.Write([]byte(camera)) // a hash never fails
 	sum := f.Sum32()
@@ -41,14 +41,14 @@ func New(camera string, w, h int, still bool) *Scene {
 		kind = int(camera[n-1]-'0'+kinds-1) % kinds
 	}
 	size := w * h * 3 / 2
-	return &Scene{
+	return &View{
 		w: w, h: h, kind: kind, tint: int(sum>>8) % 24, still: still, hour: -1,
 		back: make([]byte, size), out: Picture{W: w, H: h, Pix: make([]byte, size)},
 	}
 }
 
 // Draw gives the picture at the instant, with this counter. The result is valid until the next call.
-func (s *Scene) Draw(at time.Time, counter uint32) *Picture {
+func (s *View) Draw(at time.Time, counter uint32) *Picture {
 	s.ground(at.Hour())
 	if !s.still {
 		s.walker(counter)
@@ -59,7 +59,7 @@ func (s *Scene) Draw(at time.Time, counter uint32) *Picture {
 }
 
 // DrawHour gives a picture that fits any minute of the hour: the clock shows the hour and the second only.
-func (s *Scene) DrawHour(hour, second int, counter uint32) *Picture {
+func (s *View) DrawHour(hour, second int, counter uint32) *Picture {
 	s.ground(hour)
 	at := time.Date(2000, 1, 1, hour, 0, second, 0, time.UTC)
 	s.text(at.Format("15:--:05"))
@@ -67,7 +67,7 @@ func (s *Scene) DrawHour(hour, second int, counter uint32) *Picture {
 	return &s.out
 }
 
-func (s *Scene) ground(hour int) {
+func (s *View) ground(hour int) {
 	if s.hour != hour {
 		s.hour = hour
 		p := Picture{W: s.w, H: s.h, Pix: s.back}
@@ -82,7 +82,7 @@ func light(hour int) float64 {
 }
 
 // walker is a figure that crosses the yard once a minute or so.
-func (s *Scene) walker(counter uint32) {
+func (s *View) walker(counter uint32) {
 	span := s.w * 3 / 4
 	pos := int(counter/2) % (2 * span)
 	if pos > span {

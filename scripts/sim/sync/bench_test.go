@@ -30,7 +30,7 @@ func fill(b *testing.B, box *sync.Box, n int) {
 	}
 }
 
-func benchmarkIngest(b *testing.B, cfg func(dir string) centre.Config, bare func(*testing.B, *sync.Centre) storetest.Bare) {
+func benchmarkIngest(b *testing.B, cfg func(dir string) centre.Config, bare func(*testing.B, *sync.Centre) storetest.Baseline) {
 	for b.Loop() {
 		b.StopTimer()
 		c, err := sync.StartCentre(cfg(b.TempDir()), centre.Deps{})
@@ -81,8 +81,8 @@ func benchmarkIngest(b *testing.B, cfg func(dir string) centre.Config, bare func
 // A backlog of 100,000 entries from the box's disk to the centre's acknowledgement, verified, over mutual TLS, beside
 // inserting the same rows bare. Budget: ≥ 0.6 of raw COPY (design §10).
 func BenchmarkBacklogSQLite(b *testing.B) {
-	benchmarkIngest(b, sync.Config, func(b *testing.B, c *sync.Centre) storetest.Bare {
-		return storetest.BareSQLite(b, filepath.Join(c.Config.Centre.Data, "centre.db"))
+	benchmarkIngest(b, sync.Config, func(b *testing.B, c *sync.Centre) storetest.Baseline {
+		return storetest.BaselineSQLite(b, filepath.Join(c.Config.Centre.Data, "centre.db"))
 	})
 }
 
@@ -93,5 +93,5 @@ func BenchmarkBacklogPostgres(b *testing.B) {
 		c := sync.Config(dir)
 		c.Database.Engine, c.Database.DSN = centre.EnginePostgres, dsn
 		return c
-	}, func(b *testing.B, _ *sync.Centre) storetest.Bare { return storetest.BarePostgres(b, dsn) })
+	}, func(b *testing.B, _ *sync.Centre) storetest.Baseline { return storetest.BaselinePostgres(b, dsn) })
 }

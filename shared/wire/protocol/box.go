@@ -29,28 +29,28 @@ type Log interface {
 	ReleasedFrom(from, to uint64) (items []wire.Item, next uint64, err error)
 }
 
-// Memory is what the appliance remembers of the centre across restarts. Losing it costs nothing but the notice
+// CentreState is what the appliance remembers of the centre across restarts. Losing it costs nothing but the notice
 // that the centre was restored.
-type Memory interface {
+type CentreState interface {
 	// Witnessed keeps the newest cosigned checkpoint.
 	Witnessed(cosigned []byte, size uint64) error
-	// Met notes, durably, a centre's incarnation, how much of the current epoch it has, and that cosignatures
+	// SaveIncarnation notes, durably, a centre's incarnation, how much of the current epoch it has, and that cosignatures
 	// from before it prove nothing to it.
-	Met(incarnation string, acknowledged uint64) error
+	SaveIncarnation(incarnation string, acknowledged uint64) error
 	// Branch continues the ledger, durably, under an epoch that the centre granted, from the fork on. had is how many
 	// entries the centre has of the branch that ends there.
 	Branch(epoch, fork, had uint64, reason string) error
 }
 
-// Remembered is what Memory held when the program started.
-type Remembered struct {
+// SavedState is what Memory held when the program started.
+type SavedState struct {
 	Incarnation string
 	Witnessed   []byte // cosigned in this incarnation; nil for none
 }
 
 // Timing of the appliance's side.
 const (
-	Linger      = 250 * time.Millisecond // a batch that is not full waits this long for more
+	BatchDelay  = 250 * time.Millisecond // a batch that is not full waits this long for more
 	answerWait  = 5 * time.Second        // without an answer the hello is repeated, at up to maxWait
 	maxWait     = time.Minute
 	stallWait   = 10 * time.Second // without progress a hello asks why
@@ -99,7 +99,7 @@ const (
 type Box struct {
 	name   string // of the log's key: campuskeep/<appliance>
 	log    Log
-	mem    Memory
+	mem    CentreState
 	nonce  func() wire.Nonce
 	centre Trust
 
@@ -155,7 +155,7 @@ type Trust struct {
 
 // NewBox makes the appliance's side for the log of this name (campuskeep/<appliance>). It is off line until
 // Connected.
-func NewBox(name string, l Log, m Memory, r Remembered, centre Trust, nonce func() wire.Nonce) *Box {
+func NewBox(name string, l Log, m CentreState, r SavedState, centre Trust, nonce func() wire.Nonce) *Box {
 	return &Box{name: name, window: wire.Window, entries: wire.MaxEntries, log: l, mem: m, nonce: nonce, centre: centre, incarnation: r.Incarnation, witnessed: r.Witnessed, urgentOut: map[uint64]time.Duration{}}
 }
 
@@ -259,8 +259,8 @@ func (b *Box) Receive(now time.Duration, body []byte) (Out, error) {
 	return o, b.pump(now, &o)
 }
 
-// doubt asks the centre where both stand, not more often than helloGap.
-func (b *Box) doubt(now time.Duration, o *Out) error {
+// askPosition asks the centre where both stand, not more often than helloGap.
+func (b *Box) askPosition(now time.Duration, o *Out) error {
 	if b.hello.out || now-b.hello.last < helloGap {
 		return nil
 	}
@@ -282,7 +282,7 @@ func (b *Box) acknowledged(now time.Duration, m wire.AckMsg, o *Out) error {
 		return nil // the answer to the hello is to come and says more
 	}
 	if m.Incarnation != b.incarnation || m.Latest != b.log.Epoch() || m.Epoch != m.Latest || m.Ask && m.Stored < b.acked {
-		return b.doubt(now, o)
+		return b.askPosition(now, o)
 	}
 	if m.Stored > b.acked {
 		same, err := b.agrees(m.Stored, m.Root)
@@ -290,7 +290,7 @@ func (b *Box) acknowledged(now time.Duration, m wire.AckMsg, o *Out) error {
 			return err
 		}
 		if !same || !b.cosigned(m, o) {
-			return b.doubt(now, o)
+			return b.askPosition(now, o)
 		}
 		b.advance(now, m.Stored)
 		if err := b.keep(m); err != nil {
@@ -304,7 +304,7 @@ func (b *Box) acknowledged(now time.Duration, m wire.AckMsg, o *Out) error {
 	for _, seq := range m.Urgent {
 		delete(b.urgentOut, seq)
 	}
-	b.laneAt(m.Parts)
+	b.setPartCursor(m.Parts)
 	return nil
 }
 
@@ -340,8 +340,8 @@ func (b *Box) keep(m wire.AckMsg) error {
 	return b.mem.Witnessed(m.Witnessed, m.Stored)
 }
 
-// laneAt follows the centre's cursor of the payload lane.
-func (b *Box) laneAt(p wire.PartCursor) {
+// setPartCursor follows the centre's cursor of the payload lane.
+func (b *Box) setPartCursor(p wire.PartCursor) {
 	if p.Profile < Disclosure {
 		p = wire.PartCursor{Profile: Disclosure} // begins anew
 	}

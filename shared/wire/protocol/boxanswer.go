@@ -15,7 +15,7 @@ func (b *Box) answered(now time.Duration, m wire.AckMsg, o *Out) error {
 	b.hello.tries = 0
 	b.sample(now, m, o)
 	if m.Incarnation != b.incarnation {
-		return b.meet(now, m, o)
+		return b.newIncarnation(now, m, o)
 	}
 	if b.branch != nil && m.Answer.Granted != nil && *m.Answer.Granted == b.branch.ID {
 		return b.granted(now, m, o)
@@ -50,8 +50,8 @@ func (b *Box) sample(now time.Duration, m wire.AckMsg, o *Out) {
 	o.Time = &Sample{At: at, Within: now - b.hello.at}
 }
 
-// meet begins with a new incarnation of the centre: what the old one acknowledged may be gone.
-func (b *Box) meet(now time.Duration, m wire.AckMsg, o *Out) error {
+// newIncarnation begins with a new incarnation of the centre: what the old one acknowledged may be gone.
+func (b *Box) newIncarnation(now time.Duration, m wire.AckMsg, o *Out) error {
 	if b.incarnation != "" {
 		o.note("centre_restored incarnation=%s acknowledged=%d stored=%d", m.Incarnation, b.acked, m.Stored)
 	}
@@ -65,7 +65,7 @@ func (b *Box) meet(now time.Duration, m wire.AckMsg, o *Out) error {
 			acked = m.Stored
 		}
 	}
-	if err := b.mem.Met(m.Incarnation, acked); err != nil {
+	if err := b.mem.SaveIncarnation(m.Incarnation, acked); err != nil {
 		return err
 	}
 	b.incarnation, b.witnessed, b.acked = m.Incarnation, nil, acked
@@ -90,7 +90,7 @@ func (b *Box) agreed(now time.Duration, m wire.AckMsg, o *Out) error {
 	clear(b.urgentOut)
 	b.partsSent = 0
 	b.parts = wire.PartCursor{}
-	b.laneAt(m.Parts)
+	b.setPartCursor(m.Parts)
 	b.window = min(m.Window, wire.Window)
 	if signed && m.Stored == b.acked {
 		return b.keep(m)

@@ -16,7 +16,7 @@ func (b *Box) Tick(now time.Duration) (Out, error) {
 		return o, nil
 	}
 	switch {
-	case b.hello.out && now-b.hello.at >= b.patience():
+	case b.hello.out && now-b.hello.at >= b.answerTimeout():
 		if err := b.greet(now, &o); err != nil {
 			return o, err
 		}
@@ -31,7 +31,7 @@ func (b *Box) Tick(now time.Duration) (Out, error) {
 	return o, b.pump(now, &o)
 }
 
-func (b *Box) patience() time.Duration {
+func (b *Box) answerTimeout() time.Duration {
 	d := answerWait
 	for range b.hello.tries - 1 {
 		if d *= 2; d >= maxWait {
@@ -53,7 +53,7 @@ func (b *Box) Wake(now time.Duration) time.Duration {
 	at := b.hello.last + helloEvery
 	earlier := func(t time.Duration) { at = min(at, t) }
 	if b.hello.out {
-		at = b.hello.at + b.patience()
+		at = b.hello.at + b.answerTimeout()
 	} else if b.phase == greeting {
 		earlier(b.hello.last + helloGap)
 	}
@@ -72,7 +72,7 @@ func (b *Box) wakeFlow(earlier func(time.Duration), now time.Duration) {
 		if b.waiting == 0 {
 			earlier(now)
 		} else {
-			earlier(b.waiting + Linger)
+			earlier(b.waiting + BatchDelay)
 		}
 	}
 	if b.urgentNext < size && len(b.urgentOut) < maxUrgent {
@@ -171,7 +171,7 @@ func (b *Box) pumpBatches(now time.Duration, o *Out) error {
 			if b.waiting == 0 {
 				b.waiting = now
 			}
-			if now-b.waiting < Linger {
+			if now-b.waiting < BatchDelay {
 				return nil
 			}
 		}

@@ -48,7 +48,7 @@ func (c *Centre) Receive(ctx context.Context, appliance string, ch wire.Channel,
 	if err != nil {
 		why := err.Error()
 		return nil, c.DB.Update(ctx, appliance, func(tx Tx) error {
-			v := visit{tx: tx, now: now, channel: ch, body: body}
+			v := handling{tx: tx, now: now, channel: ch, body: body}
 			if err := v.refuse(AlarmMalformed, Alarm{Detail: why}); !errors.Is(err, errRefused) {
 				return err
 			}
@@ -57,7 +57,7 @@ func (c *Centre) Receive(ctx context.Context, appliance string, ch wire.Channel,
 	}
 	var r *reply
 	err = c.DB.Update(ctx, appliance, func(tx Tx) error {
-		v := visit{centre: c, appliance: appliance, tx: tx, now: now, channel: ch, body: body}
+		v := handling{centre: c, appliance: appliance, tx: tx, now: now, channel: ch, body: body}
 		if err := v.load(); err != nil {
 			return err
 		}
@@ -74,23 +74,23 @@ func (c *Centre) Receive(ctx context.Context, appliance string, ch wire.Channel,
 }
 
 // decode reads a message outside of any transaction.
-func (c *Centre) decode(ch wire.Channel, body []byte) (func(*visit) (*reply, error), error) {
+func (c *Centre) decode(ch wire.Channel, body []byte) (func(*handling) (*reply, error), error) {
 	switch ch {
 	case wire.Up:
 		b, err := wire.DecodeBatch(body)
 		if err == nil && b.Stream != wire.StreamUp {
 			err = fmt.Errorf("%w: stream %d on the way up", wire.ErrMalformed, b.Stream)
 		}
-		return func(v *visit) (*reply, error) { return v.batch(b) }, err
+		return func(v *handling) (*reply, error) { return v.batch(b) }, err
 	case wire.Hello:
 		m, err := wire.DecodeHello(body)
-		return func(v *visit) (*reply, error) { return v.hello(m) }, err
+		return func(v *handling) (*reply, error) { return v.hello(m) }, err
 	case wire.Urgent:
 		m, err := wire.DecodeUrgent(body)
-		return func(v *visit) (*reply, error) { return v.urgent(m) }, err
+		return func(v *handling) (*reply, error) { return v.urgent(m) }, err
 	case wire.Payload:
 		m, err := wire.DecodePayload(body)
-		return func(v *visit) (*reply, error) { return v.payload(m) }, err
+		return func(v *handling) (*reply, error) { return v.payload(m) }, err
 	}
 	return nil, fmt.Errorf("%w: channel %q", wire.ErrMalformed, ch)
 }
@@ -130,8 +130,8 @@ func (c *Centre) answer(r *reply, now time.Time) ([]byte, error) {
 	return m.Encode()
 }
 
-// visit is the handling of one message inside its transaction.
-type visit struct {
+// handling is the handling of one message inside its transaction.
+type handling struct {
 	centre    *Centre
 	appliance string
 	tx        Tx
@@ -145,7 +145,7 @@ type visit struct {
 	cursor Cursor // of latest
 }
 
-func (v *visit) load() (err error) {
+func (v *handling) load() (err error) {
 	if v.key, err = v.tx.Key(); err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (v *visit) load() (err error) {
 }
 
 // state answers with where the centre stands.
-func (v *visit) state(ask bool) (*reply, error) {
+func (v *handling) state(ask bool) (*reply, error) {
 	if v.latest == 0 {
 		return nil, nil // only a hello can begin
 	}
@@ -166,7 +166,7 @@ func (v *visit) state(ask bool) (*reply, error) {
 }
 
 // refuse sets a message aside with an alarm. What may hold text that is not released is not kept.
-func (v *visit) refuse(kind string, a Alarm) error {
+func (v *handling) refuse(kind string, a Alarm) error {
 	a.Kind = kind
 	if err := v.tx.Alarm(a, v.now); err != nil {
 		return err
@@ -193,7 +193,7 @@ func openCheckpoint(msg []byte, key ledger.Verifier, epoch uint64) (ledger.Check
 	return cp, err
 }
 
-func (v *visit) batch(b wire.Batch) (*reply, error) {
+func (v *handling) batch(b wire.Batch) (*reply, error) {
 	if b.Epoch != v.latest {
 		return v.state(true)
 	}
@@ -212,7 +212,7 @@ func (v *visit) batch(b wire.Batch) (*reply, error) {
 		}
 		return v.state(false)
 	case b.First > stored:
-		return v.ahead(b)
+		return v.park(b)
 	}
 	ok, err := v.admit(b)
 	if err != nil {
@@ -221,7 +221,7 @@ func (v *visit) batch(b wire.Batch) (*reply, error) {
 	if !ok {
 		return v.conflict(b)
 	}
-	if err := v.drain(); err != nil {
+	if err := v.takeParked(); err != nil {
 		return nil, err
 	}
 	if err := v.tx.PutCursor(v.cursor, v.now); err != nil {
@@ -231,7 +231,7 @@ func (v *visit) batch(b wire.Batch) (*reply, error) {
 }
 
 // admit stores what is new in a batch that reaches beyond the cursor, if the whole log then has the signed root.
-func (v *visit) admit(b wire.Batch) (bool, error) {
+func (v *handling) admit(b wire.Batch) (bool, error) {
 	fresh := make([]Leaf, 0, len(b.Leaves))
 	for _, l := range b.Leaves[v.cursor.Stored()-b.First:] {
 		fresh = append(fresh, Leaf{Bytes: l.Bytes, Hash: l.Hash})
@@ -254,7 +254,7 @@ func (v *visit) admit(b wire.Batch) (bool, error) {
 
 // compareUrgent raises an alarm when a leaf differs from what travelled ahead of it under its number: both are
 // signed, so the appliance has told two stories.
-func (v *visit) compareUrgent(b wire.Batch, first uint64, fresh []Leaf) error {
+func (v *handling) compareUrgent(b wire.Batch, first uint64, fresh []Leaf) error {
 	if v.cursor.Ahead <= first {
 		return nil
 	}
@@ -272,8 +272,8 @@ func (v *visit) compareUrgent(b wire.Batch, first uint64, fresh []Leaf) error {
 	return nil
 }
 
-// ahead parks a batch whose predecessor is missing, and asks for that one.
-func (v *visit) ahead(b wire.Batch) (*reply, error) {
+// park parks a batch whose predecessor is missing, and asks for that one.
+func (v *handling) park(b wire.Batch) (*reply, error) {
 	if v.cursor.Parked < wire.Window && b.First < v.cursor.Stored()+wire.Window*wire.MaxEntries {
 		if err := v.tx.Park(b.Epoch, b.First, v.body); err != nil {
 			return nil, err
@@ -289,8 +289,8 @@ func (v *visit) ahead(b wire.Batch) (*reply, error) {
 	return v.state(true)
 }
 
-// drain takes parked batches that now fit. One that does not fit any more is dropped: it will come again.
-func (v *visit) drain() error {
+// takeParked takes parked batches that now fit. One that does not fit any more is dropped: it will come again.
+func (v *handling) takeParked() error {
 	for v.cursor.Parked > 0 {
 		body, first, ok, err := v.tx.Parked(v.latest, v.cursor.Stored())
 		if err != nil {
@@ -316,7 +316,7 @@ func (v *visit) drain() error {
 }
 
 // conflict sets aside a batch that contradicts what is stored, or itself; the stream goes on from the cursor.
-func (v *visit) conflict(b wire.Batch) (*reply, error) {
+func (v *handling) conflict(b wire.Batch) (*reply, error) {
 	err := v.refuse(AlarmConflict, Alarm{Epoch: b.Epoch, Ours: v.cursor.Checkpoint, Theirs: b.Checkpoint, Detail: fmt.Sprintf("first=%d count=%d stored=%d", b.First, len(b.Leaves), v.cursor.Stored())})
 	if !errors.Is(err, errRefused) {
 		return nil, err
@@ -325,7 +325,7 @@ func (v *visit) conflict(b wire.Batch) (*reply, error) {
 }
 
 // contains says whether the stored log of a cursor had this root at this size.
-func (v *visit) contains(c Cursor, size uint64, root tlog.Hash) (bool, error) {
+func (v *handling) contains(c Cursor, size uint64, root tlog.Hash) (bool, error) {
 	if size > c.Stored() {
 		return false, nil
 	}
@@ -337,7 +337,7 @@ func (v *visit) contains(c Cursor, size uint64, root tlog.Hash) (bool, error) {
 	return err == nil && t.Root() == root, err
 }
 
-func (v *visit) urgent(m wire.UrgentMsg) (*reply, error) {
+func (v *handling) urgent(m wire.UrgentMsg) (*reply, error) {
 	if m.Epoch != v.latest {
 		return v.state(true)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // hello answers where both logs stand, notices what either side has lost, and grants epochs.
-func (v *visit) hello(m wire.HelloMsg) (*reply, error) {
+func (v *handling) hello(m wire.HelloMsg) (*reply, error) {
 	cp, err := openCheckpoint(m.Checkpoint, v.key, m.Epoch)
 	if err != nil || cp.Size != m.Size {
 		return nil, v.refuse(AlarmSignature, Alarm{Epoch: m.Epoch, Ours: v.cursor.Checkpoint, Theirs: m.Checkpoint})
@@ -46,7 +46,7 @@ func (v *visit) hello(m wire.HelloMsg) (*reply, error) {
 
 // noticeLoss begins a new incarnation when the appliance shows our own cosignature, given in this incarnation,
 // under leaves that we do not have: our database was replaced by an older copy without anyone saying so.
-func (v *visit) noticeLoss(m wire.HelloMsg) error {
+func (v *handling) noticeLoss(m wire.HelloMsg) error {
 	if m.Incarnation != v.inc.ID || len(m.Witnessed) == 0 {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (v *visit) noticeLoss(m wire.HelloMsg) error {
 }
 
 // base is the epoch whose leaves are compared with the appliance's: its own if we know it, else our newest.
-func (v *visit) base(m wire.HelloMsg) (Cursor, error) {
+func (v *handling) base(m wire.HelloMsg) (Cursor, error) {
 	if m.Epoch == v.latest {
 		return v.cursor, nil
 	}
@@ -93,7 +93,7 @@ func (v *visit) base(m wire.HelloMsg) (Cursor, error) {
 }
 
 // compare finds between which probes the two logs part.
-func (v *visit) compare(base Cursor, probes []wire.Probe, r *reply) error {
+func (v *handling) compare(base Cursor, probes []wire.Probe, r *reply) error {
 	for _, p := range probes {
 		if p.Size > base.Stored() {
 			continue
@@ -113,7 +113,7 @@ func (v *visit) compare(base Cursor, probes []wire.Probe, r *reply) error {
 
 // branch grants the next epoch. The request must name what is newest now, or be the repetition of the one that
 // made it: a request that was long under way grants nothing.
-func (v *visit) branch(m wire.HelloMsg, base Cursor, r *reply) error {
+func (v *handling) branch(m wire.HelloMsg, base Cursor, r *reply) error {
 	b := *m.Branch
 	if v.cursor.Grant == b.ID && v.cursor.Base != 0 {
 		r.cursor, r.granted = v.cursor, &b.ID
@@ -156,7 +156,7 @@ func (v *visit) branch(m wire.HelloMsg, base Cursor, r *reply) error {
 }
 
 // alarmBranch says what the branch means, and keeps both checkpoints.
-func (v *visit) alarmBranch(m wire.HelloMsg, base Cursor) error {
+func (v *handling) alarmBranch(m wire.HelloMsg, base Cursor) error {
 	kind := AlarmForked
 	if m.Branch.Fork == m.Size {
 		kind = AlarmShrunk

@@ -9,7 +9,7 @@ import (
 
 // payload stores released parts under the same cursor rule as leaves: a part is believed when it opens the
 // commitment in its leaf, and kept when the table of kinds releases it.
-func (v *visit) payload(m wire.PayloadMsg) (*reply, error) {
+func (v *handling) payload(m wire.PayloadMsg) (*reply, error) {
 	if m.Epoch != v.latest {
 		return v.state(true)
 	}
@@ -55,7 +55,7 @@ func (v *visit) payload(m wire.PayloadMsg) (*reply, error) {
 	return v.state(false)
 }
 
-func (v *visit) item(ch chain, it wire.Item) error {
+func (v *handling) item(ch chain, it wire.Item) error {
 	if it.Op == wire.Erase {
 		return v.tx.ErasePartsOf(it.Owner)
 	}

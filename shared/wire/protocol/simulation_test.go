@@ -31,7 +31,7 @@ type sim struct {
 	now time.Duration // monotonic on both sides
 
 	disk   *boxLog // what survives a crash of the appliance
-	memory Remembered
+	memory SavedState
 	box    *Box
 	images []image // copies of the appliance's disk
 
@@ -49,7 +49,7 @@ type sim struct {
 
 type image struct {
 	log    *boxLog
-	memory Remembered
+	memory SavedState
 }
 
 type packet struct {
@@ -103,11 +103,11 @@ func (m memoryOf) Witnessed(cosigned []byte, size uint64) error {
 	m.s.memory.Witnessed = cosigned
 	return nil
 }
-func (m memoryOf) Met(inc string, acknowledged uint64) error {
+func (m memoryOf) SaveIncarnation(inc string, acknowledged uint64) error {
 	if !slices.Contains(m.s.since, inc) {
 		m.s.t.Errorf("met incarnation %s, which the centre has not had since it was asked", inc)
 	}
-	m.s.memory = Remembered{Incarnation: inc}
+	m.s.memory = SavedState{Incarnation: inc}
 	return nil
 }
 func (m memoryOf) Branch(epoch, fork, had uint64, reason string) error {
