@@ -1,7 +1,8 @@
-// Package centre puts the rooms of the central office together: database, authority, broker, ingest, console.
+// Package centre puts the packages of the central office together: database, authority, broker, ingest,
+// console.
 //
 // It owns the data directory and the listeners, and the order of start and stop. It must never hold a rule of its
-// own: what it does between rooms is translation.
+// own: between packages it only translates.
 package centre
 
 import (
@@ -40,11 +41,12 @@ var Version = design.Version()
 type Deps struct {
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Store stands between the database and everything that uses it; nil for the database itself.
+	// Store is between the database and everything that uses it; nil for the database itself.
 	Store func(centredb.Store) centredb.Store
 }
 
-// Centre is the central office, opened. The rooms are there for tools that work beside a running one.
+// Centre is the central office, opened. The fields are exported for tools that work beside a running
+// one.
 type Centre struct {
 	Config Config
 	Store  centredb.Store
@@ -64,7 +66,7 @@ type Centre struct {
 	brokerAt, enrolAt, consoleAt net.Listener
 }
 
-// Open opens the database and the keys, making both at the first start. It listens to nobody yet.
+// Open opens the database and the keys, making both at the first start. It does not listen yet.
 func Open(ctx context.Context, cfg Config, d Deps) (*Centre, error) {
 	c := &Centre{Config: cfg, clock: d.Clock, log: d.Log}
 	if c.clock == nil {
@@ -164,7 +166,7 @@ func (c *Centre) kick(appliance string) {
 type Addresses struct{ Broker, Enrol, Console string }
 
 // Listen opens the listeners and says where. Ports of 0 get one of the machine's choice; an address that
-// appliances are told defaults to the first name of this machine with that port.
+// appliances are given defaults to the first name of this machine with that port.
 func (c *Centre) Listen() (a Addresses, err error) {
 	open := func(addr string) net.Listener {
 		if err != nil {

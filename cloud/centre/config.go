@@ -13,7 +13,7 @@ import (
 // Config is what the centre must know before its database opens.
 type Config struct {
 	Centre struct {
-		Name     string   `toml:"name"`   // stands in its signatures
+		Name     string   `toml:"name"`   // is in its signatures
 		Office   string   `toml:"office"` // as people call it
 		Data     string   `toml:"data"`
 		Timezone string   `toml:"timezone"`
@@ -49,7 +49,7 @@ const (
 	EnginePostgres = "postgres"
 )
 
-// Default is what stands where the file is silent.
+// Default holds the values of keys that the file leaves out.
 func Default() Config {
 	var c Config
 	c.Centre.Data = "/var/lib/campuskeep-cloud"

@@ -17,7 +17,7 @@ type tapData struct {
 	Class     string `json:"class"`
 	Direction string `json:"direction"`
 	Date      string `json:"date"`
-	Outcome   string `json:"outcome"` // of the day as it stood after a tap
+	Outcome   string `json:"outcome"` // of the day as it was after a tap
 	Status    string `json:"status"`  // of the day as the rules decided it
 }
 

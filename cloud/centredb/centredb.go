@@ -1,8 +1,8 @@
-// Package store is the centre's database behind one interface with two engines: SQLite, embedded, and
-// PostgreSQL.
+// Package centredb is the centre's database behind one interface with two engines: SQLite, embedded,
+// and PostgreSQL.
 //
 // It owns every SQL statement of the centre and the lock on an appliance's cursor, which serialises all writing
-// for that appliance whoever does it. It must never judge: what may be stored is decided by
+// for that appliance anyone who does it. It must never judge: what may be stored is decided by
 // shared/wire/protocol, who may read by account.May; and it must never change or remove a leaf.
 package centredb
 
@@ -229,7 +229,7 @@ type AttendanceDay struct {
 	Classes           []ClassDay // by class id
 }
 
-// Occurrence is one more time that an open alarm came, with what was told then.
+// Occurrence is one more time that an open alarm came, with what was reported then.
 type Occurrence struct {
 	At           time.Time
 	Ours, Theirs []byte

@@ -60,7 +60,7 @@ func followed(k ledger.Kind) bool { return strings.HasPrefix(string(k), appPrefi
 // read says whether more of an entry than its head is needed here.
 func read(k ledger.Kind) bool { return followed(k) || urgent(k) }
 
-// plain keeps what may stand in a text column: an unknown kind could be anything.
+// plain keeps what may be in a text column: an unknown kind could be anything.
 func plain(s string) string {
 	if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return ""

@@ -5,7 +5,7 @@ import "strings"
 // schemaVersion is the layout that this build writes. A database of a later layout is refused.
 const schemaVersion = "2"
 
-// The tables, in the words that both engines know; BYTES and ID stand for the engine's own.
+// The tables, in the words that both engines know; BYTES and ID represent the engine's own.
 //
 // Times are milliseconds since 1970, 0 for none. app is the short number of an appliance. A leaf's row is never
 // changed or removed.

@@ -121,7 +121,7 @@ func (k *call) session() error {
 	if err != nil {
 		return err
 	}
-	// Whoever has a second factor got in by it: setting one up ends the other sessions.
+	// Anyone who has a second factor got in by it: setting one up ends the other sessions.
 	k.factor = len(secret.Factor) > 0
 	k.must = secret.Must || !k.factor
 	k.person, k.token = p, hash

@@ -136,7 +136,7 @@ func (k *call) verify(user, password, code string) (p centredb.Person, proof log
 		return p, proof, errors.Join(checked, k.refused(p.ID, proof.Reason, counts))
 	case checked != nil:
 		c.guard.Return(counts)
-		if errors.Is(checked, login.ErrCodeNeeded) { // whoever stole a password must not try it unseen
+		if errors.Is(checked, login.ErrCodeNeeded) { // anyone who stole a password must not try it unseen
 			return p, proof, errors.Join(checked, k.note("login", p.ID, "login.code_needed"))
 		}
 		return p, proof, checked
@@ -149,8 +149,8 @@ func (k *call) verify(user, password, code string) (p centredb.Person, proof log
 	return p, proof, nil
 }
 
-// refusalTime bounds the writing of a refusal, which does not end with the request: whoever hangs up early leaves a
-// trace all the same.
+// refusalTime bounds the writing of a refusal, which does not end with the request: anyone who hangs up early leaves
+// a trace all the same.
 const refusalTime = 10 * time.Second
 
 // refused stores what a failed log-in counts, and its line of the log.

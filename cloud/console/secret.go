@@ -41,7 +41,7 @@ func derivedFactor(key []byte, person string) []byte {
 	return m.Sum(nil)[:20]
 }
 
-// unsealed is a person's secret. The last code of a person of an earlier build stands among the failed log-ins.
+// unsealed is a person's secret. The last code of a person of an earlier build is among the failed log-ins.
 func unsealed(ctx context.Context, people centredb.People, key []byte, p centredb.Person) (s login.Secret, err error) {
 	if p.Secret == nil {
 		last, err := people.Attempts(ctx, "c:"+p.ID)
@@ -86,7 +86,7 @@ func sealed(key []byte, p centredb.Person, s login.Secret) (centredb.Person, err
 	return p, nil
 }
 
-// Added is what a new person is told, once.
+// Added is what a new person is notified, once.
 type Added struct {
 	Password string // one-time; empty when it was chosen
 	Factor   string // secret of the second factor; empty when the person sets it up at the first log-in

@@ -6,8 +6,8 @@ import (
 	"campuskeep/shared/lib/ui"
 )
 
-// alarmDetail says in words what stands in an alarm as codes: "seq=3230 subject=c06 floor". What has no words stays
-// as it came.
+// alarmDetail says in words what is in an alarm as codes: "seq=3230 subject=c06 floor". What has no words stays as it
+// came.
 func alarmDetail(p ui.Printer, detail string) string {
 	var out []string
 	for field := range strings.FieldsSeq(detail) {

@@ -102,8 +102,8 @@ func (e *Enrol) Deny(ctx context.Context, id, why string) error {
 // ErrNotEnrolled: this certificate does not, or no longer, belong to an enrolled appliance.
 var ErrNotEnrolled = errors.New("not an enrolled appliance's certificate")
 
-// Authenticate says which appliance a verified certificate stands for. The key must be the one that was enrolled
-// last: enrolling anew shuts out whoever holds the old one.
+// Authenticate says which appliance a verified certificate represents. The key must be the one that was enrolled
+// last: enrolling again shuts out the holder of the old one.
 func (e *Enrol) Authenticate(ctx context.Context, c *x509.Certificate) (string, error) {
 	id := c.Subject.CommonName
 	if !wire.ApplianceID(id) {
@@ -278,7 +278,7 @@ func (e *Enrol) enrol(r *http.Request) (wire.EnrolReply, string, error) {
 	case err != nil:
 		return wire.EnrolReply{}, q.ID, err
 	}
-	e.d.Kick(q.ID) // whoever was connected under this name holds the old key
+	e.d.Kick(q.ID) // anyone who was connected under this name holds the old key
 	return e.reply(cert), q.ID, nil
 }
 

@@ -1,7 +1,7 @@
 // Package ingest takes the appliances' messages into the centre's database and answers them.
 //
 // It owns no table and no rule: shared/wire/protocol decides, cloud/centredb keeps. It must never answer before the
-// database has committed; whichever broker a message came through, PUBACK means nothing more than a free slot.
+// database has committed; by any broker, PUBACK means nothing more than a free slot.
 package ingest
 
 import (

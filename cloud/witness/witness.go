@@ -27,7 +27,7 @@ type Witness struct {
 
 var _ protocol.Signer = (*Witness)(nil)
 
-// Open reads the key from a file, or makes it. name stands in every signature, e.g. "campuskeep-centre/yunting".
+// Open reads the key from a file, or makes it. name is in every signature, e.g. "campuskeep-centre/yunting".
 func Open(path, name string) (*Witness, error) {
 	key, err := keyfile.Ed25519(path)
 	if err != nil {

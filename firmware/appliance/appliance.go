@@ -1,8 +1,8 @@
-// Package appliance puts the rooms of the box together: it opens them in floor order, hands each the few
-// things it needs of the others, runs them as one, and stops them in the opposite order.
+// Package appliance puts the packages of the box together: it opens them in layer order, hands each the
+// few things it needs of the others, runs them as one, and stops them in the opposite order.
 //
 // It owns the data directory's lock, the listeners and the order of start and stop. It must never hold a
-// rule or a table of its own: what it does between rooms is translation.
+// rule or a table of its own: between packages it only translates.
 package appliance
 
 import (
@@ -60,7 +60,7 @@ type Deps struct {
 	toRead bool
 }
 
-// Appliance is the box, opened. The rooms are there for tools that work on a stopped box.
+// Appliance is the box, opened. The fields are exported for tools that work on a stopped box.
 type Appliance struct {
 	Config     Config
 	Timekeeper *timekeeper.Keeper
@@ -101,11 +101,11 @@ type Appliance struct {
 	gaps       *retention.Gaps
 	root       *keyring.Root
 	rootRecord atomic.Pointer[rootRecord] // what the log says about root; nil before it was asked
-	running    atomic.Bool                // the rooms are at work
+	running    atomic.Bool                // the packages are at work
 }
 
-// Open opens every room. It starts nothing: [Appliance.Run] does. Opening the same data directory twice is
-// refused.
+// Open opens every package. It starts nothing: [Appliance.Run] does. Opening the same data directory twice
+// is refused.
 func Open(ctx context.Context, cfg Config, d Deps) (*Appliance, error) {
 	a, err := newAppliance(cfg, d)
 	if err == nil {
@@ -161,7 +161,7 @@ func (a *Appliance) open(ctx context.Context, d Deps) error {
 	return a.openDevices()
 }
 
-// openBase opens what everything stands on: the directory, its lock, the machine's clocks.
+// openBase opens what everything rests on: the directory, its lock, the machine's clocks.
 func (a *Appliance) openBase(d Deps) (timekeeper.HostClock, error) {
 	a.data = d.Disk
 	if a.data == nil {
@@ -270,7 +270,7 @@ func (a *Appliance) openVault() error {
 	return nil
 }
 
-// openServices opens the rooms that know the school.
+// openServices opens the packages that know the school.
 func (a *Appliance) openServices(ctx context.Context) (err error) {
 	if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Timekeeper, CheckCapacity: a.checkCapacity, Log: a.log}); err != nil {
 		return err

@@ -42,7 +42,8 @@ func Serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	return err
 }
 
-// checkCreated refuses a data directory in which nothing was made, without making it: the disk may not be mounted.
+// checkCreated refuses a data directory in which nothing was created, without creating it: the disk may not be
+// mounted.
 func checkCreated(cfg Config) error {
 	list, err := os.ReadDir(cfg.Appliance.Data)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -248,7 +249,7 @@ func unreadable(invariant, where string, err error) Finding {
 	return Finding{invariant, "unreadable", where, err.Error()}
 }
 
-// check asks every room that keeps an invariant, as far as it is open. Its error is that ctx ended.
+// check asks every package that keeps an invariant, as far as it is open. Its error is that ctx ended.
 func (a *Appliance) check(ctx context.Context, full bool, report func(Finding)) error {
 	if a.Store != nil {
 		fromStore := func(f ledgerdb.Finding) { report(Finding{f.Invariant, f.What, f.Where, f.Detail}) }

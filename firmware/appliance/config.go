@@ -67,7 +67,7 @@ type PanelConfig struct {
 	Buzzer string `toml:"buzzer"`
 }
 
-// Default is what stands where the file is silent.
+// Default holds the values of keys that the file leaves out.
 func Default() Config {
 	var c Config
 	c.Appliance.Data = "/var/lib/campuskeep"
@@ -211,7 +211,7 @@ func (c *Config) checkReaderBuses(r *config.Report) {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
 
-// serverAddress is host or host:port; an IPv6 address with a port stands in brackets.
+// serverAddress is host or host:port; an IPv6 address with a port is in brackets.
 func serverAddress(s string) bool {
 	if net.ParseIP(s) != nil {
 		return true

@@ -25,7 +25,7 @@ type eventQueue struct {
 	lastAlarm map[alarmKey]*repeated // guarded by mu
 }
 
-// report is one thing to write; what it needs of the house is given when it is written.
+// report is one event to write; it gets the appliance when it is written.
 type report func(context.Context, *Appliance) error
 
 // alarmKey is what one alarm is about. Damage is about a file, and each has its entry.
@@ -125,7 +125,7 @@ func (n *eventQueue) fault(code, part string) {
 	}
 }
 
-// run writes what is told until ctx ends, then what is still queued.
+// run writes what is reported until ctx ends, then what is still queued.
 func (n *eventQueue) run(ctx context.Context, a *Appliance) error {
 	settle := time.NewTicker(settleEvery)
 	defer settle.Stop()

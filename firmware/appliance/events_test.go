@@ -7,7 +7,8 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// Every damaged file has its entry, also the second of a minute; the same one is told once, and so is the same alarm.
+// Every damaged file has its entry, also the second of a minute; the same one is reported once, and so is the same
+// alarm.
 func TestEveryDamagedFileIsTold(t *testing.T) {
 	n := newEventQueue()
 	for _, x := range []vault.Alarm{

@@ -19,7 +19,7 @@ import (
 )
 
 // The box's own files beside its databases. Each is made once; from then on the ledger has a mark of it, and a box
-// whose file is missing, empty or another one says so instead of beginning anew: what was sealed, signed or hashed
+// whose file is missing, empty or another one says so instead of beginning again: what was sealed, signed or hashed
 // under the old one would be lost in silence.
 
 // ownFile is a file that the box cannot do without.

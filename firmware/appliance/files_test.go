@@ -60,7 +60,7 @@ func copied(t *testing.T, c Config) Config {
 }
 
 // Covers F11, I1 to I6: each of the box's own files, missing, empty, cut, garbled: the box refuses by name, or makes
-// anew what it says it can; check never panics and is never clean over it.
+// again what it says it can; check never panics and is never clean over it.
 func TestEachOwnFileMissingEmptyCutOrGarbled(t *testing.T) {
 	whole := stocked(t)
 	rebuilt := map[string]bool{"campuskeepd.lock": true}
@@ -204,7 +204,7 @@ func TestAnOlderDataDirectoryGetsItsMarks(t *testing.T) {
 	}
 }
 
-// Covers F13: a box without its ledger is not begun anew under the same identity, an empty directory asks for init, and
+// Covers F13: a box without its ledger is not begun again under the same identity, an empty directory asks for init, and
 // neither is touched by asking.
 func TestNoNewHistoryUnderAnOldIdentity(t *testing.T) {
 	c := stocked(t)
@@ -272,7 +272,7 @@ func TestGivingUpALostFile(t *testing.T) {
 	}
 }
 
-// Covers F3, F11: a box whose footage disk is not mounted does not start, whoever it asks says so, and a disk that is
+// Covers F3, F11: a box whose footage disk is not mounted does not start, anyone who it asks says so, and a disk that is
 // lost for good is given up with an entry.
 func TestAFootageDiskThatIsNotMounted(t *testing.T) {
 	c := stocked(t)

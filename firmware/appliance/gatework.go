@@ -14,7 +14,7 @@ import (
 	"campuskeep/shared/attendance"
 )
 
-// gateSource is the school as the gate sees it: who carries which card, which way a reader serves.
+// gateSource gives the gate the school's cards, classes, calendar and readers.
 type gateSource struct{ a *Appliance }
 
 func (d gateSource) ByCard(hash []byte) (student, class string, ok bool) {
@@ -45,13 +45,13 @@ func (d gateSource) Readers() []gate.Reader {
 	return out
 }
 
-// readerBus is one OSDP line at work.
+// readerBus is one running OSDP bus.
 type readerBus struct {
 	mu  sync.Mutex
 	bus *reader.Bus // guarded by mu; nil while no reader is registered on the line
 }
 
-// serveBus runs one OSDP line, anew whenever the readers registered on it change.
+// serveBus runs one OSDP line, again whenever the readers registered on it change.
 func (a *Appliance) serveBus(ctx context.Context, b BusConfig) error {
 	r := a.buses[b.Port]
 	changed, cancel := a.Site.Subscribe()
@@ -88,7 +88,7 @@ func (a *Appliance) serveBus(ctx context.Context, b BusConfig) error {
 	return nil
 }
 
-// untilReadersChange returns nil when the line must be served anew or the context ends. What Run answers is put
+// untilReadersChange returns nil when the line must be served again or the context ends. What Run answers is put
 // back for the caller.
 func (a *Appliance) untilReadersChange(ctx context.Context, port string, now []reader.Device, changed <-chan struct{}, done chan error) error {
 	for {

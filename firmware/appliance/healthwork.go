@@ -10,7 +10,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// openHealth opens the room that looks after the cameras, above the recorder and the NVRs.
+// openHealth opens the package that looks after the cameras, above the recorder and the NVRs.
 func (a *Appliance) openHealth() (err error) {
 	n := &nvrWatch{a: a}
 	a.Health, err = health.Open(health.Options{Store: a.Store, Site: a.Site, Clock: a.Timekeeper, Watch: []func() []health.Seen{a.seenByRecorder, n.seen}, Light: a.lightAt, Log: a.log})
@@ -75,7 +75,7 @@ func (n *nvrWatch) seen() []health.Seen {
 		if r.Attestation.Ceiling() {
 			ceiling = footage.Ill
 		}
-		if !r.Attestation.Judged { // what was judged last stands
+		if !r.Attestation.Judged { // what was judged last is
 			floor, ceiling = footage.Unsure, footage.Unsure
 		}
 		n.last = append(n.last, health.Seen{Camera: r.Camera, Code: footage.FaultOffline, Finding: f},

@@ -13,7 +13,7 @@ import (
 )
 
 // Covers F3: a camera that has to give way for the room on the disk is not recorded, also after a restart, and the page
-// tells which.
+// says which.
 func TestStoppedCameraIsNotRecorded(t *testing.T) {
 	c := testConfig(t)
 	a, err := Open(t.Context(), c, Deps{})

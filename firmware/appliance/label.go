@@ -55,7 +55,7 @@ func writeLabel(file string, l label) (err error) {
 	return nil
 }
 
-// groupFingerprint cuts a fingerprint so that it can be compared by eye.
+// groupFingerprint splits a fingerprint into groups of four characters.
 func groupFingerprint(s string) (out []string) {
 	for s = strings.ToUpper(s); len(s) > 4; s = s[4:] {
 		out = append(out, s[:4])

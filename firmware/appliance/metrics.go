@@ -49,7 +49,7 @@ func (a *Appliance) metrics() (figures http.Handler, answered func(class string,
 	}
 }
 
-// figuresOf collects what the rooms say at the moment of asking.
+// figuresOf collects the metrics when they are scraped.
 type figuresOf struct{ a *Appliance }
 
 func newDesc(name, help string, labels ...string) *prometheus.Desc {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The figures of a running box say how each part of it stands, and hold no names.
+// The figures of a running box say the state of each of its parts, and hold no names.
 func TestTheFiguresOfARunningBox(t *testing.T) {
 	c := testConfig(t)
 	c.Web.MetricsToken = filepath.Join(t.TempDir(), "token")

@@ -326,7 +326,7 @@ func (b *box) applied(from time.Time) {
 	}
 }
 
-// duty is an officer's look: the page tells how far it is, and becomes the player.
+// duty is an officer's look: the page returns how far it is, and becomes the player.
 func (b *box) duty(from time.Time) {
 	b.t.Helper()
 	b.nvr.Set(func(_ *sim.Habits, f *sim.Faults) { f.Busy453 = 1 })
@@ -375,7 +375,7 @@ func (b *box) plays(view string) {
 	}
 }
 
-// faults: what is wrong with an NVR stands on its page in words that say what to do.
+// faults: what is wrong with an NVR rests on its page in words that say what to do.
 func (b *box) faults(t *testing.T) {
 	clear := func(h *sim.Habits, f *sim.Faults) {
 		*f = sim.Faults{}
@@ -396,7 +396,7 @@ func (b *box) faults(t *testing.T) {
 		{"a password that is no more", "本机不再尝试，以免地址被锁", nil},
 	} {
 		b.nvr.Set(clear)
-		b.nvr.SetFirmware("V5." + fmt.Sprint(len(c.name))) // found out anew
+		b.nvr.SetFirmware("V5." + fmt.Sprint(len(c.name))) // found out again
 		if c.set == nil {
 			b.nvr.SetPassword("changed")
 		} else {

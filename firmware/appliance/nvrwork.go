@@ -23,7 +23,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// drivers are the NVRs that the box can talk to, by the name that stands in the register.
+// drivers are the NVRs that the box can talk to, by the name that is in the register.
 var drivers = map[string]driver.Kind{"hikvision": hikvision.Kind}
 
 // openNVRs opens the room of the NVRs, before everything that reads footage.
@@ -62,7 +62,7 @@ func (a *Appliance) followNVRs(ctx context.Context) error {
 	}
 }
 
-// liveSource gives live pictures from whoever receives them: of cameras that an NVR keeps, the NVR.
+// liveSource gives live pictures from anyone who receives them: of cameras that an NVR keeps, the NVR.
 type liveSource struct{ a *Appliance }
 
 func (l liveSource) Tail(camera string) (<-chan vault.LiveFragment, func()) {
@@ -201,7 +201,7 @@ func streams(list []driver.Stream) (out []web.NVRStream) {
 	return out
 }
 
-// mostFetches of an NVR stand on its page.
+// mostFetches of an NVR are on its page.
 const mostFetches = 50
 
 func (n nvrs) fetches(id string) (out []web.NVRFetch, err error) {

@@ -29,7 +29,8 @@ func (a *Appliance) newRetention() *retention.Retention {
 		Clock: a.Timekeeper, Anchors: a.Timekeeper.Anchors, Assurance: a.assuranceNow, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
 }
 
-// certificates write certificates and reports. They read the footage unguarded: what ought to be gone must show.
+// certificates returns the writer of certificates and reports. It reads the footage unguarded: what ought to be
+// gone must show.
 func (a *Appliance) certificates() *retention.Certificates {
 	present := func(ctx context.Context, camera string, span footage.Span, f func(footage.Placed) bool) error {
 		return a.Vault.Walk(ctx, a.placeTable(), camera, span, f)
@@ -38,8 +39,8 @@ func (a *Appliance) certificates() *retention.Certificates {
 		Zone: a.zone, School: a.Config.Appliance.School})
 }
 
-// placeTable is the table from boots to UTC. When the ledger cannot be read nothing can be placed for certain, and
-// the source then goes by what the wall clocks claimed; the guard refuses on its own reading.
+// placeTable returns the table from boots to UTC. When the ledger cannot be read nothing can be placed for certain,
+// and the source then goes by what the wall clocks claimed; the guard refuses on its own reading.
 func (a *Appliance) placeTable() footage.Places {
 	p, err := a.Retention.Places()
 	if err != nil {
@@ -49,8 +50,8 @@ func (a *Appliance) placeTable() footage.Places {
 	return p
 }
 
-// checkCapacity is the site's question whether the disk can keep what a register of cameras records (design §5). Before the
-// box runs nobody is asked: what tools seed a stopped box with is the forecast's to tell.
+// checkCapacity says whether the disk can keep what a list of cameras records (design §5). Before the box runs it
+// accepts everything: the forecast shows what a stopped box was seeded with.
 func (a *Appliance) checkCapacity(all []footage.Camera) error {
 	if !a.running.Load() {
 		return nil

@@ -21,7 +21,7 @@ import (
 // The root key: a rotation is announced in the log before anything is stored and confirmed after, as every other
 // destruction of a key. When a crash came between, the next start confirms what it finds.
 
-// rootRecord is what is known about the present root from the log.
+// rootRecord is what the log says about the present root.
 type rootRecord struct {
 	at    time.Time    // of the last rotation; zero: never
 	last  ledger.Entry // the same
@@ -105,8 +105,8 @@ func (a *Appliance) rootHistory(ctx context.Context) (know rootRecord, open bool
 	}
 }
 
-// assuranceOf is the assurance of erasing keys that were made at an instant: the TPM's only when the root lay in it by
-// then, because older copies of the rings are still under a root that lay in a file.
+// assuranceOf returns the assurance of erasing keys that were made at an instant: the TPM's only when the root lay in
+// it by then, because older copies of the rings are still under a root that lay in a file.
 func (a *Appliance) assuranceOf(made time.Time) string {
 	word, place := a.root.Label()
 	if know := a.rootRecord.Load(); place == keyring.PlaceTPM && (know == nil || made.Before(know.inTPM)) {
@@ -115,8 +115,8 @@ func (a *Appliance) assuranceOf(made time.Time) string {
 	return word
 }
 
-// assuranceNow is what the erasure of such keys is worth in the moment of the deletion: with a root in the TPM it is pending
-// until the root was turned, because an older copy of a ring opens under the root of now.
+// assuranceNow returns the assurance of such an erasure at the moment of the deletion: with a root in the TPM it is
+// pending until the root was turned, because an older copy of a ring opens under the root of now.
 func (a *Appliance) assuranceNow(made time.Time) string {
 	if word := a.assuranceOf(made); word != keyring.AssuranceErased {
 		return word

@@ -39,8 +39,8 @@ func (a *Appliance) Listen() (err error) {
 // Address is where the office page listens.
 func (a *Appliance) Address() net.Addr { return a.listen.Addr() }
 
-// Run runs the box until ctx ends or a room fails. The ledger and the vault outlive everyone who writes to
-// them, so that the last entries and fragments are kept.
+// Run runs the box until ctx ends or a part of it fails. The ledger and the vault outlive everyone who
+// writes to them, so that the last entries and fragments are kept.
 func (a *Appliance) Run(ctx context.Context) error {
 	if err := a.Listen(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (a *Appliance) startUp(ctx context.Context) error {
 	return err
 }
 
-// tolerateDamage lets the box go on when a damaged part of the ledger is in the way of something: recording needs none of it.
+// tolerateDamage logs an error of a damaged part of the ledger and returns nil: recording needs none of it.
 func (a *Appliance) tolerateDamage(what string, err error) error {
 	if errors.Is(err, ledgerdb.ErrDamaged) {
 		a.log.Error("a damaged part of the ledger is in the way; the rest goes on", "what", what, "err", err)
@@ -113,7 +113,7 @@ func (a *Appliance) endedCleanly(ctx context.Context) (bool, error) {
 	return len(page.Entries) == 0 || page.Entries[0].Kind == "system.stop", nil
 }
 
-// newGroup runs rooms side by side. A room that cannot do its work because a part of the ledger is damaged stops alone;
+// newGroup runs services side by side. A service that cannot work because a part of the ledger is damaged stops alone;
 // any other failure stops all.
 func (a *Appliance) newGroup(ctx context.Context) (start func(name string, run func(context.Context) error), wait func() error) {
 	g, gctx := errgroup.WithContext(ctx)

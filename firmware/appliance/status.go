@@ -6,7 +6,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// status is how the rooms stand, as the office page tells it.
+// status gathers the state of the box for the web pages.
 type status struct{ a *Appliance }
 
 func (s status) Cameras() map[string]web.CameraState {

@@ -20,9 +20,9 @@ func (a *Appliance) checkAlive() error {
 	return nil
 }
 
-// notifySystemd says that the box is up, and then at half the time that the unit's watchdog allows that it is alive: that
-// the ledger can be read and the recorder answers. Without systemd it does nothing. The returned function says that the
-// box stops.
+// notifySystemd reports that the box is up, and then at half the time that the unit's watchdog allows that it is alive:
+// that the ledger can be read and the recorder answers. Without systemd it does nothing. The returned function says
+// that the box stops.
 func (a *Appliance) notifySystemd(ctx context.Context) (stop func()) {
 	report := func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The service manager is told when the box is up, that it is alive, and when it stops.
+// The service manager is notified when the box is up, that it is alive, and when it stops.
 func TestSystemdIsTold(t *testing.T) {
 	c := stocked(t)
 	socket := filepath.Join(t.TempDir(), "notify")

@@ -113,7 +113,7 @@ func trackOf(trak box, err *error) (t Track) {
 	return t
 }
 
-// Without writes an initialisation section anew without one of its tracks.
+// Without rewrites an initialisation section without one of its tracks.
 func Without(init []byte, track uint32) ([]byte, error) {
 	var err error
 	out := rebuilt(init, &err, func(b box) ([]byte, bool) {
@@ -138,7 +138,7 @@ func Without(init []byte, track uint32) ([]byte, error) {
 	return out, nil
 }
 
-// With writes an initialisation section anew with a track of another one, which it must not have yet.
+// With rewrites an initialisation section with a track of another one, which it must not have yet.
 func With(init, other []byte, track uint32) ([]byte, error) {
 	var err error
 	var trak, trex []byte
@@ -177,7 +177,7 @@ func With(init, other []byte, track uint32) ([]byte, error) {
 	return out, nil
 }
 
-// rebuilt writes boxes anew: each as it is told, or not at all.
+// rebuilt writes boxes again: each as given, or left out.
 func rebuilt(b []byte, err *error, keep func(box) ([]byte, bool)) []byte {
 	var out []byte
 	for x := range boxes(b, err) {

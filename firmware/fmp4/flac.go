@@ -11,8 +11,8 @@ import (
 )
 
 // Browsers' media sources take no G.711, and no plain samples either. They take FLAC (RFC 9639), of which we use the
-// form without any prediction: each byte of G.711 stands there as the one 16-bit sample that it means. Nothing is lost
-// or weighed, so that this is a way of writing rather than a coding.
+// form without any prediction: each byte of G.711 is there as the one 16-bit sample that it means. Nothing is lost or
+// weighed, so that this is a way of writing rather than a coding.
 
 // minBlock and maxBlock are the samples that a frame of FLAC may have.
 const (
@@ -93,7 +93,7 @@ func crc16(b []byte) (c uint16) {
 	return c
 }
 
-// AsFLAC writes an initialisation section anew with a track of G.711 described as FLAC.
+// AsFLAC rewrites an initialisation section with a track of G.711 described as FLAC.
 func AsFLAC(init []byte, t Track) ([]byte, error) {
 	var buf seekablebuffer.Buffer
 	err := fmp4.Init{Tracks: []*fmp4.InitTrack{{ID: int(t.ID), TimeScale: t.Scale, Codec: &codecs.FLAC{StreamInfo: &flac.StreamInfo{

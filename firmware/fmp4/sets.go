@@ -94,7 +94,7 @@ func (v *Video) Activate(slice []byte) {
 	}
 }
 
-// Beside gives the sets that must stand before a picture that needs no other, because the initialisation section,
+// Beside gives the sets that must be before a picture that needs no other, because the initialisation section,
 // which is that of begun, does not have them. Those in the picture itself are left out.
 func (v Video) Beside(begun Video, picture [][]byte) [][]byte {
 	var out [][]byte

@@ -44,8 +44,8 @@ func (v Video) Equal(o Video) bool {
 	return v.Codec == o.Codec && bytes.Equal(v.VPS, o.VPS) && bytes.Equal(v.SPS, o.SPS) && bytes.Equal(v.PPS, o.PPS)
 }
 
-// Shape is what an initialisation section fixes of the pictures. Sets that differ in anything else can change within
-// a stream, because they stand before the pictures too.
+// Shape is what an initialisation section fixes of the pictures. Sets that differ in anything else can change within a
+// stream, because they are before the pictures too.
 type Shape struct {
 	Width, Height   int
 	profile, chroma uint32
@@ -79,7 +79,7 @@ const (
 	Key           // part of a picture that needs no other
 	Drop          // says nothing in a file: delimiter, filler, end of stream
 	Params        // a parameter set
-	Recovery      // says that the picture it stands before needs no other
+	Recovery      // says that the picture it is before needs no other
 )
 
 // Absorb classifies a NAL unit and keeps parameter sets. A sequence set that cannot be read is not kept: line noise

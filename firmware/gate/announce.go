@@ -7,7 +7,7 @@ import (
 	"campuskeep/shared/attendance"
 )
 
-// announcement is what one person at one reader is told about one tap: amber when it takes long, then the
+// announcement is the signal to one person at one reader about one tap: amber when it takes long, then the
 // final signal. The two never change places.
 type announcement struct {
 	show   func(attendance.Signal)

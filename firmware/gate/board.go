@@ -10,7 +10,7 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// Tally counts students by how their day stands.
+// Tally counts students by the status of their day.
 type Tally struct {
 	Expected int                        `json:"expected"`
 	Attended int                        `json:"attended"` // in school at some time of the day
@@ -54,7 +54,7 @@ type ReaderToday struct {
 	Taps int       `json:"taps"`
 }
 
-// Board is the gate page: how the day stands, class by class.
+// Board is the state of a day at the gate, class by class.
 type Board struct {
 	Date     string
 	Day      attendance.Day
@@ -67,7 +67,7 @@ type Board struct {
 	Readers  []ReaderToday
 }
 
-// Board reads how a date stands now.
+// Board reads the state of a date.
 func (g *Gate) Board(date string) (Board, error) {
 	now := g.o.Clock.Now()
 	day, hours, err := g.o.Site.Calendar().Day(date)
@@ -118,7 +118,7 @@ func (g *Gate) readersToday(taps map[string]int) []ReaderToday {
 	return out
 }
 
-// Roll is how a date stands for the students of one class, in the order of the class.
+// Roll is the state of a date for the students of one class, in the order of the class.
 func (g *Gate) Roll(class, date string) ([]attendance.DayStatus, error) {
 	all, err := g.decideAll(date, g.o.Clock.Now())
 	if err != nil {
@@ -138,7 +138,7 @@ type decided struct {
 	taps   []attendance.Tap
 }
 
-// decideAll decides a date for every student from the evidence as it stands, without storing anything.
+// decideAll decides a date for every student from the evidence as it is, without storing anything.
 func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 	day, hours, err := g.o.Site.Calendar().Day(date)
 	if err != nil {
@@ -160,7 +160,7 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 	return out, nil
 }
 
-// dayRows is the evidence of one date, kept because every open gate page asks for it anew with each tap.
+// dayRows is the evidence of one date, kept because every open gate page asks for it again with each tap.
 type dayRows struct {
 	date    string
 	version uint64

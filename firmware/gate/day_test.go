@@ -42,7 +42,7 @@ func (h *env) reader(id string, s reader.State, reason string) {
 	}
 }
 
-// Covers S6: the board counts each class as it stands at that minute.
+// Covers S6: the board counts each class as it is at that minute.
 func TestBoard(t *testing.T) {
 	h := newEnv(t, at(7, 30, 0))
 	for n := 1; n <= 10; n++ {
@@ -232,7 +232,7 @@ func TestRunSweeps(t *testing.T) {
 	stop()
 }
 
-// A listener that does not keep up is told so, and never slows the gate.
+// A listener that does not keep up is notified, and never slows the gate.
 func TestSlowListener(t *testing.T) {
 	h := newEnv(t, at(7, 30, 0))
 	events, cancel := h.gate.Subscribe()

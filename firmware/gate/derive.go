@@ -12,14 +12,14 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// evidenceChange is a new piece of evidence on its way into the store together with what follows from it. The zero
-// value is no news: the day is only decided anew.
+// evidenceChange is a new piece of evidence with what follows from it, before the commit. The zero value has no
+// evidence: the day is only decided again.
 type evidenceChange struct {
 	puts    []ledgerdb.Put
 	deletes []ledgerdb.Delete
 	add     func(*attendance.Evidence)
 	entry   func(attendance.Evidence, attendance.DayStatus) ledger.Draft
-	// last sees the day as it stood in the store, and may add to the puts what depends on it.
+	// last sees the day as it was in the store, and may add to the puts what depends on it.
 	last func(before attendance.DayStatus) []ledgerdb.Put
 	// undone says that the day was never decided by a clock to be believed: without evidence it is no day any more.
 	undone bool
@@ -48,7 +48,7 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 		if n.entry != nil {
 			c.Entries = append(c.Entries, n.entry(ev, day))
 		}
-		// Rows that move need an entry, also when the day stands as it did.
+		// Rows that move need an entry, also when the day is as it was.
 		if !day.Same(before) || n.entry == nil && len(c.Puts)+len(c.Deletes) > 0 {
 			c.Entries = append(c.Entries, dayEntry(day))
 		}
@@ -69,7 +69,7 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 	}
 }
 
-// empty says that there is no news: the day is only decided anew.
+// empty says that there is no new evidence: the day is only decided again.
 func (n evidenceChange) empty() bool { return n.entry == nil && len(n.puts)+len(n.deletes) == 0 }
 
 // asOf is the instant at which a day is judged: now, or its end when it is over.
@@ -95,7 +95,7 @@ func dayEntry(d attendance.DayStatus) ledger.Draft {
 		Data: dayData{d.Date, d.Class, string(d.Outcome), d.ReasonCodes(), d.Minutes}}
 }
 
-// evidence reads all that is known of one student's day, and the day as it stands with its revision.
+// evidence reads all that is known of one student's day, and the day as it is with its revision.
 func (g *Gate) evidence(date, student, class string, now clock.Reading) (ev attendance.Evidence, before attendance.DayStatus, rev uint64, err error) {
 	day, hours, err := g.o.Site.Calendar().Day(date)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // EventKind says what happened at the gate.
 type EventKind string
 
-// What the live page is told.
+// The kinds of events of the live page.
 const (
 	EventTap     EventKind = "tap"
 	EventRepeat  EventKind = "repeat"

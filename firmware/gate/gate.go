@@ -1,4 +1,4 @@
-// Package gate turns card reads into attendance: it finds the student, decides the day anew, commits tap,
+// Package gate turns card reads into attendance: it finds the student, decides the day again, commits tap,
 // day and entries as one change, and only then lets the reader beep.
 //
 // It owns the tables taps, days, marks, leaves and outages, the queue between the readers and the store,
@@ -75,7 +75,7 @@ const (
 	repeatWithin = 5 * time.Second       // the same card again at the same reader is the same tap
 )
 
-// The tables of this room.
+// The tables of this package.
 var (
 	taps          = ledgerdb.NewTable[attendance.Tap]("taps", ledgerdb.Replayable())
 	days          = ledgerdb.NewTable[attendance.DayStatus]("days", ledgerdb.Replayable())
@@ -87,7 +87,7 @@ var (
 	unsettledTaps = ledgerdb.NewTable[unsettledTap]("taps_doubted") // key: id of the tap
 )
 
-// Gate is the room at work. Tap and the readings may be called while Run does not run; what comes in by
+// Gate is the running gate. Tap and the readings may be called while Run does not run; what comes in by
 // Handle waits for Run.
 type Gate struct {
 	o       Options
@@ -140,7 +140,7 @@ func New(o Options) (*Gate, error) {
 type Result struct {
 	Signal  attendance.Signal
 	Known   bool // the card belongs to a student
-	Repeat  bool // the tap before it was stored and stands for it
+	Repeat  bool // the tap before it was stored and represents it
 	Tap     attendance.Tap
 	Way     attendance.Direction // in or out, as decided now
 	Day     attendance.DayStatus

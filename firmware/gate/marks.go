@@ -16,8 +16,8 @@ import (
 )
 
 // PutMark records what a teacher or the office states about a student's day, with the reason (S6, S7), and decides
-// the day anew. The caller has asked account.May; role is the one under which it is allowed. The reason is
-// sealed under the student's key. fielderr.Errors when the mark makes no sense.
+// the day again. The caller has asked account.May; role is the one under which it is allowed. The reason is sealed
+// under the student's key. fielderr.Errors when the mark makes no sense.
 func (g *Gate) PutMark(ctx context.Context, by account.Who, role account.Role, m attendance.Mark, class, reason string) (attendance.DayStatus, error) {
 	now := g.o.Clock.Now()
 	today, err := g.o.Site.Calendar().Date(now.Wall)
@@ -105,7 +105,7 @@ func sealedReason(student, reason string) []ledger.Part {
 const maxLeaveDays = 366 * 24 * time.Hour
 
 // PutLeave records a leave, or its new state when the id is known, and decides the days up to today that it
-// touches anew. The caller has asked account.May. The reason is sealed under the student's key.
+// touches again. The caller has asked account.May. The reason is sealed under the student's key.
 func (g *Gate) PutLeave(ctx context.Context, by account.Who, role account.Role, l attendance.Leave, class, reason string) (attendance.Leave, error) {
 	now := g.o.Clock.Now()
 	if err := checkLeave(l, reason); err != nil {

@@ -113,7 +113,7 @@ func TestLeaveChangesTheDaysItTouches(t *testing.T) {
 	}
 }
 
-// Taps made while the clock stood in 1970 find their day when it is trusted; nobody is absent for it.
+// Taps made while the clock was in 1970 find their day when it is trusted; nobody is absent for it.
 func TestTapsFindTheirDayWhenTheClockIsTrusted(t *testing.T) {
 	h := newEnv(t, time.Date(1970, 1, 1, 0, 10, 0, 0, time.UTC))
 	h.clock.doubt(clock.Untrusted)

@@ -42,9 +42,9 @@ func (s *movingSchool) Classes(string) (out []Class) {
 	return out
 }
 
-// No false absence: whoever held a card to a reader that beeped, is on leave or is not enrolled, and everybody when a
-// reader, the store, the clock or the power was out for long enough to miss them, is never called absent; and who does
-// not come while all works is. Covers S6, S7.
+// No false absence: anyone who held a card to a reader that beeped, is on leave or is not enrolled, and everybody when
+// a reader, the store, the clock or the power was out for long enough to miss them, is never called absent; and who
+// does not come while all works is. Covers S6, S7.
 func TestNobodyIsFalselyAbsent(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := newEnv(t, at(6, 0, 0))

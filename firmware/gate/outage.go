@@ -42,7 +42,7 @@ const (
 // ReasonNoBus: the reader is registered on a line that the configuration does not have.
 const ReasonNoBus = "no_line"
 
-// allReaders is the subject of entries about outages of no single reader.
+// allReaders is the subject of entries about outages of more than one reader.
 const allReaders = "gate"
 
 // unobservedFrom is how long an outage must last to count: who gets no beep holds the card again, and a reader
@@ -69,7 +69,7 @@ func (g *Gate) loadOutages() error {
 	return nil
 }
 
-// unobserved is what the gate could not hear on a day, as far as it lasted long enough to count.
+// unobserved returns the outages of a day, as far as it lasted long enough to count.
 func (g *Gate) unobserved(day attendance.Day, now clock.Reading) []attendance.Unobserved {
 	service := g.inService()
 	g.mu.Lock()
@@ -104,8 +104,8 @@ func (g *Gate) inService() map[string]bool {
 	return out
 }
 
-// closeStaleOutages ends the outages of readers that are not in service any more, and gives those that were claimed by a clock
-// in doubt their true time. What it changes is owed to the store. Call with mu held.
+// closeStaleOutages ends the outages of readers that are not in service any more, and gives those that were claimed by
+// a clock in doubt their true time. What it changes is a pending write. Call with mu held.
 func (g *Gate) closeStaleOutages(service map[string]bool, now clock.Reading) {
 	for i := range g.outages {
 		o := &g.outages[i]
@@ -167,13 +167,13 @@ func readerEntry(subject string, state reader.State, reason string, count int) l
 	return ledger.Draft{Actor: ledger.System, Via: ledger.ViaGate, Kind: "reader.state", Subject: subject, Data: readerData{string(state), reason, count}}
 }
 
-// pendingWrite is what of a reader is not in the store yet: the store failed, or the reader changes too often.
+// pendingWrite is what is not in the store yet of a reader: the store failed, or the reader changes too often.
 type pendingWrite struct {
 	outages map[string]bool
 	changes int // of its state
 }
 
-// pendingFor finds what is owed about a reader. Call with mu held.
+// pendingFor returns the pending writes of a reader. Call with mu held.
 func (g *Gate) pendingFor(readerID string) *pendingWrite {
 	o := g.pending[readerID]
 	if o == nil {
@@ -227,7 +227,7 @@ func (g *Gate) outageBegins(s reader.Status, due *pendingWrite, now clock.Readin
 	o.begin(s.Since, now)
 	o.ID = fmt.Sprintf("%s-%x", s.Reader, o.From.UnixMilli())
 	for g.outageByID(o.ID) != nil {
-		o.ID += "b" // the clock stood still
+		o.ID += "b" // the clock was stopped
 	}
 	g.outages = append(g.outages, o)
 	return o.ID
@@ -318,8 +318,8 @@ func (g *Gate) outageByID(id string) *Outage {
 	return nil
 }
 
-// trackStore keeps account of whether the store takes taps: from the first failure to the next success is an
-// outage of the register.
+// trackStore records whether the store takes taps: from the first failure to the next success is an outage of
+// the register.
 func (g *Gate) trackStore(err error, now clock.Reading) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

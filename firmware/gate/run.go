@@ -102,8 +102,8 @@ func (g *Gate) round(ctx context.Context, w *watching) {
 	}
 }
 
-// sweepDue says whether a moment at which a day is decided without a tap has passed since the last sweep:
-// the teacher is asked, the parents are told, the school closes (S7), and the same after a leave that ends today.
+// sweepDue says whether a moment at which a day is decided without a tap has passed since the last sweep: the
+// teacher is asked, the parents are notified, the school closes (S7), and the same after a leave that ends today.
 func (g *Gate) sweepDue(last time.Duration, now clock.Reading) bool {
 	if now.State != clock.Trusted {
 		return false // nobody is called absent by a clock in doubt
@@ -182,7 +182,7 @@ func (g *Gate) sweepMissed(ctx context.Context) error {
 	return nil
 }
 
-// hasRecords says that something of a date is on record. Of one on which this was off all day there is nothing to say.
+// hasRecords says whether anything of a date is on record. There is nothing of a day on which the box was off.
 func (g *Gate) hasRecords(date string) (some bool) {
 	err := g.o.Store.View(func(tx ledgerdb.Tx) error {
 		for range days.Prefix(tx, date+"/") {
@@ -198,7 +198,7 @@ func (g *Gate) hasRecords(date string) (some bool) {
 	return some || err != nil
 }
 
-// Sweep decides today anew for every student, from all evidence, and records what changed. It returns how
+// Sweep decides today again for every student, from all evidence, and records what changed. It returns how
 // many days changed.
 func (g *Gate) Sweep(ctx context.Context) (int, error) {
 	now := g.o.Clock.Now()

@@ -20,9 +20,9 @@ type unsettledTap struct {
 	Alone bool `json:"alone,omitempty"`
 }
 
-// settle gives taps that were made while the clock was in doubt their true time, once it is trusted: what is
-// certain of such a tap is how long ago it was. Their entries in the log stay as they are; the days that they
-// belong to, and those that they were taken for, are decided anew. Taps of an earlier boot of the machine keep their claim.
+// settle gives taps that were made while the clock was in doubt their true time, once it is trusted: what is certain of
+// such a tap is how long ago it was. Their entries in the log stay as they are; the days that they belong to, and those
+// that they were taken for, are decided again. Taps of an earlier boot of the machine keep their claim.
 func (g *Gate) settle(ctx context.Context) error {
 	now := g.o.Clock.Now()
 	if now.State != clock.Trusted {

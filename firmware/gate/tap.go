@@ -15,7 +15,7 @@ import (
 )
 
 // Tap takes one card read to its end: committed and beeped, or failed with a long tone. The error says why
-// it failed; the person at the gate has been told by then.
+// it failed; the person at the gate has had the signal by then.
 //
 // Every tap that beeped is one stored record. The same card at the same reader within 5 s of a stored tap
 // beeps again and is not recorded again; after a failed one it is a new tap.
@@ -111,7 +111,7 @@ func (g *Gate) direction(id string) attendance.Direction {
 	return attendance.Auto
 }
 
-// recordTap commits a student's tap together with the day as it then stands.
+// recordTap commits a student's tap together with the day as it then is.
 func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Reading) (Result, error) {
 	date, err := g.o.Site.Calendar().Date(tap.At)
 	if err != nil {

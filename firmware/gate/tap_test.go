@@ -123,7 +123,7 @@ func TestFailedCommitIsALongToneAndNoRecord(t *testing.T) {
 	if got := h.shown(); !slices.Equal(got, []attendance.Signal{attendance.SignalFail}) {
 		t.Errorf("shown: %v", got)
 	}
-	// Tried again at once: a failed tap is not one that a second beep may stand for.
+	// Tried again at once: a failed tap is not one that a second beep may be for.
 	h.store.set(nil, nil)
 	if r := h.tap(1, "r01"); r.Repeat || r.Signal != attendance.SignalOK {
 		t.Errorf("second try: %+v", r)

@@ -13,7 +13,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// statusOn is how a pupil's day stands on any date.
+// statusOn is the status of a pupil's day on any date.
 func (h *env) statusOn(n int, date string) attendance.DayStatus {
 	h.t.Helper()
 	roll, err := h.gate.Roll(classOf(n), date)

@@ -23,7 +23,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// moved is a clock that stands until it is moved.
+// moved is a clock that is until it is moved.
 type moved struct {
 	mu sync.Mutex
 	r  clock.Reading

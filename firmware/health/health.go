@@ -1,4 +1,4 @@
-// Package health looks after the cameras: it notices that one is offline, shows the wrong time, stands still or is
+// Package health looks after the cameras: it notices that one is offline, shows the wrong time, is frozen or is
 // black, and opens a fault for the technician who is named for it (F1).
 //
 // It owns the table of faults, the visits to the cameras' own JPEG pictures and clocks, and the test of a camera that
@@ -36,29 +36,29 @@ type Site interface {
 	Subscribe() (<-chan struct{}, func())
 }
 
-// Seen is what another room sees of a camera at this moment.
+// Seen is what another package observes of a camera at this moment.
 type Seen struct {
 	Camera  string
 	Code    footage.FaultCode
 	Finding footage.Finding
 }
 
-// Options is what the room needs from outside.
+// Options configure Open.
 type Options struct {
 	Store *ledgerdb.Store
 	Site  Site
 	Clock clock.Clock
-	// Watch tells what other rooms see of the cameras: the recorder of its own, the NVRs of theirs. Each is asked at
-	// every beat and must answer from memory.
+	// Watch returns what other packages observe of the cameras: the recorder of its own, the NVRs of theirs. Each is
+	// asked at every beat and must answer from memory.
 	Watch []func() []Seen
 	// Light says how bright it ought to be at an instant; nil: it is always night, and black says nothing.
 	Light func(time.Time) footage.Light
-	Beat  time.Duration // between looks at what other rooms see; 15 s when zero
+	Beat  time.Duration // between looks at what other packages see; 15 s when zero
 	Every time.Duration // between pictures of one camera; 5 min when zero
 	Log   *slog.Logger
 }
 
-// Monitor is the room at work. All methods are safe for concurrent use.
+// Monitor watches the cameras. All methods are safe for concurrent use.
 type Monitor struct {
 	o       Options
 	writing sync.Mutex // one change of the faults at a time: taken before mu
@@ -193,7 +193,7 @@ type observation struct {
 	at      clock.Reading
 }
 
-// observe asks the other rooms. A camera of which nobody speaks any more is not watched.
+// observe asks the other packages. A camera of which nobody speaks any more is not watched.
 func (r *Monitor) observe() []observation {
 	now := r.o.Clock.Now()
 	var out []observation
@@ -289,7 +289,7 @@ func (f Fault) closedBy(now clock.Reading, reason string) Fault {
 	return f
 }
 
-// Informed is who knows of the fault: the technician it opened for, and who took note.
+// Informed lists who knows of the fault: the technician it opened for, and who acknowledged it.
 func (f Fault) Informed() []string {
 	shown := []string{}
 	if f.Technician != "" {

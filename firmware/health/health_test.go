@@ -19,8 +19,8 @@ import (
 )
 
 // Covers F1: a camera that is offline for longer than the stated time opens one fault for its technician, who takes
-// note; when it is well for the stated time the fault closes and says who was told. A restart in between forgets
-// nothing.
+// note; when it is well for the stated time the fault closes and says who was reported. A restart in between
+// forgets nothing.
 func TestAFaultFromOpeningToClosing(t *testing.T) {
 	h := newEnv(t)
 	cam := h.camera(1, "")

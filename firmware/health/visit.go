@@ -23,7 +23,7 @@ const (
 	onvifTime    = 3 * time.Second
 )
 
-// visit is what is known of the visits to one camera. Only the room's mu guards it.
+// visit is what is known of the visits to one camera. Guarded by Monitor.mu.
 type visit struct {
 	cam    footage.Camera // as it was when it was last visited
 	login  site.Login     // that was used: a changed one is tried at once
@@ -34,7 +34,7 @@ type visit struct {
 	result LastVisit
 }
 
-// LastVisit is what the last visit to a camera found, for its page.
+// LastVisit is what the last visit to a camera found.
 type LastVisit struct {
 	At      clock.Reading
 	Trouble Trouble // why there was no picture; empty: there was
@@ -50,7 +50,7 @@ type LastVisit struct {
 	Clock    footage.Finding
 }
 
-// LastVisit tells of the last visit to a camera.
+// LastVisit returns what the last visit to a camera found.
 func (r *Monitor) LastVisit(camera string) (LastVisit, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,7 +111,7 @@ func (r *Monitor) setBusy(camera string) {
 	r.visits[camera].busy = true
 }
 
-// clearRefusals lets cameras that refused a password be asked again when it is another one now.
+// clearRefusals lets cameras that refused a password be asked again when it has changed.
 func (r *Monitor) clearRefusals() {
 	r.mu.Lock()
 	var refused []string
@@ -219,7 +219,7 @@ func (r *Monitor) compareClocks(ctx context.Context, cam footage.Camera, v *visi
 	}
 }
 
-// offset compares a time that was told to the second, somewhere in took after from.
+// offset compares a time that was reported to the second, somewhere in took after from.
 func (r *Monitor) offset(s *LastVisit, shown time.Time, from clock.Reading, took time.Duration) {
 	s.HasClock = true
 	s.Offset = shown.Add(500 * time.Millisecond).Sub(from.Wall.Add(took / 2))
@@ -230,7 +230,7 @@ func (r *Monitor) offset(s *LastVisit, shown time.Time, from clock.Reading, took
 	}
 }
 
-// storeVisit keeps what a visit found, unless the camera has another address by now.
+// storeVisit stores what a visit found, unless the camera has another address by now.
 func (r *Monitor) storeVisit(cam footage.Camera, after visit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -63,7 +63,7 @@ func TestKeysAreDurableBeforeEnsureReturnsAndGoneWhenEraseReturns(t *testing.T) 
 	}
 }
 
-// A key once given stays, whoever asks for it meanwhile.
+// A key once given stays, anyone who asks for it meanwhile.
 func TestManyCallersShareWrites(t *testing.T) {
 	dir := t.TempDir()
 	d := disktest.New(t, dir)
@@ -104,7 +104,7 @@ func TestManyCallersShareWrites(t *testing.T) {
 	}
 }
 
-// asked is a context that tells when it is asked whether it has ended.
+// asked is a context that says when it is asked whether it has ended.
 type asked struct {
 	context.Context
 	came func()
@@ -169,7 +169,7 @@ func TestAKeyThatNobodyWaitsForIsNotMade(t *testing.T) {
 	}
 }
 
-// An erasure that failed may have reached the disk: who then asks for the key is told yes only after it is there
+// An erasure that failed may have reached the disk: who then asks for the key gets yes only after it is there
 // again for certain.
 func TestAKeyWhoseErasureFailedIsWrittenAgainBeforeItIsPromised(t *testing.T) {
 	dir := t.TempDir()

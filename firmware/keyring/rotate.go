@@ -45,9 +45,9 @@ func (r *Root) ID() RootID {
 	return idOf(r.key)
 }
 
-// Rotate puts all rings under a new root key and forgets the old one. announce is told the name of the new root
-// before anything is stored, and where it will lie; its error stops the rotation. After an error the rings are
-// under the old root as before, or closed with ErrHalfRotated.
+// Rotate puts all rings under a new root key and forgets the old one. announce gets the name and the place of the
+// new root before anything is stored; its error stops the rotation. After an error the rings are under the old
+// root as before, or closed with ErrHalfRotated.
 func (r *Root) Rotate(announce func(id RootID, place string) error) error {
 	r.turning.Lock()
 	defer r.turning.Unlock()

@@ -143,7 +143,7 @@ func each(callers, total int, f func(n int)) time.Duration {
 	return time.Since(begin)
 }
 
-// liveHeap stands for what the daemon keeps in memory (design §10: 40 MB): without it the collector would run
+// liveHeap represents what the daemon keeps in memory (design §10: 40 MB): without it the collector would run
 // every few milliseconds, which no daemon sees.
 const liveHeap = 32 << 20
 

@@ -44,7 +44,7 @@ type Change struct {
 // Put writes a row. TableOf.Put makes it.
 type Put struct {
 	Table  string
-	Key    string  // printable ASCII, at most MaxKey bytes: codes and pseudonymous ids, it may stand in the log
+	Key    string  // printable ASCII, at most MaxKey bytes: codes and pseudonymous ids, it may be in the log
 	Value  []byte  // JSON
 	Owner  string  // for sealed tables: the subject whose key seals the value
 	Expect *uint64 // the revision that must be there; 0: the row must not exist; nil: whatever is there

@@ -32,7 +32,7 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 		return fmt.Errorf("check: %w", err)
 	}
 	c := &checker{ctx: ctx, store: s, tx: tx, report: report, memory: memory}
-	// Each step stands on the one before: what lies in a broken file cannot be judged.
+	// Each step rests on the one before: what lies in a broken file cannot be judged.
 	for _, step := range []func() error{c.file, c.log, c.heads, c.rows} {
 		if err = c.guarded(step); err != nil || c.broken {
 			break

@@ -17,7 +17,7 @@ import (
 type logCheck struct {
 	front      frontier             // grown again, leaf by leaf
 	unreadable map[uint64]bool      // entries whose bytes are lost: what they say is unknown
-	firstLost  *uint64              // the first entry of which even the hash is lost: no root behind it can be told
+	firstLost  *uint64              // the first entry of which even the hash is lost: no root behind it can be known
 	roots      map[uint64]tlog.Hash // of the sizes that something signed or remembered
 	kept       []tlog.Hash          // hashes of the current tile, from its row or from memory; nil: none
 	leaves     *bolt.Cursor
@@ -134,7 +134,7 @@ func (c *checker) leaf(seq uint64) {
 	c.growTree(hash, m, seq)
 }
 
-// checkEntry judges what an entry says. Only one with rows or sealed parts is read as a whole.
+// checkEntry checks the contents of an entry. Only one with rows or sealed parts is read as a whole.
 func (c *checker) checkEntry(seq uint64, leaf []byte) (marks, error) {
 	if bytes.Contains(leaf, rowsMember) || bytes.Contains(leaf, sealedMember) {
 		e, err := ledger.ParseEntry(leaf)

@@ -61,7 +61,7 @@ func (t *tokens) all(yield func(uint64) bool) {
 	}
 }
 
-// Tokens of the three things one can search for. They are FNV-1a over class and text and stand in stored
+// Tokens of the three things one can search for. They are FNV-1a over class and text and are in stored
 // digests: they must not change.
 func kindToken(k ledger.Kind) uint64                  { return token(kindClass, string(k)) }
 func actorToken(id string) uint64                     { return token(actorClass, id) }

@@ -69,7 +69,8 @@ func fillUp(t *testing.T, s *Store) error {
 	return nil
 }
 
-// When the file fails in another way, nobody is told that anything is stored, and Run ends with the reason.
+// When the file fails in another way, nobody gets the answer that anything is stored, and Run ends with the
+// reason.
 func TestAFailingFileStopsTheCommitter(t *testing.T) {
 	s, err := Open(testOptions(t, t.TempDir()))
 	if err != nil {

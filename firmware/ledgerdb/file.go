@@ -160,8 +160,8 @@ func prepareFile(path string, id identity) error {
 	return errors.Join(err, db.Close())
 }
 
-// endKeys stand behind the last key of an append bucket. When bbolt splits a full page it moves at least two
-// keys to the new page; these two go, and the page before stays full (9 entries of 320 bytes in a page become 11).
+// endKeys are behind the last key of an append bucket. When bbolt splits a full page it moves at least two keys to
+// the new page; these two go, and the page before stays full (9 entries of 320 bytes in a page become 11).
 var endKeys = [][]byte{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
 
 func readIdentity(tx *bolt.Tx) (identity, error) {

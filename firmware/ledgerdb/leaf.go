@@ -10,7 +10,7 @@ import (
 )
 
 // Leaves and tiles are stored with a CRC-32C behind them: it tells a rotten leaf from a rotten tile, and covers
-// the newest entries, whose hashes stand in no tile yet. It proves nothing; the tree does.
+// the newest entries, whose hashes are in no tile yet. It proves nothing; the tree does.
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

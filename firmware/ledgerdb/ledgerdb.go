@@ -1,4 +1,5 @@
-// Package store keeps the ledger and the state of the appliance in one file, and commits both together.
+// Package ledgerdb keeps the ledger and the state of the appliance in one file, and commits both
+// together.
 //
 // It owns <data>/ledger.db, the registered tables in it, and the one goroutine that writes (Run). Every
 // durable change of state goes through Commit as a Change. It must never acknowledge what is not durable,

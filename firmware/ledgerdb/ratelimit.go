@@ -15,19 +15,19 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// ErrRateLimited: a device has caused more entries of this kind than an hour may have (ledger.Limits), and the rows of the
-// Change cannot stand without its entry. The caller keeps what is true and writes it later.
+// ErrRateLimited: a device has caused more entries of this kind than an hour may have (ledger.Limits), and the rows of
+// the Change cannot be written without its entry. The caller keeps what is true and writes it later.
 var ErrRateLimited = errors.New("store: too many entries of this kind about one device within an hour")
 
 // Times of the pace.
 const (
 	limitWindow = time.Hour
 	limitCalm   = 5 * time.Minute  // nothing more was held back for so long: tell what was
-	limitCheck  = 30 * time.Second // how often it is looked for what is to be told
+	limitCheck  = 30 * time.Second // how often it is looked for what is to be reported
 	limitMost   = 32               // variants kept of one kind and device
 )
 
-// rateLimiter bounds what devices write (ledger.Limits). Every Change passes it.
+// rateLimiter bounds the entries that devices cause (ledger.Limits). Every Change passes it.
 type rateLimiter struct {
 	mu      sync.Mutex
 	devices map[limitKey]*limitState // guarded by mu; entries older than their window are dropped when it is looked
@@ -46,7 +46,7 @@ type limitState struct {
 	boot   string
 	used   int
 	latest time.Duration // when something was held back last
-	// The rest is what was held back and not told yet.
+	// The rest is what was held back and not reported yet.
 	count    int
 	from, to time.Time
 	subject  string
@@ -70,8 +70,8 @@ func deviceOf(d ledger.Draft) string {
 // admitted is what the pace has let through, so that it can be given back when nothing was written.
 type admitted []*limitState
 
-// admit takes the entries that are too many out of a Change and keeps them. It gives ErrRateLimited when the Change cannot
-// stand without them.
+// admit takes the entries that are too many out of a Change and keeps them. It gives ErrRateLimited when the Change
+// cannot be without them.
 func (s *Store) admit(c Change) (Change, admitted, error) {
 	if !slices.ContainsFunc(c.Entries, func(d ledger.Draft) bool { _, some := ledger.Limits[d.Kind]; return some }) {
 		return c, nil, nil
@@ -140,7 +140,7 @@ func (in admitted) undo() {
 	}
 }
 
-// of finds the window of a device; an old one begins anew with what is still held. Call with mu held.
+// of finds the window of a device; an old one begins again with what is still held. Call with mu held.
 func (p *rateLimiter) of(k limitKey, boot string, mono time.Duration) *limitState {
 	w := p.devices[k]
 	switch {
@@ -200,7 +200,7 @@ func joined(first any, last map[string]json.RawMessage, count int) any {
 	return out
 }
 
-// arm sees to it that the committer looks for what is to be told. Call with mu held.
+// arm sees to it that the committer looks for what is to be reported. Call with mu held.
 func (p *rateLimiter) arm() {
 	if p.armed {
 		return
@@ -214,8 +214,8 @@ func (p *rateLimiter) arm() {
 	})
 }
 
-// due takes out what is to be told now, all of it when the store ends: the newest of what was held back, and how
-// many there were.
+// due takes out what is to be reported now, all of it when the store ends: the newest of what was held back, and
+// how many there were.
 func (p *rateLimiter) due(boot string, mono time.Duration, all bool) (out []ledger.Draft) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -243,7 +243,7 @@ func (p *rateLimiter) due(boot string, mono time.Duration, all bool) (out []ledg
 	return out
 }
 
-// drain is what was held back, and that it was; nothing is held afterwards.
+// drain returns what was held back; nothing is held afterwards.
 func (w *limitState) drain(kind ledger.Kind) (out []ledger.Draft) {
 	newest := slices.SortedFunc(maps.Values(w.newest), func(a, b heldDraft) int { return cmp.Compare(a.order, b.order) })
 	missing := w.count
@@ -263,7 +263,8 @@ func (w *limitState) drain(kind ledger.Kind) (out []ledger.Draft) {
 	return out
 }
 
-// commitHeld enters what the pace has held back and is due. It is the committer's own: it must not wait for itself.
+// commitHeld enters what the limiter has held back and is due. It is the committer's own: it must not wait for
+// itself.
 func (s *Store) commitHeld(all bool) error {
 	now := s.o.Clock.Now()
 	for part := range slices.Chunk(s.limiter.due(now.Boot, now.Mono, all), 64) {

@@ -13,7 +13,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// handClock stands where it is put.
+// handClock is where it is put.
 type handClock struct{ mono atomic.Int64 }
 
 func (c *handClock) Now() clock.Reading {

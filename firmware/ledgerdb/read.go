@@ -225,8 +225,8 @@ func (s *Store) openPart(c ledger.Commitment, sealed []byte) (ledger.OpenPart, e
 	return p, nil
 }
 
-// Proof is everything that shows entry seq to someone offline, with the parts that its kind releases. It stands
-// on the cosigned checkpoint where that reaches, else on a fresh one of the whole log.
+// Proof is everything that shows entry seq to someone offline, with the parts that its kind releases. It uses the
+// cosigned checkpoint where that reaches, else on a fresh one of the whole log.
 func (s *Store) Proof(seq uint64) (ledger.Proof, error) {
 	if seq >= s.Size() {
 		return ledger.Proof{}, fmt.Errorf("proof: %w: %d", ErrNoEntry, seq)

@@ -289,7 +289,7 @@ func TestRowsChangedPastTheCommitterAreNamed(t *testing.T) {
 	}
 }
 
-// A box whose tile or leaf has rotted goes on: the roots stay what they were, the export stands in with the hash.
+// A box whose tile or leaf has rotted goes on: the roots stay what they were, the export is in with the hash.
 func TestRotDoesNotChangeTheTree(t *testing.T) {
 	o := testOptions(t, t.TempDir())
 	s, stop := start(t, o)

@@ -255,7 +255,7 @@ func (q Query) compile() matcher {
 	return m
 }
 
-// fewSubjects is how many are faster looked for as they stand, before it is asked where they stand.
+// fewSubjects is how many are faster looked for as they are, before it is asked where they stand.
 const fewSubjects = 3
 
 const (
@@ -287,7 +287,7 @@ func (m *matcher) skips(tx *bolt.Tx, index uint64) bool {
 	return d.last < m.from || d.first >= m.to || none(m.kinds) || none(m.actors) || none(m.about)
 }
 
-// minHead is how far from its beginning the kind of an entry stands at least.
+// minHead is how far from its beginning the kind of an entry is at least.
 const minHead = len(`{"v":1,"alg":"sha256","seq":0,"at":"2026-05-20T00:00:00Z","clock":{"state":"trusted","boot":"b","mono":0},"actor":{"id":"p"},"via":"nvr"`)
 
 // matches looks at the cheapest first: a long pass is mostly made of entries that do not match.
@@ -324,7 +324,7 @@ func (m *matcher) matches(leaf []byte) bool {
 var quote = []byte{'"'}
 
 // isAbout says whether a leaf is about one of the things: its subject, the address it came from, or what its data name.
-// The subject stands right behind the kind, the data follow.
+// The subject is right behind the kind, the data follow.
 func (m *matcher) isAbout(leaf, behindKind []byte) bool {
 	if text, ok := bytes.CutPrefix(behindKind, subjectMember); ok {
 		if subject, _, _ := bytes.Cut(text, quote); m.subjects[string(subject)] {

@@ -19,8 +19,8 @@ type Table struct {
 	bucket []byte // name in the file
 }
 
-// registry holds the tables of all rooms. Lookups are on the way of every commit, so they take no lock:
-// registering replaces the map.
+// registry holds the tables of all packages. Lookups are on the way of every commit, so they take no
+// lock: registering replaces the map.
 var registry struct {
 	sync.Mutex
 	tables atomic.Pointer[map[string]*Table]
@@ -60,7 +60,8 @@ func nameOK(s string) bool {
 	return s != "" && len(s) <= 32
 }
 
-// TableOf is a table whose values are JSON of T. Rooms make theirs in package variables with NewTable.
+// TableOf is a table whose values are JSON of T. Packages make theirs in package variables with
+// NewTable.
 type TableOf[T any] struct {
 	Table
 	owner func(T) string

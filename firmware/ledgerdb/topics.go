@@ -6,7 +6,7 @@ import "encoding/binary"
 // not its neighbours: of 64 cameras one is in every tile. They are stored with the tile.
 type topics [tileWidth]topic
 
-// topic is what an entry is about, cut short. It stands in stored tiles: it must not change.
+// topic is what an entry is about, cut short. It is in stored tiles: it must not change.
 type topic uint16
 
 const (

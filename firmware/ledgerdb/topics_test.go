@@ -9,7 +9,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// The things of a school are told apart by their topics, nearly all.
+// The things of a school are distinguished by their topics, nearly all.
 func TestTopicsTellThingsApart(t *testing.T) {
 	seen := map[topic]string{}
 	same := 0

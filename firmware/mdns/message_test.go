@@ -63,7 +63,7 @@ func TestOnlyTheNameIsAnswered(t *testing.T) {
 	}
 }
 
-// Who asks for a family that the page does not listen in is told at once that there is none.
+// Who asks for a family that the page does not listen in gets the answer at once that there is none.
 func TestAFamilyWithoutAnAddressIsDenied(t *testing.T) {
 	got := replied(t, ours(here), query("ck-0417.local.", dnsmessage.TypeAAAA), false)
 	if got == nil || len(got.Answers) != 1 || got.Answers[0].Header.Type != typeNSEC {

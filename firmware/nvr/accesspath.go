@@ -116,7 +116,7 @@ func (r *Supervisor) readAccessPaths(ctx context.Context, l *connection) error {
 	if err != nil {
 		return err
 	}
-	changed := len(old.Paths) // doors that went, and those that came
+	changed := len(old.Paths) // access paths that went, and those that came
 	for i := range next.Paths {
 		k := slices.IndexFunc(old.Paths, next.Paths[i].sameState)
 		if k < 0 {

@@ -22,7 +22,7 @@ func (d Device) owners(channel int, at time.Time) (out []string) {
 	return out
 }
 
-// However cables are plugged anew and the register is corrected: no picture is ever two cameras', no camera is on two
+// However cables are plugged again and the register is corrected: no picture is ever two cameras', no camera is on two
 // channels at one time, a change leaves the past alone, and the present is as it was stated. Covers F1, F12.
 func TestNoPictureIsTwoCameras(t *testing.T) {
 	start := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)

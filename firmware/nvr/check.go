@@ -350,7 +350,7 @@ func attest(cam footage.Camera, pieces []footage.Placed, rep Report, now clock.R
 		}
 	}
 	a = footage.Attest(cam, pieces, known, rep.Since, now)
-	if !a.Judged { // what was judged last still stands
+	if !a.Judged { // what was judged last still is
 		a.Over, a.Short = last.Over, last.Short
 	}
 	rep.splitLoss(&a)
@@ -472,7 +472,7 @@ func (r *Supervisor) dayRows(l *connection, camera string, list []listedPiece) (
 	return puts, deletes, err
 }
 
-// forget drops what was listed of cameras that do not stand behind the NVR any more.
+// forget drops what was listed of cameras that do not be behind the NVR any more.
 func (r *Supervisor) forget(ctx context.Context, l *connection) error {
 	all, err := r.Reports()
 	if err != nil {

@@ -254,7 +254,7 @@ func TestExpiryIsSetAndVerified(t *testing.T) {
 	}
 }
 
-// Covers F13: who was at the NVR past us appears in the log, once, with where from; we ourselves do not.
+// Covers F13: who was at the NVR outside the appliance appears in the log, once, with where from; we ourselves do not.
 func TestAccessesPastUs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -344,7 +344,7 @@ func (r *Supervisor) resetMoved(ch *ledgerdb.Change, old, d Device, at time.Time
 		case err != nil:
 			return err
 		case !ok:
-		case at.IsZero(): // it was told of something else
+		case at.IsZero(): // it was notified of something else
 			rep = Report{Camera: camera, NVR: rep.NVR, Lost: rep.Lost, Resumed: rep.Resumed}
 			ch.Puts = append(ch.Puts, reports.Put(camera, rep))
 		default:
@@ -375,7 +375,7 @@ func (r *Supervisor) checkChannels(d Device, channels map[string]int) (map[int]s
 			next[n] = camera
 		}
 	}
-	for n, camera := range d.Cameras { // whoever is not mentioned stays
+	for n, camera := range d.Cameras { // anyone who is not mentioned stays
 		if _, stated := channels[camera]; stated {
 			continue
 		}
@@ -397,9 +397,10 @@ func (r *Supervisor) checkChannels(d Device, channels map[string]int) (map[int]s
 	return next, errs.Err()
 }
 
-// Retire takes an NVR out of service: nobody asks it any more. What it holds and has to be kept goes with it, as a breach
-// each. cameras are those that commit takes out of service in the same change; every other one in service that stands
-// behind the NVR keeps it there. Errors: fielderr.Errors, *account.Refused, ledgerdb.ErrConflict, ErrRetired, *Unanswered.
+// Retire takes an NVR out of service: nobody asks it any more. What it holds and has to be kept goes with it, as a
+// breach each. cameras are those that commit takes out of service in the same change; every other one in service that
+// is behind the NVR keeps it there. Errors: fielderr.Errors, *account.Refused, ledgerdb.ErrConflict, ErrRetired,
+// *Unanswered.
 func (r *Supervisor) Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string, commit Commit) error {
 	return r.service(ctx, by, id, rev, reason, true, cameras, commit)
 }

@@ -196,7 +196,7 @@ func TestATestThatIsRefused(t *testing.T) {
 }
 
 // Covers F3: a machine that was replaced takes its footage with it: that is a breach with its cause, once; everything
-// that was found out about the old one is void; the new one is found out anew.
+// that was found out about the old one is void; the new one is found out again.
 func TestAnNVRIsReplaced(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -346,7 +346,7 @@ func TestCablesArePluggedAgain(t *testing.T) {
 		}
 		return first, last, n
 	}
-	// Before it is read anew, nothing that another camera saw is given as its own.
+	// Before it is read again, nothing that another camera saw is given as its own.
 	if _, last, _ := pieces("c01"); !last.Equal(changed) {
 		t.Errorf("c01 is listed up to %v", last)
 	}
@@ -473,7 +473,8 @@ func TestAPlaybackMakesRoomForAChange(t *testing.T) {
 	r.await("the playback again", func() bool { _, running := r.Now(f); return running })
 }
 
-// What two rooms write becomes true together: a commit that fails leaves neither, in memory nor on disk.
+// What two packages write becomes true together: a commit that fails leaves neither, in memory nor on
+// disk.
 func TestARegistrationThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -90,7 +90,7 @@ func TestAFetchGoesOnUntilEverythingIsThere(t *testing.T) {
 	}
 }
 
-// Covers F10: what the NVR holds and what was fetched stand on one time line; what was not fetched cannot be opened.
+// Covers F10: what the NVR holds and what was fetched are on one time line; what was not fetched cannot be opened.
 func TestTheSourceShowsBoth(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -231,7 +231,7 @@ func TestOnlyWhatIsListedIsFetched(t *testing.T) {
 	}
 }
 
-// What an NVR lists and does not give is told.
+// What an NVR lists and does not give is reported.
 func TestAFetchThatBringsNothingEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -42,7 +42,7 @@ func (r *rig) dated() (out []dated) {
 	return out
 }
 
-// placedRightly checks that each picture stands where it was recorded, as far as is claimed, and that everything of the
+// placedRightly checks that each picture is where it was recorded, as far as is claimed, and that everything of the
 // span is there that was recorded.
 func (r *rig) placedRightly(span footage.Span, holes []footage.Span, worst time.Duration) error {
 	seen := map[time.Time]int{}
@@ -79,7 +79,7 @@ func (r *rig) placedRightly(span footage.Span, holes []footage.Span, worst time.
 	return nil
 }
 
-// Covers F4: whatever holes an NVR has that its list does not show, what lies behind them is fetched, and stands where
+// Covers F4: whatever holes an NVR has that its list does not show, what lies behind them is fetched, and is where
 // it was recorded.
 func TestHolesThatNoListShows(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// Covers F20: what cannot be understood of one camera costs nothing of the others, and is told.
+// Covers F20: what cannot be understood of one camera costs nothing of the others, and is reported.
 func TestOneOddCameraDoesNotBlindTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *sim.Options) {

@@ -329,8 +329,8 @@ func (p *playback) begin() error {
 	if p.boot != "" {
 		return nil
 	}
-	// Every playback is a boot of its own in the vault: it has one clock, which starts with it. Its name owes nothing to
-	// our clock, which may stand still or step.
+	// Every playback is a boot of its own in the vault: it has one clock, which starts with it. Its name owes nothing
+	// to our clock, which may be still or step.
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	p.boot = bootOf(p.f.ID, b)

@@ -110,7 +110,7 @@ func online(k driver.Kind, channels []driver.Channel) map[driver.TrackID]bool {
 
 func byStart(a, b footage.Placed) int { return a.Span.From.Compare(b.Span.From) }
 
-// Source gives what NVRs hold beside what the vault holds, which inner gives: fetched spans lie there, and stand in
+// Source gives what NVRs hold beside what the vault holds, which inner gives: fetched spans lie there, and are in
 // place of what the NVR lists of the same time. Cameras of no NVR come from inner alone.
 func (r *Supervisor) Source(inner footage.Source) footage.Source { return source{r, inner} }
 

@@ -106,7 +106,7 @@ func TestAPlaybackOfAnotherTimeIsNotKept(t *testing.T) {
 	if f.State != nvr.FetchFailed || f.Reason != "uncalibrated" || len(r.fetched()) != 0 {
 		t.Errorf("%+v, %d segments", f, len(r.fetched()))
 	}
-	r.nvr.SetFirmware("V4.99") // and when it is calibrated anew
+	r.nvr.SetFirmware("V4.99") // and when it is calibrated again
 	if s := r.check(); s.Fault != nvr.FaultUncalibrated || s.Calibration.Play != nvrtime.Unknown {
 		t.Errorf("%+v", s)
 	}

@@ -18,7 +18,7 @@ type Output interface {
 	Set(on bool) error
 }
 
-// Outputs are what is wired; nil where nothing is. Without a red light amber stands for it.
+// Outputs are what is wired; nil where nothing is. Without a red light amber represents it.
 type Outputs struct {
 	Green, Amber, Red, Buzzer Output
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // DutyChange is what one person proposed about the rights or the credentials of a duty person and a second one
-// must confirm: whoever can make and take over accounts must not become security officer alone (M3, M7).
+// must confirm: anyone who can make and take over accounts must not become security officer alone (M3, M7).
 type DutyChange struct {
 	ID     string         `json:"id"`
 	Person string         `json:"person"`           // whose rights or credentials
@@ -111,7 +111,7 @@ func narrowed(old, n Person) Person {
 }
 
 // maySkipSecond says whether by may give duties and reset credentials of duty persons without a second person: the
-// appliance itself, and whoever sets the school up, until the first duty person has a second factor.
+// appliance itself, and anyone who sets the school up, until the first duty person has a second factor.
 func (p *People) maySkipSecond(by account.Who) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -251,7 +251,8 @@ func (p *People) confirmRoles(ctx context.Context, by account.Who, role account.
 	return nil
 }
 
-// DropDuty refuses or takes back a proposal: its proposer, or whoever may confirm it. ErrNotFound, *account.Refused.
+// DropDuty refuses or takes back a proposal: its proposer, or anyone who may confirm it. ErrNotFound,
+// *account.Refused.
 func (p *People) DropDuty(ctx context.Context, by account.Who, id string) error {
 	p.mu.RLock()
 	d, ok := p.proposed[id]
@@ -316,8 +317,8 @@ func (p *People) firstDuty(ch *ledgerdb.Change) {
 	}
 }
 
-// rightsOf is what of n may be saved now: all of it by whoever may give duties alone, else without new duties. A
-// person who gets duties carries who gave them.
+// rightsOf is what of n may be saved now: all of it by anyone who may give duties alone, else without new duties.
+// A person who gets duties carries who gave them.
 func (p *People) rightsOf(by account.Who, old, n Person) Person {
 	switch {
 	case !widens(old, n):

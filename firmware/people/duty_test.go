@@ -129,7 +129,7 @@ func TestProposalsFall(t *testing.T) {
 	}
 }
 
-// Covers M3: whoever sets the school up gives the first duties alone, and the log says so; that ends with the first
+// Covers M3: anyone who sets the school up gives the first duties alone, and the log says so; that ends with the first
 // duty person's second factor, for good.
 func TestFirstSetUp(t *testing.T) {
 	h := newEnv(t)

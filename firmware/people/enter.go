@@ -138,7 +138,7 @@ func (p *People) authenticate(ctx context.Context, c Credentials, from ledger.Fr
 		return authenticated{}, p.recordRefusal(ctx, refusal{reason: proof.Reason, person: id, name: p.pseudonym("name", name), from: from, counts: counts}, checked)
 	case checked != nil:
 		p.guard.Return(counts)
-		if errors.Is(checked, ErrCodeNeeded) { // somebody has the password: whoever stole it must not try it unseen
+		if errors.Is(checked, ErrCodeNeeded) { // somebody has the password: anyone who stole it must not try it unseen
 			return authenticated{}, p.recordStep(ctx, id, from, checked)
 		}
 		return authenticated{}, checked
@@ -205,8 +205,8 @@ func (p *People) guardKeys(name string, from ledger.From) login.Keys {
 // networkPrefix begins the keys of networks.
 const networkPrefix = "a-"
 
-// recordTime bounds the commit of a refusal, which does not end with the request: whoever hangs up early
-// leaves a trace all the same.
+// recordTime bounds the commit of a refusal, which does not end with the request: anyone who hangs up
+// early leaves a trace all the same.
 const recordTime = 10 * time.Second
 
 // recordRefusal commits the entries of a failed log-in and gives err, or what kept it from being recorded.

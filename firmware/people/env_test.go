@@ -22,7 +22,7 @@ import (
 	"campuskeep/shared/login"
 )
 
-// testClock stands still until it is moved.
+// testClock is frozen until it is moved.
 type testClock struct {
 	mu sync.Mutex
 	r  clock.Reading
@@ -132,7 +132,7 @@ func (h *env) kinds(from uint64) (out []ledger.Kind) {
 	return out
 }
 
-// onDisk says whether the bytes stand in any file of the data directory.
+// onDisk says whether the bytes are in any file of the data directory.
 func (h *env) onDisk(text string) bool {
 	h.t.Helper()
 	found := false

@@ -13,7 +13,7 @@ import (
 	"campuskeep/shared/lib/fielderr"
 )
 
-// What schools' spreadsheets look like is taken, or refused with what is wrong (files made anew, names neutral).
+// What schools' spreadsheets look like is taken, or refused with what is wrong (files made again, names neutral).
 func TestRostersOfTheField(t *testing.T) {
 	const taken = ""
 	for file, want := range map[string]string{

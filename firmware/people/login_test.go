@@ -19,7 +19,7 @@ import (
 	"campuskeep/shared/login"
 )
 
-// Covers M3, M7, F13: what goes in and out of the door stands in the log, and no secret stands anywhere.
+// Covers M3, M7, F13: what goes in and out by log-in is in the log, and no secret is anywhere.
 func TestLogInAndOut(t *testing.T) {
 	h := newEnv(t)
 	zhou := h.person("zhou", account.RoleStaff)

@@ -21,7 +21,7 @@ import (
 	"campuskeep/shared/student"
 )
 
-// People is the room at work. All methods are safe for concurrent use.
+// People is the opened register of people. All methods are safe for concurrent use.
 type People struct {
 	o        Options
 	siteKey  [32]byte
@@ -71,7 +71,7 @@ type classRec struct {
 	rev uint64
 }
 
-// loginState is the state of logging in. Its lock is never held over a commit.
+// loginState is the state of log-ins. Its lock is never held over a commit.
 type loginState struct {
 	sync.Mutex
 	sessions map[string]*session // hash of the token →

@@ -67,7 +67,7 @@ var (
 // Locked is the error while a name or an address is locked out. Text "login.locked" with the minutes left.
 type Locked = login.Locked
 
-// Session is one log-in. Token is only set where it was just made; Actor is composed anew at every look, so that
+// Session is one log-in. Token is only set where it was just made; Actor is composed again at every look, so that
 // a revoked role is gone at the next request. Actor has no Grants and OnShift: evidence and oversight add those.
 type Session struct {
 	Token        string

@@ -9,7 +9,8 @@ import (
 	"campuskeep/shared/student"
 )
 
-// The tables of this room. What is personal is sealed under its subject's key; the rest holds codes only.
+// The tables of this package. What is personal is sealed under its subject's key; the rest holds codes
+// only.
 var (
 	persons  = ledgerdb.NewTable[Person]("persons", ledgerdb.Sealed(func(p Person) string { return personOwner(p.ID) }))
 	secrets  = ledgerdb.NewTable[secret]("secrets", ledgerdb.Sealed(func(s secret) string { return personOwner(s.Person) }))

@@ -6,7 +6,7 @@ import (
 	"campuskeep/firmware/fmp4"
 )
 
-// audioMuxer collects the sound of some fragments. A browser that gets sound must get it without holes: where one is, it
+// audioMuxer collects the audio of some fragments. A browser that gets audio must get it without holes: in a hole it
 // shows no pictures either. So holes are filled with silence; the sound that was recorded is not changed.
 type audioMuxer struct {
 	pieces []audioSample

@@ -23,7 +23,7 @@ import (
 )
 
 // page plays a whole viewing through a media source, as hls.js does: it appends section and parts, shows nothing before
-// it is at the start that the playlist states, and tells what it sees.
+// it is at the start that the playlist states, and says what it sees.
 const page = `<!doctype html><video id=v muted hidden></video><script>
 const told = window.told = {parts: 0}
 const v = document.getElementById("v")

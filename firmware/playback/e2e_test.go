@@ -117,7 +117,7 @@ func (r *recording) await(n uint64) {
 	}
 }
 
-// From the camera's sensor to another player's screen: what is missing is exactly what was told.
+// From the camera's sensor to another player's screen: what is missing is exactly what was reported.
 func TestFromCameraToPlayer(t *testing.T) {
 	t.Parallel()
 	r := record(t)
@@ -140,7 +140,7 @@ func TestFromCameraToPlayer(t *testing.T) {
 	}
 	missing := time.Duration(runs[1].First-runs[0].Last-1) * 100 * time.Millisecond
 	shown := r.gaps[0].To.Mono - r.gaps[0].From.Mono
-	if shown < missing-250*time.Millisecond-r.cam.Late() { // more is told where a busy machine sent its pictures late
+	if shown < missing-250*time.Millisecond-r.cam.Late() { // more is reported where a busy machine sent its pictures late
 		t.Errorf("%v missing, %v told", missing, shown)
 	}
 	segs, err := r.vault.Source(r.clock.places).Segments(t.Context(), "c01", footage.Span{From: r.clock.Now().Wall.Add(-time.Hour), To: r.clock.Now().Wall})

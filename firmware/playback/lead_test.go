@@ -18,7 +18,7 @@ import (
 )
 
 // Covers F12, F13: the whole span can be seen and nothing else, however rare key frames are; what had to be delivered
-// so that its first picture can be decoded is told.
+// so that its first picture can be decoded is reported.
 func TestTheApprovedSpanIsSeenToThePicture(t *testing.T) {
 	t.Parallel()
 	r := record(t, func(o *camera.Options) { o.Coding.GOP = 40 })

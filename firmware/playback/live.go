@@ -25,7 +25,7 @@ const (
 	livePiece = 4 * time.Second
 	// How long the first playlist waits for a first piece.
 	liveWait = 15 * time.Second
-	// liveName stands for the segment in the addresses of live pieces.
+	// liveName represents the segment in the addresses of live pieces.
 	liveName = "live"
 )
 

@@ -299,7 +299,7 @@ func (s slow) OpenSegment(ctx context.Context, seg footage.Segment) (footage.Seg
 	return s.Source.OpenSegment(ctx, seg)
 }
 
-// Covers F13: the closing entry tells of every byte, so none may leave after it.
+// Covers F13: the closing entry is about every byte, so none may leave after it.
 func TestNothingLeavesAfterTheEnd(t *testing.T) {
 	src, _ := past(t, 10*time.Minute)
 	s := slow{src, make(chan struct{}, 100), make(chan struct{}, 100)}

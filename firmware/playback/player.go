@@ -2,7 +2,7 @@
 //
 // It owns the register of open viewings, in memory only: what each may see, until when, and what was really
 // delivered to it. It must never give a byte of a span, camera or time that the viewing was not opened for, and it
-// asks nobody for permission: whoever opens a viewing here has committed its access entry before.
+// asks nobody for permission: anyone who opens a viewing here has committed its access entry before.
 package playback
 
 import (
@@ -35,7 +35,7 @@ type Viewing struct {
 	Until  time.Time
 }
 
-// Delivered is what really left the house: the spans of the fragments in UTC, merged, and all bytes of media.
+// Delivered is what was delivered: the spans of the fragments in UTC, merged, and all bytes of media.
 type Delivered struct {
 	Spans []footage.Span
 	Bytes int64
@@ -254,7 +254,7 @@ func (v *viewing) count(s footage.Span, bytes int) bool {
 	return true
 }
 
-// touching is how near two delivered spans must be to be told as one: the rounding of frame times.
+// touching is how near two delivered spans must be to be reported as one: the rounding of frame times.
 const touching = 50 * time.Millisecond
 
 // merge adds a span to a sorted list of spans that do not touch.

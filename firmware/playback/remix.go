@@ -18,8 +18,8 @@ type cut struct {
 	data []byte
 }
 
-// fragmentWriter writes the fragments of one line anew where they cannot go out as they are: sound that browsers cannot play
-// is left out, other sound is made continuous, pictures outside the span are pressed together or left out.
+// fragmentWriter rewrites the fragments of one section where they cannot be sent as recorded: sound that browsers
+// cannot play is left out, other sound is made continuous, pictures outside the span are pressed together or left out.
 type fragmentWriter struct {
 	section *initSection
 	span    footage.Span // what may be shown
@@ -179,7 +179,7 @@ func before(r fmp4.Run, end uint64) fmp4.Run {
 	return r
 }
 
-// compressTimes moves all times before to so near to it that the stretch from start on takes only long. The order of
+// compressTimes moves all times before to so near to it that the span from start on takes only long. The order of
 // decoding and of showing stays.
 func compressTimes(r fmp4.Run, start, to, long uint64) fmp4.Run {
 	near := func(t int64) int64 {

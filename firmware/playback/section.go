@@ -71,8 +71,8 @@ func (l *initSection) bytes(init []byte) ([]byte, error) {
 	return init, nil
 }
 
-// borrowAudio gives the lines without sound the sound of one that has some, as silence: a browser that has begun with sound
-// takes nothing else, and one that has begun without takes none.
+// borrowAudio gives the sections without audio the audio track of one that has one, as silence: a browser that has
+// begun with sound takes nothing else, and one that has begun without takes none.
 func (p *Player) borrowAudio(ctx context.Context, lines []*initSection) error {
 	n := slices.IndexFunc(lines, func(l *initSection) bool { return l.sound != nil })
 	if n < 0 || !slices.ContainsFunc(lines, func(l *initSection) bool { return l.sound == nil }) {
@@ -123,7 +123,7 @@ func (p *Player) begin(ctx context.Context, pl *plan, s footage.Placed, r footag
 	return nil
 }
 
-// compressLead gives the pictures before the span a little time of their own, right before it.
+// compressLead gives the pictures before the span a short time right before it.
 func (p *Player) compressLead(ctx context.Context, l *initSection, first *part, at footage.Span, begun time.Duration, span footage.Span, lead []fragmentRef) error {
 	from, scale := begun, l.main.Scale
 	if len(lead) > 0 {
@@ -151,9 +151,9 @@ type fragmentRef struct {
 	i int
 }
 
-// findLead looks for what the pictures at the beginning of the span need. It says which fragment of the segment is
-// the first that shows something of the span, and which fragments stand before it, from a key frame on; -1 when that
-// key frame is too far away, or gone: then the viewing begins with the next one.
+// findLead looks for what the pictures at the beginning of the span need. It says which fragment of the segment is the
+// first that shows something of the span, and which fragments are before it, from a key frame on; -1 when that key
+// frame is too far away, or gone: then the viewing begins with the next one.
 func (p *Player) findLead(ctx context.Context, s footage.Placed, frags []footage.FragmentInfo, span footage.Span) (int, []fragmentRef, error) {
 	start := slices.IndexFunc(frags, func(f footage.FragmentInfo) bool { return fragSpan(s, f).Overlaps(span) })
 	if start < 0 || frags[start].Key {

@@ -106,7 +106,7 @@ func New(o Options) (*Bus, error) {
 	return b, nil
 }
 
-// Statuses are all readers as they stand.
+// Statuses returns the state of all readers.
 func (b *Bus) Statuses() []Status {
 	out := make([]Status, len(b.devices))
 	for i, d := range b.devices {

@@ -2,7 +2,7 @@
 // their card reads, and drives their light and buzzer.
 //
 // A [Bus] owns one line, the goroutines that read and write it, and the sequence numbers of its readers. It
-// must never decide what a card means, never wait for whoever receives a card read, and never let a
+// must never decide what a card means, never wait for anyone who receives a card read, and never let a
 // malformed frame, a silent reader or a stuck line stop the other readers.
 //
 // Limits, stated: no secure channel yet (a reader that demands it is refused with that reason), card data

@@ -29,8 +29,8 @@ func (p port) Close() error {
 // errWriteTimeout says that the line did not take our bytes in time.
 var errWriteTimeout = errors.New("the line does not take bytes")
 
-// serialLine runs the blocking reads and writes of one open line in goroutines of their own, so that each wait
-// of the bus has an end.
+// serialLine runs the blocking reads and writes of one open serial line in goroutines of their own, so that each
+// wait of the bus has an end.
 type serialLine struct {
 	rwc  io.ReadWriteCloser
 	in   chan []byte

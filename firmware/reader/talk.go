@@ -97,7 +97,7 @@ func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error)
 		case f.code == replyBusy:
 			return frame{}, errBusy
 		case f.nak() == nakSequence && d.seq != 0:
-			// It lost count (restarted): begin anew.
+			// It lost count (restarted): begin again.
 			b.count(d, func(n *Counts) { n.NAKs++ })
 			d.seq = 0
 			attempts--
@@ -157,7 +157,7 @@ func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
 	}
 }
 
-// handleAnswer acts on a valid answer.
+// handleAnswer processes a valid answer.
 func (b *Bus) handleAnswer(d *device, c command, f frame) {
 	if f.code == replyNAK || f.secure {
 		b.handleNAK(d, c, f)
@@ -197,7 +197,7 @@ func (b *Bus) handleAnswer(d *device, c command, f frame) {
 	}
 }
 
-// setCapabilities notes what a reader says of itself.
+// setCapabilities stores the capabilities that a reader reports.
 func (b *Bus) setCapabilities(d *device, c capabilities) {
 	d.formatted = c.formatted
 	d.mu.Lock()
@@ -205,7 +205,7 @@ func (b *Bus) setCapabilities(d *device, c capabilities) {
 	d.mu.Unlock()
 }
 
-// handlePoll takes what a reader has to say.
+// handlePoll processes the answer to a poll.
 func (b *Bus) handlePoll(d *device, f frame) {
 	switch f.code {
 	case replyRaw:
@@ -224,7 +224,7 @@ func (b *Bus) handlePoll(d *device, f frame) {
 	}
 }
 
-// setAnswering is the state of a reader that answers polls.
+// setAnswering sets the state of a reader that answers polls.
 func (b *Bus) setAnswering(d *device) {
 	switch {
 	case d.formatted:

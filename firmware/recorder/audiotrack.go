@@ -9,7 +9,7 @@ import (
 	"campuskeep/firmware/fmp4"
 )
 
-// audioTrack is the sound of a camera as it offers it.
+// audioTrack is the audio that a camera offers.
 type audioTrack struct {
 	media  *description.Media
 	format format.Format
@@ -17,11 +17,11 @@ type audioTrack struct {
 	decode func(*rtp.Packet) ([][]byte, error)
 }
 
-// errAudio is a session that broke because the camera was asked for its sound.
+// errAudio is a session that broke because the camera was asked for its audio.
 type errAudio struct{ error }
 
-// selectAudio says what sound to ask the camera for. Sound that nobody decided to record is not asked for, so that not a
-// byte of it crosses the network; nor is sound that the camera has refused.
+// selectAudio chooses the audio to ask the camera for. Audio that nobody decided to record is not asked for, so that
+// not a byte of it crosses the network; nor is audio that the camera has refused.
 func (f *feed) selectAudio(cam Camera, desc *description.Session) *audioTrack {
 	if !cam.Sound || f.audioRefused {
 		return nil
@@ -29,8 +29,8 @@ func (f *feed) selectAudio(cam Camera, desc *description.Session) *audioTrack {
 	return findAudio(desc)
 }
 
-// findAudio finds the first sound that can be kept; nil when there is none. Sound that we would have to play to the
-// camera is not its sound.
+// findAudio returns the first audio that can be kept; nil when there is none. A back channel, which plays to the
+// camera, is not its audio.
 func findAudio(desc *description.Session) *audioTrack {
 	for _, m := range desc.Medias {
 		if m.IsBackChannel {
@@ -131,7 +131,7 @@ func one(decode func(*rtp.Packet) ([]byte, error)) func(*rtp.Packet) ([][]byte, 
 	}
 }
 
-// takeAudio takes a packet of sound. Whatever is wrong with it is no concern of the pictures.
+// takeAudio takes a packet of audio. An error in it does not affect the pictures.
 func (f *feed) takeAudio(e *audioTrack, pkt *rtp.Packet) {
 	pieces, err := e.decode(pkt)
 	if err != nil || len(pieces) == 0 {
@@ -140,7 +140,7 @@ func (f *feed) takeAudio(e *audioTrack, pkt *rtp.Packet) {
 	now := f.r.o.Clock.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.mux.used != nil { // before the first picture there is nothing to hear
+	if f.mux.used != nil { // before the first picture there is no audio
 		f.mux.sound.take(pieces, pkt.Timestamp, now.Mono)
 	}
 }

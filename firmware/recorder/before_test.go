@@ -10,8 +10,8 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// What is missing between two runs is told by the later one, in the time of the boots: from the end of what was known
-// then, be it footage or a gap, whatever the wall clocks claim. A gap that was noted is not told again.
+// What is missing between two runs is reported by the later one, in the time of the boots: from the end of what was
+// known then, be it footage or a gap, whatever the wall clocks claim. A gap that was noted is not reported again.
 func TestTheTimeBetweenTwoRunsIsAGap(t *testing.T) {
 	t.Parallel()
 	cam := startCamera(t, "c01", nil)

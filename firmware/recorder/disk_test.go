@@ -14,7 +14,7 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// A disk that hangs costs the frames that do not fit into memory, and exactly those are told.
+// A disk that hangs costs the frames that do not fit into memory, and exactly those are reported.
 func TestADiskThatHangsIsAnOverload(t *testing.T) {
 	t.Parallel()
 	cam := startCamera(t, "c01", nil)
@@ -43,7 +43,7 @@ func TestADiskThatHangsIsAnOverload(t *testing.T) {
 	holeMatches(t, cam, runs, segs, r.gapsOf("c01"), recorder.CauseOverload)
 }
 
-// A disk that fails is tried again, and one gap tells of all that is missing.
+// A disk that fails is tried again, and one gap is about all that is missing.
 func TestADiskThatFails(t *testing.T) {
 	t.Parallel()
 	cam := startCamera(t, "c01", nil)
@@ -81,7 +81,8 @@ func (c farOff) Now() clock.Reading {
 	return r
 }
 
-// A clock so far ahead that its date cannot be stored is told as what it is, and not as a disk that fails.
+// A clock so far ahead that its date cannot be stored is reported as what it is, and not as a disk that
+// fails.
 func TestADateThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	cam := startCamera(t, "c01", nil)
@@ -94,8 +95,8 @@ func TestADateThatCannotBeStored(t *testing.T) {
 	}
 }
 
-// A disk that fails for one camera, that becomes read-only, or whose sync fails: what is missing is told as the disk's
-// doing, recording goes on by itself, and whoever was not hit has lost nothing.
+// A disk that fails for one camera, that becomes read-only, or whose sync fails: what is missing is reported as the
+// disk's doing, recording goes on by itself, and anyone who was not hit has lost nothing.
 func TestDiskFaultsWhileRecording(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -18,7 +18,7 @@ import (
 	"campuskeep/scripts/sim/render"
 )
 
-// What cameras do to their streams. Beside each stands another camera, of which not one picture is missing.
+// What cameras do to their streams. Beside each is another camera, of which not one picture is missing.
 func TestWhatCamerasDo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

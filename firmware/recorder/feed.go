@@ -100,7 +100,7 @@ func (f *feed) run(ctx context.Context) {
 			continue
 		}
 		err := f.attempt(sctx, cam)
-		if ctx.Err() == nil && sctx.Err() != nil { // configured anew
+		if ctx.Err() == nil && sctx.Err() != nil { // configured again
 			restart()
 			f.end(CauseSwitched)
 			f.audioRefused, f.proven = false, false
@@ -134,8 +134,8 @@ func (f *feed) run(ctx context.Context) {
 	f.gap.back(f.r.o.Clock.Now().Mono)
 }
 
-// note hands on a gap, in the order of the gaps. What our own standing still has brought about is told as that. The
-// caller holds f.mu.
+// note hands on a gap, in the order of the gaps. What our own standing still has brought about is reported as that.
+// The caller holds f.mu.
 func (f *feed) note(from, to time.Duration, cause Cause) {
 	if own := f.r.standstill.until(from, to, f.r.o.Clock.Now().Mono, cause); own > from {
 		f.held = append(f.held, Gap{Camera: f.id, From: f.r.instant(from), To: f.r.instant(own), Cause: CausePaused})
@@ -149,7 +149,7 @@ func (f *feed) note(from, to time.Duration, cause Cause) {
 	}
 }
 
-// flushHeld gives Run what was held back. The caller holds f.mu.
+// flushHeld gives Run the gaps that were held back. The caller holds f.mu.
 func (f *feed) flushHeld() {
 	for _, g := range f.held {
 		f.r.gaps.put(g)
@@ -203,7 +203,7 @@ func (f *feed) end(cause Cause) {
 // steady is an attempt number whose pause has grown to its full length.
 const steady = 10
 
-// pause waits before the next attempt. It ends early when the camera is configured anew.
+// pause waits before the next attempt. It ends early when the camera is configured again.
 func (f *feed) pause(ctx context.Context, attempt int, why *fault) {
 	pause := f.r.o.Pace(attempt, why.cause)
 	if e, ok := errors.AsType[*rtsp.Error](why.err); ok && e.Trouble == rtsp.Challenge {
@@ -240,7 +240,7 @@ func (f *feed) pause(ctx context.Context, attempt int, why *fault) {
 	}
 }
 
-// idle waits, recording nothing, until the camera is configured anew.
+// idle waits, recording nothing, until the configuration of the camera changes.
 func (f *feed) idle(ctx context.Context, why Cause) {
 	f.enter(Stopped, why)
 	piece := time.NewTicker(time.Minute)

@@ -28,7 +28,7 @@ func (q *gapQueue) take() []Gap {
 }
 
 const (
-	// An open gap is told in pieces of this length.
+	// An open gap is reported in pieces of this length.
 	gapPiece = time.Hour
 	// A start that takes less than this is an ordinary start.
 	slowStart = 10 * time.Second
@@ -61,10 +61,10 @@ func (o *outage) lost(at time.Duration, cause Cause) {
 	}
 }
 
-// turn tells what was missed up to an instant and goes on with another cause from there.
+// turn says what was missed up to an instant and goes on with another cause from there.
 func (o *outage) turn(at time.Duration, cause Cause) {
 	if o.open {
-		at = max(at, o.since) // what was told stays told
+		at = max(at, o.since) // what was reported stays told
 	}
 	if o.open && o.cause != cause {
 		o.back(at)

@@ -25,7 +25,7 @@ func TestWhatCountsAsAGap(t *testing.T) {
 	o.back(6 * time.Minute) // nothing is open
 	o.lost(time.Hour, CauseCredentials)
 	o.tick(90 * time.Minute)
-	o.tick(2*time.Hour + time.Minute) // long gaps are told while they last
+	o.tick(2*time.Hour + time.Minute) // long gaps are reported while they last
 	o.back(2*time.Hour + 2*time.Minute)
 	o.lost(3*time.Hour, CauseStart)
 	o.back(3*time.Hour + time.Minute) // a slow start
@@ -42,7 +42,7 @@ func TestWhatCountsAsAGap(t *testing.T) {
 	}
 }
 
-// What begins while the program stood still is not the camera's doing, and only that.
+// What begins while the program was stopped is not the camera's doing, and only that.
 func TestOurOwnStandstillIsNotTheCamera(t *testing.T) {
 	var s standstill
 	for now := time.Minute; now <= 2*time.Minute; now += time.Second {

@@ -11,7 +11,7 @@ import (
 const (
 	fragmentTime = 1 * fmp4.ClockRate // a fragment closes after at most this, also inside a group of pictures
 	frameTime    = fmp4.ClockRate / 25
-	// Without a frame for this long nothing was seen: the frame before it does not stand for that time.
+	// Without a frame for this long nothing was seen: the frame before it does not be for that time.
 	frozenTime = 2500 * time.Millisecond
 )
 
@@ -128,7 +128,7 @@ func (m *muxer) presentable(key bool) bool {
 
 const (
 	// So many streams may begin within turnTime. A camera whose pictures change their shape more often goes on in the
-	// stream that it has: the sets stand before the pictures.
+	// stream that it has: the sets are before the pictures.
 	maxTurns = 4
 	turnTime = 60 * fmp4.ClockRate
 )
@@ -187,7 +187,7 @@ func (m *muxer) settle(next int64, arrival time.Duration) error {
 	return m.flush()
 }
 
-// usual is how long a frame stands when nothing says better.
+// usual is how long a frame is when nothing says better.
 func (m *muxer) usual() int64 {
 	if m.lastDur > 0 {
 		return m.lastDur

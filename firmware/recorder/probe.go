@@ -44,8 +44,8 @@ const (
 	probeReach = 6 * time.Second // to be connected and answered
 )
 
-// Probe connects to a camera's main stream once, watches for a few seconds and tells what comes. It sends the password
-// once at most: a camera that refuses it is not asked again, because cameras lock.
+// Probe connects to a camera's main stream once, watches for a few seconds and returns what comes. It sends the
+// password once at most: a camera that refuses it is not asked again, because cameras lock.
 func Probe(ctx context.Context, cam Camera) (Probed, error) {
 	cam.Thin = false
 	var p probe
@@ -203,8 +203,8 @@ func (p *probe) sum() Probed {
 	return got
 }
 
-// refused sorts the error of a request, and keeps the certificate that a camera showed in vain: whoever installs it
-// compares the fingerprint and pins it.
+// refused sorts the error of a request, and keeps the certificate that a camera showed in vain: anyone who installs
+// it compares the fingerprint and pins it.
 func (p *probe) refused(err error) error {
 	unknown, ok := errors.AsType[*tls.CertificateVerificationError](err)
 	if ok && len(unknown.UnverifiedCertificates) > 0 {

@@ -83,7 +83,7 @@ const (
 // record before it ends.
 type Gap = footage.Missed
 
-// Status is how one camera stands.
+// Status is the state of one camera.
 type Status struct {
 	Camera    string
 	State     State
@@ -247,7 +247,7 @@ func (r *Recorder) adjust(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// connection is what makes it necessary to connect anew.
+// connection is what makes it necessary to connect again.
 type connection struct {
 	source, user, password, pin string
 	stopped                     Cause
@@ -258,7 +258,7 @@ func (c Camera) connection() connection {
 	return connection{c.source(), c.User, c.Password, c.Pin, c.Stopped, c.UDP, c.Sound, c.Basic}
 }
 
-// Status tells how every camera stands.
+// Status returns the state of every camera.
 func (r *Recorder) Status() []Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()

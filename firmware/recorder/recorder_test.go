@@ -329,7 +329,7 @@ func TestAWrongPasswordIsToldAndTheRightOneTriedAtOnce(t *testing.T) {
 	}
 }
 
-// Covers F3: a camera is thinned days before the disk is full; what is missing between the two streams is told.
+// Covers F3: a camera is thinned days before the disk is full; what is missing between the two streams is reported.
 func TestThinningSwitchesToTheSubStreamAndBack(t *testing.T) {
 	t.Parallel()
 	main := startCamera(t, "c01", nil)

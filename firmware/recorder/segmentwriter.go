@@ -18,7 +18,7 @@ const (
 	settleTime  = 5 * time.Second
 )
 
-// segmentWriter puts fragments into segments. It is used under its feed's lock.
+// segmentWriter writes fragments into segments. It is used under its feed's lock.
 type segmentWriter struct {
 	camera  string
 	vault   *vault.Vault

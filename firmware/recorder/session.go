@@ -124,7 +124,7 @@ func (f *feed) watch(ctx context.Context, t *socketReader, ended, failed <-chan 
 	}
 }
 
-// Where nothing can be recorded for so long, asking anew may bring a key picture.
+// After so long without anything to record, a new session may bring a key picture.
 const retryAfter = 5 * time.Minute
 
 // unrecorded says for how long pictures have come of which none went into the vault. Beyond patience that is a state
@@ -140,7 +140,7 @@ func (f *feed) unrecorded(begun time.Duration) time.Duration {
 		return 0
 	case f.writer.waiting && f.gap.open:
 		why = f.gap.cause
-	case f.mux.used != nil: // a picture that stands for long
+	case f.mux.used != nil: // a picture that represents long
 		return 0
 	}
 	patience := f.r.o.StallAfter

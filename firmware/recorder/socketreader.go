@@ -19,7 +19,7 @@ const (
 	slowStream = 48 << 10
 )
 
-// socketReader sits between the socket and the RTSP client: it reads in large pieces and steers how often we wake.
+// socketReader reads from the socket in large pieces for the RTSP client and sets how often the process wakes.
 type socketReader struct {
 	mu     sync.Mutex
 	raw    syscall.RawConn // nil before the connection and where the socket cannot be reached

@@ -24,8 +24,9 @@ const (
 	arrivalSlack = 1
 )
 
-// stampQuality judges the clock by which a camera stamps its pictures. One that stands still, crawls or runs at another rate
-// says nothing of when a picture was taken; then the time of arrival counts, and of the stamps at most the distances.
+// stampQuality judges the clock by which a camera stamps its pictures. One that is frozen, crawls or runs at another
+// rate says nothing of when a picture was taken; then the time of arrival counts, and of the stamps at most the
+// distances.
 //
 // As in the time line, only the least delay of a window counts: what comes late is the network's doing.
 type stampQuality struct {

@@ -15,7 +15,7 @@ const (
 	stopsKept = 16
 )
 
-// standstill knows when the program itself stood still: what is missed then is not the cameras' doing.
+// standstill knows when the program itself was stopped: what is missed then is not the cameras' doing.
 type standstill struct {
 	mu    sync.Mutex
 	beat  time.Duration
@@ -58,7 +58,7 @@ func (s *standstill) until(from, to, now time.Duration, cause Cause) time.Durati
 	default:
 		return from
 	}
-	s.at(now) // whoever tells a gap may be the first to go on
+	s.at(now) // anyone who tells a gap may be the first to go on
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := from

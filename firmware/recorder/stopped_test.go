@@ -6,7 +6,7 @@ import (
 	"campuskeep/firmware/recorder"
 )
 
-// Covers F3: with a full disk a camera is not recorded, and what is missing is told with that cause.
+// Covers F3: with a full disk a camera is not recorded, and what is missing is reported with that cause.
 func TestStoppedCameraIsAGapWithItsCause(t *testing.T) {
 	t.Parallel()
 	cam := startCamera(t, "c01", nil)

@@ -11,7 +11,7 @@ const (
 	// sends what it had buffered when we connect stays below. In seconds.
 	backStep  = 1
 	aheadStep = 5
-	// Frames that all come this late mean that the camera's clock stepped back or stood still.
+	// Frames that all come this late mean that the camera's clock stepped back or was stopped.
 	lateStep = 5
 	// The drift is measured over this window and made good over the next one, by at most maxRate.
 	driftWindow = 5

@@ -13,7 +13,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// stock fills a house with small segments of one camera, a minute each.
+// stock fills an appliance with small segments of one camera, a minute each.
 func (h *env) stock(minutes, size int) {
 	h.t.Helper()
 	data := make([]byte, size)

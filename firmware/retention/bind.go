@@ -186,8 +186,8 @@ func (s state) over(boot string, g *hourGroup) bool {
 	return s.now.Mono-last.From > left+footage.MaxSegment+time.Minute
 }
 
-// Reconcile compares files and index, and tells the ledger what it found: footage that is gone without a
-// deletion, and footage that got its row only now, behind the hours already bound.
+// Reconcile compares files and index, and enters in the ledger what it found: footage that is gone without
+// a deletion, and footage that got its row only now, behind the hours already bound.
 func (r *Retention) Reconcile(ctx context.Context) error {
 	report, err := r.o.Vault.Reconcile(ctx, func() func(footage.Segment) bool {
 		s, err := r.readState() // sweeps go on meanwhile

@@ -14,7 +14,7 @@ import (
 )
 
 // Never early (design §5): every few seconds the disk is asked, what comes and what goes is added up, and the
-// cameras are told which of their streams to record. The rule is footage.Thin; the setting decides what happens
+// cameras are given which of their streams to record. The rule is footage.Thin; the setting decides what happens
 // when even that is not enough.
 
 // thinning is a camera that records, or has recorded, less than its main stream, with the rates that were measured
@@ -36,7 +36,7 @@ const (
 	unknownRetry   = time.Hour        // how often an unanswered disk is entered in the log
 )
 
-// Outlook is how the disk stands and how it will.
+// Outlook is the state of the disk and its forecast.
 type Outlook struct {
 	At          time.Time // of the review; zero: none yet
 	Known       bool      // the disk could be asked; if not, the figures of the disk are of the last time
@@ -84,7 +84,7 @@ func (r *Retention) Streams() (map[string]footage.Stream, error) {
 // Shifted wakes its one reader after Streams has changed.
 func (r *Retention) Shifted() <-chan struct{} { return r.shifted }
 
-// Watch reviews the room until ctx ends. A review that fails is logged and tried again.
+// Watch reviews the capacity until ctx ends. A review that fails is logged and tried again.
 func (r *Retention) Watch(ctx context.Context) error {
 	select {
 	case <-ctx.Done():

@@ -46,8 +46,8 @@ func (d *smallDisk) Free() (free, total uint64, err error) {
 	return uint64(max(d.size-d.used()-d.other, 0)), uint64(d.size), d.err
 }
 
-// newSmallEnv is a house on a disk of so many bytes. The cameras are the gate (priority 1), the yard (2) and the
-// shed (none stated); each minute of theirs is about a kilobyte.
+// newSmallEnv is an appliance on a disk of so many bytes. The cameras are the gate (priority 1), the yard (2) and
+// the shed (none stated); each minute of theirs is about a kilobyte.
 func newSmallEnv(t testing.TB, size int64, full footage.WhenFull) *env {
 	h := newEnv(t)
 	h.full = full
@@ -123,7 +123,7 @@ func TestOutlookMeasuresAndForecasts(t *testing.T) {
 	if held := h.review().Capacity.Held; held != 12*perSegment {
 		t.Errorf("held %d, want %d", held, 12*perSegment)
 	}
-	// What goes leaves the totals, and they are the same as counted anew.
+	// What goes leaves the totals, and they are the same as counted again.
 	h.clock.advance(28*day + 4*time.Hour)
 	h.sweep()
 	after := h.review()

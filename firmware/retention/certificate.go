@@ -22,7 +22,7 @@ import (
 	"campuskeep/shared/packet"
 )
 
-// CertificatesOptions is what the papers need of the house.
+// CertificatesOptions configure NewCertificates.
 type CertificatesOptions struct {
 	Store   *ledgerdb.Store
 	Cameras func() []footage.Camera
@@ -35,8 +35,8 @@ type CertificatesOptions struct {
 	School  string
 }
 
-// Certificates writes what proves the keeping: deletion certificates and monthly reports. It reads the log by its
-// index, in windows of time: never the whole of it.
+// Certificates writes deletion certificates and monthly reports. It reads the log by its index, in windows of time:
+// never the whole of it.
 type Certificates struct {
 	o       CertificatesOptions
 	issuing sync.Mutex // one issue at a time, so that the same statement is entered once
@@ -49,7 +49,7 @@ func NewCertificates(o CertificatesOptions) *Certificates { return &Certificates
 var (
 	// ErrNoDay: the log knows nothing of the deletion of that camera-day.
 	ErrNoDay = errors.New("retention: nothing is known of the deletion of that day")
-	// ErrNotOver: the day is not all deleted yet; what it lacks stands in the Day.
+	// ErrNotOver: the day is not all deleted yet; what it lacks is in the Day.
 	ErrNotOver = errors.New("retention: the day is not all deleted yet")
 	// ErrTooLong: more entries than a certificate carries.
 	ErrTooLong = errors.New("retention: more entries than a certificate carries")
@@ -95,7 +95,7 @@ func (p *Certificates) find(ctx context.Context, q ledgerdb.Query) (out []ledger
 	}
 }
 
-// entriesOf finds entries of one camera within a time.
+// entriesOf returns the entries of one camera within a span.
 func (p *Certificates) entriesOf(ctx context.Context, camera string, from, to time.Time, kinds ...ledger.Kind) ([]ledger.Entry, error) {
 	return p.find(ctx, ledgerdb.Query{Kinds: kinds, About: []string{camera}, From: from, To: to})
 }
@@ -204,7 +204,7 @@ func (p *Certificates) Day(ctx context.Context, camera, day string) (packet.Decl
 	return decl, d, err
 }
 
-// cameraDay finds the entries that tell of a camera-day's recording and deletion.
+// cameraDay returns the entries about a camera-day's recording and deletion.
 func (p *Certificates) cameraDay(ctx context.Context, camera, day string) (packet.Declared, packet.Day, []ledger.Entry, error) {
 	list, register, err := p.registers(ctx, camera)
 	if err != nil {
@@ -271,7 +271,7 @@ func earliestDue(d packet.Day) time.Time {
 // longWindow is how far around its usual time an entry of a day is looked for when the short look lacks some.
 const longWindow = 45 * 24 * time.Hour
 
-// gatherOwn finds what binds the hours of the day, what tells of their deletion, and the key's end.
+// gatherOwn finds what binds the hours of the day, what is about their deletion, and the key's end.
 func (p *Certificates) gatherOwn(ctx context.Context, g gathered, decl packet.Declared, nominal footage.Span) error {
 	now := p.o.Clock.Now().Wall
 	keys, err := p.entriesOf(ctx, decl.Camera, nominal.From, time.Time{}, "key.erase.intent", "key.erased")
@@ -480,7 +480,7 @@ func (p *Certificates) gatherAttested(ctx context.Context, g gathered, camera st
 }
 
 // Issue makes the certificate of a camera-day. The issue is an entry that binds the statement; when the same was
-// issued before, that entry stands, so that a later copy carries the centre's cosignature too.
+// issued before, that entry is kept, so that a later copy carries the centre's cosignature too.
 func (p *Certificates) Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error) {
 	decl, d, entries, err := p.cameraDay(ctx, camera, day)
 	if err != nil {
@@ -511,7 +511,7 @@ func (p *Certificates) Issue(ctx context.Context, by account.Who, role account.R
 	return c, d, nil
 }
 
-// Issued is the entry that binds the certificate as it stands now; ok is false when it was not issued yet.
+// Issued is the entry that binds the present certificate; ok is false when it was not issued yet.
 func (p *Certificates) Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error) {
 	decl, d, entries, err := p.cameraDay(ctx, camera, day)
 	if err != nil {

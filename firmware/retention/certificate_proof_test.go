@@ -15,7 +15,7 @@ import (
 )
 
 // The power goes in the middle of an hour and comes back after the summer: the certificate of that day has all of its
-// footage and tells of the hours that are missing. Covers F3.
+// footage and is about the hours that are missing. Covers F3.
 func TestCertificateAfterASummerWithoutPower(t *testing.T) {
 	for _, off := range []time.Duration{40 * day, 60 * day, 130 * day} {
 		h := newEnv(t)

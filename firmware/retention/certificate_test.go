@@ -72,7 +72,7 @@ func (h *env) issue(camera, label string) (packet.Certificate, packet.Day) {
 }
 
 // A day deleted on time: everything recorded is deleted under the same roots, nothing late, the key destroyed, and
-// the file says so to whoever checks it with nothing else of ours. Covers F3.
+// the file says so to anyone who checks it with nothing else of ours. Covers F3.
 func TestCertificateOfADayOnTime(t *testing.T) {
 	h := newEnv(t)
 	h.enter("camera.registered", "c01", map[string]any{"custody": "vault", "area": "gate", "days": 30})
@@ -113,7 +113,7 @@ func TestCertificateOfADayOnTime(t *testing.T) {
 	h.check()
 }
 
-// The same statement is issued once: the copy of tomorrow stands on the same entry, and a cosigned head then covers it.
+// The same statement is issued once: the copy of tomorrow rests on the same entry, and a cosigned head then covers it.
 func TestASecondCopyStandsOnTheSameIssue(t *testing.T) {
 	h := newEnv(t)
 	label := h.wear("c01")
@@ -168,7 +168,7 @@ func TestCertificateExplainsWhyItIsLate(t *testing.T) {
 	}
 }
 
-// The sweep stood still without any entry that says why: the certificate says that nobody explains it.
+// The sweep was stopped without any entry that says why: the certificate says that nobody explains it.
 func TestCertificateNamesWhatNobodyExplains(t *testing.T) {
 	h := newEnv(t)
 	label := h.clock.Now().Wall.Format(time.DateOnly)
@@ -258,7 +258,7 @@ func TestCertificateOfAnNVR(t *testing.T) {
 	}
 }
 
-// Every camera-day that was swept stands in the list, page after page, and each has its certificate.
+// Every camera-day that was swept is in the list, page after page, and each has its certificate.
 func TestEveryDeletedDayHasItsCertificate(t *testing.T) {
 	h := newEnv(t)
 	rnd := rand.New(rand.NewPCG(7, 7))

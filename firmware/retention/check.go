@@ -185,8 +185,8 @@ func (r *Retention) checkFloor(ctx context.Context, s state, report func(vault.F
 	return erased, nil
 }
 
-// missingFile says whether an entry tells of a file that a reconcile missed, that is not back, and that would still have
-// to be there: its row has gone, so that nothing else remembers it.
+// missingFile says whether an entry is about a file that a reconcile missed, that is not back, and that would still
+// have to be there: its row has gone, so that nothing else remembers it.
 func (r *Retention) missingFile(e ledger.Entry, s state) (seg footage.Segment, is bool) {
 	var d struct{ File, Reason, Day string }
 	if json.Unmarshal(e.Data, &d) != nil || d.Reason != "missing" {

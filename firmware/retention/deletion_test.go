@@ -184,7 +184,7 @@ func TestHoursAreBoundOnce(t *testing.T) {
 	h.check()
 }
 
-// Files that vanish are told; too many of them are a matter of the disk, and no row is touched.
+// Files that vanish are reported; too many of them are a matter of the disk, and no row is touched.
 func TestReconcileTellsWhatIsMissing(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 40)
@@ -274,7 +274,7 @@ func TestCheckFindsEarlyDeletion(t *testing.T) {
 	}
 }
 
-// I4: the floor is that of the camera, as its policy stood when the footage could have been condemned.
+// I4: the floor is that of the camera, as its policy was when the footage could have been condemned.
 func TestCheckKnowsThePolicyOfEachTime(t *testing.T) {
 	for _, c := range []struct {
 		name           string

@@ -13,8 +13,8 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// Gaps keeps what cameras missed until it can be told: a time whose beginning or end has no place in UTC yet waits as a
-// durable row, and a failed disk is given time to take what it has. What is told is entered once.
+// Gaps keeps what cameras missed until it can be entered: a time whose beginning or end has no place in UTC yet waits
+// as a durable row, and a failed disk is given time to take what it has. A gap is entered once.
 type Gaps struct{ o GapsOptions }
 
 // GapsOptions is what the gaps need from outside.
@@ -179,7 +179,7 @@ func (g *Gaps) salvaging(m footage.Missed, now clock.Reading) bool {
 	return m.Cause == footage.CauseDisk && m.To.Boot == now.Boot && now.Mono-m.To.Mono < salvageWait && g.o.Vault.Abandoned(m.Camera) > 0
 }
 
-// entries tell of a time, without what the index has of it after all.
+// entries are about a time, without what the index has of it after all.
 func (g *Gaps) entries(m footage.Missed, anchors clock.Anchors) (out []ledger.Draft, err error) {
 	holes, err := g.holes(m)
 	if err != nil {

@@ -75,7 +75,7 @@ func TestPiecesOfOneOutageAreOne(t *testing.T) {
 	}
 }
 
-// What the index has after all is not told as missing.
+// What the index has after all is not reported as missing.
 func TestAGapDoesNotTellOfWhatIsThere(t *testing.T) {
 	h := newEnv(t)
 	at := h.clock.Now()

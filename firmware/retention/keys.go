@@ -18,7 +18,7 @@ import (
 const (
 	footageRing = "footage"
 	holdRing    = "hold-"
-	wholeRing   = "all" // stands for the keys of a ring that is dropped
+	wholeRing   = "all" // represents the keys of a ring that is dropped
 	perIntent   = 32    // keys in one entry
 )
 

@@ -70,7 +70,7 @@ func TestACorrectionLowersWhatAWrongTimeRaised(t *testing.T) {
 	}
 }
 
-// What a breach entry has raised stays: the footage was told to be gone.
+// What a breach entry has raised stays: the footage was reported to be gone.
 func TestAMarkOfABreachIsNotAhead(t *testing.T) {
 	now := clock.Reading{State: clock.Trusted, Wall: morning.Add(100 * day)}
 	limit := state{now: now}.markLimit()

@@ -137,7 +137,7 @@ func (p *Certificates) monthsOf(ctx context.Context, cameras []string, label str
 // bindDelay is how long after a month its last hour is bound, when the box runs.
 const bindDelay = 26 * time.Hour
 
-// monthRecord is what the log says about the keeping of some cameras in a month.
+// monthRecord is what the log says about the retention of some cameras in a month.
 type monthRecord struct {
 	label   string
 	span    footage.Span
@@ -197,7 +197,7 @@ func (p *Certificates) readMonth(ctx context.Context, cameras []string, label st
 	return t, nil
 }
 
-// monthKinds are the entries that tell of the cameras in a month, and of their month until all of it has gone.
+// monthKinds are the entries about the cameras in a month, and of their month until all of it has gone.
 var monthKinds = []ledger.Kind{"footage.recorded", "footage.deleted", "footage.gap", "footage.breach", "footage.damaged", "footage.unlinkfailed", "nvr.checked"}
 
 // add takes one entry as stored.

@@ -66,8 +66,8 @@ func (h *env) entryByEntry(p *Certificates, log []ledger.Entry, present []footag
 	return r
 }
 
-// monthOf picks what tells of a camera's month out of the whole log: what was recorded as far as it was entered within a
-// time after it, the rest within another.
+// monthOf picks what is about a camera's month out of the whole log: what was recorded as far as it was entered within
+// a time after it, the rest within another.
 func monthOf(log []ledger.Entry, camera string, span footage.Span, within, shown, longest time.Duration) (out []ledger.Entry) {
 	holds := map[string]bool{}
 	for _, e := range log {

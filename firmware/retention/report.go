@@ -31,7 +31,7 @@ type DayFilter struct {
 }
 
 // DeletedDays lists camera-days whose key is destroyed, newest first, and where the next page begins. The days of an
-// NVR's camera are listed when it is asked for by name and month: they are told by what the NVR no longer lists.
+// NVR's camera are listed when it is asked for by name and month: they follow from what the NVR no longer lists.
 func (p *Certificates) DeletedDays(ctx context.Context, f DayFilter) (out []DeletedDay, next uint64, err error) {
 	q := ledgerdb.Query{Kinds: []ledger.Kind{"key.erased"}, Before: f.Before, Limit: 200}
 	if f.Camera != "" {

@@ -25,7 +25,7 @@ import (
 // Holds gives the holds inside a transaction, so that they can be looked at again in the commit that condemns.
 type Holds func(ledgerdb.Tx) ([]footage.Hold, error)
 
-// Options is what retention needs of the house.
+// Options configure New.
 type Options struct {
 	Store   *ledgerdb.Store
 	Vault   *vault.Vault
@@ -328,8 +328,8 @@ type guard struct {
 }
 
 // Guard wraps a source so that nothing is listed or opened that lies below its camera's watermark, is
-// condemned, or is past its ceiling by any plausible clock, unless a hold keeps it. Whoever shows footage
-// reads through it.
+// condemned, or is past its ceiling by any plausible clock, unless a hold keeps it. Anyone who shows
+// footage reads through it.
 func (r *Retention) Guard(src footage.Source) footage.Source { return guard{r, src} }
 
 func (g guard) Segments(ctx context.Context, camera string, span footage.Span) ([]footage.Placed, error) {

@@ -18,7 +18,7 @@ import (
 	"campuskeep/shared/packet"
 )
 
-// The way of a segment out of the house, in the order in which things become durable:
+// The way of a segment to its deletion, in the order in which things become durable:
 //
 //	1. watermark of its camera in ledger.db, holds looked at again inside that commit: it is condemned,
 //	   nobody is shown it any more

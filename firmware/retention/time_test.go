@@ -60,7 +60,8 @@ func (v *voice) set(off time.Duration, quiet bool) {
 	v.off, v.quiet = off, quiet
 }
 
-// timed is retention at work by the real keeper of time: both run as in the house, over months of the test's time.
+// timed is retention at work by the real keeper of time: both run as in the appliance, over months of the test's
+// time.
 type timed struct {
 	t      *testing.T
 	keeper *timekeeper.Keeper

@@ -9,8 +9,8 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// usage is what the index holds, as running totals by camera and hour: asking the index for all of it would
-// read hundreds of megabytes again and again. Additions are read behind the last row counted, deletions are told.
+// usage is what the index holds, as running totals by camera and hour: asking the index for all of it would read
+// hundreds of megabytes again and again. Additions are read behind the last row counted, deletions are reported.
 type usage struct {
 	mu      sync.Mutex
 	cameras map[string]*tally // guarded by mu
@@ -112,7 +112,7 @@ func (u *usage) recount() {
 	u.cameras = nil
 }
 
-// figures are the totals of one camera as the rule of room needs them.
+// figures are the totals of one camera as the rule of capacity needs them.
 type figures struct {
 	bytes    int64
 	held     int64         // of bytes, in the spans of holds

@@ -33,7 +33,7 @@ type Target struct {
 
 	Timeout time.Duration           // to connect, and for each answer; the library's 10 s when zero
 	TLS     *tls.Config             // instead of what Pin says
-	Tap     func(net.Conn) net.Conn // stands between the connection and the client
+	Tap     func(net.Conn) net.Conn // is between the connection and the client
 	Damaged func(error)             // a packet that cannot be read
 	Lost    func(packets uint64)    // packets that did not arrive
 }
@@ -105,7 +105,8 @@ func New(t Target) (*Client, error) {
 	return c, nil
 }
 
-// Describe asks what the device offers. What cannot be read of it costs only itself, and is told by Left.
+// Describe asks what the device offers. What cannot be read of it costs only itself, and is reported by
+// Left.
 func (c *Client) Describe() (*description.Session, error) {
 	var d *description.Session
 	err := c.ask(func() (err error) {

@@ -22,7 +22,7 @@ type Skipped struct {
 
 func (l Skipped) String() string { return fmt.Sprintf("%s (%v)", l.Line, l.Why) }
 
-// maxSkipped is as many lines as are told of one description, and maxLine as much of each.
+// maxSkipped is as many lines as are reported of one description, and maxLine as much of each.
 const (
 	maxSkipped = 8
 	maxLine    = 200

@@ -21,7 +21,7 @@ const (
 func TestABadLineCostsThatLine(t *testing.T) {
 	cases := map[string]struct {
 		text  string
-		left  string // in the line that is told; empty: nothing is
+		left  string // in the line that is reported; empty: nothing is
 		sound bool   // it is still there
 	}{
 		"as it should be":           {top + picture + sound, "", true},
@@ -84,7 +84,7 @@ func TestABadLineCostsThatLine(t *testing.T) {
 	}
 }
 
-// What costs the picture is told with its line.
+// What costs the picture is reported with its line.
 func TestThePictureThatCannotBeReadIsNamed(t *testing.T) {
 	text := top + strings.Replace(picture, "H264/90000", "H264", 1) + "a=fmtp:96 x\r\n"
 	_, left := Clean([]byte(strings.Replace(text, "AVP 96", "AVP 300", 1)))

@@ -14,7 +14,7 @@ import (
 	"campuskeep/firmware/digest"
 )
 
-// device is a camera that a test writes: it answers each request as it is told.
+// device is a camera that a test writes: it answers each request as the test says.
 type device struct {
 	t      *testing.T
 	l      net.Listener

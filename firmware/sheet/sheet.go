@@ -1,8 +1,8 @@
 // Package sheet reads spreadsheets that people fill in, as the cells are stored and not as they are shown.
 //
 // It reads them piece by piece: a small file fills neither the memory nor the time, whatever it claims to hold. It
-// must never guess: an old format, a file that is none and a number that lost digits are told apart, for the page to
-// say what to do.
+// must never guess: an old format, a file that is none and a number that lost digits are distinguished, for the page
+// to say what to do.
 package sheet
 
 import (
@@ -46,7 +46,7 @@ func Read(b []byte, most int, unpacked int64, dated func(heading string) bool) (
 	return cells, ""
 }
 
-// headingsWithin is how far down headings are looked for: titles stand above them.
+// headingsWithin is how far down headings are looked for: titles are above them.
 const headingsWithin = 10
 
 var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)

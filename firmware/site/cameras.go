@@ -40,8 +40,7 @@ const RowChanged = "err.row_moved"
 // MaxCameras is the most that one list may change: it is one Change of the log.
 const MaxCameras = 512
 
-// RowErrors is what is wrong with a list of cameras: by index in the list. What no single row is to blame for
-// stands at [WholeList].
+// RowErrors is what is wrong with a list of cameras: by index in the list, of the whole list at [WholeList].
 type RowErrors map[int]fielderr.Errors
 
 // WholeList is the index of faults that the list has as a whole.
@@ -130,8 +129,8 @@ func (s *Site) CheckCameras(list []CameraPut) RowErrors {
 	return bad
 }
 
-// checkLogins refuses a camera that moves to another device while its password stays: whoever may type an address
-// could otherwise have the password sent there. The caller holds s.mu.
+// checkLogins refuses a camera that moves to another device while its password stays: anyone who may type an
+// address could otherwise have the password sent there. The caller holds s.mu.
 func (s *Site) checkLogins(list []CameraPut, bad RowErrors) {
 	for i, p := range list {
 		old, known := s.cameras[p.Camera.ID]
@@ -209,8 +208,9 @@ func (s *Site) PutCameras(ctx context.Context, by account.Who, list []CameraPut)
 	return n, err
 }
 
-// PutCamerasWith is PutCameras as one Change with what another room writes beside it: both become true, or neither.
-// The receipt's revisions are those of what is beside. Errors: RowErrors, *account.Refused, ledgerdb.ErrConflict.
+// PutCamerasWith is PutCameras as one Change with what another package writes beside it: both become true, or
+// neither. The receipt's revisions are those of what is beside. Errors: RowErrors, *account.Refused,
+// ledgerdb.ErrConflict.
 func (s *Site) PutCamerasWith(ctx context.Context, by account.Who, list []CameraPut, beside ledgerdb.Change) (ledgerdb.Receipt, error) {
 	_, rc, err := s.putCameras(ctx, by, list, beside)
 	return rc, err

@@ -118,8 +118,8 @@ func TestANationalCodeNamesOneCamera(t *testing.T) {
 	h.must(h.PutCamera(t.Context(), admin, b, nil))
 }
 
-// Whoever may type an address does not thereby get the password: a row that leads to another host or port, or out of the
-// encrypted into the clear, needs it typed again. Covers F11.
+// Anyone who may type an address does not thereby get the password: a row that leads to another host or port, or out of
+// the encrypted into the clear, needs it typed again. Covers F11.
 func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
 	h := newEnv(t)
 	a := cam(1)
@@ -151,8 +151,8 @@ func TestAPasswordDoesNotFollowToAnotherDevice(t *testing.T) {
 	}
 }
 
-// What another room writes beside cameras becomes true with them or not at all, in memory and on disk; and an id that is
-// to be new takes nobody's place. Covers F1.
+// What another package writes beside cameras becomes true with them or not at all, in memory and on disk; and an id
+// that is to be new takes nobody's place. Covers F1.
 func TestCamerasBesideAnotherPackagesChange(t *testing.T) {
 	h := newEnv(t)
 	h.must(h.PutCamera(t.Context(), admin, cam(1), nil))

@@ -14,7 +14,8 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// Site is the room at work. All methods are safe for concurrent use; what they return is a copy.
+// Site is the opened register of the site. All methods are safe for concurrent use; what they return
+// is a copy.
 type Site struct {
 	o       Options
 	writing sync.Mutex // one change at a time: taken before mu

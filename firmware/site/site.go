@@ -1,4 +1,4 @@
-// Package site keeps the register of what stands in the school: cameras and their credentials, readers,
+// Package site keeps the register of the school's equipment: cameras and their credentials, readers,
 // places, the school calendar, and the settings.
 //
 // It owns the tables named in tables.go and a copy of them in memory. Every change is an entry of the log with

@@ -105,7 +105,7 @@ func fieldOf(err error) string {
 	return ""
 }
 
-// Covers F1, M5: a camera is registered and changed with before and after; its password stands nowhere readable.
+// Covers F1, M5: a camera is registered and changed with before and after; its password is nowhere readable.
 func TestCameras(t *testing.T) {
 	h := newEnv(t)
 	changed, cancel := h.Subscribe()

@@ -6,7 +6,8 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// The tables of this room. The log binds all rows but the sealed ones, whose keys may be erased (I2).
+// The tables of this package. The log binds all rows but the sealed ones, whose keys may be erased
+// (I2).
 var (
 	cameras   = ledgerdb.NewTable[footage.Camera]("cameras", ledgerdb.Replayable())
 	readers   = ledgerdb.NewTable[Reader]("readers", ledgerdb.Replayable())
@@ -24,8 +25,8 @@ type cameraLogin struct {
 	Login
 }
 
-// Owners of sealed parts: what is told about a camera is sealed under the camera's key, about the rest of the
-// site under one of its own. Neither is released to the centre.
+// Owners of sealed parts: what is reported about a camera is sealed under the camera's key, about the rest of
+// the site under one of its own. Neither is released to the centre.
 func cameraOwner(id string) string { return "camera:" + id }
 
 const siteOwner = "site:school"

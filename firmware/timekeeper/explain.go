@@ -38,7 +38,7 @@ type Explanation struct {
 	Stated    bool          // one person has stated the time; a second is awaited
 }
 
-// Explain says how the clock stands, by which sources, and what it waits for.
+// Explain returns the state of the clock, its sources, and what it waits for.
 func (k *Keeper) Explain() Explanation {
 	mono, wall := k.o.Host.Boottime(), k.o.Host.Wall()
 	x, sources, silent := k.explain(mono, wall)

@@ -1,8 +1,8 @@
 // Package timekeeper knows what time it is, how surely, and which instants of which boot were when.
 //
-// It owns the tables "anchors", "clock" and "clock_doubt", asks the sources of time in one goroutine (Run) and is the clock.Clock
-// of the house. It must never set or step the machine's clock, and never call a time trusted before the anchor
-// behind it is durable.
+// It owns the tables "anchors", "clock" and "clock_doubt", asks the sources of time in one goroutine (Run) and is the
+// clock.Clock of the appliance. It must never set or step the machine's clock, and never call a time trusted before the
+// anchor behind it is durable.
 package timekeeper
 
 import (
@@ -59,7 +59,7 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Keeper is the clock of the house. All methods are safe for concurrent use.
+// Keeper is the clock of the appliance. All methods are safe for concurrent use.
 type Keeper struct {
 	o      Options
 	boot   string
@@ -68,7 +68,7 @@ type Keeper struct {
 	mu        sync.Mutex
 	sources   []Source
 	trust     clock.Trust // as the sources have it
-	published clock.Trust // as everybody is told: trusted only once the record of it is durable
+	published clock.Trust // as everybody sees it: trusted only once the record of it is durable
 	anchors   clock.Anchors
 	store     *ledgerdb.Store
 	lower     func(to time.Time) []ledgerdb.Put // see OnCorrection
@@ -152,7 +152,7 @@ func (k *Keeper) Observe(o clock.Observation) {
 // Mono is the monotonic time of this boot, for those who push observations.
 func (k *Keeper) Mono() time.Duration { return k.o.Host.Boottime() }
 
-// take holds a judgement until it is on record. Doubt is told at once; trust only with its record.
+// take holds a judgement until it is on record. Doubt is reported at once; trust only with its record.
 func (k *Keeper) take(t clock.Trust, r clock.Result) {
 	k.trust = t
 	changed := r.From != r.To || r.Anchor != nil
@@ -218,7 +218,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// hurried is a source that rests between two questions and can be told to ask again.
+// hurried is a source that rests between two questions and can be asked to ask again.
 type hurried interface{ Hurry() }
 
 // round asks every source once. In doubt those that rest are to speak again: only who is asked after a source left

@@ -95,7 +95,7 @@ func newBox(t *testing.T) *box {
 	return b
 }
 
-// start runs store and keeper; the store takes its instants from the keeper as in the house.
+// start runs store and keeper; the store takes its instants from the keeper as in the appliance.
 func (b *box) start() {
 	b.t.Helper()
 	b.k = New(Options{Host: b.m, Sources: []Source{Host{b.m, time.Second}, b.centre}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
@@ -144,7 +144,7 @@ func (b *box) kinds(kinds ...string) []ledger.Entry {
 	return out
 }
 
-// Covers F3: trust needs two sources, and its anchor is on record before it is told.
+// Covers F3: trust needs two sources, and its anchor is on record before it is reported.
 func TestTrustIsToldOnceItsAnchorIsOnRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBox(t)

@@ -246,7 +246,7 @@ func largest(said []*ntpServer) (best []*ntpServer) {
 	return best
 }
 
-// fault is the trouble of all when none has answered: the first server's stands for them.
+// fault is the trouble of all when none has answered: the first server's represents them.
 func (n *NTP) fault() error {
 	var all []string
 	for _, s := range n.servers {
@@ -255,7 +255,7 @@ func (n *NTP) fault() error {
 	return &Fault{n.servers[0].trouble, strings.Join(all, "; ")}
 }
 
-// Servers tells how each server stands.
+// Servers returns the state of each server.
 func (n *NTP) Servers() (out []Server) {
 	mono := n.clock.Boottime()
 	n.mu.Lock()
@@ -279,7 +279,7 @@ type stamped struct {
 	before, after time.Duration
 }
 
-// cut lets whoever waits for an answer go.
+// cut lets anyone who waits for an answer go.
 func cut(c net.Conn) {
 	if err := c.SetDeadline(time.Unix(1, 0)); err != nil && !errors.Is(err, net.ErrClosed) {
 		panic(fmt.Sprintf("timekeeper: deadline of a UDP socket: %v", err)) // every socket of the kernel has one

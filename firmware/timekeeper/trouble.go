@@ -59,7 +59,7 @@ type Server struct {
 	Trouble     Trouble           // empty: it is one of those that count
 }
 
-// SourceState is how one source stands.
+// SourceState is the state of one source.
 type SourceState struct {
 	Name    string
 	Origin  clock.Origin

@@ -64,7 +64,7 @@ type Uplink struct {
 	renewTried time.Duration
 }
 
-// Status is how the link stands.
+// Status is the state of the link.
 type Status struct {
 	Enrolled     bool
 	Centre       string // name of the centre's key
@@ -128,7 +128,7 @@ func (u *Uplink) current() *identity {
 	return u.identity
 }
 
-// Status is how the link stands now.
+// Status returns the state of the link.
 func (u *Uplink) Status() Status {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -17,10 +17,10 @@ import (
 	rules "campuskeep/shared/usage"
 )
 
-// Submit takes a new application, or a returned one (a.ID set) after its correction, and registers the hold in
-// the same Change. Applicant, state, number and everything that the office fills in are ours: what a stands
-// for them is ignored. fielderr.Errors names the fields at fault; nothing is written then. The same form sent again,
-// known by its key, is answered with what became of the first.
+// Submit takes a new application, or a returned one (a.ID set) after its correction, and registers the hold in the
+// same Change. Applicant, state, number and everything that the office fills in are ours: what a represents them is
+// ignored. fielderr.Errors names the fields at fault; nothing is written then. The same form sent again, known by its
+// key, is answered with what became of the first.
 func (e *Register) Submit(ctx context.Context, by account.Who, a rules.Application) (rules.Application, error) {
 	var before filed
 	subject := account.Subject{Applicant: by.ID}
@@ -38,7 +38,7 @@ func (e *Register) Submit(ctx context.Context, by account.Who, a rules.Applicati
 	e.stepMu.Lock()
 	defer e.stepMu.Unlock()
 	if a.ID != "" {
-		before, _ = e.files.get(a.ID) // as it stands now that the desk is ours
+		before, _ = e.files.get(a.ID) // as it is now that stepMu is held
 	}
 	if same, ok := e.sameForm(by.ID, a.Key); ok {
 		return same, nil
@@ -171,7 +171,7 @@ func (e *Register) review(by account.Who, s *step, cameras []string, note string
 	return nil
 }
 
-// reviewable checks that every camera stands at a wanted place.
+// reviewable checks that every camera is at a wanted place.
 func reviewable(a rules.Application, cameras []string) error {
 	var faults fielderr.Errors
 	for _, c := range cameras {
@@ -303,8 +303,8 @@ func (e *Register) Revoke(ctx context.Context, by account.Who, id, reason string
 	})
 }
 
-// act is the frame of every step on an existing application: permission first, then the step under the desk
-// lock on what stands now, then one commit.
+// act is the frame of every step on an existing application: permission first, then the step under stepMu
+// lock on what is now, then one commit.
 func (e *Register) act(ctx context.Context, by account.Who, action account.Action, id string, do func(filed, *step, clock.Reading) error) (rules.Application, error) {
 	f, ok := e.files.get(id)
 	if !ok {
@@ -316,7 +316,7 @@ func (e *Register) act(ctx context.Context, by account.Who, action account.Actio
 	}
 	e.stepMu.Lock()
 	defer e.stepMu.Unlock()
-	f, _ = e.files.get(id) // as it stands now that the desk is ours
+	f, _ = e.files.get(id) // as it is now that stepMu is held
 	s := e.step(by, d.Role, f, f.app, "decided")
 	if err := do(f, &s, e.o.Clock.Now()); err != nil {
 		if ill, ok := errors.AsType[*rules.Illegal](err); ok && ill.Rule == "err.own_application" {

@@ -35,7 +35,7 @@ func (f Fetching) Over() bool {
 	return f.State == "failed" || f.State == "partial" || f.State == "done"
 }
 
-// vaultTolerance is how much of a span may lie on the NVR alone and still count as nothing: an NVR tells whole seconds.
+// vaultTolerance is how much of a span may lie on the NVR alone and still count as nothing: an NVR gives whole seconds.
 const vaultTolerance = 3 * time.Second
 
 // Awaited says how far the footage of a viewing is on its way from an NVR. ok is false when there is nothing to wait
@@ -63,7 +63,8 @@ func (e *Register) fetched(v Viewing) bool {
 	return e.o.Fetcher != nil && v.Mode != Live && e.onNVR(v.Camera)
 }
 
-// locate is how much of a span lies in the vault, and how much an NVR lists and the vault has not.
+// locate returns how much of a span lies in the vault, and how much an NVR lists and the vault has
+// not.
 func (e *Register) locate(ctx context.Context, camera string, span footage.Span) (here, there time.Duration, err error) {
 	list, err := e.o.Footage.Segments(ctx, camera, span)
 	if err != nil {
@@ -80,8 +81,8 @@ func (e *Register) locate(ctx context.Context, camera string, span footage.Span)
 	return here, there, nil
 }
 
-// segmentBytes is what a segment adds to the disk when a span of it is kept: a file of ours as it is, and of a recording
-// that lies on an NVR the part that would be fetched.
+// segmentBytes returns what a segment adds to the disk when a span of it is kept: a file of ours as it is, and of a
+// recording that lies on an NVR the part that would be fetched.
 func segmentBytes(x footage.Placed, span footage.Span) uint64 {
 	whole := x.Span.Duration()
 	if x.Custody != footage.CustodyNVR || whole <= 0 {
@@ -100,8 +101,8 @@ func (e *Register) onNVR(camera string) bool {
 	return false
 }
 
-// fetchFor asks for what a viewing that was just opened is to show. The entry of the viewing stands before it; that
-// nothing could be asked for is told by [Office.Awaited].
+// fetchFor asks for what a viewing that was just opened is to show. The entry of the viewing is before it; that
+// nothing could be asked for is reported by [Office.Awaited].
 func (e *Register) fetchFor(ctx context.Context, by account.Who, v Viewing) {
 	if !e.fetched(v) {
 		return
@@ -111,7 +112,7 @@ func (e *Register) fetchFor(ctx context.Context, by account.Who, v Viewing) {
 	}
 }
 
-// wakeFetch lets Run look at once whether something has to be fetched.
+// wakeFetch makes Run check at once whether something has to be fetched.
 func (e *Register) wakeFetch() {
 	select {
 	case e.holdUse <- struct{}{}:

@@ -58,7 +58,7 @@ func TestWhatLiesOnAnNVRIsAskedFor(t *testing.T) {
 	a, err := h.office.Submit(t.Context(), teacher, form())
 	must(t, err)
 	select {
-	case <-h.office.holdUse: // Run is told at once
+	case <-h.office.holdUse: // Run is notified at once
 	default:
 		t.Error("nobody is told that something is held")
 	}

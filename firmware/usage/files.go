@@ -133,7 +133,7 @@ type step struct {
 }
 
 // commit writes the application, the holds that follow from its new state, and the entries, in one Change. The
-// caller holds e.desk.
+// caller holds e.stepMu.
 func (e *Register) commit(ctx context.Context, s step) (rules.Application, error) {
 	c := ledgerdb.Change{Puts: append(s.puts, applications.PutRev(s.after.ID, s.after, s.before.rev)), Entries: s.entries}
 	had := e.holdsOf(s.after.ID)

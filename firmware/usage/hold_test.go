@@ -40,7 +40,7 @@ func (h *env) release(hold footage.Hold) {
 	must(h.t, h.office.ConfirmRelease(h.t.Context(), leader, hold.ID))
 }
 
-// shedAlone approves the second of two wanted lines and nothing of the first.
+// shedAlone approves the second of two requested lines and nothing of the first.
 func (h *env) shedAlone(a rules.Application) {
 	h.t.Helper()
 	_, err := h.office.Decide(h.t.Context(), officer, a.ID, rules.Decision{Approved: true, Cameras: []string{"c02", "c03"},

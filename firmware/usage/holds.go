@@ -93,7 +93,7 @@ func (e *Register) disk(ctx context.Context, a rules.Application) (rules.Disk, e
 	return d, nil
 }
 
-// byteCounter weigh footage; what was weighed once counts nothing again.
+// byteCounter adds up the bytes of footage; a segment counts once.
 type byteCounter struct {
 	e       *Register
 	counted map[footage.FileID]bool
@@ -119,8 +119,8 @@ func (s byteCounter) count(ctx context.Context, cameras []string, span footage.S
 	return sum, nil
 }
 
-// pastRetention is the part of a span that no hold can keep any more: it lies below the watermark of its camera, and no
-// hold that is in force has kept it.
+// pastRetention returns the part of a span that no hold can keep any more: it lies below the watermark of its camera,
+// and no hold that is in force has kept it.
 func pastRetention(tx ledgerdb.Tx, camera string, span footage.Span, held []footage.Hold, now clock.Reading) ([]footage.Span, error) {
 	mark, err := retention.WatermarkIn(tx, camera)
 	if err != nil {

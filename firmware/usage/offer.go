@@ -18,7 +18,7 @@ type Offer struct {
 	PastRetention []footage.Span // already condemned: no hold can keep it
 }
 
-// Places are where applicants can ask for footage, in the order of the camera register: also where a camera stood whose
+// Places are where applicants can ask for footage, in the order of the camera register: also where a camera was whose
 // footage of then may still be there.
 func (e *Register) Places(ctx context.Context) ([]string, error) {
 	now := e.o.Clock.Now()
@@ -48,8 +48,8 @@ func (e *Register) Places(ctx context.Context) ([]string, error) {
 	return places, nil
 }
 
-// Available says for every wanted line and camera there what exists, what is missing, and what falls off before
-// the office has to answer. Lines with an impossible span are left out: Validate tells about them.
+// Available says for every requested line and camera there what exists, what is missing, and what falls off
+// before the office has to answer. Lines with an impossible span are left out: Validate tells about them.
 func (e *Register) Available(ctx context.Context, wanted []rules.RequestedSpan) ([]Offer, error) {
 	now := e.o.Clock.Now()
 	answer := rules.AfterSchoolDays(now.Wall, e.o.Rules().UndecidedDays, e.schoolDay)

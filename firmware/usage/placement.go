@@ -13,7 +13,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// placement is a time in which a camera stood at a place in service.
+// placement is a time in which a camera was in service at a place.
 type placement struct {
 	place    string
 	from, to time.Time // to zero: still
@@ -23,7 +23,7 @@ func (s placement) overlaps(span footage.Span) bool {
 	return s.from.Before(span.To) && (s.to.IsZero() || s.to.After(span.From))
 }
 
-// placementCache remembers where cameras stood, as the log tells it.
+// placementCache remembers where cameras were, as the log tells it.
 type placementCache struct {
 	mu     sync.Mutex
 	loaded map[string]cameraPlacements // by camera
@@ -34,8 +34,8 @@ type cameraPlacements struct {
 	list   []placement
 }
 
-// placementsOf are the stays of a camera, the present one first. What the log no longer tells (its parts were erased) leaves
-// the camera where it stands now.
+// placementsOf are the placements of a camera, the present one first. What the log no longer tells (its parts were
+// erased) leaves the camera where it is now.
 func (e *Register) placementsOf(ctx context.Context, c footage.Camera) ([]placement, error) {
 	e.placements.mu.Lock()
 	defer e.placements.mu.Unlock()
@@ -101,9 +101,9 @@ func (e *Register) before(entry ledger.Entry) (c footage.Camera, moved bool, err
 	return c, false, nil
 }
 
-// camerasAt are the cameras that stood at a place in service at any time of a span, whatever became of them since.
+// camerasAt are the cameras that were at a place in service at any time of a span, whatever became of them since.
 func (e *Register) camerasAt(place string, span footage.Span) []footage.Camera {
-	if !span.From.Before(span.To) { // that is told by its own rule
+	if !span.From.Before(span.To) { // that is reported by its own rule
 		span.From, span.To = e.o.Clock.Now().Earliest(), e.o.Clock.Now().Latest()
 	}
 	var out, ever []footage.Camera
@@ -123,7 +123,7 @@ func (e *Register) camerasAt(place string, span footage.Span) []footage.Camera {
 		}
 	}
 	if len(out) == 0 {
-		return ever // of a time before any was registered there: that there is no footage is told by its own rule
+		return ever // of a time before any was registered there: that there is no footage is reported by its own rule
 	}
 	return out
 }

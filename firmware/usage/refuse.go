@@ -55,7 +55,7 @@ func (e *Register) refuse(ctx context.Context, by account.Who, action account.Ac
 	if !e.numbers.firstOfKind(k, draft, e.o.Clock.Now().Mono) {
 		return refused
 	}
-	// Whoever is refused must not escape the log by hanging up.
+	// Anyone who is refused must not escape the log by hanging up.
 	ctx = context.WithoutCancel(ctx)
 	if _, err := e.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{draft(1)}}); err != nil {
 		e.numbers.dropped(k)

@@ -1,5 +1,5 @@
-// Package evidence is the register of footage use at work: applications with their holds and decisions, the
-// viewings that they or a duty allow, and the refusals.
+// Package usage is the register of footage use: applications with their holds and decisions, the viewings
+// that they or a duty allow, and the refusals.
 //
 // It owns the tables "applications" (sealed), "holds", "hold_proposals" (sealed), "viewings", "shifts" and "numbers", and an index of them in memory.
 // Every step is one ledgerdb.Change of state, holds and entries; footage is opened only after its access entry
@@ -45,7 +45,7 @@ var (
 	ErrEnded = errors.New("evidence: the viewing is over")
 )
 
-// Options is what the office needs from outside.
+// Options configure Open.
 type Options struct {
 	Store     *ledgerdb.Store
 	Clock     clock.Clock
@@ -61,14 +61,14 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// Register is the register at work. All methods are safe for concurrent use.
+// Register is the opened register of footage use. All methods are safe for concurrent use.
 type Register struct {
 	o          Options
 	files      files      // applications and holds, in memory
 	stepMu     sync.Mutex // one step of the register at a time: numbers and caps are counted under it
 	watch      watch      // viewings and incidents
 	numbers    refusals
-	placements placementCache // where cameras stood
+	placements placementCache // where cameras were
 
 	shifts  shiftList     // of the control room
 	holdUse chan struct{} // a hold or an approval has changed: something may have to be fetched
@@ -123,11 +123,11 @@ func Open(o Options) (*Register, error) {
 	return e, nil
 }
 
-// runEvery is how often Run looks at what time alone brings; deadlines are days, refusals a minute.
+// runEvery is how often Run applies what time alone changes; deadlines are days, refusals a minute.
 const runEvery = 20 * time.Second
 
-// Run closes what an earlier run left open, and then lets time work: ends of holds and applications, summaries
-// of refusals. It returns when ctx ends, with the viewings of this run still open: whoever delivers closes them.
+// Run closes what an earlier run left open, and then lets time work: ends of holds and applications, summaries of
+// refusals. It returns when ctx ends, with the viewings of this run still open: the deliverer closes them.
 func (e *Register) Run(ctx context.Context) error {
 	tick := time.NewTicker(runEvery)
 	defer tick.Stop()

@@ -76,7 +76,7 @@ func TestApprovedSpanBecomesWatchableAndNothingElse(t *testing.T) {
 	refusedWith(t, err, "may.no_grant")
 }
 
-// Covers F5, F12, F13: own approval is refused to the officer by every path, and that stands in the log.
+// Covers F5, F12, F13: own approval is refused to the officer by every path, and that is in the log.
 func TestOwnApplicationIsNeverDecidedByItsApplicant(t *testing.T) {
 	h := newEnv(t)
 	ctx := t.Context()

@@ -85,7 +85,7 @@ func TestAHoldIsReleasedByTwoPeople(t *testing.T) {
 	}
 }
 
-// Whoever applied, whatever their duty, does not let their own hold go.
+// Anyone who applied, whatever their duty, does not let their own hold go.
 func TestNobodyReleasesTheirOwnHold(t *testing.T) {
 	h := newEnv(t)
 	ctx := context.Background()
@@ -100,7 +100,7 @@ func TestNobodyReleasesTheirOwnHold(t *testing.T) {
 	must(t, h.office.ConfirmRelease(ctx, leader, hold.ID)) // a school of officer and leader can do it
 }
 
-// Either of the two takes a proposal back; then it can be made anew.
+// Either of the two takes a proposal back; then it can be made again.
 func TestAProposalIsTakenBack(t *testing.T) {
 	h := newEnv(t)
 	ctx := context.Background()
@@ -149,8 +149,8 @@ func (h *env) condemnTo(camera string, at time.Time) {
 	must(h.t, err)
 }
 
-// A hold on what is condemned is refused; one on a part is told what is too late; what another hold keeps can still
-// be held.
+// A hold on what is condemned is refused; one on a part names what is too late; what another hold keeps can still be
+// held.
 func TestAHoldThatComesTooLate(t *testing.T) {
 	h := newEnv(t)
 	ctx := context.Background()

@@ -91,7 +91,7 @@ func (e *Register) date(ctx context.Context, a rules.Application, now clock.Read
 	}
 	e.stepMu.Lock()
 	defer e.stepMu.Unlock()
-	f, _ := e.files.get(a.ID) // as it stands now that the desk is ours
+	f, _ := e.files.get(a.ID) // as it is now that stepMu is held
 	after, wrong := rules.Dated(f.app, e.anchors(), now)
 	if !wrong {
 		return nil

@@ -24,7 +24,7 @@ import (
 // shifts are the control room's shifts (F20). A row holds no text: the notes of a hand-over are sealed in its entry.
 var shifts = ledgerdb.NewTable[shift.Shift]("shifts", ledgerdb.Replayable())
 
-// shiftList is the shifts in memory.
+// shiftList holds the shifts in memory.
 type shiftList struct {
 	stepMu sync.Mutex // one step at a time
 	mu     sync.Mutex
@@ -49,7 +49,7 @@ func (r *shiftList) read(tx ledgerdb.Tx) error {
 	return nil
 }
 
-// sort finds the open ones anew. The caller holds mu, or nobody else knows r yet.
+// sort finds the open ones again. The caller holds mu, or nobody else knows r yet.
 func (r *shiftList) sort() {
 	r.open = nil
 	for _, s := range r.rows {
@@ -70,10 +70,10 @@ func byBegin(a, b shift.Shift) int {
 	return cmp.Or(a.Began.Wall.Compare(b.Began.Wall), strings.Compare(a.ID, b.ID))
 }
 
-// HandoverNotes is what the outgoing officer writes for the incoming one.
+// HandoverNotes are written by the outgoing officer for the incoming one.
 type HandoverNotes struct {
 	Happened  string // what happened
-	Equipment string // how the equipment stands
+	Equipment string // the state of the equipment
 	Open      string // what is still to be done
 }
 
@@ -190,7 +190,7 @@ func (e *Register) BeginShift(ctx context.Context, by account.Who) (shift.Shift,
 }
 
 // OfferShift writes the notes of the hand-over. The shift goes on until the next officer has signed; writing them again
-// replaces nothing: both stand in the log, the later counts.
+// replaces nothing: both are in the log, the later counts.
 func (e *Register) OfferShift(ctx context.Context, by account.Who, n HandoverNotes) (shift.Shift, error) {
 	if err := n.check(); err != nil {
 		return shift.Shift{}, err
@@ -258,7 +258,7 @@ func (e *Register) EndShift(ctx context.Context, by account.Who, why shift.End) 
 	return e.writeShifts(ctx, []shift.Shift{s}, by.Draft("shift.ended", account.RoleOfficer, s.ID, shiftEnded{s.ID, s.End, s.Ended}))
 }
 
-// endLongest ends the shifts that reached their greatest length. The caller holds desk.
+// endLongest ends the shifts that reached their greatest length. The caller holds stepMu.
 func (e *Register) endLongest(ctx context.Context, now clock.Reading) error {
 	for _, s := range e.shifts.running() {
 		if !s.Over(now) {
@@ -281,7 +281,7 @@ func (e *Register) passShifts(ctx context.Context) error {
 	return e.endLongest(ctx, e.o.Clock.Now())
 }
 
-// writeShifts commits rows and entries, and knows them once they are durable. The caller holds desk.
+// writeShifts commits rows and entries, and knows them once they are durable. The caller holds stepMu.
 func (e *Register) writeShifts(ctx context.Context, rows []shift.Shift, drafts ...ledger.Draft) error {
 	c := ledgerdb.Change{Entries: drafts}
 	e.shifts.mu.Lock()

@@ -98,7 +98,7 @@ func TestShiftsOutliveARestart(t *testing.T) {
 	if len(all) != 2 || all[0].Open() || all[1].Open() {
 		t.Fatalf("%+v", all)
 	}
-	// A shift that is over and not ended yet stands in nobody's way.
+	// A shift that is over and not ended yet is in nobody's way.
 	_, err = h.office.BeginShift(ctx, officer)
 	must(t, err)
 	h.clock.pass(shift.Longest)

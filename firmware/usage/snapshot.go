@@ -18,7 +18,7 @@ import (
 // The picture is drawn by the browser from the frame that it shows, so it is no evidence of what the camera saw:
 // it has no seal. What holds is the entry: Code names its bytes, and Checkpoint is the log's signature over them.
 type Still struct {
-	Entry      uint64    `json:"entry"`      // the number that stands in the picture and in the name of its file
+	Entry      uint64    `json:"entry"`      // the number that is in the picture and in the name of its file
 	Code       string    `json:"code"`       // first eight hex digits of the entry's hash, to check a picture against the log
 	At         time.Time `json:"at"`         // of the frame, as the page that shows it says
 	Taken      time.Time `json:"taken"`      // of the entry

@@ -13,7 +13,7 @@ import (
 
 const month = 30 * 24 * time.Hour
 
-// Covers F14: a clock that claims a month ahead ends no hold, whoever does what meanwhile.
+// Covers F14: a clock that claims a month ahead ends no hold, anyone who does what meanwhile.
 func TestAnActUnderASuspectClockDropsNoHold(t *testing.T) {
 	acts := map[string]func(h *env, id string) error{
 		"review": func(h *env, id string) error {
@@ -137,7 +137,7 @@ func TestAnApprovalOfAWrongDayKeepsItsFootage(t *testing.T) {
 	}
 }
 
-// A viewing ends by the monotonic clock: a wall clock that stands still, or jumps, neither lengthens nor shortens it.
+// A viewing ends by the monotonic clock: a wall clock that is frozen, or jumps, neither lengthens nor shortens it.
 func TestAViewingEndsByTheMonotonicClock(t *testing.T) {
 	h := newEnv(t)
 	ctx := context.Background()
@@ -151,7 +151,7 @@ func TestAViewingEndsByTheMonotonicClock(t *testing.T) {
 		t.Errorf("a jump of the wall clock ended the viewing: %v", err)
 	}
 	h.clock.pass(61 * time.Minute)
-	h.clock.claim(clock.Untrusted, -month-61*time.Minute) // it stood still
+	h.clock.claim(clock.Untrusted, -month-61*time.Minute) // it was stopped
 	if err := h.watching(officer, v); err == nil {
 		t.Error("live for more than an hour")
 	}

@@ -20,13 +20,13 @@ import (
 	rules "campuskeep/shared/usage"
 )
 
-// Modes of a viewing, as they stand in the log.
+// Modes of a viewing, as the log names them.
 const (
 	Playback = "playback"
 	Live     = "live"
 )
 
-// Grounds of a viewing, as they stand in the log.
+// Grounds of a viewing, as the log names them.
 const (
 	BasisGrant = "grant" // an approved application
 	BasisDuty  = "duty"  // a duty role with a purpose stated
@@ -312,8 +312,8 @@ func (e *Register) closeCommit(ctx context.Context, id string, who ledger.Actor,
 	return nil
 }
 
-// joinSpans joins what touches and, beyond what an entry holds, closes the smallest holes: the entry may then say a
-// little more than was delivered, never less.
+// joinSpans joins spans that touch and, beyond what an entry holds, closes the smallest holes: the entry may then say
+// a little more than was delivered, never less.
 func joinSpans(spans []footage.Span) []footage.Span {
 	out := []footage.Span{}
 	sorted := slices.Clone(spans)

@@ -58,7 +58,7 @@ func TestPurposeIsStatedOncePerIncident(t *testing.T) {
 	}
 }
 
-// Covers F3, F12: rights of minutes end by monotonic time: on a board whose clock is in doubt and stands still they end,
+// Covers F3, F12: rights of minutes end by monotonic time: on a board whose clock is in doubt and is frozen they end,
 // and a wall clock that jumps ends none of them.
 func TestRightsOfMinutesEndByMonotonicTime(t *testing.T) {
 	h := newEnv(t)

@@ -49,7 +49,7 @@ var (
 	archiveEnd   = archiveBegin.Add(time.Duration(archiveDays)*24*time.Hour - 10*time.Minute)
 )
 
-// still is a clock that stands.
+// still is a clock that is.
 type still struct{ at time.Time }
 
 func (c still) Now() clock.Reading {
@@ -60,7 +60,7 @@ func anchors() clock.Anchors {
 	return clock.NewAnchors(clock.Anchor{Boot: archiveBoot, UTC: archiveBegin})
 }
 
-// packages are the rooms of a data directory that have to do with footage, at work.
+// packages are the packages of a data directory that have to do with footage, at work.
 type packages struct {
 	store     *ledgerdb.Store
 	vault     *vault.Vault

@@ -21,8 +21,9 @@ type Finding struct {
 type CheckOptions struct {
 	// Full decrypts every fragment; otherwise sizes, headers, init records and indexes are verified.
 	Full bool
-	// Condemned tells of rows that are being deleted: their file may be gone or still there. What was true when the check
-	// began is good enough, except for a row that looks broken: then again is true, and the state of this moment counts.
+	// Condemned is about rows that are being deleted: their file may be gone or still there. What was true when the
+	// check began is good enough, except for a row that looks broken: then again is true, and the state of this moment
+	// counts.
 	Condemned func(s footage.Segment, again bool) bool
 }
 

@@ -15,7 +15,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// Every operation of the disk fails for one camera, with each of the ways a disk fails: its writer is told, its
+// Every operation of the disk fails for one camera, with each of the ways a disk fails: its writer is notified, its
 // footage of before and after is there, the other camera loses nothing, and afterwards the check is clean. Covers F3.
 func TestEveryOperationMayFailForOneCamera(t *testing.T) {
 	for _, what := range []string{"create", "write", "close", "remove", "mkdir", "stat", "open", "read", "readdir"} {
@@ -196,8 +196,8 @@ func TestAFullDiskLeavesNoLitter(t *testing.T) {
 	}
 }
 
-// The quarantine may be what cannot be written; then the odd file stays where it is and is told, and the others are
-// indexed.
+// The quarantine may be what cannot be written; then the odd file stays where it is and is reported, and the others
+// are indexed.
 func TestAQuarantineThatCannotBeMade(t *testing.T) {
 	b := start(t, t.TempDir())
 	b.record("c01", "boot-a", 0, 3)

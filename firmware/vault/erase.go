@@ -253,7 +253,7 @@ func (v *Vault) closed(id dayID) (release func(), err error) {
 	return func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		use.erasing, use.ready = false, false // whoever begins there again makes a new key
+		use.erasing, use.ready = false, false // anyone who begins there again makes a new key
 	}, nil
 }
 

@@ -201,7 +201,7 @@ func TestCheckNamesTheDamagedRecord(t *testing.T) {
 	}
 }
 
-// A missing or damaged index never deletes anything: it is built anew from the files.
+// A missing or damaged index never deletes anything: it is built again from the files.
 func TestIndexIsRebuiltFromTheFiles(t *testing.T) {
 	for _, how := range []string{"missing", "damaged"} {
 		b := start(t, t.TempDir())
@@ -322,7 +322,7 @@ func TestDayKeyDiesWithItsLastFile(t *testing.T) {
 	b.check()
 }
 
-// A row that cannot be read hides its own segment only, is found by the check, and is made anew.
+// A row that cannot be read hides its own segment only, is found by the check, and is made again.
 func TestMalformedRowIsMadeAgain(t *testing.T) {
 	b := start(t, t.TempDir())
 	b.record("c01", "boot-a", 0, 4)

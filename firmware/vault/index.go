@@ -72,7 +72,7 @@ func openIndex(path string, log *slog.Logger, alarm func(error)) (*index, error)
 			return x, err
 		}
 	}
-	// It is only a cache: put the damaged one aside and build it anew.
+	// It is only a cache: put the damaged one aside and build it again.
 	log.Error("the index cannot be read and is rebuilt from the files", "err", err)
 	if rerr := os.Rename(path, path+".damaged"); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 		return nil, errors.Join(err, rerr)
@@ -380,7 +380,7 @@ func (x *index) cameras() (ids []string, err error) {
 }
 
 // scan gives the rows of a camera from a place on, in order of boot and recording, until f says stop. A
-// malformed row is passed over: its file is then one without a row, which a reconcile indexes anew.
+// malformed row is passed over: its file is then one without a row, which a reconcile indexes again.
 func (x *index) scan(camera string, ordinal uint32, from time.Duration, f func(ordinal uint32, s footage.Segment) bool) error {
 	return x.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketCameras).Bucket([]byte(camera))

@@ -105,7 +105,7 @@ func checkStopped(t *testing.T, b *box) {
 
 func seen(footage.Segment) bool { return true }
 
-// nothingDies is what a reconcile is told when no deletion is under way.
+// nothingDies is what a reconcile gets when no deletion is under way.
 func nothingDies() func(footage.Segment) bool {
 	return func(footage.Segment) bool { return false }
 }

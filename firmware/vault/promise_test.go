@@ -54,7 +54,7 @@ func TestARowNeverPromisesMoreThanTheDiskHolds(t *testing.T) {
 	}
 }
 
-// A row of a version that gave it too early: what is whole is shown, the rest is told.
+// A row of a version that gave it too early: what is whole is shown, the rest is reported.
 func TestARecoveredRowFallsBackToWhatIsWhole(t *testing.T) {
 	b := start(t, t.TempDir())
 	b.record("c01", "boot-a", 0, 1)

@@ -323,13 +323,13 @@ func (v *Vault) indexFound(file footage.FileID) {
 	}
 }
 
-// The pace of Mend while something stays abandoned.
+// The pace of Repair while something stays abandoned.
 const (
 	firstRepairWait = 10 * time.Second
 	maxRepairWait   = 10 * time.Minute
 )
 
-// diskRecovered is told that the disk takes everything.
+// diskRecovered is called when the disk takes everything.
 func (v *Vault) diskRecovered() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -478,7 +478,7 @@ func (v *Vault) brakeReconcile(r Report, why error) Report {
 	return r
 }
 
-// allRead is told that every file without a row was looked at: the camera-days that the start could not read are
+// allRead is called when every file without a row was looked at: the camera-days that the start could not read are
 // read now, but for those where something still cannot be.
 func (v *Vault) allRead(unreadable []string) {
 	v.mu.Lock()

@@ -291,7 +291,7 @@ func TestRecordedFootageComesBack(t *testing.T) {
 func TestSegmentsAreFoundByTime(t *testing.T) {
 	b := start(t, t.TempDir())
 	b.record("c01", "boot-a", 0, 60)
-	b.record("c01", "boot-b", 0, 60) // unanchored: stands where the wall clock claimed
+	b.record("c01", "boot-b", 0, 60) // unanchored: is where the wall clock claimed
 	b.record("c01", "boot-c", 5, 60)
 	b.flush()
 	utc := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)

@@ -318,9 +318,9 @@ func (d *writerState) writeDirty() {
 	}
 }
 
-// abandon gives a segment up: its writer is told, nothing more is written to the file. What whole fragments it
-// has are indexed when the disk takes everything again (Mend); until then the file is known as ours and without
-// a row. Without any it is removed: a full disk is tried again every second, for every camera.
+// abandon gives a segment up: its writer is notified, nothing more is written to the file. What whole fragments
+// it has are indexed when the disk takes everything again (Mend); until then the file is known as ours and
+// without a row. Without any it is removed: a full disk is tried again every second, for every camera.
 func (d *writerState) abandon(w *Writer, code string, err error) {
 	if w.failed.Load() != nil {
 		return

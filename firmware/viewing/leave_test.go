@@ -36,7 +36,7 @@ func TestAViewingWaitsForItsPage(t *testing.T) {
 				if len(v.left) > 0 {
 					t.Errorf("%d departures are kept for ever", len(v.left))
 				}
-				v.scheduleEnd("v1", func() { ended++ }) // a later departure counts anew
+				v.scheduleEnd("v1", func() { ended++ }) // a later departure counts again
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				if ended != x.ended+1 {

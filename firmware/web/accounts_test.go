@@ -67,7 +67,7 @@ func TestAPageThatAsksByItselfIsIdle(t *testing.T) {
 }
 
 // Covers M3, M7: through the pages, an administrator makes nobody security officer alone; a leader sees it first thing,
-// confirms it, and everybody who answers for footage is told for seven days.
+// confirms it, and everybody who answers for footage sees it for seven days.
 func TestDutiesNeedASecondPersonOnThePage(t *testing.T) {
 	h := newEnv(t)
 	leader, admin := h.as("zheng"), h.as("liang")

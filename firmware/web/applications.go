@@ -127,7 +127,7 @@ func appTone(s rules.State) (tone, icon string) {
 	return "mute", "doc"
 }
 
-// applicationView is one application: what was asked, how it stands, its custody timeline, and what this
+// applicationView is one application: what was asked, how it is, its custody timeline, and what this
 // person may do with it.
 type applicationView struct {
 	A            rules.Application
@@ -337,14 +337,14 @@ func (o *Server) decideForm(c *call, a rules.Application, errs fielderr.Errors) 
 	for _, code := range rules.AllRejections {
 		f.Codes = append(f.Codes, ui.Option{Value: code, Text: c.p.K("reject.", code)})
 	}
-	// A copy has a reviewer and an approver: whoever takes the application up cannot approve it.
+	// A copy has a reviewer and an approver: anyone who takes the application up cannot approve it.
 	if a.AsksCopy() && !a.OfOffice && (a.State == rules.Submitted || a.State == rules.UnderReview && a.Reviewer == c.actor.ID) {
 		f.Locked = c.p.T("err.reviewer_approves")
 	}
 	return f
 }
 
-// askedCameras are the cameras that an application asks for: those that stood at its places when it was submitted.
+// askedCameras are the cameras that an application asks for: those that were at its places when it was submitted.
 func askedCameras(a rules.Application) []string {
 	var out []string
 	for _, w := range a.Wanted {
@@ -567,7 +567,8 @@ func (c *call) entrySpan(e ledger.Entry) string {
 	return c.o.cameraName(d.Camera) + " " + c.p.Span(d.From, d.To)
 }
 
-// applicationNeeds are the applications that wait for this person, and decisions that they are told of.
+// applicationNeeds are the applications that wait for this person, and decisions that they are notified
+// of.
 func (c *call) applicationNeeds() (out []need, _ error) {
 	for _, a := range c.o.d.Usage.List() {
 		if n, ok := c.needOf(a); ok {
@@ -598,7 +599,7 @@ func (c *call) needOf(a rules.Application) (need, bool) {
 	return n, true
 }
 
-// decisionShown is how long the applicant's first page tells of a decision that asks nothing of them.
+// decisionShown is how long the applicant's first page is about a decision that asks nothing of them.
 const decisionShown = 7 * 24 * time.Hour
 
 // decisionNews is what the applicant is to learn of a decision on the first page: approval until it is first used, refusal,

@@ -289,7 +289,7 @@ func rowCount(f url.Values, prefix string, least int) int {
 	return n
 }
 
-// availability answers the form while it is filled in: the same part of the page, filled in anew.
+// availability answers the form while it is filled in: the same part of the page, filled in again.
 func (o *Server) availability(c *call) error {
 	v := applyView{Form: ui.Form{Name: "apply", P: c.p, Values: c.r.URL.Query()}}
 	if err := o.offerTo(c, &v); err != nil {

@@ -24,7 +24,7 @@ type arrival struct {
 	Bell            string
 	From, To        string
 	Now             string
-	NowLeft         bool // the word stands left of the line
+	NowLeft         bool // the word is left of the line
 	Top             int
 }
 

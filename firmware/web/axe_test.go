@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Every page stands axe-core's rules of WCAG 2.1 A and AA and its best practice: wide and light with all rules, dark for
+// Every page is axe-core's rules of WCAG 2.1 A and AA and its best practice: wide and light with all rules, dark for
 // its contrast, on a phone for what scrolls; on a phone nothing is wider than the screen.
 func TestAccessibilityOfEveryPage(t *testing.T) {
 	needChromium(t)

@@ -66,7 +66,7 @@ func (b *branches) read(ctx context.Context, log Ledger) ([]ledger.Entry, error)
 
 type branchData struct {
 	Fork uint64
-	Had  *uint64 // nil: an entry from before it was told
+	Had  *uint64 // nil: an entry from before it was reported
 }
 
 func branchIsEmpty(data json.RawMessage) bool {

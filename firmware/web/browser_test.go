@@ -31,7 +31,7 @@ func realFootage(t *testing.T, span footage.Span) func(*env, *Deps) {
 	return broken(t, "", span)
 }
 
-// Click a time, state the purpose, watch it play: the entry stands in the log before, and what was delivered
+// Click a time, state the purpose, watch it play: the entry is in the log before, and what was delivered
 // after. Covers F10, F13.
 func TestWatchingInABrowser(t *testing.T) {
 	needChromium(t)

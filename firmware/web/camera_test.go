@@ -136,7 +136,7 @@ func (h *env) stills(o camera.StillOptions) *camera.Stills {
 }
 
 // Covers F1, F10, F12, F13: a new camera shows one picture to who installs it, made by us, with who looks written
-// over it; the entry stands before it leaves. A camera that has run for weeks shows none, unless it has a fault.
+// over it; the entry is before it leaves. A camera that has run for weeks shows none, unless it has a fault.
 func TestAPictureForAiming(t *testing.T) {
 	h := newEnv(t)
 	s := h.stills(camera.StillOptions{User: "ck", Password: "camera-secret"})
@@ -305,7 +305,7 @@ func TestTheRegisterAsASpreadsheet(t *testing.T) {
 	}
 }
 
-// What is no such spreadsheet is told with what to do.
+// What is no such spreadsheet is reported with what to do.
 func TestFilesThatAreNoRegister(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("liang")

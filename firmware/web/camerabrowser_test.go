@@ -11,7 +11,7 @@ import (
 	"campuskeep/scripts/sim/camera"
 )
 
-// A camera is tried from its form before it is saved: the picture stands on the page that was being filled in, which
+// A camera is tried from its form before it is saved: the picture rests on the page that was being filled in, which
 // loses nothing of what was typed. Covers F1.
 func TestTryingACameraInABrowser(t *testing.T) {
 	needChromium(t)

@@ -16,7 +16,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// cameraView is the page of one camera: what it is, how it stands, what was changed.
+// cameraView is the page of one camera: what it is, how it is, what was changed.
 type cameraView struct {
 	Rev      uint64
 	Row      cameraRow

@@ -48,7 +48,7 @@ type cameraRow struct {
 	Technician, Edited string
 }
 
-// perPage is how many cameras or faults stand on one page of a list.
+// perPage is how many cameras or faults are on one page of a list.
 const perPage = 25
 
 // pages is the foot of a list that has numbered pages.
@@ -123,7 +123,7 @@ func (o *Server) cameraRows(c *call) (rows []cameraRow) {
 	return rows
 }
 
-// cameraState says how a camera stands: what the recorder says of those that it records, the open fault of others.
+// cameraState says the state of a camera: what the recorder says of those that it records, the open fault of others.
 func (c *call) cameraState(cam footage.Camera, s CameraState, faults []health.Fault) cameraRow {
 	r := cameraRow{C: cam, State: s.State}
 	for _, f := range faults {

@@ -283,8 +283,8 @@ func (c *call) columnHint(field, example string) string {
 	return example
 }
 
-// exportCameras gives the register as exactly what the import takes, without passwords: the room that keeps them
-// gives none to pages. Handing it out is an entry.
+// exportCameras gives the register as exactly what the import takes, without passwords: the package that keeps
+// them gives none to pages. Handing it out is an entry.
 func (o *Server) exportCameras(c *call) error {
 	all := o.d.Site.Cameras()
 	d := c.who().Draft("camera.exported", c.decision.Role, c.actor.ID, map[string]any{"count": len(all)})

@@ -267,8 +267,8 @@ func (o *Server) certificateProof(c *call, v *certificateView, seq uint64) error
 	return err
 }
 
-// downloadCertificate gives the certificate away: as the file that campuskeep-verify reads, or on paper. The issue and
-// the copy are entries before anything leaves.
+// downloadCertificate sends the certificate: as the file that campuskeep-verify reads, or printed. The issue and the
+// copy are entries before anything leaves.
 func (o *Server) downloadCertificate(c *call) error {
 	camera, day := cameraDay(c)
 	form := c.r.PostForm.Get("form")
@@ -297,7 +297,7 @@ func (o *Server) certificateFile(camera, day string) string {
 	return fmt.Sprintf("campuskeep-%s-%s-%s.certificate.txt", o.d.Info.Appliance, camera, day)
 }
 
-// printFault tells what was not found from what went wrong.
+// printFault says what was not found from what went wrong.
 func printFault(err error) error {
 	if errors.Is(err, retention.ErrNoDay) {
 		return errNotFound

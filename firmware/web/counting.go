@@ -55,8 +55,8 @@ func (w *statusRecorder) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach deadlines and flushing.
 func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// countRequests tells how long each answer took, and enters when one address asks for much that does not exist or is not
-// its own.
+// countRequests returns how long each answer took, and enters when one address asks for much that does not exist or is
+// not its own.
 func (o *Server) countRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := o.d.Clock.Now().Mono

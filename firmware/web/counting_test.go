@@ -67,7 +67,7 @@ func TestAScanIsEnteredOnce(t *testing.T) {
 	}
 }
 
-// More addresses than are told apart are counted together, so that nobody's memory grows.
+// More addresses than are distinguished are counted together, so that nobody's memory grows.
 func TestScansOfManyAddressesAreBounded(t *testing.T) {
 	var s scanCounter
 	a := netip.MustParseAddr("fd00::1")

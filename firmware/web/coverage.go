@@ -28,7 +28,7 @@ type dayRuns struct {
 	runs    []footage.Span
 	inVault []footage.Span // of them, what lies on our own disk; nil when all does
 	read    time.Duration  // monotonic
-	asked   bool           // stands in stale
+	asked   bool           // is in stale
 }
 
 type staleBlock struct {
@@ -103,7 +103,7 @@ func (c *coverage) block(ctx context.Context, camera string, from, now time.Time
 	return c.fetch(ctx, camera, from, now, mono)
 }
 
-// refresh reads anew what was shown although it had grown old, a few blocks at a time.
+// refresh reads again what was shown although it had grown old, a few blocks at a time.
 func (c *coverage) refresh(ctx context.Context, now time.Time, mono time.Duration) error {
 	for range 64 {
 		c.mu.Lock()

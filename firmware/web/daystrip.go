@@ -208,8 +208,8 @@ func (v *dayView) drawHolds(o *Server, c *call, sc scale, whole footage.Span) {
 	}
 }
 
-// watchForm decides what stands under the strip: the purpose form for who watches by duty, the way to
-// watch for who has a grant, the locked action for everybody else (it leads to the application).
+// watchForm decides what is under the strip: the purpose form for who watches by duty, the way to watch
+// for who has a grant, the locked action for everybody else (it leads to the application).
 func (o *Server) watchForm(c *call, v *dayView) {
 	t := c.r.URL.Query().Get("t")
 	from, err := time.ParseInLocation("2006-01-02T15:04", v.Day.Format(time.DateOnly)+"T"+t, o.d.Zone)

@@ -96,8 +96,8 @@ func TestANoticeListsExactlyWhatWasAskedAndApproved(t *testing.T) {
 	}
 }
 
-// A copy waits for its reviewer: approving is locked with the reason and the way on, and what is tried anyway is told
-// with what was typed.
+// A copy waits for its reviewer: approving is locked with the reason and the way on, and what is tried anyway is
+// reported with what was typed.
 func TestACopyWaitsForItsReviewer(t *testing.T) {
 	h := newEnv(t)
 	fan, zheng, zhou := h.as("fan"), h.as("zheng"), h.as("zhou")
@@ -161,7 +161,7 @@ func TestTheSecondDecidesOnWhatTheFirstApproved(t *testing.T) {
 	}
 }
 
-// A revoked approval prints as what it is, and the applicant's first page tells of it, as of every decision.
+// A revoked approval prints as what it is, and the applicant's first page is about it, as of every decision.
 func TestTheApplicantLearnsOfEveryDecision(t *testing.T) {
 	h := newEnv(t)
 	fan, zheng := h.as("fan"), h.as("zheng")

@@ -26,7 +26,7 @@ import (
 	rules "campuskeep/shared/usage"
 )
 
-// Deps is all that the office page needs of the house.
+// Deps is what the pages need of other packages.
 type Deps struct {
 	Log   *slog.Logger
 	Clock clock.Clock
@@ -197,11 +197,11 @@ type UsageRegister interface {
 	Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (usage.Still, error)
 }
 
-// CertificateService prove the keeping: deletion certificates and monthly reports. *retention.Certificates is one.
+// CertificateService writes deletion certificates and monthly reports. *retention.Certificates is one.
 type CertificateService interface {
 	DeletedDays(ctx context.Context, f retention.DayFilter) (days []retention.DeletedDay, next uint64, err error)
 	Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error)
-	// Issued is the entry that binds the certificate as it stands now; ok is false when it was not issued yet.
+	// Issued is the entry that binds the present certificate; ok is false when it was not issued yet.
 	Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error)
 	// Issue makes the certificate; the issue is an entry, made once for the same words.
 	Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error)
@@ -220,7 +220,7 @@ type Player interface {
 	DisableAudio(id string) error // from the next playlist on: without sound
 }
 
-// Gate is attendance as it stands. *gate.Gate is one.
+// Gate is attendance as it is. *gate.Gate is one.
 type Gate interface {
 	Board(date string) (gate.Board, error)
 	Roll(class, date string) ([]attendance.DayStatus, error)
@@ -235,14 +235,14 @@ type Timekeeper interface {
 	Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time, independent func(a, b string) bool) (done bool, err error)
 }
 
-// Status gathers how the rooms stand that the today page tells of.
+// Status gathers the states that the first page shows.
 type Status interface {
 	Retention() RetentionStatus
 	Sync() Sync
 	Cameras() map[string]CameraState // by camera id
 }
 
-// RetentionStatus is how retention stands.
+// RetentionStatus is the state of retention.
 type RetentionStatus struct {
 	Swept        time.Time // last finished sweep
 	NextDue      time.Time // next deletion; zero: none known
@@ -273,7 +273,7 @@ type RetentionStatus struct {
 	Rotated   time.Time // of the root key; zero: never
 }
 
-// Sync is how the link to the centre stands.
+// Sync is the state of the link to the centre.
 type Sync struct {
 	Centre    string // its name; empty: not enrolled
 	Connected bool
@@ -281,7 +281,7 @@ type Sync struct {
 	Since     time.Time
 }
 
-// CameraState is how the recording of one camera stands.
+// CameraState is the state of the recording of one camera.
 type CameraState struct {
 	State string // online, offline, connecting, unusable
 	Since time.Time

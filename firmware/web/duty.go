@@ -75,7 +75,7 @@ type dutyFact struct {
 	Seq                 uint64
 }
 
-// The kinds of entries that a sheet tells of.
+// The kinds of entries that a sheet is about.
 var (
 	dutyFaults    = []ledger.Kind{"fault.opened", "fault.acknowledged", "fault.closed", "nvr.fault", "nvr.breach", "footage.unlinkfailed", "key.erasefailed", "footage.breach", "footage.damaged", "system.fault"}
 	dutyClock     = []ledger.Kind{"clock.state", "clock.step", "clock.correction", "clock.confirmed", "clock.alarm"}
@@ -250,7 +250,7 @@ func (o *Server) fact(c *call, e ledger.Entry) dutyFact {
 	return f
 }
 
-// incidents gathers what was opened by duty under one purpose. What an application allowed stands in its own papers.
+// incidents gathers what was opened by duty under one purpose. What an application allowed is in its own documents.
 func (o *Server) incidents(c *call, entries []ledger.Entry) (out []dutyIncident, _ error) {
 	index := map[string]int{}
 	for _, e := range entries {
@@ -307,7 +307,7 @@ func (o *Server) purposeOf(seq uint64) (string, error) {
 	return "", nil
 }
 
-// dutyFacts is what stands beside the notes of a hand-over: what is broken now, and what else the shift saw: what was
+// dutyFacts is what is beside the notes of a hand-over: what is broken now, and what else the shift saw: what was
 // mended, the clock, and why footage was watched.
 func (o *Server) dutyFacts(c *call, span footage.Span) (out []dutyFact, err error) {
 	for _, f := range o.d.Health.Faults() {
@@ -335,7 +335,7 @@ func (o *Server) dutyFacts(c *call, span footage.Span) (out []dutyFact, err erro
 
 func dutySubject(day string) string { return "duty-" + day }
 
-// printed enters that a sheet leaves the house on paper or as a file, and says the how-many-th copy it is.
+// printed enters a copy of a sheet, printed or as a file, and returns its number.
 func (o *Server) dutyPrinted(c *call, day, form string) (copy, entry uint64, err error) {
 	o.handing.Lock()
 	defer o.handing.Unlock()

@@ -67,7 +67,7 @@ func changeSubject(c *call) (account.Subject, error) {
 			return account.Subject{Person: d.Person}, nil
 		}
 	}
-	return account.Subject{Person: "nobody"}, nil // whoever may not confirm anything does not learn what waits
+	return account.Subject{Person: "nobody"}, nil // anyone who may not confirm anything does not learn what waits
 }
 
 // confirmDuty makes a proposal count. A new one-time password is shown here, once, and not to its proposer.

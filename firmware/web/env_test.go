@@ -55,7 +55,7 @@ const (
 	password      = "a sentence nobody guesses"
 )
 
-// stillClock stands until it is moved.
+// stillClock is until it is moved.
 type stillClock struct {
 	mu sync.Mutex
 	r  clock.Reading
@@ -270,7 +270,7 @@ func (d gateSource) Readers() (out []gate.Reader) {
 	return out
 }
 
-// env is the office page over real rooms, with footage and clock that tests choose.
+// env is the office page over real packages, with footage and clock that tests choose.
 type env struct {
 	*Server
 	t         *testing.T
@@ -340,7 +340,7 @@ func newEnv(t *testing.T) *env {
 	return newEnvWith(t, nil)
 }
 
-// newEnvWith lets a test put other rooms in place before the page is built.
+// newEnvWith lets a test put other packages in place before the page is built.
 func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	t.Helper()
 	h := &env{t: t, clock: &stillClock{r: clock.Reading{Wall: present.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: 100 * time.Hour, Uncertainty: 20 * time.Millisecond}},

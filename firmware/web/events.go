@@ -9,7 +9,7 @@ import (
 	"campuskeep/shared/account"
 )
 
-// liveGate tells the gate board that something changed, within a second: the page then fetches itself anew,
+// liveGate tells the gate board that something changed, within a second: the page then fetches itself again,
 // so that what may be shown is decided in one place. Changes that come faster are folded.
 func (o *Server) liveGate(c *call) error {
 	events, cancel := o.d.Gate.Subscribe()
@@ -93,7 +93,7 @@ func (c *call) stillAllowed() bool {
 	return false
 }
 
-// settle lets what follows at once pass by: it is told with the next event.
+// settle lets what follows at once pass by: it is reported with the next event.
 func settle[T any](c *call, changed <-chan T) bool {
 	fold := time.NewTimer(liveFold)
 	defer fold.Stop()

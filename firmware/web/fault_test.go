@@ -32,7 +32,7 @@ func (c *hasty) Now() clock.Reading {
 	return r
 }
 
-// sickness is what other rooms see of the cameras.
+// sickness is what other packages see of the cameras.
 type sickness struct {
 	mu  sync.Mutex
 	now []health.Seen
@@ -94,7 +94,7 @@ func TestAnNVRThatDeletesEarlyIsRed(t *testing.T) {
 	}
 }
 
-// Covers F1: a fault stands on the page of its technician, who takes note with what is done; the head of safety sees
+// Covers F1: a fault rests on the page of its technician, who takes note with what is done; the head of safety sees
 // note and name, and a colleague who is named for nothing sees neither page nor fault.
 func TestAFaultOnItsTechniciansPage(t *testing.T) {
 	h := newEnv(t)

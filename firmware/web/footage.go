@@ -60,8 +60,8 @@ type forecastView struct {
 	Short       bool
 }
 
-// ribState is everything that the page remembers. It stands in the address and nowhere else, so that it can be sent
-// to somebody and is gone with the page.
+// ribState is everything that the page remembers. It is in the address and nowhere else, so that it can be sent to
+// somebody and is gone with the page.
 type ribState struct {
 	Camera, Day, T, To       string
 	Days                     int // 30 or 7

@@ -13,7 +13,8 @@ import (
 	"campuskeep/shared/usage"
 )
 
-// What is wrong with an application is told at its field, in words; nothing is half-done. Covers F4.
+// What is wrong with an application is reported at its field, in words; nothing is half-done. Covers
+// F4.
 func TestFaultsOfAnApplicationAreToldAtTheirFields(t *testing.T) {
 	h := newEnv(t)
 	fan := h.as("fan")
@@ -257,7 +258,7 @@ func TestSettingsAndClock(t *testing.T) {
 	}
 }
 
-// seenOf is how a pupil's day stands on a page.
+// seenOf is the status of a pupil's day on a page.
 func seenOf(page, student string) string {
 	_, rest, _ := strings.Cut(page, `name="student" value="`+student+`"`)
 	_, rest, _ = strings.Cut(rest, `name="seen" value="`)

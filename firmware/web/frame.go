@@ -80,7 +80,7 @@ func (c *call) mayOpen(t tab) bool {
 	return c.can(t.action, subject)
 }
 
-// frame is what stands around a page: ways that May allows, state of the clock, proof.
+// frame is what surrounds a page: ways that May allows, state of the clock, proof.
 func (c *call) frame(page, title string) ui.Frame {
 	f := ui.Frame{Lang: c.p.Lang, Title: title, Site: c.o.d.Info.School, Home: c.home(), Path: c.r.URL.RequestURI(),
 		About: c.p.T("frame.about", c.o.d.Info.Appliance, c.o.d.Info.Version)}
@@ -126,7 +126,7 @@ func (c *call) home() string {
 	return "/account"
 }
 
-// roleText is the duty that stands beside the name: the one with the widest rights, in words.
+// roleText is the duty that is beside the name: the one with the widest rights, in words.
 func (c *call) roleText() string {
 	for _, r := range roleOrder {
 		if c.actor.Has(r) {
@@ -219,7 +219,7 @@ func (o *Server) cameraName(id string) string {
 	return id
 }
 
-// actorName is who stands in an entry.
+// actorName is who is in an entry.
 func (c *call) actorName(a ledger.Actor) string {
 	switch {
 	case a.ID == ledger.System.ID:

@@ -15,9 +15,9 @@ import (
 	"campuskeep/shared/packet"
 )
 
-// gapCache is what the log tells of the footage of cameras: gaps with their causes, and when only the sub-stream was
-// recorded. It is read once and then only where the log has grown: an entry stands where it was written, which says
-// nothing about the time that it is about.
+// gapCache holds what the log says about the footage of cameras: gaps with their causes, and when only the sub-stream
+// was recorded. It reads the log once and then only what was appended: the place of an entry says nothing about the
+// time that it is about.
 type gapCache struct {
 	log     Ledger
 	anchors func() clock.Anchors

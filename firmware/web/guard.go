@@ -23,7 +23,7 @@ type outcome struct {
 	Link  string `json:"link,omitempty"`
 }
 
-// outcomeOf gives a reason its words, view.end.<reason>; one that a person is not told is "closed".
+// outcomeOf gives a reason its words, view.end.<reason>; one that a person does not see is "closed".
 func (o *Server) outcomeOf(p ui.Printer, v viewing.Opened, by viewing.EndedBy) outcome {
 	reason := string(by)
 	if !ui.Has("view.end." + reason) {
@@ -46,7 +46,7 @@ func (o *Server) dayLink(camera string, at time.Time) string {
 	return "/footage?" + url.Values{"camera": {camera}, "day": {at.Format(time.DateOnly)}, "t": {at.Format("15:04")}}.Encode() + "#watch"
 }
 
-// viewState says how a viewing stands: the page asks when an answer was refused, and tells the person.
+// viewState says the state of a viewing: the page asks when an answer was refused, and tells the person.
 func (o *Server) viewState(c *call) error {
 	id := c.r.PathValue("id")
 	if e, ok := o.d.Viewings.Ended(id); ok {

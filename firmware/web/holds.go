@@ -113,7 +113,7 @@ func (o *Server) showHolds(c *call, status int, at string, errs fielderr.Errors)
 	return c.pageStatus(status, "holds", c.p.T("holds.title"), v)
 }
 
-// listHolds fills in the page of the list that is asked for; the hold whose form was refused stands first.
+// listHolds fills in the page of the list that is asked for; the hold whose form was refused is first.
 func (c *call) listHolds(v *holdsView, list []usage.KeptHold) {
 	f, rotten := c.r.URL.Query(), c.o.d.Status.Retention().Rotten
 	v.All, v.Sift = len(list), ui.Form{Name: "holds", P: c.p, Values: f}

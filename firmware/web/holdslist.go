@@ -67,7 +67,7 @@ var holdOrder = []struct {
 	{"until", false, func(_ *call, a, b usage.KeptHold) int { return a.Until.Compare(b.Until) }},
 }
 
-// sortHolds sorts by the column that is asked for; by default what ends first stands first.
+// sortHolds sorts by the column that is asked for; by default what ends first is first.
 func (c *call) sortHolds(list []usage.KeptHold, f url.Values) {
 	name, down := strings.CutPrefix(cmp.Or(f.Get("sort"), "until"), "-")
 	for _, o := range holdOrder {

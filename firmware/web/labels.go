@@ -20,7 +20,7 @@ const gapPx = 4
 type label struct {
 	a, b  float64
 	px    float64 // width of the text with its icon
-	sides []side  // where it may stand, the best first
+	sides []side  // where it may be, the best first
 }
 
 type side int
@@ -32,7 +32,7 @@ const (
 	fromStart             // begins at the mark's beginning
 )
 
-// spot is where a text stands. The zero value is nowhere.
+// spot is where a text is. The zero value is nowhere.
 type spot struct {
 	shown bool
 	side  side
@@ -42,7 +42,7 @@ type spot struct {
 	px    float64
 }
 
-// sidePx is the distance of a text from the mark that it stands beside.
+// sidePx is the distance of a text from the mark that it is beside.
 const sidePx = 6
 
 func (s spot) extent() (l, r float64) {
@@ -104,7 +104,7 @@ func (s spot) clear(o spot, width float64) int {
 }
 
 // place finds a spot for each label, the first of the list first; tiers are the widths, ascending, at which more may
-// be shown. Labels that find none at any width stay out: what they say stands in the name of the cell as well.
+// be shown. Labels that find none at any width stay out: what they say is in the name of the cell as well.
 func place(labels []label, tiers ...float64) []spot {
 	out := make([]spot, len(labels))
 	var placed []spot
@@ -167,7 +167,7 @@ func (s spot) Tier() string {
 	return ""
 }
 
-// Shown says whether it stands anywhere.
+// Shown says whether it is anywhere.
 func (s spot) Shown() bool { return s.shown }
 
 // Left is where an icon before the text begins, from the anchor.

@@ -55,7 +55,7 @@ func TestLabelsThatHaveRoomAreShown(t *testing.T) {
 	}
 }
 
-// An id stands once on a page: a second field of the same id would be without its label and its fault.
+// An id is once on a page: a second field of the same id would be without its label and its fault.
 func TestEveryIDStandsOnce(t *testing.T) {
 	h := newEnv(t)
 	ids := h.scene()

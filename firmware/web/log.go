@@ -74,7 +74,7 @@ type logRow struct {
 	Seen           bool // witnessed
 	Edge           string
 	Near           string // when, seen from today
-	Certificate    string // address of the certificate that tells of this deletion; "": none
+	Certificate    string // address of the certificate that is about this deletion; "": none
 }
 
 // logQuery turns what was typed into a query. Names become ids here: the log holds no names.
@@ -139,7 +139,7 @@ func entryNumber(text string) (uint64, bool) {
 }
 
 // byPeople are the groups that the page begins with: what people did. Taps and recordings are thousands a day
-// and stand in groups of their own.
+// and are in groups of their own.
 var byPeople = []string{"footage", "refused", "application", "login", "search", "change"}
 
 // groupKinds are the kinds of a group; "all" and unknown names limit nothing.
@@ -152,7 +152,7 @@ func groupKinds(name string) (kinds []ledger.Kind) {
 	return kinds
 }
 
-// nobody stands for a name that nobody has: the search then finds nothing, rather than everything.
+// nobody represents a name that nobody has: the search then finds nothing, rather than everything.
 const nobody = "nobody-of-that-name"
 
 func (c *call) resolve(text string, q *ledgerdb.Query) {
@@ -417,7 +417,7 @@ func (c *call) logRow(e ledger.Entry) logRow {
 	return r
 }
 
-// certificateOf is where the certificate of a deletion stands, for those who may see it.
+// certificateOf is where the certificate of a deletion is, for those who may see it.
 func (c *call) certificateOf(e ledger.Entry) string {
 	var d struct {
 		Days []string
@@ -468,7 +468,7 @@ func (c *call) logTime(t time.Time) string {
 	return c.p.When(t, c.now.Wall)
 }
 
-// subjectName is what a pseudonymous id stands for, as far as this person may know.
+// subjectName is what a pseudonymous id represents, as far as this person may know.
 func (c *call) subjectName(id string) string {
 	switch {
 	case id == "":

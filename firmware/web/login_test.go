@@ -87,7 +87,8 @@ func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
 func (r *recorder) WriteHeader(status int)      { r.status = status }
 
-// A wrong password, an unknown name and too many attempts are told without saying whether the name exists.
+// A wrong password, an unknown name and too many attempts are reported without saying whether the name
+// exists.
 func TestLoggingInSaysNothingAboutNames(t *testing.T) {
 	h := newEnv(t)
 	h.as("fan")
@@ -295,7 +296,8 @@ func TestTheProofOfAnEntry(t *testing.T) {
 	}
 }
 
-// A tap stands on the gate's page within a second: the browser is told at once, and fetches the board.
+// A tap rests on the gate's page within a second: the browser is notified at once, and fetches the
+// board.
 func TestATapReachesTheGatePage(t *testing.T) {
 	h := newEnv(t)
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 7, 40).UTC() })

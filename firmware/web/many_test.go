@@ -103,7 +103,7 @@ func TestATimeTypedLeadsThere(t *testing.T) {
 }
 
 // The gap that explains a hole is found by the time that it is about: its entry may be older than the span, written
-// by a clock that was wrong, and thousands of newer ones may stand before it.
+// by a clock that was wrong, and thousands of newer ones may be before it.
 func TestACauseIsFoundByItsOwnTime(t *testing.T) {
 	h := newEnv(t)
 	hole := h.film.gaps["c02"][1]

@@ -20,8 +20,8 @@ const deviceCookie = "__Host-ck-device"
 // byItself is the header of requests that a page makes without a person: they keep no log-in alive.
 const byItself = "Ck-By-Itself"
 
-// reloadPage is the header of an answer to such a request that tells the page to load itself: what stands at its address
-// is another page now.
+// reloadPage is the header of an answer to such a request that tells the page to load itself: what is at its address is
+// another page now.
 const reloadPage = "Ck-Load-Anew"
 
 // serve answers one request of a route: limits, session, May, handler.

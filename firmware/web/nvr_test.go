@@ -18,7 +18,7 @@ import (
 	"campuskeep/shared/lib/fielderr"
 )
 
-// recorders stands for the room of the NVRs: one NVR with three channels, in every state that a page shows.
+// recorders represents the room of the NVRs: one NVR with three channels, in every state that a page shows.
 type recorders struct {
 	clock *stillClock
 	site  *site.Site
@@ -235,7 +235,7 @@ func (h *env) entriesOfNVRs() {
 	h.must(err)
 }
 
-// Covers F13, F3: what the NVRs' room enters is told in words, in both languages.
+// Covers F13, F3: what the NVRs' room enters is reported in words, in both languages.
 func TestTheLogTellsOfNVRsInWords(t *testing.T) {
 	h := newEnv(t)
 	h.entriesOfNVRs()
@@ -376,7 +376,7 @@ func TestTheWizardStopsAfterOneRefusal(t *testing.T) {
 	}
 }
 
-// Covers F13: every way past us is answered for and signed by name.
+// Covers F13: every way outside the appliance is answered for and signed by name.
 func TestTheListOfOtherWaysIsSigned(t *testing.T) {
 	h := newEnv(t)
 	liang := h.as("liang")
@@ -402,7 +402,7 @@ func TestTheListOfOtherWaysIsSigned(t *testing.T) {
 	}
 }
 
-// Covers F4, F10: footage that lies on an NVR is waited for on the page, which then loads anew by itself.
+// Covers F4, F10: footage that lies on an NVR is waited for on the page, which then loads again by itself.
 func TestAViewingWaitsForTheNVR(t *testing.T) {
 	h := newEnv(t)
 	zheng := h.as("zheng")

@@ -17,7 +17,8 @@ type NVRs interface {
 	NVRs() ([]NVR, error)
 	NVR(id string) (NVR, error)
 	NVRName(id string) (name string, ok bool)
-	// Begin starts what is asked for: check, expiry, doors. While something is under way there, nothing more is begun.
+	// Begin starts what is asked for: check, expiry, access paths. While something is under way there, nothing more is
+	// begun.
 	Begin(by account.Who, id, what string) error
 
 	// Edit changes an NVR of the register, over the revision that was seen. Where it is reached is changed only when it
@@ -30,13 +31,15 @@ type NVRs interface {
 	Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error
 	Restore(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error
 
-	// Look begins to ask an NVR that is not registered; Looked tells how it goes, to whoever began it.
+	// Look begins to ask an NVR that is not registered; Looked returns how it goes, to anyone who began
+	// it.
 	Look(by account.Who, ask NVRAsk) (look string, err error)
 	Looked(by account.Who, look string) (NVRLook, error)
 	// Adopt registers what was looked at with its cameras. Of cameras at fault it gives site.RowErrors.
 	Adopt(ctx context.Context, by account.Who, look string, plan NVRPlan) (id string, err error)
 
-	// AccessPaths is the list of who can get at the footage past us; ok is false before it was read.
+	// AccessPaths is the list of who can get at the footage outside the appliance; ok is false before it
+	// was read.
 	AccessPaths(id string) (l NVRAccessPaths, ok bool, err error)
 	Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]NVRReply) error
 
@@ -160,7 +163,7 @@ type NVRCamera struct {
 	Result string // by later checks: confirmed, ignored; empty: not yet
 }
 
-// NVRStream is one encoding of a channel. Zero fields were not told.
+// NVRStream is one encoding of a channel. Zero fields were not given.
 type NVRStream struct {
 	ID, W, H, MilFr, Kbps, GOP int
 	Codec                      string
@@ -219,7 +222,7 @@ type NVRChannel struct {
 	Track   bool // it is recorded at all
 }
 
-// main is the stream that is recorded, sub the smaller one; ok is false when the NVR does not tell of it.
+// main is the stream that is recorded, sub the smaller one; ok is false when the NVR does not are about it.
 func (c NVRChannel) stream(n int) (s NVRStream, ok bool) {
 	for _, s := range c.Streams {
 		if s.ID == c.ID*100+n {

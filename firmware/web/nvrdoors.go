@@ -16,7 +16,7 @@ import (
 	"campuskeep/shared/lib/ui"
 )
 
-// nvrPathsView is the check list "who can still get at the footage past us".
+// nvrPathsView is the check list "who can still get at the footage outside the appliance".
 type nvrPathsView struct {
 	N       NVR
 	L       NVRAccessPaths
@@ -37,7 +37,7 @@ type nvrPathsView struct {
 	Proof   pathsProof
 }
 
-// pathsProof is what stands under the printed list so that anybody can check it.
+// pathsProof is what is under the printed list so that anybody can check it.
 type pathsProof struct {
 	QR        qrCode
 	Witnessed string

@@ -370,7 +370,7 @@ func (o *Server) nvrSeen(c *call) (NVR, uint64, error) {
 	return n, rev, nil
 }
 
-// rewireNVR puts cameras on other channels and has the NVR looked at anew.
+// rewireNVR puts cameras on other channels and has the NVR looked at again.
 func (o *Server) rewireNVR(c *call) error {
 	n, rev, err := o.nvrSeen(c)
 	if err != nil {

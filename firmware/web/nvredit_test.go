@@ -17,7 +17,7 @@ import (
 	"campuskeep/shared/lib/fielderr"
 )
 
-// theNVR is the form of the NVR as it stands.
+// theNVR is the form of the NVR as it is.
 func (h *env) theNVR() url.Values {
 	n, err := h.recorders.NVR("n01")
 	h.must(err)
@@ -86,7 +86,7 @@ func TestANVRIsEdited(t *testing.T) {
 	}
 }
 
-// Covers F1, M5: what was changed about an NVR stands on its page, before and after, with the reason.
+// Covers F1, M5: what was changed about an NVR rests on its page, before and after, with the reason.
 func TestTheChangesOfAnNVRStandOnItsPage(t *testing.T) {
 	h := newEnv(t)
 	part := func(name, text string) ledger.Part {

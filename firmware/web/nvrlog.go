@@ -20,7 +20,7 @@ func (o *Server) nvrName(id string) string {
 	return id
 }
 
-// nvrWords says an entry of the NVRs in words, over what stands for entries of all kinds.
+// nvrWords says an entry of the NVRs in words, over what represents entries of all kinds.
 func (c *call) nvrWords(r *logRow, e ledger.Entry) {
 	var d struct {
 		NVR, Camera, Act, Kind, Result, Code, Ground, Reason string
@@ -131,7 +131,7 @@ func (c *call) nvrWords(r *logRow, e ledger.Entry) {
 // isNVR says whether an entry is of the NVRs.
 func isNVR(k ledger.Kind) bool { return strings.HasPrefix(string(k), "nvr.") }
 
-// nvrLog reads from the log who was at the NVR past us, and what it broke.
+// nvrLog reads from the log who was at the NVR outside the appliance, and what it broke.
 func (o *Server) nvrLog(c *call, v *nvrView) error {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.access"}, Limit: 20})
 	if err != nil {

@@ -184,7 +184,7 @@ type nvrFetch struct {
 	Bar, Text        string
 }
 
-// mostGaps of one NVR stand on its page.
+// mostGaps of one NVR are on its page.
 const mostGaps = 20
 
 func (o *Server) nvrPage(c *call) error { return o.showNVR(c, http.StatusOK, nvrShown{}) }

@@ -8,7 +8,7 @@ import (
 	"campuskeep/shared/account"
 )
 
-// waitView stands where the picture will be, while the footage is on its way from an NVR.
+// waitView is where the picture will be, while the footage is on its way from an NVR.
 type waitView struct {
 	V                viewing.Opened
 	Name, PrettySpan string
@@ -23,7 +23,7 @@ type waitView struct {
 }
 
 // awaits answers with how far the footage is when a viewing cannot be shown yet. It ends by itself: the page asks
-// again, and when everything is there it is told to load anew.
+// again, and when everything is there it is asked to load again.
 func (o *Server) awaits(c *call, v viewing.Opened) (bool, error) {
 	if o.d.NVRs == nil || v.Live() {
 		return false, nil

@@ -11,7 +11,7 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// A camera is asked for where it stood in the span, whatever became of it since; one that came later stops nothing.
+// A camera is asked for where it was in the span, whatever became of it since; one that came later stops nothing.
 // Covers F4, F5.
 func TestTheCamerasOfAPlaceAreThoseOfTheSpan(t *testing.T) {
 	h := newEnv(t)

@@ -141,7 +141,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 		t.Errorf("verdict: %+v", v.Day)
 	}
 
-	// As a process of its own, as whoever receives the file would run it.
+	// As a process of its own, as anyone who receives the file would run it.
 	dir := t.TempDir()
 	tool, file := filepath.Join(dir, "campuskeep-verify"), filepath.Join(dir, "certificate.txt")
 	if out, err := exec.Command("go", "build", "-o", tool, "campuskeep/shared/cmd/campuskeep-verify").CombinedOutput(); err != nil {
@@ -211,12 +211,12 @@ func TestNothingIsPrintedThatIsNotEntered(t *testing.T) {
 	}
 }
 
-// The monthly report: zero or explained, what is not stands in red and in words, and it leaves as a spreadsheet and on
+// The monthly report: zero or explained, what is not is in red and in words, and it leaves as a spreadsheet and on
 // paper, each entered first. Covers F3, F13.
 func TestTheMonthlyReport(t *testing.T) {
 	h := newEnv(t)
 	h.gone("c01", "2026-04-10", 0, 3)
-	h.gone("c01", "2026-04-11", 4*time.Hour) // late, and nothing tells why
+	h.gone("c01", "2026-04-11", 4*time.Hour) // late, and nothing says why
 	zheng := h.as("zheng")
 	r := zheng.get("/keeping/report?camera=c01&month=2026-05")
 	for _, want := range []string{"逾期 ", "没有登记可以解释", "is-bad", "东大门外"} {
@@ -258,7 +258,7 @@ func TestTheMonthlyReport(t *testing.T) {
 	}
 }
 
-// The arithmetic of the disk stands line by line, and what it says is footage.Predict's word.
+// The arithmetic of the disk is line by line, and what it says is footage.Predict's word.
 func TestTheArithmeticOfTheDisk(t *testing.T) {
 	h := newEnv(t)
 	loads := []footage.Load{{Camera: "c01", BytesPerDay: 40 << 30, Days: 30}, {Camera: "c02", BytesPerDay: 40 << 30, Days: 90, Estimated: true}, {Camera: "c03", BytesPerDay: 5 << 30, Days: 30, Thin: true}}

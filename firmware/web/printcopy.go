@@ -8,14 +8,14 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// Forms in which a document leaves the house, as they stand in the log.
+// Forms of a copied document, as the log names them.
 const (
 	formPrint = "paper"
 	formFile  = "file"
 	formSheet = "xlsx"
 )
 
-// logPrintout enters that a document leaves the house, before its first byte does, and says which copy it is (F13).
+// logPrintout enters a copy of a document before its first byte leaves, and returns the copy's number (F13).
 func (o *Server) logPrintout(c *call, document, form, camera, application string) (copy, entry uint64, err error) {
 	o.handing.Lock()
 	defer o.handing.Unlock()
@@ -38,7 +38,7 @@ func (o *Server) logPrintout(c *call, document, form, camera, application string
 	return copy, receipt.First, nil
 }
 
-// printedCopy is a copy on paper that was entered: what stands at its foot.
+// printedCopy is a printed copy that was entered: what its foot shows.
 type printedCopy struct {
 	Copy, Entry uint64
 	Text        string

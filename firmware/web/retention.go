@@ -11,7 +11,7 @@ import (
 	"campuskeep/shared/lib/ui"
 )
 
-// retentionView answers: does the disk hold what must be kept, what goes next, and what stands in the way.
+// retentionView answers: does the disk hold what must be kept, what goes next, and what is in the way.
 type retentionView struct {
 	State   []stateCell
 	Notes   []ui.Note
@@ -94,7 +94,7 @@ func (c *call) capacitySum(k RetentionStatus) capacitySum {
 	return s
 }
 
-// retentionNotes are what stands in the way of keeping or of deleting.
+// retentionNotes are what is in the way of keeping or of deleting.
 func (c *call) retentionNotes(k RetentionStatus) (out []ui.Note) {
 	add := func(kind, icon, text, href, link string) {
 		out = append(out, ui.Note{Kind: kind, Icon: icon, Text: text, Href: href, Link: link})

@@ -106,7 +106,7 @@ func (o *Server) reportPage(c *call) error {
 	return c.page("retreport", c.p.T("retreport.title"), v)
 }
 
-// monthView makes the report; whole: of all cameras at once, for what leaves the house.
+// monthView makes the report; whole: of all cameras at once, for what is printed or exported.
 func (o *Server) monthView(c *call, f url.Values, whole bool) (reportView, error) {
 	v := reportView{Form: ui.Form{Name: "retreport", P: c.p, Values: cloneValues(f)}, Can: c.mayPrint(), Org: c.p.T("doc.org", o.d.Info.School)}
 	v.Cameras = append(v.Cameras, ui.Option{Text: c.p.T("log.all_cameras")})
@@ -166,7 +166,7 @@ func (o *Server) monthView(c *call, f url.Values, whole bool) (reportView, error
 	return v, nil
 }
 
-// reportsShown is how many cameras stand on one page, and are summed up for it.
+// reportsShown is how many cameras are on one page, and are summed up for it.
 const reportsShown = 16
 
 // reportPart is the page of cameras asked for.
@@ -308,7 +308,7 @@ func (c *call) hours(d time.Duration) string {
 	return c.p.T("dur.hours", fmt.Sprintf("%.1f", d.Hours()))
 }
 
-// downloadReport gives the report away: on paper or as a spreadsheet. The copy is an entry before anything leaves.
+// downloadReport sends the report: printed or as a spreadsheet. The copy is an entry before anything leaves.
 func (o *Server) downloadReport(c *call) error {
 	f := url.Values{"camera": {c.r.PostForm.Get("camera")}, "month": {c.r.PostForm.Get("month")}}
 	form := c.r.PostForm.Get("form")

@@ -14,7 +14,7 @@ import (
 	"campuskeep/shared/account"
 )
 
-// fresh is a form made from the row of a camera as it stands.
+// fresh is a form made from the row of a camera as it is.
 func (h *env) fresh(id string, f url.Values) url.Values {
 	out := url.Values{"rev": {strconv.FormatUint(h.site.CameraRev(id), 10)}}
 	for k, v := range f {

@@ -256,7 +256,7 @@ func (r *ribbon) drawHead(in ribInput, sc scale, days []footage.Span, p ui.Print
 		if in.Days == weekDays {
 			h.Day = d.From.In(in.Zone).Format("1/2")
 		}
-		if b.b-b.a < 0.012 { // a sliver of a first or last day has no room for its number
+		if b.b-b.a < 0.012 { // a narrow piece of a first or last day has no room for its number
 			h.Day, h.Weekday = "", ""
 		}
 		numbers = append(numbers, label{b.a, b.b, max(textPx(h.Day), textPx(h.Weekday)) - gapPx, []side{centre, before}})

@@ -44,7 +44,7 @@ func (h *env) eventually(what string, ok func() bool) {
 	}
 }
 
-// admin changes somebody behind the page, as another room or another browser would.
+// admin changes somebody behind the page, as another package or another browser would.
 func (h *env) admin() account.Who {
 	return account.Who{Actor: account.Actor{ID: h.ids["liang"], Roles: []account.Role{account.RoleAdmin}, SecondFactor: true}, From: account.System.From, Via: "web"}
 }
@@ -86,8 +86,8 @@ func (v *visitor) ended(id string) <-chan outcome {
 	return out
 }
 
-// What takes away the right to watch stops the picture: nothing of the next fragment but one is served, the page is
-// told why in that moment, and the closing entry says it. Covers F10, F12, F13, F20.
+// What takes away the right to watch stops the picture: nothing of the next fragment but one is served, the page gets
+// the reason in that moment, and the closing entry says it. Covers F10, F12, F13, F20.
 func TestTheRightEndsAndSoDoesThePicture(t *testing.T) {
 	byDuty := func(h *env, v *visitor) string {
 		r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
@@ -233,4 +233,4 @@ func TestWhoKeepsTheRightWatchesOn(t *testing.T) {
 	}
 }
 
-var _ Player = long{} // also what other rooms add to it
+var _ Player = long{} // also what other packages add to it

@@ -37,7 +37,7 @@ type rollView struct {
 type pupilRow struct {
 	No               int
 	ID, Name         string
-	Form             *markForm // nil: the day stands, or this person takes no roll
+	Form             *markForm // nil: the day is, or this person takes no roll
 	Tone, Icon, Text string
 	Detail           string
 }
@@ -171,11 +171,11 @@ func joinNonEmpty(a, b, sep string) string {
 	return a + sep + b
 }
 
-// markForm states how one pupil's day stands (S6, S7).
+// markForm states how one pupil's day is (S6, S7).
 type markForm struct {
 	ui.Form
 	Class, Student string
-	Date, Seen     string // the day, and how it stood when the page was made
+	Date, Seen     string // the day, and how it was when the page was made
 	Open           bool   // something is wrong with it
 	Choices        []ui.Option
 }
@@ -194,7 +194,7 @@ func newMarkForm(c *call, class string, d attendance.DayStatus, at string, errs 
 	return f
 }
 
-// seenDay is how a day stands, for a form to say what its reader saw.
+// seenDay is the state of a day, for a form to say what its reader saw.
 func seenDay(d attendance.DayStatus) string { return string(d.Outcome) + "." + strconv.Itoa(d.Minutes) }
 
 // Field is a field of the form with an id of its own: there is one form for each pupil on the page.

@@ -24,7 +24,8 @@ type route struct {
 // handler answers one call; what it returns is turned into the answer that a person can act on.
 type handler func(*call) error
 
-// subjectFunc says what the action is about, from the request alone or from what the rooms know of it.
+// subjectFunc says what the action is about, from the request alone or from what the packages know of
+// it.
 type subjectFunc func(*call) (account.Subject, error)
 
 // router holds the routes by pattern; it is an http.Handler that asks May before every handler.

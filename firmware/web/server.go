@@ -1,7 +1,7 @@
-// Package office serves the local web pages of every role, and the same things as JSON.
+// Package web serves the local web pages of every role, and the same things as JSON.
 //
-// It owns the routes, the page templates and the viewings that browsers hold open, and no other state: what
-// a page shows comes from the rooms below, what a form changes goes through them. It must never give out
+// It owns the routes, the page templates and the viewings that browsers hold open, and no other state: what a
+// page shows comes from the packages below, what a form changes goes through them. It must never give out
 // anything that account.May did not allow for this person at this moment, nor a byte of footage whose entry
 // is not committed.
 package web
@@ -107,7 +107,7 @@ func (o *Server) Run(ctx context.Context) error {
 	}
 }
 
-// templateFuncs are the functions of page templates that need the house.
+// templateFuncs are the functions of page templates that need the server.
 func (o *Server) templateFuncs(p ui.Printer) template.FuncMap {
 	return template.FuncMap{
 		"personName": o.name,

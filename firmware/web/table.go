@@ -50,7 +50,7 @@ func (o *Server) table() []route {
 		{pattern: "GET /view/{id}", action: account.ActMediaRead, subject: viewingSubject, handle: o.viewPage},
 		{pattern: "GET /view/{id}/state", action: account.ActSelf, subject: ownViewing, handle: o.viewState},
 		{pattern: "GET /view/{id}/when", action: account.ActMediaRead, subject: viewingSubject, handle: o.viewWhen},
-		{pattern: "POST /view/{id}/silence", action: account.ActMediaRead, subject: viewingSubject, handle: o.audioOff},
+		{pattern: "POST /view/{id}/audio-off", action: account.ActMediaRead, subject: viewingSubject, handle: o.audioOff},
 		{pattern: "POST /view/{id}/snapshot", action: account.ActFootageSnapshot, subject: stillSubject, handle: o.snapshot},
 		{pattern: "GET /view/{id}/events", action: account.ActSelf, subject: ownViewing, handle: o.viewEvents, stream: true},
 		{pattern: "POST /view/{id}/close", action: account.ActSelf, subject: ownViewing, handle: o.closeView},

@@ -121,7 +121,7 @@ func (c *call) clockCell() stateCell {
 	return cell
 }
 
-// syncCell tells of the centre; branched: a roll-back of the log is not closed.
+// syncCell is about the centre; branched: a roll-back of the log is not closed.
 func (c *call) syncCell(branched bool) stateCell {
 	s, size := c.o.d.Status.Sync(), c.o.d.Ledger.Size()
 	cell := stateCell{Icon: "sync", Name: c.p.T("today.sync"), Tone: "ok", Mark: "ok", Word: c.p.T("state.ok")}
@@ -183,7 +183,7 @@ func (c *call) cameraCell(states map[string]CameraState) stateCell {
 	worstName := ""
 	var list []footage.Camera
 	for _, cam := range c.o.d.Site.Cameras() {
-		if _, known := states[cam.ID]; !cam.Retired && (known || cam.Custody == footage.CustodyVault) { // an NVR's are told of after its first check
+		if _, known := states[cam.ID]; !cam.Retired && (known || cam.Custody == footage.CustodyVault) { // an NVR's are reported of after its first check
 			list = append(list, cam)
 		}
 	}

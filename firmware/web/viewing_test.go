@@ -17,7 +17,7 @@ func watch(camera, from, to string) url.Values {
 	return url.Values{"camera": {camera}, "day": {"2026-05-18"}, "from": {from}, "to": {to}, "purpose": {"围墙翻越报警核实"}}
 }
 
-// The access entry stands in the log before the first byte, and says who, from where and why. Covers F13.
+// The access entry is in the log before the first byte, and says who, from where and why. Covers F13.
 func TestAViewingIsLoggedBeforeTheFirstByte(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("zheng")
@@ -176,7 +176,7 @@ func TestAPurposeIsStatedOncePerIncident(t *testing.T) {
 	}
 }
 
-// Absurd times are told at their field, and nothing is opened.
+// Absurd times are reported at their field, and nothing is opened.
 func TestAbsurdTimesOfAViewing(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("zheng")

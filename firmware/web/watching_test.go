@@ -326,8 +326,8 @@ func TestPicturesBeforeTheSpanAreNotSeen(t *testing.T) {
 	}
 }
 
-// A still picture: the entry stands in the log before the browser draws, its number is in the name of the file, and
-// the page says that it proves nothing by itself. Covers F10, F13.
+// A still picture: the entry is in the log before the browser draws, its number is in the name of the file, and the
+// page says that it proves nothing by itself. Covers F10, F13.
 func TestAStillInABrowser(t *testing.T) {
 	needChromium(t)
 	h := newEnvWith(t, broken(t, "", footage.Span{From: at(20, 8, 0), To: at(20, 8, 6)}))

@@ -1,5 +1,6 @@
-// Package house tests the plan of the house (design §2): who may import whom, and what the rule rooms
-// must not do. It owns no code of the product. A ban without a reason is not written here.
+// Package archtest tests the layout of the repository (design §2): who may import whom, and what the
+// rule packages must not do. It owns no code of the product. A ban without a reason is not written
+// here.
 package archtest
 
 import (
@@ -93,7 +94,7 @@ var firmwareLayer = map[string]int{
 	"cmd":       11,
 }
 
-// devices are the rooms at the edge: each talks to something that can hang, so none may lean on another.
+// devices are the packages at the edge: each talks to something that can hang, so none may import another.
 var devices = map[string]bool{"recorder": true, "reader": true, "panel": true, "messenger": true, "nvr": true, "uplink": true, "web": true}
 
 var cloudLayer = map[string]int{"centredb": 1, "keyfile": 1, "witness": 2, "ingest": 3, "enrol": 3, "broker": 3, "console": 4, "centre": 5, "cmd": 6}
@@ -107,7 +108,7 @@ func packageOf(path, top string) string {
 	return name
 }
 
-// restricted lists modules that have one door into the house, and why.
+// restricted lists modules that only some packages may import, and why.
 var restricted = []struct {
 	module   string
 	packages []string
@@ -219,7 +220,7 @@ func TestRulesNeverAskForTheTime(t *testing.T) {
 	}
 }
 
-// I/O in a rule room would make its answer depend on the machine.
+// I/O in a rule package would make its answer depend on the machine.
 func TestRulesDoNoIO(t *testing.T) {
 	banned := map[string]string{"os": "files and environment", "net": "network", "net/http": "network", "database/sql": "database", "os/exec": "processes", "syscall": "the kernel", "log/slog": "logs belong to the rooms that act"}
 	for _, f := range sources(t) {
@@ -234,8 +235,8 @@ func TestRulesDoNoIO(t *testing.T) {
 	}
 }
 
-// A rule that starts a goroutine depends on who comes first. That none does is also why scripts/test runs the rule rooms
-// without the race detector.
+// A rule that starts a goroutine depends on who comes first. That none does is also why scripts/test runs the rule
+// packages without the race detector.
 func TestRulesStartNoGoroutine(t *testing.T) {
 	for _, f := range sources(t) {
 		if !in(f.path, "shared") || in(f.path, "shared/cmd", "shared/lib/ui", "shared/lib/web") {
@@ -255,7 +256,7 @@ func TestRulesStartNoGoroutine(t *testing.T) {
 	}
 }
 
-// Only cmd reads flags, environment and configuration files, so that a test can start any room.
+// Only cmd reads flags, environment and configuration files, so that a test can start any package.
 func TestOnlyCmdReadsFlagsAndEnvironment(t *testing.T) {
 	for _, f := range sources(t) {
 		if f.test || in(f.path, "firmware/cmd", "cloud/cmd", "shared/cmd", "scripts", "shared/lib/ui/bundle") {

@@ -71,7 +71,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	return built, nil
 })
 
-// place is where a house stands; the zero value is one with a centre, all in one directory.
+// place is where an appliance is; the zero value is one with a centre, all in one directory.
 type place struct {
 	vault  bool   // the footage is not in the data directory
 	alone  bool   // without a centre
@@ -254,7 +254,7 @@ func (h *env) cardHash(n int) string {
 
 func waitUntil(end time.Time) { <-time.After(time.Until(end)) }
 
-// untilWitnessed waits until the centre has cosigned everything that stands in the log.
+// untilWitnessed waits until the centre has cosigned everything that is in the log.
 func (h *env) untilWitnessed() {
 	h.t.Helper()
 	deadline := time.Now().Add(90 * time.Second)

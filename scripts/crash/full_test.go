@@ -12,7 +12,7 @@ import (
 )
 
 // A disk that is full: recording stops with an alarm and goes on by itself when there is room again, one gap entry
-// tells what is missing, and the check is clean at once. Covers F3, I3.
+// says what is missing, and the check is clean at once. Covers F3, I3.
 func TestTheDiskIsFull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("records for half a minute, four times")
@@ -161,7 +161,7 @@ func (h *env) untilClean(box *process.Process) {
 	})
 }
 
-// missingIsTold compares what is missing of a camera with what the log tells of it.
+// missingIsTold compares what is missing of a camera with what the log is about it.
 func (h *env) missingIsTold(i int) {
 	h.t.Helper()
 	var shown time.Duration

@@ -15,8 +15,8 @@ import (
 	"campuskeep/shared/usage"
 )
 
-// apply is an application from the form to the picture: mistakes are told at their field and store nothing, what
-// is asked for is held, another person approves, and exactly that can be watched. Covers F4, F5, F6, F7.
+// apply is an application from the form to the picture: mistakes are reported at their field and store nothing,
+// what is asked for is held, another person approves, and exactly that can be watched. Covers F4, F5, F6, F7.
 func (h *env) apply(t *testing.T) {
 	he := h.tab(t, "he")
 	at := h.quiet(1)
@@ -112,7 +112,7 @@ func (h *env) held(application, camera string, s footage.Span) bool {
 	return false
 }
 
-// approve is the officer's part: the application waits in the list, and is approved as it stands.
+// approve is the officer's part: the application waits in the list, and is approved as it is.
 func (h *env) approve(t *testing.T, id string) {
 	zhou := h.tab(t, "zhou")
 	zhou.open("/applications")

@@ -2,7 +2,7 @@
 // appliance with its cameras, its reader and two days of footage.
 //
 // It owns one appliance, one browser and the simulators, all of the one test TestOffice. It must never reach
-// into a room to make something happen that a person would do on a page: rooms are only asked afterwards
+// into a package to make something happen that a person would do on a page: packages are only asked afterwards
 // what is on record.
 package e2e
 
@@ -39,7 +39,7 @@ import (
 
 var shots = flag.String("shots", "", "folder for pictures of every page: go test ./scripts/e2e -run TestOffice/Pages -shots /tmp/shots")
 
-// A day of the office, in the order in which it happens. Each part stands alone too: -run TestOffice/Watch.
+// A day of the office, in the order in which it happens. Each part is alone too: -run TestOffice/Watch.
 func TestOffice(t *testing.T) {
 	if os.Getenv("CAMPUSKEEP_E2E") == "" {
 		t.Skip("its clicks do not know the steps that ask once before approving and withdrawing; set CAMPUSKEEP_E2E=1 to run it")

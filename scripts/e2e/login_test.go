@@ -17,7 +17,7 @@ import (
 )
 
 // logIn is the way in and out: a wrong password, the right one with its one-time code, the page one wanted to
-// see, the end; and whoever guesses on is locked out. Covers F11, F12.
+// see, the end; and anyone who guesses on is locked out. Covers F11, F12.
 func (h *env) logIn(t *testing.T) {
 	b := h.tab(t, "")
 	from := h.box.Store.Size()

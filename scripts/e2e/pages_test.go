@@ -144,7 +144,7 @@ var sizes = map[bool]struct {
 	w, h int64
 }{true: {"wide", 1366, 768}, false: {"phone", 390, 844}}
 
-// faults looks at a page in a window of a size and tells what is wrong with it.
+// faults looks at a page in a window of a size and says what is wrong with it.
 func (b *tab) faults(name, lang string, wide bool) bool {
 	b.t.Helper()
 	found := eval[struct {
@@ -180,7 +180,7 @@ func (b *tab) picture(file string) {
 }
 
 // faults gives the language, a text that is missing, what can be operated and has neither text nor a label, and what
-// stands out of the window when the page as a whole does; the frames that scroll by themselves are excepted.
+// overflows the window when the page as a whole does; the frames that scroll by themselves are excepted.
 const faults = `(() => {
 	const html = document.documentElement.outerHTML, bad = html.match(/.{0,60}(⟦|<no value>|&lt;no value|%!|ZgotmplZ|\bNaN\b|\bundefined\b).{0,60}/);
 	const d = document.scrollingElement, all = s => [...document.querySelectorAll(s)];

@@ -20,8 +20,8 @@ import (
 	"campuskeep/shared/footage"
 )
 
-// traces: whoever takes the disk away without the key finds no pupil's name in it, no picture, no key and no
-// password; and what the day left is consistent.
+// traces: anyone who takes the disk away without the key finds no pupil's name in it, no picture, no key and
+// no password; and what the day left is consistent.
 func (h *env) traces(t *testing.T) {
 	names := h.pupils()
 	needles := map[string][]byte{"a password": []byte(school.Password), "a camera's password": []byte(cameraPassword)}
@@ -82,7 +82,7 @@ func (h *env) traces(t *testing.T) {
 // words are names to look for, all at once.
 type words map[string]bool
 
-// pupils are the names of all pupils that nobody of the staff has too: those stand on pages and in the log.
+// pupils are the names of all pupils that nobody of the staff has too: those are on pages and in the log.
 func (h *env) pupils() words {
 	out := words{}
 	for _, c := range h.filled.Cards {
@@ -98,7 +98,7 @@ func (h *env) pupils() words {
 	return out
 }
 
-// in gives the first name that stands in b.
+// in gives the first name that is in b.
 func (w words) in(b []byte) string {
 	for i := 0; i+6 <= len(b); i++ {
 		if b[i] < 0xE4 || b[i] > 0xE9 { // a Chinese character of a name begins so

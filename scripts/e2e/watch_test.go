@@ -223,7 +223,7 @@ type media struct {
 	size uint64
 }
 
-// firstMedia tells when the first media was asked for, and how long the log was then.
+// firstMedia says when the first media was asked for, and how long the log was then.
 func (b *tab) firstMedia() <-chan media {
 	out := make(chan media, 1)
 	b.sending(func(e *network.EventRequestWillBeSent) {

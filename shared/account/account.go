@@ -33,7 +33,7 @@ const (
 	RoleAppliance Role = "appliance" // a box at the centre's broker
 )
 
-// Action is something that can be asked for; the code also stands in the log.
+// Action is something that can be asked for; the code is also in the log.
 type Action string
 
 // Actions of the office page, the gate, and the centre.
@@ -66,7 +66,7 @@ const (
 
 	ActGateView      Action = "gate.view"
 	ActClassView     Action = "class.view"
-	ActClassMark     Action = "class.mark"    // take the roll: state how a pupil's day stands (S6)
+	ActClassMark     Action = "class.mark"    // take the roll: state the status of a pupil's day (S6)
 	ActKeepingView   Action = "keeping.view"  // forecast, watermarks, deleted days, reports
 	ActKeepingPaper  Action = "keeping.paper" // hand out certificates and reports
 	ActCamerasView   Action = "cameras.view"
@@ -76,7 +76,7 @@ const (
 	ActFaultsView    Action = "faults.view"
 	ActFaultsTake    Action = "faults.take" // take note of a fault, with what is done about it
 	ActNVRsView      Action = "nvrs.view"
-	ActNVRsEdit      Action = "nvrs.edit" // register NVRs and their cameras, set their expiry, sign who can get past us
+	ActNVRsEdit      Action = "nvrs.edit" // register NVRs and their cameras, set their expiry, sign who can get outside the appliance
 	ActPeopleView    Action = "people.view"
 	ActPeopleEdit    Action = "people.edit"
 	ActPeopleConfirm Action = "people.confirm" // be the second person for duties and resets of duty persons
@@ -151,7 +151,7 @@ const (
 // refused, and names the ground when allowed ("duty", "grant", "self", …).
 type Decision struct {
 	Allowed bool
-	Role    Role // under which it is allowed; stands in the entry
+	Role    Role // under which it is allowed; is in the entry
 	Reason  string
 	Grant   string // application id when the ground is a grant
 }

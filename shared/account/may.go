@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// May answers whether the actor may do the action to the subject at that instant. Nothing is allowed
-// that [table] does not allow (F12). A refusal names the rule that stood in the way as a key of the text
-// catalogue; an allowance names the role and the ground under which it is logged.
+// May answers whether the actor may do the action to the subject at that instant. Nothing is allowed that
+// [table] does not allow (F12). A refusal names the rule that forbids it as a key of the text catalogue;
+// an allowance names the role and the basis under which it is logged.
 func May(actor Actor, action Action, subject Subject, at time.Time) Decision {
 	if action == ActPublic {
 		return Decision{Allowed: true, Reason: "public"}
@@ -31,7 +31,7 @@ func May(actor Actor, action Action, subject Subject, at time.Time) Decision {
 	return refused
 }
 
-// Refused is the error of whoever was not allowed; the caller answers 403 with the text of Reason.
+// Refused is the error of a refused action; the caller answers 403 with the text of Reason.
 type Refused struct {
 	Action Action
 	Reason string // key of the text catalogue

@@ -2,7 +2,7 @@ package account
 
 import "time"
 
-// The grounds of an allowance, as they stand in the log.
+// The grounds of an allowance, as the log names them.
 const (
 	basisDuty  = "duty"
 	basisGrant = "grant"

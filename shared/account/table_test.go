@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write testdata/table.txt anew")
 var allRoles = []Role{RoleStaff, RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead, RoleDoctor, RoleCounsellor, RoleParent,
 	RoleOfficer, RoleHeadOfSafety, RoleLeader, RoleAuditor, RoleAdmin, RoleInstaller, RoleCentreStaff, RoleCentreAdmin, RoleAppliance}
 
-// A circumstance makes one thing true that an action may depend on. The letters stand in the golden file.
+// A circumstance makes one thing true that an action may depend on. The letters are in the golden file.
 var circumstances = []struct {
 	letter string
 	means  string

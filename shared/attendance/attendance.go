@@ -3,7 +3,7 @@
 //
 // It owns nothing and is pure: the same evidence gives the same status on the appliance and at the centre,
 // today and in ten years, in whatever order the taps came. It must never call a student absent when the
-// evidence itself is missing: that is [Unknown], and no parent is told.
+// evidence itself is missing: that is [Unknown], and no parent is notified.
 package attendance
 
 import (
@@ -38,7 +38,7 @@ type Tap struct {
 	Doubt     bool      `json:"doubt,omitempty"` // the clock was not trusted then: At is a claim
 }
 
-// Outcome is how a student's day stands.
+// Outcome is the status of a student's day.
 type Outcome string
 
 // The outcomes of design §8, and the two states of a day that has none (yet).
@@ -61,7 +61,7 @@ var Outcomes = []Outcome{Present, Late, LeftEarly, OnLeave, Truant, AbsentUnexpl
 // Key is the outcome's key in the text catalogue.
 func (o Outcome) Key() string { return "att." + string(o) }
 
-// Reason says why a day stands as it does.
+// Reason is a reason for the status of a day.
 type Reason string
 
 // The reasons, in the order in which the rules find them.
@@ -170,8 +170,8 @@ type Evidence struct {
 	Doubt bool
 }
 
-// DayStatus is how a student's day stands, and why. It is stored and released as it is: codes,
-// pseudonymous ids and instants, no name.
+// DayStatus is the status of a student's day with its reasons. It is stored and released as it is:
+// codes, pseudonymous ids and instants, no name.
 type DayStatus struct {
 	V        int       `json:"v"` // version of the rules
 	Date     string    `json:"date"`

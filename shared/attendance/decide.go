@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Decide says how a student's day stands at the instant now, by the rules of design §8 in their order:
-// a day without school, an approved leave, a teacher's or the office's mark, the first way in against the
-// bell, the last way out against the end of the day, and what to make of missing evidence. The first
-// rule that applies gives the outcome; later ones add reasons.
+// Decide returns the status of a student's day at the instant now, by the rules of design §8 in their
+// order: a day without school, an approved leave, a teacher's or the office's mark, the first way in
+// against the bell, the last way out against the end of the day, and what to make of missing evidence. The
+// first rule that applies gives the outcome; later ones add reasons.
 func Decide(e Evidence, now time.Time) DayStatus {
 	d := decision{Evidence: e, now: now, moves: Resolve(e.Day, e.Hours, e.Taps)}
 	d.status = DayStatus{V: Version, Date: e.Day.Date, Student: e.Student, Class: e.Class, Taps: len(d.moves), Attended: len(d.moves) > 0}
@@ -202,7 +202,7 @@ func (d *decision) departure(home time.Time) {
 }
 
 // withoutTaps is the sixth rule: silence is absence only when the gate was able to hear. What fails after
-// the parents were to be told does not undo it: who comes later than that is entered by a mark.
+// the parents were to be notified does not undo it: who comes later than that is entered by a mark.
 func (d *decision) withoutTaps(due time.Time) {
 	s := &d.status
 	s.Outcome = Pending

@@ -2,8 +2,8 @@ package attendance
 
 import "time"
 
-// Signal is what the gate tells the person who held a card to the reader. The readers and the panel show
-// it, each by its own means, from the same [Pattern].
+// Signal is what the reader shows to the person who held a card to it. The readers and the panel show it,
+// each by its own means, from the same [Pattern].
 type Signal uint8
 
 // The signals. OK is given only when the tap is stored; a repeat of a stored tap gives OK too.

@@ -14,7 +14,7 @@ const (
 	OriginNVR    Origin = "nvr" // a recorder beside us that is not set from us
 	OriginCentre Origin = "centre"
 	OriginHost   Origin = "host"   // the machine's own clock, only where the configuration declares it
-	OriginPeople Origin = "people" // two people who confirmed it on the page: a witness that stands alone
+	OriginPeople Origin = "people" // two people who confirmed it on the page: a witness that is alone
 )
 
 // Witness is who speaks through the origin. The machine's clock is set from the battery clock at boot and by NTP
@@ -85,7 +85,7 @@ func (i interval) anchor(boot string, mono time.Duration) Anchor {
 }
 
 // Limit is how far two sources may move the time forward, over all boots together, without monotonic time to explain
-// it; beyond it the centre or two people must be among them, and their word begins the count anew.
+// it; beyond it the centre or two people must be among them, and their word begins the count again.
 const Limit = 24 * time.Hour
 
 // Plausible is an instant before which this product did not exist: a source that claims an earlier time is not

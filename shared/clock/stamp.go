@@ -13,7 +13,7 @@ import "time"
 // Reached says whether t has come for certain. While the clock is in doubt nothing has.
 func (r Reading) Reached(t time.Time) bool { return r.State == Trusted && !r.Earliest().Before(t) }
 
-// Due is the monotonic instant of this boot at which t comes, as the clock stands now. What lives no longer than the
+// Due is the monotonic instant of this boot at which t comes, as the clock is now. What lives no longer than the
 // program (a viewing, an incident) is given its end so when it begins, and ends by it whatever the wall clock does.
 func (r Reading) Due(t time.Time) time.Duration { return r.Mono + t.Sub(r.Wall) }
 
@@ -45,9 +45,9 @@ func (s Stamp) Placed(a Anchors) Stamp {
 }
 
 // Settled is the stamp for a row to keep: placed, and when its boot is over and never learnt the time, moved to now,
-// the first trusted instant after it, so that what counts from it ends too, and not early. While the clock is in
-// doubt a stamp without a place stays as it is. A row whose stamp differs from its settled one is written anew
-// before anything is ended by it.
+// the first trusted instant after it, so that what counts from it ends too, and not early. While the clock is in doubt
+// a stamp without a place stays as it is. A row whose stamp differs from its settled one is written again before
+// anything is ended by it.
 func (s Stamp) Settled(now Reading, a Anchors) Stamp {
 	p := s.Placed(a)
 	if !p.Sure && now.State == Trusted && s.Boot != now.Boot {

@@ -51,7 +51,7 @@ func TestAClockInDoubtEndsNothing(t *testing.T) {
 	}
 }
 
-// A row of an earlier version has only the instant that was claimed, and stands by it.
+// A row of an earlier version has only the instant that was claimed, and keeps it.
 func TestAStampWithoutABootStandsByItsInstant(t *testing.T) {
 	var s Stamp
 	if err := json.Unmarshal([]byte(`{"at":"2026-05-20T04:00:00Z"}`), &s); err != nil {

@@ -52,7 +52,7 @@ type Result struct {
 	Correction *Correction   // the highest trusted time was lowered
 }
 
-// Correction lowers the highest trusted time; it stands in the log under the authority's name.
+// Correction lowers the highest trusted time; it is in the log under the authority's name.
 type Correction struct {
 	Before, After time.Time
 	Origin        Origin
@@ -86,7 +86,7 @@ func NewTrust(boot string, previous Record, known Anchors) Trust {
 	return t
 }
 
-// State, Reason and Since tell how things stand.
+// State, Reason and Since tell the present state.
 func (t Trust) State() State { return t.state }
 
 // Reason is why.
@@ -275,7 +275,7 @@ func (t *Trust) compare(mono time.Duration) Result {
 			t.state, t.reason = Suspect, reason
 			return Result{}
 		}
-		// A jump that needs authority has it against itself: the line stands, however many clocks jumped together.
+		// A jump that needs authority has it against itself: the line is, however many clocks jumped together.
 		t.state, t.reason = Trusted, ReasonNone
 		return t.refine(line, mono)
 	}
@@ -333,7 +333,7 @@ func (t *Trust) fits(i interval, mono time.Duration) map[Origin]bool {
 }
 
 // opposed says whether the centre or two people contradict an agreement that has no authority for it. However many
-// others agree, deletion then waits: whoever is wrong, somebody must look.
+// others agree, deletion then waits: anyone who is wrong, somebody must look.
 func (t *Trust) opposed(p agreement, mono time.Duration) bool {
 	if _, sure := p.authority(); sure {
 		return false
@@ -474,7 +474,7 @@ type Witness struct {
 	Fits      bool // agrees with the line, or with another origin while there is none
 }
 
-// Witnesses lists the sources with how they stand at mono.
+// Witnesses lists the sources with their state at mono.
 func (t Trust) Witnesses(mono time.Duration) []Witness {
 	var out []Witness
 	for _, o := range t.sources {

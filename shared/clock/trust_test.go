@@ -130,7 +130,7 @@ func TestWhatIsSetFromEachOtherIsOneWitness(t *testing.T) {
 	}
 }
 
-// Covers F3: whoever else agrees, a centre that contradicts holds deletion back, before there is a line and after, and
+// Covers F3: anyone who else agrees, a centre that contradicts holds deletion back, before there is a line and after, and
 // two people settle it.
 func TestACentreThatContradictsHoldsBack(t *testing.T) {
 	for _, first := range []bool{true, false} {
@@ -167,7 +167,7 @@ func TestACentreThatContradictsHoldsBack(t *testing.T) {
 	if old.State() != Trusted {
 		t.Fatalf("%s: %s", old.State(), old.Reason())
 	}
-	// Nor do two others take a line away that the centre stands by.
+	// Nor do two others take a line away that the centre keeps.
 	w := boot(time.Time{})
 	w.say(OriginHost, 0, 0, time.Second)
 	w.say(OriginCentre, 0, 0, time.Second)
@@ -176,8 +176,8 @@ func TestACentreThatContradictsHoldsBack(t *testing.T) {
 	w.want(t, Suspect, ReasonContradiction)
 }
 
-// Covers F3: what one boot may move the time by is not allowed anew to the next; the centre's word begins the count
-// anew.
+// Covers F3: what one boot may move the time by is not allowed again to the next; the centre's word begins the count
+// again.
 func TestStepsOfManyBootsAddUp(t *testing.T) {
 	previous, off := Record{Highest: noon}, time.Duration(0)
 	start := noon
@@ -267,7 +267,7 @@ func TestBootIn1970ThenCorrected(t *testing.T) {
 	}
 }
 
-// Covers F3: a board without a clock chip, without a network: the reading stands on what was trusted last, and moves on
+// Covers F3: a board without a clock chip, without a network: the reading rests on what was trusted last, and moves on
 // with monotonic time.
 func TestAReadingInDoubtMovesForward(t *testing.T) {
 	w := boot(noon)
@@ -410,7 +410,8 @@ func TestTrustedReadingContainsTheTruth(t *testing.T) {
 	})
 }
 
-// Whoever lies, by however much, in one sweep from trusted: nobody alone moves the line by more than it was unsure.
+// Anyone who lies, by however much, in one sweep from trusted: nobody alone moves the line by more than it was
+// unsure.
 func TestNoSingleOriginMovesTheLine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := boot(time.Time{})

@@ -1,7 +1,7 @@
 // Package design holds what the program says of its own design: the version of the build, and the sentence of each
 // numbered invariant. The documents beside it are what comments in the code refer to.
 //
-// It owns nothing and is pure. A sentence stands here once: the document and `campuskeepd check` repeat it.
+// It owns nothing and is pure. A sentence is here once: the document and `campuskeepd check` repeat it.
 package design
 
 import (

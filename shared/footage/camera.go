@@ -132,8 +132,8 @@ func address(e *fielderr.Errors, field, s string) {
 // secret are the names under which cameras take a password in the address.
 var secret = []string{"password", "passwd", "pwd", "pass", "user", "username", "usr", "token", "auth", "session"}
 
-// still checks the address of a camera's own JPEG. It stands in rows that leave the house as spreadsheets, so a
-// password has no place in it, not even as a parameter.
+// still checks the address of a camera's own JPEG. It is in rows that are exported as spreadsheets, so a password
+// has no place in it, not even as a parameter.
 func still(e *fielderr.Errors, s string) {
 	if s == "" {
 		return

@@ -61,7 +61,7 @@ const (
 	StreamNone
 )
 
-// Demand is one camera as the rule about room sees it.
+// Demand is one camera in the rule of capacity.
 type Demand struct {
 	Camera    string
 	Priority  int           // 1 is the last to give way; 0 is not stated and gives way first

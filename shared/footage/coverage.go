@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Cause is why footage is missing; it stands in `footage.gap` entries and on the ribbon.
+// Cause is why footage is missing; it is in `footage.gap` entries and on the ribbon.
 type Cause string
 
 // The causes of a gap. The first group is what a recorder sees.
@@ -26,7 +26,7 @@ const (
 	CauseStart     Cause = "start"       // recording began, the first picture took long
 	CauseSwitched  Cause = "switched"    // another stream, address or password was set for the camera, or its sound switched on or off
 	CauseFull      Cause = "full"        // the disk will not hold the days, so the camera is not recorded (entry `footage.stopped`)
-	CausePaused    Cause = "paused"      // the appliance itself stood still: suspended, or too busy to read
+	CausePaused    Cause = "paused"      // the appliance itself was stopped: suspended, or too busy to read
 
 	CauseRestart  Cause = "restart"    // the program was down, the machine was up
 	CausePowerOff Cause = "power"      // the machine was off

@@ -96,8 +96,8 @@ func TestCoverHasNoHoleOfItsOwn(t *testing.T) {
 	})
 }
 
-// The times of the causes add up to the holes, and the holes with the footage to the span, however the noted gaps overlap.
-// No cause stands where nobody noted it.
+// The times of the causes add up to the holes, and the holes with the footage to the span, however the noted gaps
+// overlap. No cause is where nobody noted it.
 func TestCausesAddUpToTheHoles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var segments []Placed

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// FaultCode names what is wrong with a camera (F1). It stands in the log.
+// FaultCode names what is wrong with a camera (F1). It is in the log.
 type FaultCode string
 
 // The faults that open by themselves.

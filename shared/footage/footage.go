@@ -179,8 +179,8 @@ type SegmentReader interface {
 	io.Closer
 }
 
-// Source gives recorded footage, whoever has custody of it. Ribbon, holds, playback and package read
-// through it and never ask which it is.
+// Source gives recorded footage, anyone who has custody of it. Ribbon, holds, playback and package
+// read through it and never ask which it is.
 type Source interface {
 	// Segments lists what overlaps the span, oldest first, with each segment's place in UTC.
 	Segments(ctx context.Context, camera string, span Span) ([]Placed, error)

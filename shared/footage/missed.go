@@ -39,7 +39,7 @@ type Settled struct {
 	Missed
 	Span   Span // when Placed
 	Placed bool
-	Parts  int // how many of the noted times it stands for
+	Parts  int // how many of the noted times it represents
 }
 
 // Settle places the times that were noted of one camera, in their order, while boot is running. What leads into a boot

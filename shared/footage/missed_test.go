@@ -10,8 +10,8 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// Boots that are known and boots that nobody ever could place, with months between them: what is missing is told once, with
-// its true length, and never under another day's name.
+// Boots that are known and boots that nobody ever could place, with months between them: what is missing is reported
+// once, with its true length, and never under another day's name.
 func TestWhatWasMissedIsPlacedByAnchors(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		hours := func(name string, most int) time.Duration {

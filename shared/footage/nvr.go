@@ -140,7 +140,7 @@ func (a *Attestation) floor(from time.Time, known []Gap, slack time.Duration) {
 	}
 	a.Short = hole
 	lost := Gap{Camera: a.Gaps[0].Camera, Span: hole, Cause: CauseBreach}
-	var gaps []Gap // what was never there stands apart from what was taken away
+	var gaps []Gap // what was never there is apart from what was taken away
 	for _, g := range a.Gaps[:n] {
 		if g.Span = g.Span.Intersect(Span{g.Span.From, hole.From}); g.Span.Duration() > 0 {
 			gaps = append(gaps, g)

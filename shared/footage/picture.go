@@ -22,10 +22,10 @@ const (
 	DarkLevel = 32
 	// DarkShare of the points must be that dark. The rest is left to a clock and a name written into the picture.
 	DarkShare = 0.97
-	// StillCells is how many of the 144 cells may change in a picture that stands still: a clock and a name of two
-	// lines. A sensor that lives changes nearly all of them by its noise alone, even where a strong compression keeps
-	// only the mean of each block: 95 were the fewest, at 352 × 288, JPEG quality 30 and a noise of 0.7. A camera that
-	// encodes one frozen picture with changing quality passes for a live one.
+	// StillCells is how many of the 144 cells may change in a picture that is frozen: a clock and a name of two lines.
+	// A sensor that lives changes nearly all of them by its noise alone, even where a strong compression keeps only the
+	// mean of each block: 95 were the fewest, at 352 × 288, JPEG quality 30 and a noise of 0.7. A camera that encodes
+	// one frozen picture with changing quality passes for a live one.
 	StillCells = 18
 )
 
@@ -101,7 +101,7 @@ func (l Sample) Changed(o Sample) int {
 type Light uint8
 
 // The kinds of light. A school knows when people are there and when the sun is certainly up; it does not know which
-// cameras see by infra-red, which rooms have windows, and when the last lamp was switched off.
+// cameras see by infra-red, which places have windows, and when the last lamp was switched off.
 const (
 	Night Light = iota // it may be dark
 	Day                // the sun is up: dark is only a room without windows

@@ -34,7 +34,7 @@ var normal = func() (out [4096]float64) {
 	return out
 }()
 
-// picture is a school yard: sky, wall with windows, ground with a grid, grass with texture; the texture stands still.
+// picture is a school yard: sky, wall with windows, ground with a grid, grass with texture; the texture is frozen.
 func (s stage) picture(t testing.TB) Sample {
 	t.Helper()
 	img := image.NewYCbCr(image.Rect(0, 0, s.w, s.h), image.YCbCrSubsampleRatio420)

@@ -26,7 +26,7 @@ type Places struct {
 	Bounds map[string]time.Time
 }
 
-// Place puts a segment on the UTC time line. Without an anchor it stands where the wall clock claimed.
+// Place puts a segment on the UTC time line. Without an anchor it is where the wall clock claimed.
 func (p Places) Place(s Segment) Placed {
 	from, unc, ok := p.Anchors.UTC(s.Boot, s.From)
 	if !ok {

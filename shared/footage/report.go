@@ -77,12 +77,12 @@ type BreachEntry struct {
 	Reason string
 }
 
-// Timing is how a deletion stands to its time.
+// Timing compares a deletion with its time.
 type Timing struct {
 	Binding
 	Due    time.Time
 	Early  time.Duration // before its time, or under a clock that was not trusted
-	Breach uint64        // entry that tells of the early deletion, plus one; 0: none
+	Breach uint64        // entry that is about the early deletion, plus one; 0: none
 	Late   time.Duration // after it; 0 when it was on time
 	Causes []LateCause   // of being late
 	// Unexplained is how much of Late no cause covers; 0 when it is explained.
@@ -218,7 +218,7 @@ type Month struct {
 	Excuses   []Excuse
 	Holds     []Kept
 	Checks    []Checked
-	Damaged   int // segments that entries tell of as damaged or missing
+	Damaged   int // segments that entries are about as damaged or missing
 	Watermark time.Time
 	Until     time.Time // the camera was retired; zero: it was in service to the end of the month
 }
@@ -237,11 +237,11 @@ type MonthReport struct {
 	Have     time.Duration // of that, recorded
 	Missing  time.Duration
 	Causes   []CauseTime // of the missing, the largest first
-	Pieces   []Piece     // the month, recorded and missing; whether recorded for sure, or saved after a power cut, is not told
+	Pieces   []Piece     // the month, recorded and missing; whether recorded for sure, or saved after a power cut, is not reported
 	Here     int         // segments recorded in the month that are still there
 	Segments int         // recorded in the month, as bound
 	Gone     int         // of them deleted
-	Lost     int         // bound, neither deleted nor there, no entry tells why
+	Lost     int         // bound, neither deleted nor there, no entry says why
 	OnTime   int         // deletions within the month that were on time, in entries
 	Early    []Timing
 	Late     []Timing
@@ -273,7 +273,7 @@ func (r MonthReport) Breached() time.Duration {
 	return 0
 }
 
-// byNVR is how much of it an NVR has deleted: of its own deletions no entry tells why.
+// byNVR is how much of it an NVR has deleted: of its own deletions no entry says why.
 func (r MonthReport) byNVR() time.Duration {
 	if r.Camera.Custody != CustodyNVR {
 		return 0
@@ -413,7 +413,7 @@ func (r *MonthReport) sum(c Coverage) {
 }
 
 // attested sums up what an NVR told: one check a day at least, nothing past its time, nothing gone too early. What it
-// did before its camera stood in our register, nobody had to ask.
+// did before its camera was in our register, nobody had to ask.
 func (r *MonthReport) attested(span Span) {
 	at := span.To // no entry up to the month's end knows the camera
 	if len(r.Policies) > 0 {

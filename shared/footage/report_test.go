@@ -158,8 +158,8 @@ func TestOverdueIsWhatLiesThere(t *testing.T) {
 	}
 }
 
-// Covers F3: an NVR owes an answer a day from the day on which its camera stood in the register, and not before; holes
-// that several checks tell of count once.
+// Covers F3: an NVR owes an answer a day from the day on which its camera was in the register, and not before; holes
+// that several checks are about count once.
 func TestTheMonthOfAnNVRsCamera(t *testing.T) {
 	month := Span{april, april.AddDate(0, 1, 0)}
 	m := Month{Camera: Camera{ID: "c05", Custody: CustodyNVR, Since: april.AddDate(0, -6, 0)}, Span: month, Now: month.To.AddDate(0, 1, 0)}

@@ -12,7 +12,7 @@ type Limit struct {
 	// Join makes one entry of those held back: from the earliest "from" to the latest "to", with their count.
 	Join bool
 	// Whole says that the rows of the Change are worth nothing without the entry: one too many is refused with
-	// all that stands beside it.
+	// all that is beside it.
 	Whole bool
 }
 

@@ -136,7 +136,7 @@ func (e *Entry) checkHead() error {
 	return &InvalidError{e.Kind, "via", "is not a known way"}
 }
 
-// cleanFrom makes what the network said about itself fit to stand in the log. It is cut, never refused: a
+// cleanFrom makes what the network said about itself fit to be in the log. It is cut, never refused: a
 // hostile browser name must not keep an access from being logged.
 func cleanFrom(f *From) *From {
 	if f == nil || *f == (From{}) {

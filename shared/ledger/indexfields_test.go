@@ -8,7 +8,7 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// glanced are entries in all the shapes that the common rooms write.
+// glanced are entries in all the shapes that the common packages write.
 func glanced(t testing.TB) (leaves [][]byte) {
 	at := time.Date(2026, 5, 20, 7, 31, 2, 123e6, time.UTC)
 	span := []map[string]any{{"from": at, "to": at.Add(time.Hour)}, {"from": at, "to": at}}
@@ -36,7 +36,8 @@ func glanced(t testing.TB) (leaves [][]byte) {
 	return leaves
 }
 
-// What the rooms commonly write is read at a glance, and says the same as the careful reading.
+// What the packages commonly write is read by ParseIndexFields, and says the same as the careful
+// reading.
 func TestParseIndexFields(t *testing.T) {
 	for _, leaf := range glanced(t) {
 		g, ok := ParseIndexFields(leaf)

@@ -14,7 +14,7 @@ const (
 	Spans // list of {from,to} instants, at most 64
 )
 
-// Field is one field of an entry's data. What stands in data travels to the centre inside the leaf.
+// Field is one field of an entry's data. What is in data travels to the centre inside the leaf.
 type Field struct {
 	Name     string
 	Type     Type
@@ -56,7 +56,7 @@ var Kinds = map[Kind]Spec{
 	"clock.confirmed":  {Data: []Field{req("utc", Time)}},
 	"clock.alarm":      {Data: []Field{req("state", Code), req("reason", Code), req("hours", Int)}, Urgent: true}, // no trust for a day
 
-	// people at the door of the page
+	// log-ins
 	"login.ok":         {Data: []Field{opt("factor", Code)}},
 	"login.refused":    {Data: []Field{req("reason", Code), opt("user_hash", Hash)}},
 	"login.locked":     {Data: []Field{req("until", Time), opt("user_hash", Hash)}},
@@ -98,7 +98,7 @@ var Kinds = map[Kind]Spec{
 	"key.erased":           {Data: []Field{req("ring", Code), req("keys", Codes)}},
 	"key.erasefailed":      {Data: []Field{req("ring", Code), req("keys", Codes), opt("reason", Code)}, Urgent: true},
 
-	// the NVRs beside us: what they attest, and what happened past us
+	// the NVRs beside us: what they attest, and what happened outside the appliance
 	"nvr.checked":    {Data: []Field{req("nvr", Code), req("pieces", Int), req("recorded_s", Int), req("missing_s", Int), req("gaps", Int), opt("oldest", Time), opt("newest", Time), opt("days", Int), opt("expiry_days", Int), opt("locked", Int), opt("offset_ms", Int), opt("judged", Bool), opt("floor", Bool), opt("ceiling", Bool)}},
 	"nvr.breach":     {Data: []Field{req("nvr", Code), req("kind", Code), req("from", Time), req("to", Time), req("days", Int)}, Urgent: true},
 	"nvr.expiry":     {Data: []Field{req("nvr", Code), req("result", Code), req("days", Int), opt("before", Int)}},

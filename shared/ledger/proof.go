@@ -20,7 +20,7 @@ type OpenPart struct {
 	Erased bool // the owner's key is gone; Salt and Plain are nil
 }
 
-// Proof shows to someone offline that an entry stands in the log. Its text form (Format, ParseProof) is what
+// Proof shows to someone offline that an entry is in the log. Its text form (Format, ParseProof) is what
 // people download and what campuskeep-verify reads:
 //
 //	campuskeep proof 1

@@ -18,7 +18,7 @@ func (e *Locked) Error() string { return "login: locked out for " + e.Wait.Strin
 // used before, which counts apart), and of the network; empty for none.
 type Keys struct{ Name, Network string }
 
-// Counted is a row of failures as it is now, for whoever stores it.
+// Counted is a row of failures as it is now, for anyone who stores it.
 type Counted struct {
 	Key      string
 	Attempts Attempts
@@ -112,7 +112,7 @@ func (g *Guard) take(c Counted) {
 	}
 }
 
-// Storm notes a refusal. told is how many came within [LoginStorm], when this one must be told of.
+// Storm notes a refusal. told is how many came within [LoginStorm], when this one must be reported of.
 func (g *Guard) Storm(now clock.Reading) (shown int, storm bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 )
 
 // LockRule slows guessing: after Free failures each further one locks for First, doubled every time, at most
-// Longest. A quiet time of Forget clears the count. Bounded on purpose: whoever knows a colleague's log-in name
-// must not be able to keep the colleague out for long.
+// Longest. A quiet time of Forget clears the count. Bounded on purpose: anyone who knows a colleague's log-in
+// name must not be able to keep the colleague out for long.
 type LockRule struct {
 	Free    int
 	First   time.Duration

@@ -2,7 +2,7 @@
 // and lock-out, for the appliance's office page and the centre's console alike.
 //
 // It owns nothing: each rule is a function of values and of a [clock.Reading] that the caller hands in, and
-// whoever keeps the values keeps them sealed. It must never keep a password, a session token or a recovery
+// anyone who keeps the values keeps them sealed. It must never keep a password, a session token or a recovery
 // code in a form from which it could be used again, and never say whether a log-in name exists.
 package login
 

@@ -20,7 +20,7 @@ type Params struct {
 
 // Cost is what new hashes use: 19 MiB, two passes, one lane. It is the OWASP recommendation that asks for the
 // least memory; 64 MiB (the second choice of RFC 9106) would not fit beside the recorder on a small board.
-// Raise it and every password is hashed anew at its owner's next log-in ([Hash] states its own parameters).
+// Raise it and every password is hashed again at its owner's next log-in ([Hash] states its own parameters).
 var Cost = Params{Memory: 19 * 1024, Time: 2, Threads: 1}
 
 // The most that a stored hash may ask for, so that a damaged or planted row cannot exhaust the board.

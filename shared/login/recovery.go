@@ -40,7 +40,7 @@ func NewSetupCode() (code string, hash []byte) {
 }
 
 // HashCode is what is stored of a recovery or set-up code. Spaces, dashes and case do not matter, and the
-// letters O, I, L stand for the digits they look like.
+// letters O, I, L represent the digits they look like.
 func HashCode(code string) []byte {
 	sum := sha256.Sum256([]byte("campuskeep code\x00" + plainCode(code)))
 	return sum[:]

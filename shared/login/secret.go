@@ -19,7 +19,7 @@ var (
 	ErrCodeRefused = errors.New("login: one-time code refused")
 )
 
-// Secret is what lets one person in. Whoever keeps it keeps it sealed.
+// Secret is what lets one person in. Anyone who keeps it keeps it sealed.
 type Secret struct {
 	Password string    `json:"password"`            // PHC string
 	Set      time.Time `json:"set"`                 // when the password was set
@@ -37,7 +37,7 @@ const (
 	FactorRecovery = "recovery"
 )
 
-// Account is whom a log-in name stands for. The zero value is nobody: verifying takes as long.
+// Account is whom a log-in name represents. The zero value is nobody: verifying takes as long.
 type Account struct {
 	Known    bool
 	Disabled bool

@@ -2,8 +2,8 @@ package login
 
 import "time"
 
-// StormRule says when many refusals within a short time are a storm: at least Most within Window. A storm is told
-// once in Again, however long it lasts (F11).
+// StormRule says when many refusals within a short time are a storm: at least Most within Window. A storm is
+// reported once in Again, however long it lasts (F11).
 type StormRule struct {
 	Most   int
 	Window time.Duration
@@ -24,7 +24,8 @@ type Storm struct {
 	ever     bool // told counts
 }
 
-// Count notes one refusal at mono. told is the number in the window when this one makes a storm that must be told now.
+// Count notes one refusal at mono. told is the number in the window when this one makes a storm that must be reported
+// now.
 func (s *Storm) Count(r StormRule, mono time.Duration) (shown int, storm bool) {
 	if mono-s.begin >= r.Window || mono < s.begin {
 		s.begin, s.count = mono, 0

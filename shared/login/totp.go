@@ -17,7 +17,7 @@ import (
 )
 
 // One-time codes are RFC 6238 (TOTP) as every phone app speaks it: HMAC-SHA-1, 30 s steps, six digits. The
-// algorithm is fifteen lines; they stand here because the rule rooms carry no foreign module, and
+// algorithm is fifteen lines; they are here because the rule packages import no foreign module, and
 // totp_test.go checks them against the vectors of the RFC.
 const (
 	totpStep   = 30 * time.Second

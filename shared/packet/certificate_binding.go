@@ -54,8 +54,8 @@ func WindowOf(s footage.Span) Window {
 // second is how the stored form writes instants, up to their fraction.
 const second = "2006-01-02T15:04:05"
 
-// Concerns says whether the entry of a camera-hour, as stored, is of an hour of the span or, when it tells of a deletion,
-// was entered in it. It is many times faster than reading the entry. Of one in an uncommon form it says yes.
+// Concerns says whether the entry of a camera-hour, as stored, is of an hour of the span or, when it is about a
+// deletion, was entered in it. It is many times faster than reading the entry. Of one in an uncommon form it says yes.
 func (w Window) Concerns(kind ledger.Kind, leaf []byte) bool {
 	return w.holds(leaf, `{"hour":"`) || kind == "footage.deleted" && w.holds(leaf, `,"at":"`)
 }
@@ -66,7 +66,7 @@ func (w Window) holds(leaf []byte, name string) bool {
 	return !ok || w.from <= string(at) && string(at) < w.to
 }
 
-// boundOf reads the common form, in which every member stands in its place and nothing is escaped.
+// boundOf reads the common form, in which every member is in its place and nothing is escaped.
 func boundOf(leaf []byte) (b Bound, ok bool) {
 	m := members{b: leaf}
 	b.Seq = uint64(m.number(`{"v":1,"alg":"` + ledger.AlgSHA256 + `","seq":`))
@@ -101,7 +101,7 @@ func boundOf(leaf []byte) (b Bound, ok bool) {
 	if m.next(`,"days":["`) {
 		list := m.text(`,"days":["`, `"]`)
 		b.Days = strings.Split(string(list), `","`)
-		m.bad = m.bad || bytes.Count(list, []byte{'"'}) != 2*(len(b.Days)-1) // something else stands among them
+		m.bad = m.bad || bytes.Count(list, []byte{'"'}) != 2*(len(b.Days)-1) // something else is among them
 	}
 	m.skip(`}`)
 	var sum [len(b.Root) + 1]byte // what 44 letters may hold
@@ -129,7 +129,7 @@ func (m *members) skip(name string) {
 	}
 }
 
-// text takes a member and gives what stands between its name and its end.
+// text takes a member and gives what is between its name and its end.
 func (m *members) text(name, end string) []byte {
 	m.skip(name)
 	text, after, ok := bytes.Cut(m.b, []byte(end))

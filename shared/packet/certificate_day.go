@@ -45,7 +45,7 @@ func (h DayHour) Counts() (recorded, deleted int) {
 	return recorded, deleted
 }
 
-// Same says whether what was deleted is, segment for segment, what was recorded: one root stands for both.
+// Same says whether what was deleted is, segment for segment, what was recorded: one root represents both.
 func (h DayHour) Same() bool {
 	return len(h.Recorded) == 1 && len(h.Deleted) == 1 && h.Recorded[0].Root == h.Deleted[0].Root && h.Recorded[0].Count == h.Deleted[0].Count
 }
@@ -70,7 +70,7 @@ type Day struct {
 	Unexplained time.Duration
 	Early       time.Duration // the most
 	Breaches    []footage.BreachEntry
-	Unexcused   bool // something went early and no entry tells why
+	Unexcused   bool // something went early and no entry says why
 	Assurance   string
 	Turned      RootEvent     // the root key, after the day's key was destroyed; zero: not yet
 	Gaps        []footage.Gap // of the calendar day
@@ -185,7 +185,7 @@ func (d *Day) take(t footage.Timing) {
 	if t.At.After(d.Unlinked) {
 		d.Unlinked = t.At
 	}
-	if d.Assurance == "" || t.Assurance != "erased" { // the weakest stands for all
+	if d.Assurance == "" || t.Assurance != "erased" { // the weakest represents all
 		d.Assurance = t.Assurance
 	}
 	d.Late, d.Early = max(d.Late, t.Late), max(d.Early, t.Early)
@@ -221,7 +221,7 @@ func (d *Day) refine(r Record) {
 		if deleted > recorded {
 			d.Outcome = OutcomeUnbound
 		}
-		for _, t := range h.Deleted { // the weakest stands for all
+		for _, t := range h.Deleted { // the weakest represents all
 			if t.Assurance != AssuranceErased && t.Assurance != AssurancePending {
 				d.Assurance = t.Assurance
 			}

@@ -179,7 +179,7 @@ func (r *Record) hold(camera string, e ledger.Entry, d fields) {
 		return
 	}
 	k := footage.Kept{ID: d.Hold, Span: footage.Span{From: d.From, To: d.To}, Since: e.At, Until: d.Until, Reason: d.Reason, Seqs: []uint64{e.Seq}}
-	if i >= 0 { // registered anew with another span or end: it takes over from the first
+	if i >= 0 { // registered again with another span or end: it takes over from the first
 		k.Since = r.Holds[i].Since
 		k.Seqs = append(r.Holds[i].Seqs, e.Seq)
 		if slices.Contains(d.Cameras, camera) {

@@ -481,8 +481,8 @@ func TestErasedNeedsATurnOfTheRoot(t *testing.T) {
 	}
 }
 
-// Whatever gaps, deletions and outages the entries of a day tell of: what is missing is no longer than the day and the sum of
-// its gaps, no gap is told that no entry covers, and a day with more deleted than recorded is never finished.
+// Whatever gaps, deletions and outages the entries of a day are about: what is missing is no longer than the day and
+// the sum of its gaps, no gap learns that no entry covers, and a day with more deleted than recorded is never finished.
 func TestACertificateNeverSaysMoreThanItsEntries(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := &book{t: t}

@@ -68,7 +68,7 @@ func ProveMany(size uint64, seqs []uint64, paths [][]tlog.Hash) ([]tlog.Hash, er
 	return nodes, nil
 }
 
-// CheckMany verifies that the leaf hashes stand at seqs in the tree (size, root): every hash given must be used.
+// CheckMany verifies that the leaf hashes are at seqs in the tree (size, root): every hash given must be used.
 func CheckMany(size uint64, root tlog.Hash, seqs []uint64, leaves, nodes []tlog.Hash) error {
 	if len(seqs) == 0 || len(seqs) != len(leaves) || size > 1<<62 {
 		return errNodes

@@ -278,7 +278,7 @@ func (r *Reader) Fragments() []footage.FragmentInfo {
 // Wall is what the clock claimed at the beginning of fragment i.
 func (r *Reader) Wall(i int) time.Time { return time.Unix(0, r.frags[i].h.wall).UTC() }
 
-// Start is where the init record stands in time: the beginning of the segment and the clock's claim then.
+// Start is where the init record is in time: the beginning of the segment and the clock's claim then.
 func (r *Reader) Start() (from time.Duration, wall time.Time) {
 	return time.Duration(r.initAt.h.from), time.Unix(0, r.initAt.h.wall).UTC()
 }

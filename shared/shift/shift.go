@@ -1,4 +1,4 @@
-// Package duty holds the rules of the control room's shifts (F20): who may begin, hand over and end one, when one
+// Package shift holds the rules of the control room's shifts (F20): who may begin, hand over and end one, when one
 // is over by itself, and where nobody was on duty.
 //
 // It is pure: a step is a function of the shifts there are and an instant. It must never let a person be on duty
@@ -96,7 +96,8 @@ func Begin(open []Shift, id, officer string, now clock.Reading) (Shift, error) {
 	return Shift{ID: id, Officer: officer, Began: login.StampOf(now)}, nil
 }
 
-// Offer notes that the hand-over is written and awaits the signature of whoever takes over. The shift goes on.
+// Offer notes that the hand-over is written and awaits the signature of anyone who takes over. The shift goes
+// on.
 func Offer(s Shift, now clock.Reading) (Shift, error) {
 	if !s.OnDuty(now) {
 		return s, ErrNotOnDuty

@@ -111,7 +111,7 @@ func TestAnySequenceOfSteps(t *testing.T) {
 				mono, boot = 0, fmt.Sprint("b", i)
 			}
 			now := clock.Reading{Wall: morning.Add(base + mono), State: clock.Trusted, Boot: boot, Mono: mono}
-			// What time alone ends is ended first, as the house does every few seconds.
+			// What time alone ends is ended first, as the appliance does every few seconds.
 			for _, s := range list(true) {
 				if s.Over(now) {
 					s, err := Finish(s, EndLongest, now)

@@ -7,11 +7,11 @@ import (
 	"campuskeep/shared/lib/fielderr"
 )
 
-// IDKind is the kind of identity paper.
+// IDKind is the kind of identity document.
 type IDKind string
 
-// The kinds of paper. A residence permit of Hong Kong, Macao and Taiwan residents and a foreigner's permanent
-// residence card carry eighteen digits after the same standard, so they are IDResident too.
+// The kinds of identity document. A residence permit of Hong Kong, Macao and Taiwan residents and a foreigner's
+// permanent residence card carry eighteen digits after the same standard, so they are IDResident too.
 const (
 	IDNone     IDKind = ""
 	IDResident IDKind = "resident" // GB 11643
@@ -99,8 +99,8 @@ func digits(s string) bool {
 	return s != ""
 }
 
-// CheckNationalNo gives the rule that a 学籍号 breaks, or nothing. The national number is G and the identity
-// number; L marks a temporary one for pupils whose papers are still to be verified, with eighteen places of its own.
+// CheckNationalNo gives the rule that a 学籍号 breaks, or nothing. The national number is G and the identity number; L
+// marks a temporary one for pupils whose documents are still to be verified, with eighteen places of its own.
 func CheckNationalNo(s, idNumber string) string {
 	switch {
 	case IsSpreadsheetNumber(s):

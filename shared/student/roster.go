@@ -84,10 +84,10 @@ type Roster struct {
 	Asks    []RowFault // what a person must say before the import: the same pupil twice?
 }
 
-// headingsWithin is how far down the headings are looked for: titles stand above them.
+// headingsWithin is how far down the headings are looked for: titles are above them.
 const headingsWithin = 10
 
-// ReadRoster reads the cells of a sheet, as text; the headings stand in the first row, or below a title. Each row is
+// ReadRoster reads the cells of a sheet, as text; the headings are in the first row, or below a title. Each row is
 // either in Rows or has its Faults; empty rows are skipped. today decides which class 三年级1班 is.
 func ReadRoster(cells [][]string, today string) Roster {
 	return Schooling(nil).ReadRoster(cells, today)
@@ -153,7 +153,7 @@ func (k Schooling) ReadRoster(cells [][]string, today string) Roster {
 	return r
 }
 
-// Twin is by what two pupils without papers are taken for the same.
+// Twin is by what two pupils without identity documents are taken for the same.
 func Twin(s Student) string { return s.Name + "\x00" + string(s.Sex) + "\x00" + s.Birth }
 
 // headingRow is the row among the first that has most of our headings.
@@ -186,7 +186,7 @@ func (r *Roster) stages() {
 const leastCard = 8
 
 // cards refuses card numbers that may be decimal or cut off: digits alone say nothing, unless numbers of the same
-// length with letters stand beside them.
+// length with letters are beside them.
 func (r *Roster) cards() {
 	lengths := map[int]bool{}
 	for _, row := range r.Rows {

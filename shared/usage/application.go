@@ -1,5 +1,5 @@
-// Package register holds the rules of the register of footage use: what an application says, which states
-// it goes through, what it may ask for, what it holds, and which numbers its documents carry (F4–F9, F14–F18).
+// Package usage holds the rules of the register of footage use: what an application says, which states it goes
+// through, what it may ask for, what it holds, and which numbers its documents carry (F4–F9, F14–F18).
 //
 // It owns nothing and does no I/O: every rule is a function of values and an instant, so that the school and
 // the centre come to the same answer. Nobody but [Next] may change an application's state.
@@ -171,7 +171,7 @@ func (a Application) NeedsSecond() bool {
 	return a.Publication || a.Identified || slices.ContainsFunc(a.Recipients, func(r Recipient) bool { return r.Outside })
 }
 
-// approved are the decision's cameras that stand where this span was wanted: two places at two times are not two
+// approved are the decision's cameras that are where this span was wanted: two places at two times are not two
 // places at both times.
 func (a Application) approved(s footage.Span) []string {
 	var out []string
@@ -213,7 +213,7 @@ func (d Decision) In(a Application, s footage.Span) []string {
 	return a.approved(s)
 }
 
-// Grants are what the application allows its applicant: nothing unless it stands approved.
+// Grants are what the application allows its applicant: nothing unless it is approved.
 func (a Application) Grants() []account.Grant {
 	d := a.Decision
 	if d == nil || !d.Approved || !slices.Contains([]State{Approved, Extracting, Delivered, InUse}, a.State) {

@@ -52,7 +52,7 @@ func (d Date) Add(n int) Date {
 // Valid says whether it is a day.
 func (d Date) Valid() bool { return !d.Begin().IsZero() }
 
-// SchoolDays tells whether a day is a school day: the school calendar with statutory holidays and make-up
+// SchoolDays says whether a day is a school day: the school calendar with statutory holidays and make-up
 // working days. It is a parameter because the calendar belongs to the site.
 type SchoolDays func(Date) bool
 

@@ -110,8 +110,8 @@ func without(h footage.Hold, cut []footage.Hold) (out []footage.Hold) {
 }
 
 // CameraTime is cameras × time of the holds in force that count against their applicant. What two hold of one camera
-// counts once. What is kept for a complaint does not count: a refused application must not stand in the way of the
-// narrower one that was asked for.
+// counts once. What is kept for a complaint does not count: a refused application must not prevent the narrower one
+// that was asked for.
 func CameraTime(holds []footage.Hold, now clock.Reading) time.Duration {
 	spans := map[string][]footage.Span{}
 	for _, h := range holds {

@@ -40,7 +40,7 @@ const (
 // Facts are what Validate must know of the school.
 type Facts struct {
 	Now     clock.Reading
-	Cameras func(place string, span footage.Span) []footage.Camera // that stood there in the span
+	Cameras func(place string, span footage.Span) []footage.Camera // that was there in the span
 	Held    []footage.Hold                                         // of the applicant's other applications
 	Disk    Disk                                                   // zero: not known, not counted
 	Rules   Rules

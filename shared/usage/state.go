@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// State is where an application stands (design §7).
+// State is the state of an application (design §7).
 type State string
 
 // The states. The catalogue has "state.<code>" for each.

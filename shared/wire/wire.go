@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// Version is the version of every message of this build and stands in each of them.
+// Version is the version of every message of this build and is in each of them.
 const Version = 1
 
 // Caps and settings of the sync protocol (design §6).

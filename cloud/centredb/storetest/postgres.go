@@ -1,4 +1,4 @@
-// Package storetest starts databases for tests: a SQLite file, or a PostgreSQL server of its own.
+// Package ledgerdbtest starts databases for tests: a SQLite file, or a PostgreSQL server of its own.
 //
 // It owns the server process and its directory, and removes both when the test ends. It must never touch a
 // server that was there before.

@@ -123,7 +123,7 @@ type Stamp struct {
 	Offset time.Duration // with MarkOffset: what was written, east positive
 }
 
-// Mark is what stood behind the digits.
+// Mark is what was behind the digits.
 type Mark uint8
 
 // The marks.
@@ -150,7 +150,7 @@ type Channel struct {
 	Streams []Stream `json:"streams,omitempty"`
 }
 
-// Stream is one encoding of a channel. Zero fields were not told.
+// Stream is one encoding of a channel. Zero fields were not given.
 type Stream struct {
 	ID    int    `json:"id"`    // see [Kind.Stream]
 	Codec string `json:"codec"` // as the NVR writes it, "H.264"
@@ -220,6 +220,6 @@ type Account struct {
 // Service is a way in over the network.
 type Service struct {
 	Name string // as the NVR writes it, "RTSP"
-	Port int    // 0: none, or not told
+	Port int    // 0: none, or not reported
 	Open bool
 }

@@ -88,7 +88,7 @@ func (e *enabled) check() error {
 	return nil
 }
 
-// Services lists the ways in over the network. A shell and the maker's cloud stand in documents of their own, which not
+// Services lists the ways in over the network. A shell and the maker's cloud are in documents of their own, which not
 // every NVR has.
 func (d *Driver) Services(ctx context.Context) ([]driver.Service, error) {
 	list, err := get(ctx, d, pathAccess, "AdminAccessProtocolList", (*accessList).check)

@@ -216,7 +216,7 @@ func TestANonceThatEndsIsNoWrongPassword(t *testing.T) {
 	}
 }
 
-// An account that may not do something has the right password: nothing is latched, and it is told.
+// An account that may not do something has the right password: nothing is latched, and it is reported.
 func TestWhatAnAccountMayNotDoIsNoWrongPassword(t *testing.T) {
 	n, d := start(t, nil)
 	if _, err := d.Info(t.Context()); err != nil {
@@ -233,7 +233,8 @@ func TestWhatAnAccountMayNotDoIsNoWrongPassword(t *testing.T) {
 	}
 }
 
-// redirect is an RTSP side that sends whoever asks to another host, which asks for the password in clear.
+// redirect is an RTSP side that sends anyone who asks to another host, which asks for the password in
+// clear.
 func redirect(t *testing.T, answer string) (address string, seen func() string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -516,7 +517,7 @@ func TestAddressesAreHostsAlone(t *testing.T) {
 	}
 }
 
-// Covers F11: an NVR that shows another certificate than the one that was pinned is told nothing.
+// Covers F11: an NVR that shows another certificate than the one that was pinned gets nothing.
 func TestACertificateIsPinned(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {

@@ -296,7 +296,7 @@ func logLine(meta, at string) (l driver.LogLine, err error) {
 	l.Act, l.Cause = act(code), cause(code)
 	if len(parts) > 3 {
 		if _, err := fmt.Sscanf(parts[3], "%d", &l.Channel); err != nil {
-			l.Channel = 0 // what stands there is not a channel on every firmware
+			l.Channel = 0 // what is there is not a channel on every firmware
 		}
 	}
 	l.At, err = parseStamp(at)

@@ -179,7 +179,7 @@ func parseStamp(s string) (driver.Stamp, error) {
 // writeStamp writes digits as searches take them.
 func writeStamp(s driver.Stamp) string { return s.Digits.Format("2006-01-02T15:04:05") + "Z" }
 
-// playForm is how digits stand in the address of a playback.
+// playForm is how digits are in the address of a playback.
 const playForm = "20060102T150405Z"
 
 var playStart = regexp.MustCompile(`[?&]starttime=(\d{8}T\d{6})Z?(?:&|$)`)

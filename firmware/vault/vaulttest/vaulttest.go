@@ -1,4 +1,4 @@
-// Package vaulttest opens vaults for the tests of other rooms.
+// Package vaulttest opens vaults for the tests of other packages.
 //
 // It owns nothing: everything lies in a temporary directory of the test and ends with it. It must never be imported
 // by the product.

@@ -1,4 +1,5 @@
-// Package past makes an appliance as it would be after weeks of work: a school, its footage, its applications.
+// Package backfill makes an appliance as it would be after weeks of work: a school, its footage, its
+// applications.
 //
 // It goes through the product's own packages under clocks of its own, and owns nothing afterwards. It must never
 // write a file of the product itself.
@@ -26,7 +27,7 @@ import (
 	"campuskeep/shared/usage"
 )
 
-// historyClock is the machine that the demo's past was recorded on: a boot of its own, whose clocks stand where the
+// historyClock is the machine that the demo's past was recorded on: a boot of its own, whose clocks are where the
 // filler puts them.
 type historyClock struct {
 	mu    sync.Mutex
@@ -63,7 +64,7 @@ type Options struct {
 	Progress    func(string) // what is being made
 }
 
-// NVR is one beside the box. Its cameras stand behind its channels in their order, and have been there for long.
+// NVR is one beside the box. Its cameras are on its channels in their order, and have been there for long.
 type NVR struct {
 	nvr.Device
 	Login   site.Login
@@ -134,7 +135,7 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 		return out, errors.Join(err, f.register(ctx))
 	}
 	day := now.Add(-24 * time.Hour).Truncate(time.Minute)
-	// Most of the month is bound into the log while the clock stands a day before the present: nothing is due then. From
+	// Most of the month is bound into the log while the clock is a day before the present: nothing is due then. From
 	// the first deadline on the box deletes as it would have done.
 	gaps, err := f.record(ctx, footage.Span{From: from, To: day}, 0, progress)
 	if err != nil {

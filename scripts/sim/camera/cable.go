@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// Cable is the cable to a camera. It passes everything, and on request lets the camera end its sessions as some do
-// before they restart: by a TEARDOWN of its own between two packets.
+// Cable is the connection to a camera. It passes everything, and on request lets the camera end its sessions as some
+// do before they restart: by a TEARDOWN of its own between two packets.
 type Cable struct {
 	l  net.Listener
 	to string
@@ -34,7 +34,7 @@ func NewCable(to string) (*Cable, error) {
 	return w, nil
 }
 
-// Address is this end of the wire.
+// Address is the near end of the cable.
 func (w *Cable) Address() string { return w.l.Addr().String() }
 
 // Passed is how many connections there were.
@@ -51,7 +51,7 @@ func (w *Cable) TearDown() {
 	w.end = true
 }
 
-// Close cuts the wire.
+// Close cuts the cable.
 func (w *Cable) Close() error {
 	err := w.l.Close()
 	w.mu.Lock()

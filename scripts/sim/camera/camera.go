@@ -67,7 +67,7 @@ type Camera struct {
 	lose      int           // every n-th packet is lost
 	counter   uint32        // of the last picture taken
 	refuse    int           // so many more requests are answered as if the password were wrong
-	elsewhere string        // where to send whoever asks
+	elsewhere string        // where to send anyone who asks
 	reorder   int           // every n-th packet changes places with the next one
 	audio     audioFaults   // misbehaviour of the sound
 	late      time.Duration
@@ -202,7 +202,7 @@ func (c *Camera) Refuse(n int) {
 	c.refuse = n
 }
 
-// Redirect sends whoever asks for a description to another address; an empty one ends it.
+// Redirect sends a client that asks for a description to another address; an empty one ends it.
 func (c *Camera) Redirect(to string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/pion/rtp"
 )
 
-// Relay is a camera whose pictures somebody else sends: an ffmpeg publishes to its address, whoever asks gets just
+// Relay is a camera whose pictures somebody else sends: an ffmpeg publishes to its address, each client gets exactly
 // those packets.
 type Relay struct {
 	server *gortsplib.Server

@@ -134,7 +134,7 @@ func hasParams(au [][]byte, h265 bool) bool {
 	return false
 }
 
-// send gives one access unit to whoever is connected, with the misbehaviour that was asked for.
+// send gives one access unit to anyone who is connected, with the misbehaviour that was asked for.
 func (c *Camera) send(au [][]byte, s encodedFrame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,8 @@ import (
 	"github.com/pion/rtp"
 )
 
-// audioFaults is how the sound of a camera misbehaves, and how far it has come. Guarded by the camera's lock.
+// audioFaults is how the audio of a camera misbehaves, and how far it has been sent. Guarded by the camera's
+// lock.
 type audioFaults struct {
 	start   time.Time
 	next    int // piece
@@ -38,7 +39,7 @@ func (c *Camera) RefuseSound() {
 	c.audio.refused = true
 }
 
-// SoundAsked is how often somebody asked for the sound.
+// SoundAsked is how often a client asked for the sound.
 func (c *Camera) SoundAsked() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

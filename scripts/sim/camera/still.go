@@ -208,7 +208,7 @@ func (s *Stills) picture(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "image/jpeg")
 	if _, err := w.Write(b); err != nil {
-		return // whoever asked went away
+		return // anyone who asked went away
 	}
 }
 
@@ -294,6 +294,6 @@ func (s *Stills) onvif(w http.ResponseWriter, _ *http.Request) {
 	_, err := fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="http://www.w3.org/2003/05/soap-envelope" xmlns:tds="http://www.onvif.org/ver10/device/wsdl" xmlns:tt="http://www.onvif.org/ver10/schema"><env:Body><tds:GetSystemDateAndTimeResponse><tds:SystemDateAndTime><tt:DateTimeType>NTP</tt:DateTimeType><tt:DaylightSavings>false</tt:DaylightSavings><tt:TimeZone><tt:TZ>CST-8</tt:TZ></tt:TimeZone><tt:UTCDateTime><tt:Time><tt:Hour>%d</tt:Hour><tt:Minute>%d</tt:Minute><tt:Second>%d</tt:Second></tt:Time><tt:Date><tt:Year>%d</tt:Year><tt:Month>%d</tt:Month><tt:Day>%d</tt:Day></tt:Date></tt:UTCDateTime></tds:SystemDateAndTime></tds:GetSystemDateAndTimeResponse></env:Body></env:Envelope>`,
 		at.Hour(), at.Minute(), at.Second(), at.Year(), int(at.Month()), at.Day())
 	if err != nil {
-		return // whoever asked went away
+		return // anyone who asked went away
 	}
 }

@@ -1,4 +1,5 @@
-// Package town runs the real central office for the demo and the tests, as the bureau's administrator would.
+// Package centreproc runs the real central office for the demo and the tests, as the bureau's administrator
+// would.
 //
 // It owns the centre's process, its configuration file and its data directory. It must never reach into the
 // database: it uses the program's commands.
@@ -36,7 +37,7 @@ type Centre struct {
 
 func (c *Centre) config() string { return filepath.Join(c.Dir, "campuskeep-cloud.toml") }
 
-// Prepare makes keys and database where there are none, and tells the authority's fingerprint.
+// Prepare makes keys and database where there are none, and returns the authority's fingerprint.
 func Prepare(ctx context.Context, bin, dir string, p Ports) (*Centre, error) {
 	c := &Centre{Bin: bin, Dir: dir, Port: p}
 	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {

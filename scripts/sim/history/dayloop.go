@@ -27,7 +27,7 @@ const (
 	clockRate = 90000
 )
 
-// dayLoop is one camera's material: a minute for every hour of the day.
+// dayLoop is one camera's footage: a minute for every hour of the day.
 type dayLoop struct {
 	init  []byte
 	hours [24][]frame
@@ -102,7 +102,7 @@ func renderDay(ctx context.Context, camera string) (*dayLoop, error) {
 	return r, nil
 }
 
-// frameOf makes the fragment of one frame and finds the places of its times.
+// frameOf makes the fragment of one frame and finds the offsets of its times.
 func frameOf(au [][]byte) (frame, error) {
 	payload, err := h264.AVCC(au).Marshal()
 	if err != nil {

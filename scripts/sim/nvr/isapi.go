@@ -300,7 +300,7 @@ func (n *NVR) setTrack(r *http.Request) string {
 		Schedule bool   `xml:"CustomExtensionList>CustomExtension>enableSchedule"`
 	}
 	var days int
-	if err := xml.NewDecoder(r.Body).Decode(&t); err != nil || !t.Schedule { // whoever sends half of it switches recording off
+	if err := xml.NewDecoder(r.Body).Decode(&t); err != nil || !t.Schedule { // anyone who sends half of it switches recording off
 		return refusal(5, "Invalid XML Format", "badXmlFormat")
 	}
 	if _, err := fmt.Sscanf(t.Duration, "P%dDT0H", &days); err != nil {

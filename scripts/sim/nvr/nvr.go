@@ -220,7 +220,7 @@ func (n *NVR) Set(change func(h *Habits, f *Faults)) {
 	change(&n.habits, &n.faults)
 }
 
-// SetPassword changes the password; whoever was locked out may try again.
+// SetPassword changes the password; a client that was locked out may try again.
 func (n *NVR) SetPassword(p string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -296,7 +296,8 @@ func (n *NVR) Counts() Counts {
 	return n.counts
 }
 
-// Sweep does what a recorder does with footage whose time is over, unless it is deaf or has it switched off.
+// Sweep does what a recorder does with footage whose time is over, unless it ignores the setting or has it
+// switched off.
 func (n *NVR) Sweep() {
 	now := n.o.Now()
 	n.mu.Lock()

@@ -113,7 +113,7 @@ func (s *rtspSide) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.
 	return code(base.StatusOK), p.stream, nil
 }
 
-const dateMark = "campuskeep-dated" // as long as the UUID that it stands for
+const dateMark = "campuskeep-dated" // as long as the UUID that it represents
 
 // date is an SEI of user data with the instant of a picture.
 func date(at time.Time) []byte {
@@ -354,7 +354,7 @@ func (s *rtspSide) run(ctx context.Context, p *play) {
 		}
 	}
 	if !f.EndSilently {
-		_ = p.stream.WritePacketRTCP(p.media, &rtcp.Goodbye{}) // whoever has gone needs no good-bye
+		_ = p.stream.WritePacketRTCP(p.media, &rtcp.Goodbye{}) // anyone who has gone needs no good-bye
 	}
 }
 

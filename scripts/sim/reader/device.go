@@ -1,7 +1,7 @@
 // Package readersim is a card reader that does not exist: an OSDP 2.2 peripheral device on a real
 // pseudo-terminal, for demonstrations and tests.
 //
-// It owns the pty and tells every light and buzzer command that it receives, with the time since the card
+// It owns the pty and reports every light and buzzer command that it receives, with the time since the card
 // was held to it, so that a test can prove that a tap beeped. It must never share the product's protocol
 // code: it is the second reading of the standard.
 package readersim

@@ -24,7 +24,7 @@ func paint(p *Picture, kind, tint int, l float64) {
 		}
 		box(27, 22, 4, 28, wall)
 		box(69, 22, 4, 28, wall)
-		box(78, 36, 14, 16, colour{180, 120, 140}) // the gatekeeper's house
+		box(78, 36, 14, 16, colour{180, 120, 140}) // the gatehouse
 		box(81, 40, 4, 5, colour{220, 90, 140})
 	case 1: // the playground: a track, a goal
 		disc(p, X(50), Y(58), X(42), Y(18), colour{110, 110, 170}.lit(l))
@@ -41,7 +41,7 @@ func paint(p *Picture, kind, tint int, l float64) {
 			disc(p, X(16+i*8), Y(58), max(X(3), 2), max(Y(5), 2), colour{50, 128, 128}.lit(l))
 			disc(p, X(16+i*8), Y(58), max(X(2), 1), max(Y(4), 1), grass.lit(l))
 		}
-	case 3: // a corridor: floor, doors
+	case 3: // a corridor: floor, access paths
 		box(0, 0, 100, 70, wall)
 		box(0, 70, 100, 30, stone)
 		for i := range 4 {

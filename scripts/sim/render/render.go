@@ -1,9 +1,9 @@
-// Package scene draws the pictures of simulated cameras and reads them back.
+// Package render draws the pictures of simulated cameras and reads them back.
 //
 // It makes a still schoolyard per camera, brighter by day than by night, with a clock in the corner and a frame
 // counter of black and white blocks that survives H.264 at a low rate; it encodes through ffmpeg and decodes
 // counters from any file or address that ffmpeg can open. It owns the ffmpeg processes it starts and must never be
-// imported by the product: it stands in for glass and light.
+// imported by the product: it replaces glass and light.
 package render
 
 import (

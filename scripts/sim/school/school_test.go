@@ -25,7 +25,7 @@ type still clock.Reading
 
 func (s still) Now() clock.Reading { return clock.Reading(s) }
 
-// The demo school is whole, everybody can log in, and nobody's name stands readable on the disk.
+// The demo school is whole, everybody can log in, and nobody's name is readable on the disk.
 func TestFill(t *testing.T) {
 	dir := t.TempDir()
 	must := func(err error) {

@@ -147,7 +147,7 @@ func TestUsageIsExplained(t *testing.T) {
 	}
 }
 
-// The certificate of the golden file, checked as whoever receives it does. Covers F3.
+// The certificate of the golden file, checked as anyone who receives it does. Covers F3.
 func TestACertificateIsChecked(t *testing.T) {
 	content, err := os.ReadFile("../../packet/testdata/certificate-1.txt")
 	if err != nil {

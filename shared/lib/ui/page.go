@@ -17,10 +17,10 @@ import (
 //go:embed parts/*.html
 var partFiles embed.FS
 
-// Frame is what stands around every page: header, navigation, banners, footer with the proof line.
+// Frame is what surrounds every page: header, navigation, banners, footer with the proof line.
 type Frame struct {
 	Lang   Lang
-	Title  string // of the browser window; the h1 stands in the page
+	Title  string // of the browser window; the h1 is in the page
 	Site   string // school or office, after the brand
 	Home   string // where the brand leads
 	Nav    []NavItem

@@ -130,7 +130,7 @@ func TestFieldsOfAForm(t *testing.T) {
 	}
 }
 
-// Text stands out from every ground in both themes: at least 4.5 to 1 (design §8a).
+// Text contrasts with every ground in both themes: at least 4.5 to 1 (design §8a).
 func TestContrast(t *testing.T) {
 	css, err := os.ReadFile("web/campuskeep.css")
 	if err != nil {

@@ -223,7 +223,7 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// Whatever stands in a text or its arguments, filling it in does no harm.
+// Whatever is in a text or its arguments, filling it in does no harm.
 func FuzzFill(f *testing.F) {
 	f.Add("{0} of {1|one|many}", "x")
 	f.Add("{", "}")

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Whatever stands in ?next, one is led to a path of this page and nowhere else.
+// Whatever is in ?next, one is led to a path of this page and nowhere else.
 func FuzzLocal(f *testing.F) {
 	for _, s := range []string{"/", "/footage?camera=c01", "//x", `/\x`, "https://x", "/%2f%2fx", "javascript:1", "/a\nb"} {
 		f.Add(s)

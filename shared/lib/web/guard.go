@@ -33,7 +33,7 @@ func Secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// Guard stands before all routes: headers, TLS, cross-origin requests, recovery.
+// Guard is before all routes: headers, TLS, cross-origin requests, recovery.
 func Guard(log *slog.Logger, assets *ui.Assets, next http.Handler) http.Handler {
 	inner := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

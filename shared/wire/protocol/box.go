@@ -60,7 +60,7 @@ const (
 )
 
 // Disclosure is the profile of released parts that this build knows: the table of kinds. Raise it when the table
-// releases less or more; the centre then forgets what it has and receives it anew.
+// releases less or more; the centre then forgets what it has and receives it again.
 const Disclosure = 1
 
 // Send is a message to publish on one of the appliance's channels.
@@ -165,7 +165,7 @@ func (b *Box) Acknowledged() uint64 { return b.acked }
 // Incarnation is the centre's, as last met.
 func (b *Box) Incarnation() string { return b.incarnation }
 
-// InStep says whether both logs agreed when last compared, on the connection that stands now.
+// InStep says whether both logs agreed when last compared, on the connection that is now.
 func (b *Box) InStep() bool { return b.phase == flowing }
 
 // Connected begins a conversation on a new connection.
@@ -259,7 +259,7 @@ func (b *Box) Receive(now time.Duration, body []byte) (Out, error) {
 	return o, b.pump(now, &o)
 }
 
-// askPosition asks the centre where both stand, not more often than helloGap.
+// askPosition asks the centre the positions of both, not more often than helloGap.
 func (b *Box) askPosition(now time.Duration, o *Out) error {
 	if b.hello.out || now-b.hello.last < helloGap {
 		return nil
@@ -343,7 +343,7 @@ func (b *Box) keep(m wire.AckMsg) error {
 // setPartCursor follows the centre's cursor of the payload lane.
 func (b *Box) setPartCursor(p wire.PartCursor) {
 	if p.Profile < Disclosure {
-		p = wire.PartCursor{Profile: Disclosure} // begins anew
+		p = wire.PartCursor{Profile: Disclosure} // begins again
 	}
 	if p == b.parts {
 		return

@@ -220,7 +220,7 @@ func (b *Box) build(first, n uint64) ([]byte, uint64, error) {
 	}
 }
 
-// idleParts is how many leaves without released parts are passed before the centre is told.
+// idleParts is how many leaves without released parts are passed before the centre is notified.
 const idleParts = 10_000
 
 func (b *Box) pumpParts(now time.Duration, o *Out) error {

@@ -157,7 +157,7 @@ func (v *handling) load() (err error) {
 	return err
 }
 
-// state answers with where the centre stands.
+// state answers with the position of the centre.
 func (v *handling) state(ask bool) (*reply, error) {
 	if v.latest == 0 {
 		return nil, nil // only a hello can begin
@@ -253,7 +253,7 @@ func (v *handling) admit(b wire.Batch) (bool, error) {
 }
 
 // compareUrgent raises an alarm when a leaf differs from what travelled ahead of it under its number: both are
-// signed, so the appliance has told two stories.
+// signed, so the appliance has signed two histories.
 func (v *handling) compareUrgent(b wire.Batch, first uint64, fresh []Leaf) error {
 	if v.cursor.Ahead <= first {
 		return nil

@@ -189,7 +189,7 @@ func TestRottenLeafTravelsAsHash(t *testing.T) {
 	}
 }
 
-// An urgent leaf needs its proof; a second story about the same number is an alarm, early or late.
+// An urgent leaf needs its proof; a second history of the same number is an alarm, early or late.
 func TestUrgentLeaves(t *testing.T) {
 	k := newTalk(t, 10)
 	k.write(3)

@@ -7,7 +7,7 @@ import (
 	"campuskeep/shared/wire"
 )
 
-// hello answers where both logs stand, notices what either side has lost, and grants epochs.
+// hello answers the positions of both logs, notices what either side has lost, and grants epochs.
 func (v *handling) hello(m wire.HelloMsg) (*reply, error) {
 	cp, err := openCheckpoint(m.Checkpoint, v.key, m.Epoch)
 	if err != nil || cp.Size != m.Size {

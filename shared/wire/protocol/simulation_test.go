@@ -455,7 +455,7 @@ func simulate(t *testing.T, seed uint64) (ok bool) {
 	return !t.Failed()
 }
 
-// Whatever the network loses, doubles or reorders, whoever crashes or is restored from an old copy: no
+// Whatever the network loses, doubles or reorders, anyone who crashes or is restored from an old copy: no
 // acknowledged entry is lost unless the centre has a new incarnation, both sides agree in the end, and there is
 // one copy of each (appliance, epoch, seq). Covers I8, design §6.
 func TestSimulation(t *testing.T) {

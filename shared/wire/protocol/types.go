@@ -2,8 +2,8 @@
 // each side, driven by messages and instants.
 //
 // It owns the rules of design §6 (cursor, window, hello, healing, branch, incarnation); it starts nothing, opens
-// nothing and reads no clock. The program's rooms bring a network and a database; a random simulation brings bad
-// ones. It must never call anything acknowledged that the centre has not committed, and never overwrite a leaf.
+// nothing and reads no clock. The program brings a network and a database; a random simulation brings bad ones. It
+// must never call anything acknowledged that the centre has not committed, and never overwrite a leaf.
 package protocol
 
 import (
@@ -131,7 +131,7 @@ type Tx interface {
 	PutPart(p PartRow) error
 	// ErasePartsOf forgets the text of every part of an owner and remembers that it was erased.
 	ErasePartsOf(owner string) error
-	// WithdrawParts forgets every part: a new disclosure profile releases anew.
+	// WithdrawParts forgets every part: a new disclosure profile releases again.
 	WithdrawParts() error
 
 	// SetAside keeps a message that was refused, for people to look at.

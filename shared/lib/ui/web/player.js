@@ -22,7 +22,7 @@ function start(box) {
   const ahead = Number(get('now')) - Date.now(); // of the appliance's clock
   const parts = JSON.parse(get('parts') || '{}');
   const pos = one('[data-pos]'), ear = one('[data-act="sound"]'), clock = one('[data-clock]'), stampEl = one('[data-stamp]'), unsure = box.querySelector('[data-unsure]');
-  let over = false, state = '', toastTimer = 0, retryTimer = 0, healed = 0, audible = false, silenced = false, resume = 0;
+  let over = false, state = '', toastTimer = 0, retryTimer = 0, healed = 0, audible = false, audioOff = false, resume = 0;
 
   // ---- words over the picture
   const panels = [...box.querySelectorAll('[data-scr]')];
@@ -114,16 +114,16 @@ function start(box) {
     if (!d.fatal) return;
     if (d.type === Hls.ErrorTypes.NETWORK_ERROR) { show('network'); again(); return; }
     if (d.type === Hls.ErrorTypes.MEDIA_ERROR && healed++ < 3) {
-      if (audible && !silenced && !live && healed > 1) silence(); else hls.recoverMediaError();
+      if (audible && !audioOff && !live && healed > 1) disableAudio(); else hls.recoverMediaError();
       return;
     }
     show('media');
   });
   // What a camera calls sound may be something that no browser decodes; the pictures go on without it.
-  const silence = async () => {
-    silenced = true;
+  const disableAudio = async () => {
+    audioOff = true;
     resume = wall();
-    try { await fetch(get('view') + '/silence', { method: 'POST', credentials: 'same-origin' }); } catch (e) { show('network'); return; }
+    try { await fetch(get('view') + '/audio-off', { method: 'POST', credentials: 'same-origin' }); } catch (e) { show('network'); return; }
     hls.recoverMediaError();
     hls.loadSource(get('src'));
   };
