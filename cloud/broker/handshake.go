@@ -52,7 +52,7 @@ func (f *handshakeLimiter) run(ctx context.Context) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			f.log.Warn("accepting connections", "error", err)
+			f.log.Warn("accepting connections", "err", err)
 			select {
 			case <-time.After(acceptPause):
 			case <-f.done:
@@ -109,7 +109,7 @@ func (f *handshakeLimiter) leave(from netip.Prefix) {
 
 func (f *handshakeLimiter) drop(c net.Conn) {
 	if err := c.Close(); err != nil {
-		f.log.Debug("close connection", "error", err)
+		f.log.Debug("close connection", "err", err)
 	}
 }
 
@@ -136,7 +136,7 @@ func (f *handshakeLimiter) identify(ctx context.Context, raw net.Conn) (*slotted
 	ctx, cancel := context.WithTimeout(ctx, handshakeWait)
 	defer cancel()
 	if err := c.Conn.HandshakeContext(ctx); err != nil {
-		f.log.Info("hand-shake failed", "from", raw.RemoteAddr().String(), "error", err)
+		f.log.Info("hand-shake failed", "from", raw.RemoteAddr().String(), "err", err)
 		f.drop(raw)
 		return nil, false
 	}

@@ -68,7 +68,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	defer cancel()
 	id, err := h.b.o.Authenticate(ctx, certs[0])
 	if err != nil || id != pk.Connect.ClientIdentifier {
-		h.b.o.Log.Warn("connection refused", "certificate", certs[0].Subject.CommonName, "from", cl.Net.Remote, "error", err)
+		h.b.o.Log.Warn("connection refused", "certificate", certs[0].Subject.CommonName, "from", cl.Net.Remote, "err", err)
 		return false
 	}
 	return true
@@ -100,7 +100,7 @@ func (h *hook) online(cl *mqtt.Client, online bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.b.ctx), receiveWait)
 	defer cancel()
 	if err := h.b.o.Centre.Online(ctx, cl.ID, online); err != nil {
-		h.b.o.Log.Error("note connection", "appliance", cl.ID, "online", online, "error", err)
+		h.b.o.Log.Error("note connection", "appliance", cl.ID, "online", online, "err", err)
 	}
 }
 
@@ -126,13 +126,13 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	defer cancel()
 	ack, err := h.b.o.Centre.Receive(ctx, appliance, channel, pk.Payload)
 	if err != nil {
-		h.b.o.Log.Error("message not dealt with; closing the connection", "appliance", appliance, "channel", string(channel), "error", err)
+		h.b.o.Log.Error("message not dealt with; closing the connection", "appliance", appliance, "channel", string(channel), "err", err)
 		cl.Stop(packets.ErrUnspecifiedError)
 		return pk, packets.ErrRejectPacket
 	}
 	if ack != nil {
 		if err := h.b.server.Publish(wire.Topic(appliance, wire.Ack), ack, false, 1); err != nil {
-			h.b.o.Log.Error("publish acknowledgement", "appliance", appliance, "error", err)
+			h.b.o.Log.Error("publish acknowledgement", "appliance", appliance, "err", err)
 		}
 	}
 	return pk, packets.CodeSuccessIgnore

@@ -19,10 +19,10 @@ import (
 
 // Errors that callers branch on.
 var (
-	ErrNotFound = errors.New("store: not found")
-	ErrExists   = errors.New("store: exists already")
+	ErrNotFound = errors.New("centredb: not found")
+	ErrExists   = errors.New("centredb: exists already")
 	// ErrDamaged: what was read is not what was written (a leaf that no longer hashes to its root).
-	ErrDamaged = errors.New("store: damaged")
+	ErrDamaged = errors.New("centredb: damaged")
 )
 
 // Store is the centre's database. Every method is one transaction, durable when it returns nil.

@@ -99,7 +99,7 @@ func (k *call) session() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("looking up the session: %w", err)
+		return fmt.Errorf("look up the session: %w", err)
 	}
 	if err := login.DefaultSession.Check(s.Began, s.Used, k.now); err != nil {
 		return k.c.d.Store.DeleteSession(ctx, hash)
@@ -109,12 +109,12 @@ func (k *call) session() error {
 		return k.c.d.Store.DeleteSession(ctx, hash)
 	}
 	if err != nil {
-		return fmt.Errorf("looking up the person: %w", err)
+		return fmt.Errorf("look up the person: %w", err)
 	}
 	// Every request would be a write; half a minute is fine enough for a limit of half an hour.
 	if idle, ok := s.Used.Since(k.now); !ok || idle > 30*time.Second {
 		if err := k.c.d.Store.TouchSession(ctx, hash, login.StampOf(k.now)); err != nil {
-			return fmt.Errorf("keeping the session: %w", err)
+			return fmt.Errorf("keep the session: %w", err)
 		}
 	}
 	secret, err := unsealed(ctx, k.c.d.Store, k.c.d.Key, p)
@@ -136,7 +136,7 @@ func (k *call) can(a account.Action) bool {
 func (k *call) note(action, subject, result string) error {
 	err := k.c.d.Store.AddAudit(k.r.Context(), centredb.Audit{At: k.now.Wall, Actor: k.actor.ID, Address: k.address.String(), Action: action, Subject: subject, Result: result})
 	if err != nil {
-		return fmt.Errorf("writing the centre's log: %w", err)
+		return fmt.Errorf("write the centre's log: %w", err)
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func (k *call) json(v any) error { return k.jsonStatus(http.StatusOK, v) }
 func (k *call) jsonStatus(status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("writing the answer: %w", err)
+		return fmt.Errorf("write the answer: %w", err)
 	}
 	k.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	k.send(status, append(b, '\n'))
@@ -248,7 +248,7 @@ func (k *call) fail(err error) {
 		k.fault(http.StatusUnprocessableEntity, "fault.fields")
 	case k.r.Context().Err() != nil: // the browser went away
 	default:
-		k.c.d.Log.Error("request failed", "path", k.r.Pattern, "error", err)
+		k.c.d.Log.Error("request failed", "path", k.r.Pattern, "err", err)
 		k.fault(http.StatusInternalServerError, "fault.internal")
 	}
 }
@@ -262,7 +262,7 @@ func (k *call) fault(status int, key string) {
 		err = k.pageStatus(status, "fault", text, struct{ Text string }{text})
 	}
 	if err != nil {
-		k.c.d.Log.Error("showing a fault", "error", err)
+		k.c.d.Log.Error("show a fault", "err", err)
 		http.Error(k.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 	}
 }

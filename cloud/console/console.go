@@ -86,7 +86,7 @@ type Console struct {
 func (c *Console) needsSetUp(ctx context.Context) (bool, error) {
 	all, err := c.d.Store.ListPeople(ctx)
 	if err != nil {
-		return false, fmt.Errorf("listing people: %w", err)
+		return false, fmt.Errorf("list people: %w", err)
 	}
 	return len(all) == 0, nil
 }
@@ -114,12 +114,12 @@ func New(ctx context.Context, d Deps) (*Console, error) {
 	}
 	assets, err := ui.LoadAssets()
 	if err != nil {
-		return nil, fmt.Errorf("starting the console: %w", err)
+		return nil, fmt.Errorf("start the console: %w", err)
 	}
 	c := &Console{d: d, assets: assets, byAddress: web.NewLimiter(20, 200), byLogin: web.NewLimiter(0.5, 10), verifier: login.NewVerifier(login.Cost)}
 	counted, err := d.Store.AllAttempts(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("starting the console: reading failed log-ins: %w", err)
+		return nil, fmt.Errorf("start the console: reading failed log-ins: %w", err)
 	}
 	c.guard = login.NewGuard(hashers, counted)
 	pages, err := fs.Sub(pageFiles, "pages")
@@ -127,7 +127,7 @@ func New(ctx context.Context, d Deps) (*Console, error) {
 		return nil, fmt.Errorf("open the page templates: %w", err)
 	}
 	if c.pages, err = ui.NewPages([]fs.FS{pages}, d.Zone, assets, templateFuncs); err != nil {
-		return nil, fmt.Errorf("starting the console: %w", err)
+		return nil, fmt.Errorf("start the console: %w", err)
 	}
 	c.routes = c.table()
 	mux, err := web.Router(c.routes, c.serve)

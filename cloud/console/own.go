@@ -45,7 +45,7 @@ func (k *call) showOwn(status int, v ownView) error {
 	ctx := k.r.Context()
 	p, err := k.c.d.Store.Person(ctx, k.person.ID)
 	if err != nil {
-		return fmt.Errorf("reading a person: %w", err)
+		return fmt.Errorf("read a person: %w", err)
 	}
 	s, err := unsealed(ctx, k.c.d.Store, k.c.d.Key, p)
 	if err != nil {
@@ -57,7 +57,7 @@ func (k *call) showOwn(status int, v ownView) error {
 	}
 	open, err := k.c.d.Store.SessionsOf(ctx, p.ID)
 	if err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
+		return fmt.Errorf("list sessions: %w", err)
 	}
 	for _, x := range open {
 		if login.DefaultSession.Check(x.Began, x.Used, k.now) == nil {
@@ -94,7 +94,7 @@ func (k *call) proven(f *ui.Form, old, code string, factor bool) (p centredb.Per
 		return p, s, false, nil
 	}
 	if p, err = k.c.d.Store.Person(k.r.Context(), p.ID); err != nil { // with the code that was just used
-		return p, s, false, fmt.Errorf("reading a person: %w", err)
+		return p, s, false, fmt.Errorf("read a person: %w", err)
 	}
 	s, err = unsealed(k.r.Context(), k.c.d.Store, k.c.d.Key, p)
 	return p, s, err == nil, err
@@ -104,14 +104,14 @@ func (k *call) proven(f *ui.Form, old, code string, factor bool) (p centredb.Per
 func (k *call) endOthers() error {
 	open, err := k.c.d.Store.SessionsOf(k.r.Context(), k.person.ID)
 	if err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
+		return fmt.Errorf("list sessions: %w", err)
 	}
 	for _, x := range open {
 		if x.TokenHash == k.token {
 			continue
 		}
 		if err := k.c.d.Store.DeleteSession(k.r.Context(), x.TokenHash); err != nil {
-			return fmt.Errorf("ending a session: %w", err)
+			return fmt.Errorf("end a session: %w", err)
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (k *call) changePassword() error {
 		return k.showOwn(http.StatusUnprocessableEntity, v)
 	}
 	if err := k.c.guard.Hash(k.r.Context(), func() { s.Password = login.Hash(fresh, login.Cost) }); err != nil {
-		return fmt.Errorf("waiting to hash a password: %w", err)
+		return fmt.Errorf("wait to hash a password: %w", err)
 	}
 	s.Must, s.Set = false, k.now.Wall.UTC()
 	return k.changed(p, s, "password", "done.password")
@@ -185,7 +185,7 @@ func (k *call) confirmFactor() error {
 	ctx := k.r.Context()
 	p, err := k.c.d.Store.Person(ctx, k.person.ID)
 	if err != nil {
-		return fmt.Errorf("reading a person: %w", err)
+		return fmt.Errorf("read a person: %w", err)
 	}
 	s, err := unsealed(ctx, k.c.d.Store, k.c.d.Key, p)
 	if err != nil {
@@ -221,14 +221,14 @@ func (k *call) endSessions() error {
 	id := k.r.PostFormValue("id")
 	open, err := k.c.d.Store.SessionsOf(k.r.Context(), k.person.ID)
 	if err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
+		return fmt.Errorf("list sessions: %w", err)
 	}
 	for _, x := range open {
 		if x.TokenHash == k.token || id != "" && x.TokenHash[:12] != id {
 			continue
 		}
 		if err := k.c.d.Store.DeleteSession(k.r.Context(), x.TokenHash); err != nil {
-			return fmt.Errorf("ending a session: %w", err)
+			return fmt.Errorf("end a session: %w", err)
 		}
 	}
 	if err := k.note("sessions.end", k.person.ID, "ok"); err != nil {
@@ -289,14 +289,14 @@ func (k *call) setup() error {
 	}
 	var s login.Secret
 	if err := c.guard.Hash(ctx, func() { s.Password = login.Hash(password, login.Cost) }); err != nil {
-		return fmt.Errorf("waiting to hash a password: %w", err)
+		return fmt.Errorf("wait to hash a password: %w", err)
 	}
 	s.Set = k.now.Wall.UTC()
 	if p, err = sealed(c.d.Key, p, s); err != nil {
 		return err
 	}
 	if err := c.d.Store.PutPerson(ctx, p); err != nil {
-		return fmt.Errorf("adding the first person: %w", err)
+		return fmt.Errorf("add the first person: %w", err)
 	}
 	if err := c.d.Store.PutSetupCode(ctx, nil, time.Time{}); err != nil {
 		return fmt.Errorf("removing the set-up code: %w", err)

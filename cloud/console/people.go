@@ -105,7 +105,7 @@ func (k *call) verify(user, password, code string) (p centredb.Person, proof log
 	ctx, c := k.r.Context(), k.c
 	p, err = c.d.Store.PersonByUser(ctx, user)
 	if err != nil && !errors.Is(err, centredb.ErrNotFound) {
-		return p, proof, fmt.Errorf("looking up a person: %w", err)
+		return p, proof, fmt.Errorf("look up a person: %w", err)
 	}
 	who := login.Account{Known: err == nil, Disabled: p.Disabled}
 	keys := k.keys(user, p.ID)
@@ -124,7 +124,7 @@ func (k *call) verify(user, password, code string) (p centredb.Person, proof log
 	})
 	if err != nil {
 		c.guard.Return(counts) // nothing was tried
-		return p, proof, fmt.Errorf("waiting to verify a password: %w", err)
+		return p, proof, fmt.Errorf("wait to verify a password: %w", err)
 	}
 	if checked == nil && proof.Changed {
 		if checked = c.change(ctx, p, proof.Secret); errors.Is(checked, errMeanwhile) { // of two that use one code, one gets in
@@ -143,7 +143,7 @@ func (k *call) verify(user, password, code string) (p centredb.Person, proof log
 	}
 	if c.guard.Succeed(keys, counts) {
 		if err := c.d.Store.SetAttempts(ctx, keys.Name, login.Attempts{}); err != nil {
-			return p, proof, fmt.Errorf("clearing failed log-ins: %w", err)
+			return p, proof, fmt.Errorf("clear failed log-ins: %w", err)
 		}
 	}
 	return p, proof, nil
@@ -160,7 +160,7 @@ func (k *call) refused(person, reason string, counts []login.Counted) error {
 	st := k.c.d.Store
 	for _, n := range counts {
 		if err := st.SetAttempts(ctx, n.Key, n.Attempts); err != nil {
-			return fmt.Errorf("counting a log-in: %w", err)
+			return fmt.Errorf("count a log-in: %w", err)
 		}
 	}
 	if err := k.note("login", person, "login.reason."+reason); err != nil {
@@ -188,17 +188,17 @@ func (k *call) begin(p centredb.Person, factor string) error {
 	ctx, st := k.r.Context(), k.c.d.Store
 	open, err := st.SessionsOf(ctx, p.ID)
 	if err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
+		return fmt.Errorf("list sessions: %w", err)
 	}
 	for i := maxSessions - 1; i < len(open); i++ {
 		if err := st.DeleteSession(ctx, open[i].TokenHash); err != nil {
-			return fmt.Errorf("ending the oldest session: %w", err)
+			return fmt.Errorf("end the oldest session: %w", err)
 		}
 	}
 	token, hash := login.NewToken()
 	stamp := login.StampOf(k.now)
 	if err := st.PutSession(ctx, centredb.Session{TokenHash: hash, Person: p.ID, Began: stamp, Used: stamp, Address: k.address.String()}); err != nil {
-		return fmt.Errorf("beginning a session: %w", err)
+		return fmt.Errorf("begin a session: %w", err)
 	}
 	k.actor.ID, k.token = p.ID, hash
 	if err := k.note("login", p.ID, map[bool]string{true: "login.recovery", false: "ok"}[factor == login.FactorRecovery]); err != nil {
@@ -219,7 +219,7 @@ func (k *call) cookie(name, value string, age int) {
 
 func (k *call) logout() error {
 	if err := k.c.d.Store.DeleteSession(k.r.Context(), k.token); err != nil {
-		return fmt.Errorf("ending the session: %w", err)
+		return fmt.Errorf("end the session: %w", err)
 	}
 	k.cookie(cookieName, "", -1)
 	http.Redirect(k.w, k.r, "/login", http.StatusSeeOther)

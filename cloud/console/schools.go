@@ -38,7 +38,7 @@ func (k *call) overview() error {
 	ctx := k.r.Context()
 	all, err := k.c.d.Store.ListSchools(ctx, k.now.Wall)
 	if err != nil {
-		return fmt.Errorf("listing schools: %w", err)
+		return fmt.Errorf("list schools: %w", err)
 	}
 	v := overviewView{Now: k.now.Wall, Filter: k.r.URL.Query().Get("show"), Query: strings.TrimSpace(k.r.URL.Query().Get("q")),
 		Counts: map[string]int{"": len(all)}, CanOpen: k.can(account.ActCentreSchool), CanEnrol: k.can(account.ActCentreEnrol)}
@@ -59,7 +59,7 @@ func (k *call) overview() error {
 	}
 	if k.can(account.ActCentreAlarms) {
 		if v.Alarms, err = k.c.d.Store.Alarms(ctx, "", true, 3); err != nil {
-			return fmt.Errorf("listing alarms: %w", err)
+			return fmt.Errorf("list alarms: %w", err)
 		}
 	}
 	return k.page("overview", k.p.T("console.overview"), v)
@@ -86,27 +86,27 @@ func (k *call) school() error {
 	ctx, st, id := k.r.Context(), k.c.d.Store, k.r.PathValue("id")
 	s, err := st.School(ctx, id, k.now.Wall)
 	if err != nil {
-		return fmt.Errorf("reading school: %w", err)
+		return fmt.Errorf("read school: %w", err)
 	}
 	v := schoolView{Now: k.now.Wall, School: s, KeepingDays: keepingDays, CanDeny: k.can(account.ActCentreEnrol)}
 	if v.ShowToday = k.can(account.ActCentreAttendance); v.ShowToday {
 		if v.Today, err = st.AttendanceToday(ctx, id, k.now.Wall.In(k.c.d.Zone).Format(time.DateOnly)); err != nil {
-			return fmt.Errorf("reading attendance: %w", err)
+			return fmt.Errorf("read attendance: %w", err)
 		}
 	}
 	page, err := st.Applications(ctx, centredb.ApplicationFilter{Appliance: id}, 0, 10)
 	if err != nil {
-		return fmt.Errorf("listing applications: %w", err)
+		return fmt.Errorf("list applications: %w", err)
 	}
 	v.Applications, v.Total = page.Items, page.Total
 	if v.Entries, err = st.Entries(ctx, id, centredb.EntryFilter{}, centredb.Page{Limit: 12}); err != nil {
-		return fmt.Errorf("listing entries: %w", err)
+		return fmt.Errorf("list entries: %w", err)
 	}
 	if v.Alarms, err = st.Alarms(ctx, id, false, 20); err != nil {
-		return fmt.Errorf("listing alarms: %w", err)
+		return fmt.Errorf("list alarms: %w", err)
 	}
 	if v.Keeping, err = st.RetentionSince(ctx, id, k.now.Wall.AddDate(0, 0, -keepingDays)); err != nil {
-		return fmt.Errorf("counting what was kept: %w", err)
+		return fmt.Errorf("count what was kept: %w", err)
 	}
 	return k.page("school", s.Name, v)
 }
@@ -124,7 +124,7 @@ func (k *call) entries() error {
 	ctx, id, q := k.r.Context(), k.r.PathValue("id"), k.r.URL.Query()
 	s, err := k.c.d.Store.School(ctx, id, k.now.Wall)
 	if err != nil {
-		return fmt.Errorf("reading school: %w", err)
+		return fmt.Errorf("read school: %w", err)
 	}
 	before, err := number(q.Get("before"))
 	if err != nil {
@@ -136,7 +136,7 @@ func (k *call) entries() error {
 		filter.Kinds = []string{v.Kind}
 	}
 	if v.Items, err = k.c.d.Store.Entries(ctx, id, filter, centredb.Page{Limit: perPage, Before: before}); err != nil {
-		return fmt.Errorf("listing entries: %w", err)
+		return fmt.Errorf("list entries: %w", err)
 	}
 	base := "/schools/" + url.PathEscape(id) + "/log?kind=" + url.QueryEscape(v.Kind)
 	if before > 0 {
@@ -180,7 +180,7 @@ func (k *call) findApplications() (applicationsView, error) {
 	at := int(offset)
 	page, err := k.c.d.Store.Applications(k.r.Context(), centredb.ApplicationFilter{State: centredb.ApplicationState(v.State), Query: v.Query}, at, perPage)
 	if err != nil {
-		return v, fmt.Errorf("listing applications: %w", err)
+		return v, fmt.Errorf("list applications: %w", err)
 	}
 	v.Items, v.Total = page.Items, page.Total
 	base := "/applications?state=" + url.QueryEscape(v.State) + "&q=" + url.QueryEscape(v.Query) + "&offset="
@@ -205,7 +205,7 @@ func (k *call) applications() error {
 func (k *call) application() error {
 	a, err := k.c.d.Store.Application(k.r.Context(), k.r.PathValue("id"), k.r.PathValue("app"))
 	if err != nil {
-		return fmt.Errorf("reading application: %w", err)
+		return fmt.Errorf("read application: %w", err)
 	}
 	return k.page("application", a.ID, a)
 }
@@ -219,7 +219,7 @@ func (k *call) alarms() error {
 	v := alarmsView{All: k.r.URL.Query().Get("show") == "all"}
 	var err error
 	if v.Items, err = k.c.d.Store.Alarms(k.r.Context(), "", !v.All, 200); err != nil {
-		return fmt.Errorf("listing alarms: %w", err)
+		return fmt.Errorf("list alarms: %w", err)
 	}
 	return k.page("alarms", k.p.T("console.nav.alarms"), v)
 }
@@ -237,7 +237,7 @@ func (k *call) closeAlarm() error {
 		return err
 	}
 	if err := k.c.d.Store.CloseAlarm(k.r.Context(), id, k.now.Wall, k.actor.ID, note); err != nil {
-		return fmt.Errorf("closing alarm: %w", err)
+		return fmt.Errorf("close alarm: %w", err)
 	}
 	return k.done("/alarms", "done.console.alarm_closed")
 }
@@ -274,7 +274,7 @@ func (k *call) enrol() error {
 	}
 	var err error
 	if v.Token, v.Until, err = k.c.d.Enrol.Token(k.r.Context(), v.ID, name); err != nil {
-		return fmt.Errorf("making an enrolment token: %w", err)
+		return fmt.Errorf("make an enrolment token: %w", err)
 	}
 	return k.page("enrol", k.p.T("console.nav.enrol"), v)
 }
@@ -291,7 +291,7 @@ func (k *call) deny() error {
 		return err
 	}
 	if err := k.c.d.Enrol.Deny(k.r.Context(), id, why); err != nil {
-		return fmt.Errorf("refusing an appliance: %w", err)
+		return fmt.Errorf("refuse an appliance: %w", err)
 	}
 	return k.done("/schools/"+url.PathEscape(id), "done.saved")
 }
@@ -299,7 +299,7 @@ func (k *call) deny() error {
 func (k *call) audit() error {
 	items, err := k.c.d.Store.ListAudit(k.r.Context(), 200)
 	if err != nil {
-		return fmt.Errorf("listing the centre's log: %w", err)
+		return fmt.Errorf("list the centre's log: %w", err)
 	}
 	return k.page("audit", k.p.T("console.nav.audit"), items)
 }
@@ -307,7 +307,7 @@ func (k *call) audit() error {
 func (k *call) apiSchools() error {
 	all, err := k.c.d.Store.ListSchools(k.r.Context(), k.now.Wall)
 	if err != nil {
-		return fmt.Errorf("listing schools: %w", err)
+		return fmt.Errorf("list schools: %w", err)
 	}
 	return k.json(map[string]any{"schools": all})
 }
@@ -316,12 +316,12 @@ func (k *call) apiSchool() error {
 	id := k.r.PathValue("id")
 	s, err := k.c.d.Store.School(k.r.Context(), id, k.now.Wall)
 	if err != nil {
-		return fmt.Errorf("reading school: %w", err)
+		return fmt.Errorf("read school: %w", err)
 	}
 	out := map[string]any{"school": s}
 	if k.can(account.ActCentreAttendance) {
 		if out["attendance"], err = k.c.d.Store.AttendanceToday(k.r.Context(), id, k.now.Wall.In(k.c.d.Zone).Format(time.DateOnly)); err != nil {
-			return fmt.Errorf("reading attendance: %w", err)
+			return fmt.Errorf("read attendance: %w", err)
 		}
 	}
 	return k.json(out)
@@ -338,7 +338,7 @@ func (k *call) apiApplications() error {
 func (k *call) apiAlarms() error {
 	items, err := k.c.d.Store.Alarms(k.r.Context(), "", k.r.URL.Query().Get("show") != "all", 200)
 	if err != nil {
-		return fmt.Errorf("listing alarms: %w", err)
+		return fmt.Errorf("list alarms: %w", err)
 	}
 	return k.json(map[string]any{"alarms": items})
 }

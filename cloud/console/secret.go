@@ -46,7 +46,7 @@ func unsealed(ctx context.Context, people centredb.People, key []byte, p centred
 	if p.Secret == nil {
 		last, err := people.Attempts(ctx, "c:"+p.ID)
 		if err != nil {
-			return s, fmt.Errorf("reading the last code: %w", err)
+			return s, fmt.Errorf("read the last code: %w", err)
 		}
 		return login.Secret{Password: p.Password, Factor: derivedFactor(key, p.ID), LastStep: login.Step(last.Last.Wall)}, nil
 	}
@@ -115,10 +115,10 @@ func Add(ctx context.Context, people centredb.People, key []byte, p centredb.Per
 		return out, err
 	}
 	if err := people.PutPerson(ctx, p); err != nil {
-		return out, fmt.Errorf("adding person %s: %w", p.ID, err)
+		return out, fmt.Errorf("add person %s: %w", p.ID, err)
 	}
 	if err := people.DeleteSessionsOf(ctx, p.ID); err != nil { // of the password before
-		return out, fmt.Errorf("ending the sessions of %s: %w", p.ID, err)
+		return out, fmt.Errorf("end the sessions of %s: %w", p.ID, err)
 	}
 	return out, nil
 }
@@ -132,7 +132,7 @@ func (c *Console) change(ctx context.Context, was centredb.Person, s login.Secre
 	defer c.writing.Unlock()
 	now, err := c.d.Store.Person(ctx, was.ID)
 	if err != nil {
-		return fmt.Errorf("reading person %s: %w", was.ID, err)
+		return fmt.Errorf("read person %s: %w", was.ID, err)
 	}
 	if !bytes.Equal(now.Secret, was.Secret) || now.Password != was.Password {
 		return errMeanwhile

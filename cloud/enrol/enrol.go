@@ -204,21 +204,21 @@ func (e *Enrol) answer(handle func(*http.Request) (wire.EnrolReply, string, erro
 				status = http.StatusBadRequest
 			}
 		case err != nil:
-			e.d.Log.Error("enrolment failed", "appliance", id, "path", r.URL.Path, "error", err)
+			e.d.Log.Error("enrolment failed", "appliance", id, "path", r.URL.Path, "err", err)
 			status, body = http.StatusServiceUnavailable, wire.EnrolError{Code: wire.EnrolBusy}
 		default:
 			e.d.Log.Info("certificate issued", "appliance", id, "path", r.URL.Path)
 		}
 		b, err := json.Marshal(body)
 		if err != nil {
-			e.d.Log.Error("enrolment answer", "error", err)
+			e.d.Log.Error("enrolment answer", "err", err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(status)
 		if _, err := w.Write(b); err != nil {
-			e.d.Log.Warn("enrolment answer not delivered", "appliance", id, "error", err)
+			e.d.Log.Warn("enrolment answer not delivered", "appliance", id, "err", err)
 		}
 	}
 }
@@ -324,13 +324,13 @@ func (e *Enrol) time(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := e.d.Witness.Time(n, e.d.Clock.Now().Wall)
 	if err != nil {
-		e.d.Log.Error("state the time", "error", err)
+		e.d.Log.Error("state the time", "err", err)
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	if _, err := w.Write(b); err != nil {
-		e.d.Log.Warn("the time was not delivered", "error", err)
+		e.d.Log.Warn("the time was not delivered", "err", err)
 	}
 }

@@ -48,7 +48,7 @@ func (e External) Run(ctx context.Context, g *Ingest) error {
 		if time.Since(began) > maxPause || g.messages.Load() != before {
 			pause = firstPause // it was of use: come back soon
 		}
-		g.log.Warn("connection to the broker lost", "broker", e.URL, "error", err)
+		g.log.Warn("connection to the broker lost", "broker", e.URL, "err", err)
 		select { // full jitter: a thousand consumers do not come back at once
 		case <-time.After(time.Duration(rand.Int64N(int64(pause)))):
 		case <-ctx.Done():
@@ -155,7 +155,7 @@ func (e External) dispatch(ctx context.Context, g *Ingest, client mqtt.Client, m
 			return nil // a retained message of another build
 		}
 		if err := g.Online(ctx, m.appliance, s.Online); err != nil {
-			g.log.Warn("state of an appliance", "appliance", m.appliance, "error", err)
+			g.log.Warn("state of an appliance", "appliance", m.appliance, "err", err)
 		}
 		return nil
 	}
@@ -165,7 +165,7 @@ func (e External) dispatch(ctx context.Context, g *Ingest, client mqtt.Client, m
 	}
 	ack, err := g.Receive(ctx, m.appliance, m.channel, m.body)
 	if err != nil {
-		g.log.Error("message not dealt with", "appliance", m.appliance, "channel", string(m.channel), "error", err)
+		g.log.Error("message not dealt with", "appliance", m.appliance, "channel", string(m.channel), "err", err)
 		return nil // the appliance will ask
 	}
 	if ack == nil {

@@ -53,7 +53,7 @@ func (a *Appliance) pruneAnchors(ctx context.Context) error {
 		}
 		last = time.Now()
 		if err := a.pruneNow(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("anchors of boots without footage stay", "error", err)
+			a.log.Error("anchors of boots without footage stay", "err", err)
 		}
 	}
 }

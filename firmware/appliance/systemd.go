@@ -26,7 +26,7 @@ func (a *Appliance) checkAlive() error {
 func (a *Appliance) notifySystemd(ctx context.Context) (stop func()) {
 	report := func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
-			a.log.Warn("systemd cannot be told", "state", state, "err", err)
+			a.log.Warn("systemd cannot be notified", "state", state, "err", err)
 		}
 	}
 	report(daemon.SdNotifyReady)

@@ -42,7 +42,7 @@ func (g *Gate) Run(ctx context.Context) error {
 				select {
 				case read := <-g.queue[i]:
 					if _, err := g.Tap(ctx, read); err != nil {
-						g.o.Log.Error("tap not recorded; the student was told by the long tone", "reader", read.Reader, "err", err)
+						g.o.Log.Error("tap not recorded; the reader gave the long tone", "reader", read.Reader, "err", err)
 					}
 				case <-ctx.Done():
 					return ctx.Err()

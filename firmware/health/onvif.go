@@ -19,7 +19,7 @@ const askTime = `<?xml version="1.0" encoding="UTF-8"?>
 
 const maxTimeAnswer = 64 << 10
 
-var errNoUTC = errors.New("the answer tells no UTC time")
+var errNoUTC = errors.New("the answer has no UTC time")
 
 // cameraTime asks a camera for its clock; no password goes out. took is how long the answer was under way.
 func cameraTime(ctx context.Context, client *http.Client, device *url.URL) (at time.Time, took time.Duration, err error) {
@@ -73,7 +73,7 @@ func parseTime(body []byte) (time.Time, error) {
 	at := time.Date(u.Year, time.Month(u.Month), u.Day, u.Hour, u.Minute, u.Second, 0, time.UTC)
 	// time.Date turns the 31st of February into March; a camera that says such a thing does not tell the time.
 	if u.Year < 1970 || u.Year > 2200 || at.Month() != time.Month(u.Month) || at.Day() != u.Day || at.Hour() != u.Hour || at.Minute() != u.Minute || u.Second < 0 || u.Second > 60 {
-		return time.Time{}, fmt.Errorf("the answer tells no time: %+v", *u)
+		return time.Time{}, fmt.Errorf("the answer has no time: %+v", *u)
 	}
 	return at, nil
 }

@@ -212,7 +212,7 @@ func (r *Monitor) compareClocks(ctx context.Context, cam footage.Camera, v *visi
 			return
 		}
 		v.silent = got.Mono + afterSilence
-		r.o.Log.Debug("camera does not tell its time", "camera", cam.ID, "err", err)
+		r.o.Log.Debug("camera gives no time", "camera", cam.ID, "err", err)
 	}
 	if !still.Date.IsZero() {
 		r.offset(s, still.Date, asked, got.Mono-asked.Mono)

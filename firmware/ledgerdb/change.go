@@ -11,13 +11,13 @@ import (
 // Errors that a caller of Commit branches on. All of them mean: nothing of the Change was written.
 var (
 	// ErrConflict: a row was not at the expected revision. Read again, decide again.
-	ErrConflict = errors.New("store: the row has changed meanwhile")
+	ErrConflict = errors.New("ledgerdb: the row has changed meanwhile")
 	// ErrClosed: the committer has stopped.
-	ErrClosed = errors.New("store: closed")
+	ErrClosed = errors.New("ledgerdb: closed")
 	// ErrReadOnly: the store was opened for checking or exporting.
-	ErrReadOnly = errors.New("store: opened read-only")
+	ErrReadOnly = errors.New("ledgerdb: opened read-only")
 	// ErrInvalid wraps what is wrong with a Change itself: unknown table, a key or value over its cap.
-	ErrInvalid = errors.New("store: invalid change")
+	ErrInvalid = errors.New("ledgerdb: invalid change")
 )
 
 // Caps of a Change.

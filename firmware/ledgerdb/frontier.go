@@ -125,7 +125,7 @@ func (f *frontier) reader(tx *bolt.Tx) tlog.HashReader {
 			}
 			from := int(first % tileWidth)
 			if from+1<<up > len(hashes) {
-				return nil, errors.New("store: the tree has no such hash yet")
+				return nil, errors.New("ledgerdb: the tree has no such hash yet")
 			}
 			out[i] = subtree(hashes[from : from+1<<up])
 		}

@@ -143,7 +143,7 @@ func (h *headState) snapshot() (notes map[string][]byte, latest, cosigned ledger
 }
 
 // ErrUnsigned: a checkpoint was asked for that is not kept, and the store was opened without the signing key.
-var ErrUnsigned = errors.New("store: no signed checkpoint of this size, and no key to sign one")
+var ErrUnsigned = errors.New("ledgerdb: no signed checkpoint of this size, and no key to sign one")
 
 // Checkpoint signs the tree of the first size leaves, under the current epoch.
 func (s *Store) Checkpoint(size uint64) ([]byte, error) {
@@ -178,7 +178,7 @@ func (s *Store) SetWitness(ctx context.Context, verifierKey string) error {
 		return err
 	}
 	if !v.Witness {
-		return errors.New("store: the witness' key is not one for cosignatures")
+		return errors.New("ledgerdb: the witness' key is not one for cosignatures")
 	}
 	if s.readOnly {
 		return ErrReadOnly
@@ -213,7 +213,7 @@ func (s *Store) WitnessKey() string {
 }
 
 // ErrForeign: the cosigned checkpoint is not of this log, or not of this history.
-var ErrForeign = errors.New("store: the cosigned checkpoint is not of this log")
+var ErrForeign = errors.New("ledgerdb: the cosigned checkpoint is not of this log")
 
 // Witness takes a checkpoint of ours that the centre cosigned. It refuses one that is not signed by both, and
 // one whose root is not ours (ErrForeign): that is a fork. An older one than is kept changes nothing. The newest

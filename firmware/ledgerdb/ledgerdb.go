@@ -29,7 +29,7 @@ import (
 var ErrErased = keyring.ErrErased
 
 // ErrDamaged is wrapped by errors about stored bytes that are not what was written. Check says which.
-var ErrDamaged = errors.New("store: damaged")
+var ErrDamaged = errors.New("ledgerdb: damaged")
 
 // Sealer seals under the keys of subjects: *keyring.Ring, the one named "people".
 type Sealer interface {

@@ -17,7 +17,7 @@ import (
 
 // ErrRateLimited: a device has caused more entries of this kind than an hour may have (ledger.Limits), and the rows of
 // the Change cannot be written without its entry. The caller keeps what is true and writes it later.
-var ErrRateLimited = errors.New("store: too many entries of this kind about one device within an hour")
+var ErrRateLimited = errors.New("ledgerdb: too many entries of this kind about one device within an hour")
 
 // Times of the pace.
 const (

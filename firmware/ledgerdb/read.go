@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNoEntry: there is no entry with this number (yet).
-var ErrNoEntry = errors.New("store: no such entry")
+var ErrNoEntry = errors.New("ledgerdb: no such entry")
 
 // Leaves gives up to max leaves as stored, from seq from. A nil element is a leaf whose bytes have rotted or are gone:
 // the tree still holds its hash (LeafHash).
@@ -208,7 +208,7 @@ func (s *Store) Parts(seq uint64) ([]ledger.OpenPart, error) {
 func (s *Store) openPart(c ledger.Commitment, sealed []byte) (ledger.OpenPart, error) {
 	p := ledger.OpenPart{Name: c.Name, Owner: c.Owner}
 	if s.o.People == nil {
-		return p, errors.New("store: opened without the people ring")
+		return p, errors.New("ledgerdb: opened without the people ring")
 	}
 	b, err := s.o.People.Open(c.Owner, partAAD(c), sealed)
 	if errors.Is(err, ErrErased) {

@@ -65,7 +65,7 @@ func openRow(people Sealer, table, key string, stored []byte) (value []byte, rev
 			return nil, rev, errRow
 		}
 		if people == nil {
-			return nil, rev, errors.New("store: opened without the people ring")
+			return nil, rev, errors.New("ledgerdb: opened without the people ring")
 		}
 		owner, sealed := string(body[1:1+body[0]]), body[1+body[0]:]
 		value, err = people.Open(owner, rowAAD(table, key), sealed)
@@ -127,7 +127,7 @@ func (tx Tx) row(t Table, key string) (value []byte, rev uint64, ok bool, err er
 	}
 	value, rev, err = openRow(tx.store.o.People, t.Name, key, stored)
 	if err != nil {
-		return nil, rev, true, fmt.Errorf("store: row %s/%s: %w", t.Name, key, err)
+		return nil, rev, true, fmt.Errorf("ledgerdb: row %s/%s: %w", t.Name, key, err)
 	}
 	return value, rev, true, nil
 }
@@ -143,7 +143,7 @@ func (tx Tx) rows(t Table, prefix string) iter.Seq2[string, rawRow] {
 			key := string(k)
 			value, rev, err := openRow(tx.store.o.People, t.Name, key, v)
 			if err != nil {
-				err = fmt.Errorf("store: row %s/%s: %w", t.Name, key, err)
+				err = fmt.Errorf("ledgerdb: row %s/%s: %w", t.Name, key, err)
 			}
 			if !yield(key, rawRow{value, rev, err}) {
 				return

@@ -28,7 +28,7 @@ var registry struct {
 
 func register(t Table) {
 	if !nameOK(t.Name) {
-		panic("store: table name " + t.Name)
+		panic("ledgerdb: table name " + t.Name)
 	}
 	registry.Lock()
 	defer registry.Unlock()
@@ -37,7 +37,7 @@ func register(t Table) {
 		maps.Copy(next, *now)
 	}
 	if next[t.Name] != nil {
-		panic("store: table " + t.Name + " registered twice")
+		panic("ledgerdb: table " + t.Name + " registered twice")
 	}
 	t.bucket = []byte(tablePrefix + t.Name)
 	next[t.Name] = &t
@@ -99,7 +99,7 @@ func NewTable[T any](name string, options ...TableOption) TableOf[T] {
 func (t TableOf[T]) Put(key string, v T) Put {
 	value, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("store: table %s: value does not marshal: %v", t.Name, err)) // a fault of the type, not of the data
+		panic(fmt.Sprintf("ledgerdb: table %s: value does not marshal: %v", t.Name, err)) // a fault of the type, not of the data
 	}
 	p := Put{Table: t.Name, Key: key, Value: value}
 	if t.owner != nil {
@@ -134,7 +134,7 @@ func (t TableOf[T]) Get(tx Tx, key string) (v T, rev uint64, ok bool, err error)
 		return v, rev, ok, err
 	}
 	if err := json.Unmarshal(value, &v); err != nil {
-		return v, rev, true, fmt.Errorf("store: row %s/%s: %w", t.Name, key, err)
+		return v, rev, true, fmt.Errorf("ledgerdb: row %s/%s: %w", t.Name, key, err)
 	}
 	return v, rev, true, nil
 }
@@ -173,7 +173,7 @@ func (t TableOf[T]) Rows(tx Tx, prefix string) iter.Seq2[string, Row[T]] {
 			r := Row[T]{Rev: raw.rev, Err: raw.err}
 			if r.Err == nil {
 				if err := json.Unmarshal(raw.value, &r.Value); err != nil {
-					r.Err = fmt.Errorf("store: row %s/%s: %w", t.Name, key, err)
+					r.Err = fmt.Errorf("ledgerdb: row %s/%s: %w", t.Name, key, err)
 				}
 			}
 			if !yield(key, r) {

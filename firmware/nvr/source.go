@@ -49,7 +49,7 @@ func (r *Supervisor) listed(camera string, span footage.Span) (out []listedPiece
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listing of camera %s: %w", camera, err)
+		return nil, fmt.Errorf("list of camera %s: %w", camera, err)
 	}
 	slices.SortStableFunc(out, func(a, b listedPiece) int { return byStart(a.Placed, b.Placed) })
 	return out, nil

@@ -16,7 +16,7 @@ import (
 func (f *feed) noteGapBefore(ctx context.Context, began clock.Reading) {
 	gap, ok, err := f.missedBefore(ctx, began)
 	if err != nil {
-		f.r.o.Log.Error("looking for the last footage of an earlier run", "camera", f.id, "err", err)
+		f.r.o.Log.Error("look for the last footage of an earlier run", "camera", f.id, "err", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -184,7 +184,7 @@ func (f *feed) end(cause Cause) {
 	}
 	if f.mux != nil {
 		if err := f.mux.finish(0); err != nil {
-			f.r.o.Log.Error("closing a stream", "camera", f.id, "err", err)
+			f.r.o.Log.Error("close a stream", "camera", f.id, "err", err)
 		}
 		f.steps += uint64(f.mux.time.steps)
 		f.mux = nil

@@ -118,7 +118,7 @@ func (f *feed) watch(ctx context.Context, t *socketReader, ended, failed <-chan 
 			return &fault{CauseStalled, fmt.Errorf("no picture for %v", (now - last).Round(time.Second))}
 		}
 		if f.unrecorded(begun) > retryAfter {
-			return &fault{f.lastCause(), errors.New("pictures come, and none can be recorded: asking anew")}
+			return &fault{f.lastCause(), errors.New("pictures come, and none can be recorded: asking again")}
 		}
 		t.adapt(f.live.Load())
 	}
@@ -152,7 +152,7 @@ func (f *feed) unrecorded(begun time.Duration) time.Duration {
 	}
 	f.state, f.cause, f.since = Unusable, why, now
 	f.gap.turn(from, why)
-	f.r.o.Log.Warn("pictures come, and none can be recorded", "camera", f.id, "cause", why, "for", span.Round(time.Second))
+	f.r.o.Log.Warn("pictures arrive and none can be recorded", "camera", f.id, "cause", why, "for", span.Round(time.Second))
 	return span
 }
 

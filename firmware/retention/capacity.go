@@ -95,7 +95,7 @@ func (r *Retention) Watch(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := r.Review(ctx); err != nil && ctx.Err() == nil {
-			r.o.Log.Error("the room on the disk is not known", "err", err)
+			r.o.Log.Error("the free space of the disk is not known", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -140,7 +140,7 @@ func (r *Retention) Review(ctx context.Context) error {
 	if err != nil {
 		out.Known = false
 		r.publish(out, cameras, loads, demands, rows)
-		return errors.Join(fmt.Errorf("ask the disk for its room: %w", err), r.unknown(ctx))
+		return errors.Join(fmt.Errorf("ask the disk for its free space: %w", err), r.unknown(ctx))
 	}
 	r.unknownAt = time.Time{}
 	out.Free, out.Total = free, total
@@ -278,7 +278,7 @@ func (r *Retention) shift(ctx context.Context, now clock.Reading, room footage.C
 				c.Entries = append(c.Entries, draft(k.kind, d.Camera, with(data, "on", is)))
 			}
 		}
-		r.o.Log.Warn("a camera changes what it records, for the room on the disk", "camera", d.Camera, "from", d.Now, "to", next)
+		r.o.Log.Warn("a camera changes what it records because of the free space on the disk", "camera", d.Camera, "from", d.Now, "to", next)
 	}
 	if len(c.Puts) == 0 {
 		return nil
@@ -339,7 +339,7 @@ func (r *Retention) unknown(ctx context.Context) error {
 	}
 	_, err := r.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{draft("system.fault", "", map[string]any{"code": "vault.free_unknown"})}})
 	if err != nil {
-		return fmt.Errorf("enter that the room is unknown: %w", err)
+		return fmt.Errorf("enter that the free space is unknown: %w", err)
 	}
 	r.unknownAt = time.Now()
 	return nil

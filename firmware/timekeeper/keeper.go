@@ -198,7 +198,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		due := first || mono-kept >= persistEvery
 		if due {
 			if err := k.thin(ctx); err != nil && ctx.Err() == nil {
-				k.o.Log.Error("the table from boots to UTC is not thinned", "error", err)
+				k.o.Log.Error("the table from boots to UTC is not thinned", "err", err)
 			}
 		}
 		if err := k.record(ctx, due); err == nil {
@@ -206,7 +206,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 				kept = mono
 			}
 		} else if ctx.Err() == nil {
-			k.o.Log.Error("the state of the clock is not on record yet", "error", err)
+			k.o.Log.Error("the state of the clock is not on record yet", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -257,7 +257,7 @@ func (k *Keeper) handleAnswer(s Source, o clock.Observation, err error) {
 	}
 	t := trouble(err)
 	if k.silent[name] != t && t != TroubleSilent {
-		k.o.Log.Warn("a source of time does not answer", "source", name, "error", err)
+		k.o.Log.Warn("a source of time does not answer", "source", name, "err", err)
 	}
 	k.silent[name] = t
 }

@@ -294,7 +294,7 @@ func (u *Uplink) renewIfDue(ctx context.Context, refused bool) {
 	u.renewTried = now.Mono
 	csr, err := request(u.o.ID, id.key)
 	if err != nil {
-		u.o.Log.Error("renew the certificate", "error", err)
+		u.o.Log.Error("renew the certificate", "err", err)
 		return
 	}
 	r, err := u.post(ctx, wire.RenewPath, wire.RenewRequest{V: wire.Version, ID: u.o.ID, CSR: csr})
@@ -302,7 +302,7 @@ func (u *Uplink) renewIfDue(ctx context.Context, refused bool) {
 		_, err = u.adopt(r, id.key)
 	}
 	if err != nil {
-		u.o.Log.Warn("renew the certificate", "error", err)
+		u.o.Log.Warn("renew the certificate", "err", err)
 		return
 	}
 	u.o.Log.Info("certificate renewed", "until", u.current().cert.NotAfter)

@@ -146,7 +146,7 @@ func (l *ledgerLog) items(seq uint64, leaf []byte) (out []wire.Item, err error) 
 		if parts == nil {
 			if parts, err = l.s.Parts(seq); errors.Is(err, ledgerdb.ErrDamaged) {
 				// Its text is lost. The centre has the commitment; the check on the box names the damage.
-				l.log.Error("a sealed part cannot be read; the centre goes without", "seq", seq, "error", err)
+				l.log.Error("a sealed part cannot be read; the centre goes without", "seq", seq, "err", err)
 				return out, nil
 			} else if err != nil {
 				return nil, err
@@ -188,7 +188,7 @@ func (u *Uplink) damaged(ctx context.Context) func(seq uint64) {
 		c := ledgerdb.Change{Entries: []ledger.Draft{{Actor: ledger.System, Via: ledger.ViaSystem, Kind: "system.fault",
 			Subject: "leaf:" + strconv.FormatUint(seq, 10), Data: map[string]any{"code": "leaf.damaged"}}}}
 		if _, err := u.o.Store.Commit(ctx, c); err != nil {
-			u.o.Log.Error("a damaged entry is not in the log yet", "seq", seq, "error", err)
+			u.o.Log.Error("a damaged entry is not in the log yet", "seq", seq, "err", err)
 			return
 		}
 		shown[seq] = true

@@ -181,7 +181,7 @@ func (u *Uplink) converse(ctx context.Context, box *protocol.Box, client mqtt.Cl
 		case b := <-inbox:
 			out, err = box.Receive(u.mono(), b)
 			if errors.Is(err, wire.ErrMalformed) {
-				u.o.Log.Warn("message of the centre not understood", "error", err)
+				u.o.Log.Warn("message of the centre not understood", "err", err)
 				err = nil
 			}
 			u.contact()

@@ -161,7 +161,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		u.o.Log.Warn("no connection to the centre", "error", err)
+		u.o.Log.Warn("no connection to the centre", "err", err)
 		if u.mono()-began >= steady || box.Acknowledged() != before {
 			pause = firstPause // it was of use: come back soon
 		}

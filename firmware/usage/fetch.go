@@ -108,7 +108,7 @@ func (e *Register) fetchFor(ctx context.Context, by account.Who, v Viewing) {
 		return
 	}
 	if err := e.o.Fetcher.Fetch(ctx, by, v.Camera, v.Span, cmp.Or(v.Application, v.Incident), true); err != nil {
-		e.o.Log.Error("footage of a viewing was not asked for", "viewing", v.ID, "error", err)
+		e.o.Log.Error("footage of a viewing was not asked for", "viewing", v.ID, "err", err)
 	}
 }
 

@@ -53,7 +53,7 @@ func (e *Register) placementsOf(ctx context.Context, c footage.Camera) ([]placem
 	for {
 		page, err := e.o.Store.Search(ctx, q)
 		if err != nil {
-			return nil, fmt.Errorf("look up where camera %s stood: %w", c.ID, err)
+			return nil, fmt.Errorf("look up the places of camera %s: %w", c.ID, err)
 		}
 		for _, entry := range page.Entries {
 			before, moved, err := e.before(entry)
@@ -110,7 +110,7 @@ func (e *Register) camerasAt(place string, span footage.Span) []footage.Camera {
 	for _, c := range e.o.Cameras() {
 		list, err := e.placementsOf(context.Background(), c)
 		if err != nil {
-			e.o.Log.Error("where a camera stood is not known; it counts for where it is now", "camera", c.ID, "error", err)
+			e.o.Log.Error("where a camera stood is not known; it counts for where it is now", "camera", c.ID, "err", err)
 			if !c.Retired {
 				list = []placement{{place: c.Place}}
 			}

@@ -59,7 +59,7 @@ func (e *Register) refuse(ctx context.Context, by account.Who, action account.Ac
 	ctx = context.WithoutCancel(ctx)
 	if _, err := e.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{draft(1)}}); err != nil {
 		e.numbers.dropped(k)
-		e.o.Log.Error("a refused attempt is not in the log yet", "action", string(action), "reason", reason, "error", err)
+		e.o.Log.Error("a refused attempt is not in the log yet", "action", string(action), "reason", reason, "err", err)
 	}
 	return refused
 }

@@ -133,19 +133,19 @@ func (e *Register) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := e.closeLeft(ctx); err != nil && ctx.Err() == nil {
-			e.o.Log.Error("viewings of the last run are not closed in the log yet", "error", err)
+			e.o.Log.Error("viewings of the last run are not closed in the log yet", "err", err)
 		}
 		if err := e.applyTime(ctx); err != nil && ctx.Err() == nil {
-			e.o.Log.Error("deadlines of the register of footage use were not recorded", "error", err)
+			e.o.Log.Error("deadlines of the register of footage use were not recorded", "err", err)
 		}
 		if err := e.passShifts(ctx); err != nil && ctx.Err() == nil {
-			e.o.Log.Error("a shift that is over by its length was not ended in the log", "error", err)
+			e.o.Log.Error("a shift that is over by its length was not ended in the log", "err", err)
 		}
 		if err := e.summarise(ctx); err != nil && ctx.Err() == nil {
-			e.o.Log.Error("summary of refused attempts was not recorded", "error", err)
+			e.o.Log.Error("summary of refused attempts was not recorded", "err", err)
 		}
 		if err := e.fetchForHolds(ctx); err != nil && ctx.Err() == nil {
-			e.o.Log.Error("footage that is held was not asked for", "error", err)
+			e.o.Log.Error("footage that is held was not asked for", "err", err)
 		}
 		select {
 		case <-ctx.Done():

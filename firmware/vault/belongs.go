@@ -63,7 +63,7 @@ func (v *Vault) checkMarker() error {
 		case !there:
 			return fmt.Errorf("%w: %d cameras have rows in index.db and none has a directory", ErrWrongVault, len(cameras))
 		case id != "":
-			return fmt.Errorf("%w: its file %s is missing (in a copy of the right disk it has to be written anew: %s)", ErrWrongVault, MarkerName, id)
+			return fmt.Errorf("%w: its file %s is missing (in a copy of the right disk it has to be written again: %s)", ErrWrongVault, MarkerName, id)
 		}
 	}
 	if id == "" {

@@ -171,7 +171,7 @@ type apiHold struct {
 func (o *Server) apiHolds(c *call) error {
 	list, _, err := o.d.Usage.KeptHolds(c.r.Context())
 	if err != nil {
-		return fmt.Errorf("listing holds: %w", err)
+		return fmt.Errorf("list holds: %w", err)
 	}
 	out := []apiHold{}
 	for _, h := range list {
@@ -204,7 +204,7 @@ func (o *Server) apiDays(c *call) error {
 	}
 	list, next, err := o.d.Certificates.DeletedDays(c.r.Context(), q)
 	if err != nil {
-		return fmt.Errorf("listing deleted days: %w", err)
+		return fmt.Errorf("list deleted days: %w", err)
 	}
 	out := apiDays{Days: []apiDay{}, Next: next}
 	for _, d := range list {
@@ -254,7 +254,7 @@ func (o *Server) apiLog(c *call) error {
 	}
 	page, err := o.d.Ledger.Search(c.r.Context(), q)
 	if err != nil {
-		return fmt.Errorf("searching the log: %w", err)
+		return fmt.Errorf("search the log: %w", err)
 	}
 	if err := o.logSearched(c, f, len(page.Entries)); err != nil {
 		return err
@@ -279,11 +279,11 @@ func (o *Server) apiEntry(c *call) error {
 	}
 	e, err := o.d.Ledger.Entry(n)
 	if err != nil {
-		return fmt.Errorf("reading entry %d: %w", n, err)
+		return fmt.Errorf("read entry %d: %w", n, err)
 	}
 	p, err := o.d.Ledger.Proof(n)
 	if err != nil {
-		return fmt.Errorf("making the proof of entry %d: %w", n, err)
+		return fmt.Errorf("make the proof of entry %d: %w", n, err)
 	}
 	seen, _ := o.d.Ledger.Witnessed()
 	return c.json(http.StatusOK, apiEntry{e, base64.StdEncoding.EncodeToString(p.Leaf), leafHash(p.Leaf), n < seen})

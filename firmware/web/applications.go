@@ -491,7 +491,7 @@ func (o *Server) report(c *call, id string) (rules.Application, error) {
 func (o *Server) steps(c *call, a rules.Application) (out, refused []ui.Step, _ error) {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{a.ID}, Limit: 200})
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the log of %s: %w", a.ID, err)
+		return nil, nil, fmt.Errorf("read the log of %s: %w", a.ID, err)
 	}
 	canLog := c.can(account.ActLogProof, account.Subject{})
 	for _, e := range slices.Backward(page.Entries) {

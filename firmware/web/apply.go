@@ -128,7 +128,7 @@ func (o *Server) formValues(c *call, a rules.Application) url.Values {
 func (o *Server) showApply(c *call, status int, was rules.Application, values url.Values, errs fielderr.Errors) error {
 	places, err := o.d.Usage.Places(c.r.Context())
 	if err != nil {
-		return fmt.Errorf("listing the places: %w", err)
+		return fmt.Errorf("list the places: %w", err)
 	}
 	v := applyView{Form: ui.Form{Name: "apply", P: c.p, Values: values, Errors: errs}, ID: was.ID, Number: was.Number(), Returned: was.Returned,
 		Unit: c.session.Person.Unit, Person: c.session.Person.Name, Places: places, Now: c.p.Input(c.now.Wall), Key: cmp.Or(values.Get("key"), rand.Text())}
@@ -160,7 +160,7 @@ func (o *Server) offerTo(c *call, v *applyView) error {
 	}
 	offers, err := o.d.Usage.Available(c.r.Context(), wanted)
 	if err != nil {
-		return fmt.Errorf("looking up what there is: %w", err)
+		return fmt.Errorf("look up what there is: %w", err)
 	}
 	var length, lacking time.Duration
 	first := time.Time{}
@@ -187,7 +187,7 @@ func (o *Server) offerTo(c *call, v *applyView) error {
 func (o *Server) offers(c *call, wanted []rules.RequestedSpan) ([]offerRow, error) {
 	offers, err := o.d.Usage.Available(c.r.Context(), wanted)
 	if err != nil {
-		return nil, fmt.Errorf("looking up what there is: %w", err)
+		return nil, fmt.Errorf("look up what there is: %w", err)
 	}
 	var out []offerRow
 	for _, f := range offers {

@@ -43,7 +43,7 @@ func (b *branches) read(ctx context.Context, log Ledger) ([]ledger.Entry, error)
 	for q := (ledgerdb.Query{Kinds: []ledger.Kind{"sync.branched", "sync.branchclosed"}}); ; {
 		page, err := log.Search(ctx, q)
 		if err != nil {
-			return nil, fmt.Errorf("looking for roll-backs of the log: %w", err)
+			return nil, fmt.Errorf("look for roll-backs of the log: %w", err)
 		}
 		for _, e := range page.Entries {
 			var d struct{ Entry uint64 }
@@ -153,7 +153,7 @@ func (b *branches) close(ctx context.Context, log Ledger, n uint64, d ledger.Dra
 		return errBranchClosed
 	}
 	if _, err := log.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{d}}); err != nil {
-		return fmt.Errorf("entering that the roll-back of entry %d is closed: %w", n, err)
+		return fmt.Errorf("enter that the roll-back of entry %d is closed: %w", n, err)
 	}
 	b.epoch, b.list = 0, nil
 	return nil

@@ -111,7 +111,7 @@ func (c *call) send(status int, b []byte) {
 func (c *call) json(status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("writing the answer: %w", err)
+		return fmt.Errorf("write the answer: %w", err)
 	}
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	c.send(status, append(b, '\n'))
@@ -180,7 +180,7 @@ func (c *call) fail(err error) {
 		if c.unlogged {
 			status, key = http.StatusServiceUnavailable, "fault.no_log"
 		}
-		c.o.d.Log.Error("request failed", "path", c.r.Pattern, "status", status, "error", err)
+		c.o.d.Log.Error("request failed", "path", c.r.Pattern, "status", status, "err", err)
 	}
 	c.fault(status, key, fields)
 }
@@ -220,7 +220,7 @@ func (c *call) fault(status int, key string, fields fielderr.Errors) {
 			body.Fields = append(body.Fields, apiField{f.Field, f.Rule, c.p.T(f.Rule, f.Args...)})
 		}
 		if err := c.json(status, body); err != nil {
-			c.o.d.Log.Error("answering a fault", "error", err)
+			c.o.d.Log.Error("answer a fault", "err", err)
 		}
 		return
 	}
@@ -232,7 +232,7 @@ func (c *call) fault(status int, key string, fields fielderr.Errors) {
 		v.Fields = append(v.Fields, c.p.T(f.Rule, f.Args...))
 	}
 	if err := c.pageStatus(status, "fault", v.Title, v); err != nil {
-		c.o.d.Log.Error("showing a fault", "error", err)
+		c.o.d.Log.Error("show a fault", "err", err)
 		http.Error(c.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 	}
 }
@@ -255,7 +255,7 @@ func (c *call) refuse(err *account.Refused) {
 		v.Way = c.p.T("fault.refused.office")
 	}
 	if e := c.pageStatus(http.StatusForbidden, "fault", v.Title, v); e != nil {
-		c.o.d.Log.Error("showing a refusal", "error", e)
+		c.o.d.Log.Error("show a refusal", "error", e)
 		http.Error(c.w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
 	}
 }

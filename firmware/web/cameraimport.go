@@ -157,14 +157,14 @@ func upload(r *http.Request) ([]byte, error) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading an upload: %w", err)
+			return nil, fmt.Errorf("read an upload: %w", err)
 		}
 		if p.FormName() != "file" {
 			continue
 		}
 		b, err := io.ReadAll(io.LimitReader(p, maxCameraFile+1))
 		if err != nil {
-			return nil, fmt.Errorf("reading an upload: %w", err)
+			return nil, fmt.Errorf("read an upload: %w", err)
 		}
 		return b, nil
 	}

@@ -199,7 +199,7 @@ func (c *call) judged(what string, f footage.Finding) mark {
 func (o *Server) cameraChanges(c *call, id string) (out []cameraChange, _ error) {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"camera.registered", "camera.changed", "camera.tested"}, About: []string{id}, Limit: mostChanges})
 	if err != nil {
-		return nil, fmt.Errorf("reading the changes of a camera: %w", err)
+		return nil, fmt.Errorf("read the changes of a camera: %w", err)
 	}
 	see := c.can(account.ActLogProof, account.Subject{})
 	for _, e := range page.Entries {
@@ -208,7 +208,7 @@ func (o *Server) cameraChanges(c *call, id string) (out []cameraChange, _ error)
 		case "camera.changed":
 			parts, err := o.d.Ledger.Parts(e.Seq)
 			if err != nil {
-				return nil, fmt.Errorf("reading the change of a camera: %w", err)
+				return nil, fmt.Errorf("read the change of a camera: %w", err)
 			}
 			x.Fields = c.changedFields(e, parts)
 		case "camera.tested":

@@ -290,7 +290,7 @@ func (o *Server) exportCameras(c *call) error {
 	d := c.who().Draft("camera.exported", c.decision.Role, c.actor.ID, map[string]any{"count": len(all)})
 	if _, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}}); err != nil {
 		c.unlogged = true
-		return fmt.Errorf("entering that the register was exported: %w", err)
+		return fmt.Errorf("enter that the register was exported: %w", err)
 	}
 	var rows [][]string
 	for _, cam := range all {
@@ -363,15 +363,15 @@ func (c *call) cameraSheet(rows [][]string) (out []byte, err error) {
 	x := excelize.NewFile()
 	defer func() {
 		if e := x.Close(); e != nil && err == nil {
-			err = fmt.Errorf("closing the spreadsheet: %w", e)
+			err = fmt.Errorf("close the spreadsheet: %w", e)
 		}
 	}()
 	if err := fillCameraSheet(x, c.p.T("cameras.title"), append([][]string{head, hints}, rows...)); err != nil {
-		return nil, fmt.Errorf("writing the register: %w", err)
+		return nil, fmt.Errorf("write the register: %w", err)
 	}
 	var b bytes.Buffer
 	if err := x.Write(&b); err != nil {
-		return nil, fmt.Errorf("writing the register: %w", err)
+		return nil, fmt.Errorf("write the register: %w", err)
 	}
 	return b.Bytes(), nil
 }

@@ -231,14 +231,14 @@ func (o *Server) logTest(c *call, cam footage.Camera, known bool, result string,
 	}
 	address, err := json.Marshal(map[string]string{"main": cam.Main, "sub": cam.Sub, "still": cam.Still})
 	if err != nil {
-		return 0, fmt.Errorf("entering a test: %w", err)
+		return 0, fmt.Errorf("enter a test: %w", err)
 	}
 	d := c.who().Draft("camera.tested", c.decision.Role, subject, map[string]any{"result": result, "picture": picture, "known": known},
 		ledger.Part{Name: "address", Owner: "site:school", Plain: address})
 	rc, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}})
 	if err != nil {
 		c.unlogged = true
-		return 0, fmt.Errorf("entering a test of a camera: %w", err)
+		return 0, fmt.Errorf("enter a test of a camera: %w", err)
 	}
 	return rc.First, nil
 }
@@ -383,7 +383,7 @@ func marked(img image.Image, text string) ([]byte, error) {
 	}
 	var buf bytes.Buffer
 	if err := jpeg.Encode(&buf, out, &jpeg.Options{Quality: 80}); err != nil {
-		return nil, fmt.Errorf("making the picture: %w", err)
+		return nil, fmt.Errorf("make the picture: %w", err)
 	}
 	return buf.Bytes(), nil
 }

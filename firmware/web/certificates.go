@@ -100,7 +100,7 @@ func (o *Server) daysPage(c *call) error {
 	}
 	list, next, err := o.d.Certificates.DeletedDays(c.r.Context(), q)
 	if err != nil {
-		return fmt.Errorf("listing deleted days: %w", err)
+		return fmt.Errorf("list deleted days: %w", err)
 	}
 	v.Total = len(list)
 	if v.Print != nil {
@@ -256,7 +256,7 @@ func (o *Server) certificatePage(c *call) error {
 func (o *Server) certificateProof(c *call, v *certificateView, seq uint64) error {
 	p, err := o.d.Ledger.Proof(seq)
 	if err != nil {
-		return fmt.Errorf("making the proof of a certificate: %w", err)
+		return fmt.Errorf("make the proof of a certificate: %w", err)
 	}
 	hash := leafHash(p.Leaf)
 	v.Number, v.Hash = seq, fingerprintWords(hash)
@@ -302,7 +302,7 @@ func printFault(err error) error {
 	if errors.Is(err, retention.ErrNoDay) {
 		return errNotFound
 	}
-	return fmt.Errorf("reading the papers of retention: %w", err)
+	return fmt.Errorf("read the certificates of retention: %w", err)
 }
 
 // certificate puts a day into the words of the page.

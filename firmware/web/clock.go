@@ -88,7 +88,7 @@ const clockShown = 30
 func (o *Server) clockHistory(c *call, v *clockView) error {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: append([]ledger.Kind{"clock.anchor"}, dutyClock...), Limit: clockShown})
 	if err != nil {
-		return fmt.Errorf("reading what the clock did: %w", err)
+		return fmt.Errorf("read what the clock did: %w", err)
 	}
 	for _, e := range page.Entries {
 		f := o.fact(c, e)

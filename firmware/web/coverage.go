@@ -125,7 +125,7 @@ func (c *coverage) refresh(ctx context.Context, now time.Time, mono time.Duratio
 func (c *coverage) fetch(ctx context.Context, camera string, from, now time.Time, mono time.Duration) (dayRuns, error) {
 	segs, err := c.src.Segments(ctx, camera, footage.Span{From: from, To: from.Add(block)})
 	if err != nil {
-		return dayRuns{}, fmt.Errorf("reading where footage of %s lies: %w", camera, err)
+		return dayRuns{}, fmt.Errorf("read where footage of %s lies: %w", camera, err)
 	}
 	d := dayRuns{runs: merge(segs), read: mono}
 	if slices.ContainsFunc(segs, onNVR) {

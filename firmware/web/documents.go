@@ -187,7 +187,7 @@ func (o *Server) documentProof(c *call, v *documentView, kind string) error {
 	want := map[string]ledger.Kind{"form": "application.submitted", "notice": "application.approved", "rejection": "application.rejected"}[kind]
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.A.ID}, Kinds: []ledger.Kind{want}, Limit: 1})
 	if err != nil {
-		return fmt.Errorf("finding the entry of a document: %w", err)
+		return fmt.Errorf("find the entry of a document: %w", err)
 	}
 	if len(page.Entries) == 0 {
 		return nil
@@ -195,7 +195,7 @@ func (o *Server) documentProof(c *call, v *documentView, kind string) error {
 	v.Entry, v.Found = page.Entries[0], true
 	p, err := o.d.Ledger.Proof(v.Entry.Seq)
 	if err != nil {
-		return fmt.Errorf("making the proof of a document: %w", err)
+		return fmt.Errorf("make the proof of a document: %w", err)
 	}
 	hash := leafHash(p.Leaf)
 	v.Hash = fingerprintWords(hash)

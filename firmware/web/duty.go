@@ -205,7 +205,7 @@ func (o *Server) dayEntries(ctx context.Context, span footage.Span, kinds []ledg
 	for len(out) < mostOnSheet {
 		page, err := o.d.Ledger.Search(ctx, q)
 		if err != nil {
-			return nil, fmt.Errorf("gathering a duty sheet: %w", err)
+			return nil, fmt.Errorf("gather a duty sheet: %w", err)
 		}
 		out = append(out, page.Entries...)
 		if page.Next == 0 {
@@ -297,7 +297,7 @@ func (o *Server) incidents(c *call, entries []ledger.Entry) (out []dutyIncident,
 func (o *Server) purposeOf(seq uint64) (string, error) {
 	parts, err := o.d.Ledger.Parts(seq)
 	if err != nil {
-		return "", fmt.Errorf("opening the purpose of entry %d: %w", seq, err)
+		return "", fmt.Errorf("open the purpose of entry %d: %w", seq, err)
 	}
 	for _, p := range parts {
 		if p.Name == "purpose" {
@@ -341,7 +341,7 @@ func (o *Server) dutyPrinted(c *call, day, form string) (copy, entry uint64, err
 	defer o.handing.Unlock()
 	n, err := o.d.Ledger.Tally(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"document.printed"}, About: []string{dutySubject(day)}})
 	if err != nil {
-		return 0, 0, fmt.Errorf("counting the copies of a duty sheet: %w", err)
+		return 0, 0, fmt.Errorf("count the copies of a duty sheet: %w", err)
 	}
 	copy = uint64(n["document.printed"]) + 1
 	d := c.who().Draft("document.printed", c.decision.Role, dutySubject(day), struct {
@@ -351,7 +351,7 @@ func (o *Server) dutyPrinted(c *call, day, form string) (copy, entry uint64, err
 	receipt, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}})
 	if err != nil {
 		c.unlogged = true
-		return 0, 0, fmt.Errorf("entering a copy of a duty sheet: %w", err)
+		return 0, 0, fmt.Errorf("enter a copy of a duty sheet: %w", err)
 	}
 	return copy, receipt.First, nil
 }
@@ -383,7 +383,7 @@ func (o *Server) printableDuty(c *call) error {
 	}
 	e, err := o.d.Ledger.Entry(entry)
 	if err != nil {
-		return fmt.Errorf("reading entry %d: %w", entry, err)
+		return fmt.Errorf("read entry %d: %w", entry, err)
 	}
 	var d struct {
 		Copy uint64

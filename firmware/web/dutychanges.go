@@ -115,7 +115,7 @@ func (c *call) dutyNeeds() ([]need, error) {
 	}
 	page, err := c.o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"person.duty"}, From: c.now.Wall.Add(-dutyNotice), Limit: 20})
 	if err != nil {
-		return nil, fmt.Errorf("reading what happened to duties: %w", err)
+		return nil, fmt.Errorf("read what happened to duties: %w", err)
 	}
 	for _, e := range page.Entries {
 		var d struct {

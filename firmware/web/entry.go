@@ -64,7 +64,7 @@ func (o *Server) showEntry(c *call, status int, errs fielderr.Errors) error {
 	}
 	e, err := o.d.Ledger.Entry(n)
 	if err != nil {
-		return fmt.Errorf("reading entry %d: %w", n, err)
+		return fmt.Errorf("read entry %d: %w", n, err)
 	}
 	v := entryView{Row: c.logRow(e), E: e, Raw: pretty(e), Key: o.d.Ledger.VerifierKey(), File: o.proofFile(n)}
 	var fields map[string]json.RawMessage
@@ -77,7 +77,7 @@ func (o *Server) showEntry(c *call, status int, errs fielderr.Errors) error {
 	}
 	parts, err := o.d.Ledger.Parts(n)
 	if err != nil {
-		return fmt.Errorf("opening the sealed parts of entry %d: %w", n, err)
+		return fmt.Errorf("open the sealed parts of entry %d: %w", n, err)
 	}
 	open := map[string]string{}
 	for i, p := range parts {
@@ -270,14 +270,14 @@ func (o *Server) proof(c *call) error {
 	}
 	p, err := o.d.Ledger.Proof(n)
 	if err != nil {
-		return fmt.Errorf("making the proof of entry %d: %w", n, err)
+		return fmt.Errorf("make the proof of entry %d: %w", n, err)
 	}
 	d := c.who().Draft("log.proof", c.decision.Role, c.actor.ID, struct {
 		Entry uint64 `json:"entry"`
 	}{n})
 	if _, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}}); err != nil {
 		c.unlogged = true
-		return fmt.Errorf("entering that a proof was handed out: %w", err)
+		return fmt.Errorf("enter that a proof was handed out: %w", err)
 	}
 	c.file(o.proofFile(n), "text/plain; charset=utf-8", p.Format())
 	return nil

@@ -36,7 +36,7 @@ const (
 func stream[T any](c *call, changed <-chan T) error {
 	ctl := http.NewResponseController(c.w)
 	if err := ctl.SetWriteDeadline(time.Now().Add(liveLength + time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return fmt.Errorf("setting the deadline of a live page: %w", err)
+		return fmt.Errorf("set the deadline of a live page: %w", err)
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")

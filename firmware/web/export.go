@@ -41,7 +41,7 @@ func (o *Server) exportLog(c *call) error {
 	for len(rows) < mostExported {
 		page, err := o.d.Ledger.Search(c.r.Context(), query)
 		if err != nil {
-			return fmt.Errorf("searching the log: %w", err)
+			return fmt.Errorf("search the log: %w", err)
 		}
 		for _, e := range page.Entries {
 			rows = append(rows, c.logRow(e))
@@ -83,7 +83,7 @@ func (o *Server) matching(c *call, q ledgerdb.Query) (n int, err error) {
 	q.Before = 0
 	kinds, err := o.d.Ledger.Tally(c.r.Context(), q)
 	if err != nil {
-		return 0, fmt.Errorf("counting in the log: %w", err)
+		return 0, fmt.Errorf("count in the log: %w", err)
 	}
 	for _, k := range kinds {
 		n += k
@@ -106,7 +106,7 @@ func (o *Server) exported(c *call, rows []logRow, of int, query url.Values, form
 	d := c.who().Draft("log.export", c.decision.Role, c.actor.ID, data, ledger.Part{Name: "query", Owner: "person:" + c.actor.ID, Plain: []byte(query.Encode())})
 	if _, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}}); err != nil {
 		c.unlogged = true
-		return fmt.Errorf("entering that the log was exported: %w", err)
+		return fmt.Errorf("enter that the log was exported: %w", err)
 	}
 	return nil
 }
@@ -142,12 +142,12 @@ func writeCSV(table [][]string) ([]byte, error) {
 			safe[i] = s
 		}
 		if err := w.Write(safe); err != nil {
-			return nil, fmt.Errorf("writing the extract: %w", err)
+			return nil, fmt.Errorf("write the extract: %w", err)
 		}
 	}
 	w.Flush()
 	if err := w.Error(); err != nil {
-		return nil, fmt.Errorf("writing the extract: %w", err)
+		return nil, fmt.Errorf("write the extract: %w", err)
 	}
 	return b.Bytes(), nil
 }
@@ -156,15 +156,15 @@ func writeSheet(name string, table [][]string) (out []byte, err error) {
 	x := excelize.NewFile()
 	defer func() {
 		if e := x.Close(); e != nil && err == nil {
-			err = fmt.Errorf("closing the spreadsheet: %w", e)
+			err = fmt.Errorf("close the spreadsheet: %w", e)
 		}
 	}()
 	if err := x.SetSheetName("Sheet1", name); err != nil {
-		return nil, fmt.Errorf("naming the sheet: %w", err)
+		return nil, fmt.Errorf("name the sheet: %w", err)
 	}
 	w, err := x.NewStreamWriter(name)
 	if err != nil {
-		return nil, fmt.Errorf("writing the spreadsheet: %w", err)
+		return nil, fmt.Errorf("write the spreadsheet: %w", err)
 	}
 	for i, row := range table {
 		cells := make([]any, len(row))
@@ -172,15 +172,15 @@ func writeSheet(name string, table [][]string) (out []byte, err error) {
 			cells[j] = s // text, also numbers: a spreadsheet must not round a sequence number
 		}
 		if err := w.SetRow(fmt.Sprintf("A%d", i+1), cells); err != nil {
-			return nil, fmt.Errorf("writing row %d: %w", i+1, err)
+			return nil, fmt.Errorf("write row %d: %w", i+1, err)
 		}
 	}
 	if err := w.Flush(); err != nil {
-		return nil, fmt.Errorf("writing the spreadsheet: %w", err)
+		return nil, fmt.Errorf("write the spreadsheet: %w", err)
 	}
 	var b bytes.Buffer
 	if err := x.Write(&b); err != nil {
-		return nil, fmt.Errorf("writing the spreadsheet: %w", err)
+		return nil, fmt.Errorf("write the spreadsheet: %w", err)
 	}
 	return b.Bytes(), nil
 }

@@ -197,7 +197,7 @@ func (o *Server) faultNotes(c *call, list []health.Fault) (map[string][]string, 
 	}
 	page, err := o.d.Ledger.Search(c.r.Context(), q)
 	if err != nil {
-		return nil, fmt.Errorf("reading the notes of faults: %w", err)
+		return nil, fmt.Errorf("read the notes of faults: %w", err)
 	}
 	for _, e := range slices.Backward(page.Entries) { // they come newest first
 		var d struct{ Fault string }
@@ -206,7 +206,7 @@ func (o *Server) faultNotes(c *call, list []health.Fault) (map[string][]string, 
 		}
 		parts, err := o.d.Ledger.Parts(e.Seq)
 		if err != nil {
-			return nil, fmt.Errorf("reading the note of entry %d: %w", e.Seq, err)
+			return nil, fmt.Errorf("read the note of entry %d: %w", e.Seq, err)
 		}
 		note := ""
 		for _, p := range parts {

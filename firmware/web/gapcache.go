@@ -54,7 +54,7 @@ func (s *gapCache) refresh(ctx context.Context, now time.Time) error {
 	for before := size; before > from; {
 		page, err := s.log.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"footage.gap", "footage.thinned"}, Before: before, Limit: cachePage})
 		if err != nil {
-			return fmt.Errorf("reading the gaps from the log: %w", err)
+			return fmt.Errorf("read the gaps from the log: %w", err)
 		}
 		for _, e := range page.Entries {
 			if e.Seq < from {

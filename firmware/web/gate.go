@@ -76,7 +76,7 @@ func (o *Server) gatePage(c *call) error {
 func (o *Server) board(c *call) (gateView, error) {
 	b, err := o.d.Gate.Board(c.today())
 	if err != nil {
-		return gateView{}, fmt.Errorf("reading the gate's board: %w", err)
+		return gateView{}, fmt.Errorf("read the gate's board: %w", err)
 	}
 	all := c.can(account.ActGateView, account.Subject{})
 	if !all {
@@ -202,7 +202,7 @@ func (c *call) readerNeeds() (out []need, _ error) {
 	}
 	b, err := c.o.d.Gate.Board(c.today())
 	if err != nil {
-		return nil, fmt.Errorf("reading the gate's board: %w", err)
+		return nil, fmt.Errorf("read the gate's board: %w", err)
 	}
 	for _, r := range b.Readers {
 		if !b.Day.School || r.Off.IsZero() || c.now.Wall.Sub(r.Off) < readerOff {

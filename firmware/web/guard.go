@@ -63,7 +63,7 @@ func (o *Server) endedEvent(c *call) error {
 	}
 	b, err := json.Marshal(o.outcomeOf(c.p, e.Opened, e.Reason))
 	if err != nil {
-		return fmt.Errorf("telling the end of a viewing: %w", err)
+		return fmt.Errorf("send the end of a viewing: %w", err)
 	}
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	c.send(http.StatusOK, []byte("retry: 60000\n\nevent: end\ndata: "+string(b)+"\n\n"))
@@ -79,7 +79,7 @@ func (o *Server) viewEvents(c *call) error {
 	}
 	ctl := http.NewResponseController(c.w)
 	if err := ctl.SetWriteDeadline(time.Now().Add(liveLength + time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return fmt.Errorf("setting the deadline of a live page: %w", err)
+		return fmt.Errorf("set the deadline of a live page: %w", err)
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -112,7 +112,7 @@ func (o *Server) viewEvents(c *call) error {
 			}
 			b, err := json.Marshal(o.outcomeOf(c.p, v, reason))
 			if err != nil {
-				return fmt.Errorf("telling the end of a viewing: %w", err)
+				return fmt.Errorf("send the end of a viewing: %w", err)
 			}
 			send("event: end\ndata: " + string(b) + "\n\n")
 			return nil

@@ -84,7 +84,7 @@ func (o *Server) showHolds(c *call, status int, at string, errs fielderr.Errors)
 	v := holdsView{At: at, Form: ui.Form{Name: "release", P: c.p, Values: c.r.PostForm, Errors: errs}}
 	list, use, err := o.d.Usage.KeptHolds(c.r.Context())
 	if err != nil {
-		return fmt.Errorf("listing holds: %w", err)
+		return fmt.Errorf("list holds: %w", err)
 	}
 	c.listHolds(&v, list)
 	v.Percent, v.Undecided = use.Rules.DiskPercent, use.Rules.UndecidedDays
@@ -217,7 +217,7 @@ func (o *Server) endedHolds(c *call) (out []pastHold, err error) {
 	for range 20 {
 		page, err := o.d.Ledger.Search(c.r.Context(), q)
 		if err != nil {
-			return nil, fmt.Errorf("reading holds from the log: %w", err)
+			return nil, fmt.Errorf("read holds from the log: %w", err)
 		}
 		for _, e := range page.Entries {
 			if e.Kind != "hold.registered" {

@@ -225,7 +225,7 @@ func (o *Server) logPage(c *call) error {
 	}
 	page, err := o.d.Ledger.Search(c.r.Context(), q)
 	if err != nil {
-		return fmt.Errorf("searching the log: %w", err)
+		return fmt.Errorf("search the log: %w", err)
 	}
 	for _, e := range page.Entries {
 		v.Rows = append(v.Rows, c.logRow(e))
@@ -274,7 +274,7 @@ func (o *Server) logSearched(c *call, f url.Values, found int) error {
 	}{found}, ledger.Part{Name: "query", Owner: "person:" + c.actor.ID, Plain: []byte(text.Encode())})
 	if _, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}}); err != nil {
 		c.unlogged = true
-		return fmt.Errorf("entering a search of the log: %w", err)
+		return fmt.Errorf("enter a search of the log: %w", err)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func (c *call) video(read func(context.Context, string) ([]byte, error)) error {
 		defer close(cutting)
 		// A write that waits for the browser ends at once; the next one does not begin.
 		if err := ctl.SetWriteDeadline(time.Unix(1, 0)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			c.o.d.Log.Error("an answer of a viewing that ended could not be cut", "viewing", v.ID, "error", err)
+			c.o.d.Log.Error("an answer of a viewing that ended could not be cut", "viewing", v.ID, "err", err)
 		}
 	})
 	defer func() {

@@ -44,7 +44,7 @@ func (o *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	if !rt.stream {
 		// A browser that reads slowly must not hold a handler for ever.
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			c.fail(fmt.Errorf("setting the deadline of an answer: %w", err))
+			c.fail(fmt.Errorf("set the deadline of an answer: %w", err))
 			return
 		}
 	}
@@ -83,7 +83,7 @@ func (c *call) known(rt route) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("looking up the session: %w", err)
+		return fmt.Errorf("look up the session: %w", err)
 	}
 	c.session, c.actor = s, c.o.d.Usage.Present(s.Actor, c.now)
 	return nil

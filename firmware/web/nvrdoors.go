@@ -65,14 +65,14 @@ func (o *Server) showPaths(c *call, status int, values url.Values, errs fielderr
 		return errNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("reading NVR %s: %w", c.r.PathValue("id"), err)
+		return fmt.Errorf("read NVR %s: %w", c.r.PathValue("id"), err)
 	}
 	v := nvrPathsView{N: n, CanEdit: c.can(account.ActNVRsEdit, account.Subject{}) && !n.Retired, Form: ui.Form{Name: "doors", P: c.p, Values: values, Errors: errs}}
 	if n.Work != nil && n.Work.What == nvrPaths {
 		v.Work, v.Running = c.nvrWork(n.Work), n.Work.running()
 	}
 	if v.L, v.Have, err = o.d.NVRs.AccessPaths(n.ID); err != nil {
-		return fmt.Errorf("reading the list of NVR %s: %w", n.ID, err)
+		return fmt.Errorf("read the list of NVR %s: %w", n.ID, err)
 	}
 	v.Signed = v.Have && !v.L.Signed.IsZero()
 	for i, d := range v.L.Paths {
@@ -96,7 +96,7 @@ func (o *Server) showPaths(c *call, status int, values url.Values, errs fielderr
 func (o *Server) pathsProof(c *call, v *nvrPathsView) error {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.signed"}, Limit: 1})
 	if err != nil {
-		return fmt.Errorf("finding the entry of a signed list: %w", err)
+		return fmt.Errorf("find the entry of a signed list: %w", err)
 	}
 	if len(page.Entries) == 0 {
 		return nil
@@ -107,7 +107,7 @@ func (o *Server) pathsProof(c *call, v *nvrPathsView) error {
 	}
 	p, err := o.d.Ledger.Proof(v.Entry)
 	if err != nil {
-		return fmt.Errorf("making the proof of a signed list: %w", err)
+		return fmt.Errorf("make the proof of a signed list: %w", err)
 	}
 	v.Proof.QR, err = drawQR(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry, leafHash(p.Leaf)))
 	return err
@@ -152,7 +152,7 @@ func (o *Server) signPaths(c *call) error {
 	id := c.r.PathValue("id")
 	l, ok, err := o.d.NVRs.AccessPaths(id)
 	if err != nil {
-		return fmt.Errorf("reading the list of NVR %s: %w", id, err)
+		return fmt.Errorf("read the list of NVR %s: %w", id, err)
 	}
 	read, perr := time.Parse(time.RFC3339, f.Get("read"))
 	if !ok || perr != nil {

@@ -63,7 +63,7 @@ func (o *Server) nvrOf(c *call) (NVR, error) {
 		return n, errNotFound
 	}
 	if err != nil {
-		return n, fmt.Errorf("reading NVR %s: %w", c.r.PathValue("id"), err)
+		return n, fmt.Errorf("read NVR %s: %w", c.r.PathValue("id"), err)
 	}
 	return n, nil
 }
@@ -185,14 +185,14 @@ func nvrStatus(err error) (status int, errs fielderr.Errors) {
 func (o *Server) nvrChanges(c *call, id string) (out []cameraChange, _ error) {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"config.change"}, About: []string{"nvr:" + id}, Limit: mostChanges})
 	if err != nil {
-		return nil, fmt.Errorf("reading the changes of an NVR: %w", err)
+		return nil, fmt.Errorf("read the changes of an NVR: %w", err)
 	}
 	see := c.can(account.ActLogProof, account.Subject{})
 	for _, e := range page.Entries {
 		x := cameraChange{Seq: e.Seq, When: c.p.When(e.At, c.now.Wall), Who: c.actorName(e.Actor), What: c.nvrChange(e), CanSee: see}
 		parts, err := o.d.Ledger.Parts(e.Seq)
 		if err != nil {
-			return nil, fmt.Errorf("reading the change of an NVR: %w", err)
+			return nil, fmt.Errorf("read the change of an NVR: %w", err)
 		}
 		x.Fields = c.nvrFields(parts)
 		out = append(out, x)

@@ -135,7 +135,7 @@ func isNVR(k ledger.Kind) bool { return strings.HasPrefix(string(k), "nvr.") }
 func (o *Server) nvrLog(c *call, v *nvrView) error {
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: []string{v.N.ID}, Kinds: []ledger.Kind{"nvr.access"}, Limit: 20})
 	if err != nil {
-		return fmt.Errorf("searching the log for accesses past us: %w", err)
+		return fmt.Errorf("search the log for accesses past us: %w", err)
 	}
 	for _, e := range page.Entries {
 		v.Accesses = append(v.Accesses, c.logRow(e))
@@ -149,7 +149,7 @@ func (o *Server) nvrLog(c *call, v *nvrView) error {
 	}
 	page, err = o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{About: about, Kinds: []ledger.Kind{"nvr.breach"}, Limit: 20})
 	if err != nil {
-		return fmt.Errorf("searching the log for breaches: %w", err)
+		return fmt.Errorf("search the log for breaches: %w", err)
 	}
 	for _, e := range page.Entries {
 		v.Breaches = append(v.Breaches, c.logRow(e))

@@ -118,7 +118,7 @@ func (o *Server) looked(c *call) (NVRLook, error) {
 		return l, errNotFound
 	}
 	if err != nil {
-		return l, fmt.Errorf("asking how a look at an NVR goes: %w", err)
+		return l, fmt.Errorf("ask how a look at an NVR goes: %w", err)
 	}
 	return l, nil
 }

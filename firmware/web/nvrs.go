@@ -38,7 +38,7 @@ type mark struct{ Tone, Icon, Text string }
 func (o *Server) nvrsPage(c *call) error {
 	list, err := o.d.NVRs.NVRs()
 	if err != nil {
-		return fmt.Errorf("listing the NVRs: %w", err)
+		return fmt.Errorf("list the NVRs: %w", err)
 	}
 	v := nvrsView{CanEdit: c.can(account.ActNVRsEdit, account.Subject{})}
 	for _, n := range list {

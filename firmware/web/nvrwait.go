@@ -30,7 +30,7 @@ func (o *Server) awaits(c *call, v viewing.Opened) (bool, error) {
 	}
 	f, ok, err := o.d.NVRs.Awaited(c.r.Context(), v.Viewing)
 	if err != nil {
-		return false, fmt.Errorf("asking how far the footage of viewing %s is: %w", v.ID, err)
+		return false, fmt.Errorf("ask how far the footage of viewing %s is: %w", v.ID, err)
 	}
 	polled := c.r.Header.Get(byItself) != ""
 	if !ok {

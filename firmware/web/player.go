@@ -116,7 +116,7 @@ func (o *Server) viewPage(c *call) error {
 	}
 	b, err := json.Marshal(pv.Parts)
 	if err != nil {
-		return fmt.Errorf("writing what a viewing has: %w", err)
+		return fmt.Errorf("write what a viewing has: %w", err)
 	}
 	pv.PartsJSON = string(b)
 	f := c.frame("view", c.p.T("view.title", pv.Name))
@@ -155,7 +155,7 @@ func (o *Server) scrub(c *call, pv *playerView) error {
 	}
 	segs, err := o.d.Watched.Segments(c.r.Context(), pv.V.Camera, span)
 	if err != nil {
-		return fmt.Errorf("reading where footage of %s lies: %w", pv.V.Camera, err)
+		return fmt.Errorf("read where footage of %s lies: %w", pv.V.Camera, err)
 	}
 	if err := o.gapCache.refresh(c.r.Context(), c.now.Wall); err != nil {
 		return err

@@ -21,7 +21,7 @@ func (o *Server) logPrintout(c *call, document, form, camera, application string
 	defer o.handing.Unlock()
 	n, err := o.d.Ledger.Tally(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"document.printed"}, About: []string{document}})
 	if err != nil {
-		return 0, 0, fmt.Errorf("counting the copies of %s: %w", document, err)
+		return 0, 0, fmt.Errorf("count the copies of %s: %w", document, err)
 	}
 	copy = uint64(n["document.printed"]) + 1
 	d := c.who().Draft("document.printed", c.decision.Role, document, struct {
@@ -33,7 +33,7 @@ func (o *Server) logPrintout(c *call, document, form, camera, application string
 	receipt, err := o.d.Ledger.Commit(c.r.Context(), ledgerdb.Change{Entries: []ledger.Draft{d}})
 	if err != nil {
 		c.unlogged = true
-		return 0, 0, fmt.Errorf("entering copy %d of %s: %w", copy, document, err)
+		return 0, 0, fmt.Errorf("enter copy %d of %s: %w", copy, document, err)
 	}
 	return copy, receipt.First, nil
 }
@@ -57,7 +57,7 @@ func (o *Server) logCopy(c *call, document string) (*printedCopy, error) {
 	}
 	e, err := o.d.Ledger.Entry(n)
 	if err != nil {
-		return nil, fmt.Errorf("reading entry %d: %w", n, err)
+		return nil, fmt.Errorf("read entry %d: %w", n, err)
 	}
 	var d struct {
 		Copy uint64

@@ -18,7 +18,7 @@ type qrCode struct {
 func drawQR(text string) (qrCode, error) {
 	code, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {
-		return qrCode{}, fmt.Errorf("drawing a QR code: %w", err)
+		return qrCode{}, fmt.Errorf("draw a QR code: %w", err)
 	}
 	const quiet = 2
 	n := code.Bounds().Dx()

@@ -61,7 +61,7 @@ func (o *Server) showRoll(c *call, status int, at string, errs fielderr.Errors) 
 	}
 	days, err := o.d.Gate.Roll(id, date)
 	if err != nil {
-		return fmt.Errorf("reading the roll of %s: %w", id, err)
+		return fmt.Errorf("read the roll of %s: %w", id, err)
 	}
 	v := rollView{Class: cl.Name(date), ID: id, Day: date, Date: c.p.Date(c.now.Wall) + " " + c.p.Clock(c.now.Wall), Counts: map[string]int{"all": len(days)}}
 	v.Before, v.After = c.adjacentDates(date)
@@ -220,7 +220,7 @@ func (o *Server) putMark(c *call) error {
 	}
 	days, err := o.d.Gate.Roll(class, m.Date)
 	if err != nil {
-		return fmt.Errorf("reading the roll of %s: %w", class, err)
+		return fmt.Errorf("read the roll of %s: %w", class, err)
 	}
 	at := slices.IndexFunc(days, func(d attendance.DayStatus) bool { return d.Student == m.Student })
 	if at < 0 {

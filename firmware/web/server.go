@@ -57,7 +57,7 @@ func New(d Deps) (*Server, error) {
 	}
 	assets, err := ui.LoadAssets()
 	if err != nil {
-		return nil, fmt.Errorf("starting the office page: %w", err)
+		return nil, fmt.Errorf("start the office page: %w", err)
 	}
 	o := &Server{
 		d: d, assets: assets,
@@ -71,7 +71,7 @@ func New(d Deps) (*Server, error) {
 		return nil, fmt.Errorf("open the page templates: %w", err)
 	}
 	if o.pages, err = ui.NewPages([]fs.FS{pages}, d.Zone, assets, o.templateFuncs); err != nil {
-		return nil, fmt.Errorf("starting the office page: %w", err)
+		return nil, fmt.Errorf("start the office page: %w", err)
 	}
 	if o.routes, err = newRouter(o.table(), o.serve); err != nil {
 		return nil, err

@@ -144,14 +144,14 @@ func (o *Server) showHandover(c *call, status int, change func(*handoverView)) e
 func (o *Server) notes(ctx context.Context, shift string) (n usage.HandoverNotes, err error) {
 	page, err := o.d.Ledger.Search(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"shift.offered"}, About: []string{shift}, Limit: 1})
 	if err != nil {
-		return n, fmt.Errorf("finding the notes of a shift: %w", err)
+		return n, fmt.Errorf("find the notes of a shift: %w", err)
 	}
 	if len(page.Entries) == 0 {
 		return n, nil
 	}
 	parts, err := o.d.Ledger.Parts(page.Entries[0].Seq)
 	if err != nil {
-		return n, fmt.Errorf("opening the notes of a shift: %w", err)
+		return n, fmt.Errorf("open the notes of a shift: %w", err)
 	}
 	for _, p := range parts {
 		switch p.Name {

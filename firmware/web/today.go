@@ -79,7 +79,7 @@ func (o *Server) todayPage(c *call) error {
 	if c.can(account.ActGateView, account.Subject{}) {
 		b, err := o.d.Gate.Board(c.today())
 		if err != nil {
-			return fmt.Errorf("reading the gate's board: %w", err)
+			return fmt.Errorf("read the gate's board: %w", err)
 		}
 		v.Arrival = drawArrival(b, 300, 88, c.p)
 	}
@@ -269,18 +269,18 @@ func (o *Server) recent(c *call, v *todayView) error {
 	// What was refused is no access: it is counted here, and listed in the log.
 	page, err := o.d.Ledger.Search(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"footage.access.open"}, Limit: 8})
 	if err != nil {
-		return fmt.Errorf("reading the latest accesses: %w", err)
+		return fmt.Errorf("read the latest accesses: %w", err)
 	}
 	for _, e := range page.Entries {
 		v.Recent = append(v.Recent, c.logRow(e))
 	}
 	midnight, err := time.ParseInLocation(time.DateOnly, c.today(), o.d.Zone)
 	if err != nil {
-		return fmt.Errorf("finding the beginning of the day: %w", err)
+		return fmt.Errorf("find the beginning of the day: %w", err)
 	}
 	n, err := o.d.Ledger.Tally(c.r.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"footage.access.open", "access.refused"}, From: midnight})
 	if err != nil {
-		return fmt.Errorf("counting today's accesses: %w", err)
+		return fmt.Errorf("count today's accesses: %w", err)
 	}
 	v.Accesses, v.Refused = n["footage.access.open"], n["access.refused"]
 	return nil

@@ -78,7 +78,7 @@ func ReadRecord(camera string, entries []ledger.Entry) (Record, error) {
 	var r Record
 	for i, e := range entries {
 		if !slices.Contains(RecordKinds, e.Kind) {
-			return r, fmt.Errorf("entry %d, %s, tells nothing of the keeping of footage", e.Seq, e.Kind)
+			return r, fmt.Errorf("entry %d, %s, says nothing about the retention of footage", e.Seq, e.Kind)
 		}
 		if err := r.read(camera, e, entries[:i]); err != nil {
 			return r, fmt.Errorf("entry %d: %w", e.Seq, err)

@@ -27,7 +27,7 @@ type Cable struct {
 func NewCable(to string) (*Cable, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("sim wire: %w", err)
+		return nil, fmt.Errorf("sim cable: %w", err)
 	}
 	w := &Cable{l: l, to: to, open: map[net.Conn]struct{}{}}
 	w.wg.Go(w.run)

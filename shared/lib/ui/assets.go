@@ -40,16 +40,16 @@ func loadAssets(files fs.FS) (*Assets, error) {
 	}
 	a := &Assets{names: map[string]string{}, files: map[string]asset{}}
 	if err := json.Unmarshal(b, &a.names); err != nil {
-		return nil, fmt.Errorf("reading the list of browser files: %w", err)
+		return nil, fmt.Errorf("read the list of browser files: %w", err)
 	}
 	for _, n := range a.names {
 		plain, err := fs.ReadFile(files, "dist/"+n)
 		if err != nil {
-			return nil, fmt.Errorf("reading a browser file: %w", err)
+			return nil, fmt.Errorf("read a browser file: %w", err)
 		}
 		gz, err := fs.ReadFile(files, "dist/"+n+".gz")
 		if err != nil {
-			return nil, fmt.Errorf("reading a browser file: %w", err)
+			return nil, fmt.Errorf("read a browser file: %w", err)
 		}
 		a.files[n] = asset{plain, gz, mime.TypeByExtension(path.Ext(n))}
 	}

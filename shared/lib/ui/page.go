@@ -105,11 +105,11 @@ func NewPages(folders []fs.FS, zone *time.Location, assets *Assets, extra func(P
 		}
 		base, err := template.New("frame").Funcs(funcs).ParseFS(partFiles, "parts/*.html")
 		if err != nil {
-			return nil, fmt.Errorf("parsing the parts of pages: %w", err)
+			return nil, fmt.Errorf("parse the parts of pages: %w", err)
 		}
 		for _, f := range shared {
 			if base, err = base.ParseFS(f.folder, f.name); err != nil {
-				return nil, fmt.Errorf("parsing shared template %s: %w", f.name, err)
+				return nil, fmt.Errorf("parse shared template %s: %w", f.name, err)
 			}
 		}
 		p.sets[lang] = map[string]*template.Template{}
@@ -117,10 +117,10 @@ func NewPages(folders []fs.FS, zone *time.Location, assets *Assets, extra func(P
 			n := p.names[i]
 			t, err := base.Clone()
 			if err != nil {
-				return nil, fmt.Errorf("copying the parts of pages: %w", err)
+				return nil, fmt.Errorf("copy the parts of pages: %w", err)
 			}
 			if t, err = t.ParseFS(f.folder, f.name); err != nil {
-				return nil, fmt.Errorf("parsing page %s: %w", n, err)
+				return nil, fmt.Errorf("parse page %s: %w", n, err)
 			}
 			p.sets[lang][n] = t
 		}
@@ -154,10 +154,10 @@ func (p *Pages) run(w io.Writer, name, part string, f Frame, view any) error {
 		F Frame
 		V any
 	}{f, view}); err != nil {
-		return fmt.Errorf("rendering page %s: %w", name, err)
+		return fmt.Errorf("render page %s: %w", name, err)
 	}
 	if _, err := w.Write(b.Bytes()); err != nil {
-		return fmt.Errorf("sending page %s: %w", name, err)
+		return fmt.Errorf("send page %s: %w", name, err)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func Router[C any](routes []Route[C], serve func(Route[C], http.ResponseWriter, 
 		seen[r.Pattern] = true
 	}
 	if err := errors.Join(faults...); err != nil {
-		return nil, fmt.Errorf("building the routes: %w", err)
+		return nil, fmt.Errorf("build the routes: %w", err)
 	}
 	return mux, nil
 }

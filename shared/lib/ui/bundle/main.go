@@ -60,35 +60,35 @@ func run(src, dst string) error {
 		name := strings.TrimSuffix(base, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 		names[base] = name
 		if err := os.WriteFile(filepath.Join(dst, name), f.Contents, 0o644); err != nil {
-			return fmt.Errorf("writing a bundle: %w", err)
+			return fmt.Errorf("write a bundle: %w", err)
 		}
 		var z bytes.Buffer
 		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
 		if err != nil {
-			return fmt.Errorf("compressing %s: %w", base, err)
+			return fmt.Errorf("compress %s: %w", base, err)
 		}
 		if _, err := w.Write(f.Contents); err != nil {
-			return fmt.Errorf("compressing %s: %w", base, err)
+			return fmt.Errorf("compress %s: %w", base, err)
 		}
 		if err := w.Close(); err != nil {
-			return fmt.Errorf("compressing %s: %w", base, err)
+			return fmt.Errorf("compress %s: %w", base, err)
 		}
 		if err := os.WriteFile(filepath.Join(dst, name+".gz"), z.Bytes(), 0o644); err != nil {
-			return fmt.Errorf("writing a compressed bundle: %w", err)
+			return fmt.Errorf("write a compressed bundle: %w", err)
 		}
 		fmt.Printf("%-32s %7d B, compressed %6d B\n", name, len(f.Contents), z.Len())
 	}
 	// The list comes last and whole, and only then the old files go: a build at the same time finds either set.
 	b, err := json.MarshalIndent(names, "", "  ")
 	if err != nil {
-		return fmt.Errorf("writing the manifest: %w", err)
+		return fmt.Errorf("write the manifest: %w", err)
 	}
 	list := filepath.Join(dst, "manifest.json")
 	if err := os.WriteFile(list+".new", append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("writing the manifest: %w", err)
+		return fmt.Errorf("write the manifest: %w", err)
 	}
 	if err := os.Rename(list+".new", list); err != nil {
-		return fmt.Errorf("writing the manifest: %w", err)
+		return fmt.Errorf("write the manifest: %w", err)
 	}
 	return tidy(dst, names)
 }
@@ -101,12 +101,12 @@ func tidy(dst string, names map[string]string) error {
 	}
 	old, err := os.ReadDir(dst)
 	if err != nil {
-		return fmt.Errorf("reading the output folder: %w", err)
+		return fmt.Errorf("read the output folder: %w", err)
 	}
 	for _, o := range old {
 		if !keep[o.Name()] {
 			if err := os.Remove(filepath.Join(dst, o.Name())); err != nil {
-				return fmt.Errorf("clearing the output folder: %w", err)
+				return fmt.Errorf("clear the output folder: %w", err)
 			}
 		}
 	}
