@@ -2,8 +2,8 @@
 // and PostgreSQL.
 //
 // It owns every SQL statement of the centre and the lock on an appliance's cursor, which serialises all writing
-// for that appliance anyone who does it. It must never judge: what may be stored is decided by
-// shared/wire/protocol, who may read by account.May; and it must never change or remove a leaf.
+// for that appliance. It must never judge: what may be stored is decided by shared/wire/protocol, who may read by
+// account.May; and it must never change or remove a leaf.
 package centredb
 
 import (

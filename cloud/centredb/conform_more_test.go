@@ -76,7 +76,7 @@ func conformPeople(t *testing.T, db *centredb.DB) {
 	}
 }
 
-// Writers for one appliance wait for each other, anyone who they are: none loses the other's work.
+// Writers for one appliance wait for each other, in any process: none loses the other's work.
 func conformSerial(t *testing.T, db *centredb.DB) {
 	enrolled(t, db)
 	ctx, n := t.Context(), 20

@@ -272,7 +272,7 @@ func TestGivingUpALostFile(t *testing.T) {
 	}
 }
 
-// Covers F3, F11: a box whose footage disk is not mounted does not start, anyone who it asks says so, and a disk that is
+// Covers F3, F11: a box whose footage disk is not mounted does not start, it says so to anyone who asks, and a disk that is
 // lost for good is given up with an entry.
 func TestAFootageDiskThatIsNotMounted(t *testing.T) {
 	c := stocked(t)

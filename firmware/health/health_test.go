@@ -19,7 +19,7 @@ import (
 )
 
 // Covers F1: a camera that is offline for longer than the stated time opens one fault for its technician, who takes
-// note; when it is well for the stated time the fault closes and says who was reported. A restart in between
+// note; when it is well for the stated time the fault closes and says who was notified. A restart in between
 // forgets nothing.
 func TestAFaultFromOpeningToClosing(t *testing.T) {
 	h := newEnv(t)

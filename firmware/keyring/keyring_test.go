@@ -63,7 +63,7 @@ func TestKeysAreDurableBeforeEnsureReturnsAndGoneWhenEraseReturns(t *testing.T) 
 	}
 }
 
-// A key once given stays, anyone who asks for it meanwhile.
+// A key once given stays, while others ask for it.
 func TestManyCallersShareWrites(t *testing.T) {
 	dir := t.TempDir()
 	d := disktest.New(t, dir)

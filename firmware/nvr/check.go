@@ -472,7 +472,7 @@ func (r *Supervisor) dayRows(l *connection, camera string, list []listedPiece) (
 	return puts, deletes, err
 }
 
-// forget drops what was listed of cameras that do not be behind the NVR any more.
+// forget drops what was listed of cameras that are not behind the NVR any more.
 func (r *Supervisor) forget(ctx context.Context, l *connection) error {
 	all, err := r.Reports()
 	if err != nil {

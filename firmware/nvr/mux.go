@@ -18,7 +18,7 @@ const (
 	clockRate    = fmp4.ClockRate
 	fragmentTime = 2 * clockRate // a fragment closes after at most this, also inside a group of pictures
 	usualFrame   = clockRate / 25
-	// A picture does not be for longer than this: behind it something is missing.
+	// A picture does not last longer than this: behind it something is missing.
 	holeTime = 5 * clockRate / 2
 	// maxGroup is how much of one group of pictures is kept back until it is whole.
 	maxGroup = 64 << 20

@@ -64,7 +64,7 @@ func (o *outage) lost(at time.Duration, cause Cause) {
 // turn says what was missed up to an instant and goes on with another cause from there.
 func (o *outage) turn(at time.Duration, cause Cause) {
 	if o.open {
-		at = max(at, o.since) // what was reported stays told
+		at = max(at, o.since) // what was reported stays
 	}
 	if o.open && o.cause != cause {
 		o.back(at)

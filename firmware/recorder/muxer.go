@@ -11,7 +11,7 @@ import (
 const (
 	fragmentTime = 1 * fmp4.ClockRate // a fragment closes after at most this, also inside a group of pictures
 	frameTime    = fmp4.ClockRate / 25
-	// Without a frame for this long nothing was seen: the frame before it does not be for that time.
+	// Without a frame for this long nothing was seen: the frame before it does not last that time.
 	frozenTime = 2500 * time.Millisecond
 )
 

@@ -140,7 +140,7 @@ func (f *feed) unrecorded(begun time.Duration) time.Duration {
 		return 0
 	case f.writer.waiting && f.gap.open:
 		why = f.gap.cause
-	case f.mux.used != nil: // a picture that represents long
+	case f.mux.used != nil: // a picture that is shown for long
 		return 0
 	}
 	patience := f.r.o.StallAfter

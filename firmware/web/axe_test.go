@@ -12,8 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Every page is axe-core's rules of WCAG 2.1 A and AA and its best practice: wide and light with all rules, dark for
-// its contrast, on a phone for what scrolls; on a phone nothing is wider than the screen.
+// Every page passes axe-core's rules of WCAG 2.1 A and AA and its best practice: wide and light with all rules, dark
+// for its contrast, on a phone for what scrolls; on a phone nothing is wider than the screen.
 func TestAccessibilityOfEveryPage(t *testing.T) {
 	needChromium(t)
 	axe, err := os.ReadFile("../../shared/lib/ui/web/node_modules/axe-core/axe.min.js")

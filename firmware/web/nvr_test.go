@@ -18,7 +18,7 @@ import (
 	"campuskeep/shared/lib/fielderr"
 )
 
-// recorders represents the room of the NVRs: one NVR with three channels, in every state that a page shows.
+// recorders represents the NVRs: one NVR with three channels, in every state that a page shows.
 type recorders struct {
 	clock *stillClock
 	site  *site.Site
@@ -235,7 +235,7 @@ func (h *env) entriesOfNVRs() {
 	h.must(err)
 }
 
-// Covers F13, F3: what the NVRs' room enters is reported in words, in both languages.
+// Covers F13, F3: what the nvr package enters is reported in words, in both languages.
 func TestTheLogTellsOfNVRsInWords(t *testing.T) {
 	h := newEnv(t)
 	h.entriesOfNVRs()

@@ -14,7 +14,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 // everyRole is every role there is, in the order of the golden table.
 var everyRole = []account.Role{account.RoleStaff, account.RoleOfficer, account.RoleHeadOfSafety, account.RoleLeader, account.RoleClassTeacher, account.RoleSubjectTeacher,

@@ -183,7 +183,7 @@ func (c *call) cameraCell(states map[string]CameraState) stateCell {
 	worstName := ""
 	var list []footage.Camera
 	for _, cam := range c.o.d.Site.Cameras() {
-		if _, known := states[cam.ID]; !cam.Retired && (known || cam.Custody == footage.CustodyVault) { // an NVR's are reported of after its first check
+		if _, known := states[cam.ID]; !cam.Retired && (known || cam.Custody == footage.CustodyVault) { // an NVR's are reported after its first check
 			list = append(list, cam)
 		}
 	}

@@ -130,7 +130,7 @@ func TestWhatIsSetFromEachOtherIsOneWitness(t *testing.T) {
 	}
 }
 
-// Covers F3: anyone who else agrees, a centre that contradicts holds deletion back, before there is a line and after, and
+// Covers F3: if others agree, a centre that contradicts holds deletion back, before there is a line and after, and
 // two people settle it.
 func TestACentreThatContradictsHoldsBack(t *testing.T) {
 	for _, first := range []bool{true, false} {

@@ -23,8 +23,8 @@ import (
 //	<signed note to the end of the file>
 //
 // A leaf's line is the entry's JSON: the bytes between the newlines are exactly the data of the RFC 6962 leaf. A
-// leaf whose bytes have rotted on the appliance is as "hash <base64>" with the leaf hash that the tree holds.
-// The root over all lines is the root in the checkpoint.
+// leaf whose bytes have rotted on the appliance is written as "hash <base64>" with the leaf hash that the tree
+// holds. The root over all lines is the root in the checkpoint.
 
 const exportTitle = "campuskeep log 1"
 

@@ -112,7 +112,7 @@ func (g *Guard) take(c Counted) {
 	}
 }
 
-// Storm notes a refusal. told is how many came within [LoginStorm], when this one must be reported of.
+// Storm notes a refusal. told is how many came within [LoginStorm], when this one must be reported.
 func (g *Guard) Storm(now clock.Reading) (shown int, storm bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

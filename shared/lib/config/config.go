@@ -69,7 +69,7 @@ type located struct {
 	value string
 }
 
-// Reject notes that the value of a dotted key is not allowed. A key that does not be in the file is
+// Reject notes that the value of a dotted key is not allowed. A key that is not in the file is
 // reported as missing.
 func (r *Report) Reject(key, allowed string) {
 	at := r.lines[key]
