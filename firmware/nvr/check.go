@@ -478,29 +478,21 @@ func (r *Supervisor) forget(ctx context.Context, l *connection) error {
 	if err != nil {
 		return err
 	}
-	var gone []string
-	var change ledgerdb.Change
 	for _, rep := range all {
-		if _, on := l.target.channelOf(rep.Camera); rep.NVR == l.target.ID && !on {
-			change.Deletes = append(change.Deletes, reports.Delete(rep.Camera))
-			gone = append(gone, rep.Camera)
-		}
-	}
-	for _, camera := range gone {
-		if len(l.target.assignments(camera)) > 0 {
+		if _, on := l.target.channelOf(rep.Camera); rep.NVR != l.target.ID || on {
 			continue
 		}
-		_, deletes, err := r.dayRows(l, camera, nil)
-		if err != nil {
-			return err
+		change := ledgerdb.Change{Deletes: []ledgerdb.Delete{reports.Delete(rep.Camera)}} // one for each camera: a row a day is much
+		if len(l.target.assignments(rep.Camera)) == 0 {
+			_, deletes, err := r.dayRows(l, rep.Camera, nil)
+			if err != nil {
+				return err
+			}
+			change.Deletes = append(change.Deletes, deletes...)
 		}
-		change.Deletes = append(change.Deletes, deletes...)
-	}
-	if len(change.Deletes) == 0 {
-		return nil
-	}
-	if _, err := r.o.Store.Commit(ctx, change); err != nil {
-		return fmt.Errorf("forget cameras of NVR %s: %w", l.target.ID, err)
+		if _, err := r.o.Store.Commit(ctx, change); err != nil {
+			return fmt.Errorf("forget camera %s of NVR %s: %w", rep.Camera, l.target.ID, err)
+		}
 	}
 	return nil
 }

@@ -91,6 +91,8 @@ func (g *Gaps) NotedUntil(camera string) (at footage.Instant, ok bool, err error
 const (
 	// gapsAtOnce is how many of the times that wait go into one Change.
 	gapsAtOnce = 256
+	// gapsJoined is how many of them become one at once; the next settling joins on.
+	gapsJoined = 1024
 	// salvageWait is how long a gap waits for a failed disk to give what it holds of an abandoned segment.
 	salvageWait = time.Hour
 	// shortestGap is the rounding of frame times.
@@ -126,7 +128,14 @@ func (g *Gaps) Settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the gaps that wait: %w", err)
 	}
+	var parts []*row // so that what becomes one, of however many boots nobody can place, fits a Change
 	for _, r := range list {
+		for i := 0; i < len(r.keys); i += gapsJoined {
+			end := min(i+gapsJoined, len(r.keys))
+			parts = append(parts, &row{r.keys[i:end], r.times[i:end]})
+		}
+	}
+	for _, r := range parts {
 		var c ledgerdb.Change
 		i := 0
 		for _, s := range footage.Settle(r.times, anchors, now.Boot) {

@@ -2,11 +2,13 @@ package retention
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/shared/footage"
 )
 
 // Covers F3: no Change grows with what there is: one more than fits a Change goes in several.
@@ -66,4 +68,33 @@ func TestMoreThanFitsAChange(t *testing.T) {
 		h.sweep() // boots without rows are forgotten
 		read(1)
 	})
+}
+
+// Covers F3: a box that starts again and again, more often than a Change holds, and then learns the time tells one gap.
+func TestAGapOverMoreBootsThanAChangeHolds(t *testing.T) {
+	h := newEnv(t)
+	began := h.clock.Now()
+	from := footage.Instant{Boot: began.Boot, Mono: began.Mono}
+	var puts []ledgerdb.Put
+	for i := range ledgerdb.MaxRows + 1 {
+		to := footage.Instant{Boot: fmt.Sprintf("boot-x%d", i), Mono: time.Second}
+		puts = append(puts, gapsWaiting.Put(gapKey("c01", uint64(i)), footage.Missed{Camera: "c01", From: from, To: to, Cause: footage.CausePowerOff}))
+		from = to
+	}
+	for part := range slices.Chunk(puts, ledgerdb.MaxRows) {
+		_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: part})
+		h.must(err)
+	}
+	h.clock.reboot("boot-y", began.Wall.Add(9*day))
+	h.clock.trust(began.Wall.Add(9*day), time.Second)
+	now := h.clock.Now()
+	_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: []ledgerdb.Put{gapsWaiting.Put(gapKey("c01", ledgerdb.MaxRows+1),
+		footage.Missed{Camera: "c01", From: from, To: footage.Instant{Boot: now.Boot, Mono: now.Mono}, Cause: footage.CausePowerOff})}})
+	h.must(err)
+	for range 3 {
+		h.must(h.gaps().Settle(t.Context()))
+	}
+	if shown := h.toldGaps(); len(shown) != 1 || (shown[0].Span.Duration()-9*day).Abs() > time.Minute {
+		t.Errorf("told %d gaps: %+v", len(shown), shown[:min(len(shown), 3)])
+	}
 }

@@ -2,8 +2,12 @@ package web
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +16,38 @@ import (
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
+
+// stopChromium ends the browser of all tests, when one was started.
+var stopChromium = func() {}
+
+// startChromium starts the one Chromium of all tests; each has windows of its own in it.
+var startChromium = sync.OnceValues(func() (context.Context, error) {
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.IgnoreCertErrors,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(profile))
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, end := chromedp.NewContext(alloc)
+	stopChromium = func() {
+		last, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		err := chromedp.Cancel(last)
+		end()
+		stop()
+		if err = errors.Join(err, os.RemoveAll(profile)); err != nil {
+			fmt.Fprintln(os.Stderr, "stop Chromium:", err)
+		}
+	}
+	return ctx, chromedp.Do(ctx)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopChromium()
+	os.Exit(code)
+}
 
 func needChromium(t *testing.T) {
 	t.Helper()

@@ -99,8 +99,8 @@ func (o *Server) viewPage(c *call) error {
 	if cam, ok := o.d.Site.Camera(v.Camera); ok && pv.CanApply {
 		pv.Apply = "/applications/new?" + url.Values{"place": {cam.Place}, "from": {c.p.Input(v.Span.From)}, "to": {c.p.Input(v.Span.To)}}.Encode()
 	}
-	for _, k := range [][]string{{"play", "Space"}, {"jump", "←", "→"}, {"frame", ",", "."}, {"gap", "[", "]"}, {"speed", "-", "+"}, {"one", "1"}, {"goto", "G"}, {"still", "S"}, {"sound", "M"}, {"full", "F"}, {"help", "?"}} {
-		if pv.Live && !slices.Contains([]string{"play", "sound", "full", "help"}, k[0]) || k[0] == "still" && !pv.Still {
+	for _, k := range [][]string{{"play", "Space"}, {"jump", "←", "→"}, {"frame", ",", "."}, {"gap", "[", "]"}, {"speed", "-", "+"}, {"one", "1"}, {"goto", "G"}, {"still", "S"}, {"sound", "M"}, {"zoom", "Z", "X"}, {"full", "F"}, {"help", "?"}} {
+		if pv.Live && !slices.Contains([]string{"play", "sound", "zoom", "full", "help"}, k[0]) || k[0] == "still" && !pv.Still {
 			continue
 		}
 		pv.Keys = append(pv.Keys, keyHelp{k[1:], c.p.T("view.key." + k[0])})
@@ -130,6 +130,14 @@ func (c *call) spanOf(s footage.Span) string {
 		return c.p.Span(s.From, s.To)
 	}
 	return c.p.Day(s.From) + " " + c.p.ClockSec(s.From) + "–" + c.p.ClockSec(s.To)
+}
+
+// spanClock is when something was, to the second where it was short, within a viewing whose day is known.
+func (c *call) spanClock(s footage.Span) string {
+	if s.Duration() < 10*time.Minute {
+		return c.p.ClockSec(s.From) + "–" + c.p.ClockSec(s.To)
+	}
+	return c.p.Clock(s.From) + "–" + c.p.Clock(s.To)
 }
 
 // scrub gathers what the viewing may show: where nothing is and why, where the clock was unsure, in which coding.
@@ -165,7 +173,7 @@ func (o *Server) scrub(c *call, pv *playerView) error {
 	parts.Gaps, parts.Unsure, parts.Codecs = []playerGap{}, []playerGap{}, []string{}
 	for _, h := range explain(noted, holes(merge(segs), span)) {
 		parts.Gone = append(parts.Gone, sc.bar(h.Span).atLeast(0.002))
-		parts.Gaps = append(parts.Gaps, playerGap{h.Span.From.UnixMilli(), h.Span.To.UnixMilli(), c.p.T("view.gap", gapName(c.p, h.Cause), h.Span.Duration())})
+		parts.Gaps = append(parts.Gaps, playerGap{h.Span.From.UnixMilli(), h.Span.To.UnixMilli(), c.spanClock(h.Span) + " " + c.p.T("view.gap", gapName(c.p, h.Cause), h.Span.Duration())})
 	}
 	for _, t := range within(thin, span) {
 		parts.Thin = append(parts.Thin, sc.bar(t))

@@ -120,6 +120,8 @@ func (h *env) approve(t *testing.T, id string) {
 	zhou.says("自行车棚", "何清越")
 	zhou.fill("#f-note", "仅限本人核对。")
 	from := h.box.Store.Size()
+	zhou.unfold("button[name='decision'][value='approve']")
+	zhou.says("未选的摄像机和时段随即解除锁定")
 	zhou.follow("button[name='decision'][value='approve']")
 	zhou.says("已批准")
 	e := h.entry(t, from, "application.approved")

@@ -255,6 +255,16 @@ func (b *tab) leave(act func()) {
 	b.wait("the next page", "!window.isOld && document.readyState === 'complete' && document.querySelector('main')")
 }
 
+// unfold opens the step that asks once before an act: until then its button cannot be pressed.
+func (b *tab) unfold(button string) {
+	b.t.Helper()
+	if eval[bool](b, fmt.Sprintf("document.querySelector(%q).checkVisibility()", button)) {
+		b.t.Fatalf("%s can be pressed without being asked", button)
+	}
+	b.click("details:has(" + button + ") > summary")
+	b.wait("the step that asks", fmt.Sprintf("document.querySelector(%q).checkVisibility()", button))
+}
+
 // fill types into a field, in place of what it holds.
 func (b *tab) fill(css, text string) {
 	b.t.Helper()

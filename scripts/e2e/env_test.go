@@ -39,11 +39,18 @@ import (
 
 var shots = flag.String("shots", "", "folder for pictures of every page: go test ./scripts/e2e -run TestOffice/Pages -shots /tmp/shots")
 
+// TestMain leaves out the test program's own record of opened files, which serves the cache of results: what takes the
+// room for files away takes it from that too. So nothing here is ever taken from the cache.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.testlogfile", ""); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // A day of the office, in the order in which it happens. Each part is alone too: -run TestOffice/Watch.
 func TestOffice(t *testing.T) {
-	if os.Getenv("CAMPUSKEEP_E2E") == "" {
-		t.Skip("its clicks do not know the steps that ask once before approving and withdrawing; set CAMPUSKEEP_E2E=1 to run it")
-	}
 	if testing.Short() {
 		t.Skip("needs Chromium, ffmpeg and about a minute")
 	}

@@ -17,7 +17,9 @@ func (h *env) tap(t *testing.T) {
 	b.open("/gate")
 	until(t, 20*time.Second, "a reader on the line", func() bool { return strings.Contains(h.readerState(b), "在线") })
 	eval[bool](b, "window.sameDocument = true")
-	seen := []time.Duration{h.tapOnce(t, b, 7), h.tapOnce(t, b, 211)}
+	seen := []time.Duration{h.tapOnce(t, b, 7)}
+	b.wait("the word for a screen reader", "document.querySelector('[data-announced][role=status]').textContent.includes(document.querySelector('#board section[aria-labelledby=g3] tbody th').firstChild.data)")
+	seen = append(seen, h.tapOnce(t, b, 211))
 	if !eval[bool](b, "window.sameDocument === true") {
 		t.Error("the page was loaded again")
 	}
@@ -47,7 +49,7 @@ func (h *env) tapOnce(t *testing.T, b *tab, n int) time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rows = "document.querySelectorAll('#board tbody[aria-live] tr').length"
+	const rows = "document.querySelectorAll('#board section[aria-labelledby=g3] tbody tr').length"
 	before, from := eval[int](b, rows), h.box.Store.Size()
 	began := time.Now()
 	h.reader.Tap(card.Raw)

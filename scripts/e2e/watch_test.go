@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
 
@@ -123,7 +125,7 @@ func (b *tab) depth() {
 }
 
 // loseTheRole: the administrator takes a role away on the page of people; who watches sees the picture stop, and why,
-// and the closing entry says it. Covers F12, F13.
+// and the closing entry says it. The role comes back when a second person agrees. Covers F12, F13.
 func (h *env) loseTheRole(t *testing.T) {
 	t.Helper()
 	at := h.quiet(0)
@@ -157,6 +159,19 @@ func (h *env) loseTheRole(t *testing.T) {
 		t.Errorf("afterwards the playlist answers %d", a.status)
 	}
 	set(true)
+	admin.says("须由另一名负责人确认后生效")
+	if p, _ := h.box.People.Person(leader.ID); slices.Contains(p.Roles, account.RoleLeader) {
+		t.Error("one person alone gave the role back")
+	}
+	zheng := h.tab(t, "zheng")
+	zheng.open("/")
+	zheng.follow("a[href='/people/duties']")
+	zheng.says(leader.Name)
+	zheng.follow("form[action^='/people/duties/'][action$='/confirm'] button")
+	zheng.says("已确认")
+	if p, _ := h.box.People.Person(leader.ID); !slices.Contains(p.Roles, account.RoleLeader) {
+		t.Errorf("after the confirmation the leader has the roles %v", p.Roles)
+	}
 }
 
 // showsWhatIsRecorded: a row for each camera with its days, its gaps and their causes.

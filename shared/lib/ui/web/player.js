@@ -222,6 +222,46 @@ function start(box) {
     toast(get('t-' + e.word));
   };
 
+  // ---- zoom into the picture: what is fetched, entered and kept as a still is the whole picture all the same
+  const ZOOMS = [1, 1.5, 2, 3, 4];
+  let zoom = 0, panX = 0, panY = 0, drag = null, dragged = false;
+  const look = () => {
+    const z = ZOOMS[zoom], most = (z - 1) / 2 / z * 100; // per cent of the picture
+    panX = Math.max(-most, Math.min(most, panX));
+    panY = Math.max(-most, Math.min(most, panY));
+    video.style.transform = z === 1 ? '' : 'scale(' + z + ') translate(' + panX + '%,' + panY + '%)';
+    video.classList.toggle('is-zoomed', z > 1);
+    const outer = one('[data-act="zoomout"]'), inner = one('[data-act="zoomin"]');
+    if (outer) outer.disabled = zoom === 0;
+    if (inner) inner.disabled = zoom === ZOOMS.length - 1;
+  };
+  const zoomBy = (d) => { zoom = Math.max(0, Math.min(ZOOMS.length - 1, zoom + d)); look(); toast(get('t-zoom') + ' ' + ZOOMS[zoom] + '×'); };
+  video.addEventListener('pointerdown', (ev) => { dragged = false; if (zoom > 0) { drag = { x: ev.clientX, y: ev.clientY }; video.setPointerCapture(ev.pointerId); } });
+  video.addEventListener('pointermove', (ev) => {
+    if (!drag) return;
+    const b = video.getBoundingClientRect(); // of the picture as enlarged
+    if (Math.abs(ev.clientX - drag.x) + Math.abs(ev.clientY - drag.y) > 3) dragged = true;
+    panX += (ev.clientX - drag.x) / b.width * 100;
+    panY += (ev.clientY - drag.y) / b.height * 100;
+    drag = { x: ev.clientX, y: ev.clientY };
+    look();
+  });
+  ['pointerup', 'pointercancel'].forEach((n) => video.addEventListener(n, () => { drag = null; }));
+
+  // ---- in full screen the controls go while nobody moves
+  let idle = 0;
+  const awake = () => {
+    if (stage === document) return;
+    stage.classList.remove('is-idle');
+    clearTimeout(idle);
+    idle = setTimeout(() => {
+      const ctl = stage.querySelector('.ctl');
+      if (document.fullscreenElement === stage && !video.paused && !(ctl && ctl.contains(document.activeElement))) stage.classList.add('is-idle');
+    }, 3000);
+  };
+  ['pointermove', 'pointerdown', 'keydown', 'focusin'].forEach((n) => stage.addEventListener(n, awake));
+  document.addEventListener('fullscreenchange', awake);
+
   // ---- what the person does
   const still = stills(box, stage, video, toast, { wall, shown: () => speed.shown, hold: () => { speed.stop(); face(); } });
   const help = one('[data-help]');
@@ -245,6 +285,8 @@ function start(box) {
     gapback: () => edge(-1),
     still: () => { if (still && video.readyState >= 2) still.take(); },
     sound: () => { if (audible) video.muted = !video.muted; },
+    zoomin: () => zoomBy(1),
+    zoomout: () => zoomBy(-1),
     help: () => { if (help.open) help.close(); else help.showModal(); },
     full: () => { const f = document.fullscreenElement; if (f) document.exitFullscreen(); else if (stage.requestFullscreen) stage.requestFullscreen(); },
   };
@@ -254,16 +296,16 @@ function start(box) {
     const f = act[b.getAttribute('data-act')];
     if (f) b.addEventListener('click', free(f));
   });
-  video.addEventListener('click', free(act.play));
+  video.addEventListener('click', free(() => { if (!dragged) act.play(); }));
   video.addEventListener('dblclick', act.full);
   document.querySelectorAll('[name="speed"]').forEach((r) => r.addEventListener('change', () => rate(Number(r.value))));
   const button = one('[data-act="play"]');
   const face = () => { if (button) button.classList.toggle('is-playing', !video.paused || speed.hopping); };
   video.addEventListener('play', face);
   video.addEventListener('pause', face);
-  const keys = live ? { ' ': act.play, m: act.sound, f: act.full, '?': act.help } :
+  const keys = live ? { ' ': act.play, z: act.zoomin, x: act.zoomout, m: act.sound, f: act.full, '?': act.help } :
     { ' ': act.play, ArrowLeft: act.back, ArrowRight: act.fwd, ',': act.frameback, '.': act.frame, '[': act.gapback, ']': act.gapfwd, '-': () => change(-1), '+': () => change(1), '=': () => change(1),
-      1: () => rate(1), g: () => one('#goto').focus(), s: act.still, m: act.sound, f: act.full, '?': act.help };
+      1: () => rate(1), g: () => one('#goto').focus(), s: act.still, z: act.zoomin, x: act.zoomout, m: act.sound, f: act.full, '?': act.help };
   // Keys of one letter count only at the player: elsewhere on the page a slip would make an entry in the log. Radios and
   // the slider keep their own keys. A key that is held repeats jumps and frames and nothing else.
   if (stage !== document) {
