@@ -67,8 +67,11 @@ type Appliance struct {
 
 // Registry keeps which appliances there are and how they prove who they are.
 type Registry interface {
-	// PutToken registers an appliance (or gives an existing one a new token).
+	// PutToken registers an appliance (or gives an existing one a new token). Another name than the registered one is
+	// ErrExists: a token renames no school.
 	PutToken(ctx context.Context, id, school string, hash []byte, until time.Time) error
+	// Rename gives the school of an appliance another name.
+	Rename(ctx context.Context, id, school string) error
 	Appliance(ctx context.Context, id string) (Appliance, error)
 	// Enrol uses up the token, whose hash must match, and binds the keys. A wrong or spent token is ErrNotFound.
 	Enrol(ctx context.Context, id string, hash []byte, at time.Time, key string, publicKey []byte, serial string) error

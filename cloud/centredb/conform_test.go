@@ -107,7 +107,7 @@ func insert(t *testing.T, db *centredb.DB, epoch uint64, leaves []protocol.Leaf)
 func conform(t *testing.T, open func(*testing.T) *centredb.DB) {
 	for name, test := range map[string]func(*testing.T, *centredb.DB){
 		"registry": conformRegistry, "cursor": conformCursor, "leaves": conformLeaves, "parts": conformParts, "queries": conformQueries,
-		"branches": conformBranches, "people": conformPeople, "upgrade": conformUpgrade, "alarms": conformAlarms, "unknown cards": conformUnknownCards, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
+		"branches": conformBranches, "people": conformPeople, "upgrade": conformUpgrade, "alarms": conformAlarms, "aside": conformAside, "unknown cards": conformUnknownCards, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -166,12 +166,28 @@ func conformRegistry(t *testing.T, db *centredb.DB) {
 	if s, err := db.School(ctx, "ck-0001", t0); err != nil || s.Online {
 		t.Errorf("after the broker ended: %+v %v", s, err)
 	}
+	// A token for a school that is there renames nothing, and a refused one ends none that is open.
+	if err := db.PutToken(ctx, "ck-0001", "二小", []byte("h2"), t0.Add(time.Hour)); !errors.Is(err, centredb.ErrExists) {
+		t.Errorf("a token under another name: %v", err)
+	}
+	if a, err := db.Appliance(ctx, "ck-0001"); err != nil || a.School != "一小" || a.TokenHash != nil {
+		t.Errorf("after a token under another name: %+v %v", a, err)
+	}
+	if err := db.Rename(ctx, "ck-0001", "云汀第一小学"); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := db.Appliance(ctx, "ck-0001"); err != nil || a.School != "云汀第一小学" {
+		t.Errorf("renamed: %+v %v", a, err)
+	}
+	if err := db.Rename(ctx, "ck-0002", "x"); !errors.Is(err, centredb.ErrNotFound) {
+		t.Errorf("a school that is not there: %v", err)
+	}
 	// Another log key once leaves are stored would be another log.
 	m := &maker{t: t, at: t0}
 	if err := insert(t, db, 1, m.some(1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.PutToken(ctx, "ck-0001", "一小", []byte("h3"), t0.Add(time.Hour)); err != nil {
+	if err := db.PutToken(ctx, "ck-0001", "云汀第一小学", []byte("h3"), t0.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	other := ledger.VerifierKey("campuskeep/ck-0001", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32)).Public().(ed25519.PublicKey))
@@ -501,12 +517,30 @@ func conformAlarms(t *testing.T, db *centredb.DB) {
 	if l, err := db.Alarms(ctx, "ck-0001", false, 10); err != nil || len(l) != 1 || l[0].ClosedNote != "checked on site" {
 		t.Errorf("closed alarm: %+v %v", l, err)
 	}
-	// Refused messages are kept, the newest hundred.
-	for i := range 103 {
-		if err := db.Update(ctx, "ck-0001", func(tx protocol.Tx) error {
+}
+
+// Refused messages are kept, the newest hundred of each school, however the schools take turns.
+func conformAside(t *testing.T, db *centredb.DB) {
+	enrolled(t, db)
+	if err := db.PutToken(t.Context(), "ck-0002", "二小", []byte("hash"), t0); err != nil {
+		t.Fatal(err)
+	}
+	put := func(appliance string, i int) {
+		if err := db.Update(t.Context(), appliance, func(tx protocol.Tx) error {
 			return tx.SetAside(wire.Up, []byte(strings.Repeat("x", i)), "why", t0)
 		}); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for i := range 103 {
+		put("ck-0001", i)
+		if i < 3 {
+			put("ck-0002", i)
+		}
+	}
+	for appliance, want := range map[string][]int{"ck-0001": {100, 3}, "ck-0002": {3, 0}} {
+		if n, shortest := db.Aside(t, appliance); n != want[0] || shortest != want[1] {
+			t.Errorf("%s: %d messages set aside from number %d on, want %v", appliance, n, shortest, want)
 		}
 	}
 }

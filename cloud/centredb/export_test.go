@@ -18,6 +18,14 @@ func (s *DB) StoredParts(t *testing.T) map[string][]byte {
 	return out
 }
 
+// Aside counts what is set aside of an appliance, and gives the length of the shortest.
+func (s *DB) Aside(t *testing.T, appliance string) (n, shortest int) {
+	if err := s.read.QueryRowContext(t.Context(), s.q("SELECT count(*), min(length(x.body)) FROM aside x JOIN appliances a ON a.app = x.app WHERE a.id = ?"), appliance).Scan(&n, &shortest); err != nil {
+		t.Fatal(err)
+	}
+	return n, shortest
+}
+
 // First makes the open database what the first layout was, with one released part in clear.
 func (s *DB) First(t *testing.T) {
 	for _, q := range []string{"DROP TABLE alarm_details", "ALTER TABLE parts DROP COLUMN sealed", "ALTER TABLE people DROP COLUMN secret", "UPDATE meta SET v = '1' WHERE k = 'schema'",

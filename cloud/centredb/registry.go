@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -26,13 +27,25 @@ func flag(b bool) int {
 	return 0
 }
 
-// PutToken registers an appliance, or gives an existing one a new token.
+// PutToken registers an appliance, or gives an existing one a new token. The name of a school that is registered
+// stays: with another one it is ErrExists, and the token that was open before stays, too.
 func (s *DB) PutToken(ctx context.Context, id, school string, hash []byte, until time.Time) error {
-	_, err := s.exec(ctx, `INSERT INTO appliances (id, school, token_hash, token_until) VALUES (?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET school = excluded.school, token_hash = excluded.token_hash, token_until = excluded.token_until`,
+	err := s.one(ctx, `INSERT INTO appliances (id, school, token_hash, token_until) VALUES (?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, token_until = excluded.token_until WHERE appliances.school = excluded.school`,
 		id, school, hash, millis(until))
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("appliance %s is registered for another school: %w", id, ErrExists)
+	}
 	if err != nil {
 		return fmt.Errorf("register appliance %s: %w", id, err)
+	}
+	return nil
+}
+
+// Rename gives the school of an appliance another name.
+func (s *DB) Rename(ctx context.Context, id, school string) error {
+	if err := s.one(ctx, "UPDATE appliances SET school = ? WHERE id = ?", school, id); err != nil {
+		return fmt.Errorf("rename the school of %s: %w", id, err)
 	}
 	return nil
 }

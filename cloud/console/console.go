@@ -34,6 +34,7 @@ var pageFiles embed.FS
 // Enrolment hands out and withdraws the right to connect. cloud/enrol is one.
 type Enrolment interface {
 	// Token registers an appliance, or gives an existing one a new token; the token is shown once.
+	// Under another name than the school's own it is centredb.ErrExists.
 	Token(ctx context.Context, id, school string) (token string, until time.Time, err error)
 	// Deny refuses an appliance from now on and closes its connection; an empty reason lifts it.
 	Deny(ctx context.Context, id, why string) error
@@ -175,6 +176,7 @@ func (c *Console) table() []web.Route[*call] {
 		{Pattern: get + "/enrol", Action: account.ActCentreEnrol, Subject: anySubject, Handle: (*call).enrolPage},
 		{Pattern: post + "/enrol", Action: account.ActCentreEnrol, Subject: anySubject, Handle: (*call).enrol},
 		{Pattern: post + "/schools/{id}/deny", Action: account.ActCentreEnrol, Subject: school, Handle: (*call).deny},
+		{Pattern: post + "/schools/{id}/name", Action: account.ActCentreEnrol, Subject: school, Handle: (*call).rename},
 		{Pattern: get + "/audit", Action: account.ActCentreEnrol, Subject: anySubject, Handle: (*call).audit},
 
 		{Pattern: get + "/api/v1/schools", Action: account.ActCentreSchools, Subject: anySubject, Handle: (*call).apiSchools},

@@ -72,7 +72,10 @@ func (filled) RetentionSince(context.Context, string, time.Time) (centredb.Reten
 
 type tokens struct{ asked []string }
 
-func (t *tokens) Token(_ context.Context, id, _ string) (string, time.Time, error) {
+func (t *tokens) Token(_ context.Context, id, school string) (string, time.Time, error) {
+	if id == theSchool.Appliance && school != theSchool.Name {
+		return "", time.Time{}, centredb.ErrExists
+	}
 	t.asked = append(t.asked, id)
 	return "one-time", noon.Add(24 * time.Hour), nil
 }
@@ -316,6 +319,9 @@ func TestEnrolForm(t *testing.T) {
 	}
 	if got, body := s.post(t, b, "/enrol", url.Values{"id": {"ck-0418"}, "school": {"城东小学"}}); got != http.StatusOK || !strings.Contains(body, "one-time") {
 		t.Errorf("good form: %d", got)
+	}
+	if got, body := s.post(t, b, "/enrol", url.Values{"id": {"ck-0417"}, "school": {"另一所学校"}}); got != http.StatusUnprocessableEntity || !strings.Contains(body, "已登记为“青榆实验学校”") {
+		t.Errorf("a token under another name: %d", got)
 	}
 	_, body := s.get(t, b, "/enrol")
 	if strings.Contains(body, "one-time") {

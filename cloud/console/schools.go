@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -269,14 +270,44 @@ func (k *call) enrol() error {
 	if len(v.Form.Errors) > 0 {
 		return k.pageStatus(422, "enrol", k.p.T("console.nav.enrol"), v)
 	}
-	if err := k.note("enrol.token", v.ID, "ok"); err != nil {
-		return err
-	}
 	var err error
-	if v.Token, v.Until, err = k.c.d.Enrol.Token(k.r.Context(), v.ID, name); err != nil {
+	v.Token, v.Until, err = k.c.d.Enrol.Token(k.r.Context(), v.ID, name)
+	if errors.Is(err, centredb.ErrExists) {
+		return k.namedOtherwise(v)
+	}
+	if err != nil {
 		return fmt.Errorf("make an enrolment token: %w", err)
 	}
+	if err := k.note("enrol.token", v.ID, "ok"); err != nil { // no token is shown without its line
+		return err
+	}
 	return k.page("enrol", k.p.T("console.nav.enrol"), v)
+}
+
+// namedOtherwise answers a token that was asked for under another name than the registered one.
+func (k *call) namedOtherwise(v enrolView) error {
+	s, err := k.c.d.Store.School(k.r.Context(), v.ID, k.now.Wall)
+	if err != nil {
+		return fmt.Errorf("read school: %w", err)
+	}
+	v.Form.Errors.Add("school", "err.school_named", s.Name)
+	return k.pageStatus(422, "enrol", k.p.T("console.nav.enrol"), v)
+}
+
+// rename gives a school another name, e.g. after a slip at its registration.
+func (k *call) rename() error {
+	id, name := k.r.PathValue("id"), strings.TrimSpace(k.r.PostFormValue("name"))
+	path := "/schools/" + url.PathEscape(id)
+	if n := len([]rune(name)); n < 2 || n > 60 {
+		return k.done(path, "done.console.name")
+	}
+	if err := k.note("school.name", id, "ok"); err != nil {
+		return err
+	}
+	if err := k.c.d.Store.Rename(k.r.Context(), id, name); err != nil {
+		return err
+	}
+	return k.done(path, "done.saved")
 }
 
 func (k *call) deny() error {
