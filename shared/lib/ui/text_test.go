@@ -22,7 +22,7 @@ import (
 	"campuskeep/shared/usage"
 )
 
-const root = "../.."
+const root = "../../.."
 
 // Both catalogues hold the same keys, each once, each with a text and the same places for arguments.
 func TestTheCataloguesAgree(t *testing.T) {
