@@ -17,12 +17,16 @@ var ErrElsewhere = errors.New("the device sends us to another address, or in cir
 // A device may send us on within itself, but not in circles.
 const maxDials = 5
 
+// Network connects to an address, as net.Dialer.DialContext does.
+type Network func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Guard dials one device and no other, whatever it answers: a password goes nowhere else.
 type Guard struct {
 	Address string        // host:port of the device
 	AnyPort bool          // another port of the same host is the device, too: only where no password is at stake
 	Dials   int           // how often a client may connect; 0: any number of times
 	Timeout time.Duration // to be connected; 5 s when zero
+	Network Network       // what it connects over; the machine's own when nil
 
 	mu     sync.Mutex
 	made   int
@@ -41,7 +45,11 @@ func (g *Guard) Dial(ctx context.Context, network, address string) (net.Conn, er
 	if timeout == 0 {
 		timeout = 5 * time.Second
 	}
-	c, err := (&net.Dialer{Timeout: timeout, KeepAlive: 15 * time.Second}).DialContext(ctx, network, address)
+	connect := g.Network
+	if connect == nil {
+		connect = (&net.Dialer{Timeout: timeout, KeepAlive: 15 * time.Second}).DialContext
+	}
+	c, err := connect(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,6 @@ import (
 // known then, be it footage or a gap, whatever the wall clocks claim. A gap that was noted is not reported again.
 func TestTheTimeBetweenTwoRunsIsAGap(t *testing.T) {
 	t.Parallel()
-	cam := startCamera(t, "c01", nil)
 	const ago = 20 * time.Minute
 	for name, c := range map[string]struct {
 		boot  string        // of the footage; none when empty
@@ -33,47 +32,49 @@ func TestTheTimeBetweenTwoRunsIsAGap(t *testing.T) {
 		"a new camera":                          {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var noted footage.Instant
-			r := newRig(t, recorder.Options{Noted: func(string) (footage.Instant, bool, error) { return noted, noted.Boot != "", nil }})
-			now := r.clock.Now()
-			last := footage.Instant{Boot: c.boot, Mono: now.Mono - ago}
-			if c.boot != "" {
-				// The wall clock of that boot claimed nothing that could be believed.
-				claim := time.Unix(0, 0).UTC().Add(time.Hour)
-				anchor := clock.Anchor{Boot: c.boot, Mono: last.Mono, UTC: claim}
-				if _, err := history.Fill(t.Context(), r.vault, []footage.Camera{{ID: "c01"}}, footage.Span{From: claim.Add(-30 * time.Minute), To: claim}, anchor, nil); err != nil {
-					t.Fatal(err)
+			simulated(t, func(t *testing.T) {
+				cam := startCamera(t, "c01", nil)
+				var noted footage.Instant
+				r := newRig(t, recorder.Options{Noted: func(string) (footage.Instant, bool, error) { return noted, noted.Boot != "", nil }})
+				now := r.clock.Now()
+				last := footage.Instant{Boot: c.boot, Mono: now.Mono - ago}
+				if c.boot != "" {
+					// The wall clock of that boot claimed nothing that could be believed.
+					claim := time.Unix(0, 0).UTC().Add(time.Hour)
+					anchor := clock.Anchor{Boot: c.boot, Mono: last.Mono, UTC: claim}
+					if _, err := history.Fill(t.Context(), r.vault, []footage.Camera{{ID: "c01"}}, footage.Span{From: claim.Add(-30 * time.Minute), To: claim}, anchor, nil); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			want := footage.Instant{Boot: c.from, Mono: last.Mono}
-			if c.noted != "" {
-				noted = footage.Instant{Boot: c.noted, Mono: last.Mono + c.after}
-				if c.after >= 0 {
-					want.Mono = noted.Mono
+				want := footage.Instant{Boot: c.from, Mono: last.Mono}
+				if c.noted != "" {
+					noted = footage.Instant{Boot: c.noted, Mono: last.Mono + c.after}
+					if c.after >= 0 {
+						want.Mono = noted.Mono
+					}
 				}
-			}
-			r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
-			r.awaitFragments("c01", 1)
-			if c.from == "" {
+				r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+				r.awaitFragments("c01", 1)
+				if c.from == "" {
+					r.stop()
+					if g := r.gapsOf("c01"); len(g) != 0 {
+						t.Errorf("gaps %+v", g)
+					}
+					return
+				}
+				r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
+				g := r.gapsOf("c01")[0]
+				if g.Cause != c.cause || g.From != want {
+					t.Errorf("gap from %+v, %s, want from %+v, %s", g.From, g.Cause, want, c.cause)
+				}
+				if late := g.To.Mono - now.Mono; late < 0 || late > 10*time.Second || g.To.Boot != "boot1" {
+					t.Errorf("gap ends at %+v, the recorder began at %+v", g.To, now)
+				}
 				r.stop()
-				if g := r.gapsOf("c01"); len(g) != 0 {
-					t.Errorf("gaps %+v", g)
+				if n := len(r.gapsOf("c01")); n != 1 {
+					t.Errorf("%d gaps", n)
 				}
-				return
-			}
-			r.await("the gap", func() bool { return len(r.gapsOf("c01")) == 1 })
-			g := r.gapsOf("c01")[0]
-			if g.Cause != c.cause || g.From != want {
-				t.Errorf("gap from %+v, %s, want from %+v, %s", g.From, g.Cause, want, c.cause)
-			}
-			if late := g.To.Mono - now.Mono; late < 0 || late > 10*time.Second || g.To.Boot != "boot1" {
-				t.Errorf("gap ends at %+v, the recorder began at %+v", g.To, now)
-			}
-			r.stop()
-			if n := len(r.gapsOf("c01")); n != 1 {
-				t.Errorf("%d gaps", n)
-			}
+			})
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"campuskeep/firmware/pin"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -113,6 +114,8 @@ type Options struct {
 	// there was none. Nobody has noted anything when nil.
 	Noted func(camera string) (at footage.Instant, ok bool, err error)
 	Log   *slog.Logger
+
+	Network pin.Network // what the cameras are reached over; the machine's own when nil
 
 	KeyAfter   time.Duration                                // pictures without one that needs no other for so long are a fault; 30 s when zero
 	StallAfter time.Duration                                // no frame for so long is a stall; 10 s when zero

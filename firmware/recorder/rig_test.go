@@ -3,9 +3,11 @@ package recorder_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"campuskeep/firmware/disk"
@@ -30,6 +32,42 @@ func (c sinceBoot) Now() clock.Reading {
 func (c sinceBoot) places() footage.Places {
 	return footage.Places{Anchors: clock.NewAnchors(clock.Anchor{Boot: "boot1", UTC: c.boot.UTC()})}
 }
+
+// network reaches every camera that simulated tests start; machine those that need sockets.
+var (
+	network = camera.NewNet()
+	machine = new(net.Dialer).DialContext
+)
+
+// simulated runs a test in a time of its own, which goes on when everybody waits for it: cameras and recorder are never
+// late, however busy the machine is.
+func simulated(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, f)
+}
+
+// over runs a test whose cameras send over TCP in simulated time, and one that needs real sockets for UDP in ours.
+func over(udp bool) func(*testing.T, func(*testing.T)) {
+	if !udp {
+		return simulated
+	}
+	return func(t *testing.T, f func(*testing.T)) {
+		t.Parallel()
+		f(t)
+	}
+}
+
+// reached is the options of a recorder that reaches its cameras over real sockets, or within the process.
+func reached(udp bool) (o recorder.Options) {
+	if udp {
+		o.Network = machine
+	}
+	return o
+}
+
+// onSockets puts a camera on real sockets.
+func onSockets(o *camera.Options) { o.Net = nil }
 
 // rig is a recorder with a vault on a real disk.
 type rig struct {
@@ -82,6 +120,9 @@ func newRigOn(t *testing.T, o recorder.Options, queue int64) *rig {
 	if o.Clock == nil {
 		o.Clock = r.clock
 	}
+	if o.Network == nil {
+		o.Network = network.DialContext
+	}
 	o.Vault, o.Log = v, log
 	o.Gap = func(g recorder.Gap) {
 		r.mu.Lock()
@@ -125,7 +166,7 @@ func startCamera(t *testing.T, name string, change func(*camera.Options)) *camer
 	t.Helper()
 	o := camera.Options{
 		Name: name, Listen: "127.0.0.1:0", User: "admin", Password: "secret",
-		Coding: render.Coding{W: 320, H: 180, GOP: 10}, FPS: 10,
+		Coding: render.Coding{W: 320, H: 180, GOP: 10}, FPS: 10, Prepared: true, Net: network,
 	}
 	if change != nil {
 		change(&o)

@@ -24,7 +24,7 @@ func (f *feed) session(ctx context.Context, cam Camera) error {
 	var tap socketReader
 	client, err := rtsp.New(rtsp.Target{
 		Address: cam.source(), User: cam.User, Password: cam.Password, Pin: cam.Pin, UDP: cam.UDP, Basic: cam.Basic, Digest: f.digest,
-		Tap: tap.attach, Lost: f.missed, Damaged: func(error) { f.missed(1) },
+		Network: f.r.o.Network, Tap: tap.attach, Lost: f.missed, Damaged: func(error) { f.missed(1) },
 	})
 	if err != nil {
 		return &fault{CauseStream, err}

@@ -55,31 +55,32 @@ func TestRecordingMeansRecorded(t *testing.T) {
 		"recovery points, never more": {recovery[3:], sets, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			cam := startCamera(t, "c01", func(o *camera.Options) { o.Loop, o.Params = c.loop, c.sets })
-			r := newRig(t, recorder.Options{StallAfter: time.Second, KeyAfter: time.Second})
-			r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
-			if c.cause == "" {
-				r.awaitFragments("c01", 3)
-				if s := r.status("c01"); s.State != recorder.Recording {
+			simulated(t, func(t *testing.T) {
+				cam := startCamera(t, "c01", func(o *camera.Options) { o.Loop, o.Params = c.loop, c.sets })
+				r := newRig(t, recorder.Options{StallAfter: time.Second, KeyAfter: time.Second})
+				r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+				if c.cause == "" {
+					r.awaitFragments("c01", 3)
+					if s := r.status("c01"); s.State != recorder.Recording {
+						t.Errorf("%+v", s)
+					}
+					return
+				}
+				r.await("the state", func() bool {
+					s := r.status("c01")
+					if s.State == recorder.Recording {
+						t.Fatal("recording, of which nothing is stored")
+					}
+					return s.State == recorder.Unusable
+				})
+				if s := r.status("c01"); s.Cause != c.cause || s.Fragments != 0 {
 					t.Errorf("%+v", s)
 				}
-				return
-			}
-			r.await("the state", func() bool {
-				s := r.status("c01")
-				if s.State == recorder.Recording {
-					t.Fatal("recording, of which nothing is stored")
+				r.stop()
+				if g := r.gapsOf("c01"); len(g) != 1 || g[0].Cause != c.cause {
+					t.Errorf("gaps %v", g)
 				}
-				return s.State == recorder.Unusable
 			})
-			if s := r.status("c01"); s.Cause != c.cause || s.Fragments != 0 {
-				t.Errorf("%+v", s)
-			}
-			r.stop()
-			if g := r.gapsOf("c01"); len(g) != 1 || g[0].Cause != c.cause {
-				t.Errorf("gaps %v", g)
-			}
 		})
 	}
 }

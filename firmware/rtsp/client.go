@@ -31,6 +31,7 @@ type Target struct {
 	Basic    bool   // the password may be given in clear to a device that knows no better
 	Digest   bool   // the device has offered Digest before: it is never given the password in clear again
 
+	Network pin.Network             // what it is reached over; the machine's own when nil
 	Timeout time.Duration           // to connect, and for each answer; the library's 10 s when zero
 	TLS     *tls.Config             // instead of what Pin says
 	Tap     func(net.Conn) net.Conn // is between the connection and the client
@@ -71,7 +72,7 @@ func New(t Target) (*Client, error) {
 		address = net.JoinHostPort(u.Hostname(), map[string]string{"rtsp": "554", "rtsps": "322"}[u.Scheme])
 	}
 	c.guard = pin.Once(address)
-	c.guard.AnyPort, c.guard.Timeout = t.User == "", t.Timeout
+	c.guard.AnyPort, c.guard.Timeout, c.guard.Network = t.User == "", t.Timeout, t.Network
 	protocol := gortsplib.ProtocolTCP
 	if t.UDP {
 		protocol = gortsplib.ProtocolUDP

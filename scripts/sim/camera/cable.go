@@ -2,6 +2,7 @@ package camera
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 // Cable is the connection to a camera. It passes everything, and on request lets the camera end its sessions as some
 // do before they restart: by a TEARDOWN of its own between two packets.
 type Cable struct {
-	l  net.Listener
-	to string
+	net *Net
+	l   net.Listener
+	to  string
 
 	mu     sync.Mutex
 	end    bool // at the next packet
@@ -23,13 +25,13 @@ type Cable struct {
 	wg     sync.WaitGroup
 }
 
-// NewCable leads to an address.
-func NewCable(to string) (*Cable, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// NewCable leads to an address of a network, where nil is the machine's own.
+func NewCable(n *Net, to string) (*Cable, error) {
+	l, err := n.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("sim cable: %w", err)
 	}
-	w := &Cable{l: l, to: to, open: map[net.Conn]struct{}{}}
+	w := &Cable{net: n, l: l, to: to, open: map[net.Conn]struct{}{}}
 	w.wg.Go(w.run)
 	return w, nil
 }
@@ -76,7 +78,7 @@ func (w *Cable) run() {
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", w.to)
+		far, err := w.net.DialContext(context.Background(), "tcp", w.to)
 		if err != nil {
 			_ = near.Close() // as if nobody were there
 			continue

@@ -35,6 +35,8 @@ type Options struct {
 	Sound    string         // codec of the sound beside the pictures: "aac", "latm", "opus", "alaw", "ulaw"; none when empty
 	Wrap     bool           // the RTP time passes its end after two seconds
 	Reports  Reports        // what RTCP sender reports say
+	Prepared bool           // its pictures are encoded before they are due, not live: a busy machine delays none
+	Net      *Net           // what it is reached over; nil: the machine's own
 }
 
 // Reports are the ways of a camera with RTCP sender reports, which tell its clock.

@@ -33,7 +33,11 @@ func (c *Camera) run(ctx context.Context, ready chan struct{}) {
 	}
 	first := make(chan struct{})
 	filming := make(chan error, 1)
-	go func() { filming <- c.runEncoder(ctx, first) }()
+	source := c.runEncoder
+	if c.o.Prepared {
+		source = c.runPrepared
+	}
+	go func() { filming <- source(ctx, first) }()
 	select {
 	case <-first: // the parameters are known now
 		if err := open(); err != nil {

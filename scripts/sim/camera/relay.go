@@ -12,17 +12,20 @@ import (
 )
 
 // Relay is a camera whose pictures somebody else sends: an ffmpeg publishes to its address, each client gets exactly
-// those packets.
+// those packets. Nothing is sent before a client is there to take it.
 type Relay struct {
-	server *gortsplib.Server
+	server  *gortsplib.Server
+	closing chan struct{}
 
 	mu     sync.Mutex
 	stream *gortsplib.ServerStream
+	sender *gortsplib.ServerSession // whose stream it is
+	played chan struct{}            // closed when a client plays it
 }
 
 // StartRelay listens on a free port of this machine.
 func StartRelay() (*Relay, error) {
-	r := &Relay{}
+	r := &Relay{closing: make(chan struct{})}
 	r.server = &gortsplib.Server{Handler: r, RTSPAddress: "127.0.0.1:0"}
 	if err := r.server.Start(); err != nil {
 		return nil, fmt.Errorf("sim relay: listen: %w", err)
@@ -35,6 +38,7 @@ func (r *Relay) URL() string { return "rtsp://" + r.server.NetListener().Addr().
 
 // Close ends all sessions.
 func (r *Relay) Close() {
+	close(r.closing)
 	r.server.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,6 +54,7 @@ func (r *Relay) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.Res
 	if r.stream != nil {
 		r.stream.Close()
 	}
+	r.sender, r.played = ctx.Session, make(chan struct{})
 	r.stream = &gortsplib.ServerStream{Server: r.server, Desc: ctx.Description}
 	if err := r.stream.Initialize(); err != nil {
 		return &base.Response{StatusCode: base.StatusInternalServerError}, err
@@ -79,15 +84,41 @@ func (r *Relay) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response,
 
 // OnPlay implements gortsplib.ServerHandlerOnPlay.
 func (r *Relay) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.played:
+	default:
+		close(r.played)
+	}
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
 // OnRecord implements gortsplib.ServerHandlerOnRecord.
 func (r *Relay) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Response, error) {
+	r.mu.Lock()
+	played := r.played
+	r.mu.Unlock()
+	select {
+	case <-played:
+	case <-r.closing:
+	}
 	ctx.Session.OnPacketRTPAny(func(m *description.Media, _ format.Format, pkt *rtp.Packet) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		_ = r.stream.WritePacketRTP(m, pkt) // a reader that has gone is the reader's affair
+		if r.stream != nil {
+			_ = r.stream.WritePacketRTP(m, pkt) // a reader that has gone is the reader's affair
+		}
 	})
 	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// OnSessionClose implements gortsplib.ServerHandlerOnSessionClose: when the sender has gone, the stream has ended.
+func (r *Relay) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stream != nil && r.sender == ctx.Session {
+		r.stream.Close()
+		r.stream = nil
+	}
 }

@@ -55,7 +55,7 @@ func newServer(c *Camera) (*server, error) {
 	var err error
 	for range 20 { // a pair of UDP ports has to be guessed
 		f.server = &gortsplib.Server{
-			Handler: f, RTSPAddress: c.address, TLSConfig: c.o.TLS, WriteQueueSize: 1024,
+			Handler: f, RTSPAddress: c.address, TLSConfig: c.o.TLS, WriteQueueSize: 1024, Listen: c.o.Net.Listen,
 			DisableRTCPSenderReports: c.o.Reports == NoReports,
 			AuthMethods:              []auth.VerifyMethod{auth.VerifyMethodDigestMD5},
 		}

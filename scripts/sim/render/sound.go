@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
@@ -24,8 +25,26 @@ type Sound struct {
 
 const soundSeconds = 8
 
-// NewSound encodes it with ffmpeg, in mono.
+var sounds = struct {
+	mu  sync.Mutex
+	all map[string]Sound
+}{all: map[string]Sound{}}
+
+// NewSound encodes it with ffmpeg, in mono, once for each codec.
 func NewSound(ctx context.Context, codec string) (Sound, error) {
+	sounds.mu.Lock()
+	defer sounds.mu.Unlock()
+	if s, ok := sounds.all[codec]; ok {
+		return s, nil
+	}
+	s, err := encodeSound(ctx, codec)
+	if err == nil {
+		sounds.all[codec] = s
+	}
+	return s, err
+}
+
+func encodeSound(ctx context.Context, codec string) (Sound, error) {
 	s := Sound{Codec: codec, Rate: 8000, Ticks: 160}
 	encode := []string{"-c:a", "pcm_" + codec, "-f", codec}
 	switch codec {
