@@ -20,7 +20,10 @@ func (f *feed) noteGapBefore(ctx context.Context, began clock.Reading) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if ok {
+	if ok && len(f.held) > 0 { // what this run misses before its first picture is a gap of its own
+		gap.To.Mono = min(gap.To.Mono, f.held[0].From.Mono)
+	}
+	if ok && (gap.From.Boot != gap.To.Boot || gap.To.Mono-gap.From.Mono >= smallest) {
 		f.r.gaps.put(gap)
 	}
 	f.begun = true
@@ -50,7 +53,6 @@ func (f *feed) missedBefore(ctx context.Context, began clock.Reading) (gap Gap, 
 		if gap.Cause = CauseRestart; from.Mono >= f.r.began { // the program ran on: the camera was not in its charge
 			gap.Cause = CauseSetup
 		}
-		ok = to-from.Mono >= smallest
 	}
 	return gap, ok, nil
 }

@@ -78,3 +78,43 @@ func TestTheTimeBetweenTwoRunsIsAGap(t *testing.T) {
 		})
 	}
 }
+
+// What was missed while the program was away and what is missed because the camera is off then, or because the start
+// takes long, are two gaps that touch and do not overlap.
+func TestTheGapOfAnEarlierRunEndsWhereTheNextBegins(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		away  time.Duration
+		cause recorder.Cause
+	}{
+		"the camera is off at first": {2 * time.Second, recorder.CauseOffline},
+		"and for longer":             {15 * time.Second, recorder.CauseOffline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulated(t, func(t *testing.T) {
+				cam := startCamera(t, "c01", nil)
+				noted := footage.Instant{Boot: "boot1"}
+				r := newRig(t, recorder.Options{Noted: func(string) (footage.Instant, bool, error) { return noted, true, nil }})
+				noted.Mono = r.clock.Now().Mono - 20*time.Minute
+				cam.Down()
+				r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
+				<-time.After(c.away)
+				if err := cam.Up(); err != nil {
+					t.Fatal(err)
+				}
+				r.awaitFragments("c01", 2)
+				segs := r.recorded("c01")
+				g := r.gapsOf("c01")
+				if len(g) != 2 {
+					t.Fatalf("gaps %v", g)
+				}
+				if g[0].From != noted || g[0].Cause != recorder.CauseRestart {
+					t.Errorf("the first gap is %+v", g[0])
+				}
+				if g[1].From != g[0].To || g[1].Cause != c.cause || g[1].To.Mono != segs[0].From {
+					t.Errorf("%+v follows %+v, footage begins at %v", g[1], g[0], segs[0].From)
+				}
+			})
+		})
+	}
+}
