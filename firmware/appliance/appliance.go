@@ -6,6 +6,7 @@
 package appliance
 
 import (
+	"campuskeep/firmware/web/frame"
 	"context"
 	"errors"
 	"fmt"
@@ -348,7 +349,7 @@ func (a *Appliance) openDevices() (err error) {
 	a.viewings = viewing.New(viewing.Options{Register: a.Usage, People: a.People, Player: a.player, Clock: a.Timekeeper, Subscribe: a.Store.Subscribe, Log: a.log})
 	a.web, err = web.New(web.Deps{
 		Log: a.log, Clock: a.Timekeeper, Zone: a.zone,
-		Info:   web.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
+		Info:   frame.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
 		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player, Gate: a.Gate, Time: a.Timekeeper,
 		NVRs: nvrs{a}, Health: a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
 	})

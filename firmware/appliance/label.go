@@ -2,14 +2,13 @@ package appliance
 
 import (
 	"bytes"
+	"campuskeep/firmware/web/frame"
 	_ "embed"
 	"errors"
 	"fmt"
 	"html/template"
 	"os"
 	"strings"
-
-	"campuskeep/firmware/web"
 )
 
 // labelFile is where the label sheet lies when nobody says otherwise.
@@ -34,7 +33,7 @@ type label struct {
 
 // writeLabel writes the sheet to a file that only its owner reads: it holds the set-up code.
 func writeLabel(file string, l label) (err error) {
-	if l.Size, l.Path, err = web.DrawQR(l.Address); err != nil {
+	if l.Size, l.Path, err = frame.DrawQR(l.Address); err != nil {
 		return err
 	}
 	var b bytes.Buffer

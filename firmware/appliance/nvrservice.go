@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"campuskeep/firmware/web/frame"
 	"context"
 	"errors"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/web"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
@@ -38,10 +38,10 @@ func (n nvrs) moved(old nvr.Device, t nvr.Target) (list []site.CameraPut) {
 }
 
 // Edit changes an NVR, and in the same Change the cameras that are recorded through it.
-func (n nvrs) Edit(ctx context.Context, by account.Who, id string, e web.NVREdit) error {
+func (n nvrs) Edit(ctx context.Context, by account.Who, id string, e frame.NVREdit) error {
 	old, ok := n.row(id)
 	if !ok {
-		return web.ErrNoNVR
+		return frame.ErrNoNVR
 	}
 	edit := nvr.Edit{Rev: e.Rev, Login: e.Login, Device: nvr.Device{Name: e.Name, Place: e.Place, Address: e.Address, RTSP: e.RTSP, Pin: e.Pin,
 		Installer: e.Installer, Technician: e.Technician, Installed: e.Installed}}
@@ -66,7 +66,7 @@ func (n nvrs) Rewire(ctx context.Context, by account.Who, id string, rev uint64,
 func (n nvrs) Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error {
 	d, ok := n.row(id)
 	if !ok {
-		return web.ErrNoNVR
+		return frame.ErrNoNVR
 	}
 	var list []site.CameraPut
 	var errs fielderr.Errors
@@ -89,7 +89,7 @@ func (n nvrs) Retire(ctx context.Context, by account.Who, id string, rev uint64,
 func (n nvrs) Restore(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error {
 	d, ok := n.row(id)
 	if !ok {
-		return web.ErrNoNVR
+		return frame.ErrNoNVR
 	}
 	var list []site.CameraPut
 	for _, id := range cameras {
@@ -112,22 +112,22 @@ func (n nvrs) row(id string) (nvr.Device, bool) {
 }
 
 // dependents are the cameras in service behind an NVR.
-func (n nvrs) dependents(d nvr.Device) []web.NVRDependent { return n.attached(d, false) }
+func (n nvrs) dependents(d nvr.Device) []frame.NVRDependent { return n.attached(d, false) }
 
-func (n nvrs) attached(d nvr.Device, retired bool) (out []web.NVRDependent) {
+func (n nvrs) attached(d nvr.Device, retired bool) (out []frame.NVRDependent) {
 	for _, c := range n.a.Site.Cameras() {
 		if c.Retired == retired && d.Depends(c) {
-			out = append(out, web.NVRDependent{Camera: c.ID, Recorded: c.Custody == footage.CustodyVault})
+			out = append(out, frame.NVRDependent{Camera: c.ID, Recorded: c.Custody == footage.CustodyVault})
 		}
 	}
 	return out
 }
 
 // service adds what the pages for changing an NVR show.
-func (n nvrs) service(d nvr.Device, s nvr.State, out *web.NVR) error {
+func (n nvrs) service(d nvr.Device, s nvr.State, out *frame.NVR) error {
 	out.Depend, out.Left = n.dependents(d), n.attached(d, true)
 	for _, c := range s.Channels {
-		out.Channels = append(out.Channels, web.NVRPlug{Channel: c.ID, Name: c.Name})
+		out.Channels = append(out.Channels, frame.NVRPlug{Channel: c.ID, Name: c.Name})
 	}
 	for _, c := range n.a.Site.Cameras() {
 		if c.Custody == footage.CustodyNVR && !c.Retired && !n.onAny(c.ID) {
@@ -136,7 +136,7 @@ func (n nvrs) service(d nvr.Device, s nvr.State, out *web.NVR) error {
 	}
 	for _, w := range d.Assignments {
 		if !w.To.IsZero() {
-			out.Wires = append(out.Wires, web.NVRWire{Camera: w.Camera, Channel: w.Channel, From: w.From, To: w.To})
+			out.Wires = append(out.Wires, frame.NVRWire{Camera: w.Camera, Channel: w.Channel, From: w.From, To: w.To})
 		}
 	}
 	kept, err := n.a.NVR.Kept(d.ID)
@@ -145,7 +145,7 @@ func (n nvrs) service(d nvr.Device, s nvr.State, out *web.NVR) error {
 	}
 	for _, c := range n.a.Site.Cameras() {
 		if span, ok := kept[c.ID]; ok {
-			out.Kept = append(out.Kept, web.NVRKept{Camera: c.ID, Span: span, Until: span.To.Add(c.Policy.Keep())})
+			out.Kept = append(out.Kept, frame.NVRKept{Camera: c.ID, Span: span, Until: span.To.Add(c.Policy.Keep())})
 		}
 	}
 	return nil
@@ -165,13 +165,13 @@ func (n nvrs) onAny(camera string) bool {
 // nvrFault says in the words of the office why an NVR was not changed.
 func nvrFault(err error) error {
 	if errors.Is(err, nvr.ErrRetired) {
-		return web.ErrNoNVR
+		return frame.ErrNoNVR
 	}
 	if x, ok := errors.AsType[*nvr.Unanswered](err); ok {
-		return &web.NVRRefusal{Fault: string(x.Fault), Detail: x.Detail}
+		return &frame.NVRRefusal{Fault: string(x.Fault), Detail: x.Detail}
 	}
 	if x, ok := errors.AsType[*nvr.OtherDevice](err); ok {
-		return &web.NVRRefusal{Fault: string(nvr.FaultOther), Found: tellInfo(x.Found), Was: tellInfo(x.Was), Known: x.Known}
+		return &frame.NVRRefusal{Fault: string(nvr.FaultOther), Found: tellInfo(x.Found), Was: tellInfo(x.Was), Known: x.Known}
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"campuskeep/firmware/web/frame"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,6 @@ import (
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/vault"
-	"campuskeep/firmware/web"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -100,8 +100,8 @@ func fetchState(s nvr.FetchState, running bool, next time.Time) string {
 // nvrs is the NVRs as the office page sees them.
 type nvrs struct{ a *Appliance }
 
-func (n nvrs) NVRs() ([]web.NVR, error) {
-	var out []web.NVR
+func (n nvrs) NVRs() ([]frame.NVR, error) {
+	var out []frame.NVR
 	for _, d := range n.a.NVR.Devices() {
 		x, err := n.tell(d, false)
 		if err != nil {
@@ -112,13 +112,13 @@ func (n nvrs) NVRs() ([]web.NVR, error) {
 	return out, nil
 }
 
-func (n nvrs) NVR(id string) (web.NVR, error) {
+func (n nvrs) NVR(id string) (frame.NVR, error) {
 	for _, d := range n.a.NVR.Devices() {
 		if d.ID == id {
 			return n.tell(d, true)
 		}
 	}
-	return web.NVR{}, web.ErrNoNVR
+	return frame.NVR{}, frame.ErrNoNVR
 }
 
 func (n nvrs) NVRName(id string) (string, bool) {
@@ -131,9 +131,9 @@ func (n nvrs) NVRName(id string) (string, bool) {
 }
 
 // tell gathers what is known of an NVR; for a list, not all of it.
-func (n nvrs) tell(d nvr.Device, all bool) (web.NVR, error) {
+func (n nvrs) tell(d nvr.Device, all bool) (frame.NVR, error) {
 	room := n.a.NVR
-	out := web.NVR{ID: d.ID, Rev: room.Revision(d.ID), Name: d.Name, Place: d.Place, Address: d.Address, RTSP: d.RTSP, Pin: d.Pin, Installer: d.Installer, Technician: d.Technician,
+	out := frame.NVR{ID: d.ID, Rev: room.Revision(d.ID), Name: d.Name, Place: d.Place, Address: d.Address, RTSP: d.RTSP, Pin: d.Pin, Installer: d.Installer, Technician: d.Technician,
 		Installed: d.Installed, Retired: d.Retired}
 	s, _, err := room.State(d.ID)
 	if err != nil {
@@ -142,7 +142,7 @@ func (n nvrs) tell(d nvr.Device, all bool) (web.NVR, error) {
 	out.Model, out.Serial, out.Firmware = s.Info.Model, s.Info.Serial, s.Info.Firmware
 	out.Checked, out.Tried, out.Fault, out.FaultSince, out.NoLog = s.Checked, s.Tried, string(s.Fault), s.Since, s.NoLog
 	if c := s.Calibration; !c.At.IsZero() {
-		out.Clock = web.NVRClock{At: c.At, Known: c.Known, Offset: c.Offset, Error: c.Error, Zone: c.ZoneText,
+		out.Clock = frame.NVRClock{At: c.At, Known: c.Known, Offset: c.Offset, Error: c.Error, Zone: c.ZoneText,
 			List: string(c.Search), Playback: string(c.Play), Log: string(c.Log), FalseZ: c.FalseZ, BadZone: c.BadZone, Told: c.PlayStated}
 		if z, err := nvrtime.ParseZone(c.ZoneText); err == nil {
 			out.Clock.East = z.East
@@ -161,7 +161,7 @@ func (n nvrs) tell(d nvr.Device, all bool) (web.NVR, error) {
 		}
 	}
 	if w, ok := room.Work(d.ID); ok {
-		out.Work = &web.NVRWork{What: w.What, Since: w.Since, Ended: w.Ended, Camera: w.Camera, Done: w.Done, Of: w.Of, Fault: string(w.Fault), Detail: w.Detail}
+		out.Work = &frame.NVRWork{What: w.What, Since: w.Since, Ended: w.Ended, Camera: w.Camera, Done: w.Done, Of: w.Of, Fault: string(w.Fault), Detail: w.Detail}
 	}
 	l, ok, err := room.AccessList(d.ID)
 	if err != nil {
@@ -180,8 +180,8 @@ func (n nvrs) tell(d nvr.Device, all bool) (web.NVR, error) {
 	return out, err
 }
 
-func (n nvrs) camera(s nvr.State, camera string, channel int) (web.NVRCamera, error) {
-	out := web.NVRCamera{Camera: camera, Channel: channel}
+func (n nvrs) camera(s nvr.State, camera string, channel int) (frame.NVRCamera, error) {
+	out := frame.NVRCamera{Camera: camera, Channel: channel}
 	if i := slices.IndexFunc(s.Channels, func(c driver.Channel) bool { return c.ID == channel }); i >= 0 {
 		out.Name, out.Online, out.Streams = s.Channels[i].Name, s.Channels[i].Online, streams(s.Channels[i].Streams)
 	}
@@ -194,9 +194,9 @@ func (n nvrs) camera(s nvr.State, camera string, channel int) (web.NVRCamera, er
 	return out, nil
 }
 
-func streams(list []driver.Stream) (out []web.NVRStream) {
+func streams(list []driver.Stream) (out []frame.NVRStream) {
 	for _, s := range list {
-		out = append(out, web.NVRStream{ID: s.ID, W: s.W, H: s.H, MilFr: s.MilFr, Kbps: s.Kbps, GOP: s.GOP, Codec: s.Codec})
+		out = append(out, frame.NVRStream{ID: s.ID, W: s.W, H: s.H, MilFr: s.MilFr, Kbps: s.Kbps, GOP: s.GOP, Codec: s.Codec})
 	}
 	return out
 }
@@ -204,7 +204,7 @@ func streams(list []driver.Stream) (out []web.NVRStream) {
 // mostFetches of an NVR are on its page.
 const mostFetches = 50
 
-func (n nvrs) fetches(id string) (out []web.NVRFetch, err error) {
+func (n nvrs) fetches(id string) (out []frame.NVRFetch, err error) {
 	all, err := n.a.NVR.Fetches()
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (n nvrs) fetches(id string) (out []web.NVRFetch, err error) {
 			continue
 		}
 		f, running := n.a.NVR.Now(f)
-		out = append(out, web.NVRFetch{ID: f.ID, Camera: f.Camera, Ground: f.Ground, Span: f.Span, State: fetchState(f.State, running, f.Next), Reason: f.Reason,
+		out = append(out, frame.NVRFetch{ID: f.ID, Camera: f.Camera, Ground: f.Ground, Span: f.Span, State: fetchState(f.State, running, f.Next), Reason: f.Reason,
 			Percent: f.Percent(), Running: running, Bytes: f.Bytes, Asked: f.Asked, Next: f.Next, Ended: f.Ended})
 	}
 	return out, nil
@@ -224,26 +224,26 @@ func (n nvrs) fetches(id string) (out []web.NVRFetch, err error) {
 func (n nvrs) Begin(by account.Who, id, what string) error {
 	err := n.a.NVR.Begin(by, id, what)
 	if errors.Is(err, nvr.ErrRetired) {
-		return web.ErrNoNVR
+		return frame.ErrNoNVR
 	}
 	return err
 }
 
-func (n nvrs) Look(by account.Who, ask web.NVRAsk) (string, error) {
+func (n nvrs) Look(by account.Who, ask frame.NVRAsk) (string, error) {
 	d := nvr.Device{ID: "new", Name: "new", Driver: "hikvision", Address: strings.TrimRight(ask.Address, "/"), RTSP: ask.RTSP, Pin: ask.Pin}
 	return n.a.NVR.StartDiscovery(by, d, ask.Login)
 }
 
-func (n nvrs) Looked(by account.Who, id string) (web.NVRLook, error) {
+func (n nvrs) Looked(by account.Who, id string) (frame.NVRLook, error) {
 	l, err := n.a.NVR.Discovery(by, id)
 	if errors.Is(err, nvr.ErrNoDiscovery) {
-		return web.NVRLook{}, web.ErrNoNVR
+		return frame.NVRLook{}, frame.ErrNoNVR
 	}
 	f := l.Found
-	out := web.NVRLook{Address: l.Device.Address, Step: l.Step, Fault: string(l.Fault), Detail: l.Detail, Model: f.Info.Model, Serial: f.Info.Serial,
+	out := frame.NVRLook{Address: l.Device.Address, Step: l.Step, Fault: string(l.Fault), Detail: l.Detail, Model: f.Info.Model, Serial: f.Info.Serial,
 		Firmware: f.Info.Firmware, Name: f.Info.Name, Zone: f.Zone, Known: f.Known, Offset: f.Offset}
 	for _, c := range f.Channels {
-		x := web.NVRChannel{ID: c.ID, Name: c.Name, Address: c.Address, Online: c.Online, Streams: streams(c.Streams)}
+		x := frame.NVRChannel{ID: c.ID, Name: c.Name, Address: c.Address, Online: c.Online, Streams: streams(c.Streams)}
 		for _, t := range f.Tracks {
 			if t.ID == n.a.NVR.Kind(l.Device).Track(c.ID) {
 				x.Track, x.Keep, x.KeepOn = t.Enabled, t.Keep, t.Expires
@@ -273,10 +273,10 @@ func (n nvrs) known(serial string) (string, error) {
 }
 
 // Adopt registers the NVR and its cameras in one Change.
-func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan web.NVRPlan) (string, error) {
+func (n nvrs) Adopt(ctx context.Context, by account.Who, look string, plan frame.NVRPlan) (string, error) {
 	l, err := n.a.NVR.Discovery(by, look)
 	if errors.Is(err, nvr.ErrNoDiscovery) {
-		return "", web.ErrNoNVR
+		return "", frame.ErrNoNVR
 	}
 	login, err := n.a.NVR.Login(by, look)
 	if err != nil {
@@ -321,16 +321,16 @@ func (n nvrs) free() string {
 	}
 }
 
-func (n nvrs) AccessPaths(id string) (web.NVRAccessPaths, bool, error) {
+func (n nvrs) AccessPaths(id string) (frame.NVRAccessPaths, bool, error) {
 	l, ok, err := n.a.NVR.AccessList(id)
-	out := web.NVRAccessPaths{Read: l.Read, Signed: l.Signed, Previous: l.Previous, By: l.ByName, NoUsers: l.NoUsers, NoPorts: l.NoPorts, Sum: l.Sum()}
+	out := frame.NVRAccessPaths{Read: l.Read, Signed: l.Signed, Previous: l.Previous, By: l.ByName, NoUsers: l.NoUsers, NoPorts: l.NoPorts, Sum: l.Sum()}
 	for _, d := range l.Paths {
-		out.Paths = append(out.Paths, web.NVRAccessPath{Key: d.Key(), Kind: d.Kind, Name: d.Name, Level: d.Level, Port: d.Port, Open: d.Open, Answer: d.Answer, Note: d.Note})
+		out.Paths = append(out.Paths, frame.NVRAccessPath{Key: d.Key(), Kind: d.Kind, Name: d.Name, Level: d.Level, Port: d.Port, Open: d.Open, Answer: d.Answer, Note: d.Note})
 	}
 	return out, ok, err
 }
 
-func (n nvrs) Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]web.NVRReply) error {
+func (n nvrs) Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]frame.NVRReply) error {
 	in := map[string]nvr.Reply{}
 	for k, r := range replies {
 		in[k] = nvr.Reply(r)

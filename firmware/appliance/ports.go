@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"campuskeep/firmware/web/frame"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -12,11 +13,10 @@ import (
 	"strings"
 
 	"campuskeep/firmware/mdns"
-	"campuskeep/firmware/web"
 )
 
 // ports is the published list: where this program answers the network (README, Ports).
-func (c Config) ports() []web.Port {
+func (c Config) ports() []frame.Port {
 	_, port, err := net.SplitHostPort(c.Web.Listen)
 	if err != nil {
 		return nil // refused by Check
@@ -25,9 +25,9 @@ func (c Config) ports() []web.Port {
 	if err != nil {
 		return nil
 	}
-	out := []web.Port{{Number: uint16(n), Protocol: "tcp", Use: "office"}}
+	out := []frame.Port{{Number: uint16(n), Protocol: "tcp", Use: "office"}}
 	if _, answers := c.nameOn(); answers {
-		out = append(out, web.Port{Number: mdns.Port, Protocol: "udp", Use: "name"})
+		out = append(out, frame.Port{Number: mdns.Port, Protocol: "udp", Use: "name"})
 	}
 	return out
 }

@@ -1,13 +1,13 @@
 package appliance
 
 import (
+	"campuskeep/firmware/web/frame"
 	"context"
 	"fmt"
 	"time"
 
 	"campuskeep/firmware/retention"
 	"campuskeep/firmware/usage"
-	"campuskeep/firmware/web"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
@@ -67,9 +67,9 @@ func (a *Appliance) checkCapacity(all []footage.Camera) error {
 	return fielderr.Errors{{Field: "custody", Rule: "err.room", Args: []any{p.Bytes(f.PerDay), p.Bytes(f.Need), p.Bytes(f.Capacity), fmt.Sprintf("%.1f", f.FullAt)}}}
 }
 
-func (s status) Retention() web.RetentionStatus {
+func (s status) Retention() frame.RetentionStatus {
 	last, out := s.a.Retention.Last(), s.a.Retention.Outlook()
-	k := web.RetentionStatus{Swept: last.At, NextDue: last.Next, Condemned: last.Failed, KeysUnerased: last.Waiting, Skipped: last.Skipped, Rotten: last.Rotten, Watermark: map[string]time.Time{},
+	k := frame.RetentionStatus{Swept: last.At, NextDue: last.Next, Condemned: last.Failed, KeysUnerased: last.Waiting, Skipped: last.Skipped, Rotten: last.Rotten, Watermark: map[string]time.Time{},
 		DailyBytes: out.Forecast.PerDay, Loads: out.Loads, Held: out.Capacity.Held, Capacity: out.Capacity.Limit, Other: out.Other, Used: out.Used,
 		Forecast: out.Forecast, Thinned: out.Thinned, Stopped: out.Stopped, WhenFull: string(s.a.Site.Settings().Full())}
 	_, k.RootPlace = s.a.root.Label()

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"campuskeep/firmware/web/frame"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"slices"
 
 	"campuskeep/firmware/uplink"
-	"campuskeep/firmware/web"
 	"campuskeep/shared/clock"
 )
 
@@ -28,15 +28,15 @@ func (a *Appliance) openUplink() error {
 	return err
 }
 
-func (s status) Sync() web.Sync {
+func (s status) Sync() frame.Sync {
 	if s.a.uplink == nil {
-		return web.Sync{}
+		return frame.Sync{}
 	}
 	u := s.a.uplink.Status()
 	if !u.Enrolled {
-		return web.Sync{}
+		return frame.Sync{}
 	}
-	return web.Sync{Centre: u.Centre, Connected: u.Connected && u.InStep, Acked: u.Acknowledged, Since: u.LastContact}
+	return frame.Sync{Centre: u.Centre, Connected: u.Connected && u.InStep, Acked: u.Acknowledged, Since: u.LastContact}
 }
 
 // Enrol enrols a stopped box at the centre: its keys and certificate are written, the centre's keys are pinned.

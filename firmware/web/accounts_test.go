@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 )
 
@@ -18,16 +19,16 @@ func TestAOneTimePasswordOnlyChangesItself(t *testing.T) {
 		t.Fatalf("first log-in: %d", r.status)
 	}
 	fill := strings.NewReplacer("{$}", "", "{id}", "c01", "{class}", "2023-01", "{seq}", "1", "{look}", "x", "{camera}", "c01", "{day}", "2026-05-10", "{segment}", "x", "{file}", "0.m4s")
-	for _, rt := range h.routes.routes {
-		if rt.action == account.ActPublic || rt.action == account.ActSelf {
+	for _, rt := range h.routes.Routes {
+		if rt.Action == account.ActPublic || rt.Action == account.ActSelf {
 			continue
 		}
-		method, path, _ := strings.Cut(fill.Replace(rt.pattern), " ")
+		method, path, _ := strings.Cut(fill.Replace(rt.Pattern), " ")
 		size := h.store.Size()
 		r := v.do(method, path, nil)
 		ok := r.status == http.StatusForbidden || method == http.MethodGet && r.status == http.StatusSeeOther && r.header.Get("Location") == "/account"
 		if !ok || h.store.Size() != size {
-			t.Errorf("%s: %d to %q, %d entries", rt.pattern, r.status, r.header.Get("Location"), h.store.Size()-size)
+			t.Errorf("%s: %d to %q, %d entries", rt.Pattern, r.status, r.header.Get("Location"), h.store.Size()-size)
 		}
 	}
 	if r := v.post("/account/password", url.Values{"old": {firstPassword}, "new": {password}, "again": {password}}); r.status != http.StatusSeeOther {
@@ -54,7 +55,7 @@ func TestAPageThatAsksByItselfIsIdle(t *testing.T) {
 	if got := alive(); got != http.StatusOK {
 		t.Fatalf("somebody who opens pages is logged out: %d", got)
 	}
-	if got := alive(byItself, "1"); got != http.StatusUnauthorized {
+	if got := alive(frame.ByItself, "1"); got != http.StatusUnauthorized {
 		t.Errorf("after forty minutes of fetching by itself: %d, want that the log-in has ended", got)
 	}
 	v = h.as("zhou")
@@ -73,7 +74,7 @@ func TestDutiesNeedASecondPersonOnThePage(t *testing.T) {
 	leader, admin := h.as("zheng"), h.as("liang")
 	form := url.Values{"login": {"ghost"}, "name": {"任远"}, "staff_no": {"G-1"}, "unit": {"信息中心"}, "roles": {"staff", "security_officer"}}
 	r := admin.post("/people/new", form)
-	if r.status != http.StatusOK || !strings.Contains(r.body, "待第二人确认") {
+	if r.status != http.StatusOK || !strings.Contains(r.Body, "待第二人确认") {
 		t.Fatalf("the new account: %d\n%s", r.status, r.text())
 	}
 	ghost, ok := h.people.PersonByLogin("ghost")
@@ -83,11 +84,11 @@ func TestDutiesNeedASecondPersonOnThePage(t *testing.T) {
 	if r := admin.post("/people/"+h.ids["zhou"]+"/password", nil); r.status != http.StatusSeeOther || r.done() != "done.duty_proposed" {
 		t.Errorf("a reset of an officer: %d %s", r.status, r.header.Get("Location"))
 	}
-	if r := leader.get("/"); !strings.Contains(r.body, "任远：授予职责待确认") {
+	if r := leader.get("/"); !strings.Contains(r.Body, "任远：授予职责待确认") {
 		t.Errorf("the leader's first page:\n%s", r.text())
 	}
 	page := leader.get("/people/duties")
-	if strings.Count(page.body, "/confirm") != 2 {
+	if strings.Count(page.Body, "/confirm") != 2 {
 		t.Fatalf("the leader cannot confirm both:\n%s", page.text())
 	}
 	var id string
@@ -105,11 +106,11 @@ func TestDutiesNeedASecondPersonOnThePage(t *testing.T) {
 	if ghost, _ = h.people.PersonByLogin("ghost"); len(ghost.Roles) != 2 {
 		t.Errorf("roles after it: %v", ghost.Roles)
 	}
-	if r := h.as("guo").get("/"); !strings.Contains(r.body, "任远：授予职责") {
+	if r := h.as("guo").get("/"); !strings.Contains(r.Body, "任远：授予职责") {
 		t.Errorf("the other decider's first page says nothing:\n%s", r.text())
 	}
 	h.clock.pass(8 * 24 * time.Hour)
-	if r := h.as("zheng").get("/"); strings.Contains(r.body, "任远：授予职责") {
+	if r := h.as("zheng").get("/"); strings.Contains(r.Body, "任远：授予职责") {
 		t.Error("it is still told after seven days")
 	}
 }

@@ -15,10 +15,11 @@ import (
 
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/site"
+	"campuskeep/firmware/web/frame"
+	cameraspages "campuskeep/firmware/web/pages/cameras"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
-	"campuskeep/shared/lib/fielderr"
 )
 
 // manyCameras registers cameras up to n.
@@ -37,7 +38,7 @@ func (h *env) manyCameras(n int) {
 var rowOf = regexp.MustCompile(`<a href="/cameras/(c[0-9]+)">`)
 
 func camerasOn(page answer) (out []string) {
-	for _, m := range rowOf.FindAllStringSubmatch(page.body, -1) {
+	for _, m := range rowOf.FindAllStringSubmatch(page.Body, -1) {
 		out = append(out, m[1])
 	}
 	return out
@@ -48,7 +49,7 @@ func TestTheRegisterOfManyCameras(t *testing.T) {
 	h := newEnv(t)
 	h.manyCameras(64)
 	v := h.as("liang")
-	if got := camerasOn(v.get("/cameras")); len(got) != perPage || got[0] != "c03" {
+	if got := camerasOn(v.get("/cameras")); len(got) != frame.PerPage || got[0] != "c03" {
 		t.Errorf("the first page begins with what is offline: %v", got)
 	}
 	for query, want := range map[string]string{
@@ -67,7 +68,7 @@ func TestTheRegisterOfManyCameras(t *testing.T) {
 			t.Errorf("%s: %d, %s, want %s", query, page.status, got, want)
 		}
 	}
-	if page := v.get("/cameras?sort=days"); !strings.Contains(page.body, `aria-sort="ascending"`) || !strings.Contains(page.body, "sort=-days") {
+	if page := v.get("/cameras?sort=days"); !strings.Contains(page.Body, `aria-sort="ascending"`) || !strings.Contains(page.Body, "sort=-days") {
 		t.Error("the sorted column is not marked")
 	}
 	if r := h.as("fan").get("/cameras"); r.status != http.StatusForbidden {
@@ -81,7 +82,7 @@ func TestACameraThroughItsLife(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("liang")
 	cam, _ := h.site.Camera("c01")
-	f := cameraValues(cam)
+	f := cameraspages.CameraValues(cam)
 	f.Set("days", "90")
 	f.Set("reason", "重点部位")
 	f.Set("technician", h.ids["zhou"])
@@ -90,16 +91,16 @@ func TestACameraThroughItsLife(t *testing.T) {
 	}
 	page := v.get("/cameras/c01")
 	for _, want := range []string{"<del>30 天</del> → <ins>90 天</ins>", "<del>梁牧</del> → <ins>周以宁</ins>", "重点部位"} {
-		if !strings.Contains(page.body, want) {
+		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page does not tell %q:\n%s", want, page.text())
 		}
 	}
 	f.Set("technician", "p999")
-	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-technician-e"`) {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-technician-e"`) {
 		t.Errorf("a technician who is none: %d", r.status)
 	}
 	ask := v.get("/cameras/c01/retire")
-	if cam, _ := h.site.Camera("c01"); cam.Retired || !strings.Contains(ask.body, "8月18日") || !strings.Contains(ask.body, "立即停止录像") {
+	if cam, _ := h.site.Camera("c01"); cam.Retired || !strings.Contains(ask.Body, "8月18日") || !strings.Contains(ask.Body, "立即停止录像") {
 		t.Errorf("asking: retired %v\n%s", cam.Retired, ask.text())
 	}
 	if r := v.post("/cameras/c01/retire", h.fresh("c01", nil)); r.status != http.StatusSeeOther {
@@ -117,7 +118,7 @@ func TestACameraThroughItsLife(t *testing.T) {
 	if cam, _ := h.site.Camera("c01"); cam.Retired || cam.Policy.Days != 90 {
 		t.Errorf("%+v", cam)
 	}
-	if r := h.as("guo").get("/cameras/c01"); r.status != http.StatusOK || strings.Contains(r.body, "/cameras/c01/edit") {
+	if r := h.as("guo").get("/cameras/c01"); r.status != http.StatusOK || strings.Contains(r.Body, "/cameras/c01/edit") {
 		t.Errorf("the supervision group sees the page without a way to change: %d", r.status)
 	}
 }
@@ -143,7 +144,7 @@ func TestAPictureForAiming(t *testing.T) {
 	v := h.as("liang")
 	f := url.Values{"id": {"c09"}, "name": {"新装"}, "place": {"东大门"}, "area": {"gate"}, "custody": {"nvr"}, "main": {""}, "still": {s.URL()}, "days": {"30"}, "user": {"ck"}, "password": {"camera-secret"}}
 	r := v.post("/cameras/test", f)
-	if r.status != http.StatusOK || !strings.Contains(r.body, "data:image/jpeg;base64,") || r.header.Get("Cache-Control") != "no-store" || !strings.Contains(r.body, "640 × 360") {
+	if r.status != http.StatusOK || !strings.Contains(r.Body, "data:image/jpeg;base64,") || r.header.Get("Cache-Control") != "no-store" || !strings.Contains(r.Body, "640 × 360") {
 		t.Fatalf("%d %s\n%s", r.status, r.header.Get("Cache-Control"), r.text())
 	}
 	if e := h.newest(1)[0]; e.Kind != "camera.tested" || e.Subject != "camera.new" || string(e.Data) != `{"result":"ok","picture":true,"known":false}` || e.Actor.ID != h.ids["liang"] {
@@ -153,11 +154,11 @@ func TestAPictureForAiming(t *testing.T) {
 		t.Error("a test registered the camera")
 	}
 	part := v.do(http.MethodPost, "/cameras/test", f, "HX-Request", "true")
-	if strings.Contains(part.body, "<html") || !strings.Contains(part.body, "data:image/jpeg") {
+	if strings.Contains(part.Body, "<html") || !strings.Contains(part.Body, "data:image/jpeg") {
 		t.Errorf("the part alone: %s", part.text())
 	}
 	f.Set("password", "wrong")
-	if r := v.post("/cameras/test", f); !strings.Contains(r.body, "摄像机拒绝了密码") || strings.Contains(r.body, "data:image") || s.Failed() != 1 {
+	if r := v.post("/cameras/test", f); !strings.Contains(r.Body, "摄像机拒绝了密码") || strings.Contains(r.Body, "data:image") || s.Failed() != 1 {
 		t.Errorf("a wrong password: %d failed log-ins\n%s", s.Failed(), r.text())
 	}
 	cam, _ := h.site.Camera("c01")
@@ -170,7 +171,7 @@ func TestAPictureForAiming(t *testing.T) {
 			x = f
 			x.Set("password", "camera-secret")
 		}
-		if r := v.post(path, x); r.status != http.StatusOK || strings.Contains(r.body, "data:image") || !strings.Contains(r.body, "不显示画面") || s.Asked() != asked {
+		if r := v.post(path, x); r.status != http.StatusOK || strings.Contains(r.Body, "data:image") || !strings.Contains(r.Body, "不显示画面") || s.Asked() != asked {
 			t.Errorf("%s: %d, asked %d\n%s", name, r.status, s.Asked()-asked, r.text())
 		}
 	}
@@ -178,19 +179,19 @@ func TestAPictureForAiming(t *testing.T) {
 		t.Errorf("entry %s %s", e.Kind, e.Data)
 	}
 	h.ails(1, health.Seen{Camera: "c01", Code: footage.FaultOffline, Finding: footage.Ill})
-	if r := v.post("/cameras/c01/test", nil); !strings.Contains(r.body, "data:image") {
+	if r := v.post("/cameras/c01/test", nil); !strings.Contains(r.Body, "data:image") {
 		t.Errorf("with a fault: %s", r.text())
 	}
-	f = cameraValues(cam)
+	f = cameraspages.CameraValues(cam)
 	f.Set("still", "http://127.0.0.2:1/x")
-	if r := v.post("/cameras/c01/test", f); !strings.Contains(r.body, "地址换了设备") {
+	if r := v.post("/cameras/c01/test", f); !strings.Contains(r.Body, "地址换了设备") {
 		t.Errorf("the stored password was taken to another device: %s", r.text())
 	}
 	if r := h.as("zhou").post("/cameras/c01/test", nil); r.status != http.StatusForbidden {
 		t.Errorf("an officer tests cameras: %d", r.status)
 	}
 	h.ring.with(errFull)
-	if r := v.post("/cameras/c01/test", nil); r.status != http.StatusServiceUnavailable || strings.Contains(r.body, "data:image") {
+	if r := v.post("/cameras/c01/test", nil); r.status != http.StatusServiceUnavailable || strings.Contains(r.Body, "data:image") {
 		t.Errorf("a picture left without its entry: %d", r.status)
 	}
 	h.ring.with(nil)
@@ -259,11 +260,11 @@ func TestTheRegisterAsASpreadsheet(t *testing.T) {
 		if want == "请写明依据" {
 			want = "须写明依据"
 		}
-		if !strings.Contains(r.body, want) {
+		if !strings.Contains(r.Body, want) {
 			t.Errorf("the preview does not say %q", want)
 		}
 	}
-	if r.status != http.StatusUnprocessableEntity || tokenOf.MatchString(r.body) || h.store.Size() != size || strings.Contains(r.body, "imported-secret") {
+	if r.status != http.StatusUnprocessableEntity || tokenOf.MatchString(r.Body) || h.store.Size() != size || strings.Contains(r.Body, "imported-secret") {
 		t.Fatalf("%d, %d entries\n%s", r.status, h.store.Size()-size, r.text())
 	}
 	head = append(head, "保存更久的依据")
@@ -272,7 +273,7 @@ func TestTheRegisterAsASpreadsheet(t *testing.T) {
 		rows = append(rows, append(good(fmt.Sprintf("n%d", n)), "重点部位"))
 	}
 	r = v.upload("/cameras/import", sheetOf(t, rows))
-	m := tokenOf.FindStringSubmatch(r.body)
+	m := tokenOf.FindStringSubmatch(r.Body)
 	if r.status != http.StatusOK || m == nil || h.store.Size() != size {
 		t.Fatalf("a good one: %d\n%s", r.status, r.text())
 	}
@@ -291,12 +292,12 @@ func TestTheRegisterAsASpreadsheet(t *testing.T) {
 	}
 	for _, lang := range []string{"zh-CN", "en"} {
 		out := v.do(http.MethodPost, "/cameras/export", nil, "Cookie", "lang="+lang)
-		if out.status != http.StatusOK || h.count("camera.exported") == 0 || strings.Contains(out.body, "secret") {
+		if out.status != http.StatusOK || h.count("camera.exported") == 0 || strings.Contains(out.Body, "secret") {
 			t.Fatalf("export: %d", out.status)
 		}
 		size = h.store.Size()
-		back := v.upload("/cameras/import", []byte(out.body))
-		if !strings.Contains(back.body, "表格与登记一致") || h.store.Size() != size {
+		back := v.upload("/cameras/import", []byte(out.Body))
+		if !strings.Contains(back.Body, "表格与登记一致") || h.store.Size() != size {
 			t.Errorf("what was exported in %s is not what is taken: %d\n%s", lang, back.status, back.text())
 		}
 	}
@@ -320,44 +321,18 @@ func TestFilesThatAreNoRegister(t *testing.T) {
 		"none":           {nil, "请选择 .xlsx 文件"},
 		"old":            {[]byte("\xd0\xcf\x11\xe0 old"), "另存为 .xlsx"},
 		"text":           {[]byte("编号,名称"), "不是 .xlsx"},
-		"big":            {make([]byte, maxCameraFile+1), "超过 1 MB"},
+		"big":            {make([]byte, cameraspages.MaxCameraFile+1), "超过 1 MB"},
 		"empty":          {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "录像保管方"}}), "表格中没有摄像机"},
 		"column":         {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "录像保管方", "颜色"}, {"c01"}}), "认不得的列“颜色”"},
 		"column missing": {sheetOf(t, [][]any{{"编号", "名称"}, {"c01", "x"}}), "缺少“地点”列"},
 		"column twice":   {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "录像保管方", "名称"}, {"c01"}}), "“名称”列出现两次"},
 		"too many":       {sheetOf(t, many), "最多 512 项"},
 	} {
-		if r := v.upload("/cameras/import", x.file); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, x.want) {
+		if r := v.upload("/cameras/import", x.file); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, x.want) {
 			t.Errorf("%s: %d, want %q\n%s", name, r.status, x.want, r.text())
 		}
 	}
 	if r := v.post("/cameras/import", url.Values{"file": {"x"}}); r.status != http.StatusUnprocessableEntity {
 		t.Errorf("no upload at all: %d", r.status)
 	}
-}
-
-// Any cells give rows or faults; what is read without a fault and valid is what the register takes.
-func FuzzReadCameras(f *testing.F) {
-	f.Add("编号\t名称\t地点\t区域\t录像保管方\t国标编码\nc01\tx\ty\t走廊\t一体机\t3.4E+19\n# a\n")
-	f.Add("id\tname\tplace\tarea\tcustody\tdays\tservice\tinstalled\nc01\tx\ty\tgate\tnvr\t30\toff\t45797\n")
-	f.Fuzz(func(t *testing.T, s string) {
-		var cells [][]string
-		for line := range strings.SplitSeq(s, "\n") {
-			cells = append(cells, strings.Split(line, "\t"))
-		}
-		rows, errs := readCameras(cells, func(string) (footage.Camera, bool) { return footage.Camera{}, false }, func(s string) (string, int) { return "p001", len(s) % 3 })
-		if (len(rows) == 0) == (len(errs) == 0) {
-			t.Fatalf("%d rows, %v", len(rows), errs)
-		}
-		for _, r := range rows {
-			if r.Line < 2 || r.Line > len(cells) {
-				t.Errorf("line %d of %d", r.Line, len(cells))
-			}
-			for _, e := range append(fielderr.Errors{}, r.Errs...) {
-				if e.Field == "" || e.Rule == "" {
-					t.Errorf("%+v", e)
-				}
-			}
-		}
-	})
 }

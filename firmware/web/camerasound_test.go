@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"campuskeep/firmware/web/frame"
+	cameraspages "campuskeep/firmware/web/pages/cameras"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/render"
 )
@@ -16,31 +18,31 @@ import (
 func TestSoundIsADecisionPerCamera(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("liang")
-	if page := v.get("/cameras/new"); !strings.Contains(page.body, `<input type="radio" name="sound" value="off" checked>`) {
+	if page := v.get("/cameras/new"); !strings.Contains(page.Body, `<input type="radio" name="sound" value="off" checked>`) {
 		t.Error("a new camera does not begin without sound")
 	}
 	cam, _ := h.site.Camera("c01")
-	f := cameraValues(cam)
+	f := cameraspages.CameraValues(cam)
 	f.Set("sound", "on")
-	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-sound_reason-e"`) {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-sound_reason-e"`) {
 		t.Errorf("without a ground: %d", r.status)
 	}
 	f.Set("sound", "loud")
-	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "填 录音 或 不录音") {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "填 录音 或 不录音") {
 		t.Errorf("neither on nor off: %d", r.status)
 	}
-	page := func(state CameraState, want string) {
+	page := func(state frame.CameraState, want string) {
 		t.Helper()
 		h.packages.mu.Lock()
-		h.packages.cameras = map[string]CameraState{"c01": state}
+		h.packages.cameras = map[string]frame.CameraState{"c01": state}
 		h.packages.mu.Unlock()
-		if page := v.get("/cameras/c01"); !strings.Contains(page.body, "<dt>声音</dt><dd>"+want+"</dd>") {
+		if page := v.get("/cameras/c01"); !strings.Contains(page.Body, "<dt>声音</dt><dd>"+want+"</dd>") {
 			t.Errorf("%+v: the page does not say %q:\n%s", state, want, page.text())
 		}
 	}
-	page(CameraState{State: "online", Offers: "AAC"}, "发送 AAC：不录音")
-	page(CameraState{State: "online"}, "不录音；摄像机不发送声音")
-	page(CameraState{State: "offline", Offers: "AAC"}, "不录音")
+	page(frame.CameraState{State: "online", Offers: "AAC"}, "发送 AAC：不录音")
+	page(frame.CameraState{State: "online"}, "不录音；摄像机不发送声音")
+	page(frame.CameraState{State: "offline", Offers: "AAC"}, "不录音")
 	f.Set("sound", "on")
 	f.Set("sound_reason", "校门值守须知第 4 条")
 	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusSeeOther {
@@ -49,13 +51,13 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 	if e := h.newest(1)[0]; e.Kind != "camera.changed" || string(e.Data) != `{"what":["sound","sound_reason"],"days":30,"custody":"vault"}` || strings.Contains(string(e.Data), "值守") {
 		t.Errorf("entry %s %s", e.Kind, e.Data)
 	}
-	page(CameraState{State: "online", Offers: "AAC", Sound: true}, "发送 AAC：录音；校门值守须知第 4 条")
-	page(CameraState{State: "online", Offers: "G.726"}, "发送 G.726：无法录音（可录 AAC-LC、G.711、Opus）；校门值守须知第 4 条")
-	if page := v.get("/cameras/c01"); !strings.Contains(page.body, "<del>不录音</del> → <ins>录音</ins>") || !strings.Contains(page.body, "<ins>校门值守须知第 4 条</ins>") {
+	page(frame.CameraState{State: "online", Offers: "AAC", Sound: true}, "发送 AAC：录音；校门值守须知第 4 条")
+	page(frame.CameraState{State: "online", Offers: "G.726"}, "发送 G.726：无法录音（可录 AAC-LC、G.711、Opus）；校门值守须知第 4 条")
+	if page := v.get("/cameras/c01"); !strings.Contains(page.Body, "<del>不录音</del> → <ins>录音</ins>") || !strings.Contains(page.Body, "<ins>校门值守须知第 4 条</ins>") {
 		t.Errorf("the change is not told:\n%s", page.text())
 	}
 	f.Set("custody", "nvr")
-	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-sound-e"`) || !strings.Contains(r.body, "只有一体机保管录像的摄像机能录音") {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-sound-e"`) || !strings.Contains(r.Body, "只有一体机保管录像的摄像机能录音") {
 		t.Errorf("sound that an NVR keeps: %d", r.status)
 	}
 	f.Del("sound") // a form that says nothing of it, as before there was the choice
@@ -65,7 +67,7 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 	if cam, _ := h.site.Camera("c01"); cam.Sound {
 		t.Error("it is on without anybody saying so")
 	}
-	page(CameraState{State: "online"}, "不录音；录像机自己录不录音，由录像机设定")
+	page(frame.CameraState{State: "online"}, "不录音；录像机自己录不录音，由录像机设定")
 }
 
 // Covers F1, F3: in a spreadsheet an empty cell is off, and nothing else but the two words is taken.
@@ -78,12 +80,12 @@ func TestSoundInASpreadsheet(t *testing.T) {
 	}
 	r := v.upload("/cameras/import", sheetOf(t, [][]any{head, row("n1", "要", ""), row("n2", "录音", "")}))
 	for _, want := range []string{"声音：填 录音 或 不录音", "录音的依据：录音须写明依据"} {
-		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, want) {
+		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, want) {
 			t.Errorf("%d: the preview does not say %q\n%s", r.status, want, r.text())
 		}
 	}
 	r = v.upload("/cameras/import", sheetOf(t, [][]any{head, row("n1", "", ""), row("n2", "录音", "值守须知"), row("n3", "不录音", ""), row("n4", "Recorded", "rule 4")}))
-	m := tokenOf.FindStringSubmatch(r.body)
+	m := tokenOf.FindStringSubmatch(r.Body)
 	if m == nil {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
@@ -97,12 +99,12 @@ func TestSoundInASpreadsheet(t *testing.T) {
 	}
 	for _, lang := range []string{"zh-CN", "en"} {
 		out := v.do(http.MethodPost, "/cameras/export", nil, "Cookie", "lang="+lang)
-		if back := v.upload("/cameras/import", []byte(out.body)); !strings.Contains(back.body, "表格与登记一致") {
+		if back := v.upload("/cameras/import", []byte(out.Body)); !strings.Contains(back.Body, "表格与登记一致") {
 			t.Errorf("what was exported in %s is not what is taken: %d\n%s", lang, back.status, back.text())
 		}
 	}
 	r = v.upload("/cameras/import", sheetOf(t, [][]any{head, row("n2", "", "")}))
-	if m = tokenOf.FindStringSubmatch(r.body); m == nil || v.post("/cameras/import/confirm", url.Values{"token": {m[1]}}).status != http.StatusSeeOther {
+	if m = tokenOf.FindStringSubmatch(r.Body); m == nil || v.post("/cameras/import/confirm", url.Values{"token": {m[1]}}).status != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	if cam, _ := h.site.Camera("n2"); cam.Sound {
@@ -121,7 +123,7 @@ func TestATestTellsOfTheSound(t *testing.T) {
 	f := url.Values{"id": {"c09"}, "name": {"新装"}, "place": {"东大门"}, "area": {"gate"}, "custody": {"vault"}, "main": {cam.URL()}, "days": {"30"}, "user": {"ck"}, "password": {"camera-secret"}, "sound": {"off"}}
 	for sound, want := range map[string]string{"off": "发送 AAC：不录音", "on": "发送 AAC：录音"} {
 		f.Set("sound", sound)
-		if r := v.post("/cameras/test", f); r.status != http.StatusOK || !strings.Contains(r.body, want+"</dd>") {
+		if r := v.post("/cameras/test", f); r.status != http.StatusOK || !strings.Contains(r.Body, want+"</dd>") {
 			t.Errorf("%s: %d\n%s", sound, r.status, r.text())
 		}
 	}

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
 )
@@ -67,26 +67,6 @@ func TestAScanIsEnteredOnce(t *testing.T) {
 	}
 }
 
-// More addresses than are distinguished are counted together, so that nobody's memory grows.
-func TestScansOfManyAddressesAreBounded(t *testing.T) {
-	var s scanCounter
-	a := netip.MustParseAddr("fd00::1")
-	for range mostScanners + 500 {
-		s.count(a, time.Hour)
-		a = a.Next()
-	}
-	if len(s.from) > mostScanners+1 {
-		t.Errorf("%d addresses are remembered", len(s.from))
-	}
-	if _, storm := s.count(a, time.Hour); !storm && s.from[netip.Addr{}] == nil {
-		t.Error("the others are not counted")
-	}
-	s.count(a, 10*time.Hour)
-	if len(s.from) > 2 {
-		t.Errorf("%d quiet addresses are remembered", len(s.from))
-	}
-}
-
 // Covers F11: figures and details are for this machine, or for who has the token; others hear only that it answers.
 func TestFiguresAreForThisMachineOrAToken(t *testing.T) {
 	sick := false
@@ -130,8 +110,8 @@ func TestFiguresAreForThisMachineOrAToken(t *testing.T) {
 
 // Covers F11: the published list of open ports is on a page.
 func TestThePublishedPortsAreOnAPage(t *testing.T) {
-	h := newEnvWith(t, func(_ *env, d *Deps) { d.Info.Ports = []Port{{8443, "tcp", "office"}} })
-	if page := h.visit().get("/trust"); !strings.Contains(page.body, "8443/tcp") || !strings.Contains(page.body, "办公网页") {
+	h := newEnvWith(t, func(_ *env, d *Deps) { d.Info.Ports = []frame.Port{{Number: 8443, Protocol: "tcp", Use: "office"}} })
+	if page := h.visit().get("/trust"); !strings.Contains(page.Body, "8443/tcp") || !strings.Contains(page.Body, "办公网页") {
 		t.Errorf("%d\n%s", page.status, page.text())
 	}
 }

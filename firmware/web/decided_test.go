@@ -37,7 +37,7 @@ func has(t *testing.T, what string, r answer, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		want := strings.TrimPrefix(text, "!")
-		if strings.Contains(r.body, want) != (want == text) {
+		if strings.Contains(r.Body, want) != (want == text) {
 			t.Errorf("%s: %q\n%s", what, text, r.text())
 		}
 	}
@@ -69,11 +69,11 @@ func TestANoticeListsExactlyWhatWasAskedAndApproved(t *testing.T) {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	has(t, "the notice", fan.get("/applications/"+id+"/notice"), "07:00–07:10", "12:00–12:10", "2026年5月20日至2026年5月23日", "!材料齐全", "!提取", "!已撤销")
-	paper := fan.get("/applications/" + id + "/notice").body
+	paper := fan.get("/applications/" + id + "/notice").Body
 	if n := strings.Count(paper, "07:00–07:10") + strings.Count(paper, "12:00–12:10"); n != 2 {
 		t.Errorf("the notice has %d lines, two were asked for:\n%s", n, paper)
 	}
-	page := fan.get("/applications/" + id).body
+	page := fan.get("/applications/" + id).Body
 	if n := strings.Count(page, "#watch"); n != 2 {
 		t.Errorf("the page offers %d spans to watch", n)
 	}
@@ -149,7 +149,7 @@ func TestTheSecondDecidesOnWhatTheFirstApproved(t *testing.T) {
 	}
 	notice := fan.get("/applications/" + id + "/notice")
 	has(t, "the notice", notice, "周以宁", "郑守川", "限班主任在场", "不含自行车棚", "减少为")
-	if strings.Count(notice.body, "12:00–12:10") != 1 { // in what the first approved, and nowhere else
+	if strings.Count(notice.Body, "12:00–12:10") != 1 { // in what the first approved, and nowhere else
 		t.Errorf("the notice gives what the second took out:\n%s", notice.text())
 	}
 	d := h.approvedEntry(id)
@@ -212,7 +212,7 @@ func TestAReportIsHeldAgainstTheLog(t *testing.T) {
 func TestTheSameFormTwiceIsOneApplication(t *testing.T) {
 	h := newEnv(t)
 	fan := h.as("fan")
-	if !strings.Contains(fan.get("/applications/new").body, `name="key"`) {
+	if !strings.Contains(fan.get("/applications/new").Body, `name="key"`) {
 		t.Error("the form has no key")
 	}
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
@@ -239,13 +239,13 @@ func TestNobodyLearnsWhoIsBeingLookedInto(t *testing.T) {
 		"{class}", "2023-02", "{camera}/{day}", "c03/2026-04-10", "/holds/{id}", "/holds/"+hold.ID)
 	for _, who := range []string{"luo", "liang"} {
 		v := h.as(who)
-		for _, rt := range h.routes.routes {
-			method, path, _ := strings.Cut(fill.Replace(rt.pattern), " ")
-			if method != http.MethodGet || rt.stream || strings.Contains(path, "{") {
+		for _, rt := range h.routes.Routes {
+			method, path, _ := strings.Cut(fill.Replace(rt.Pattern), " ")
+			if method != http.MethodGet || rt.Stream || strings.Contains(path, "{") {
 				continue
 			}
 			for _, query := range []string{"", "?camera=c03&day=2026-05-17"} {
-				body := v.get(path + query).body
+				body := v.get(path + query).Body
 				for _, secret := range []string{hold.ID, a.Number(), "13:13", at(17, 13, 13).UTC().Format("2006-01-02T15:04"), id} {
 					if strings.Contains(body, secret) && !strings.Contains(path, id) && !strings.Contains(path, hold.ID) {
 						t.Errorf("%s finds %q on %s%s", who, secret, path, query)
@@ -254,10 +254,10 @@ func TestNobodyLearnsWhoIsBeingLookedInto(t *testing.T) {
 			}
 		}
 	}
-	if body := h.as("zheng").get("/api/v1/ribbon").body; !strings.Contains(body, hold.ID) {
+	if body := h.as("zheng").get("/api/v1/ribbon").Body; !strings.Contains(body, hold.ID) {
 		t.Error("who may see holds does not")
 	}
-	if body := fan.get("/api/v1/ribbon").body; !strings.Contains(body, hold.ID) {
+	if body := fan.get("/api/v1/ribbon").Body; !strings.Contains(body, hold.ID) {
 		t.Error("an applicant does not see what their own application holds")
 	}
 }

@@ -6,21 +6,18 @@ import (
 	"net/http"
 	"time"
 
-	"campuskeep/firmware/gate"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
-	"campuskeep/firmware/retention"
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/viewing"
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
-	"campuskeep/shared/packet"
 	"campuskeep/shared/shift"
 	"campuskeep/shared/student"
 	rules "campuskeep/shared/usage"
@@ -31,43 +28,27 @@ type Deps struct {
 	Log   *slog.Logger
 	Clock clock.Clock
 	Zone  *time.Location // of the school
-	Info  Info
+	Info  frame.Info
 
-	Ledger       Ledger
-	People       People
-	Site         Site
-	Usage        UsageRegister
+	Ledger       *ledgerdb.Store
+	People       *people.People
+	Site         *site.Site
+	Usage        *usage.Register
 	Footage      footage.Source // guarded: refuses what is past the ceiling
 	Watched      footage.Source // …with what is being recorded at this moment: what Player shows
 	Viewings     *viewing.Viewings
-	Player       Player
-	Gate         Gate
-	Time         Timekeeper
-	NVRs         NVRs // nil: there are none
-	Health       Health
-	Certificates CertificateService
-	Status       Status
+	Player       frame.Player
+	Gate         frame.Gate
+	Time         frame.Timekeeper
+	NVRs         frame.NVRs // nil: there are none
+	Health       *health.Monitor
+	Certificates frame.CertificateService
+	Status       frame.Status
 	Metrics      http.Handler // answers /metrics to this machine and to who has the token; nil: there is none
 	// MetricsToken lets a collector elsewhere ask for figures and for the details of /healthz; empty: this machine alone.
 	MetricsToken string
 	Alive        func() error                                       // why the program is not well; nil: nobody asks
 	Answered     func(class string, status int, took time.Duration) // counts answers; nil: nobody counts
-}
-
-// Info is what does not change while the program runs.
-type Info struct {
-	School    string
-	Appliance string // ck-0417
-	Version   string
-	Root      []byte // certificate to install, DER; nil: none of our own
-	Ports     []Port // the published list: where this machine answers the network
-}
-
-// Port is one port that is open to the network; the catalogue has "port.<use>".
-type Port struct {
-	Number   uint16
-	Protocol string // tcp, udp
-	Use      string
 }
 
 // Ledger is the log and its one way in. *ledgerdb.Store is one.
@@ -195,102 +176,4 @@ type UsageRegister interface {
 	Incident(person string) (usage.Incident, bool)
 	// Snapshot returns only after the entry of the still picture is committed.
 	Snapshot(ctx context.Context, by account.Who, viewing, id string, at time.Time) (usage.Still, error)
-}
-
-// CertificateService writes deletion certificates and monthly reports. *retention.Certificates is one.
-type CertificateService interface {
-	DeletedDays(ctx context.Context, f retention.DayFilter) (days []retention.DeletedDay, next uint64, err error)
-	Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error)
-	// Issued is the entry that binds the present certificate; ok is false when it was not issued yet.
-	Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error)
-	// Issue makes the certificate; the issue is an entry, made once for the same words.
-	Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error)
-	// InService lists the cameras that were in service at any time of a month.
-	InService(ctx context.Context, month string) ([]string, error)
-	// Months reports on cameras, in their order.
-	Months(ctx context.Context, cameras []string, month string) ([]footage.MonthReport, error)
-}
-
-// Player gives the bytes of an opened viewing. *playback.Player is one.
-type Player interface {
-	Touch(id string) error // somebody waits for the footage
-	Playlist(ctx context.Context, id string) ([]byte, error)
-	Init(ctx context.Context, id string, n int) ([]byte, error)
-	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)
-	DisableAudio(id string) error // from the next playlist on: without sound
-}
-
-// Gate is attendance as it is. *gate.Gate is one.
-type Gate interface {
-	Board(date string) (gate.Board, error)
-	Roll(class, date string) ([]attendance.DayStatus, error)
-	PutMark(ctx context.Context, by account.Who, role account.Role, m attendance.Mark, class, reason string) (attendance.DayStatus, error)
-	Subscribe() (<-chan gate.Event, func())
-}
-
-// Timekeeper explains the clock and takes what two people state. *timekeeper.Keeper is one.
-type Timekeeper interface {
-	Explain() timekeeper.Explanation
-	Anchors() clock.Anchors
-	Confirm(ctx context.Context, by account.Who, role account.Role, utc time.Time, independent func(a, b string) bool) (done bool, err error)
-}
-
-// Status gathers the states that the first page shows.
-type Status interface {
-	Retention() RetentionStatus
-	Sync() Sync
-	Cameras() map[string]CameraState // by camera id
-}
-
-// RetentionStatus is the state of retention.
-type RetentionStatus struct {
-	Swept        time.Time // last finished sweep
-	NextDue      time.Time // next deletion; zero: none known
-	Suspended    string    // catalogue key: why nothing is deleted now; empty: it runs
-	Condemned    int       // files that ought to be gone and are still there
-	KeysUnerased int       // keys that ought to be gone and are not, or left files behind
-	Skipped      []string  // cameras that the last sweep could not look at
-	Rotten       []string  // holds whose keys cannot be opened or written
-	Watermark    map[string]time.Time
-
-	Free, Total uint64 // bytes of the disk; Total 0: not known
-	DailyBytes  int64  // written a day, of late
-	Days        float64
-
-	// The arithmetic of the disk (design §5, never early). Capacity is what footage may use: the size of the
-	// disk less Reserve and less Other, what else lies on it. Capacity 0 with Total 0: the disk cannot be asked.
-	Loads                          []footage.Load // cameras in our custody, by id
-	Held, Capacity, Reserve, Other int64
-	Used                           int64 // footage there now
-	Forecast                       footage.Forecast
-	Thinned                        []string // cameras that record their sub-stream to save room
-	Stopped                        []string // cameras that do not record because the disk is full
-	WhenFull                       string   // "stop" or "breach", the school's setting
-
-	// What an erasure is worth: "erased" with the root key in a TPM, "best_effort" without.
-	Assurance string
-	RootPlace string    // "file" or "tpm"
-	Rotated   time.Time // of the root key; zero: never
-}
-
-// Sync is the state of the link to the centre.
-type Sync struct {
-	Centre    string // its name; empty: not enrolled
-	Connected bool
-	Acked     uint64 // entries that the centre's database holds
-	Since     time.Time
-}
-
-// CameraState is the state of the recording of one camera.
-type CameraState struct {
-	State string // online, offline, connecting, unusable
-	Since time.Time
-	Cause footage.Cause
-	// Listed is up to when it is known what lies on the NVR that keeps the camera's footage: what came later has
-	// not been asked for and is not missing. Zero: we record it ourselves, or nothing is known yet.
-	Listed time.Time
-	Offers string // the sound that it offers; empty: none, or not known
-	Sound  bool   // …and it is recorded
-	// ByArrival: the camera's clock is no measure of time, so its pictures are timed by when they come.
-	ByArrival bool
 }

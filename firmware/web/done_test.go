@@ -19,16 +19,16 @@ func TestWhatWasDoneIsSaidOnce(t *testing.T) {
 		t.Fatalf("%d to %q", r.status, page)
 	}
 	said := ui.Printer{Lang: ui.Chinese}.T("done.submitted")
-	if strings.Contains(fan.get("/applications/mine").body, said) {
+	if strings.Contains(fan.get("/applications/mine").Body, said) {
 		t.Error("another page says it")
 	}
-	if !strings.Contains(fan.get(page).body, said) {
+	if !strings.Contains(fan.get(page).Body, said) {
 		t.Error("the page does not say it")
 	}
-	if strings.Contains(fan.get(page).body, said) {
+	if strings.Contains(fan.get(page).Body, said) {
 		t.Error("a reload says it again")
 	}
-	if strings.Contains(fan.get(page+"?done=done.submitted").body, said) {
+	if strings.Contains(fan.get(page+"?done=done.submitted").Body, said) {
 		t.Error("a link says it")
 	}
 }
@@ -41,7 +41,7 @@ func TestChipOfAReturnedApplication(t *testing.T) {
 	if r := h.as("zheng").post("/applications/"+id+"/return", url.Values{"reason": {"请写明时间"}}); r.status != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
-	body := fan.get("/applications/mine").body
+	body := fan.get("/applications/mine").Body
 	if !strings.Contains(body, ">退回补正 1</a>") || strings.Contains(body, "待填写") {
 		t.Error("the chip has another word than the row")
 	}

@@ -67,10 +67,10 @@ func TestHandOverAtTheScreen(t *testing.T) {
 	v.post("/shift/begin", nil)
 	r := v.post("/live/view", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}})
 	media := "/media/" + strings.TrimPrefix(r.header.Get("Location"), "/view/") + "/ab/0.m4s"
-	if r := v.post("/shift/handover", url.Values{"happened": {""}}); r.status != http.StatusUnprocessableEntity || strings.Count(r.body, `class="err"`) != 2 {
+	if r := v.post("/shift/handover", url.Values{"happened": {""}}); r.status != http.StatusUnprocessableEntity || strings.Count(r.Body, `class="err"`) != 2 {
 		t.Fatalf("empty notes: %d\n%s", r.status, r.text())
 	}
-	if r := v.get("/shift/handover"); strings.Contains(r.body, `action="/shift/sign"`) {
+	if r := v.get("/shift/handover"); strings.Contains(r.Body, `action="/shift/sign"`) {
 		t.Error("a signature is asked for before there are notes")
 	}
 	if r := v.post("/shift/sign", h.sign("wei")); r.status != http.StatusConflict {
@@ -80,7 +80,7 @@ func TestHandOverAtTheScreen(t *testing.T) {
 		t.Fatalf("notes: %d\n%s", r.status, r.text())
 	}
 	page := v.get("/shift/handover")
-	if !strings.Contains(page.body, "已劝离") || !strings.Contains(page.body, `action="/shift/sign"`) || !strings.Contains(page.body, "魏知行") {
+	if !strings.Contains(page.Body, "已劝离") || !strings.Contains(page.Body, `action="/shift/sign"`) || !strings.Contains(page.Body, "魏知行") {
 		t.Fatalf("%s", page.text())
 	}
 	for name, x := range map[string]struct {
@@ -102,10 +102,10 @@ func TestHandOverAtTheScreen(t *testing.T) {
 			t.Fatalf("%s ended the shift", name)
 		}
 	}
-	if r := v.get(media); r.body != string(frames) {
+	if r := v.get(media); r.Body != string(frames) {
 		t.Fatalf("an unsigned hand-over ended the viewing: %d", r.status)
 	}
-	if r := h.as("zheng").get("/"); !strings.Contains(r.body, "交接班待签字") {
+	if r := h.as("zheng").get("/"); !strings.Contains(r.Body, "交接班待签字") {
 		t.Error("the unsigned hand-over is not shown")
 	}
 	old := v.token()
@@ -115,7 +115,7 @@ func TestHandOverAtTheScreen(t *testing.T) {
 	if h.usage.OnShift(h.ids["zhou"]) || !h.usage.OnShift(h.ids["wei"]) {
 		t.Fatalf("%+v", h.usage.OpenShifts())
 	}
-	if page := v.get("/account"); !strings.Contains(page.body, "魏知行") {
+	if page := v.get("/account"); !strings.Contains(page.Body, "魏知行") {
 		t.Errorf("the screen is not the incoming officer's:\n%s", page.text())
 	}
 	if _, err := h.people.Session(t.Context(), old, false); err == nil {
@@ -137,7 +137,7 @@ func TestLogOutOnDutyAsks(t *testing.T) {
 	if r := v.post("/logout", nil); r.header.Get("Location") != "/shift/leave" {
 		t.Fatalf("%d %s", r.status, r.header.Get("Location"))
 	}
-	if r := v.get("/shift/leave"); r.status != http.StatusOK || strings.Count(r.body, `name="shift"`) != 2 {
+	if r := v.get("/shift/leave"); r.status != http.StatusOK || strings.Count(r.Body, `name="shift"`) != 2 {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	v.post("/live/view", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}})
@@ -163,21 +163,21 @@ func TestLogOutOnDutyAsks(t *testing.T) {
 // on paper and as a spreadsheet, each copy an entry.
 func TestDutySheet(t *testing.T) {
 	h := newEnv(t)
-	if r := h.as("guo").get("/duty"); r.status != http.StatusOK || !strings.Contains(r.body, "这一天没有人值班") {
+	if r := h.as("guo").get("/duty"); r.status != http.StatusOK || !strings.Contains(r.Body, "这一天没有人值班") {
 		t.Fatalf("an empty day: %d\n%s", r.status, r.text())
 	}
 	h.handedOver()
 	v := h.as("zheng")
 	page := v.get("/duty")
 	for _, want := range []string{"周以宁", "魏知行", "已劝离", "已交接", "例行巡视", "东大门外、北侧围墙", "无人在岗共"} {
-		if !strings.Contains(page.body, want) {
+		if !strings.Contains(page.Body, want) {
 			t.Errorf("the sheet does not say %q", want)
 		}
 	}
 	if t.Failed() {
 		t.Log(page.text())
 	}
-	if r := v.get("/duty?day=2026-05-19"); r.status != http.StatusOK || strings.Contains(r.body, "周以宁") {
+	if r := v.get("/duty?day=2026-05-19"); r.status != http.StatusOK || strings.Contains(r.Body, "周以宁") {
 		t.Errorf("the day before: %d", r.status)
 	}
 	for _, bad := range []string{"2026-05-21", "yesterday", "2026-13-01"} {
@@ -195,7 +195,7 @@ func TestDutySheet(t *testing.T) {
 	if e := h.newest(1)[0]; r.status != http.StatusSeeOther || e.Kind != "document.printed" || e.Subject != "duty-2026-05-20" {
 		t.Fatalf("%d %s", r.status, e.Kind)
 	}
-	if p := v.get(sheet); p.status != http.StatusOK || !strings.Contains(p.body, "已劝离") || !strings.Contains(p.body, "第 1 份") || !strings.Contains(p.body, "a4__lines") {
+	if p := v.get(sheet); p.status != http.StatusOK || !strings.Contains(p.Body, "已劝离") || !strings.Contains(p.Body, "第 1 份") || !strings.Contains(p.Body, "a4__lines") {
 		t.Fatalf("%d\n%s", p.status, p.text())
 	}
 	if p := h.as("guo").get(sheet); p.status != http.StatusNotFound {
@@ -205,7 +205,7 @@ func TestDutySheet(t *testing.T) {
 	if e := h.newest(1)[0]; e.Kind != "document.printed" || !strings.Contains(string(e.Data), `"copy":2`) {
 		t.Fatalf("%s %s", e.Kind, e.Data)
 	}
-	book, err := excelize.OpenReader(bytes.NewReader([]byte(x.body)))
+	book, err := excelize.OpenReader(bytes.NewReader([]byte(x.Body)))
 	h.must(err)
 	rows, err := book.GetRows(book.GetSheetName(0))
 	h.must(err)
@@ -225,52 +225,52 @@ func TestWallOfLivePictures(t *testing.T) {
 	v := h.as("zhou")
 	v.post("/shift/begin", nil)
 	page := v.get("/live?size=9")
-	if page.status != http.StatusOK || strings.Count(page.body, "data-tile") != 3 || strings.Count(page.body, "data-signal") != 2 || !strings.Contains(page.body, "wall--9") {
+	if page.status != http.StatusOK || strings.Count(page.Body, "data-tile") != 3 || strings.Count(page.Body, "data-signal") != 2 || !strings.Contains(page.Body, "wall--9") {
 		t.Fatalf("%d\n%s", page.status, page.text())
 	}
 	cam, _ := h.site.Camera("c03") // what an NVR keeps is on the wall, too
 	cam.Custody, cam.Main, cam.Sub, cam.Still = footage.CustodyNVR, "", "", ""
 	h.must(h.site.PutCamera(t.Context(), account.System, cam, nil))
-	if p := v.get("/live?size=9"); strings.Count(p.body, "data-tile") != 3 {
+	if p := v.get("/live?size=9"); strings.Count(p.Body, "data-tile") != 3 {
 		t.Errorf("with a camera of an NVR:\n%s", p.text())
 	}
-	if p := v.get("/live?size=1&page=2"); !strings.Contains(p.body, `data-camera="c02"`) || strings.Count(p.body, "data-tile") != 1 || !strings.Contains(p.body, `rel="prev"`) {
+	if p := v.get("/live?size=1&page=2"); !strings.Contains(p.Body, `data-camera="c02"`) || strings.Count(p.Body, "data-tile") != 1 || !strings.Contains(p.Body, `rel="prev"`) {
 		t.Errorf("page 2 of single tiles:\n%s", p.text())
 	}
-	if p := v.get("/live?camera=c02&camera=c03"); strings.Contains(p.body, `data-camera="c01"`) || strings.Count(p.body, "data-tile") != 2 {
+	if p := v.get("/live?camera=c02&camera=c03"); strings.Contains(p.Body, `data-camera="c01"`) || strings.Count(p.Body, "data-tile") != 2 {
 		t.Errorf("chosen cameras:\n%s", p.text())
 	}
-	if p := v.get("/live?group=nowhere"); p.status != http.StatusOK || strings.Contains(p.body, "data-tile") {
+	if p := v.get("/live?group=nowhere"); p.status != http.StatusOK || strings.Contains(p.Body, "data-tile") {
 		t.Errorf("a group that is not there: %d", p.status)
 	}
 	var fault struct{ Error string }
 	r := v.post("/api/v1/live", url.Values{"camera": {"c01"}})
-	if h.must(json.Unmarshal([]byte(r.body), &fault)); r.status != http.StatusForbidden || fault.Error != "may.no_purpose" {
-		t.Fatalf("%d %s", r.status, r.body)
+	if h.must(json.Unmarshal([]byte(r.Body), &fault)); r.status != http.StatusForbidden || fault.Error != "may.no_purpose" {
+		t.Fatalf("%d %s", r.status, r.Body)
 	}
 	var open struct {
 		ID, Playlist, Mark, Purpose string
 		Entry                       uint64
 	}
 	r = v.post("/api/v1/live", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}})
-	h.must(json.Unmarshal([]byte(r.body), &open))
+	h.must(json.Unmarshal([]byte(r.Body), &open))
 	if r.status != http.StatusOK || h.newest(1)[0].Seq != open.Entry || !strings.Contains(open.Mark, "周以宁") || open.Purpose != "例行巡视" {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("%d %s", r.status, r.Body)
 	}
 	if r := v.get(open.Playlist); r.status != http.StatusOK {
 		t.Fatalf("playlist: %d", r.status)
 	}
 	r = v.post("/api/v1/live", url.Values{"camera": {"c02"}})
-	h.must(json.Unmarshal([]byte(r.body), &open))
+	h.must(json.Unmarshal([]byte(r.Body), &open))
 	if r.status != http.StatusOK || open.Purpose != "例行巡视" {
-		t.Fatalf("the second tile: %d %s", r.status, r.body)
+		t.Fatalf("the second tile: %d %s", r.status, r.Body)
 	}
-	if p := v.get("/live"); !strings.Contains(p.body, "data-ready") {
+	if p := v.get("/live"); !strings.Contains(p.Body, "data-ready") {
 		t.Error("the page asks for the purpose again")
 	}
 	h.ring.with(http.ErrServerClosed)
 	if r := v.post("/api/v1/live", url.Values{"camera": {"c02"}, "purpose": {"处置突发情况"}}); r.status != http.StatusServiceUnavailable {
-		t.Errorf("without its entry: %d %s", r.status, r.body)
+		t.Errorf("without its entry: %d %s", r.status, r.Body)
 	}
 	h.ring.with(nil)
 	v.post("/shift/end", nil)
@@ -287,21 +287,21 @@ func TestClockPageNamesEverySource(t *testing.T) {
 	v := h.as("zhou")
 	page := v.get("/clock")
 	for _, want := range []string{"中心", "主机时钟", "网络时间", "10.0.0.1", "没有回应", "与其他服务器不一致", "一致", "31 分<"} {
-		if !strings.Contains(page.body, want) {
+		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
 	h.clock.change(func(r *clock.Reading) { r.State = clock.Suspect })
 	page = v.get("/clock")
 	for _, want := range []string{"已报警", "可以解决的来源：", "等待第二个不同来源"} {
-		if !strings.Contains(page.body, want) {
+		if !strings.Contains(page.Body, want) {
 			t.Errorf("in doubt the page does not say %q", want)
 		}
 	}
 	if t.Failed() {
 		t.Log(page.text())
 	}
-	if r := v.get("/"); !strings.Contains(r.body, "时钟已超过一天不可信") {
+	if r := v.get("/"); !strings.Contains(r.Body, "时钟已超过一天不可信") {
 		t.Error("today does not name the alarm")
 	}
 }
@@ -313,8 +313,8 @@ func TestLiveEndsWithTheLongestShift(t *testing.T) {
 	v.post("/shift/begin", nil)
 	h.clock.pass(shift.Longest)
 	v = h.as("zhou")
-	if r := v.post("/api/v1/live", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}}); r.status != http.StatusForbidden || !strings.Contains(r.body, "may.not_on_shift") {
-		t.Fatalf("%d %s", r.status, r.body)
+	if r := v.post("/api/v1/live", url.Values{"camera": {"c01"}, "purpose": {"例行巡视"}}); r.status != http.StatusForbidden || !strings.Contains(r.Body, "may.not_on_shift") {
+		t.Fatalf("%d %s", r.status, r.Body)
 	}
 	s := h.usage.Shifts(footage.Span{From: present.Add(-time.Hour), To: present.Add(24 * time.Hour)})
 	if len(s) != 1 || h.usage.OnShift(h.ids["zhou"]) {

@@ -28,6 +28,7 @@ import (
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/viewing"
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
@@ -200,18 +201,22 @@ func (s *screen) Idle(time.Duration) []string {
 type packages struct {
 	mu      sync.Mutex
 	clock   *stillClock
-	keeping RetentionStatus
-	cameras map[string]CameraState
+	keeping frame.RetentionStatus
+	cameras map[string]frame.CameraState
 	stated  []string
 }
 
-func (r *packages) Retention() RetentionStatus {
+func (r *packages) Retention() frame.RetentionStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.keeping
 }
-func (r *packages) Sync() Sync { return Sync{Centre: "云汀区教育局", Connected: true, Acked: 12} }
-func (r *packages) Cameras() map[string]CameraState {
+
+func (r *packages) Sync() frame.Sync {
+	return frame.Sync{Centre: "云汀区教育局", Connected: true, Acked: 12}
+}
+
+func (r *packages) Cameras() map[string]frame.CameraState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.cameras
@@ -253,6 +258,7 @@ type gateSource struct {
 }
 
 func (d gateSource) ByCard(hash []byte) (string, string, bool) { return d.People.ByCard(hash) }
+
 func (d gateSource) Classes(date string) (out []gate.Class) {
 	for _, c := range d.People.Classes(date) {
 		g := gate.Class{ID: c.ID}
@@ -263,6 +269,7 @@ func (d gateSource) Classes(date string) (out []gate.Class) {
 	}
 	return out
 }
+
 func (d gateSource) Readers() (out []gate.Reader) {
 	for _, r := range d.Site.Readers() {
 		out = append(out, gate.Reader{ID: r.ID, Direction: r.Direction})
@@ -349,8 +356,8 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 		"c01": {{From: at(8, 15, 12), To: at(8, 15, 32)}},
 		"c02": {{From: at(16, 22, 5), To: at(17, 6, 10)}, {From: at(12, 1, 0), To: at(12, 14, 0)}},
 		"c03": {{From: at(19, 17, 26), To: present}}}}
-	h.packages = &packages{clock: h.clock, keeping: RetentionStatus{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
-		cameras: map[string]CameraState{"c01": {State: "online"}, "c02": {State: "online"}, "c03": {State: "offline", Since: at(19, 17, 26), Cause: footage.CauseCameraOff}}}
+	h.packages = &packages{clock: h.clock, keeping: frame.RetentionStatus{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
+		cameras: map[string]frame.CameraState{"c01": {State: "online"}, "c02": {State: "online"}, "c03": {State: "offline", Since: at(19, 17, 26), Cause: footage.CauseCameraOff}}}
 	dir := t.TempDir()
 	fsys, err := disk.Real(dir)
 	h.must(err)
@@ -399,7 +406,7 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	d := gateSource{h.people, h.site}
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
-	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
+	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: frame.Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
 		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Status: h.packages, Certificates: h.certificates()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders

@@ -80,12 +80,12 @@ func TestAnNVRThatDeletesEarlyIsRed(t *testing.T) {
 	cam, _ := h.site.Camera("c03")
 	cam.Custody, cam.Main, cam.Sub, cam.Still = footage.CustodyNVR, "", "", ""
 	h.must(h.site.PutCamera(t.Context(), account.System, cam, nil))
-	if body := zheng.get("/keeping").body; strings.Contains(body, "提前删除") {
+	if body := zheng.get("/keeping").Body; strings.Contains(body, "提前删除") {
 		t.Fatal("red before anything is wrong")
 	}
 	h.ails(1, health.Seen{Camera: "c03", Code: footage.FaultFloor, Finding: footage.Ill})
 	for path, want := range map[string][]string{"/": {"录像机提前删除", "录像机 1 路"}, "/faults": {"录像机提前删除", "保存期内的录像"}, "/keeping": {"提前删除"}} {
-		body := zheng.get(path).body
+		body := zheng.get(path).Body
 		for _, w := range want {
 			if !strings.Contains(body, w) {
 				t.Errorf("%s does not say %q", path, w)
@@ -99,7 +99,7 @@ func TestAnNVRThatDeletesEarlyIsRed(t *testing.T) {
 func TestAFaultOnItsTechniciansPage(t *testing.T) {
 	h := newEnv(t)
 	fan := h.as("fan")
-	if page := fan.get("/"); strings.Contains(page.body, `href="/faults"`) {
+	if page := fan.get("/"); strings.Contains(page.Body, `href="/faults"`) {
 		t.Error("who is named for nothing has a way to the faults")
 	}
 	cam, _ := h.site.Camera("c02")
@@ -107,10 +107,10 @@ func TestAFaultOnItsTechniciansPage(t *testing.T) {
 	h.must(h.site.PutCamera(t.Context(), account.System, cam, nil))
 	h.twoFaults()
 	page := fan.get("/faults")
-	if page.status != http.StatusOK || !strings.Contains(page.body, "拒绝密码") || strings.Contains(page.body, "自行车棚") {
+	if page.status != http.StatusOK || !strings.Contains(page.Body, "拒绝密码") || strings.Contains(page.Body, "自行车棚") {
 		t.Fatalf("the technician's faults: %d\n%s", page.status, page.text())
 	}
-	if today := fan.get("/"); !strings.Contains(today.body, "北侧围墙") || strings.Contains(today.body, "自行车棚，已") {
+	if today := fan.get("/"); !strings.Contains(today.Body, "北侧围墙") || strings.Contains(today.Body, "自行车棚，已") {
 		t.Errorf("the technician's day:\n%s", today.text())
 	}
 	faults := map[footage.FaultCode]string{}
@@ -120,7 +120,7 @@ func TestAFaultOnItsTechniciansPage(t *testing.T) {
 	if r := fan.post("/faults/"+faults[footage.FaultOffline]+"/take", url.Values{"note": {"我来"}}); r.status != http.StatusForbidden {
 		t.Errorf("somebody else's fault: %d", r.status)
 	}
-	if r := fan.post("/faults/"+faults[footage.FaultLogin]+"/take", url.Values{"note": {" "}}); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `aria-invalid="true"`) {
+	if r := fan.post("/faults/"+faults[footage.FaultLogin]+"/take", url.Values{"note": {" "}}); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `aria-invalid="true"`) {
 		t.Errorf("without a word: %d\n%s", r.status, r.text())
 	}
 	if r := fan.post("/faults/"+faults[footage.FaultLogin]+"/take", url.Values{"note": {"密码已改回，观察中"}}); r.status != http.StatusSeeOther {
@@ -131,20 +131,20 @@ func TestAFaultOnItsTechniciansPage(t *testing.T) {
 	}
 	zheng := h.as("zheng")
 	page = zheng.get("/faults")
-	if !strings.Contains(page.body, "密码已改回，观察中") || !strings.Contains(page.body, "范之远") || strings.Count(page.body, `id="f-c0`) != 2 {
+	if !strings.Contains(page.Body, "密码已改回，观察中") || !strings.Contains(page.Body, "范之远") || strings.Count(page.Body, `id="f-c0`) != 2 {
 		t.Errorf("the head of safety's list:\n%s", page.text())
 	}
-	if page = zheng.get("/faults?code=offline"); strings.Contains(page.body, "密码已改回") || !strings.Contains(page.body, "自行车棚") {
+	if page = zheng.get("/faults?code=offline"); strings.Contains(page.Body, "密码已改回") || !strings.Contains(page.Body, "自行车棚") {
 		t.Errorf("only those offline:\n%s", page.text())
 	}
-	if page = zheng.get("/cameras/c02"); !strings.Contains(page.body, "密码已改回，观察中") {
+	if page = zheng.get("/cameras/c02"); !strings.Contains(page.Body, "密码已改回，观察中") {
 		t.Errorf("the camera's page:\n%s", page.text())
 	}
-	if r := zheng.get("/api/v1/faults"); strings.Count(r.body, `"opened"`) != 2 {
-		t.Errorf("the interface: %s", r.body)
+	if r := zheng.get("/api/v1/faults"); strings.Count(r.Body, `"opened"`) != 2 {
+		t.Errorf("the interface: %s", r.Body)
 	}
 	h.ails(0, health.Seen{Camera: "c03", Code: footage.FaultOffline, Finding: footage.Well}, health.Seen{Camera: "c02", Code: footage.FaultLogin, Finding: footage.Well})
-	if page = fan.get("/faults?state=closed"); !strings.Contains(page.body, "已恢复") || !strings.Contains(page.body, "密码已改回，观察中") || strings.Contains(page.body, "自行车棚") {
+	if page = fan.get("/faults?state=closed"); !strings.Contains(page.Body, "已恢复") || !strings.Contains(page.Body, "密码已改回，观察中") || strings.Contains(page.Body, "自行车棚") {
 		t.Errorf("the history:\n%s", page.text())
 	}
 	if n := h.count("fault.closed"); n != 2 {

@@ -53,10 +53,10 @@ func TestFaultsOfAnApplicationAreToldAtTheirFields(t *testing.T) {
 		x.change(f)
 		size := h.store.Size()
 		r := fan.post("/applications/new", f)
-		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, x.want) || !strings.Contains(r.body, `href="#`+x.field) {
+		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, x.want) || !strings.Contains(r.Body, `href="#`+x.field) {
 			t.Errorf("%s: %d, want %q at %q\n%s", name, r.status, x.want, x.field, r.text())
 		}
-		if name != "nothing filled in" && name != "a whole book" && !strings.Contains(r.body, "4月21日早读前一名学生") {
+		if name != "nothing filled in" && name != "a whole book" && !strings.Contains(r.Body, "4月21日早读前一名学生") {
 			t.Errorf("%s: what was typed is gone", name)
 		}
 		if h.store.Size() != size || len(h.usage.List()) != 0 {
@@ -72,12 +72,12 @@ func TestTheFormGrowsWithoutScript(t *testing.T) {
 	f := form("东大门", at(8, 15, 0), at(8, 16, 0))
 	f.Set("add", "wanted")
 	r := fan.post("/applications/new", f)
-	if r.status != http.StatusOK || !strings.Contains(r.body, `name="wanted.1.place"`) || !strings.Contains(r.body, "缺 20 分") || !strings.Contains(r.body, "到期删除") {
+	if r.status != http.StatusOK || !strings.Contains(r.Body, `name="wanted.1.place"`) || !strings.Contains(r.Body, "缺 20 分") || !strings.Contains(r.Body, "到期删除") {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	part := fan.get("/applications/availability?" + f.Encode())
-	if part.status != http.StatusOK || !strings.Contains(part.body, "缺 20 分") || strings.Contains(part.body, "<html") {
-		t.Fatalf("the part: %d\n%s", part.status, part.body)
+	if part.status != http.StatusOK || !strings.Contains(part.Body, "缺 20 分") || strings.Contains(part.Body, "<html") {
+		t.Fatalf("the part: %d\n%s", part.status, part.Body)
 	}
 }
 
@@ -90,11 +90,11 @@ func TestAnApplicationFromFormToAnswer(t *testing.T) {
 	if holds := h.usage.Holds(); len(holds) != 1 || !holds[0].Covers("c02", footage.Span{From: at(18, 7, 0), To: at(18, 8, 0)}) {
 		t.Fatalf("holds: %+v", holds)
 	}
-	if page := zheng.get("/"); !strings.Contains(page.body, "视申〔2026〕001号") {
+	if page := zheng.get("/"); !strings.Contains(page.Body, "视申〔2026〕001号") {
 		t.Errorf("the application does not stand on the page of who decides:\n%s", page.text())
 	}
 	r := zheng.post("/applications/"+id+"/decide", url.Values{"decision": {"reject"}, "code": {"not_needed"}})
-	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-note-e"`) {
+	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-note-e"`) {
 		t.Fatalf("a refusal without its reason in words: %d\n%s", r.status, r.text())
 	}
 	r = zheng.post("/applications/"+id+"/decide", url.Values{"decision": {"approve"}})
@@ -107,7 +107,7 @@ func TestAnApplicationFromFormToAnswer(t *testing.T) {
 	}
 	page := fan.get("/applications/" + id)
 	paper := fan.get("/applications/" + id + "/rejection")
-	for name, body := range map[string]string{"page": page.body, "paper": paper.body} {
+	for name, body := range map[string]string{"page": page.Body, "paper": paper.Body} {
 		if !strings.Contains(body, "书包已在值班室。") || !strings.Contains(body, "无须查看录像即可办理") {
 			t.Errorf("the %s does not give the reason", name)
 		}
@@ -116,7 +116,7 @@ func TestAnApplicationFromFormToAnswer(t *testing.T) {
 		t.Errorf("a notice of a refusal: %d", r.status)
 	}
 	r = zheng.post("/applications/"+id+"/decide", url.Values{"decision": {"approve"}, "cameras": {"c02"}, "ways": {"view"}, "spans": {"0"}, "from": {string(usage.DateOf(present))}, "until": {string(usage.DateOf(present))}})
-	if r.status != http.StatusConflict || !strings.Contains(r.body, "申请现为“不予批准”") {
+	if r.status != http.StatusConflict || !strings.Contains(r.Body, "申请现为“不予批准”") {
 		t.Errorf("approving a refused application: %d\n%s", r.status, r.text())
 	}
 }
@@ -127,17 +127,17 @@ func TestACameraInAPrivateAreaIsRefused(t *testing.T) {
 	v := h.as("liang")
 	f := url.Values{"id": {"c09"}, "name": {"男宿舍"}, "place": {"男宿舍"}, "area": {"dormitory_room"}, "custody": {"vault"}, "main": {"rtsp://10.20.4.19/main"}, "days": {"30"}}
 	r := v.post("/cameras/new", f)
-	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "私人区域不得安装摄像机，例如") || !strings.Contains(r.body, `id="f-area-e"`) {
+	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "私人区域不得安装摄像机，例如") || !strings.Contains(r.Body, `id="f-area-e"`) {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	f.Set("area", "corridor")
 	f.Set("days", "7")
-	if r := v.post("/cameras/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-days-e"`) {
+	if r := v.post("/cameras/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-days-e"`) {
 		t.Fatalf("seven days: %d", r.status)
 	}
 	f.Set("days", "30")
 	f.Set("id", "c01")
-	if r := v.post("/cameras/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "编号已被使用") {
+	if r := v.post("/cameras/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "编号已被使用") {
 		t.Fatalf("an id in use: %d", r.status)
 	}
 	f.Set("id", "c09")
@@ -148,7 +148,7 @@ func TestACameraInAPrivateAreaIsRefused(t *testing.T) {
 	}
 	login, err := h.site.Credentials("c09")
 	h.must(err)
-	if page := v.get("/cameras/c09"); login.Password != "camera-secret-2" || strings.Contains(page.body, login.Password) {
+	if page := v.get("/cameras/c09"); login.Password != "camera-secret-2" || strings.Contains(page.Body, login.Password) {
 		t.Error("credentials are not kept, or are shown on a page")
 	}
 }
@@ -159,7 +159,7 @@ func TestPeopleAndTheirRights(t *testing.T) {
 	v := h.as("liang")
 	f := url.Values{"name": {"新老师"}, "login": {"xin"}, "staff_no": {"2026-099"}, "unit": {"教务处"}, "roles": {"staff"}}
 	r := v.post("/people/new", f)
-	if r.status != http.StatusOK || !strings.Contains(r.body, "只显示这一次") {
+	if r.status != http.StatusOK || !strings.Contains(r.Body, "只显示这一次") {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	if r := v.post("/people/new", f); r.status != http.StatusUnprocessableEntity {
@@ -168,14 +168,14 @@ func TestPeopleAndTheirRights(t *testing.T) {
 	f["roles"] = []string{"administrator", "security_officer"}
 	f.Set("login", "zwei")
 	f.Set("staff_no", "2026-100")
-	if r := v.post("/people/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "管理一体机的人不得同时") {
+	if r := v.post("/people/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "管理一体机的人不得同时") {
 		t.Fatalf("duties that exclude each other: %d\n%s", r.status, r.text())
 	}
 	if r := v.post("/people/"+h.ids["liang"], url.Values{"name": {"梁牧"}, "roles": {"school_leader"}}); r.status != http.StatusForbidden {
 		t.Fatalf("own duties: %d", r.status)
 	}
 	r = v.post("/people/"+h.ids["fan"]+"/password", nil)
-	if r.status != http.StatusOK || !strings.Contains(r.body, "只显示这一次") {
+	if r.status != http.StatusOK || !strings.Contains(r.Body, "只显示这一次") {
 		t.Fatalf("a new password: %d", r.status)
 	}
 	if n := h.count("person.created"); n < len(staff)+1 {
@@ -190,13 +190,13 @@ func TestTakingTheRoll(t *testing.T) {
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 8, 20).UTC() })
 	luo := h.as("luo")
 	page := luo.get("/gate/class/2023-01")
-	if strings.Count(page.body, `name="student"`) != 6 {
-		t.Fatalf("nobody came, and %d may be marked:\n%s", strings.Count(page.body, `name="student"`), page.text())
+	if strings.Count(page.Body, `name="student"`) != 6 {
+		t.Fatalf("nobody came, and %d may be marked:\n%s", strings.Count(page.Body, `name="student"`), page.text())
 	}
 	mark := func(student, outcome, minutes, reason string) answer {
-		return luo.post("/gate/class/2023-01/mark", url.Values{"student": {student}, "seen": {seenOf(luo.get("/gate/class/2023-01").body, student)}, "outcome": {outcome}, "minutes": {minutes}, "reason": {reason}})
+		return luo.post("/gate/class/2023-01/mark", url.Values{"student": {student}, "seen": {seenOf(luo.get("/gate/class/2023-01").Body, student)}, "outcome": {outcome}, "minutes": {minutes}, "reason": {reason}})
 	}
-	if r := mark(h.pupils[0], "late", "many", ""); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-minutes-`+h.pupils[0]+`-e"`) {
+	if r := mark(h.pupils[0], "late", "many", ""); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-minutes-`+h.pupils[0]+`-e"`) {
 		t.Errorf("many minutes: %d\n%s", r.status, r.text())
 	}
 	if r := mark(h.pupils[0], "dancing", "", ""); r.status != http.StatusUnprocessableEntity {
@@ -214,14 +214,14 @@ func TestTakingTheRoll(t *testing.T) {
 	if r := mark(h.pupils[0], "leave.sick", "", "发热，家长已来电"); r.status != http.StatusSeeOther {
 		t.Fatalf("sick leave: %d\n%s", r.status, r.text())
 	}
-	if page := luo.get("/gate/class/2023-01"); strings.Count(page.body, "安知予") != 1 || !strings.Contains(page.body, "<b>1</b>请假") {
+	if page := luo.get("/gate/class/2023-01"); strings.Count(page.Body, "安知予") != 1 || !strings.Contains(page.Body, "<b>1</b>请假") {
 		t.Errorf("afterwards:\n%s", page.text())
 	}
 	entry := fmt.Sprintf("/log/%d", h.seqOf("attendance.mark"))
-	if r := h.as("zheng").get(entry); !strings.Contains(r.body, "发热") {
+	if r := h.as("zheng").get(entry); !strings.Contains(r.Body, "发热") {
 		t.Errorf("the head of safety does not see the reason: %d", r.status)
 	}
-	if r := h.as("guo").get(entry); r.status != http.StatusOK || strings.Contains(r.body, "发热") {
+	if r := h.as("guo").get(entry); r.status != http.StatusOK || strings.Contains(r.Body, "发热") {
 		t.Errorf("the supervision group: %d, and sees the reason", r.status)
 	}
 }
@@ -231,7 +231,7 @@ func TestSettingsAndClock(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("liang")
 	f := url.Values{"rev": {strconv.FormatUint(h.site.SettingsRev(), 10)}, "camera_time": {"24"}, "session_idle": {"30"}, "session_hours": {"12"}, "password_days": {"0"}, "use_days": {"14"}, "undecided_days": {"10"}, "complaint_days": {"5"}, "report_days": {"30"}, "filing_days": {"7"}}
-	if r := v.post("/settings", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-report_days-e"`) {
+	if r := v.post("/settings", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-report_days-e"`) {
 		t.Fatalf("thirty days to report: %d\n%s", r.status, r.text())
 	}
 	f.Set("report_days", "7")
@@ -239,12 +239,12 @@ func TestSettingsAndClock(t *testing.T) {
 		t.Fatalf("good settings: %d", r.status)
 	}
 	f.Set("use_days", "20") // from the page as it was before
-	if r := v.post("/settings", f); r.status != http.StatusConflict || !strings.Contains(r.body, "现在登记的是“14”") || h.site.Settings().Register.UseDays != 14 {
+	if r := v.post("/settings", f); r.status != http.StatusConflict || !strings.Contains(r.Body, "现在登记的是“14”") || h.site.Settings().Register.UseDays != 14 {
 		t.Errorf("an old form: %d", r.status)
 	}
 	h.clock.change(func(r *clock.Reading) { r.State = 0 })
-	if page := v.get("/footage"); !strings.Contains(page.body, "暂不删除录像") || !strings.Contains(page.body, "等待第二个不同来源") {
-		t.Errorf("no banner says what the clock waits for:\n%s", page.body[:2000])
+	if page := v.get("/footage"); !strings.Contains(page.Body, "暂不删除录像") || !strings.Contains(page.Body, "等待第二个不同来源") {
+		t.Errorf("no banner says what the clock waits for:\n%s", page.Body[:2000])
 	}
 	zheng, stated := h.as("zheng"), present.Format("2006-01-02T15:04")
 	for _, x := range []struct {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	logpages "campuskeep/firmware/web/pages/log"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 	weblib "campuskeep/shared/lib/web"
@@ -32,7 +33,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 			t.Errorf("%s: %s", path, csp)
 		}
 	}
-	r := v.get(h.assets.URL("campuskeep.js"), "Accept-Encoding", "gzip")
+	r := v.get(h.Assets.URL("campuskeep.js"), "Accept-Encoding", "gzip")
 	if r.status != http.StatusOK || !strings.Contains(r.header.Get("Cache-Control"), "immutable") || r.header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("a browser file: %d %v", r.status, r.header)
 	}
@@ -82,10 +83,13 @@ type recorder struct {
 	header http.Header
 }
 
-func newRecorder() *recorder                    { return &recorder{header: http.Header{}} }
-func (r *recorder) Header() http.Header         { return r.header }
+func newRecorder() *recorder { return &recorder{header: http.Header{}} }
+
+func (r *recorder) Header() http.Header { return r.header }
+
 func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
-func (r *recorder) WriteHeader(status int)      { r.status = status }
+
+func (r *recorder) WriteHeader(status int) { r.status = status }
 
 // A wrong password, an unknown name and too many attempts are reported without saying whether the name
 // exists.
@@ -98,7 +102,7 @@ func TestLoggingInSaysNothingAboutNames(t *testing.T) {
 	if known.status != http.StatusUnauthorized || known.status != unknown.status || strings.ReplaceAll(known.text(), "fan", "x") != strings.ReplaceAll(unknown.text(), "nobody", "x") {
 		t.Errorf("known %d, unknown %d:\n%s\n%s", known.status, unknown.status, known.text(), unknown.text())
 	}
-	if strings.Contains(known.body, "wrong wrong") {
+	if strings.Contains(known.Body, "wrong wrong") {
 		t.Error("the password stands in the page")
 	}
 	if r := v.post("/login", nil); r.status != http.StatusUnprocessableEntity {
@@ -109,7 +113,7 @@ func TestLoggingInSaysNothingAboutNames(t *testing.T) {
 		h.clock.pass(3 * time.Second)
 		last = v.post("/login", url.Values{"user": {"fan"}, "password": {"wrong wrong wrong"}})
 	}
-	if last.status != http.StatusTooManyRequests || !strings.Contains(last.body, "尝试次数过多") || last.header.Get("Retry-After") == "" {
+	if last.status != http.StatusTooManyRequests || !strings.Contains(last.Body, "尝试次数过多") || last.header.Get("Retry-After") == "" {
 		t.Errorf("after many attempts: %d\n%s", last.status, last.text())
 	}
 	if r := v.post("/login", url.Values{"user": {"fan"}, "password": {password}}); r.status != http.StatusTooManyRequests {
@@ -126,12 +130,12 @@ func TestTheSecondFactor(t *testing.T) {
 	h.as("zheng")
 	v := h.visit()
 	r := v.post("/login", url.Values{"user": {"zheng"}, "password": {password}})
-	if r.status != http.StatusOK || !strings.Contains(r.body, `name="code"`) || strings.Contains(r.body, password) {
+	if r.status != http.StatusOK || !strings.Contains(r.Body, `name="code"`) || strings.Contains(r.Body, password) {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
-	_, after, _ := strings.Cut(r.body, `name="step" value="`)
+	_, after, _ := strings.Cut(r.Body, `name="step" value="`)
 	token, _, _ := strings.Cut(after, `"`)
-	if r := v.post("/login", url.Values{"step": {token}, "code": {"000000"}}); r.status != http.StatusUnauthorized || !strings.Contains(r.body, "动态码不对") {
+	if r := v.post("/login", url.Values{"step": {token}, "code": {"000000"}}); r.status != http.StatusUnauthorized || !strings.Contains(r.Body, "动态码不对") {
 		t.Errorf("a wrong code: %d\n%s", r.status, r.text())
 	}
 	if r := v.post("/login", url.Values{"step": {"x" + token[1:]}, "code": {h.code("zheng")}}); r.status != http.StatusUnauthorized {
@@ -144,10 +148,10 @@ func TestTheSecondFactor(t *testing.T) {
 		t.Errorf("the token again: %d", r.status)
 	}
 	r = h.visit().post("/login", url.Values{"user": {"zheng"}, "password": {password}})
-	_, after, _ = strings.Cut(r.body, `name="step" value="`)
+	_, after, _ = strings.Cut(r.Body, `name="step" value="`)
 	token, _, _ = strings.Cut(after, `"`)
 	h.clock.pass(4 * time.Minute)
-	if r := v.post("/login", url.Values{"step": {token}, "code": {h.code("zheng")}}); r.status != http.StatusUnauthorized || !strings.Contains(r.body, "登录步骤已过期") {
+	if r := v.post("/login", url.Values{"step": {token}, "code": {h.code("zheng")}}); r.status != http.StatusUnauthorized || !strings.Contains(r.Body, "登录步骤已过期") {
 		t.Errorf("after four minutes: %d", r.status)
 	}
 }
@@ -192,7 +196,7 @@ func TestTheLanguage(t *testing.T) {
 	if r.status != http.StatusSeeOther || r.header.Get("Location") != "/footage" {
 		t.Fatalf("%d %q", r.status, r.header.Get("Location"))
 	}
-	if page := v.get("/footage"); !strings.Contains(page.body, `<html lang="en">`) || !strings.Contains(page.body, "Where there is footage") {
+	if page := v.get("/footage"); !strings.Contains(page.Body, `<html lang="en">`) || !strings.Contains(page.Body, "Where there is footage") {
 		t.Error("the page is not in English")
 	}
 	if r := v.post("/language", url.Values{"lang": {"fr"}}); r.status != http.StatusNotFound {
@@ -217,22 +221,22 @@ func TestSearchingTheLog(t *testing.T) {
 	} {
 		size := h.store.Size()
 		r := v.get("/log?" + query)
-		if r.status != http.StatusOK || !strings.Contains(r.text(), want.has) || strings.Contains(tbody(r.body), want.lacks) {
-			t.Errorf("%s: %d, want %q and not %q\n%s", query, r.status, want.has, want.lacks, tbody(r.body))
+		if r.status != http.StatusOK || !strings.Contains(r.text(), want.has) || strings.Contains(tbody(r.Body), want.lacks) {
+			t.Errorf("%s: %d, want %q and not %q\n%s", query, r.status, want.has, want.lacks, tbody(r.Body))
 		}
 		if e := h.newest(1)[0]; h.store.Size() != size+1 || e.Kind != "log.search" {
 			t.Errorf("%s: the search is not in the log (%s)", query, e.Kind)
 		}
 	}
 	for query, want := range map[string]string{"from=2026-05-20&to=2026-05-01": "结束须晚于开始", "from=never": "请填写日期", "camera=c99": "没有这台摄像机", "before=x": "请填整数"} {
-		if r := v.get("/log?" + query); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, want) {
+		if r := v.get("/log?" + query); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, want) {
 			t.Errorf("%s: %d, want %q", query, r.status, want)
 		}
 	}
 	first := v.get("/log")
-	_, link, _ := strings.Cut(first.body, `href="/log?before=`)
+	_, link, _ := strings.Cut(first.Body, `href="/log?before=`)
 	before, _, _ := strings.Cut(link, `"`)
-	if next := v.get("/log?before=" + before); before == "" || next.status != http.StatusOK || strings.Contains(next.body, fmt.Sprintf(`href="/log/%s"`, before)) {
+	if next := v.get("/log?before=" + before); before == "" || next.status != http.StatusOK || strings.Contains(next.Body, fmt.Sprintf(`href="/log/%s"`, before)) {
 		t.Errorf("the next page, before %q: %d", before, next.status)
 	}
 }
@@ -249,14 +253,14 @@ func TestExportingTheLog(t *testing.T) {
 	h.scene()
 	v := h.as("guo")
 	r := v.post("/log/export", url.Values{"format": {"csv"}, "query": {"group=refused"}})
-	if r.status != http.StatusOK || !strings.HasPrefix(r.body, "\ufeff") || !strings.Contains(r.body, "拒绝") || strings.Contains(r.body, "提交申请,") {
-		t.Fatalf("%d\n%s", r.status, r.body)
+	if r.status != http.StatusOK || !strings.HasPrefix(r.Body, "\ufeff") || !strings.Contains(r.Body, "拒绝") || strings.Contains(r.Body, "提交申请,") {
+		t.Fatalf("%d\n%s", r.status, r.Body)
 	}
 	if e := h.newest(1)[0]; e.Kind != "log.export" {
 		t.Errorf("the newest entry is %s", e.Kind)
 	}
 	r = v.post("/log/export", url.Values{"format": {"xlsx"}, "query": {""}})
-	if r.status != http.StatusOK || !strings.HasPrefix(r.body, "PK") || !strings.Contains(r.header.Get("Content-Disposition"), ".xlsx") {
+	if r.status != http.StatusOK || !strings.HasPrefix(r.Body, "PK") || !strings.Contains(r.header.Get("Content-Disposition"), ".xlsx") {
 		t.Fatalf("xlsx: %d", r.status)
 	}
 	if r := v.post("/log/export", url.Values{"format": {"exe"}}); r.status != http.StatusUnprocessableEntity {
@@ -265,7 +269,7 @@ func TestExportingTheLog(t *testing.T) {
 	if r := h.as("zhou").post("/log/export", url.Values{"format": {"csv"}}); r.status != http.StatusForbidden {
 		t.Errorf("by an officer: %d", r.status)
 	}
-	b, err := writeCSV([][]string{{"=1+1", "+86", "-", "@x", "plain"}})
+	b, err := logpages.WriteCSV([][]string{{"=1+1", "+86", "-", "@x", "plain"}})
 	h.must(err)
 	if got := string(b); got != "\ufeff'=1+1,'+86,'-,'@x,plain\n" {
 		t.Errorf("formulas: %q", got)
@@ -279,7 +283,7 @@ func TestTheProofOfAnEntry(t *testing.T) {
 	v := h.as("guo")
 	n := h.seqOf("footage.access.open")
 	r := v.get(fmt.Sprintf("/log/%d/proof", n))
-	p, err := ledger.ParseProof([]byte(r.body))
+	p, err := ledger.ParseProof([]byte(r.Body))
 	h.must(err)
 	e, err := ledger.ParseEntry(p.Leaf)
 	h.must(err)
@@ -318,7 +322,7 @@ func TestATapReachesTheGatePage(t *testing.T) {
 	for lines.Scan() && lines.Text() != "event: change" {
 	}
 	page := v.get("/gate")
-	if took := time.Since(began); took > time.Second || !strings.Contains(page.body, "安*予") || strings.Contains(page.body, "安知予") {
+	if took := time.Since(began); took > time.Second || !strings.Contains(page.Body, "安*予") || strings.Contains(page.Body, "安知予") {
 		t.Errorf("after %v:\n%s", took, page.text())
 	}
 }
@@ -332,22 +336,22 @@ func TestTheInterface(t *testing.T) {
 		OpenAPI string
 		Paths   map[string]map[string]any
 	}
-	h.must(json.Unmarshal([]byte(v.get("/api/v1/openapi.json").body), &doc))
-	for _, rt := range h.routes.routes {
-		if _, path, _ := strings.Cut(rt.pattern, " "); strings.HasPrefix(path, "/api/") && doc.Paths[path] == nil {
+	h.must(json.Unmarshal([]byte(v.get("/api/v1/openapi.json").Body), &doc))
+	for _, rt := range h.routes.Routes {
+		if _, path, _ := strings.Cut(rt.Pattern, " "); strings.HasPrefix(path, "/api/") && doc.Paths[path] == nil {
 			t.Errorf("%s is not described", path)
 		}
 	}
 	for path, want := range map[string]string{"/api/v1/status": `"clock":"trusted"`, "/api/v1/cameras": `"state":"offline"`, "/api/v1/ribbon": `"cause":"network"`,
 		"/api/v1/applications": ids["open"], "/api/v1/applications/" + ids["open"]: `"state":"submitted"`, "/api/v1/log?group=refused": "access.refused",
 		"/api/v1/log/3": `"leaf_hash"`, "/api/v1/gate": `"attended":9`} {
-		if r := v.get(path); r.status != http.StatusOK || !strings.Contains(r.body, want) || !strings.HasPrefix(r.header.Get("Content-Type"), "application/json") {
-			t.Errorf("%s: %d, want %q\n%s", path, r.status, want, r.body)
+		if r := v.get(path); r.status != http.StatusOK || !strings.Contains(r.Body, want) || !strings.HasPrefix(r.header.Get("Content-Type"), "application/json") {
+			t.Errorf("%s: %d, want %q\n%s", path, r.status, want, r.Body)
 		}
 	}
 	r := h.as("fan").get("/api/v1/log")
-	if r.status != http.StatusForbidden || !strings.Contains(r.body, `"error":"may.role"`) {
-		t.Errorf("refused: %d %s", r.status, r.body)
+	if r.status != http.StatusForbidden || !strings.Contains(r.Body, `"error":"may.role"`) {
+		t.Errorf("refused: %d %s", r.status, r.Body)
 	}
 	if r := h.visit().get("/healthz"); r.status != http.StatusOK {
 		t.Errorf("healthz: %d", r.status)
@@ -359,14 +363,14 @@ func TestPagesStaySmall(t *testing.T) {
 	h := newEnv(t)
 	ids := h.scene()
 	fan := h.as("fan")
-	size := func(path string) int { return len(fan.get(path, "Accept-Encoding", "gzip").body) }
-	assets := size(h.assets.URL("campuskeep.css")) + size(h.assets.URL("campuskeep.js"))
+	size := func(path string) int { return len(fan.get(path, "Accept-Encoding", "gzip").Body) }
+	assets := size(h.Assets.URL("campuskeep.css")) + size(h.Assets.URL("campuskeep.js"))
 	for path, most := range map[string]int{"/": 100_000, "/footage?camera=c01&day=2026-05-08": 100_000, "/applications/new": 100_000} {
 		if n := size(path) + assets; n > most {
 			t.Errorf("%s: %d B, at most %d", path, n, most)
 		}
 	}
-	if n := size("/view/"+ids["viewing"]) + assets + size(h.assets.URL("player.js")); n > 300_000 {
+	if n := size("/view/"+ids["viewing"]) + assets + size(h.Assets.URL("player.js")); n > 300_000 {
 		t.Errorf("the player page: %d B", n)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -43,30 +44,30 @@ func TestTheRibbonOfManyCameras(t *testing.T) {
 	h := newEnvWith(t, func(_ *env, d *Deps) { d.Footage = hours{} })
 	h.many()
 	v := h.as("zheng")
-	rows := func(r answer) int { return strings.Count(r.body, "data-ribbon-row") }
+	rows := func(r answer) int { return strings.Count(r.Body, "data-ribbon-row") }
 	first := v.get("/footage")
-	if rows(first) != 16 || !strings.Contains(first.body, "第 1 页，共 4 页") || !strings.Contains(first.body, "64 路摄像机") {
+	if rows(first) != 16 || !strings.Contains(first.Body, "第 1 页，共 4 页") || !strings.Contains(first.Body, "64 路摄像机") {
 		t.Fatalf("the first page has %d rows\n%s", rows(first), first.text()[:1500])
 	}
-	next := regexp.MustCompile(`href="([^"]*)" rel="next"`).FindStringSubmatch(first.body)
+	next := regexp.MustCompile(`href="([^"]*)" rel="next"`).FindStringSubmatch(first.Body)
 	if next == nil {
 		t.Fatal("there is no next page")
 	}
-	if r := v.get(strings.ReplaceAll(next[1], "&amp;", "&")); rows(r) != 16 || !strings.Contains(r.body, "第 2 页") {
+	if r := v.get(strings.ReplaceAll(next[1], "&amp;", "&")); rows(r) != 16 || !strings.Contains(r.Body, "第 2 页") {
 		t.Errorf("the second page: %d rows", rows(r))
 	}
 	if r := v.get("/footage?size=64"); rows(r) != 64 {
 		t.Errorf("all at once: %d rows", rows(r))
 	}
-	toggle := regexp.MustCompile(`<a class="grp"[^>]*href="([^"]*)" aria-expanded="true"`).FindAllStringSubmatch(v.get("/footage?size=64").body, -1)
+	toggle := regexp.MustCompile(`<a class="grp"[^>]*href="([^"]*)" aria-expanded="true"`).FindAllStringSubmatch(v.get("/footage?size=64").Body, -1)
 	if len(toggle) != 5 {
 		t.Fatalf("%d groups can be closed", len(toggle))
 	}
 	closed := v.get(strings.ReplaceAll(toggle[0][1], "&amp;", "&"))
-	if rows(closed) >= 64 || !strings.Contains(closed.body, `aria-expanded="false"`) || !strings.Contains(closed.body, "最低") {
+	if rows(closed) >= 64 || !strings.Contains(closed.Body, `aria-expanded="false"`) || !strings.Contains(closed.Body, "最低") {
 		t.Errorf("with a group closed: %d rows", rows(closed))
 	}
-	if day := regexp.MustCompile(`class="day" href="([^"]*)"`).FindStringSubmatch(closed.body); day == nil || !strings.Contains(day[1], "closed=") || !strings.Contains(day[1], "size=64") {
+	if day := regexp.MustCompile(`class="day" href="([^"]*)"`).FindStringSubmatch(closed.Body); day == nil || !strings.Contains(day[1], "closed=") || !strings.Contains(day[1], "size=64") {
 		t.Errorf("a day forgets the rest of the address: %v", day)
 	}
 	for query, want := range map[string]int{"q=北侧": 1, "q=C07": 1, "area=laboratory&size=64": 13, "group=博学楼&size=64": 13, "place=自行车棚": 1, "gaps=1": 3, "q=nowhere": 0, "page=99": 16, "page=-1&size=7": 16} {
@@ -75,11 +76,11 @@ func TestTheRibbonOfManyCameras(t *testing.T) {
 			t.Errorf("%s: %d, %d rows, want %d", query, r.status, rows(r), want)
 		}
 	}
-	if r := v.get("/footage?q=nowhere"); !strings.Contains(r.body, "没有符合条件的摄像机") {
+	if r := v.get("/footage?q=nowhere"); !strings.Contains(r.Body, "没有符合条件的摄像机") {
 		t.Error("an empty result does not say so")
 	}
 	week := v.get("/footage?days=7")
-	if n := strings.Count(week.body, `class="day"`); n != 16*8 || !strings.Contains(week.body, "rib--week") {
+	if n := strings.Count(week.Body, `class="day"`); n != 16*8 || !strings.Contains(week.Body, "rib--week") {
 		t.Errorf("a week shows %d days", n)
 	}
 }
@@ -92,7 +93,7 @@ func TestATimeTypedLeadsThere(t *testing.T) {
 	if r.status != http.StatusSeeOther || !strings.Contains(r.header.Get("Location"), "day=2026-05-19") || !strings.Contains(r.header.Get("Location"), "t=17%3A05") {
 		t.Fatalf("%d %s", r.status, r.header.Get("Location"))
 	}
-	if r := v.get("/footage?camera=c01&day=2026-05-18&when=%E6%98%8E%E5%A4%A9"); r.status != http.StatusOK || !strings.Contains(r.body, "不是能看懂的过去时刻") {
+	if r := v.get("/footage?camera=c01&day=2026-05-18&when=%E6%98%8E%E5%A4%A9"); r.status != http.StatusOK || !strings.Contains(r.Body, "不是能看懂的过去时刻") {
 		t.Errorf("what cannot be read: %d", r.status)
 	}
 	f := watch("c02", "7点", "下午1点")
@@ -114,11 +115,11 @@ func TestACauseIsFoundByItsOwnTime(t *testing.T) {
 	h.clock.change(func(r *clock.Reading) { *r = was })
 	v := h.as("zheng")
 	for _, path := range []string{"/footage", "/footage?camera=c02&day=2026-05-12"} {
-		if r := v.get(path); !strings.Contains(r.body, "断电") {
+		if r := v.get(path); !strings.Contains(r.Body, "断电") {
 			t.Errorf("%s does not know the cause", path)
 		}
 	}
-	strip := v.get("/footage?camera=c02&day=2026-05-12").body
+	strip := v.get("/footage?camera=c02&day=2026-05-12").Body
 	_, strip, _ = strings.Cut(strip, "data-strip")
 	strip, _, _ = strings.Cut(strip, "</svg></div>")
 	if !strings.Contains(strip, "断电 01:00–14:00") {
@@ -133,7 +134,7 @@ func TestTheLastAccessesAreAccesses(t *testing.T) {
 	fan.get("/log")
 	fan.post("/footage/view", watch("c02", "07:00", "07:20"))
 	zheng.post("/footage/view", watch("c02", "07:00", "07:20"))
-	page := zheng.get("/").body
+	page := zheng.get("/").Body
 	_, card, ok := strings.Cut(page, "最近访问录像")
 	card, _, _ = strings.Cut(card, "</section>")
 	if !ok || !strings.Contains(card, "郑守川") || strings.Contains(card, "范之远") {
@@ -150,14 +151,14 @@ func TestTheBudgetsOfThePages(t *testing.T) {
 	h := newEnvWith(t, func(_ *env, d *Deps) { d.Footage = hours{} })
 	h.many()
 	v := h.as("zheng")
-	h.byAddress = weblib.NewLimiter(1e6, 1e6) // the measurement asks more than people do
+	h.ByAddress = weblib.NewLimiter(1e6, 1e6) // the measurement asks more than people do
 	load := func(path string) (all int) {
 		r := v.get(path, "Accept-Encoding", "gzip")
 		if r.status != http.StatusOK {
 			t.Fatalf("%s: %d", path, r.status)
 		}
-		all = len(r.body)
-		z, err := gzip.NewReader(bytes.NewReader([]byte(r.body)))
+		all = len(r.Body)
+		z, err := gzip.NewReader(bytes.NewReader([]byte(r.Body)))
 		h.must(err)
 		page, err := io.ReadAll(z)
 		h.must(err)
@@ -166,7 +167,7 @@ func TestTheBudgetsOfThePages(t *testing.T) {
 			if !seen[m[1]] {
 				seen[m[1]] = true
 				a := v.get(m[1], "Accept-Encoding", "gzip")
-				all += len(a.body)
+				all += len(a.Body)
 			}
 		}
 		if len(seen) < 2 {
@@ -220,7 +221,7 @@ func (h *env) pageTime(token, path string) (clock, cpu time.Duration) {
 	for range rounds {
 		r := httptest.NewRequestWithContext(h.t.Context(), http.MethodGet, "https://127.0.0.1"+path, nil)
 		r.Header.Set("Accept-Encoding", "gzip")
-		r.AddCookie(&http.Cookie{Name: cookieName, Value: token})
+		r.AddCookie(&http.Cookie{Name: frame.CookieName, Value: token})
 		r.TLS = &tls.ConnectionState{}
 		w := httptest.NewRecorder()
 		h.Handler().ServeHTTP(w, r)

@@ -12,6 +12,7 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/usage"
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
@@ -24,17 +25,17 @@ type recorders struct {
 	site  *site.Site
 
 	mu     sync.Mutex
-	list   []NVR
+	list   []frame.NVR
 	begun  []string
-	look   NVRLook
-	asked  NVRAsk
-	plan   *NVRPlan
+	look   frame.NVRLook
+	asked  frame.NVRAsk
+	plan   *frame.NVRPlan
 	refuse error
-	paths  NVRAccessPaths
-	signed map[string]NVRReply
+	paths  frame.NVRAccessPaths
+	signed map[string]frame.NVRReply
 	wait   *usage.Fetching
 
-	edits    []NVREdit
+	edits    []frame.NVREdit
 	channels map[string]int
 	since    time.Time
 	service  []string // "retire n01 reason c01,c02"
@@ -42,9 +43,9 @@ type recorders struct {
 
 func newRecorders(clock *stillClock, s *site.Site) *recorders {
 	yes, no := true, false
-	stream := []NVRStream{{ID: 101, Codec: "H.264", W: 2560, H: 1440, MilFr: 25000, Kbps: 4096, GOP: 50}, {ID: 102, Codec: "H.264", W: 640, H: 360, MilFr: 12500, Kbps: 512, GOP: 25}}
-	channel := func(n int) []NVRStream {
-		out := append([]NVRStream(nil), stream...)
+	stream := []frame.NVRStream{{ID: 101, Codec: "H.264", W: 2560, H: 1440, MilFr: 25000, Kbps: 4096, GOP: 50}, {ID: 102, Codec: "H.264", W: 640, H: 360, MilFr: 12500, Kbps: 512, GOP: 25}}
+	channel := func(n int) []frame.NVRStream {
+		out := append([]frame.NVRStream(nil), stream...)
 		for i := range out {
 			out[i].ID = n*100 + i + 1
 		}
@@ -57,14 +58,14 @@ func newRecorders(clock *stillClock, s *site.Site) *recorders {
 	}
 	gap := footage.Span{From: at(12, 9, 0), To: at(12, 13, 30)}
 	short := footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present.Add(-23 * 24 * time.Hour)}
-	r := &recorders{clock: clock, site: s, signed: map[string]NVRReply{}}
-	r.list = []NVR{{ID: "n01", Rev: 3, Name: "监控室一号录像机", Place: "监控室", Address: "http://192.168.1.64",
-		Channels: []NVRPlug{{1, "东大门外"}, {2, "IPC-2"}, {3, "自行车棚"}, {4, "备用"}}, Wires: []NVRWire{{"c02", 4, time.Time{}, at(3, 9, 0)}},
-		Depend: []NVRDependent{{"c01", false}, {"c02", false}, {"c03", true}},
-		Kept:   []NVRKept{{"c01", footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present}, present.Add(30 * 24 * time.Hour)}, {"c02", footage.Span{From: present.Add(-23 * 24 * time.Hour), To: present}, present.Add(30 * 24 * time.Hour)}}, Installer: "云汀安防", Installed: "2025-08-20", Model: "DS-7732NI-K4", Serial: "DS-7732NI-K40820250801CCRRD00000001WCVU",
+	r := &recorders{clock: clock, site: s, signed: map[string]frame.NVRReply{}}
+	r.list = []frame.NVR{{ID: "n01", Rev: 3, Name: "监控室一号录像机", Place: "监控室", Address: "http://192.168.1.64",
+		Channels: []frame.NVRPlug{{Channel: 1, Name: "东大门外"}, {Channel: 2, Name: "IPC-2"}, {Channel: 3, Name: "自行车棚"}, {Channel: 4, Name: "备用"}}, Wires: []frame.NVRWire{{Camera: "c02", Channel: 4, From: time.Time{}, To: at(3, 9, 0)}},
+		Depend: []frame.NVRDependent{{Camera: "c01", Recorded: false}, {Camera: "c02", Recorded: false}, {Camera: "c03", Recorded: true}},
+		Kept:   []frame.NVRKept{{Camera: "c01", Span: footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present}, Until: present.Add(30 * 24 * time.Hour)}, {Camera: "c02", Span: footage.Span{From: present.Add(-23 * 24 * time.Hour), To: present}, Until: present.Add(30 * 24 * time.Hour)}}, Installer: "云汀安防", Installed: "2025-08-20", Model: "DS-7732NI-K4", Serial: "DS-7732NI-K40820250801CCRRD00000001WCVU",
 		Firmware: "V4.61.025 build 220906", Checked: present.Add(-3 * time.Hour), Tried: present.Add(-3 * time.Hour), Others: []string{"4 备用"},
-		Clock: NVRClock{At: present.Add(-50 * time.Hour), Known: true, Offset: 1300 * time.Millisecond, Error: time.Second, Zone: "CST-8:00:00", East: 8 * time.Hour, List: "local", Playback: "local", Log: "local", FalseZ: true, Told: true},
-		Cameras: []NVRCamera{
+		Clock: frame.NVRClock{At: present.Add(-50 * time.Hour), Known: true, Offset: 1300 * time.Millisecond, Error: time.Second, Zone: "CST-8:00:00", East: 8 * time.Hour, List: "local", Playback: "local", Log: "local", FalseZ: true, Told: true},
+		Cameras: []frame.NVRCamera{
 			{Camera: "c01", Channel: 1, Name: "东大门外", Online: &yes, Streams: channel(1), Seen: true, Found: find(30.4, func(*footage.Attestation) {}), Keep: 30 * 24 * time.Hour, KeepOn: true, Asked: 30, Result: "confirmed"},
 			{Camera: "c02", Channel: 2, Name: "IPC-2", Online: &yes, Streams: channel(2), Seen: true, Found: find(23, func(a *footage.Attestation) {
 				a.Short, a.Recorded, a.Missing = short, 23*24*time.Hour-4*time.Hour, 7*24*time.Hour+4*time.Hour
@@ -74,27 +75,27 @@ func newRecorders(clock *stillClock, s *site.Site) *recorders {
 				a.Over, a.Silent = footage.Span{From: present.Add(-41 * 24 * time.Hour), To: present.Add(-31 * 24 * time.Hour)}, true
 			}), Asked: 30, Result: "ignored"},
 		},
-		Fetches: []NVRFetch{
+		Fetches: []frame.NVRFetch{
 			{ID: "f000003", Camera: "c02", Ground: "a2026-0002", Span: footage.Span{From: at(18, 7, 0), To: at(18, 8, 0)}, State: "running", Running: true, Percent: 42, Asked: present},
 			{ID: "f000002", Camera: "c03", Ground: "a2026-0001", Span: footage.Span{From: at(8, 14, 30), To: at(8, 15, 45)}, State: "waiting", Reason: "busy", Next: present.Add(4 * time.Minute), Asked: present},
 			{ID: "f000001", Camera: "c01", Ground: "i-abc", Span: footage.Span{From: at(7, 14, 30), To: at(7, 15, 45)}, State: "done", Percent: 100, Bytes: 1_900_000_000, Asked: at(19, 8, 0), Ended: at(19, 9, 20)},
 		}},
 		{ID: "n02", Rev: 5, Name: "旧教学楼录像机", Place: "旧教学楼", Address: "http://192.168.1.60", Retired: true, Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820190301", Checked: present.Add(-40 * 24 * time.Hour),
-			Left: []NVRDependent{{"c03", false}}}}
-	r.look = NVRLook{Address: "http://192.168.1.65", Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820250801", Firmware: "V4.61.025", Name: "教学楼录像机", Zone: "CST-8:00:00", Known: true, Offset: -2 * time.Second,
-		Channels: []NVRChannel{{ID: 1, Name: "一楼走廊", Online: &yes, Streams: channel(1), Keep: 30 * 24 * time.Hour, KeepOn: true, Track: true}, {ID: 2, Name: "二楼走廊", Online: &no, Streams: channel(2), Track: true}, {ID: 3, Name: "实验室", Streams: channel(3), Keep: 15 * 24 * time.Hour, KeepOn: true, Track: true}}}
-	r.paths = NVRAccessPaths{Read: present.Add(-time.Hour).UTC(), Paths: []NVRAccessPath{{Key: "account:admin", Kind: "account", Name: "admin", Level: "Administrator", Open: true}, {Key: "account:campuskeep", Kind: "account", Name: "campuskeep", Level: "Operator", Open: true, Answer: "ours"},
+			Left: []frame.NVRDependent{{Camera: "c03", Recorded: false}}}}
+	r.look = frame.NVRLook{Address: "http://192.168.1.65", Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820250801", Firmware: "V4.61.025", Name: "教学楼录像机", Zone: "CST-8:00:00", Known: true, Offset: -2 * time.Second,
+		Channels: []frame.NVRChannel{{ID: 1, Name: "一楼走廊", Online: &yes, Streams: channel(1), Keep: 30 * 24 * time.Hour, KeepOn: true, Track: true}, {ID: 2, Name: "二楼走廊", Online: &no, Streams: channel(2), Track: true}, {ID: 3, Name: "实验室", Streams: channel(3), Keep: 15 * 24 * time.Hour, KeepOn: true, Track: true}}}
+	r.paths = frame.NVRAccessPaths{Read: present.Add(-time.Hour).UTC(), Paths: []frame.NVRAccessPath{{Key: "account:admin", Kind: "account", Name: "admin", Level: "Administrator", Open: true}, {Key: "account:campuskeep", Kind: "account", Name: "campuskeep", Level: "Operator", Open: true, Answer: "ours"},
 		{Key: "service:RTSP", Kind: "service", Name: "RTSP", Port: 554, Open: true}, {Key: "service:SSH", Kind: "service", Name: "SSH"}, {Key: "service:EZVIZ", Kind: "service", Name: "EZVIZ", Open: true}, {Key: "place:usb", Kind: "place", Name: "usb", Open: true}}}
 	return r
 }
 
-func (r *recorders) NVRs() ([]NVR, error) {
+func (r *recorders) NVRs() ([]frame.NVR, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]NVR(nil), r.list...), nil
+	return append([]frame.NVR(nil), r.list...), nil
 }
 
-func (r *recorders) NVR(id string) (NVR, error) {
+func (r *recorders) NVR(id string) (frame.NVR, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, n := range r.list {
@@ -102,7 +103,7 @@ func (r *recorders) NVR(id string) (NVR, error) {
 			return n, nil
 		}
 	}
-	return NVR{}, ErrNoNVR
+	return frame.NVR{}, frame.ErrNoNVR
 }
 
 func (r *recorders) NVRName(id string) (string, bool) {
@@ -117,11 +118,11 @@ func (r *recorders) Begin(_ account.Who, id, what string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begun = append(r.begun, what+" "+id)
-	r.list[0].Work = &NVRWork{What: what, Since: r.clock.Now().Wall, Camera: "c02", Done: 1, Of: 3}
+	r.list[0].Work = &frame.NVRWork{What: what, Since: r.clock.Now().Wall, Camera: "c02", Done: 1, Of: 3}
 	return nil
 }
 
-func (r *recorders) Edit(_ context.Context, _ account.Who, id string, e NVREdit) error {
+func (r *recorders) Edit(_ context.Context, _ account.Who, id string, e frame.NVREdit) error {
 	if _, err := r.NVR(id); err != nil {
 		return err
 	}
@@ -141,14 +142,14 @@ func (r *recorders) Rewire(_ context.Context, _ account.Who, id string, _ uint64
 }
 
 func (r *recorders) Retire(_ context.Context, _ account.Who, id string, _ uint64, reason string, cameras []string) error {
-	return r.serve("retire", id, reason, cameras)
+	return r.Serve("retire", id, reason, cameras)
 }
 
 func (r *recorders) Restore(_ context.Context, _ account.Who, id string, _ uint64, reason string, cameras []string) error {
-	return r.serve("restore", id, reason, cameras)
+	return r.Serve("restore", id, reason, cameras)
 }
 
-func (r *recorders) serve(what, id, reason string, cameras []string) error {
+func (r *recorders) Serve(what, id, reason string, cameras []string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if reason == "" {
@@ -158,7 +159,7 @@ func (r *recorders) serve(what, id, reason string, cameras []string) error {
 	return r.refuse
 }
 
-func (r *recorders) Look(_ account.Who, ask NVRAsk) (string, error) {
+func (r *recorders) Look(_ account.Who, ask frame.NVRAsk) (string, error) {
 	if ask.Login.Password == "" {
 		return "", fielderr.Errors{{Field: "password", Rule: "err.required"}}
 	}
@@ -168,29 +169,29 @@ func (r *recorders) Look(_ account.Who, ask NVRAsk) (string, error) {
 	return "look1", nil
 }
 
-func (r *recorders) Looked(_ account.Who, look string) (NVRLook, error) {
+func (r *recorders) Looked(_ account.Who, look string) (frame.NVRLook, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if look != "look1" {
-		return NVRLook{}, ErrNoNVR
+		return frame.NVRLook{}, frame.ErrNoNVR
 	}
 	return r.look, nil
 }
 
-func (r *recorders) Adopt(_ context.Context, _ account.Who, _ string, plan NVRPlan) (string, error) {
+func (r *recorders) Adopt(_ context.Context, _ account.Who, _ string, plan frame.NVRPlan) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.plan = &plan
 	return "n01", r.refuse
 }
 
-func (r *recorders) AccessPaths(string) (NVRAccessPaths, bool, error) {
+func (r *recorders) AccessPaths(string) (frame.NVRAccessPaths, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.paths, true, nil
 }
 
-func (r *recorders) Sign(_ context.Context, _ account.Who, name, _ string, _ time.Time, replies map[string]NVRReply) error {
+func (r *recorders) Sign(_ context.Context, _ account.Who, name, _ string, _ time.Time, replies map[string]frame.NVRReply) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range r.paths.Paths {
@@ -242,12 +243,12 @@ func TestTheLogTellsOfNVRsInWords(t *testing.T) {
 	zheng := h.as("zheng")
 	zh, en := zheng.get("/log?group=nvr"), zheng.get("/log?group=nvr", "Cookie", "lang=en")
 	for _, want := range []string{"录像机保存期违规：提前删除", "录像机保存期违规：逾期未删", "绕过本机：回放 3 次", "本机以外的人", "录像机未执行", "录像机故障：时钟不准", "录像机故障：日志过多", "录像机故障：通道停止录像", "含义不明", "6 项，2 项仍开放", "部分到达", "监控室一号录像机"} {
-		if !strings.Contains(zh.body, want) {
+		if !strings.Contains(zh.Body, want) {
 			t.Errorf("the log does not say %q", want)
 		}
 	}
 	for _, r := range []answer{zh, en} {
-		if r.status != http.StatusOK || strings.Contains(r.body, "⟦") {
+		if r.status != http.StatusOK || strings.Contains(r.Body, "⟦") {
 			t.Errorf("%d %s", r.status, r.text())
 		}
 	}
@@ -258,7 +259,7 @@ func TestAnNVRsPage(t *testing.T) {
 	h := newEnv(t)
 	h.entriesOfNVRs()
 	liang := h.as("liang")
-	body := liang.get("/nvrs/n01").body
+	body := liang.get("/nvrs/n01").Body
 	for _, want := range []string{"提前缺失 7 天", "逾期未删", "后续核对已确认", "录像机未执行", "自行车棚：现为 覆盖式，无期限，将设为 30 天", "摄像机掉线", "它在时间后面写 Z", "4 备用", "排队", "42%"} {
 		if want == "它在时间后面写 Z" || want == "摄像机掉线" || want == "排队" {
 			continue
@@ -274,10 +275,10 @@ func TestAnNVRsPage(t *testing.T) {
 	if strings.Count(body, "无权查看") != 6 || strings.Contains(body, "07:00") {
 		t.Errorf("the installer sees what is fetched:\n%s", body)
 	}
-	if body := h.as("zheng").get("/nvrs/n01").body; strings.Contains(body, "无权查看") || !strings.Contains(body, "07:00") {
+	if body := h.as("zheng").get("/nvrs/n01").Body; strings.Contains(body, "无权查看") || !strings.Contains(body, "07:00") {
 		t.Errorf("the head of safety does not see what is fetched:\n%s", body)
 	}
-	if body := h.as("zheng").get("/nvrs/n01").body; !strings.Contains(body, "绕过本机：回放 3 次") || strings.Contains(body, "确认设置") {
+	if body := h.as("zheng").get("/nvrs/n01").Body; !strings.Contains(body, "绕过本机：回放 3 次") || strings.Contains(body, "确认设置") {
 		t.Error("the head of safety sees accesses, and sets nothing")
 	}
 	for _, what := range []string{"check", "expiry"} {
@@ -288,7 +289,7 @@ func TestAnNVRsPage(t *testing.T) {
 	if got := strings.Join(h.recorders.begun, ","); got != "check n01,expiry n01" {
 		t.Errorf("begun: %s", got)
 	}
-	if body := liang.get("/nvrs/n01").body; !strings.Contains(body, `data-poll="2"`) || !strings.Contains(body, "北侧围墙（第 2 路，共 3 路）") {
+	if body := liang.get("/nvrs/n01").Body; !strings.Contains(body, `data-poll="2"`) || !strings.Contains(body, "北侧围墙（第 2 路，共 3 路）") {
 		t.Error("the page does not tell how far it is")
 	}
 	if r := h.as("fan").get("/nvrs"); r.status != http.StatusForbidden {
@@ -306,7 +307,7 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 	h.packages.mu.Lock()
 	h.packages.keeping.Capacity = 1_600_000_000_000 // one main stream and something
 	h.packages.mu.Unlock()
-	if r := liang.post("/nvrs/new", url.Values{"address": {"192.168.1.65"}, "user": {"ck"}}); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "aria-invalid") {
+	if r := liang.post("/nvrs/new", url.Values{"address": {"192.168.1.65"}, "user": {"ck"}}); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "aria-invalid") {
 		t.Errorf("without a password: %d", r.status)
 	}
 	r := liang.post("/nvrs/new", url.Values{"address": {"192.168.1.65"}, "user": {"ck"}, "password": {"secret"}})
@@ -314,7 +315,7 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 		t.Fatalf("%d %+v", r.status, h.recorders.asked)
 	}
 	path := r.header.Get("Location")
-	body := liang.get(path).body
+	body := liang.get(path).Body
 	for _, want := range []string{"找到 3 路通道", "H.264 · 2560×1440 · 25 帧/秒 · 4,096 kbit/s · GOP 50 帧（2.0 秒）", "44.2 GB", "1.4 TB", "按算式建议：本机，主码流", "按算式建议：本机，子码流"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
@@ -343,11 +344,11 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 		"days":    {func(f url.Values) { f.Set("c1.days", "7") }, "30"},
 	} {
 		r := liang.post(path, bad(c.change))
-		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, c.want) || h.recorders.plan != nil {
-			t.Errorf("%s: %d, says %q: %t", name, r.status, c.want, strings.Contains(r.body, c.want))
+		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, c.want) || h.recorders.plan != nil {
+			t.Errorf("%s: %d, says %q: %t", name, r.status, c.want, strings.Contains(r.Body, c.want))
 		}
 	}
-	if r := liang.post(path, bad(func(f url.Values) { f.Set("button", "sum"); f.Set("c1.keep", "main") })); r.status != http.StatusOK || h.recorders.plan != nil || !strings.Contains(r.body, "4,096 kbit/s × 86,400") {
+	if r := liang.post(path, bad(func(f url.Values) { f.Set("button", "sum"); f.Set("c1.keep", "main") })); r.status != http.StatusOK || h.recorders.plan != nil || !strings.Contains(r.Body, "4,096 kbit/s × 86,400") {
 		t.Errorf("the sum: %d", r.status)
 	}
 	if r := liang.post(path, bad(func(f url.Values) { f.Set("c1.keep", "sub"); f.Del("c3.use") })); r.status != http.StatusSeeOther {
@@ -363,15 +364,15 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 // Covers F1: one refused password ends the look, and the page names the danger of the lock.
 func TestTheWizardStopsAfterOneRefusal(t *testing.T) {
 	h := newEnv(t)
-	h.recorders.look = NVRLook{Address: "http://192.168.1.65", Fault: "credentials", Detail: "401, attempts left: 4"}
-	body := h.as("liang").get("/nvr-looks/look1").body
+	h.recorders.look = frame.NVRLook{Address: "http://192.168.1.65", Fault: "credentials", Detail: "401, attempts left: 4"}
+	body := h.as("liang").get("/nvr-looks/look1").Body
 	for _, want := range []string{"没有再试第二次", "锁定本机地址约三十分钟", "attempts left: 4"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
 		}
 	}
-	h.recorders.look = NVRLook{Address: "http://192.168.1.65", Step: "channels"}
-	if body := h.as("liang").get("/nvr-looks/look1").body; !strings.Contains(body, "hx-trigger") {
+	h.recorders.look = frame.NVRLook{Address: "http://192.168.1.65", Step: "channels"}
+	if body := h.as("liang").get("/nvr-looks/look1").Body; !strings.Contains(body, "hx-trigger") {
 		t.Error("it does not go on by itself")
 	}
 }
@@ -382,7 +383,7 @@ func TestTheListOfOtherWaysIsSigned(t *testing.T) {
 	liang := h.as("liang")
 	read := h.recorders.paths.Read.Format(time.RFC3339)
 	f := url.Values{"read": {read}, "sure": {"yes"}}
-	if r := liang.post("/nvrs/n01/doors", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "逐项说明") {
+	if r := liang.post("/nvrs/n01/doors", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "逐项说明") {
 		t.Errorf("without answers: %d", r.status)
 	}
 	for i := range h.recorders.paths.Paths {
@@ -394,7 +395,7 @@ func TestTheListOfOtherWaysIsSigned(t *testing.T) {
 	if r := liang.post("/nvrs/n01/doors", f); r.status != http.StatusSeeOther {
 		t.Fatalf("%d %s", r.status, r.text())
 	}
-	if body := liang.get("/nvrs/n01/doors").body; !strings.Contains(body, "梁牧 于") || strings.Contains(body, "<select") {
+	if body := liang.get("/nvrs/n01/doors").Body; !strings.Contains(body, "梁牧 于") || strings.Contains(body, "<select") {
 		t.Error("the signed list is not shown as one")
 	}
 	if r := h.as("zheng").post("/nvrs/n01/doors", f); r.status != http.StatusForbidden {
@@ -409,7 +410,7 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 	h.recorders.wait = &usage.Fetching{State: "running", Percent: 40, Left: 10 * time.Minute}
 	r := zheng.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}, "purpose": {"围墙翻越报警核实"}})
 	path := r.header.Get("Location")
-	body := zheng.get(path).body
+	body := zheng.get(path).Body
 	for _, want := range []string{"调取中", "已到 40%", "还需约 10 分", "data-poll", "本次查看已记入日志"} {
 		if want != "本次查看已记入日志" && !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
@@ -419,14 +420,14 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 		t.Error("a player without footage")
 	}
 	h.recorders.wait = &usage.Fetching{State: "failed", Reason: "gone"}
-	if body := zheng.get(path).body; !strings.Contains(body, "录像机上已没有这一段") || !strings.Contains(body, "再次调取") {
+	if body := zheng.get(path).Body; !strings.Contains(body, "录像机上已没有这一段") || !strings.Contains(body, "再次调取") {
 		t.Error("it does not say why it failed")
 	}
 	h.recorders.wait = nil
-	if r := zheng.get(path, byItself, "1"); r.header.Get(reloadPage) != "true" {
+	if r := zheng.get(path, frame.ByItself, "1"); r.header.Get(frame.ReloadPage) != "true" {
 		t.Error("the page is not told to load anew")
 	}
-	if body := zheng.get(path).body; !strings.Contains(body, "data-player") {
+	if body := zheng.get(path).Body; !strings.Contains(body, "data-player") {
 		t.Error("there is no player")
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
+	"campuskeep/firmware/web/frame"
+	nvrspages "campuskeep/firmware/web/pages/nvrs"
 	"campuskeep/shared/account"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
@@ -21,14 +23,14 @@ import (
 func (h *env) theNVR() url.Values {
 	n, err := h.recorders.NVR("n01")
 	h.must(err)
-	return nvrValues(n)
+	return nvrspages.NvrValues(n)
 }
 
 // Covers F1: a registered NVR is changed through a form that says in words why not.
 func TestANVRIsEdited(t *testing.T) {
 	h := newEnv(t)
 	liang := h.as("liang")
-	body := liang.get("/nvrs/n01/edit").body
+	body := liang.get("/nvrs/n01/edit").Body
 	for _, want := range []string{`value="http://192.168.1.64"`, `value="监控室一号录像机"`, `name="rev" value="3"`, "已换新机，旧机的录像不再可取", "旧机上未满期限的录像：2 路", "自行车棚"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the form does not say %q", want)
@@ -58,22 +60,22 @@ func TestANVRIsEdited(t *testing.T) {
 		status int
 		want   string
 	}{
-		"another machine": {&NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Was: "DS-2 B2"}, http.StatusUnprocessableEntity, "应答的是 DS-1 A1，登记的是 DS-2 B2"},
-		"known":           {&NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Known: "n02"}, http.StatusUnprocessableEntity, "它已登记为“旧教学楼录像机”"},
-		"refused":         {&NVRRefusal{Fault: "credentials", Detail: "401, attempts left: 4"}, http.StatusUnprocessableEntity, "没有再试第二次"},
-		"offline":         {&NVRRefusal{Fault: "offline"}, http.StatusUnprocessableEntity, "无法连接"},
+		"another machine": {&frame.NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Was: "DS-2 B2"}, http.StatusUnprocessableEntity, "应答的是 DS-1 A1，登记的是 DS-2 B2"},
+		"known":           {&frame.NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Known: "n02"}, http.StatusUnprocessableEntity, "它已登记为“旧教学楼录像机”"},
+		"refused":         {&frame.NVRRefusal{Fault: "credentials", Detail: "401, attempts left: 4"}, http.StatusUnprocessableEntity, "没有再试第二次"},
+		"offline":         {&frame.NVRRefusal{Fault: "offline"}, http.StatusUnprocessableEntity, "无法连接"},
 		"conflict":        {ledgerdb.ErrConflict, http.StatusConflict, "他人刚刚改过这台录像机的登记"},
 		"a field":         {fielderr.Errors{{Field: "password", Rule: "err.password_again"}}, http.StatusUnprocessableEntity, `id="f-password-e"`},
 	} {
 		h.recorders.refuse = x.err
 		r := liang.post("/nvrs/n01", f)
-		if r.status != x.status || !strings.Contains(r.body, x.want) || !strings.Contains(r.body, `value="192.168.1.65/"`) || strings.Contains(r.body, "secret") {
-			t.Errorf("%s: %d, says %q: %t", name, r.status, x.want, strings.Contains(r.body, x.want))
+		if r.status != x.status || !strings.Contains(r.Body, x.want) || !strings.Contains(r.Body, `value="192.168.1.65/"`) || strings.Contains(r.Body, "secret") {
+			t.Errorf("%s: %d, says %q: %t", name, r.status, x.want, strings.Contains(r.Body, x.want))
 		}
 	}
 	h.recorders.refuse = nil
 	f.Set("technician", "p999")
-	if r := liang.post("/nvrs/n01", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-technician-e"`) {
+	if r := liang.post("/nvrs/n01", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-technician-e"`) {
 		t.Errorf("a technician who is none: %d", r.status)
 	}
 	for who, path := range map[string]string{"zheng": "/nvrs/n01/edit", "fan": "/nvrs/n01/retire"} {
@@ -99,13 +101,13 @@ func TestTheChangesOfAnNVRStandOnItsPage(t *testing.T) {
 		by.Draft("config.change", "", "nvr:n01", map[string]any{"what": "nvr_login", "key": "n01"}),
 	}})
 	h.must(err)
-	body := h.as("liang").get("/nvrs/n01").body
+	body := h.as("liang").get("/nvrs/n01").Body
 	for _, want := range []string{"<del>通道 1</del> → <ins>通道 2</ins>", "<del>通道 2</del> → <ins>未接</ins>", "<del>http://10.0.0.1</del> → <ins>http://10.0.0.2</ins>", "<ins>主板损坏</ins>", "更改口令", "更换设备"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	if log := h.as("zheng").get("/log?group=change").body; !strings.Contains(log, "通道对应变更") || strings.Contains(log, "⟦") {
+	if log := h.as("zheng").get("/log?group=change").Body; !strings.Contains(log, "通道对应变更") || strings.Contains(log, "⟦") {
 		t.Error("the log does not name the change")
 	}
 }
@@ -114,13 +116,13 @@ func TestTheChangesOfAnNVRStandOnItsPage(t *testing.T) {
 func TestChannelsAreChanged(t *testing.T) {
 	h := newEnv(t)
 	liang := h.as("liang")
-	body := liang.get("/nvrs/n01").body
+	body := liang.get("/nvrs/n01").Body
 	for _, want := range []string{`name="channel.c01"`, `<option value="4">通道 4 · 备用</option>`, `<option value="2" selected>通道 2 · IPC-2</option>`, "以前的对应"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the table does not say %q", want)
 		}
 	}
-	if strings.Contains(h.as("zheng").get("/nvrs/n01").body, `name="channel.c01"`) {
+	if strings.Contains(h.as("zheng").get("/nvrs/n01").Body, `name="channel.c01"`) {
 		t.Error("the head of safety can change channels")
 	}
 	f := url.Values{"rev": {"3"}, "channel.c01": {"2"}, "channel.c02": {"1"}, "how": {"plugged"}, "since": {"2026-05-20T07:30"}}
@@ -145,13 +147,13 @@ func TestChannelsAreChanged(t *testing.T) {
 		"not said": {func(f url.Values) { f.Del("how") }, nil, 422, `href="#f-how"`},
 		"nonsense": {func(f url.Values) { f.Set("channel.c01", "x") }, nil, 422, `id="f-channel.c01-e"`},
 		"conflict": {func(url.Values) {}, ledgerdb.ErrConflict, 409, "他人刚刚改过"},
-		"busy":     {func(url.Values) {}, &NVRRefusal{Fault: "busy"}, 422, "录像机繁忙"},
+		"busy":     {func(url.Values) {}, &frame.NVRRefusal{Fault: "busy"}, 422, "录像机繁忙"},
 	} {
 		h.recorders.refuse = x.err
-		g := cloneValues(f)
+		g := frame.CloneValues(f)
 		x.change(g)
-		if r := liang.post("/nvrs/n01/channels", g); r.status != x.status || !strings.Contains(r.body, x.want) {
-			t.Errorf("%s: %d, says %q: %t", name, r.status, x.want, strings.Contains(r.body, x.want))
+		if r := liang.post("/nvrs/n01/channels", g); r.status != x.status || !strings.Contains(r.Body, x.want) {
+			t.Errorf("%s: %d, says %q: %t", name, r.status, x.want, strings.Contains(r.Body, x.want))
 		}
 	}
 }
@@ -160,14 +162,14 @@ func TestChannelsAreChanged(t *testing.T) {
 func TestAnNVRLeavesAndComesBack(t *testing.T) {
 	h := newEnv(t)
 	liang := h.as("liang")
-	body := liang.get("/nvrs/n01/retire").body
+	body := liang.get("/nvrs/n01/retire").Body
 	for _, want := range []string{"同时停用的 3 路摄像机", "北侧围墙", "本机经它录制", "等到 6月19日 再停用", "确认停用（连同 3 路摄像机）", "排队中的 2 项调取就此结束"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not ask with %q", want)
 		}
 	}
 	f := url.Values{"rev": {"3"}, "camera": {"c01", "c02", "c03"}}
-	if r := liang.post("/nvrs/n01/retire", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `id="f-reason-e"`) {
+	if r := liang.post("/nvrs/n01/retire", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-reason-e"`) {
 		t.Errorf("without a reason: %d", r.status)
 	}
 	f.Set("reason", "设备老化")
@@ -180,15 +182,15 @@ func TestAnNVRLeavesAndComesBack(t *testing.T) {
 		want   string
 	}{{ledgerdb.ErrConflict, 409, "他人刚刚改过"}, {fielderr.Errors{{Field: "cameras", Rule: "err.nvr_needed", Args: []any{"新装"}}}, 422, "摄像机“新装”仍在用"}} {
 		h.recorders.refuse = x.err
-		if r := liang.post("/nvrs/n01/retire", f); r.status != x.status || !strings.Contains(r.body, x.want) {
+		if r := liang.post("/nvrs/n01/retire", f); r.status != x.status || !strings.Contains(r.Body, x.want) {
 			t.Errorf("%v: %d", x.err, r.status)
 		}
 	}
 	h.recorders.refuse = nil
-	if body := liang.get("/nvrs/n02").body; !strings.Contains(body, "已停用") || !strings.Contains(body, `href="/nvrs/n02/restore"`) || strings.Contains(body, "/nvrs/n02/check") {
+	if body := liang.get("/nvrs/n02").Body; !strings.Contains(body, "已停用") || !strings.Contains(body, `href="/nvrs/n02/restore"`) || strings.Contains(body, "/nvrs/n02/check") {
 		t.Error("the page of an NVR out of service")
 	}
-	if body := liang.get("/nvrs/n02/restore").body; !strings.Contains(body, `name="camera" value="c03" checked`) {
+	if body := liang.get("/nvrs/n02/restore").Body; !strings.Contains(body, `name="camera" value="c03" checked`) {
 		t.Error("it does not ask which cameras come back")
 	}
 	if r := liang.post("/nvrs/n02/restore", url.Values{"rev": {"5"}, "reason": {"重新启用"}, "camera": {"c03"}}); r.status != http.StatusSeeOther || h.recorders.service[len(h.recorders.service)-1] != "restore n02 重新启用 c03" {
@@ -205,7 +207,7 @@ func TestAnNVRLeavesAndComesBack(t *testing.T) {
 func TestReplacingAnNVRInABrowser(t *testing.T) {
 	needChromium(t)
 	h := newEnv(t)
-	h.recorders.refuse = &NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Was: "DS-2 B2"}
+	h.recorders.refuse = &frame.NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Was: "DS-2 B2"}
 	token := h.as("liang").token()
 	ctx, stop := context.WithTimeout(browser(t), 90*time.Second)
 	defer stop()

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"campuskeep/firmware/web/frame"
 )
 
 // The description of the interface is reviewed like a permission: a change of an answer shows in the golden file.
 func TestTheDescriptionIsGolden(t *testing.T) {
-	got, err := describe((&Server{}).table())
+	got, err := describe(newEnv(t).routes.Routes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +73,9 @@ var jsonOf = map[string]string{
 
 // Every page names its JSON, which has the same permission; what is missing is listed above and nowhere else.
 func TestEveryPageNamesItsJSON(t *testing.T) {
-	routes := map[string]route{}
-	for _, r := range (&Server{}).table() {
-		if path, ok := strings.CutPrefix(r.pattern, "GET "); ok {
+	routes := map[string]frame.Route{}
+	for _, r := range newEnv(t).routes.Routes {
+		if path, ok := strings.CutPrefix(r.Pattern, "GET "); ok {
 			routes[path] = r
 		}
 	}
@@ -94,8 +96,8 @@ func TestEveryPageNamesItsJSON(t *testing.T) {
 			t.Errorf("%s: there is no %s%s", path, apiOfPages, name)
 			continue
 		}
-		if answer.action != page.action {
-			t.Errorf("%s needs %s, its JSON %s", path, page.action, answer.action)
+		if answer.Action != page.Action {
+			t.Errorf("%s needs %s, its JSON %s", path, page.Action, answer.Action)
 		}
 	}
 	for path := range jsonOf {
@@ -111,15 +113,15 @@ func TestListsAsJSON(t *testing.T) {
 	h.scene()
 	officer := h.as("zheng")
 	for path, want := range map[string]string{"/api/v1/cameras/c01": `"state":`, "/api/v1/holds": `"applicant":`, "/api/v1/keeping/days": `"days":[`} {
-		if r := officer.get(path); r.status != 200 || !strings.Contains(r.body, want) {
-			t.Errorf("%s: %d %s, want %s", path, r.status, r.body, want)
+		if r := officer.get(path); r.status != 200 || !strings.Contains(r.Body, want) {
+			t.Errorf("%s: %d %s, want %s", path, r.status, r.Body, want)
 		}
 	}
 	if r := officer.get("/api/v1/cameras/c99"); r.status != 404 {
 		t.Errorf("a camera that is not there: %d", r.status)
 	}
-	if r := officer.get("/api/v1/keeping/days?month=May"); r.status != 422 || !strings.Contains(r.body, `"field":"month"`) {
-		t.Errorf("a month that is none: %d %s", r.status, r.body)
+	if r := officer.get("/api/v1/keeping/days?month=May"); r.status != 422 || !strings.Contains(r.Body, `"field":"month"`) {
+		t.Errorf("a month that is none: %d %s", r.status, r.Body)
 	}
 	if r := h.as("fan").get("/api/v1/settings"); r.status != 403 {
 		t.Errorf("settings for an applicant: %d", r.status)

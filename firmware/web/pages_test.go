@@ -141,11 +141,11 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 			if r.status != want {
 				t.Errorf("%s in %s: %d, want %d\n%s", p.name, lang, r.status, want, r.text())
 			}
-			if i := strings.Index(r.body, "⟦"); i >= 0 {
-				t.Errorf("%s in %s: a text is missing: %s", p.name, lang, r.body[i:min(len(r.body), i+60)])
+			if i := strings.Index(r.Body, "⟦"); i >= 0 {
+				t.Errorf("%s in %s: a text is missing: %s", p.name, lang, r.Body[i:min(len(r.Body), i+60)])
 			}
 			for _, bad := range []string{"<no value>", "%!", "{0}", "ZgotmplZ", " style=", "onclick=", "<script>"} {
-				if strings.Contains(r.body, bad) {
+				if strings.Contains(r.Body, bad) {
 					t.Errorf("%s in %s holds %q", p.name, lang, bad)
 				}
 			}

@@ -48,7 +48,7 @@ func TestTheCamerasOfAPlaceAreThoseOfTheSpan(t *testing.T) {
 	if got := a.Wanted[0].Cameras; !slices.Equal(got, []string{"c03"}) {
 		t.Errorf("retired since, at the shed on the 18th stood %v", got)
 	}
-	if body := fan.get("/applications/new").body; !strings.Contains(body, "<option>操场</option>") {
+	if body := fan.get("/applications/new").Body; !strings.Contains(body, "<option>操场</option>") {
 		t.Error("a place whose camera was taken down yesterday cannot be asked for")
 	}
 }

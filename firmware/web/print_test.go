@@ -25,6 +25,7 @@ import (
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/retention"
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
@@ -105,12 +106,12 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 	h.gone("c01", "2026-04-10", 0, 3)
 	zheng := h.as("zheng")
 	list := zheng.get("/keeping/days?camera=c01&month=2026-04")
-	if list.status != 200 || !strings.Contains(list.body, "/keeping/certificate/c01/2026-04-10") {
+	if list.status != 200 || !strings.Contains(list.Body, "/keeping/certificate/c01/2026-04-10") {
 		t.Fatalf("list: %d\n%s", list.status, list.text())
 	}
 	page := zheng.get("/keeping/certificate/c01/2026-04-10")
 	for _, want := range []string{"录像删除证明", "已到期并全部删除", "存储介质可能有残留", "记录 1,380，删除 1,380，余 0", "a4--draft", "摄像机离线", "预览，未签发", "特此证明。", "尚无教育局中心存证"} {
-		if !strings.Contains(page.body, want) {
+		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
@@ -133,7 +134,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 	if strings.Join(kinds, " ") != "certificate.issued document.printed" {
 		t.Errorf("entries: %v", kinds)
 	}
-	c, err := packet.ParseCertificate([]byte(r.body))
+	c, err := packet.ParseCertificate([]byte(r.Body))
 	h.must(err)
 	v, err := c.Verify()
 	h.must(err)
@@ -147,7 +148,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", tool, "campuskeep/shared/cmd/campuskeep-verify").CombinedOutput(); err != nil {
 		t.Fatalf("building the verifier: %v\n%s", err, out)
 	}
-	h.must(os.WriteFile(file, []byte(r.body), 0o600))
+	h.must(os.WriteFile(file, []byte(r.Body), 0o600))
 	out, err := exec.Command(tool, "-key", h.store.VerifierKey(), file).CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("VALID: this certificate")) || !bytes.Contains(out, []byte("东大门外")) {
 		t.Errorf("the verifier: %v\n%s", err, out)
@@ -155,7 +156,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 	if out, err := exec.Command(tool, file).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("origin unconfirmed")) {
 		t.Errorf("without a key: %v\n%s", err, out)
 	}
-	h.must(os.WriteFile(file, []byte(strings.Replace(r.body, "东大门外", "西大门外", 1)), 0o600))
+	h.must(os.WriteFile(file, []byte(strings.Replace(r.Body, "东大门外", "西大门外", 1)), 0o600))
 	if out, err := exec.Command(tool, "-key", h.store.VerifierKey(), file).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("REFUSED")) {
 		t.Errorf("a changed name: %v\n%s", err, out)
 	}
@@ -163,7 +164,7 @@ func TestACertificateFromThePageToTheVerifier(t *testing.T) {
 	// On paper it is another copy of the same certificate.
 	r = zheng.post("/keeping/certificate/c01/2026-04-10", url.Values{"form": {"paper"}})
 	paper := zheng.get(r.header.Get("Location"))
-	if paper.status != 200 || strings.Contains(paper.body, "a4--draft") || !strings.Contains(paper.body, "第 2 份") || !strings.Contains(paper.body, fmt.Sprintf("编号：ck-0417-%d<", v.Number)) {
+	if paper.status != 200 || strings.Contains(paper.Body, "a4--draft") || !strings.Contains(paper.Body, "第 2 份") || !strings.Contains(paper.Body, fmt.Sprintf("编号：ck-0417-%d<", v.Number)) {
 		t.Errorf("paper: %d\n%s", paper.status, paper.text())
 	}
 	if n := h.count("certificate.issued"); n != 1 {
@@ -180,13 +181,13 @@ func TestNothingIsPrintedThatIsNotEntered(t *testing.T) {
 	ids := h.scene()
 	fan := h.as("fan")
 	path := "/applications/" + ids["approved"]
-	if r := fan.get(path + "/notice"); !strings.Contains(r.body, "a4--draft") || strings.Contains(r.body, "data-print-now") {
+	if r := fan.get(path + "/notice"); !strings.Contains(r.Body, "a4--draft") || strings.Contains(r.Body, "data-print-now") {
 		t.Error("a preview can be printed without an entry")
 	}
 	for n := 1; n <= 2; n++ {
 		r := fan.post(path+"/print", url.Values{"document": {"notice"}})
 		paper := fan.get(r.header.Get("Location"))
-		if r.status != http.StatusSeeOther || paper.status != 200 || !strings.Contains(paper.body, fmt.Sprintf("第 %d 份", n)) || strings.Contains(paper.body, "a4--draft") {
+		if r.status != http.StatusSeeOther || paper.status != 200 || !strings.Contains(paper.Body, fmt.Sprintf("第 %d 份", n)) || strings.Contains(paper.Body, "a4--draft") {
 			t.Errorf("copy %d: %d, %d", n, r.status, paper.status)
 		}
 	}
@@ -220,11 +221,11 @@ func TestTheMonthlyReport(t *testing.T) {
 	zheng := h.as("zheng")
 	r := zheng.get("/keeping/report?camera=c01&month=2026-05")
 	for _, want := range []string{"逾期 ", "没有登记可以解释", "is-bad", "东大门外"} {
-		if !strings.Contains(r.body, want) {
+		if !strings.Contains(r.Body, want) {
 			t.Errorf("May does not say %q", want)
 		}
 	}
-	if !strings.Contains(r.body, "24 次逾期删除没有登记原因") {
+	if !strings.Contains(r.Body, "24 次逾期删除没有登记原因") {
 		t.Errorf("the late deletions are not named:\n%s", r.text())
 	}
 	size := h.store.Size()
@@ -235,7 +236,7 @@ func TestTheMonthlyReport(t *testing.T) {
 	if e, err := h.store.Entry(size); err != nil || e.Kind != "document.printed" || e.Subject != "report:c01:2026-05" {
 		t.Errorf("entry: %v %+v", err, e)
 	}
-	book, err := excelize.OpenReader(strings.NewReader(x.body))
+	book, err := excelize.OpenReader(strings.NewReader(x.Body))
 	h.must(err)
 	rows, err := book.GetRows(book.GetSheetName(0))
 	h.must(err)
@@ -245,7 +246,7 @@ func TestTheMonthlyReport(t *testing.T) {
 	}
 	p := zheng.post("/keeping/report", url.Values{"month": {"2026-05"}, "form": {"paper"}})
 	paper := zheng.get(p.header.Get("Location"))
-	if paper.status != 200 || !strings.Contains(paper.body, "data-print-now") || !strings.Contains(paper.body, `class="bad"`) {
+	if paper.status != 200 || !strings.Contains(paper.Body, "data-print-now") || !strings.Contains(paper.Body, `class="bad"`) {
 		t.Errorf("paper: %d\n%s", paper.status, paper.text())
 	}
 	for q, want := range map[string]int{"month=2026-13": 422, "month=2031-01": 422, "month=2026-05&camera=c77": 422, "": 200, "month=2026-03": 200} {
@@ -267,7 +268,7 @@ func TestTheArithmeticOfTheDisk(t *testing.T) {
 		if !fits {
 			capacity = 2 << 40
 		}
-		h.packages.keeping = RetentionStatus{Swept: present, Total: 8 << 40, Free: 4 << 40, Loads: loads, Held: 20 << 30, Capacity: capacity, Reserve: 400 << 30, Other: 10 << 30, Used: 1 << 40,
+		h.packages.keeping = frame.RetentionStatus{Swept: present, Total: 8 << 40, Free: 4 << 40, Loads: loads, Held: 20 << 30, Capacity: capacity, Reserve: 400 << 30, Other: 10 << 30, Used: 1 << 40,
 			Forecast: footage.Predict(loads, 20<<30, capacity), Thinned: []string{"c03"}, WhenFull: "stop", Watermark: map[string]time.Time{"c01": present.Add(-30 * 24 * time.Hour)}}
 		r := h.as("liang").get("/keeping")
 		want := "够用"
@@ -275,13 +276,13 @@ func TestTheArithmeticOfTheDisk(t *testing.T) {
 			want = fmt.Sprintf("约第 %.1f 天写满", h.packages.keeping.Forecast.FullAt)
 		}
 		for _, w := range []string{want, "× 31", "× 91", "子码流", "估计", "停止录制，不提前删除", "改录子码流：自行车棚"} {
-			if !strings.Contains(r.body, w) {
+			if !strings.Contains(r.Body, w) {
 				t.Errorf("fits %v: the page does not say %q\n%s", fits, w, r.text())
 			}
 		}
 	}
 	h.clock.change(func(r *clock.Reading) { r.State = clock.Untrusted })
-	if r := h.as("liang").get("/keeping"); !strings.Contains(r.body, "不删除任何录像") {
+	if r := h.as("liang").get("/keeping"); !strings.Contains(r.Body, "不删除任何录像") {
 		t.Error("an untrusted clock is not told of")
 	}
 }
@@ -297,26 +298,26 @@ func TestHoldsOnThePage(t *testing.T) {
 		}
 	}
 	zhou, zheng, lin := h.as("zhou"), h.as("zheng"), h.as("lin")
-	if r := zhou.get("/holds"); r.status != 200 || !strings.Contains(r.body, "/holds/"+hold+"/propose") || strings.Contains(r.body, "/confirm") {
+	if r := zhou.get("/holds"); r.status != 200 || !strings.Contains(r.Body, "/holds/"+hold+"/propose") || strings.Contains(r.Body, "/confirm") {
 		t.Errorf("the officer's page: %d\n%s", r.status, r.text())
 	}
-	if r := zhou.post("/holds/"+hold+"/propose", url.Values{"reason": {" "}}); r.status != 422 || !strings.Contains(r.body, "f-reason") {
+	if r := zhou.post("/holds/"+hold+"/propose", url.Values{"reason": {" "}}); r.status != 422 || !strings.Contains(r.Body, "f-reason") {
 		t.Errorf("without a reason: %d", r.status)
 	}
 	if r := zhou.post("/holds/"+hold+"/propose", url.Values{"reason": {"书包已找到"}}); r.status != http.StatusSeeOther {
 		t.Fatalf("proposal: %d\n%s", r.status, r.text())
 	}
-	if r := zhou.get("/holds"); strings.Contains(r.body, "/holds/"+hold+"/confirm") || !strings.Contains(r.body, "/holds/"+hold+"/keep") {
+	if r := zhou.get("/holds"); strings.Contains(r.Body, "/holds/"+hold+"/confirm") || !strings.Contains(r.Body, "/holds/"+hold+"/keep") {
 		t.Error("the proposer may confirm")
 	}
-	if r := zheng.get("/holds"); !strings.Contains(r.body, "/holds/"+hold+"/confirm") || !strings.Contains(r.body, "书包已找到") {
+	if r := zheng.get("/holds"); !strings.Contains(r.Body, "/holds/"+hold+"/confirm") || !strings.Contains(r.Body, "书包已找到") {
 		t.Errorf("the second person does not see it:\n%s", r.text())
 	}
 	if r := lin.post("/holds/"+hold+"/confirm", nil); r.status != http.StatusSeeOther {
 		t.Fatalf("confirmation: %d\n%s", r.status, r.text())
 	}
 	r := zheng.get("/holds")
-	if strings.Contains(r.body, "/holds/"+hold) || !strings.Contains(r.body, "两人解除") {
+	if strings.Contains(r.Body, "/holds/"+hold) || !strings.Contains(r.Body, "两人解除") {
 		t.Errorf("after the release:\n%s", r.text())
 	}
 	if r := lin.post("/holds/"+hold+"/confirm", nil); r.status != http.StatusNotFound {
@@ -333,10 +334,10 @@ func TestDeletionsLeadToTheirCertificate(t *testing.T) {
 	h.gone("c02", "2026-04-12", 0)
 	zheng := h.as("zheng")
 	link := "/keeping/certificate/c02/2026-04-12"
-	if r := zheng.get(fmt.Sprintf("/log/%d", h.seqOf("footage.deleted"))); !strings.Contains(r.body, link) {
+	if r := zheng.get(fmt.Sprintf("/log/%d", h.seqOf("footage.deleted"))); !strings.Contains(r.Body, link) {
 		t.Error("the entry does not lead to the certificate")
 	}
-	if r := zheng.get("/log?group=deletion"); !strings.Contains(r.body, link) {
+	if r := zheng.get("/log?group=deletion"); !strings.Contains(r.Body, link) {
 		t.Error("the log does not lead to the certificate")
 	}
 	for _, path := range []string{"/keeping/certificate/c02/2019-01-01", "/keeping/certificate/c99/2026-04-12", "/keeping/certificate/c02/never"} {
@@ -474,7 +475,7 @@ func TestRetiredCameraInTheMonthlyReport(t *testing.T) {
 		t.Errorf("ought %v, in service for %v", r[0].Ought, most)
 	}
 	page := h.as("zheng").get("/keeping/report?month=2026-05")
-	if name := h.cameraName("c03"); page.status != 200 || !strings.Contains(page.body, name) {
+	if name := h.cameraName("c03"); page.status != 200 || !strings.Contains(page.Body, name) {
 		t.Errorf("%d, without %s", page.status, name)
 	}
 }
@@ -492,7 +493,7 @@ func TestAnExtractSaysHowMuchOfHowMuch(t *testing.T) {
 	e := h.newest(1)[0]
 	var d struct{ Count, Of int }
 	h.must(json.Unmarshal(e.Data, &d))
-	if r.status != 200 || d.Count == 0 || d.Of != d.Count || len(e.Sealed) != 1 || !strings.Contains(r.body, fmt.Sprintf("本文件 %d 条，符合条件共 %d 条", d.Count, d.Of)) {
-		t.Errorf("%d, %+v\n%s", r.status, d, r.body)
+	if r.status != 200 || d.Count == 0 || d.Of != d.Count || len(e.Sealed) != 1 || !strings.Contains(r.Body, fmt.Sprintf("本文件 %d 条，符合条件共 %d 条", d.Count, d.Of)) {
+		t.Errorf("%d, %+v\n%s", r.status, d, r.Body)
 	}
 }

@@ -30,7 +30,7 @@ func TestDeadReaderIsOnTheFirstPage(t *testing.T) {
 	const in, out = "到恢复为止，未刷卡学生的缺勤不能判断", "到恢复为止，离校时间不能判断"
 	says := func(login string, want bool, when string) {
 		t.Helper()
-		body := h.as(login).get("/").body
+		body := h.as(login).get("/").Body
 		for _, s := range []string{in, out, "读卡器“备用 r02”离线"} {
 			if strings.Contains(body, s) != want {
 				t.Errorf("%s, %s: %q on the page: %v", login, when, s, !want)
@@ -45,7 +45,7 @@ func TestDeadReaderIsOnTheFirstPage(t *testing.T) {
 	says("zheng", true, "after 16 minutes")
 	says("lin", true, "after 16 minutes")
 	says("luo", false, "after 16 minutes")
-	if body := h.as("zheng").get("/").body; !strings.Contains(body, "离线自今日 09:42；") {
+	if body := h.as("zheng").get("/").Body; !strings.Contains(body, "离线自今日 09:42；") {
 		t.Error("not said since when")
 	}
 	pass(3 * 24 * time.Hour) // Saturday

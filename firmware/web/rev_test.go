@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	accountspages "campuskeep/firmware/web/pages/accounts"
+	cameraspages "campuskeep/firmware/web/pages/cameras"
 	"campuskeep/shared/account"
 )
 
@@ -31,7 +34,7 @@ func TestTwoFormsOfOneCamera(t *testing.T) {
 	h := newEnv(t)
 	cam, _ := h.site.Camera("c01")
 	form := func(change map[string]string) url.Values {
-		f := h.fresh("c01", cameraValues(cam))
+		f := h.fresh("c01", cameraspages.CameraValues(cam))
 		for k, v := range change {
 			f.Set(k, v)
 		}
@@ -41,27 +44,27 @@ func TestTwoFormsOfOneCamera(t *testing.T) {
 	liang := form(map[string]string{"installer": "新安装公司"})
 	v := h.as("liang")
 	if r := v.post("/cameras/c01", zheng); r.status != http.StatusSeeOther {
-		t.Fatal(r.status, r.body)
+		t.Fatal(r.status, r.Body)
 	}
 	r := v.post("/cameras/c01", liang)
 	if now, _ := h.site.Camera("c01"); r.status != http.StatusConflict || now.Policy.Days != 90 {
 		t.Fatalf("%d, %d days", r.status, now.Policy.Days)
 	}
 	for _, want := range []string{"您打开页面之后，这一条已被他人改动", "新安装公司", "现在登记的是“90”", "现在登记的是“重点部位”"} {
-		if !strings.Contains(r.body, want) {
+		if !strings.Contains(r.Body, want) {
 			t.Errorf("the page does not say %s", want)
 		}
 	}
 	// Saved again it is said of what was seen.
 	again := form(map[string]string{"days": "90", "reason": "重点部位", "installer": "新安装公司"})
-	again.Set("rev", regexp.MustCompile(`name="rev" value="(\d+)"`).FindStringSubmatch(r.body)[1])
+	again.Set("rev", regexp.MustCompile(`name="rev" value="(\d+)"`).FindStringSubmatch(r.Body)[1])
 	if r := v.post("/cameras/c01", again); r.status != http.StatusSeeOther {
 		t.Fatal(r.status)
 	}
 	if now, _ := h.site.Camera("c01"); now.Policy.Days != 90 || now.Installer != "新安装公司" {
 		t.Errorf("stored %+v", now)
 	}
-	for name, f := range map[string]url.Values{"no revision": cameraValues(cam), "an old one": zheng} {
+	for name, f := range map[string]url.Values{"no revision": cameraspages.CameraValues(cam), "an old one": zheng} {
 		for _, path := range []string{"/cameras/c01", "/cameras/c01/retire"} {
 			if r := v.post(path, f); r.status != http.StatusConflict {
 				t.Errorf("%s at %s: %d", name, path, r.status)
@@ -79,9 +82,9 @@ func TestImportOverAChangedRow(t *testing.T) {
 	cam, _ := h.site.Camera("c01")
 	v := h.as("liang")
 	r := v.upload("/cameras/import", sheetOf(t, [][]any{{"编号*", "名称*", "地点*", "区域*", "录像保管方*", "安装单位"}, {"c01", cam.Name, cam.Place, "校门", "一体机", "新安装公司"}}))
-	token := tokenOf.FindStringSubmatch(r.body)
+	token := tokenOf.FindStringSubmatch(r.Body)
 	if token == nil {
-		t.Fatal(r.status, r.body)
+		t.Fatal(r.status, r.Body)
 	}
 	cam.Policy.Days, cam.Policy.Reason = 90, "重点部位"
 	h.must(h.site.PutCamera(t.Context(), account.System, cam, nil))
@@ -101,8 +104,8 @@ func TestTwoFormsOfOnePerson(t *testing.T) {
 	id := h.ids["wei"]
 	form := func(change map[string]string) url.Values {
 		p, _ := h.people.Person(id)
-		f := personValues(p)
-		f.Set("rev", regexp.MustCompile(`name="rev" value="(\d+)"`).FindStringSubmatch(v.get("/people/" + id).body)[1])
+		f := accountspages.PersonValues(p)
+		f.Set("rev", regexp.MustCompile(`name="rev" value="(\d+)"`).FindStringSubmatch(v.get("/people/" + id).Body)[1])
 		for k, s := range change {
 			f.Set(k, s)
 		}
@@ -113,14 +116,14 @@ func TestTwoFormsOfOnePerson(t *testing.T) {
 	none := form(map[string]string{"phone": "13900000001"})
 	none.Del("rev")
 	if r := v.post("/people/"+id, first); r.status != http.StatusSeeOther {
-		t.Fatal(r.status, r.body)
+		t.Fatal(r.status, r.Body)
 	}
 	r := v.post("/people/"+id, second)
 	if now, _ := h.people.Person(id); r.status != http.StatusConflict || now.Unit != "总务处" || now.Phone == "13900000000" || slices.Contains(now.Roles, account.RoleOfficer) {
 		t.Fatalf("%d, %+v", r.status, now)
 	}
 	for _, want := range []string{"您打开页面之后，这一条已被他人改动", `value="13900000000"`, "单位：现在登记的是“总务处”", "职责：现在登记的是“教职工”"} {
-		if !strings.Contains(r.body, want) {
+		if !strings.Contains(r.Body, want) {
 			t.Errorf("the page does not say %s", want)
 		}
 	}
@@ -129,9 +132,9 @@ func TestTwoFormsOfOnePerson(t *testing.T) {
 	}
 	// Saved again it is said of what was seen.
 	again := form(map[string]string{"phone": "13900000000"})
-	again.Set("rev", regexp.MustCompile(`name="rev" value="(\d+)"`).FindStringSubmatch(r.body)[1])
+	again.Set("rev", regexp.MustCompile(`name="rev" value="(\d+)"`).FindStringSubmatch(r.Body)[1])
 	if r := v.post("/people/"+id, again); r.status != http.StatusSeeOther {
-		t.Fatal(r.status, r.body)
+		t.Fatal(r.status, r.Body)
 	}
 	if now, _ := h.people.Person(id); now.Phone != "13900000000" || now.Unit != "总务处" {
 		t.Errorf("stored %+v", now)
@@ -201,7 +204,9 @@ var unrevised = map[string]string{
 
 // A form over a row that is there says which one it was made from, or is listed with the reason why it need not.
 func TestEveryFormSaysWhatItWasMadeFrom(t *testing.T) {
-	pages, err := filepath.Glob("pages/*.html")
+	pages, err := filepath.Glob("*/*.html")
+	more, fault := filepath.Glob("pages/*/*.html")
+	pages, err = append(pages, more...), errors.Join(err, fault)
 	begin, value := regexp.MustCompile(`<form[^>]* method="post"[^>]*>`), regexp.MustCompile(`{{[^{}]*}}`)
 	if err != nil || len(pages) == 0 {
 		t.Fatal(err, len(pages))

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"campuskeep/firmware/people"
+	"campuskeep/firmware/web/frame"
+	playerpages "campuskeep/firmware/web/pages/player"
 	"campuskeep/shared/account"
 	"campuskeep/shared/usage"
 )
@@ -60,7 +62,7 @@ func (h *env) change(login string, f func(*people.Person)) {
 }
 
 // ended listens to the end of a viewing as its page does.
-func (v *visitor) ended(id string) <-chan outcome {
+func (v *visitor) ended(id string) <-chan playerpages.Outcome {
 	v.h.t.Helper()
 	r, err := http.NewRequestWithContext(v.h.t.Context(), http.MethodGet, v.h.server.URL+"/view/"+id+"/events", nil)
 	v.h.must(err)
@@ -69,13 +71,13 @@ func (v *visitor) ended(id string) <-chan outcome {
 	if res.Header.Get("Content-Type") != "text/event-stream" {
 		v.h.t.Fatalf("the page cannot listen: %d %s", res.StatusCode, res.Header.Get("Content-Type"))
 	}
-	out := make(chan outcome, 1)
+	out := make(chan playerpages.Outcome, 1)
 	go func() {
 		defer func() { _ = res.Body.Close() }() // the answer was read; nothing is lost
 		lines := bufio.NewScanner(res.Body)
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				var o outcome
+				var o playerpages.Outcome
 				if json.Unmarshal([]byte(data), &o) == nil {
 					out <- o
 				}
@@ -144,20 +146,20 @@ func TestTheRightEndsAndSoDoesThePicture(t *testing.T) {
 			}
 			shown := v.ended(id)
 			part := func(n string) answer { return v.get("/media/" + id + "/ab/" + n + ".m4s") }
-			if r := part("3"); r.body != string(frames) {
-				t.Fatalf("while it is allowed: %d %q", r.status, r.body)
+			if r := part("3"); r.Body != string(frames) {
+				t.Fatalf("while it is allowed: %d %q", r.status, r.Body)
 			}
 			h.running()
 			x.act(h, v)
 			served := 0
 			for _, n := range []string{"4", "5"} {
-				if r := part(n); strings.Contains(r.body, string(frames)) {
+				if r := part(n); strings.Contains(r.Body, string(frames)) {
 					served++
 				} else if n == "5" && r.status != x.status {
 					t.Errorf("fragment %s: %d, want %d", n, r.status, x.status)
 				}
 			}
-			if served > 1 || strings.Contains(part("5").body, string(frames)) {
+			if served > 1 || strings.Contains(part("5").Body, string(frames)) {
 				t.Errorf("%d fragments more were served", served)
 			}
 			h.eventually("word of the end", func() bool { return len(shown) > 0 })
@@ -225,12 +227,12 @@ func TestWhoKeepsTheRightWatchesOn(t *testing.T) {
 	h.change("fan", func(p *people.Person) { p.Disabled = true })
 	h.change("zheng", func(p *people.Person) { p.Unit = "安全办" })
 	h.viewings.Check(t.Context())
-	if r := v.get("/media/" + id + "/ab/3.m4s"); r.body != string(frames) {
-		t.Fatalf("%d %q", r.status, r.body)
+	if r := v.get("/media/" + id + "/ab/3.m4s"); r.Body != string(frames) {
+		t.Fatalf("%d %q", r.status, r.Body)
 	}
-	if r := v.get("/view/" + id + "/state"); !strings.Contains(r.body, `"open"`) {
-		t.Errorf("the state is %s", r.body)
+	if r := v.get("/view/" + id + "/state"); !strings.Contains(r.Body, `"open"`) {
+		t.Errorf("the state is %s", r.Body)
 	}
 }
 
-var _ Player = long{} // also what other packages add to it
+var _ frame.Player = long{} // also what other packages add to it

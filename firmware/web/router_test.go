@@ -4,12 +4,14 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -22,16 +24,16 @@ var everyRole = []account.Role{account.RoleStaff, account.RoleOfficer, account.R
 	account.RoleCentreStaff, account.RoleCentreAdmin, account.RoleAppliance}
 
 // sample is a typical subject of a route: own viewing, somebody else's application, own class.
-func sample(r route) account.Subject {
+func sample(r frame.Route) account.Subject {
 	s := account.Subject{Person: "p1", Applicant: "p9", Class: "2023-01", Camera: "c01", From: present, To: present.Add(time.Minute), Way: account.WayView, Purpose: true}
 	switch {
-	case strings.Contains(r.pattern, "/people/"):
+	case strings.Contains(r.Pattern, "/people/"):
 		s.Person = "p9"
-	case strings.HasPrefix(strings.TrimPrefix(r.pattern[strings.Index(r.pattern, " ")+1:], "/api/v1"), "/live"):
+	case strings.HasPrefix(strings.TrimPrefix(r.Pattern[strings.Index(r.Pattern, " ")+1:], "/api/v1"), "/live"):
 		s.Way = account.WayLive
-	case r.action == account.ActFootageSnapshot:
+	case r.Action == account.ActFootageSnapshot:
 		s.Way, s.Application = account.WayStill, "a2026-0001"
-	case r.action == account.ActApplicationWithdraw, r.action == account.ActApplicationCreate:
+	case r.Action == account.ActApplicationWithdraw, r.Action == account.ActApplicationCreate:
 		s.Applicant = "p1"
 	}
 	return s
@@ -43,34 +45,34 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 	h := newEnv(t)
 	var b strings.Builder
 	used := map[string]bool{}
-	for _, pattern := range h.routes.patterns() {
-		for _, r := range h.routes.routes {
-			if r.pattern != pattern {
+	for _, pattern := range h.routes.Patterns() {
+		for _, r := range h.routes.Routes {
+			if r.Pattern != pattern {
 				continue
 			}
-			fmt.Fprintf(&b, "%-42s %-22s", r.pattern, r.action)
-			if r.action == account.ActPublic {
+			fmt.Fprintf(&b, "%-42s %-22s", r.Pattern, r.Action)
+			if r.Action == account.ActPublic {
 				fmt.Fprintln(&b, " everybody")
-				used[r.pattern] = true
+				used[r.Pattern] = true
 				continue
 			}
 			for _, role := range everyRole {
 				actor := account.Actor{ID: "p1", Roles: []account.Role{role}, Classes: []string{"2023-01"}, SecondFactor: true, OnShift: true}
-				if r.action == account.ActFootageSnapshot { // no duty gives it
+				if r.Action == account.ActFootageSnapshot { // no duty gives it
 					actor.Grants = []account.Grant{{Application: "a2026-0001", Person: "p1", Cameras: []string{"c01"}, From: present, To: present.Add(time.Hour), Until: present.Add(time.Hour), Ways: []string{account.WayStill}}}
 				}
-				if account.May(actor, r.action, sample(r), present).Allowed {
+				if account.May(actor, r.Action, sample(r), present).Allowed {
 					fmt.Fprintf(&b, " %s", role)
-					used[r.pattern] = true
+					used[r.Pattern] = true
 				}
 			}
 			fmt.Fprintln(&b)
-			if d := account.May(account.Actor{}, r.action, sample(r), present); d.Allowed {
-				t.Errorf("%s is open to nobody in particular", r.pattern)
+			if d := account.May(account.Actor{}, r.Action, sample(r), present); d.Allowed {
+				t.Errorf("%s is open to nobody in particular", r.Pattern)
 			}
 		}
 	}
-	for _, p := range h.routes.patterns() {
+	for _, p := range h.routes.Patterns() {
 		if !used[p] {
 			t.Errorf("%s is of use to nobody: its permission is not in the table of account.May", p)
 		}
@@ -118,17 +120,17 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 		h.must(err)
 		actor := s.Actor
 		actor.Grants = h.usage.Grants(actor.ID, h.clock.Now().Wall)
-		for _, rt := range h.routes.routes {
-			if rt.action == account.ActPublic || rt.stream {
+		for _, rt := range h.routes.Routes {
+			if rt.Action == account.ActPublic || rt.Stream {
 				continue
 			}
-			method, path, _ := strings.Cut(fill.Replace(rt.pattern), " ")
+			method, path, _ := strings.Cut(fill.Replace(rt.Pattern), " ")
 			var form url.Values
 			if method == http.MethodPost {
 				form = url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}}
 			}
 			subject := h.subjectOf(rt, actor, method, path, form)
-			d := account.May(actor, rt.action, subject, h.clock.Now().Wall)
+			d := account.May(actor, rt.Action, subject, h.clock.Now().Wall)
 			if d.Allowed {
 				continue // what is allowed is tested where it does something
 			}
@@ -137,7 +139,7 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 			if r.status != http.StatusForbidden {
 				t.Errorf("%s %s by %s: %d, but May refuses (%s)", method, path, who, r.status, d.Reason)
 			}
-			if strings.Contains(r.body, string(frames)) {
+			if strings.Contains(r.Body, string(frames)) {
 				t.Errorf("%s %s by %s: footage left", method, path, who)
 			}
 			for e, err := range h.store.Entries(size, h.store.Size()) {
@@ -151,45 +153,47 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 }
 
 // subjectOf asks the route itself what the request is about.
-func (h *env) subjectOf(rt route, actor account.Actor, method, path string, form url.Values) account.Subject {
+func (h *env) subjectOf(rt frame.Route, actor account.Actor, method, path string, form url.Values) account.Subject {
 	h.t.Helper()
 	u, err := url.Parse(path)
 	h.must(err)
 	r := &http.Request{Method: method, URL: u, PostForm: form}
 	r = r.WithContext(h.t.Context())
-	_, pattern, _ := strings.Cut(rt.pattern, " ")
+	_, pattern, _ := strings.Cut(rt.Pattern, " ")
 	want, got := strings.Split(pattern, "/"), strings.Split(u.Path, "/")
 	for i, p := range want {
 		if strings.HasPrefix(p, "{") && p != "{$}" {
 			r.SetPathValue(strings.Trim(p, "{}"), got[i])
 		}
 	}
-	s, err := rt.subject(&call{o: h.Server, r: r, actor: actor, now: h.clock.Now(), p: h.pages.Printer("zh-CN")})
+	c := h.NewCall(httptest.NewRecorder(), r)
+	c.Actor = actor
+	s, err := rt.Subject(c)
 	h.must(err)
 	return s
 }
 
 // A route that nobody thought about who may use it does not build.
 func TestARouteWithoutPermissionDoesNotBuild(t *testing.T) {
-	serve := func(route, http.ResponseWriter, *http.Request) {}
-	ok := route{pattern: "GET /a", action: account.ActStatusView, subject: anything, handle: func(*call) error { return nil }}
-	if _, err := newRouter([]route{ok}, serve); err != nil {
+	serve := func(frame.Route, http.ResponseWriter, *http.Request) {}
+	ok := frame.Route{Pattern: "GET /a", Action: account.ActStatusView, Subject: frame.Anything, Handle: func(*frame.Call) error { return nil }}
+	if _, err := frame.NewRouter([]frame.Route{ok}, serve); err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*route){
-		"no permission": func(r *route) { r.action = "" },
-		"no subject":    func(r *route) { r.subject = nil },
-		"no handler":    func(r *route) { r.handle = nil },
-		"no method":     func(r *route) { r.pattern = "/a" },
-		"other method":  func(r *route) { r.pattern = "DELETE /a" },
+	for name, change := range map[string]func(*frame.Route){
+		"no permission": func(r *frame.Route) { r.Action = "" },
+		"no subject":    func(r *frame.Route) { r.Subject = nil },
+		"no handler":    func(r *frame.Route) { r.Handle = nil },
+		"no method":     func(r *frame.Route) { r.Pattern = "/a" },
+		"other method":  func(r *frame.Route) { r.Pattern = "DELETE /a" },
 	} {
 		r := ok
 		change(&r)
-		if _, err := newRouter([]route{r}, serve); err == nil {
+		if _, err := frame.NewRouter([]frame.Route{r}, serve); err == nil {
 			t.Errorf("a route with %s was built", name)
 		}
 	}
-	if _, err := newRouter([]route{ok, ok}, serve); err == nil {
+	if _, err := frame.NewRouter([]frame.Route{ok, ok}, serve); err == nil {
 		t.Error("a route that is there twice was built")
 	}
 }

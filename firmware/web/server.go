@@ -1,121 +1,109 @@
-// Package web serves the local web pages of every role, and the same things as JSON.
+// Package web serves the local pages of every role, and the same things as JSON.
 //
-// It owns the routes, the page templates and the viewings that browsers hold open, and no other state: what a
-// page shows comes from the packages below, what a form changes goes through them. It must never give out
-// anything that account.May did not allow for this person at this moment, nor a byte of footage whose entry
-// is not committed.
+// It puts the pages of the subjects together: one route table, one frame. It keeps no state. It must never give out
+// anything that account.May did not allow for this person at this moment, nor a byte of footage whose entry is not
+// committed.
 package web
 
 import (
 	"context"
-	"embed"
-	"errors"
 	"fmt"
-	"html/template"
-	"io/fs"
 	"net/http"
-	"sync"
-	"time"
 
-	"campuskeep/shared/footage"
-	"campuskeep/shared/lib/ui"
+	"campuskeep/firmware/web/entrytext"
+	"campuskeep/firmware/web/frame"
+	accountspages "campuskeep/firmware/web/pages/accounts"
+	attendancepages "campuskeep/firmware/web/pages/attendance"
+	cameraspages "campuskeep/firmware/web/pages/cameras"
+	faultspages "campuskeep/firmware/web/pages/faults"
+	footagepages "campuskeep/firmware/web/pages/footage"
+	homepages "campuskeep/firmware/web/pages/home"
+	logpages "campuskeep/firmware/web/pages/log"
+	nvrspages "campuskeep/firmware/web/pages/nvrs"
+	playerpages "campuskeep/firmware/web/pages/player"
+	retentionpages "campuskeep/firmware/web/pages/retention"
+	settingspages "campuskeep/firmware/web/pages/settings"
+	shiftspages "campuskeep/firmware/web/pages/shifts"
+	usagepages "campuskeep/firmware/web/pages/usage"
+	"campuskeep/firmware/web/timeline"
+	"campuskeep/shared/account"
 	weblib "campuskeep/shared/lib/web"
 )
 
-//go:embed pages/*.html
-var pageFiles embed.FS
-
-// Server is the office page. All methods are safe for concurrent use.
+// Server answers the pages. All methods are safe for concurrent use.
 type Server struct {
+	*frame.Server
 	d        Deps
-	pages    *ui.Pages
-	assets   *ui.Assets
-	routes   *router
+	timeline *timeline.Timeline
+	routes   *frame.Router
 	handler  http.Handler
-	coverage *coverage
-	gapCache *gapCache
-	branches branches
-	needs    []func(*call) ([]need, error) // by subject: what waits for a person
-	api      []byte                        // the OpenAPI document
-
-	pending  *pending
-	imports  *imports
-	handing  sync.Mutex    // one copy of a document at a time, so that no two have one number
-	stopping chan struct{} // closed when Run ends: live pages let go
-
-	scans     scanCounter
-	byAddress *weblib.Limiter // everything but footage
-	byMedia   *weblib.Limiter
-	byLogin   *weblib.Limiter
+	api      []byte // the OpenAPI document
 }
 
-// New builds the office page: it parses the templates, checks that every route has its permission, and
-// starts nothing.
+// call is one request that the server itself answers.
+type call struct {
+	*frame.Call
+	o *Server
+}
+
+// New puts the pages together: it reads the templates, checks that every route has its permission, and starts nothing.
 func New(d Deps) (*Server, error) {
-	if d.Log == nil || d.Clock == nil || d.Zone == nil {
-		return nil, errors.New("office: log, clock and zone are needed")
-	}
-	assets, err := ui.LoadAssets()
+	base, err := frame.New(frame.Deps{Log: d.Log, Clock: d.Clock, Zone: d.Zone, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage,
+		Viewings: d.Viewings, Time: d.Time, Health: d.Health, Status: d.Status, Answered: d.Answered},
+		accountspages.Templates, homepages.Templates, footagepages.Templates, playerpages.Templates, shiftspages.Templates,
+		usagepages.Templates, retentionpages.Templates, attendancepages.Templates, logpages.Templates, cameraspages.Templates,
+		faultspages.Templates, nvrspages.Templates, settingspages.Templates)
 	if err != nil {
-		return nil, fmt.Errorf("start the office page: %w", err)
+		return nil, fmt.Errorf("start the pages: %w", err)
 	}
-	o := &Server{
-		d: d, assets: assets,
-		coverage: newCoverage(d.Footage), gapCache: newGapCache(d.Ledger, d.Time.Anchors), pending: newPending(), imports: newImports(), stopping: make(chan struct{}),
-		byAddress: weblib.NewLimiter(40, 400), byMedia: weblib.NewLimiter(60, 600), byLogin: weblib.NewLimiter(0.5, 10),
+	times := timeline.New(base, timeline.Deps{Log: d.Log, Clock: d.Clock, Zone: d.Zone, Ledger: d.Ledger, Site: d.Site, Usage: d.Usage, Footage: d.Footage, Time: d.Time, Status: d.Status})
+	words := entrytext.New(base, entrytext.Deps{Zone: d.Zone, Ledger: d.Ledger, People: d.People, Site: d.Site, NVRs: d.NVRs, Health: d.Health})
+	o := &Server{Server: base, d: d, timeline: times}
+	applications := usagepages.New(base, usagepages.Deps{Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Zone: d.Zone})
+	faults := faultspages.New(words, faultspages.Deps{Health: d.Health, Site: d.Site, Status: d.Status})
+	shifts := shiftspages.New(words, shiftspages.Deps{Health: d.Health, Info: d.Info, Ledger: d.Ledger, People: d.People, Usage: d.Usage, Viewings: d.Viewings, Zone: d.Zone})
+	accounts := accountspages.New(base, accountspages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Viewings: d.Viewings})
+	log := logpages.New(words, logpages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
+	attendance := attendancepages.New(times, attendancepages.Deps{Gate: d.Gate, People: d.People, Zone: d.Zone})
+	routes := o.own()
+	for _, subject := range []interface{ Routes() []frame.Route }{
+		homepages.New(words, homepages.Deps{Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Status: d.Status, Time: d.Time, Zone: d.Zone, Branched: log.Branched,
+			Needs: []frame.NeedsFunc{applications.Needs, faults.Needs, shifts.Needs, accounts.Needs, log.Needs, attendance.Needs}}),
+		accounts, applications, faults, shifts, log, attendance,
+		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
+		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, NVRs: d.NVRs, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
+		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),
+		cameraspages.New(words, cameraspages.Deps{Health: d.Health, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone}),
+		nvrspages.New(words, nvrspages.Deps{Info: d.Info, Ledger: d.Ledger, NVRs: d.NVRs, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone}),
+		settingspages.New(base, settingspages.Deps{Info: d.Info, Site: d.Site, Status: d.Status}),
+	} {
+		routes = append(routes, subject.Routes()...)
 	}
-	o.needs = []func(*call) ([]need, error){(*call).applicationNeeds, (*call).holdNeeds, (*call).cameraNeeds, (*call).clockNeeds, (*call).shiftNeeds,
-		(*call).dutyNeeds, (*call).branchNeeds, (*call).readerNeeds}
-	pages, err := fs.Sub(pageFiles, "pages")
-	if err != nil {
-		return nil, fmt.Errorf("open the page templates: %w", err)
-	}
-	if o.pages, err = ui.NewPages([]fs.FS{pages}, d.Zone, assets, o.templateFuncs); err != nil {
-		return nil, fmt.Errorf("start the office page: %w", err)
-	}
-	if o.routes, err = newRouter(o.table(), o.serve); err != nil {
+	if o.routes, err = frame.NewRouter(routes, o.Serve); err != nil {
 		return nil, err
 	}
-	if o.api, err = describe(o.routes.routes); err != nil {
+	if o.api, err = describe(o.routes.Routes); err != nil {
 		return nil, err
 	}
-	o.handler = o.countRequests(weblib.Guard(o.d.Log, o.assets, o.routes))
+	o.handler = o.CountRequests(weblib.Guard(d.Log, o.Assets, o.routes))
 	return o, nil
+}
+
+// own are the routes that belong to no subject.
+func (o *Server) own() []frame.Route {
+	on := frame.Binder[*call](func(c *frame.Call) *call { return &call{c, o} })
+	return []frame.Route{
+		{Pattern: "GET /healthz", Action: account.ActPublic, Handle: on.Do(o.health)},
+		{Pattern: "GET /metrics", Action: account.ActPublic, Handle: on.Do(o.metrics)},
+		{Pattern: "GET /api/v1/openapi.json", Action: account.ActPublic, Handle: on.Do(o.openapi)},
+	}
 }
 
 // Handler serves the pages; it answers only over TLS.
 func (o *Server) Handler() http.Handler { return o.handler }
 
-// coverageEvery is how often it is read again where footage lies.
-const coverageEvery = 15 * time.Second
-
 // Run keeps what pages show of the footage up to date, until ctx ends; live pages end then. It runs once.
 func (o *Server) Run(ctx context.Context) error {
-	defer close(o.stopping)
-	tick := time.NewTicker(coverageEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			now := o.d.Clock.Now()
-			if err := o.coverage.refresh(ctx, now.Wall, now.Mono); err != nil && ctx.Err() == nil {
-				o.d.Log.Error("where footage lies could not be read again", "err", err)
-			}
-		}
-	}
-}
-
-// templateFuncs are the functions of page templates that need the server.
-func (o *Server) templateFuncs(p ui.Printer) template.FuncMap {
-	return template.FuncMap{
-		"personName": o.name,
-		"cameraName": o.cameraName,
-		"appNo":      appNumber,
-		"gapName":    func(c footage.Cause) string { return gapName(p, c) },
-		"gapChar":    func(c footage.Cause) string { return gapChar(p, c) },
-		"gapTone":    gapTone,
-		"causes":     func() []footage.Cause { return legend },
-	}
+	defer o.Stop()
+	return o.timeline.Run(ctx)
 }

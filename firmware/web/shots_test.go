@@ -14,6 +14,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"campuskeep/firmware/web/frame"
 )
 
 var shots = flag.String("shots", "", "folder for pictures of every page: go test ./firmware/web -run Shots -shots /tmp/shots")
@@ -86,7 +88,7 @@ func (h *env) wear(ctx context.Context, tab *chromedp.Target, token, theme strin
 		return nil
 	}
 	yes := true
-	_, err := cdp.Call(ctx, tab, network.SetCookie, network.SetCookieParams{Name: cookieName, Value: token, URL: h.server.URL, Path: "/", Secure: &yes, HTTPOnly: &yes})
+	_, err := cdp.Call(ctx, tab, network.SetCookie, network.SetCookieParams{Name: frame.CookieName, Value: token, URL: h.server.URL, Path: "/", Secure: &yes, HTTPOnly: &yes})
 	return err
 }
 
@@ -101,7 +103,7 @@ func viewport(w, h int64) chromedp.Action[chromedp.Void] {
 func (v *visitor) token() string {
 	u := v.h.server.URL
 	for _, c := range v.http.Jar.Cookies(mustURL(u)) {
-		if c.Name == cookieName {
+		if c.Name == frame.CookieName {
 			return c.Value
 		}
 	}

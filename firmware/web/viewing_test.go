@@ -39,13 +39,13 @@ func TestAViewingIsLoggedBeforeTheFirstByte(t *testing.T) {
 	id := strings.TrimPrefix(r.header.Get("Location"), "/view/")
 	page := v.get("/view/" + id)
 	for _, want := range []string{"郑守川", "127.0.0.1", "岗位职责", "data-player", "player."} {
-		if !strings.Contains(page.body, want) {
+		if !strings.Contains(page.Body, want) {
 			t.Errorf("the player page does not show %q", want)
 		}
 	}
 	media := v.get("/media/" + id + "/ab/3.m4s")
-	if media.status != http.StatusOK || media.body != string(frames) || !strings.Contains(media.header.Get("Cache-Control"), "no-store") {
-		t.Fatalf("fragment: %d %q %q", media.status, media.body, media.header.Get("Cache-Control"))
+	if media.status != http.StatusOK || media.Body != string(frames) || !strings.Contains(media.header.Get("Cache-Control"), "no-store") {
+		t.Fatalf("fragment: %d %q %q", media.status, media.Body, media.header.Get("Cache-Control"))
 	}
 	if r := v.post("/view/"+id+"/close", url.Values{"button": {"1"}}); r.status != http.StatusSeeOther {
 		t.Fatalf("closing: %d", r.status)
@@ -62,7 +62,7 @@ func TestAViewingIsLoggedBeforeTheFirstByte(t *testing.T) {
 		!closed.Delivered[0].From.Equal(at(18, 7, 0).Add(3*time.Second)) {
 		t.Fatalf("the closing entry is %s", end.Data)
 	}
-	if r := v.get("/media/" + id + "/ab/4.m4s"); r.status != http.StatusGone || strings.Contains(r.body, string(frames)) {
+	if r := v.get("/media/" + id + "/ab/4.m4s"); r.status != http.StatusGone || strings.Contains(r.Body, string(frames)) {
 		t.Fatalf("after the end: %d", r.status)
 	}
 }
@@ -74,10 +74,10 @@ func TestWithoutTheEntryThereIsNothing(t *testing.T) {
 	h.ring.with(errors.New("the disk is full"))
 	size := h.store.Size()
 	r := v.post("/footage/view", watch("c02", "07:00", "07:20"))
-	if r.status != http.StatusServiceUnavailable || strings.Contains(r.body, string(frames)) {
+	if r.status != http.StatusServiceUnavailable || strings.Contains(r.Body, string(frames)) {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
-	if !strings.Contains(r.body, "没有日志就不提供内容") {
+	if !strings.Contains(r.Body, "没有日志就不提供内容") {
 		t.Errorf("the page does not say why:\n%s", r.text())
 	}
 	if h.store.Size() != size || len(h.screen.open) != 0 {
@@ -100,21 +100,21 @@ func TestAViewingIsItsOpenersAlone(t *testing.T) {
 	}
 	id := strings.TrimPrefix(r.header.Get("Location"), "/view/")
 	part := "/media/" + id + "/ab/0.m4s"
-	if r := fan.get(part); r.body != string(frames) {
-		t.Fatalf("the opener: %d %q", r.status, r.body)
+	if r := fan.get(part); r.Body != string(frames) {
+		t.Fatalf("the opener: %d %q", r.status, r.Body)
 	}
 	for name, other := range map[string]*visitor{"the leader": lin, "the head": zheng} {
-		if r := other.get(part); r.status != http.StatusForbidden || strings.Contains(r.body, string(frames)) {
+		if r := other.get(part); r.status != http.StatusForbidden || strings.Contains(r.Body, string(frames)) {
 			t.Errorf("%s: %d", name, r.status)
 		}
 	}
-	if r := h.visit().get(part); r.status != http.StatusUnauthorized || strings.Contains(r.body, string(frames)) {
+	if r := h.visit().get(part); r.status != http.StatusUnauthorized || strings.Contains(r.Body, string(frames)) {
 		t.Errorf("nobody: %d", r.status)
 	}
 	if r := zheng.post("/applications/"+ids["approved"]+"/revoke", url.Values{"reason": {"改用他法查明"}}); r.status != http.StatusSeeOther {
 		t.Fatalf("revoking: %d\n%s", r.status, r.text())
 	}
-	if r := fan.get(part); r.status == http.StatusOK || strings.Contains(r.body, string(frames)) {
+	if r := fan.get(part); r.status == http.StatusOK || strings.Contains(r.Body, string(frames)) {
 		t.Errorf("after the revocation: %d", r.status)
 	}
 	if r := fan.post("/footage/view", url.Values{"camera": {"c01"}, "day": {"2026-05-08"}, "from": {"14:40"}, "to": {"15:00"}}); r.status != http.StatusForbidden {
@@ -157,7 +157,7 @@ func TestAPurposeIsStatedOncePerIncident(t *testing.T) {
 	v := h.as("zheng")
 	f := watch("c02", "07:00", "07:20")
 	f.Del("purpose")
-	if r := v.post("/footage/view", f); r.status != http.StatusForbidden || !strings.Contains(r.body, "查看事由") {
+	if r := v.post("/footage/view", f); r.status != http.StatusForbidden || !strings.Contains(r.Body, "查看事由") {
 		t.Fatalf("without a purpose: %d\n%s", r.status, r.text())
 	}
 	if r := v.post("/footage/view", watch("c02", "07:00", "07:20")); r.status != http.StatusSeeOther {
@@ -166,7 +166,7 @@ func TestAPurposeIsStatedOncePerIncident(t *testing.T) {
 	if r := v.post("/footage/view", f); r.status != http.StatusSeeOther {
 		t.Fatalf("again within the incident: %d", r.status)
 	}
-	if page := v.get("/footage?camera=c02&day=2026-05-18&t=07:00"); strings.Contains(page.body, `name="purpose"`) {
+	if page := v.get("/footage?camera=c02&day=2026-05-18&t=07:00"); strings.Contains(page.Body, `name="purpose"`) {
 		t.Error("the page asks for the purpose again")
 	}
 	h.clock.pass(31 * time.Minute)
@@ -194,7 +194,7 @@ func TestAbsurdTimesOfAViewing(t *testing.T) {
 		f := watch("c02", "07:00", "07:20")
 		x.change(f)
 		r := v.post("/footage/view", f)
-		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, x.want) {
+		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, x.want) {
 			t.Errorf("%s: %d, want %q\n%s", name, r.status, x.want, r.text())
 		}
 	}
@@ -227,7 +227,7 @@ func TestNobodyDecidesOnTheirOwn(t *testing.T) {
 	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
 	id := lin.apply(f)
 	page := lin.get("/applications/" + id)
-	if strings.Contains(page.body, `name="decision"`) || !strings.Contains(page.body, "不能审核、批准自己的申请") {
+	if strings.Contains(page.Body, `name="decision"`) || !strings.Contains(page.Body, "不能审核、批准自己的申请") {
 		t.Errorf("the page offers it:\n%s", page.text())
 	}
 	r := lin.post("/applications/"+id+"/decide", url.Values{"decision": {"approve"}, "cameras": {"c02"}, "ways": {"view"}, "spans": {"0"}, "from": {string(usage.DateOf(present))}, "until": {string(usage.DateOf(present))}})
@@ -250,7 +250,7 @@ func TestLiveIsForWhoIsOnShift(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("zhou")
 	r := v.get("/live")
-	if r.status != http.StatusForbidden || !strings.Contains(r.body, `action="/shift/begin"`) {
+	if r.status != http.StatusForbidden || !strings.Contains(r.Body, `action="/shift/begin"`) {
 		t.Fatalf("before signing in: %d\n%s", r.status, r.text())
 	}
 	if r := h.as("zheng").post("/shift/begin", nil); r.status != http.StatusForbidden {
@@ -259,7 +259,7 @@ func TestLiveIsForWhoIsOnShift(t *testing.T) {
 	if r := v.post("/shift/begin", nil); r.status != http.StatusSeeOther || h.newest(1)[0].Kind != "shift.began" {
 		t.Fatalf("signing in: %d", r.status)
 	}
-	if r := v.get("/live"); r.status != http.StatusOK || !strings.Contains(r.body, "东大门外") {
+	if r := v.get("/live"); r.status != http.StatusOK || !strings.Contains(r.Body, "东大门外") {
 		t.Fatalf("on shift: %d\n%s", r.status, r.text())
 	}
 	if r := v.post("/live/view", url.Values{"camera": {"c01"}}); r.status != http.StatusForbidden || h.count("footage.access.open") != 0 {
@@ -270,11 +270,11 @@ func TestLiveIsForWhoIsOnShift(t *testing.T) {
 		t.Fatalf("watching: %d\n%s", r.status, r.text())
 	}
 	page := v.get(r.header.Get("Location"))
-	if e := h.newest(1)[0]; e.Kind != "footage.access.open" || !strings.Contains(string(e.Data), `"live"`) || !strings.Contains(page.body, "data-live-view") {
+	if e := h.newest(1)[0]; e.Kind != "footage.access.open" || !strings.Contains(string(e.Data), `"live"`) || !strings.Contains(page.Body, "data-live-view") {
 		t.Fatalf("%s %s\n%s", e.Kind, e.Data, page.text())
 	}
 	media := "/media/" + strings.TrimPrefix(r.header.Get("Location"), "/view/") + "/ab/0.m4s"
-	if r := v.get(media); r.body != string(frames) {
+	if r := v.get(media); r.Body != string(frames) {
 		t.Fatalf("live: %d", r.status)
 	}
 	if r := v.post("/shift/end", nil); r.status != http.StatusSeeOther || h.count("shift.ended") != 1 || h.newest(1)[0].Kind != "footage.access.close" {

@@ -66,7 +66,7 @@ func (v *visitor) login(name, code string) {
 	v.h.t.Helper()
 	r := v.post("/login", url.Values{"user": {name}, "password": {password}})
 	if code != "" {
-		_, after, _ := strings.Cut(r.body, `name="step" value="`)
+		_, after, _ := strings.Cut(r.Body, `name="step" value="`)
 		token, _, _ := strings.Cut(after, `"`)
 		r = v.post("/login", url.Values{"step": {token}, "code": {code}})
 	}
@@ -80,13 +80,13 @@ func (v *visitor) enrol(name string) {
 	h := v.h
 	h.t.Helper()
 	r := v.post("/account/factor", url.Values{"old": {password}})
-	_, after, _ := strings.Cut(r.body, `name="text" value="`)
+	_, after, _ := strings.Cut(r.Body, `name="text" value="`)
 	text, _, _ := strings.Cut(after, `"`)
 	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(text, " ", ""))
 	h.must(err)
 	h.secret[name] = secret
 	r = v.post("/account/factor/confirm", url.Values{"code": {h.code(name)}, "text": {text}, "uri": {"otpauth://totp/x"}})
-	if r.status != http.StatusOK || strings.Count(r.body, "<li>") < login.RecoveryCodes {
+	if r.status != http.StatusOK || strings.Count(r.Body, "<li>") < login.RecoveryCodes {
 		h.t.Fatalf("second factor of %s: %d\n%s", name, r.status, r.text())
 	}
 }
@@ -95,7 +95,7 @@ func (v *visitor) enrol(name string) {
 type answer struct {
 	status int
 	header http.Header
-	body   string
+	Body   string
 }
 
 // done is what the page that follows will say was done.
@@ -111,9 +111,9 @@ func (a answer) done() string {
 
 // text is the answer without its frame, for messages of tests.
 func (a answer) text() string {
-	_, main, ok := strings.Cut(a.body, "<main")
+	_, main, ok := strings.Cut(a.Body, "<main")
 	if !ok {
-		return a.body
+		return a.Body
 	}
 	main, _, _ = strings.Cut(main, "</main>")
 	return "<main" + main

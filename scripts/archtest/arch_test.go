@@ -95,7 +95,7 @@ var firmwareLayer = map[string]int{
 }
 
 // devices are the packages at the edge: each talks to something that can hang, so none may import another.
-var devices = map[string]bool{"recorder": true, "reader": true, "panel": true, "messenger": true, "nvr": true, "uplink": true, "web": true}
+var devices = map[string]bool{"recorder": true, "reader": true, "panel": true, "messenger": true, "nvr": true, "uplink": true}
 
 var cloudLayer = map[string]int{"centredb": 1, "keyfile": 1, "witness": 2, "ingest": 3, "enrol": 3, "broker": 3, "console": 4, "centre": 5, "cmd": 6}
 

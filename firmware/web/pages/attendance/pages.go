@@ -1,0 +1,64 @@
+// Package attendance is the gate: who is in school, the roll of a class, marks.
+package attendance
+
+import (
+	"embed"
+	"time"
+
+	"campuskeep/firmware/people"
+	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/timeline"
+	"campuskeep/shared/account"
+)
+
+// Templates are the pages of this package.
+//
+//go:embed *.html
+var Templates embed.FS
+
+// Deps is what these pages need.
+type Deps struct {
+	Gate   frame.Gate
+	People *people.People
+	Zone   *time.Location
+}
+
+// Pages are the pages of this subject; all methods are safe for concurrent use.
+type Pages struct {
+	*timeline.Timeline
+	d Deps
+}
+
+// New makes the pages; it starts nothing.
+func New(t *timeline.Timeline, d Deps) *Pages {
+	return &Pages{Timeline: t, d: d}
+}
+
+// call is one request, with the pages that answer it.
+type call struct {
+	*frame.Call
+	o *Pages
+}
+
+type handler = func(*call) error
+
+// Routes are the addresses of this package with their permissions.
+func (o *Pages) Routes() []frame.Route {
+	on := o.on()
+	return []frame.Route{
+		{Pattern: "GET /gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.gatePage)},
+		{Pattern: "GET /gate/class/{class}", Action: account.ActClassView, Subject: on.About(classSubject), Handle: on.Do(o.rollPage)},
+		{Pattern: "POST /gate/class/{class}/mark", Action: account.ActClassMark, Subject: on.About(classSubject), Handle: on.Do(o.putMark)},
+		{Pattern: "GET /events/gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.liveGate), Stream: true},
+		{Pattern: "GET /api/v1/gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.apiGate)},
+	}
+}
+
+func (o *Pages) on() frame.Binder[*call] {
+	return func(c *frame.Call) *call { return &call{c, o} }
+}
+
+// Needs are what waits for the person who asks.
+func (o *Pages) Needs(c *frame.Call) ([]frame.Need, error) {
+	return (&call{c, o}).readerNeeds()
+}

@@ -1,0 +1,78 @@
+// Package nvrs is the register of NVRs: discovery, channels, other ways to the footage, checks.
+package nvrs
+
+import (
+	"embed"
+	"time"
+
+	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/people"
+	"campuskeep/firmware/site"
+	"campuskeep/firmware/web/entrytext"
+	"campuskeep/firmware/web/frame"
+	"campuskeep/shared/account"
+)
+
+// Templates are the pages of this package.
+//
+//go:embed *.html
+var Templates embed.FS
+
+// Deps is what these pages need.
+type Deps struct {
+	Info   frame.Info
+	Ledger *ledgerdb.Store
+	NVRs   frame.NVRs
+	People *people.People
+	Site   *site.Site
+	Status frame.Status
+	Zone   *time.Location
+}
+
+// Pages are the pages of this subject; all methods are safe for concurrent use.
+type Pages struct {
+	*entrytext.Words
+	d Deps
+}
+
+// New makes the pages; it starts nothing.
+func New(w *entrytext.Words, d Deps) *Pages {
+	return &Pages{Words: w, d: d}
+}
+
+// call is one request, with the pages that answer it.
+type call struct {
+	*frame.Call
+	o *Pages
+}
+
+type handler = func(*call) error
+
+// Routes are the addresses of this package with their permissions.
+func (o *Pages) Routes() []frame.Route {
+	on := o.on()
+	return []frame.Route{
+		{Pattern: "GET /nvrs", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.nvrsPage)},
+		{Pattern: "GET /nvrs/new", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.newNVRPage)},
+		{Pattern: "POST /nvrs/new", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.lookNVR)},
+		{Pattern: "GET /nvr-looks/{look}", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.nvrLookPage)},
+		{Pattern: "POST /nvr-looks/{look}", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.adoptNVR)},
+		{Pattern: "GET /nvrs/{id}", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.nvrPage)},
+		{Pattern: "GET /nvrs/{id}/edit", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.editNVRPage)},
+		{Pattern: "POST /nvrs/{id}", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.putNVR)},
+		{Pattern: "POST /nvrs/{id}/channels", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.rewireNVR)},
+		{Pattern: "GET /nvrs/{id}/retire", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.nvrServicePage(true))},
+		{Pattern: "POST /nvrs/{id}/retire", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.serveNVR(true))},
+		{Pattern: "GET /nvrs/{id}/restore", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.nvrServicePage(false))},
+		{Pattern: "POST /nvrs/{id}/restore", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.serveNVR(false))},
+		{Pattern: "POST /nvrs/{id}/check", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.beginAt(frame.NVRCheck))},
+		{Pattern: "POST /nvrs/{id}/expiry", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(frame.NVRExpiry))},
+		{Pattern: "GET /nvrs/{id}/doors", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.pathsPage)},
+		{Pattern: "POST /nvrs/{id}/doors", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.signPaths)},
+		{Pattern: "POST /nvrs/{id}/doors/read", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(frame.NVRPaths))},
+	}
+}
+
+func (o *Pages) on() frame.Binder[*call] {
+	return func(c *frame.Call) *call { return &call{c, o} }
+}
