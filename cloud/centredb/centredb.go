@@ -110,6 +110,8 @@ type School struct {
 	Online      bool
 	EnrolledAt  time.Time
 	OpenAlarms  int
+	Cameras     int           // in service
+	Kept        time.Duration // the shortest time for which footage was kept that went in the last seven days; -1: none went
 }
 
 // Page asks for a part of a list, newest first. Before continues where the page before ended.
@@ -278,6 +280,8 @@ type Queries interface {
 	AttendanceToday(ctx context.Context, appliance, date string) (AttendanceDay, error)
 	// RetentionSince counts the entries about keeping footage.
 	RetentionSince(ctx context.Context, appliance string, since time.Time) (Retention, error)
+	// Report counts whole days for every school.
+	Report(ctx context.Context, from, to, now time.Time) ([]ReportRow, error)
 	Entries(ctx context.Context, appliance string, f EntryFilter, p Page) ([]Entry, error)
 	Entry(ctx context.Context, appliance string, seq uint64) (Entry, error)
 	// Alarms lists newest first; all schools when appliance is empty.

@@ -177,6 +177,65 @@ func conformRetention(t *testing.T, db *centredb.DB) {
 	}
 }
 
+// Days and cameras are counted as entries come, and from the leaves of an earlier build in the same way. Covers F3.
+func conformReport(t *testing.T, db *centredb.DB) {
+	enrolled(t, db)
+	ctx := t.Context()
+	if err := db.PutToken(ctx, "ck-0001", "云汀第一小学", []byte("again"), t0); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Enrol(ctx, "ck-0001", []byte("again"), t0.Add(-48*time.Hour), logKey, []byte("spki"), "02"); err != nil {
+		t.Fatal(err)
+	}
+	m := &maker{t: t, at: t0.Add(-3 * time.Hour)}
+	put := func(kind ledger.Kind, camera string, data map[string]any) protocol.Leaf {
+		l, _ := m.leaf(ledger.Draft{Kind: kind, Subject: camera, Data: data})
+		return l
+	}
+	gone := func(camera string, days int) protocol.Leaf {
+		last := m.at.AddDate(0, 0, -days).UTC()
+		return put("footage.deleted", camera, map[string]any{"hour": last, "count": 1, "root": make([]byte, 32), "first": last, "last": last, "assurance": "best_effort"})
+	}
+	registered := map[string]any{"custody": "appliance", "area": "gate", "days": 30}
+	leaves := []protocol.Leaf{put("camera.registered", "c01", registered), put("camera.registered", "c02", registered), put("camera.registered", "c03", registered),
+		put("camera.changed", "c03", map[string]any{"what": []string{"retired"}}), gone("c01", 31), gone("c02", 30)}
+	m.at = t0.Add(-time.Minute)
+	leaves = append(leaves, put("footage.gap", "c01", map[string]any{"from": t0.Add(-time.Hour).UTC(), "to": t0.Add(-30 * time.Minute).UTC(), "cause": "camera_off"}),
+		put("nvr.breach", "c02", map[string]any{"nvr": "n01", "kind": "ceiling", "from": t0.UTC(), "to": t0.UTC(), "days": 90}),
+		put("footage.breach", "c01", map[string]any{"reason": "disk_full", "from": t0.AddDate(0, 0, -21).UTC(), "to": t0.AddDate(0, 0, -20).UTC(), "count": 3}))
+	if err := insert(t, db, 1, leaves); err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(t0.Year(), t0.Month(), 1, 0, 0, 0, 0, time.FixedZone("", 8*3600))
+	look := func(what string) {
+		t.Helper()
+		all, err := db.Report(ctx, day, day.AddDate(0, 1, 0), t0)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%s: %+v %v", what, all, err)
+		}
+		r := all[0]
+		if r.Cameras != 2 || r.Gaps != 1 || r.Missing != 30*time.Minute || r.Early != 1 {
+			t.Errorf("%s: %d cameras, %d gaps of %v, %d early", what, r.Cameras, r.Gaps, r.Missing, r.Early)
+		}
+		if r.Kept < 19*24*time.Hour || r.Kept > 20*24*time.Hour || r.KeptCamera != "c01" || len(r.Days) == 0 {
+			t.Errorf("%s: kept %v (%s), %d days", what, r.Kept, r.KeptCamera, len(r.Days))
+		}
+		if r.Unwitnessed != 1 { // the hour that came three hours late
+			t.Errorf("%s: %d hours unwitnessed", what, r.Unwitnessed)
+		}
+	}
+	look("as they came")
+	if s, err := db.School(ctx, "ck-0001", t0); err != nil || s.Cameras != 2 || s.Kept < 19*24*time.Hour || s.Kept > 20*24*time.Hour {
+		t.Errorf("in the list: %+v %v", s, err)
+	}
+	if all, err := db.Report(ctx, day.AddDate(0, 1, 0), day.AddDate(0, 2, 0), t0); err != nil || len(all) != 1 || all[0].Kept != -1 || all[0].Gaps != 0 {
+		t.Errorf("the month after: %+v %v", all, err)
+	}
+	db.First(t)
+	db.Reopen(t)
+	look("counted again")
+}
+
 // A database of an earlier build opens: its people are there, its released texts are sealed, and a layout that nobody
 // knows is refused.
 func conformUpgrade(t *testing.T, db *centredb.DB) {

@@ -107,7 +107,7 @@ func insert(t *testing.T, db *centredb.DB, epoch uint64, leaves []protocol.Leaf)
 func conform(t *testing.T, open func(*testing.T) *centredb.DB) {
 	for name, test := range map[string]func(*testing.T, *centredb.DB){
 		"registry": conformRegistry, "cursor": conformCursor, "leaves": conformLeaves, "parts": conformParts, "queries": conformQueries,
-		"branches": conformBranches, "people": conformPeople, "upgrade": conformUpgrade, "alarms": conformAlarms, "aside": conformAside, "unknown cards": conformUnknownCards, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
+		"branches": conformBranches, "people": conformPeople, "upgrade": conformUpgrade, "alarms": conformAlarms, "aside": conformAside, "report": conformReport, "unknown cards": conformUnknownCards, "retention": conformRetention, "serial": conformSerial, "incarnation": conformIncarnation,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

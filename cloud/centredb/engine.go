@@ -83,6 +83,11 @@ func (s *DB) upgrade(ctx context.Context, have string) error {
 					return err
 				}
 			}
+			if step.fill != nil {
+				if err := step.fill(s, ctx, tx); err != nil {
+					return err
+				}
+			}
 			_, err := tx.ExecContext(ctx, s.q("UPDATE meta SET v = ? WHERE k = 'schema' AND v = ?"), step.to, have)
 			return err
 		})

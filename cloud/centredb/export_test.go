@@ -28,7 +28,7 @@ func (s *DB) Aside(t *testing.T, appliance string) (n, shortest int) {
 
 // First makes the open database what the first layout was, with one released part in clear.
 func (s *DB) First(t *testing.T) {
-	for _, q := range []string{"DROP TABLE alarm_details", "ALTER TABLE parts DROP COLUMN sealed", "ALTER TABLE people DROP COLUMN secret", "UPDATE meta SET v = '1' WHERE k = 'schema'",
+	for _, q := range []string{"DROP TABLE alarm_details", "DROP TABLE days", "DROP TABLE cameras", "ALTER TABLE parts DROP COLUMN sealed", "ALTER TABLE people DROP COLUMN secret", "UPDATE meta SET v = '1' WHERE k = 'schema'",
 		"INSERT INTO parts (app, epoch, seq, name, owner, plain, erased) VALUES (1, 1, 0, 'purpose', 'o', '寻物', 0)",
 		"INSERT INTO people (id, login, name, roles, password, disabled) VALUES ('c001', 'li', '李', '[]', 'hash', 0)"} {
 		if _, err := s.exec(t.Context(), q); err != nil {

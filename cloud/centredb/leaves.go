@@ -58,7 +58,7 @@ func describe(seq uint64, leaf []byte, whole func(ledger.Kind) bool) (e ledger.E
 func followed(k ledger.Kind) bool { return strings.HasPrefix(string(k), appPrefix) }
 
 // read says whether more of an entry than its head is needed here.
-func read(k ledger.Kind) bool { return followed(k) || urgent(k) }
+func read(k ledger.Kind) bool { return followed(k) || urgent(k) || tallied(k) }
 
 // plain keeps what may be in a text column: an unknown kind could be anything.
 func plain(s string) string {
@@ -73,6 +73,7 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 	rows := make([]leafRow, len(leaves))
 	stored := millis(at)
 	var about, shown []ledger.Entry // entries of the register of use; urgent ones
+	var count tally
 	for i, l := range leaves {
 		seq := first + uint64(i)
 		e, mark := describe(seq, l.Bytes, read)
@@ -82,6 +83,10 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 		}
 		if !e.At.IsZero() && e.At.Year() < 9999 {
 			rows[i].at = millis(e.At)
+			count.arrived(e.At, at)
+		}
+		if mark == "" {
+			count.add(e)
 		}
 		if mark == "" && followed(e.Kind) {
 			about = append(about, e)
@@ -103,6 +108,9 @@ func (x *tx) Insert(epoch, first uint64, leaves []protocol.Leaf, nodes []protoco
 		if err := x.follow(epoch, e); err != nil {
 			return fmt.Errorf("follow application: %w", err)
 		}
+	}
+	if err := count.write(x.app, x.exec); err != nil {
+		return err
 	}
 	return x.facts(epoch, shown, at)
 }

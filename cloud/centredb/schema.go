@@ -1,9 +1,13 @@
 package centredb
 
-import "strings"
+import (
+	"context"
+	"database/sql"
+	"strings"
+)
 
 // schemaVersion is the layout that this build writes. A database of a later layout is refused.
-const schemaVersion = "2"
+const schemaVersion = "3"
 
 // The tables, in the words that both engines know; BYTES and ID represent the engine's own.
 //
@@ -57,16 +61,28 @@ CREATE TABLE sessions (token_hash TEXT PRIMARY KEY, person TEXT NOT NULL, began 
 CREATE INDEX sessions_person ON sessions (person);
 CREATE TABLE attempts (k TEXT PRIMARY KEY, v TEXT NOT NULL);
 CREATE TABLE audit (id ID, at BIGINT NOT NULL, actor TEXT NOT NULL, address TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, result TEXT NOT NULL);
+` + schemaDays
+
+// schemaDays are the tables that layout 3 brought.
+const schemaDays = `
+CREATE TABLE days (
+	app INTEGER NOT NULL, day BIGINT NOT NULL, kept BIGINT NOT NULL, camera TEXT NOT NULL, late BIGINT NOT NULL, gaps BIGINT NOT NULL, missing BIGINT NOT NULL,
+	early BIGINT NOT NULL, submitted BIGINT NOT NULL, overdue BIGINT NOT NULL, PRIMARY KEY (app, day));
+CREATE TABLE cameras (app INTEGER NOT NULL, id TEXT NOT NULL, custody TEXT NOT NULL, days BIGINT NOT NULL, retired INTEGER NOT NULL, PRIMARY KEY (app, id));
 `
 
 // upgrades are what makes a layout the next one.
-var upgrades = map[string]struct{ to, text string }{
-	"1": {"2", `
+var upgrades = map[string]struct {
+	to, text string
+	fill     func(*DB, context.Context, *sql.Tx) error // what the new tables hold from the start; nil: nothing
+}{
+	"1": {to: "2", text: `
 CREATE TABLE alarm_details (id ID, alarm BIGINT NOT NULL, at BIGINT NOT NULL, ours BYTES, theirs BYTES, detail TEXT NOT NULL);
 CREATE INDEX alarm_details_alarm ON alarm_details (alarm, id);
 ALTER TABLE parts ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE people ADD COLUMN secret BYTES;
 `},
+	"2": {to: "3", text: schemaDays, fill: (*DB).recount},
 }
 
 // statements is a schema in the words of one engine.

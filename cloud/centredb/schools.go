@@ -19,15 +19,22 @@ const behindAfter = time.Hour
 const schoolColumns = `SELECT a.id, a.school, a.enrolled_at, a.denied_at, a.last_contact, a.online,
 	coalesce(c.epoch, 0), coalesce(c.size, 0), coalesce(c.claimed, 0), c.peaks, coalesce(c.stored_at, 0), coalesce(c.behind_since, 0),
 	(SELECT count(*) FROM alarms x WHERE x.app = a.app AND x.closed_at = 0),
-	(SELECT count(*) FROM alarms x WHERE x.app = a.app AND x.closed_at = 0 AND x.kind IN ('` + protocol.AlarmForked + `', '` + protocol.AlarmShrunk + `', '` + protocol.AlarmConflict + `'))
+	(SELECT count(*) FROM alarms x WHERE x.app = a.app AND x.closed_at = 0 AND x.kind IN ('` + protocol.AlarmForked + `', '` + protocol.AlarmShrunk + `', '` + protocol.AlarmConflict + `')),
+	(SELECT count(*) FROM cameras k WHERE k.app = a.app AND k.retired = 0),
+	coalesce((SELECT min(d.kept) FROM days d WHERE d.app = a.app AND d.kept >= 0 AND d.day > (SELECT max(m.day) FROM days m WHERE m.app = a.app) - 7), -1)
 	FROM appliances a LEFT JOIN cursors c ON c.app = a.app AND c.epoch = (SELECT max(epoch) FROM cursors m WHERE m.app = a.app) `
 
 func scanSchool(scan func(...any) error, now time.Time) (x School, err error) {
 	var enrolled, denied, contact, stored, behind int64
 	var online, forked int
+	var kept int64
 	var peaks []byte
-	if err := scan(&x.Appliance, &x.Name, &enrolled, &denied, &contact, &online, &x.Epoch, &x.Witnessed, &x.Claimed, &peaks, &stored, &behind, &x.OpenAlarms, &forked); err != nil {
+	if err := scan(&x.Appliance, &x.Name, &enrolled, &denied, &contact, &online, &x.Epoch, &x.Witnessed, &x.Claimed, &peaks, &stored, &behind, &x.OpenAlarms, &forked, &x.Cameras, &kept); err != nil {
 		return x, err
+	}
+	x.Kept = time.Duration(kept) * time.Second
+	if kept < 0 {
+		x.Kept = -1
 	}
 	x.EnrolledAt, x.LastContact, x.Online = instant(enrolled), instant(contact), online != 0
 	if x.Witnessed > 0 {
