@@ -161,6 +161,7 @@ func (k *call) frame(page, title string) ui.Frame {
 	}{
 		{"console.nav.schools", "/", account.ActCentreSchools, "overview school entries"},
 		{"console.nav.applications", "/applications", account.ActCentreApplications, "applications application"},
+		{"console.nav.report", "/report", account.ActCentreSchool, "report"},
 		{"console.nav.alarms", "/alarms", account.ActCentreAlarms, "alarms"},
 		{"console.nav.enrol", "/enrol", account.ActCentreEnrol, "enrol"},
 		{"console.nav.audit", "/audit", account.ActCentreEnrol, "audit"},

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,6 @@ import (
 	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
-	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/lib/web"
 	"campuskeep/shared/login"
@@ -167,6 +167,8 @@ func (c *Console) table() []web.Route[*call] {
 		{Pattern: get + "/account", Action: account.ActSelf, Subject: self, Handle: (*call).ownPage},
 
 		{Pattern: get + "/{$}", Action: account.ActCentreSchools, Subject: anySubject, Handle: (*call).overview},
+		{Pattern: get + "/report", Action: account.ActCentreSchool, Subject: anySubject, Handle: (*call).report},
+		{Pattern: post + "/report", Action: account.ActCentreSchool, Subject: anySubject, Handle: (*call).exportReport},
 		{Pattern: get + "/schools/{id}", Action: account.ActCentreSchool, Subject: school, Handle: (*call).school},
 		{Pattern: get + "/schools/{id}/log", Action: account.ActCentreSchool, Subject: school, Handle: (*call).entries},
 		{Pattern: get + "/applications", Action: account.ActCentreApplications, Subject: anySubject, Handle: (*call).applications},
@@ -200,15 +202,19 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			}
 			return id
 		},
-		// An alarm is about a log, or it is an urgent entry of a school, named by its kind.
-		"alarmText": func(kind string) string {
-			if _, ok := ledger.Kinds[ledger.Kind(kind)]; ok {
-				return p.K("kind.", kind)
-			}
-			return p.K("alarm.", kind)
-		},
+		"alarmText":   func(kind string) string { return alarmText(p, kind) },
+		"subject":     func(id string) string { return subjectText(p, id) },
+		"actor":       func(id string) string { return actorText(p, id) },
+		"className":   func(id string) string { return className(p, id) },
+		"cameraNames": func(ids []string) string { return cameraNames(p, ids) },
 		"alarmDetail": func(detail string) string { return alarmDetail(p, detail) },
 		"tone":        tone,
+		"short":       short,
+		"keptDays": func(kept time.Duration) string {
+			return p.T("console.days", strconv.FormatFloat(keptDays(kept), 'f', 1, 64))
+		},
+		"month": func(t time.Time) string { return p.T("console.month", strconv.Itoa(t.Year()), int(t.Month())) },
+		"up":    func(y int) int { return y - 6 },
 		"toneIcon": func(s centredb.Status) string {
 			if t := tone(s); t != "mute" {
 				return t
@@ -219,9 +225,9 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			switch s {
 			case centredb.AppApproved:
 				return "ok"
-			case centredb.AppRejected, centredb.AppRevoked:
+			case centredb.AppRejected, centredb.AppRevoked, centredb.AppOverdue:
 				return "bad"
-			case centredb.AppSubmitted, centredb.AppReviewed, centredb.AppReturned:
+			case centredb.AppSubmitted, centredb.AppReviewed, centredb.AppReturned, centredb.AppDue:
 				return "warn"
 			}
 			return "mute"
@@ -232,12 +238,7 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			}
 			return ui.Pct(min(1, float64(part)/float64(whole)))
 		},
-		"behind": func(s centredb.School) uint64 {
-			if s.Claimed > s.Witnessed {
-				return s.Claimed - s.Witnessed
-			}
-			return 0
-		},
+		"behind": waiting,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func (s still) Now() clock.Reading {
 type filled struct{ centredb.Store }
 
 var theSchool = centredb.School{Appliance: "ck-0417", Name: "青榆实验学校", Status: centredb.StatusForked, Epoch: 1, Witnessed: 90, Claimed: 100, Root: "abc=",
-	WitnessedAt: noon, LastContact: noon, Online: true, EnrolledAt: noon, OpenAlarms: 1}
+	WitnessedAt: noon, LastContact: noon, Online: true, EnrolledAt: noon, OpenAlarms: 1, Cameras: 16, Kept: 29 * 24 * time.Hour}
 
 var theApplication = centredb.Application{Appliance: "ck-0417", School: "青榆实验学校", ID: "a2026-0001", State: centredb.AppSubmitted, Applicant: "p005", Purpose: "查看车棚<b>",
 	Spans: []centredb.Span{{From: noon.Add(-time.Hour), To: noon}}, SubmittedAt: noon, ChangedAt: noon, Way: "view",
@@ -233,18 +234,39 @@ func TestLogInAtTheCentre(t *testing.T) {
 	}
 }
 
-// Covers F12: every route answers each role as the permission table says; none is forgotten.
+// Covers F12: every route answers each role as the permission table says, also a role that only schools have, and a
+// person who has not finished the own account; none is forgotten.
 func TestEveryRoutePassesThePermissionTable(t *testing.T) {
 	s := newSite(t)
-	roles := map[account.Role]*http.Client{account.RoleCentreStaff: s.browser(t), account.RoleCentreAdmin: s.browser(t)}
-	s.login(t, roles[account.RoleCentreStaff], "staff", "c001", password)
-	s.login(t, roles[account.RoleCentreAdmin], "admin", "c002", password)
-	ids := map[account.Role]string{account.RoleCentreStaff: "c001", account.RoleCentreAdmin: "c002"}
-	nobody := s.browser(t)
-	for _, rt := range s.c.routes {
-		if rt.Action == account.ActPublic || strings.HasSuffix(rt.Pattern, "/logout") {
-			continue
+	ids := map[account.Role]string{account.RoleCentreStaff: "c001", account.RoleCentreAdmin: "c002", account.RoleOfficer: "c003", account.RoleAuditor: "c004"}
+	for _, role := range []account.Role{account.RoleOfficer, account.RoleAuditor} { // no command makes such a person here
+		s.add(t, ids[role], string(role)[:4], account.RoleCentreStaff)
+		p, err := s.store.Person(t.Context(), ids[role])
+		if err != nil {
+			t.Fatal(err)
 		}
+		p.Roles = []account.Role{role}
+		if err := s.store.PutPerson(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	users := map[account.Role]string{account.RoleCentreStaff: "staff", account.RoleCentreAdmin: "admin", account.RoleOfficer: "secu", account.RoleAuditor: string(account.RoleAuditor)[:4]}
+	roles := map[account.Role]*http.Client{}
+	for role, id := range ids {
+		roles[role] = s.browser(t)
+		if got := s.login(t, roles[role], users[role], id, password); got != http.StatusSeeOther {
+			t.Fatalf("%s cannot log in: %d", role, got)
+		}
+	}
+	fresh, err := Add(t.Context(), s.store, s.key, centredb.Person{ID: "c005", User: "fresh", Name: "新人", Roles: []account.Role{account.RoleCentreAdmin}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unfinished, nobody := s.browser(t), s.browser(t)
+	if got, _ := s.post(t, unfinished, "/login", url.Values{"user": {"fresh"}, "password": {fresh.Password}}); got != http.StatusSeeOther {
+		t.Fatalf("a one-time password: %d", got)
+	}
+	for _, rt := range s.c.routes {
 		method, path, _ := strings.Cut(rt.Pattern, " ")
 		path = strings.NewReplacer("{$}", "", "{id}", "ck-0417", "{app}", "a2026-0001", "{alarm}", "1").Replace(path)
 		call := func(b *http.Client) int {
@@ -256,8 +278,18 @@ func TestEveryRoutePassesThePermissionTable(t *testing.T) {
 			got, _ := s.get(t, b, path)
 			return got
 		}
+		if rt.Action == account.ActPublic {
+			continue
+		}
 		if got := call(nobody); got != http.StatusSeeOther && got != http.StatusUnauthorized {
 			t.Errorf("%s: nobody gets %d", rt.Pattern, got)
+		}
+		if strings.HasSuffix(rt.Pattern, "/logout") {
+			continue
+		}
+		got := call(unfinished)
+		if rt.Action != account.ActSelf && got != http.StatusForbidden && got != http.StatusSeeOther || rt.Action == account.ActSelf && got == http.StatusForbidden {
+			t.Errorf("%s: without an own password %d", rt.Pattern, got)
 		}
 		for role, b := range roles {
 			actor := account.Actor{ID: ids[role], Roles: []account.Role{role}, SecondFactor: true}
@@ -266,6 +298,39 @@ func TestEveryRoutePassesThePermissionTable(t *testing.T) {
 				t.Errorf("%s: %s gets %d, allowed: %v", rt.Pattern, role, got, want)
 			}
 		}
+	}
+}
+
+// Routes that need nobody logged in are these and no other.
+func TestPublicRoutes(t *testing.T) {
+	var public []string
+	for _, rt := range newSite(t).c.routes {
+		if rt.Action == account.ActPublic {
+			public = append(public, rt.Pattern)
+		}
+	}
+	if want := []string{"GET /login", "POST /login", "POST /language", "GET /healthz", "GET /metrics", "GET /setup", "POST /setup"}; !slices.Equal(public, want) {
+		t.Errorf("public: %q, want %q", public, want)
+	}
+}
+
+// Covers F11: certificates that end soon and nobody renews by himself are on the first page, with their names and ends.
+func TestCertificateWarningOnTheFirstPage(t *testing.T) {
+	s := newSite(t)
+	b := s.browser(t)
+	s.login(t, b, "admin", "c002", password)
+	s.c.d.Certificates = func() []Certificate {
+		return []Certificate{{Name: "server", Until: noon.AddDate(0, 0, 60), Renewed: true}, {Name: "broker", Until: noon.AddDate(0, 0, 20), Soon: true}}
+	}
+	for _, path := range []string{"/", "/enrol"} {
+		_, body := s.get(t, b, path)
+		if !strings.Contains(body, "外部消息服务器的证书将于 6月9日 星期二 到期") || strings.Contains(body, "中心网页与接入的证书将于") {
+			t.Errorf("%s warns of the wrong certificates", path)
+		}
+	}
+	s.c.d.Certificates = func() []Certificate { return []Certificate{{Name: "broker", Until: noon.AddDate(0, 0, 60)}} }
+	if _, body := s.get(t, b, "/"); strings.Contains(body, "到期") {
+		t.Error("a certificate of sixty days is warned of")
 	}
 }
 
@@ -285,7 +350,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 	s.login(t, admin, "admin", "c002", password)
 	for _, lang := range []string{"zh-CN", "en"} {
 		for path, b := range map[string]*http.Client{"/": staff, "/schools/ck-0417": staff, "/schools/ck-0417/log": staff, "/applications": staff, "/schools/ck-0417/applications/a2026-0001": staff,
-			"/alarms": staff, "/account": staff, "/enrol": admin, "/audit": admin, "/login": admin, "/schools/none": staff} {
+			"/alarms": staff, "/report": staff, "/report?month=2026-04": staff, "/account": staff, "/enrol": admin, "/audit": admin, "/login": admin, "/schools/none": staff} {
 			if got, _ := s.post(t, b, "/language", url.Values{"lang": {lang}, "back": {path}}); got != http.StatusSeeOther {
 				t.Fatalf("language switch: %d", got)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
+	"campuskeep/shared/lib/qr"
 	"campuskeep/shared/login"
 )
 
@@ -102,7 +103,7 @@ func TestAPersonOfAnEarlierBuild(t *testing.T) {
 	}
 }
 
-var code = regexp.MustCompile(`<p class="mono">([A-Z2-7]{32})</p>`)
+var code = regexp.MustCompile(`<p class="secret">([A-Z2-7]{32})</p>`)
 
 // Covers M3: the first start is a one-time code; until password and second factor are set nothing else is open; both
 // are changed with the old ones only, and end the other sessions; recovery codes work once.
@@ -143,6 +144,9 @@ func TestFirstStartAndOwnCredentials(t *testing.T) {
 		t.Fatalf("no secret on the page:\n%s", body)
 	}
 	s.keep(t, "c001", found[1])
+	if drawn, err := qr.Draw(login.SecretURI(s.secret["c001"], "Campuskeep", "chang")); err != nil || !strings.Contains(body, `d="`+drawn.Path+`"`) {
+		t.Errorf("the QR code on the page is another one, %v", err)
+	}
 	_, body = s.post(t, b, "/account/factor/confirm", url.Values{"code": {s.code("c001")}})
 	recovery := regexp.MustCompile(`[0-9A-Z]{4}(-[0-9A-Z]{4}){3}`).FindAllString(body, -1)
 	if len(recovery) != login.RecoveryCodes {

@@ -12,6 +12,7 @@ import (
 
 	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
+	"campuskeep/shared/lib/qr"
 	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/login"
 )
@@ -28,6 +29,7 @@ type ownView struct {
 	Confirm  ui.Form  // its first code
 	Fresh    string   // secret of the factor that is being set up
 	Link     string   // the same for an app on this device
+	QR       qr.Code  // and for one on another
 	Recovery []string // shown this once
 }
 
@@ -55,6 +57,7 @@ func (k *call) showOwn(status int, v ownView) error {
 	for name, f := range map[string]*ui.Form{"password": &v.Password, "console.factor": &v.Change, "factor": &v.Confirm} {
 		f.Name, f.P = name, k.p
 	}
+	v.Change.Mark, v.Confirm.Mark = "factor-", "confirm-"
 	open, err := k.c.d.Store.SessionsOf(ctx, p.ID)
 	if err != nil {
 		return fmt.Errorf("list sessions: %w", err)
@@ -171,14 +174,18 @@ func (k *call) beginFactor() error {
 	if err := k.c.change(k.r.Context(), p, s); err != nil {
 		return err
 	}
-	return k.showOwn(http.StatusOK, k.pending(v, s))
+	return k.showPending(http.StatusOK, v, s)
 }
 
-func (k *call) pending(v ownView, s login.Secret) ownView {
+// showPending shows the factor that is being set up.
+func (k *call) showPending(status int, v ownView, s login.Secret) (err error) {
 	if len(s.Pending) > 0 {
 		v.Fresh, v.Link = login.SecretText(s.Pending), login.SecretURI(s.Pending, "Campuskeep", k.person.User)
+		if v.QR, err = qr.Draw(v.Link); err != nil {
+			return err
+		}
 	}
-	return v
+	return k.showOwn(status, v)
 }
 
 func (k *call) confirmFactor() error {
@@ -202,7 +209,7 @@ func (k *call) confirmFactor() error {
 		v.Confirm.Errors.Add("code", "err.code")
 	}
 	if len(v.Confirm.Errors) > 0 {
-		return k.showOwn(http.StatusUnprocessableEntity, k.pending(v, s))
+		return k.showPending(http.StatusUnprocessableEntity, v, s)
 	}
 	if err := k.c.change(ctx, p, s); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -26,6 +27,89 @@ type overviewView struct {
 	Alarms   []centredb.Alarm
 	CanOpen  bool
 	CanEnrol bool
+	Columns  []column
+	Pager    ui.Pager
+}
+
+// column is a heading of the schools' list that sorts it.
+type column struct {
+	Text, Href, Sorted string // Sorted: "ascending", "descending" or empty
+	Num                bool
+}
+
+// schoolOrders are what the list can be sorted by; without one the worst come first.
+var schoolOrders = []struct {
+	name, text string
+	num        bool
+	compare    func(a, b centredb.School) int
+}{
+	{"name", "console.school", false, func(a, b centredb.School) int { return cmp.Compare(a.Name, b.Name) }},
+	{"", "console.status", false, nil},
+	{"cameras", "console.cameras", true, func(a, b centredb.School) int { return cmp.Compare(a.Cameras, b.Cameras) }},
+	{"kept", "console.kept", true, func(a, b centredb.School) int { return cmp.Compare(a.Kept, b.Kept) }},
+	{"witnessed", "console.witnessed", true, func(a, b centredb.School) int { return cmp.Compare(a.Witnessed, b.Witnessed) }},
+	{"behind", "console.behind", true, func(a, b centredb.School) int { return cmp.Compare(waiting(a), waiting(b)) }},
+	{"contact", "console.contact", false, func(a, b centredb.School) int { return a.LastContact.Compare(b.LastContact) }},
+	{"alarms", "console.alarms", true, func(a, b centredb.School) int { return cmp.Compare(a.OpenAlarms, b.OpenAlarms) }},
+}
+
+// waiting is how many entries of a school are not witnessed yet, as far as it has said.
+func waiting(s centredb.School) uint64 {
+	if s.Claimed > s.Witnessed {
+		return s.Claimed - s.Witnessed
+	}
+	return 0
+}
+
+// arrange sorts the list and takes the page that is asked for.
+func (v *overviewView) arrange(p ui.Printer, q url.Values) error {
+	offset, err := number(q.Get("offset"))
+	if err != nil || offset > 1_000_000 {
+		return fielderr.Errors{{Field: "offset", Rule: "err.number"}}
+	}
+	sort, falling, known := q.Get("sort"), q.Get("order") == "down", false
+	address := func(sort string, falling bool, offset int) string {
+		a := url.Values{"show": {v.Filter}, "q": {v.Query}, "sort": {sort}}
+		if falling {
+			a.Set("order", "down")
+		}
+		if offset > 0 {
+			a.Set("offset", strconv.Itoa(offset))
+		}
+		return "/?" + a.Encode()
+	}
+	for _, o := range schoolOrders {
+		c := column{Text: p.T(o.text), Num: o.num, Href: address(o.name, o.num && o.name != "kept", 0)}
+		if o.name == sort {
+			known, c.Sorted = true, "ascending"
+			if falling {
+				c.Sorted = "descending"
+			}
+			if o.compare != nil {
+				c.Href = address(o.name, !falling, 0)
+				slices.SortStableFunc(v.Schools, func(a, b centredb.School) int {
+					if falling {
+						a, b = b, a
+					}
+					return o.compare(a, b)
+				})
+			}
+		}
+		v.Columns = append(v.Columns, c)
+	}
+	if !known {
+		return fielderr.Errors{{Field: "sort", Rule: "err.choice"}}
+	}
+	found, at := len(v.Schools), min(int(offset), len(v.Schools))
+	v.Schools = v.Schools[at:min(at+perPage, found)]
+	v.Pager.Text = p.T("console.schools.shown", len(v.Schools), found)
+	if at > 0 {
+		v.Pager.Newer = address(sort, falling, max(0, at-perPage))
+	}
+	if at+len(v.Schools) < found {
+		v.Pager.Older = address(sort, falling, at+perPage)
+	}
+	return nil
 }
 
 // statusGroups are the chips over the list: what must be dealt with, what to watch.
@@ -51,9 +135,16 @@ func (k *call) overview() error {
 				shown = shown || name == v.Filter
 			}
 		}
+		if short(s.Kept) {
+			v.Counts["short"]++
+			shown = shown || v.Filter == "short"
+		}
 		if shown && (v.Query == "" || strings.Contains(s.Name, v.Query) || strings.Contains(s.Appliance, v.Query)) {
 			v.Schools = append(v.Schools, s)
 		}
+	}
+	if err := v.arrange(k.p, k.r.URL.Query()); err != nil {
+		return err
 	}
 	if v.Totals, err = k.c.d.Store.Totals(ctx, k.now.Wall); err != nil {
 		return fmt.Errorf("counting: %w", err)
@@ -70,6 +161,7 @@ type schoolView struct {
 	Now          time.Time
 	School       centredb.School
 	Today        centredb.AttendanceDay
+	TodayIs      time.Time
 	ShowToday    bool
 	Applications []centredb.Application
 	Total        int
@@ -89,7 +181,7 @@ func (k *call) school() error {
 	if err != nil {
 		return fmt.Errorf("read school: %w", err)
 	}
-	v := schoolView{Now: k.now.Wall, School: s, KeepingDays: keepingDays, CanDeny: k.can(account.ActCentreEnrol)}
+	v := schoolView{Now: k.now.Wall, TodayIs: k.now.Wall, School: s, KeepingDays: keepingDays, CanDeny: k.can(account.ActCentreEnrol)}
 	if v.ShowToday = k.can(account.ActCentreAttendance); v.ShowToday {
 		if v.Today, err = st.AttendanceToday(ctx, id, k.now.Wall.In(k.c.d.Zone).Format(time.DateOnly)); err != nil {
 			return fmt.Errorf("read attendance: %w", err)
@@ -166,7 +258,7 @@ type applicationsView struct {
 }
 
 var applicationStates = []centredb.ApplicationState{centredb.AppSubmitted, centredb.AppReviewed, centredb.AppReturned, centredb.AppApproved, centredb.AppRejected,
-	centredb.AppWithdrawn, centredb.AppExpired, centredb.AppRevoked, centredb.AppClosed}
+	centredb.AppWithdrawn, centredb.AppExpired, centredb.AppRevoked, centredb.AppClosed, centredb.AppDue, centredb.AppOverdue, centredb.AppReported}
 
 func (k *call) findApplications() (applicationsView, error) {
 	q := k.r.URL.Query()
@@ -332,7 +424,22 @@ func (k *call) audit() error {
 	if err != nil {
 		return fmt.Errorf("list the centre's log: %w", err)
 	}
-	return k.page("audit", k.p.T("console.nav.audit"), items)
+	people, err := k.c.d.Store.ListPeople(k.r.Context())
+	if err != nil {
+		return fmt.Errorf("list people: %w", err)
+	}
+	all, err := k.c.d.Store.ListSchools(k.r.Context(), k.now.Wall)
+	if err != nil {
+		return fmt.Errorf("list schools: %w", err)
+	}
+	names, schools := map[string]string{}, map[string]string{}
+	for _, p := range people {
+		names[p.ID] = p.Name
+	}
+	for _, s := range all {
+		schools[s.Appliance] = s.Name
+	}
+	return k.page("audit", k.p.T("console.nav.audit"), auditRows(k.p, items, names, schools))
 }
 
 func (k *call) apiSchools() error {

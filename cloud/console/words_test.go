@@ -1,20 +1,108 @@
 package console
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
+	"campuskeep/cloud/centredb"
+	"campuskeep/shared/account"
+	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/ui"
 )
 
+var chinese = ui.Printer{Lang: ui.Chinese}
+
 func TestAlarmsInWords(t *testing.T) {
 	for detail, want := range map[string]string{
-		"seq=3230 subject=c06 floor": "日志第 3230 条；对象 c06；提前删除",
+		"seq=3230 subject=c06 floor": "日志第 3230 条；6 号摄像机；提前删除",
+		"seq=9 part=purpose":         "日志第 9 条；内容：事由",
 		"fork=7 ours=90 theirs=80":   "自第 7 条起不同；中心已见证 90 条；学校提交 80 条",
 		"odd":                        "odd",
 		"":                           "",
 	} {
-		if got := alarmDetail(ui.Printer{Lang: "zh-CN"}, detail); got != want {
+		if got := alarmDetail(chinese, detail); got != want {
 			t.Errorf("%q: %q, want %q", detail, got, want)
+		}
+	}
+}
+
+func TestSubjectsInWords(t *testing.T) {
+	for id, want := range map[string]string{
+		"c06": "6 号摄像机", "c112": "112 号摄像机", "n01": "1 号录像机", "p005": "人员 p005", "s0012": "学生 s0012",
+		"a2026-0047": "视申〔2026〕047号", "2021-01": "2021 级 1 班", "2024j-12": "初中 2024 级 12 班", "2024s-03": "高中 2024 级 3 班",
+		"gate-in": "gate-in", "": "",
+	} {
+		if got := subjectText(chinese, id); got != want {
+			t.Errorf("%q: %q, want %q", id, got, want)
+		}
+	}
+	if got := actorText(chinese, "system"); got != "系统" {
+		t.Errorf("the appliance itself is %q", got)
+	}
+}
+
+// Every code that a page of the console shows has words: kinds of entries and alarms, marks, reasons of urgent entries,
+// states, and what the console itself writes into the centre's log.
+func TestEveryCodeHasWords(t *testing.T) {
+	want := map[string]bool{}
+	for kind := range ledger.Kinds {
+		want["kind."+string(kind)] = true
+	}
+	for _, mark := range []string{centredb.MarkHashOnly, centredb.MarkUnreadable, centredb.MarkVersion, centredb.MarkSeq, centredb.MarkKind} {
+		want["mark."+mark] = true
+	}
+	for _, s := range applicationStates {
+		want["appstate."+string(s)] = true
+	}
+	for _, s := range []centredb.ApplicationState{centredb.AppDue, centredb.AppOverdue, centredb.AppReported} {
+		want["appstate."+string(s)] = true
+	}
+	c := &Console{}
+	for _, rt := range c.table() {
+		if rt.Action != account.ActPublic {
+			want["audit."+string(rt.Action)] = true // a refusal
+		}
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted := regexp.MustCompile(`(?:note|changed)\((?:p, s, )?"([a-z._]+)"|Action: "([a-z._]+)"`)
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range noted.FindAllStringSubmatch(string(text), -1) {
+			want["audit."+m[1]+m[2]] = true
+		}
+	}
+	for key := range want {
+		if !ui.Has(key) {
+			t.Errorf("no words for %s", key)
+		}
+	}
+}
+
+func TestTheCentresLogInWords(t *testing.T) {
+	rows := auditRows(chinese, []centredb.Audit{
+		{Actor: "c002", Action: "login", Subject: "c002", Result: "ok"},
+		{Actor: "", Action: "login", Result: "login.reason.unknown"},
+		{Actor: "c002", Action: "enrol.token", Subject: "ck-0417", Result: "ok"},
+		{Actor: "c001", Action: "alarm.close", Subject: "12", Result: "ok"},
+		{Actor: "c001", Action: "centre.enrol", Subject: "ck-0417", Result: "may.role"},
+		{Actor: "c002", Action: "appliance.deny", Subject: "ck-0417", Result: "lifted"},
+	}, map[string]string{"c001": "李", "c002": "常远舟"}, map[string]string{"ck-0417": "青榆实验学校"})
+	for i, want := range []string{"常远舟 登录 常远舟 完成", "未登录 登录  登录名不存在", "常远舟 生成接入码 青榆实验学校 完成", "李 处置告警 告警 12 完成",
+		"李 接入管理 青榆实验学校 您的职责不包括这项操作。", "常远舟 停止接入 青榆实验学校 已恢复"} {
+		if got := strings.Join([]string{rows[i].Who, rows[i].What, rows[i].About, rows[i].Outcome}, " "); got != want {
+			t.Errorf("line %d: %q, want %q", i, got, want)
 		}
 	}
 }
