@@ -23,7 +23,7 @@ import (
 func (h *env) theNVR() url.Values {
 	n, err := h.recorders.NVR("n01")
 	h.must(err)
-	return nvrspages.NvrValues(n)
+	return nvrspages.NVRValues(n)
 }
 
 // Covers F1: a registered NVR is changed through a form that says in words why not.

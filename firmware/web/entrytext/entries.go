@@ -234,6 +234,7 @@ type branchData struct {
 	Had  *uint64 // nil: an entry from before it was reported
 }
 
+// BranchIsEmpty says whether the centre had nothing beyond the fork.
 func BranchIsEmpty(data json.RawMessage) bool {
 	var d branchData
 	return frame.Decode(data, &d) && d.Had != nil && *d.Had <= d.Fork
@@ -268,6 +269,7 @@ var (
 	DutyDecisions = []ledger.Kind{"application.approved", "application.rejected", "application.revoked"}
 )
 
+// Fact is an entry as the sheet of a day of duty lists it.
 func (o *Words) Fact(c *frame.Call, e ledger.Entry) DutyFact {
 	r := o.LogRow(c, e)
 	f := DutyFact{At: c.P.Clock(e.At), What: r.What, Who: r.Who, Tone: r.Tone, Icon: r.Icon, Seq: e.Seq}

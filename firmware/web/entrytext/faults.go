@@ -13,6 +13,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
+// FaultRow is a fault in words.
 type FaultRow struct {
 	F              health.Fault
 	What, Hint     string
@@ -33,6 +34,7 @@ type FaultRow struct {
 
 type faultAck struct{ Who, When, Note string }
 
+// FaultRow puts a fault into words; notes are those of its acknowledgements, by entry.
 func (o *Words) FaultRow(c *frame.Call, f health.Fault, notes map[string][]string) FaultRow {
 	tech := o.d.Health.Technician(f)
 	r := FaultRow{F: f, What: c.P.K("camfault.", f.Code), Hint: c.P.K("camfault.hint.", f.Code), Camera: o.CameraName(f.Camera), Technician: o.Name(tech),

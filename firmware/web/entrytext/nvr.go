@@ -1,6 +1,7 @@
 package entrytext
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -49,7 +50,7 @@ func (o *Words) NvrFields(c *frame.Call, parts []ledger.OpenPart) (out []frame.C
 		{"installed", before.Installed, after.Installed},
 	} {
 		if f.a != f.b {
-			out = append(out, frame.ChangedField{Name: c.P.T("nvr_edit.f." + f.name), Before: frame.CmpOr(f.a, "–"), After: frame.CmpOr(f.b, "–")})
+			out = append(out, frame.ChangedField{Name: c.P.T("nvr_edit.f." + f.name), Before: cmp.Or(f.a, "–"), After: cmp.Or(f.b, "–")})
 		}
 	}
 	on := func(m map[int]string, camera string) string {

@@ -41,6 +41,7 @@ const beforeBell, afterBell = 60, 30
 // labelWide is the room that the time under the curve takes, with the space beside it.
 const labelWide = 44
 
+// DrawArrival draws how many came in over the morning; nil on a day without school.
 func DrawArrival(b gate.Board, w, h int, p ui.Printer) *Arrival {
 	a := &Arrival{In: b.Total.Attended, Expected: b.Total.Expected, Missing: b.Total.Missing, Leave: b.Total.By[attendance.OnLeave],
 		Late: b.Total.By[attendance.Late], School: b.Day.School, Top: b.Total.Expected, W: w, H: h, Base: h + 8, Mid: h/2 + 8}

@@ -53,12 +53,15 @@ var (
 	errMustPassword = errors.New("the password must be changed first")
 )
 
+// API says whether JSON is asked for.
 func (c *Call) API() bool { return strings.HasPrefix(c.R.URL.Path, "/api/") }
 
+// From is where the request comes from, as entries name it.
 func (c *Call) From() ledger.From {
 	return ledger.From{Address: c.Address.String(), Device: weblib.Device(c.R.UserAgent())}
 }
 
+// Who is who asks, as changes and entries name them.
 func (c *Call) Who() account.Who {
 	return account.Who{Actor: c.Actor, From: c.From(), Via: ledger.ViaWeb}
 }
@@ -73,10 +76,12 @@ func (c *Call) Page(name, title string, view any) error {
 	return c.PageStatus(http.StatusOK, name, title, view)
 }
 
+// PageStatus renders a page in its frame with a status of HTTP.
 func (c *Call) PageStatus(status int, name, title string, view any) error {
 	return c.Framed(status, name, c.Frame(name, title), view)
 }
 
+// Framed renders a page in a given frame.
 func (c *Call) Framed(status int, name string, f ui.Frame, view any) error {
 	var b bytes.Buffer
 	if err := c.o.Pages.Render(&b, name, f, view); err != nil {
@@ -96,6 +101,7 @@ func (c *Call) Part(name, part string, view any) error {
 	return nil
 }
 
+// HTML sends a rendered page or part.
 func (c *Call) HTML(status int, b []byte) {
 	c.W.Header().Set("Content-Type", "text/html; charset=utf-8")
 	c.Send(status, b)
@@ -108,6 +114,7 @@ func (c *Call) Send(status int, b []byte) {
 	}
 }
 
+// JSON sends an answer as JSON.
 func (c *Call) JSON(status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -212,6 +219,7 @@ type apiField struct {
 	Text  string `json:"text"`
 }
 
+// Fault answers with the page, or the JSON, that says what is wrong and what to do.
 func (c *Call) Fault(status int, key string, fields fielderr.Errors) {
 	c.W.Header().Set("Cache-Control", "no-store")
 	if c.API() || c.Media() {

@@ -212,6 +212,7 @@ func (o *Server) Name(id string) string {
 	return o.d.People.Name(id)
 }
 
+// CameraName is the name of a camera, or its id when there is none.
 func (o *Server) CameraName(id string) string {
 	if c, ok := o.d.Site.Camera(id); ok {
 		return c.Name

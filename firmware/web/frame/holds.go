@@ -94,8 +94,10 @@ func HoldLink(h footage.Hold) string {
 	return "/holds?" + url.Values{"q": {HoldName(h)}}.Encode() + "#h-" + h.ID
 }
 
+// CertHold is a hold as a certificate or report names it.
 type CertHold struct{ Name, Span, Until, Reason string }
 
+// HoldName is the number of a hold as pages show it.
 func HoldName(h footage.Hold) string {
 	if h.Application != "" {
 		return AppNumber(h.Application)

@@ -55,6 +55,7 @@ type NVRRefusal struct {
 	Known         string // id of the NVR of the register that answers; empty: none
 }
 
+// Error implements error.
 func (e *NVRRefusal) Error() string {
 	return "office: the NVR was not changed: " + e.Fault + " " + e.Detail
 }
@@ -178,6 +179,7 @@ type NVRWork struct {
 	Fault, Detail string
 }
 
+// Running says whether the work has not ended; nil is no work.
 func (w *NVRWork) Running() bool { return w != nil && w.Ended.IsZero() }
 
 // NVRFetch is one of the queue.

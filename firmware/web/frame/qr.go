@@ -9,16 +9,17 @@ import (
 	"github.com/boombuler/barcode/qr"
 )
 
-// QrCode is a QR code as one SVG path in units of modules, with the quiet zone around it.
-type QrCode struct {
+// QRCode is a QR code as one SVG path in units of modules, with the quiet zone around it.
+type QRCode struct {
 	Size int
 	Path string
 }
 
-func QRImage(text string) (QrCode, error) {
+// QRImage draws a text as a QR code.
+func QRImage(text string) (QRCode, error) {
 	code, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {
-		return QrCode{}, fmt.Errorf("draw a QR code: %w", err)
+		return QRCode{}, fmt.Errorf("draw a QR code: %w", err)
 	}
 	const quiet = 2
 	n := code.Bounds().Dx()
@@ -38,7 +39,7 @@ func QRImage(text string) (QrCode, error) {
 			}
 		}
 	}
-	return QrCode{n + 2*quiet, b.String()}, nil
+	return QRCode{n + 2*quiet, b.String()}, nil
 }
 
 // DrawQR is a QR code as one SVG path on a square of so many modules.

@@ -34,6 +34,7 @@ type Router struct {
 	Routes []Route
 }
 
+// NewRouter builds the router; a route without action, subject or handler is refused.
 func NewRouter(routes []Route, serve func(Route, http.ResponseWriter, *http.Request)) (*Router, error) {
 	list := make([]weblib.Route[*Call], len(routes))
 	byPattern := map[string]Route{}
@@ -48,6 +49,7 @@ func NewRouter(routes []Route, serve func(Route, http.ResponseWriter, *http.Requ
 	return &Router{mux: mux, Routes: routes}, nil
 }
 
+// ServeHTTP implements http.Handler.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }
 
 // Patterns lists all routes, for the permission table of the tests and the description of the interface.

@@ -11,6 +11,7 @@ import (
 	"campuskeep/shared/shift"
 )
 
+// Cookie sets the session cookie; an empty token takes it away.
 func (c *Call) Cookie(token string) {
 	k := &http.Cookie{Name: CookieName, Value: token, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if token == "" {
@@ -28,6 +29,7 @@ func (o *Server) OverShift(ctx context.Context, by account.Who, why shift.End) e
 	return o.d.Viewings.EndLive(ctx, by.ID, viewing.ShiftEnded)
 }
 
+// DayLink is the page of a camera's day, at an instant.
 func (o *Server) DayLink(camera string, at time.Time) string {
 	at = at.In(o.d.Zone)
 	return "/footage?" + url.Values{"camera": {camera}, "day": {at.Format(time.DateOnly)}, "t": {at.Format("15:04")}}.Encode() + "#watch"

@@ -8,6 +8,7 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
+// WriteSheet writes a table as xlsx; cells are text and never formulas.
 func WriteSheet(name string, table [][]string) (out []byte, err error) {
 	x := excelize.NewFile()
 	defer func() {

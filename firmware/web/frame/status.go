@@ -2,28 +2,19 @@ package frame
 
 import (
 	"slices"
+	"strings"
 
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
 
+// CameraNames lists cameras by name.
 func (c *Call) CameraNames(ids []string) string {
 	var names []string
 	for _, id := range ids {
 		names = append(names, c.o.CameraName(id))
 	}
-	return Joined(names, c.P.T("sep.list"))
-}
-
-func Joined(list []string, sep string) string {
-	out := ""
-	for i, s := range list {
-		if i > 0 {
-			out += sep
-		}
-		out += s
-	}
-	return out
+	return strings.Join(names, c.P.T("sep.list"))
 }
 
 // KeysStuck says whether something that ought to be gone is not, or could not be looked at.
@@ -39,6 +30,7 @@ func (c *Call) IsTechnician() bool {
 	return slices.ContainsFunc(c.o.d.Site.Cameras(), func(cam footage.Camera) bool { return !cam.Retired && cam.Technician == c.Actor.ID })
 }
 
+// ReaderName is the name of a card reader, or its id when there is none.
 func (o *Server) ReaderName(id string) string {
 	for _, r := range o.d.Site.Readers() {
 		if r.ID == id {

@@ -15,11 +15,13 @@ import (
 	"campuskeep/shared/lib/ui"
 )
 
+// Chip is one choice of a row of filters.
 type Chip struct {
 	Text, Href string
 	On         bool
 }
 
+// CompareBool sorts false before true.
 func CompareBool(a, b bool) int {
 	switch {
 	case a == b:
@@ -28,14 +30,6 @@ func CompareBool(a, b bool) int {
 		return 1
 	}
 	return -1
-}
-
-func Two(n int) string {
-	s := strconv.Itoa(n)
-	if len(s) < 2 {
-		s = "0" + s
-	}
-	return s
 }
 
 // PlainPin takes a fingerprint in the ways that tools write it: in capitals, with colons or spaces.
@@ -52,13 +46,15 @@ func FormRev(f url.Values) uint64 {
 	return rev
 }
 
-type CameraChange struct {
+// RecordChange is one change of a row of a register, as its page lists it.
+type RecordChange struct {
 	Seq             uint64
 	When, Who, What string
 	Fields          []ChangedField
 	CanSee          bool
 }
 
+// ChangedField is a field of a RecordChange, before and after.
 type ChangedField struct{ Name, Before, After string }
 
 // What the page shows of the past.
@@ -68,21 +64,15 @@ const (
 	MostPast    = 10
 )
 
-func CmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-type CameraFilter struct {
+// ListFilter is a choice above a list.
+type ListFilter struct {
 	Name    string
 	Label   string
 	Options []ui.Option
 }
 
-// CameraColumn is a head of the table; Sort is "", "ascending" or "descending".
-type CameraColumn struct {
+// ListColumn is a head of the table; Sort is "", "ascending" or "descending".
+type ListColumn struct {
 	Text, Href, Sort string
 	Num              bool
 }
@@ -134,6 +124,7 @@ func (c *Call) TestResultWord(code string) string {
 	return c.P.K("try.cause.", code)
 }
 
+// CloneValues copies the values of a form or an address.
 func CloneValues(v url.Values) url.Values {
 	out := url.Values{}
 	for k, x := range v {
@@ -142,6 +133,7 @@ func CloneValues(v url.Values) url.Values {
 	return out
 }
 
+// Decode reads the data of an entry; false when it is of another form.
 func Decode(data json.RawMessage, into any) bool {
 	return len(data) > 0 && json.Unmarshal(data, into) == nil
 }
@@ -207,6 +199,7 @@ var legend = []footage.Cause{footage.CauseBreach, footage.CauseFull, footage.Cau
 	footage.CauseCameraOff, footage.CauseNetwork, footage.CauseStalled, footage.CauseLogin, footage.CauseSignal, footage.CauseNoKey, footage.CauseNoSets, footage.CauseBadSets, footage.CauseFailed,
 	footage.CauseOverload, footage.CauseClock, footage.CauseStart, footage.CauseSwitched}
 
+// GapChar is the character of the cause of a gap.
 func GapChar(p ui.Printer, cause footage.Cause) string {
 	if k := "gap.char." + string(cause); ui.Has(k) {
 		return p.T(k)
@@ -214,6 +207,7 @@ func GapChar(p ui.Printer, cause footage.Cause) string {
 	return p.T("gap.char.unknown")
 }
 
+// GapName is the cause of a gap in words.
 func GapName(p ui.Printer, cause footage.Cause) string {
 	if k := "gap." + string(cause); ui.Has(k) {
 		return p.T(k)
@@ -221,6 +215,7 @@ func GapName(p ui.Printer, cause footage.Cause) string {
 	return p.T("gap.unknown")
 }
 
+// SameDay says whether two instants lie on one day of the school.
 func SameDay(a, b time.Time, zone *time.Location) bool {
 	return a.In(zone).Format(time.DateOnly) == b.In(zone).Format(time.DateOnly)
 }
@@ -240,6 +235,7 @@ type StateCell struct {
 	Label            string
 }
 
+// Need is something that waits for a person: a row of the first page.
 type Need struct {
 	Tone, Icon, Badge string
 	Kind, Title, Text string
@@ -248,6 +244,7 @@ type Need struct {
 	Primary           bool
 }
 
+// Today is the school's date, as 2006-01-02.
 func (c *Call) Today() string { return c.Now.Wall.In(c.o.d.Zone).Format(time.DateOnly) }
 
 // WrongRetention are the cameras whose NVR does not keep their footage for as long as it should.
@@ -261,6 +258,7 @@ func (c *Call) WrongRetention(code footage.FaultCode) map[string]bool {
 	return out
 }
 
+// Signed is a difference of time with its sign.
 func Signed(p ui.Printer, d time.Duration) string {
 	if d < 0 {
 		return "−" + Uncertain(p, -d)

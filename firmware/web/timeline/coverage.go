@@ -147,6 +147,7 @@ func (c *coverage) fetch(ctx context.Context, camera string, from, now time.Time
 
 func onNVR(s footage.Placed) bool { return s.Custody == footage.CustodyNVR }
 
+// Merge joins the spans of segments that touch.
 func Merge(segs []footage.Placed) []footage.Span {
 	spans := make([]footage.Span, 0, len(segs))
 	for _, s := range segs {

@@ -50,6 +50,7 @@ type DayView struct {
 	IncidentUntil time.Time
 }
 
+// DayHour is one tick of a day or of a viewing.
 type DayHour struct {
 	X, W, Label, Href, Name string
 	Edge                    bool // drawn longer and labelled
@@ -69,6 +70,7 @@ type dayHold struct {
 	Spot spot
 }
 
+// Day gathers and draws the day of one camera.
 func (o *Timeline) Day(c *frame.Call, state RibState, camera string, day time.Time) (*DayView, error) {
 	cam, _ := o.d.Site.Camera(camera)
 	end := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, o.d.Zone)
@@ -254,6 +256,7 @@ func (o *Timeline) watchForm(c *frame.Call, v *DayView) {
 	}
 }
 
+// MaxTime is the later of two instants.
 func MaxTime(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -23,6 +23,7 @@ type Label struct {
 	Sides    []Side  // where it may be, the best first
 }
 
+// Side is where a label may lie beside what it names.
 type Side int
 
 const (

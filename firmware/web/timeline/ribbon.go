@@ -25,13 +25,16 @@ const (
 // Scale places an instant on the ribbon: 0 is the left edge, 1 is now.
 type Scale struct{ From, To time.Time }
 
+// At is where an instant lies, from 0 to 1.
 func (s Scale) At(t time.Time) float64 {
 	v := float64(t.Sub(s.From)) / float64(s.To.Sub(s.From))
 	return min(1, max(0, v))
 }
 
+// X is where an instant lies, as a percentage.
 func (s Scale) X(t time.Time) string { return ui.Pct(s.At(t)) }
 
+// Bar is where a span lies.
 func (s Scale) Bar(sp footage.Span) frame.Bar {
 	a, b := s.At(sp.From), s.At(sp.To)
 	return frame.Bar{X: ui.Pct(a), W: ui.Pct(b - a), From: a, To: b}
@@ -183,6 +186,7 @@ func (in RibInput) tiers() []float64 {
 	return tiersMonth
 }
 
+// DrawRibbon draws the footage of many cameras over one time scale.
 func DrawRibbon(in RibInput, p ui.Printer) Ribbon {
 	sc, line := in.scale(), in.limit()
 	r := Ribbon{Days: LimitDays, LimitX: sc.X(line), Limit: line, Now: in.Now}
@@ -262,6 +266,7 @@ type RowFacts struct {
 	Gaps    []Gap
 }
 
+// Tone is the colour of a row: how complete its footage is.
 func (f RowFacts) Tone() string {
 	switch share := float64(f.Missing) / float64(max(1, f.Due.Duration())); {
 	case !f.some || share > 0.02:
@@ -272,6 +277,7 @@ func (f RowFacts) Tone() string {
 	return ""
 }
 
+// Facts is what is there of a camera's footage, and what is missing.
 func (in RibInput) Facts(cam footage.Camera) RowFacts {
 	runs, line := in.Runs[cam.ID], in.limit()
 	f := RowFacts{Due: footage.Span{From: line, To: in.Now}}
@@ -485,6 +491,7 @@ func firstAfter(runs []footage.Span, t time.Time) time.Time {
 	return time.Time{}
 }
 
+// Within cuts runs to a span.
 func Within(runs []footage.Span, s footage.Span) []footage.Span {
 	var out []footage.Span
 	for _, r := range runs {

@@ -84,6 +84,7 @@ func (o *Pages) personPage(c *call) error {
 	return o.showPerson(c, http.StatusOK, p, values, nil)
 }
 
+// PersonValues are the values of the form of a person.
 func PersonValues(p people.Person) url.Values {
 	v := url.Values{"login": {p.Login}, "name": {p.Name}, "staff_no": {p.StaffNo}, "unit": {p.Unit}, "title": {p.Title}, "phone": {p.Phone}}
 	for _, r := range p.Roles {

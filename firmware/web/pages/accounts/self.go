@@ -22,7 +22,7 @@ type selfView struct {
 	Factor   bool
 	Begun    *people.Factor
 	Begin    ui.Form // password, and a code of the present factor
-	QR       frame.QrCode
+	QR       frame.QRCode
 	Confirm  ui.Form
 	Recovery []string
 	Sessions []sessionRow

@@ -13,6 +13,7 @@ type apiClass struct {
 	Late     int    `json:"late"`
 }
 
+// APIAttendance is the attendance of a day, as JSON.
 type APIAttendance struct {
 	Date     string     `json:"date"`
 	School   bool       `json:"school_day"`

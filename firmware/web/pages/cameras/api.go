@@ -8,6 +8,7 @@ import (
 	"campuskeep/shared/footage"
 )
 
+// APICamera is a camera with its state, as JSON.
 type APICamera struct {
 	footage.Camera
 	State string        `json:"state"`

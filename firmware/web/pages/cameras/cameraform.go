@@ -3,6 +3,7 @@ package cameras
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,7 +38,7 @@ type cameraFormView struct {
 func (o *Pages) newCameraPage(c *call) error {
 	id := ""
 	for n := 1; ; n++ {
-		id = "c" + frame.Two(n)
+		id = "c" + fmt.Sprintf("%02d", n)
 		if _, taken := o.d.Site.Camera(id); !taken {
 			break
 		}
@@ -57,6 +58,7 @@ func (o *Pages) editCameraPage(c *call) error {
 	return o.showCameraForm(c, http.StatusOK, cam.ID, values, nil, nil)
 }
 
+// CameraValues are the values of the form of a camera.
 func CameraValues(cam footage.Camera) url.Values {
 	v := url.Values{}
 	for k, s := range map[string]string{"id": cam.ID, "name": cam.Name, "place": cam.Place, "group": cam.Group, "area": string(cam.Area), "custody": string(cam.Custody),

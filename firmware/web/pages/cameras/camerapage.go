@@ -1,6 +1,7 @@
 package cameras
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,7 +29,7 @@ type cameraView struct {
 	SeenText string
 	Open     []entrytext.FaultRow
 	Past     []entrytext.FaultRow
-	Changes  []frame.CameraChange
+	Changes  []frame.RecordChange
 	CanEdit  bool
 	CanTest  bool
 	Tried    *testResultView
@@ -85,7 +86,7 @@ func (c *call) cameraFacts(cam footage.Camera, state frame.CameraState) []camera
 	}
 	transport := ""
 	if cam.Custody == footage.CustodyVault {
-		transport = strings.ToUpper(frame.CmpOr(cam.Transport, "tcp"))
+		transport = strings.ToUpper(cmp.Or(cam.Transport, "tcp"))
 	}
 	pin := cam.Pin
 	if len(pin) > 16 {
@@ -175,14 +176,14 @@ func (c *call) judged(what string, f footage.Finding) frame.Mark {
 }
 
 // cameraChanges reads from the log what was changed about a camera, latest first.
-func (o *Pages) cameraChanges(c *call, id string) (out []frame.CameraChange, _ error) {
+func (o *Pages) cameraChanges(c *call, id string) (out []frame.RecordChange, _ error) {
 	page, err := o.d.Ledger.Search(c.R.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"camera.registered", "camera.changed", "camera.tested"}, About: []string{id}, Limit: frame.MostChanges})
 	if err != nil {
 		return nil, fmt.Errorf("read the changes of a camera: %w", err)
 	}
 	see := c.Can(account.ActLogProof, account.Subject{})
 	for _, e := range page.Entries {
-		x := frame.CameraChange{Seq: e.Seq, When: c.P.When(e.At, c.Now.Wall), Who: c.ActorName(e.Actor), What: c.P.K("kind.", e.Kind), CanSee: see}
+		x := frame.RecordChange{Seq: e.Seq, When: c.P.When(e.At, c.Now.Wall), Who: c.ActorName(e.Actor), What: c.P.K("kind.", e.Kind), CanSee: see}
 		switch e.Kind {
 		case "camera.changed":
 			parts, err := o.d.Ledger.Parts(e.Seq)
@@ -258,7 +259,7 @@ func (c *call) fieldWord(cam footage.Camera, field string) string {
 	case "since":
 		return c.P.DayTime(cam.Since)
 	}
-	return frame.CmpOr(CameraValues(cam).Get(field), "–")
+	return cmp.Or(CameraValues(cam).Get(field), "–")
 }
 
 // retireView asks before a camera is taken out of service, and says what becomes of its footage.

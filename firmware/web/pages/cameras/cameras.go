@@ -17,8 +17,8 @@ import (
 type camerasView struct {
 	Form      ui.Form
 	Rows      []cameraRow
-	Filters   []frame.CameraFilter
-	Columns   []frame.CameraColumn
+	Filters   []frame.ListFilter
+	Columns   []frame.ListColumn
 	Text      string // how many of how many
 	Faults    int
 	Pages     frame.Pages
@@ -121,9 +121,9 @@ func (r cameraRow) value(filter string) string {
 }
 
 // cameraFilters offers what occurs, so that no choice finds nothing by itself.
-func (c *call) cameraFilters(rows []cameraRow) (out []frame.CameraFilter) {
+func (c *call) cameraFilters(rows []cameraRow) (out []frame.ListFilter) {
 	for _, name := range cameraFilterNames {
-		f := frame.CameraFilter{Name: name, Label: c.P.T("cameras.by." + name), Options: []ui.Option{{Text: c.P.T("cameras.by." + name)}}}
+		f := frame.ListFilter{Name: name, Label: c.P.T("cameras.by." + name), Options: []ui.Option{{Text: c.P.T("cameras.by." + name)}}}
 		count := map[string]int{}
 		for _, r := range rows {
 			count[r.value(name)]++
@@ -210,7 +210,7 @@ func (c *call) sortCameras(rows []cameraRow, f url.Values) {
 	})
 }
 
-func (c *call) cameraColumns(f url.Values) (out []frame.CameraColumn) {
+func (c *call) cameraColumns(f url.Values) (out []frame.ListColumn) {
 	now, down := strings.CutPrefix(f.Get("sort"), "-")
 	if now == "" {
 		now = "state"
@@ -219,7 +219,7 @@ func (c *call) cameraColumns(f url.Values) (out []frame.CameraColumn) {
 		x := frame.CloneValues(f)
 		x.Del("page")
 		x.Set("sort", o.name)
-		col := frame.CameraColumn{Text: c.P.T("cameras.h." + o.name), Num: o.num}
+		col := frame.ListColumn{Text: c.P.T("cameras.h." + o.name), Num: o.num}
 		if o.name == now {
 			col.Sort = "ascending"
 			x.Set("sort", "-"+o.name)

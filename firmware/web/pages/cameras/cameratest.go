@@ -2,6 +2,7 @@ package cameras
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -257,7 +258,7 @@ func (c *call) fillTestResult(v *testResultView, got health.TestResult, picture 
 	if got.Still == nil {
 		return
 	}
-	x := &testedStill{Clear: got.Still.Clear, Alt: c.P.T("try.alt", frame.CmpOr(cam.Name, cam.ID))}
+	x := &testedStill{Clear: got.Still.Clear, Alt: c.P.T("try.alt", cmp.Or(cam.Name, cam.ID))}
 	if got.Still.Trouble != "" {
 		x.Trouble = c.P.K("trouble.", got.Still.Trouble)
 		if got.Still.Trouble == health.TroubleStatus {

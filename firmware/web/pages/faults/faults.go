@@ -160,6 +160,7 @@ func (c *call) faultNeeds() (out []frame.Need) {
 	return out
 }
 
+// APIFault is a fault, as JSON.
 type APIFault struct {
 	health.Fault
 	Now string `json:"technician_now,omitempty"`

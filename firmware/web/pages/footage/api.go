@@ -14,6 +14,7 @@ type apiRow struct {
 	Gaps     []footage.Gap  `json:"gaps"`
 }
 
+// APIRibbon is where footage lies, as JSON.
 type APIRibbon struct {
 	Limit time.Time      `json:"deletion_line"`
 	Now   time.Time      `json:"now"`

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// APIStatus is the state of the appliance, as JSON.
 type APIStatus struct {
 	Appliance   string        `json:"appliance"`
 	Version     string        `json:"version"`

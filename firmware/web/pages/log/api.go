@@ -9,6 +9,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
+// APILog is a page of the access log, as JSON.
 type APILog struct {
 	Entries []ledger.Entry `json:"entries"`
 	Next    uint64         `json:"next,omitempty"` // "before" of the next page
@@ -34,6 +35,7 @@ func (o *Pages) apiLog(c *call) error {
 	return c.JSON(http.StatusOK, APILog{page.Entries, page.Next})
 }
 
+// APIEntry is one entry with the bytes that are hashed, as JSON.
 type APIEntry struct {
 	Entry     ledger.Entry `json:"entry"`
 	Leaf      string       `json:"leaf"` // the bytes that are hashed, base64

@@ -40,7 +40,7 @@ type nvrPathsView struct {
 
 // pathsProof is what is under the printed list so that anybody can check it.
 type pathsProof struct {
-	QR        frame.QrCode
+	QR        frame.QRCode
 	Witnessed string
 }
 

@@ -1,6 +1,7 @@
 package nvrs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -53,7 +54,7 @@ func (o *Pages) editNVRPage(c *call) error {
 	if n.Retired {
 		return frame.ErrNotFound
 	}
-	return o.showNVRForm(c, http.StatusOK, n, NvrValues(n), nil, nil)
+	return o.showNVRForm(c, http.StatusOK, n, NVRValues(n), nil, nil)
 }
 
 // nvrOf is the NVR that a request is about.
@@ -68,7 +69,8 @@ func (o *Pages) nvrOf(c *call) (frame.NVR, error) {
 	return n, nil
 }
 
-func NvrValues(n frame.NVR) url.Values {
+// NVRValues are the values of the form of an NVR.
+func NVRValues(n frame.NVR) url.Values {
 	return url.Values{"rev": {strconv.FormatUint(n.Rev, 10)}, "name": {n.Name}, "place": {n.Place}, "installer": {n.Installer}, "technician": {n.Technician},
 		"installed": {n.Installed}, "address": {n.Address}, "rtsp": {n.RTSP}, "pin": {n.Pin}, "swap": {swapNone}}
 }
@@ -182,14 +184,14 @@ func nvrStatus(err error) (status int, errs fielderr.Errors) {
 }
 
 // nvrChanges reads from the log what was changed about an NVR, latest first.
-func (o *Pages) nvrChanges(c *call, id string) (out []frame.CameraChange, _ error) {
+func (o *Pages) nvrChanges(c *call, id string) (out []frame.RecordChange, _ error) {
 	page, err := o.d.Ledger.Search(c.R.Context(), ledgerdb.Query{Kinds: []ledger.Kind{"config.change"}, About: []string{"nvr:" + id}, Limit: frame.MostChanges})
 	if err != nil {
 		return nil, fmt.Errorf("read the changes of an NVR: %w", err)
 	}
 	see := c.Can(account.ActLogProof, account.Subject{})
 	for _, e := range page.Entries {
-		x := frame.CameraChange{Seq: e.Seq, When: c.P.When(e.At, c.Now.Wall), Who: c.ActorName(e.Actor), What: c.o.NvrChange(c.Call, e), CanSee: see}
+		x := frame.RecordChange{Seq: e.Seq, When: c.P.When(e.At, c.Now.Wall), Who: c.ActorName(e.Actor), What: c.o.NvrChange(c.Call, e), CanSee: see}
 		parts, err := o.d.Ledger.Parts(e.Seq)
 		if err != nil {
 			return nil, fmt.Errorf("read the change of an NVR: %w", err)
@@ -243,7 +245,7 @@ func (c *call) nvrWires(n frame.NVR, values url.Values, errs fielderr.Errors, wh
 	at := map[string]int{}
 	for _, x := range n.Cameras {
 		at[x.Camera] = x.Channel
-		plugs[x.Channel] = frame.CmpOr(plugs[x.Channel], x.Name)
+		plugs[x.Channel] = cmp.Or(plugs[x.Channel], x.Name)
 	}
 	for _, camera := range wired(n) {
 		r := nvrWireRow{Camera: camera, Name: c.o.CameraName(camera), Field: "channel." + camera, Now: c.P.T("nvr_wire.none"), Error: v.Form.Error("channel." + camera)}

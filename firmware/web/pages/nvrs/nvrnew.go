@@ -428,8 +428,8 @@ func (o *Pages) freeCamera() func() string {
 	return func() string {
 		for {
 			n++
-			if _, taken := o.d.Site.Camera("c" + frame.Two(n)); !taken {
-				return "c" + frame.Two(n)
+			if _, taken := o.d.Site.Camera("c" + fmt.Sprintf("%02d", n)); !taken {
+				return "c" + fmt.Sprintf("%02d", n)
 			}
 		}
 	}

@@ -132,7 +132,7 @@ type nvrView struct {
 	Fetches  []nvrFetch
 	Pending  int // fetches that are not over
 	Wires    nvrWiresView
-	Changes  []frame.CameraChange
+	Changes  []frame.RecordChange
 	CanServe bool // take it out of service or back
 }
 

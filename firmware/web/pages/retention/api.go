@@ -14,6 +14,7 @@ type apiDay struct {
 	Attested bool      `json:"attested"` // an NVR's word
 }
 
+// APIDays is a page of deleted camera-days, as JSON.
 type APIDays struct {
 	Days []apiDay `json:"days"`
 	Next uint64   `json:"next,omitempty"` // "before" of the next page

@@ -198,7 +198,7 @@ type certificateView struct {
 	Number     uint64 // entry of the issue; 0: a preview
 	Hash       string
 	Witnessed  string
-	QR         frame.QrCode
+	QR         frame.QRCode
 	File, Key  string
 	Attested   bool
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"campuskeep/firmware/web/frame"
@@ -343,7 +344,7 @@ func (c *call) reportTable(v reportView) [][]string {
 	for _, r := range v.Rows {
 		t = append(t, []string{r.C.Name, r.C.Place, c.P.K("custody.", r.C.Custody), fmt.Sprint(r.C.Policy.Days), r.Ought, r.Have, r.Missing, orZero(r.Unexplained), fmt.Sprint(r.R.Segments),
 			fmt.Sprint(r.R.Here), fmt.Sprint(r.R.Gone), fmt.Sprint(r.R.Lost), fmt.Sprint(r.R.Removals), fmt.Sprint(r.OnTime), fmt.Sprint(len(r.R.Early)), fmt.Sprint(len(r.R.Late)), fmt.Sprint(r.R.Overdue),
-			r.Watermark, frame.Joined(slices.Concat([]string{r.Word}, r.FaultText), c.P.T("sep.clause"))})
+			r.Watermark, strings.Join(slices.Concat([]string{r.Word}, r.FaultText), c.P.T("sep.clause"))})
 	}
 	t = append(t, nil, []string{c.P.T("camera"), c.P.T("retreport.causes"), c.P.T("retreport.time"), c.P.T("retreport.gaps")})
 	for _, r := range v.Rows {

@@ -25,6 +25,7 @@ func (o *Pages) apiApplication(c *call) error {
 	return c.JSON(http.StatusOK, a)
 }
 
+// APIHold is a hold in force, as JSON.
 type APIHold struct {
 	footage.Hold
 	Applicant string    `json:"applicant"`

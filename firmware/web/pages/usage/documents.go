@@ -36,7 +36,7 @@ type documentView struct {
 	Hash      string
 	Witnessed string
 	Print     *frame.PrintedCopy // entered for print; nil: a preview
-	QR        frame.QrCode
+	QR        frame.QRCode
 }
 
 type documentRow struct{ Camera, Span string }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"campuskeep/firmware/ledgerdb"
@@ -23,8 +24,8 @@ type holdsView struct {
 	Rows       []holdRow
 	All        int // in force, of which Rows are a page
 	Text       string
-	Columns    map[string]frame.CameraColumn
-	Filters    []frame.CameraFilter
+	Columns    map[string]frame.ListColumn
+	Filters    []frame.ListFilter
 	Filtered   bool
 	Sift       ui.Form
 	Pages      frame.Pages
@@ -295,5 +296,5 @@ func (c *call) tooLateText(spans []footage.Span) string {
 	for _, s := range spans {
 		list = append(list, c.P.Span(s.From, s.To))
 	}
-	return frame.Joined(list, c.P.T("sep.list"))
+	return strings.Join(list, c.P.T("sep.list"))
 }

@@ -80,14 +80,14 @@ func (c *call) sortHolds(list []usage.KeptHold, f url.Values) {
 }
 
 // holdColumns are the heads of the list by name.
-func (c *call) holdColumns(f url.Values) map[string]frame.CameraColumn {
+func (c *call) holdColumns(f url.Values) map[string]frame.ListColumn {
 	now, down := strings.CutPrefix(cmp.Or(f.Get("sort"), "until"), "-")
-	out := map[string]frame.CameraColumn{}
+	out := map[string]frame.ListColumn{}
 	for _, o := range holdOrder {
 		x := frame.CloneValues(f)
 		x.Del("page")
 		x.Set("sort", o.name)
-		col := frame.CameraColumn{Text: c.P.T("holds.h." + o.name), Num: o.num}
+		col := frame.ListColumn{Text: c.P.T("holds.h." + o.name), Num: o.num}
 		if o.name == now {
 			col.Sort = "ascending"
 			x.Set("sort", "-"+o.name)
@@ -103,22 +103,22 @@ func (c *call) holdColumns(f url.Values) map[string]frame.CameraColumn {
 }
 
 // holdFilters are the reasons and states that occur.
-func (c *call) holdFilters(list []usage.KeptHold, rotten []string) []frame.CameraFilter {
+func (c *call) holdFilters(list []usage.KeptHold, rotten []string) []frame.ListFilter {
 	reasons, states := map[string]bool{}, map[string]bool{}
 	for _, h := range list {
 		reasons[string(h.Reason)], states[c.holdState(h, rotten)] = true, true
 	}
-	reason := frame.CameraFilter{Name: "reason", Label: c.P.T("holds.any.reason"), Options: []ui.Option{{Text: c.P.T("holds.any.reason")}}}
+	reason := frame.ListFilter{Name: "reason", Label: c.P.T("holds.any.reason"), Options: []ui.Option{{Text: c.P.T("holds.any.reason")}}}
 	for _, r := range slices.Sorted(maps.Keys(reasons)) {
 		reason.Options = append(reason.Options, ui.Option{Value: r, Text: c.P.K("hold.", r)})
 	}
-	state := frame.CameraFilter{Name: "state", Label: c.P.T("holds.any.state"), Options: []ui.Option{{Text: c.P.T("holds.any.state")}}}
+	state := frame.ListFilter{Name: "state", Label: c.P.T("holds.any.state"), Options: []ui.Option{{Text: c.P.T("holds.any.state")}}}
 	for _, s := range []string{"proposed", "rotten", "soon", "running"} {
 		if states[s] {
 			state.Options = append(state.Options, ui.Option{Value: s, Text: c.P.T("holds.state." + s)})
 		}
 	}
-	return []frame.CameraFilter{reason, state}
+	return []frame.ListFilter{reason, state}
 }
 
 // releaseNeeds are proposals to release a hold that wait for this person as the second.
