@@ -9,6 +9,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -36,24 +37,56 @@ func ParseLang(s string) (lang Lang, ok bool) {
 	return Chinese, false
 }
 
-//go:embed text/*.json
+//go:embed text/*/*.json
 var textFiles embed.FS
 
+// catalogue holds every text by language and key: text/<language>/<subject>.json merged.
 var catalogue = func() map[Lang]map[string]string {
-	m := map[Lang]map[string]string{}
-	for _, l := range Langs {
-		b, err := textFiles.ReadFile("text/" + string(l) + ".json")
-		if err != nil {
-			panic(err) // embedded: cannot be missing in a program that was built
-		}
-		t := map[string]string{}
-		if err := json.Unmarshal(b, &t); err != nil {
-			panic(fmt.Errorf("ui: text/%s.json: %w", l, err))
-		}
-		m[l] = t
+	m, err := readCatalogue(textFiles)
+	if err != nil {
+		panic(err) // embedded: a program with a faulty catalogue is not built, because the tests fail
 	}
 	return m
 }()
+
+// readCatalogue merges the files of each language. A key that two subjects give, or that only one
+// language has, is an error.
+func readCatalogue(files fs.FS) (map[Lang]map[string]string, error) {
+	m := map[Lang]map[string]string{}
+	for _, l := range Langs {
+		names, err := fs.Glob(files, "text/"+string(l)+"/*.json")
+		if err != nil {
+			return nil, err
+		}
+		m[l] = map[string]string{}
+		for _, name := range names {
+			b, err := fs.ReadFile(files, name)
+			if err != nil {
+				return nil, err
+			}
+			t := map[string]string{}
+			if err := json.Unmarshal(b, &t); err != nil {
+				return nil, fmt.Errorf("read %s: %w", name, err)
+			}
+			for key, text := range t {
+				if _, ok := m[l][key]; ok {
+					return nil, fmt.Errorf("read %s: another subject has %s too", name, key)
+				}
+				m[l][key] = text
+			}
+		}
+	}
+	for _, l := range Langs {
+		for key := range m[l] {
+			for _, other := range Langs {
+				if _, ok := m[other][key]; !ok {
+					return nil, fmt.Errorf("text %s: %s has it, %s lacks it", key, l, other)
+				}
+			}
+		}
+	}
+	return m, nil
+}
 
 // Has says whether the catalogue knows the key.
 func Has(key string) bool { _, ok := catalogue[Chinese][key]; return ok }

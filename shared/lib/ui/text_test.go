@@ -6,13 +6,16 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"campuskeep/shared/account"
@@ -28,22 +31,34 @@ const root = "../../.."
 func TestTheCataloguesAgree(t *testing.T) {
 	place := regexp.MustCompile(`\{\d+`)
 	for _, l := range Langs {
-		b, err := textFiles.ReadFile("text/" + string(l) + ".json")
-		if err != nil {
-			t.Fatal(err)
+		names, err := fs.Glob(textFiles, "text/"+string(l)+"/*.json")
+		if err != nil || len(names) < 10 {
+			t.Fatalf("files of %s: %v %v", l, names, err)
 		}
-		d := json.NewDecoder(strings.NewReader(string(b)))
-		seen := map[string]bool{}
-		for n := 0; ; n++ {
-			tok, err := d.Token()
+		for _, name := range names {
+			b, err := textFiles.ReadFile(name)
 			if err != nil {
-				break
+				t.Fatal(err)
 			}
-			if s, ok := tok.(string); ok && n%2 == 1 {
-				if seen[s] {
-					t.Errorf("%s: %s is there twice", l, s)
+			if _, err := textFiles.ReadFile("text/" + string(Langs[0]) + "/" + path.Base(name)); err != nil {
+				t.Errorf("%s: the other language has no such file", name)
+			}
+			d := json.NewDecoder(strings.NewReader(string(b)))
+			var keys []string
+			for n := 0; ; n++ {
+				tok, err := d.Token()
+				if err != nil {
+					break
 				}
-				seen[s] = true
+				if s, ok := tok.(string); ok && n%2 == 1 {
+					if slices.Contains(keys, s) {
+						t.Errorf("%s: %s is there twice", name, s)
+					}
+					keys = append(keys, s)
+				}
+			}
+			if !slices.IsSorted(keys) {
+				t.Errorf("%s: keys are not sorted", name)
 			}
 		}
 	}
@@ -71,6 +86,33 @@ func TestTheCataloguesAgree(t *testing.T) {
 		if _, ok := catalogue[Chinese][key]; !ok {
 			t.Errorf("%s has no Chinese text", key)
 		}
+	}
+}
+
+// The loader refuses a key that two subjects give and a key that one language lacks.
+func TestTheLoaderRefusesDoubleAndMissingKeys(t *testing.T) {
+	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+	good := fstest.MapFS{
+		"text/zh-CN/a.json": file(`{"a.x": "甲"}`), "text/zh-CN/b.json": file(`{"b.x": "乙"}`),
+		"text/en/a.json": file(`{"a.x": "A"}`), "text/en/b.json": file(`{"b.x": "B"}`),
+	}
+	m, err := readCatalogue(good)
+	if err != nil || m[Chinese]["b.x"] != "乙" || m[English]["a.x"] != "A" {
+		t.Fatalf("merged: %v, %v", m, err)
+	}
+	for name, change := range map[string]string{
+		"text/en/b.json":    `{"b.x": "B", "a.x": "A"}`,
+		"text/zh-CN/b.json": `{"b.x": "乙", "b.y": "丙"}`,
+		"text/en/a.json":    `{}`,
+		"text/zh-CN/a.json": `{`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := maps.Clone(good)
+			bad[name] = file(change)
+			if _, err := readCatalogue(bad); err == nil {
+				t.Errorf("%s with %s was accepted", name, change)
+			}
+		})
 	}
 }
 
