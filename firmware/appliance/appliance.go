@@ -40,6 +40,8 @@ import (
 	"campuskeep/shared/footage"
 	"campuskeep/shared/student"
 	rules "campuskeep/shared/usage"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Version of this build.
@@ -91,8 +93,9 @@ type Appliance struct {
 	player     *playback.Player
 	web        *web.Server
 	viewings   *viewing.Viewings
-	name       *mdns.Responder // nil: nobody answers for the name
-	uplink     *uplink.Uplink  // to the centre; nil when the box works alone
+	ingest     *prometheus.HistogramVec // how long footage is on its way to the disk
+	name       *mdns.Responder          // nil: nobody answers for the name
+	uplink     *uplink.Uplink           // to the centre; nil when the box works alone
 	gateSource gateSource
 	buses      map[string]*readerBus // OSDP lines by port
 	panel      *readerPanel          // nil: no panel
@@ -120,7 +123,7 @@ func Open(ctx context.Context, cfg Config, d Deps) (*Appliance, error) {
 
 // newAppliance is an appliance of which nothing is open.
 func newAppliance(cfg Config, d Deps) (a *Appliance, err error) {
-	a = &Appliance{Config: cfg, log: d.Log, buses: map[string]*readerBus{}, events: newEventQueue()}
+	a = &Appliance{Config: cfg, log: d.Log, buses: map[string]*readerBus{}, events: newEventQueue(), ingest: newIngest()}
 	for _, b := range cfg.Bus {
 		a.buses[b.Port] = &readerBus{}
 	}
@@ -251,7 +254,7 @@ func (a *Appliance) openVault() error {
 	}
 	path := a.vaultPath()
 	o := vault.Options{FS: a.footage, IndexPath: filepath.Join(a.Config.Appliance.Data, "index.db"), Keys: keys, Holds: a.root,
-		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.events.vault, Log: a.log}
+		SyncEvery: time.Duration(a.Config.Vault.Sync), Alarm: a.events.vault, Log: a.log, Sealed: a.ingested}
 	if !a.readOnly {
 		a.Vault, err = vault.Open(o)
 	}

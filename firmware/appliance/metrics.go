@@ -43,10 +43,22 @@ func (a *Appliance) metrics() (figures http.Handler, answered func(class string,
 	r := prometheus.NewRegistry()
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "campuskeep", Name: "http_request_seconds",
 		Help: "How long the office page took to answer.", Buckets: []float64{.005, .02, .1, .5, 2, 10, 60}}, []string{"class", "status"})
-	r.MustRegister(figuresOf{a}, took, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(figuresOf{a}, took, a.ingest, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorLog: nil}), func(class string, status int, d time.Duration) {
 		took.WithLabelValues(class, strconv.Itoa(status/100)+"xx").Observe(d.Seconds())
 	}
+}
+
+// newIngest counts how long footage is on its way from the camera to the disk. Buckets end where the vault's queue of
+// 32 MiB would: what waits longer is lost and noted as a gap.
+func newIngest() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "campuskeep", Name: "ingest_seconds",
+		Help: "Time from the end of a fragment, as it came from the camera, until it is sealed and on its way to the disk.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2, 5, 10}}, []string{"camera"})
+}
+
+// ingested counts a sealed fragment that ended at a monotonic instant.
+func (a *Appliance) ingested(camera string, to time.Duration) {
+	a.ingest.WithLabelValues(camera).Observe(max(0, a.Timekeeper.Now().Mono-to).Seconds())
 }
 
 // figuresOf collects the metrics when they are scraped.

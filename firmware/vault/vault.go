@@ -50,7 +50,10 @@ type Options struct {
 	SyncEvery time.Duration // 2 s when zero: with one fragment, what a power cut may cost
 	Queue     int64         // bytes that may wait for the disk; 32 MiB when zero
 	Alarm     func(Alarm)   // called from any goroutine, must not block; may be nil
-	Log       *slog.Logger
+	// Sealed is called with the end of each fragment, monotonic, once it is sealed and on its way to the disk. It must
+	// not block; may be nil.
+	Sealed func(camera string, to time.Duration)
+	Log    *slog.Logger
 }
 
 // Alarm is something that an operator must know and that belongs into the ledger.

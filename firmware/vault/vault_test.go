@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +34,8 @@ type box struct {
 	stop  context.CancelFunc
 
 	mu     sync.Mutex
-	alarms []Alarm // guarded by mu
+	alarms []Alarm  // guarded by mu
+	sealed []string // camera and end of each fragment; guarded by mu
 }
 
 func start(t testing.TB, dir string) *box {
@@ -61,6 +64,10 @@ func (b *box) open(fsys disk.FS) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.alarms = append(b.alarms, a)
+		}, Sealed: func(camera string, to time.Duration) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.sealed = append(b.sealed, fmt.Sprint(camera, " ", to))
 		}})
 	if err != nil {
 		b.t.Fatal(err)
@@ -488,3 +495,25 @@ func TestTailGivesFragmentsAtOnceAndSaysWhatItMissed(t *testing.T) {
 }
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
+
+// Each fragment is counted once, with its camera and its end, when it is on its way to the disk.
+func TestEverySealedFragmentIsCounted(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.record("c01", "b1", 0, 2)
+	b.record("c02", "b1", 2, 3)
+	must(t, b.v.Flush(t.Context()))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, s := range b.sealed {
+		want := "c01 "
+		if i >= 6 {
+			want = "c02 "
+		}
+		if !strings.HasPrefix(s, want) || slices.Contains(b.sealed[:i], s) {
+			t.Errorf("fragment %d: %q among %q", i, s, b.sealed)
+		}
+	}
+	if len(b.sealed) != 9 {
+		t.Errorf("%d fragments counted, want 9", len(b.sealed))
+	}
+}

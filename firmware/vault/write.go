@@ -244,6 +244,9 @@ func (d *writerState) fragment(w *Writer, f Fragment) {
 		w.seg.From, w.seg.Wall = f.From, f.Wall
 	}
 	w.seg.Frags, w.seg.To = w.seg.Frags+1, f.To
+	if d.v.o.Sealed != nil {
+		d.v.o.Sealed(w.seg.Camera, f.To)
+	}
 	d.dirty[w] = struct{}{}
 	if len(w.buf) >= flushAt {
 		d.flush(w)
