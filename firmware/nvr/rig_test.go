@@ -225,16 +225,18 @@ func data[T any](t *testing.T, e ledger.Entry) (v T) {
 	return v
 }
 
-// await looks again and again until the condition holds.
+// await looks again and again until the condition holds, as long as the test may run.
 func (r *rig) await(what string, ok func() bool) {
 	r.t.Helper()
-	deadline := time.NewTimer(2 * time.Minute)
-	defer deadline.Stop()
+	late := make(<-chan time.Time)
+	if end, ok := r.t.Deadline(); ok {
+		late = time.After(time.Until(end) - 5*time.Second)
+	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
-		case <-deadline.C:
+		case <-late:
 			all, err := r.Fetches()
 			r.t.Fatalf("waited too long for %s; fetches %+v, %v", what, all, err)
 		case <-tick.C:

@@ -21,7 +21,11 @@ import (
 )
 
 // quietTime is how long a playback may say nothing before it counts as ended: many NVRs end one without a word.
-const quietTime = 6 * time.Second
+// It is looked for in as many pieces as there are quietLooks: silence counts only while this program runs itself.
+const (
+	quietTime  = 6 * time.Second
+	quietLooks = 6
+)
 
 // Play plays a track by time over RTSP.
 func (d *Driver) Play(ctx context.Context, track driver.TrackID, from, to driver.Stamp, each func(driver.AccessUnit) error) error {
@@ -74,7 +78,9 @@ func (d *Driver) stream(ctx context.Context, path string, each func(driver.Acces
 			p.finish(nil)
 		}
 	}()
-	p.watch(ctx, ended)
+	tick := time.NewTicker(quietTime / quietLooks)
+	defer tick.Stop()
+	p.watch(ctx, ended, tick.C)
 	client.Close()
 	<-ended
 	if err := ctx.Err(); err != nil {
@@ -236,11 +242,9 @@ func (p *playback) finish(err error) {
 	}
 }
 
-// watch waits for the end: the NVR's, the caller's, or silence.
-func (p *playback) watch(ctx context.Context, ended <-chan struct{}) {
-	t := time.NewTimer(quietTime)
-	defer t.Stop()
-	for {
+// watch waits for the end: the NVR's, the caller's, or silence from one look to the next, quietLooks times.
+func (p *playback) watch(ctx context.Context, ended <-chan struct{}, look <-chan time.Time) {
+	for quiet := 0; quiet < quietLooks; {
 		select {
 		case <-ctx.Done():
 			return
@@ -249,9 +253,14 @@ func (p *playback) watch(ctx context.Context, ended <-chan struct{}) {
 		case <-p.end:
 			return
 		case <-p.came:
-			t.Reset(quietTime)
-		case <-t.C:
-			return
+			quiet = 0
+		case <-look:
+			quiet++
+			select {
+			case <-p.came: // it came while we did not run
+				quiet = 0
+			default:
+			}
 		}
 	}
 }
