@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -11,47 +10,23 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/disk"
-	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/ledgerdb/ledgerdbtest"
 	"campuskeep/firmware/pin"
 	"campuskeep/firmware/site"
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
-
-// moved is a clock that is until it is moved.
-type moved struct {
-	mu sync.Mutex
-	r  clock.Reading
-}
-
-func (c *moved) Now() clock.Reading {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.r
-}
-
-func (c *moved) change(f func(*clock.Reading)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f(&c.r)
-}
-
-func (c *moved) pass(d time.Duration) {
-	c.change(func(r *clock.Reading) { r.Wall, r.Mono = r.Wall.Add(d), r.Mono+d })
-}
-
-var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
 
 // env is the room over a real store and register.
 type env struct {
 	*Monitor
 	t     *testing.T
-	clock *moved
+	clock *clocktest.Clock
 	store *ledgerdb.Store
 	site  *site.Site
 	light footage.Light
@@ -62,26 +37,10 @@ type env struct {
 
 func newEnv(t *testing.T) *env {
 	t.Helper()
-	h := &env{t: t, light: footage.Lit, clock: &moved{r: clock.Reading{Wall: time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: 10 * time.Hour, Uncertainty: 20 * time.Millisecond}}}
-	dir := t.TempDir()
-	fsys, err := disk.Real(dir)
-	h.must(err)
-	root, err := keyring.OpenRoot(fsys)
-	h.must(err)
-	ring, err := root.Ring("people")
-	h.must(err)
-	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/ck-test", Clock: h.clock, People: ring, Signer: logKey})
-	h.must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- h.store.Run(ctx) }()
-	t.Cleanup(func() {
-		h.must(h.store.Check(context.Background(), func(f ledgerdb.Finding) { t.Errorf("check: %+v", f) }))
-		cancel()
-		h.must(<-ended)
-		h.must(h.store.Close())
-	})
-	h.site, err = site.Open(ctx, site.Options{Store: h.store, Clock: h.clock})
+	h := &env{t: t, light: footage.Lit, clock: clocktest.At(time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC))}
+	h.store = ledgerdbtest.Open(t, t.TempDir(), h.clock).Store
+	var err error
+	h.site, err = site.Open(context.Background(), site.Options{Store: h.store, Clock: h.clock})
 	h.must(err)
 	h.reopen()
 	return h
@@ -128,7 +87,7 @@ func (h *env) beat(d, step time.Duration) {
 	h.t.Helper()
 	for at := time.Duration(0); at <= d; at += step {
 		h.must(h.applyObservations(h.t.Context(), h.observe()))
-		h.clock.pass(step)
+		h.clock.Pass(step)
 	}
 }
 
@@ -138,7 +97,7 @@ func (h *env) look(cam footage.Camera, n int) {
 	for range n {
 		h.isDue(cam, h.clock.Now().Mono) // makes the visit's record
 		h.must(h.applyObservations(h.t.Context(), h.visitCamera(h.t.Context(), cam)))
-		h.clock.pass(5 * time.Minute)
+		h.clock.Pass(5 * time.Minute)
 	}
 }
 
@@ -206,5 +165,5 @@ func (h *env) until(ok func() bool) {
 // passUntil is until, with half a minute of the clock at every look.
 func (h *env) passUntil(ok func() bool) {
 	h.t.Helper()
-	h.until(func() bool { h.clock.pass(30 * time.Second); return ok() })
+	h.until(func() bool { h.clock.Pass(30 * time.Second); return ok() })
 }

@@ -200,12 +200,12 @@ func TestClocksWithoutONVIF(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	s.StepClock(4 * time.Minute)
-	h.clock.change(func(r *clockReading) { r.State = 0 })
+	h.clock.Doubt(0)
 	h.look(cam, 5)
 	if got := h.codes(); len(got) != 0 {
 		t.Fatalf("blamed by a clock that is not trusted: %v", got)
 	}
-	h.clock.change(func(r *clockReading) { r.State = trusted })
+	h.clock.Doubt(trusted)
 	h.look(cam, 4)
 	if got := h.codes(); len(got) != 1 || got[0] != footage.FaultTime {
 		t.Fatalf("four minutes fast: %v", got)
@@ -222,7 +222,7 @@ func TestARefusedPasswordIsSentOnce(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
 	h.passUntil(func() bool { got, ok := h.LastVisit("c01"); return ok && got.Trouble == TroubleLogin })
-	h.clock.pass(time.Hour)
+	h.clock.Pass(time.Hour)
 	h.passUntil(func() bool { return true })
 	if n := s.Failed(); n != 1 {
 		t.Errorf("%d failed log-ins", n)
@@ -253,7 +253,7 @@ func TestVisitsAreGentle(t *testing.T) {
 		h.must(<-done)
 	}()
 	h.passUntil(func() bool { return s.Asked() > 0 })
-	h.clock.pass(5 * time.Minute) // all are due now
+	h.clock.Pass(5 * time.Minute) // all are due now
 	h.until(func() bool {
 		for n := range 24 {
 			if _, ok := h.LastVisit(fmt.Sprintf("c%02d", n)); !ok {

@@ -120,7 +120,7 @@ func TestProposalsFall(t *testing.T) {
 		t.Errorf("a refused proposal: %v", err)
 	}
 	d = propose()
-	h.clock.add(people.DutyTerm)
+	h.clock.Pass(people.DutyTerm)
 	if _, err := h.ConfirmDuty(t.Context(), as(leader), d.ID); !errors.Is(err, people.ErrNotFound) {
 		t.Errorf("a proposal after its term: %v", err)
 	}
@@ -245,7 +245,7 @@ func TestLookingKeepsNoSessionAlive(t *testing.T) {
 	h.person("zhou", account.RoleStaff)
 	s := h.in("zhou")
 	for range 4 {
-		h.clock.add(10 * time.Minute)
+		h.clock.Pass(10 * time.Minute)
 		if _, err := h.Session(t.Context(), s.Token, false); err != nil {
 			return
 		}
@@ -278,6 +278,6 @@ func TestAStormOfLogInsIsTold(t *testing.T) {
 
 // later waits until the next one-time code and gives it.
 func (h *env) later(secret []byte) string {
-	h.clock.add(30 * time.Second)
+	h.clock.Pass(30 * time.Second)
 	return h.code(secret)
 }

@@ -3,100 +3,47 @@ package people_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
-	"campuskeep/firmware/disk"
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/ledgerdb/ledgerdbtest"
 	"campuskeep/firmware/people"
 	"campuskeep/shared/account"
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/login"
 )
-
-// testClock is frozen until it is moved.
-type testClock struct {
-	mu sync.Mutex
-	r  clock.Reading
-}
-
-func newClock() *testClock {
-	return &testClock{r: clock.Reading{Wall: time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour}}
-}
-
-func (c *testClock) Now() clock.Reading {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.r
-}
-
-func (c *testClock) add(d time.Duration) {
-	c.change(func(r *clock.Reading) { r.Wall, r.Mono = r.Wall.Add(d), r.Mono+d })
-}
-
-func (c *testClock) change(f func(*clock.Reading)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f(&c.r)
-}
 
 // env is a real store with people on it.
 type env struct {
 	*people.People
 	t     *testing.T
 	dir   string
-	clock *testClock
+	clock *clocktest.Clock
 	rules people.Policy
 	store *ledgerdb.Store
 	ring  *keyring.Ring
 	stop  func()
 }
 
-var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
-
 func newEnv(t *testing.T) *env {
-	h := &env{t: t, dir: t.TempDir(), clock: newClock(), rules: people.DefaultPolicy}
+	h := &env{t: t, dir: t.TempDir(), clock: clocktest.At(time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC)), rules: people.DefaultPolicy}
 	h.open()
-	t.Cleanup(func() {
-		h.check()
-		h.stop()
-	})
 	return h
 }
 
 func (h *env) open() {
 	h.t.Helper()
-	fsys, err := disk.Real(h.dir)
-	h.must(err)
-	root, err := keyring.OpenRoot(fsys)
-	h.must(err)
-	h.ring, err = root.Ring("people")
-	h.must(err)
-	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: h.dir, Origin: "campuskeep/ck-test", Clock: h.clock, People: h.ring, Signer: logKey, Log: slog.New(slog.DiscardHandler)})
-	h.must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.store.Run(ctx) }()
-	h.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			h.t.Error(err)
-		}
-		if err := h.store.Close(); err != nil {
-			h.t.Error(err)
-		}
-	})
+	s := ledgerdbtest.Open(h.t, h.dir, h.clock)
+	h.store, h.ring, h.stop = s.Store, s.People, s.Stop
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	h.must(err)
-	h.People, err = people.Open(ctx, people.Options{Store: h.store, Data: fsys, Clock: h.clock, Zone: zone, Policy: func() people.Policy { return h.rules }, Cost: login.Params{Memory: 64, Time: 1, Threads: 1}})
+	h.People, err = people.Open(context.Background(), people.Options{Store: h.store, Data: s.Data, Clock: h.clock, Zone: zone, Policy: func() people.Policy { return h.rules }, Cost: login.Params{Memory: 64, Time: 1, Threads: 1}})
 	h.must(err)
 }
 

@@ -78,7 +78,7 @@ func TestLockOut(t *testing.T) {
 	if _, err := h.login("zhou", ""); err == nil {
 		t.Error("a restart opened the lock")
 	}
-	h.clock.add(time.Minute)
+	h.clock.Pass(time.Minute)
 	h.in("zhou")
 	if _, err := h.Login(t.Context(), people.Credentials{User: "zhou", Password: "wrong wrong"}, from); !errors.Is(err, people.ErrRefused) {
 		t.Errorf("a failure after success locks at once: %v", err)
@@ -146,23 +146,23 @@ func TestSessionsEnd(t *testing.T) {
 	h.person("zhou", account.RoleStaff)
 	s := h.in("zhou")
 	for range 20 { // in use all day
-		h.clock.add(29 * time.Minute)
+		h.clock.Pass(29 * time.Minute)
 		if _, err := h.Session(t.Context(), s.Token, true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.clock.add(31 * time.Minute)
+	h.clock.Pass(31 * time.Minute)
 	if _, err := h.Session(t.Context(), s.Token, true); !errors.Is(err, people.ErrNoSession) {
 		t.Errorf("idle for 31 minutes: %v", err)
 	}
 	s = h.in("zhou")
-	h.clock.add(25 * time.Minute)
+	h.clock.Pass(25 * time.Minute)
 	if _, err := h.Session(t.Context(), s.Token, true); err != nil {
 		t.Fatal(err)
 	}
 	h.must(h.Tidy(t.Context()))
 	h.restart()
-	h.clock.add(25 * time.Minute)
+	h.clock.Pass(25 * time.Minute)
 	if _, err := h.Session(t.Context(), s.Token, true); err != nil {
 		t.Errorf("a restart ended a session in use: %v", err)
 	}
@@ -170,7 +170,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Errorf("%d sessions listed", n)
 	}
 	for range 12 {
-		h.clock.add(time.Second)
+		h.clock.Pass(time.Second)
 		h.in("zhou")
 	}
 	if n := len(h.Sessions(s.Person.ID)); n != 10 {
@@ -200,7 +200,7 @@ func (h *env) factor(name string) (secret []byte, recovery []string) {
 	if got, err := h.Session(h.t.Context(), s.Token, true); err != nil || !got.Actor.SecondFactor {
 		h.t.Errorf("the session that set the factor up has not passed it: %v", err)
 	}
-	h.clock.add(time.Minute)
+	h.clock.Pass(time.Minute)
 	return secret, recovery
 }
 
@@ -240,7 +240,7 @@ func TestSecondFactor(t *testing.T) {
 	if _, err := h.login("zheng", h.code(secret)); !errors.Is(err, people.ErrCodeRefused) {
 		t.Errorf("the same code again after a restart: %v", err)
 	}
-	h.clock.add(30 * time.Second)
+	h.clock.Pass(30 * time.Second)
 	results := make(chan error, 4)
 	for range cap(results) {
 		go func() {
@@ -257,8 +257,8 @@ func TestSecondFactor(t *testing.T) {
 	if in != 1 {
 		t.Errorf("%d of 4 parallel log-ins with one code got in", in)
 	}
-	h.clock.add(time.Hour)
-	h.clock.change(func(r *clock.Reading) { r.State = clock.Suspect })
+	h.clock.Pass(time.Hour)
+	h.clock.Doubt(clock.Suspect)
 	used := h.code(secret)
 	if s, err := h.login("zheng", used); err != nil || !s.Actor.SecondFactor {
 		t.Errorf("one-time code by the line, while the clock is suspect: %v", err)
@@ -303,16 +303,16 @@ func TestPasswords(t *testing.T) {
 		}
 	}
 	h.rules.PasswordDays = 90
-	h.clock.add(91 * 24 * time.Hour)
+	h.clock.Pass(91 * 24 * time.Hour)
 	s, other = h.in("zhou"), h.in("zhou")
 	if !s.MustPassword {
 		t.Error("a password of 91 days need not be changed where 90 are the limit")
 	}
-	h.clock.change(func(r *clock.Reading) { r.State = clock.Suspect })
+	h.clock.Doubt(clock.Suspect)
 	if doubted, err := h.Session(t.Context(), s.Token, true); err != nil || doubted.MustPassword {
 		t.Errorf("a clock in doubt makes a password old: %v", err)
 	}
-	h.clock.change(func(r *clock.Reading) { r.State = clock.Trusted })
+	h.clock.Doubt(clock.Trusted)
 	h.must(h.ChangePassword(t.Context(), s.Token, password+"一", password+"三", from))
 	if s, err := h.Session(t.Context(), s.Token, true); err != nil || s.MustPassword {
 		t.Errorf("after the change it must be changed again: %v", err)
@@ -433,7 +433,7 @@ func TestFirstStart(t *testing.T) {
 	if _, err := h.SetUp(t.Context(), code, first, password, from); err == nil {
 		t.Error("guessing set-up codes does not lock")
 	}
-	h.clock.add(time.Minute)
+	h.clock.Pass(time.Minute)
 	if _, err := h.SetUp(t.Context(), code, first, "short", from); fieldOf(err) != "password:err.password_short" {
 		t.Errorf("short password: %v", err)
 	}
@@ -460,8 +460,8 @@ func TestOneTimeCodeUnderASuspectClock(t *testing.T) {
 	h.person("zheng", account.RoleHeadOfSafety)
 	secret, recovery := h.factor("zheng")
 	phone := h.code(secret)
-	h.clock.add(3 * time.Hour)
-	h.clock.change(func(r *clock.Reading) { r.State = clock.Suspect })
+	h.clock.Pass(3 * time.Hour)
+	h.clock.Doubt(clock.Suspect)
 	if _, err := h.login("zheng", phone); !errors.Is(err, people.ErrCodeClock) {
 		t.Errorf("a phone whose time is another: %v", err)
 	}

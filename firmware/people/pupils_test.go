@@ -156,7 +156,7 @@ func TestClassScopeEndsOnTheDay(t *testing.T) {
 		}
 		h.restart()
 	}
-	h.clock.add(24 * time.Hour)
+	h.clock.Pass(24 * time.Hour)
 	s = h.in("luo")
 	if len(s.Actor.Classes) != 0 {
 		t.Errorf("the charge ended, the scope is still %v", s.Actor.Classes)
@@ -301,7 +301,7 @@ func TestCardsEndWithTheEnrolment(t *testing.T) {
 		t.Errorf("somebody's card: %v", err)
 	}
 	move("", "2026-05-21")
-	h.clock.add(48 * time.Hour)
+	h.clock.Pass(48 * time.Hour)
 	if known() {
 		t.Error("the card is good after its holder has left")
 	}

@@ -3,34 +3,25 @@ package site_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
-	"campuskeep/firmware/disk"
-	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/ledgerdb/ledgerdbtest"
 	"campuskeep/firmware/site"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
 )
 
-type still clock.Reading
-
-func (s still) Now() clock.Reading { return clock.Reading(s) }
-
-var now = still{Wall: time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour}
-
-var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
+var now = clocktest.At(time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC))
 
 type env struct {
 	*site.Site
@@ -44,10 +35,6 @@ type env struct {
 func newEnv(t *testing.T) *env {
 	h := &env{t: t, dir: t.TempDir()}
 	h.open()
-	t.Cleanup(func() {
-		h.must(h.store.Check(context.Background(), func(f ledgerdb.Finding) { t.Errorf("check: %+v", f) }))
-		h.stop()
-	})
 	return h
 }
 
@@ -60,23 +47,10 @@ func (h *env) must(err error) {
 
 func (h *env) open() {
 	h.t.Helper()
-	fsys, err := disk.Real(h.dir)
-	h.must(err)
-	root, err := keyring.OpenRoot(fsys)
-	h.must(err)
-	ring, err := root.Ring("people")
-	h.must(err)
-	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: h.dir, Origin: "campuskeep/ck-test", Clock: now, People: ring, Signer: logKey})
-	h.must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.store.Run(ctx) }()
-	h.stop = sync.OnceFunc(func() {
-		cancel()
-		h.must(<-done)
-		h.must(h.store.Close())
-	})
-	h.Site, err = site.Open(ctx, site.Options{Store: h.store, Clock: now, CheckCapacity: func(all []footage.Camera) error {
+	s := ledgerdbtest.Open(h.t, h.dir, now)
+	h.store, h.stop = s.Store, s.Stop
+	var err error
+	h.Site, err = site.Open(context.Background(), site.Options{Store: h.store, Clock: now, CheckCapacity: func(all []footage.Camera) error {
 		if h.fits == nil {
 			return nil
 		}
@@ -138,7 +112,7 @@ func TestCameras(t *testing.T) {
 	}
 	for range 2 {
 		got, ok := h.Camera("c01")
-		if !ok || got.Policy.Days != 90 || !got.Since.Equal(now.Wall) || len(h.Cameras()) != 1 {
+		if !ok || got.Policy.Days != 90 || !got.Since.Equal(now.Now().Wall) || len(h.Cameras()) != 1 {
 			t.Errorf("camera %+v", got)
 		}
 		if l, err := h.Credentials("c01"); err != nil || l.User != "viewer" || l.Password != "secret-of-the-gate" {

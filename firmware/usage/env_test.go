@@ -2,8 +2,6 @@ package usage
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,53 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"campuskeep/firmware/disk"
-	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/ledgerdb/ledgerdbtest"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	rules "campuskeep/shared/usage"
 )
-
-// watchClock is the test's clock.
-type watchClock struct {
-	mu sync.Mutex
-	r  clock.Reading
-}
-
-func (c *watchClock) Now() clock.Reading {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.r
-}
-
-func (c *watchClock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.r.Wall, c.r.Mono = c.r.Wall.Add(d), c.r.Mono+d
-}
-
-// claim lets the clock tell another time than it is, as a step does.
-func (c *watchClock) claim(s clock.State, ahead time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.r.Wall, c.r.State = c.r.Wall.Add(ahead), s
-}
-
-// reboot begins another boot.
-func (c *watchClock) reboot(boot string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.r.Boot, c.r.Mono = boot, time.Minute
-}
-
-func (c *watchClock) set(s clock.State) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.r.State = s
-}
 
 // switchable is a source of keys that can be made to fail: a commit with sealed parts fails with it.
 type switchable struct {
@@ -104,8 +64,7 @@ func (*minutes) OpenSegment(context.Context, footage.Segment) (footage.SegmentRe
 type env struct {
 	t       testing.TB
 	dir     string
-	signer  ed25519.PrivateKey
-	clock   *watchClock
+	clock   *clocktest.Clock
 	people  *switchable
 	store   *ledgerdb.Store
 	office  *Register
@@ -120,39 +79,29 @@ var begin = time.Date(2026, 5, 20, 1, 42, 0, 0, time.UTC)
 
 func newEnv(t testing.TB) *env {
 	t.Helper()
-	_, signer, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
 	policy := footage.Policy{Days: 30}
-	h := &env{t: t, dir: t.TempDir(), signer: signer,
-		clock: &watchClock{r: clock.Reading{Wall: begin, Uncertainty: time.Second, State: clock.Trusted, Boot: "b1", Mono: time.Hour}},
+	h := &env{t: t, dir: t.TempDir(),
+		clock: clocktest.New(clock.Reading{Wall: begin, Uncertainty: time.Second, State: clock.Trusted, Boot: "b1", Mono: time.Hour}),
 		cameras: []footage.Camera{{ID: "c01", Place: "东大门外", Policy: policy}, {ID: "c02", Place: "自行车棚", Policy: policy},
 			{ID: "c03", Place: "自行车棚", Policy: policy}}}
 	h.footage, h.rules = &minutes{bytes: 1 << 20}, rules.DefaultRules
 	h.open()
-	t.Cleanup(func() { h.close() })
 	return h
 }
 
 func (h *env) open() {
 	h.t.Helper()
-	fsys, err := disk.Real(h.dir)
-	must(h.t, err)
-	root, err := keyring.OpenRoot(fsys)
-	must(h.t, err)
-	ring, err := root.Ring("people")
-	must(h.t, err)
-	h.people = &switchable{Sealer: ring}
-	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: h.dir, Origin: "campuskeep/ck-test", Clock: h.clock, People: h.people,
-		Signer: h.signer})
-	must(h.t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.store.Run(ctx) }()
-	h.stop = func() { // as after a power cut: nobody closes the viewings
-		cancel()
-		must(h.t, <-done)
-		must(h.t, h.store.Close())
-	}
+	s := ledgerdbtest.Open(h.t, h.dir, h.clock, func(o *ledgerdb.Options) {
+		h.people = &switchable{Sealer: o.People}
+		o.People = h.people
+	})
+	h.t.Cleanup(func() {
+		if h.store == s.Store { // not one before a restart
+			h.close()
+		}
+	})
+	h.store, h.stop = s.Store, s.Stop // as after a power cut: nobody closes the viewings
+	var err error
 	h.office, err = Open(Options{Store: h.store, Clock: h.clock, Cameras: func() []footage.Camera { return h.cameras },
 		Footage: h.footage, Capacity: func() (uint64, error) { return 100 << 30, nil }, SchoolDay: weekday,
 		Rules: func() rules.Rules { return h.rules }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
@@ -165,7 +114,6 @@ func (h *env) close() {
 	for _, f := range h.findings() {
 		h.t.Errorf("check: %s %s %s: %s", f.Invariant, f.What, f.Where, f.Detail)
 	}
-	h.stop()
 }
 
 func (h *env) findings() []ledgerdb.Finding {

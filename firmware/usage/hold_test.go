@@ -133,7 +133,7 @@ func TestWhatNobodyReleasedStaysHeld(t *testing.T) {
 		content := map[string]footage.Hold{}
 		var released []footage.Hold
 		for range 1 + draw("acts", 8) {
-			h.clock.set([]clock.State{clock.Trusted, clock.Suspect, clock.Untrusted}[draw("clock", 3)])
+			h.clock.Doubt([]clock.State{clock.Trusted, clock.Suspect, clock.Untrusted}[draw("clock", 3)])
 			a, err := h.office.Get(id)
 			must(t, err)
 			switch draw("act", 6) {
@@ -194,7 +194,7 @@ func TestWhatNobodyReleasedStaysHeld(t *testing.T) {
 				}
 			}
 		}
-		h.clock.set(clock.Trusted)
+		h.clock.Doubt(clock.Trusted)
 		a, err = h.office.Get(id)
 		must(t, err)
 		if slices.Contains(a.State.Allowed(), rules.Retract) {

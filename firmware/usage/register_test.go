@@ -69,7 +69,7 @@ func TestApprovedSpanBecomesWatchableAndNothingElse(t *testing.T) {
 	if err := h.watching(teacher, v); !errors.Is(err, ErrNotFound) {
 		t.Fatalf("bytes after the end: %v", err)
 	}
-	if h.clock.pass(8 * 24 * time.Hour); len(h.office.Grants(teacher.ID, h.clock.Now().Wall)) != 0 {
+	if h.clock.Pass(8 * 24 * time.Hour); len(h.office.Grants(teacher.ID, h.clock.Now().Wall)) != 0 {
 		t.Fatal("a grant outlives its use period")
 	}
 	_, err = h.office.OpenViewing(ctx, teacher, "c01", span, Playback, "")
@@ -122,13 +122,13 @@ func TestRejectionTellsWhyAndLetsTheHoldGoAfterTheComplaintPeriod(t *testing.T) 
 	if len(held) != 1 || held[0].Reason != rules.HoldComplaint || !held[0].Until.Equal(end) {
 		t.Fatalf("hold after the refusal: %+v, want it until %s", held, end)
 	}
-	h.clock.pass(7*24*time.Hour + 15*time.Hour)
-	h.clock.set(clock.Suspect)
+	h.clock.Pass(7*24*time.Hour + 15*time.Hour)
+	h.clock.Doubt(clock.Suspect)
 	must(t, h.office.applyTime(ctx))
 	if len(h.office.Holds()) != 1 {
 		t.Fatal("a clock that is not trusted ended a hold")
 	}
-	h.clock.set(clock.Trusted)
+	h.clock.Doubt(clock.Trusted)
 	must(t, h.office.applyTime(ctx))
 	if len(h.office.Holds()) != 0 || len(h.entries("hold.ended")) != 1 {
 		t.Fatalf("hold %+v after the complaint period", h.office.Holds())
@@ -141,12 +141,12 @@ func TestUndecidedApplicationExpiresWithItsHold(t *testing.T) {
 	ctx := t.Context()
 	a, err := h.office.Submit(ctx, teacher, form())
 	must(t, err)
-	h.clock.pass(13 * 24 * time.Hour)
+	h.clock.Pass(13 * 24 * time.Hour)
 	must(t, h.office.applyTime(ctx))
 	if a, _ = h.office.Get(a.ID); a.State != rules.Submitted {
 		t.Fatalf("%s before the tenth school day is over", a.State)
 	}
-	h.clock.pass(2 * 24 * time.Hour)
+	h.clock.Pass(2 * 24 * time.Hour)
 	must(t, h.office.applyTime(ctx))
 	if a, _ = h.office.Get(a.ID); a.State != rules.Expired || len(h.office.Holds()) != 0 {
 		t.Fatalf("%s with holds %+v", a.State, h.office.Holds())

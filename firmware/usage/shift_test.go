@@ -29,7 +29,7 @@ func TestShiftIsHandedOver(t *testing.T) {
 	if again.ID != first.ID || !h.office.OnShift(officer.ID) || h.office.OnShift(relief.ID) {
 		t.Fatalf("%+v %+v", first, again)
 	}
-	h.clock.pass(8 * time.Hour)
+	h.clock.Pass(8 * time.Hour)
 	if _, err := h.office.HandShift(ctx, officer, relief); !errors.Is(err, shift.ErrNotes) {
 		t.Fatalf("a hand-over without notes: %v", err)
 	}
@@ -81,13 +81,13 @@ func TestShiftsOutliveARestart(t *testing.T) {
 	if !h.office.OnShift(officer.ID) || h.office.OnShift(relief.ID) {
 		t.Fatalf("%+v", h.office.OpenShifts())
 	}
-	h.clock.pass(shift.Longest)
+	h.clock.Pass(shift.Longest)
 	if h.office.OnShift(officer.ID) {
 		t.Fatal("on duty longer than the longest shift")
 	}
 	_, err = h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "例行巡视")
 	refusedWith(t, err, "may.not_on_shift")
-	h.clock.pass(time.Hour)
+	h.clock.Pass(time.Hour)
 	must(t, h.office.passShifts(ctx))
 	e := h.entries("shift.ended")
 	d := data(t, e[1])
@@ -101,7 +101,7 @@ func TestShiftsOutliveARestart(t *testing.T) {
 	// A shift that is over and not ended yet is in nobody's way.
 	_, err = h.office.BeginShift(ctx, officer)
 	must(t, err)
-	h.clock.pass(shift.Longest)
+	h.clock.Pass(shift.Longest)
 	s, err := h.office.BeginShift(ctx, officer)
 	must(t, err)
 	if len(h.office.OpenShifts()) != 1 || h.office.OpenShifts()[0].ID != s.ID || len(h.entries("shift.ended")) != 3 {

@@ -30,7 +30,7 @@ func TestAnActUnderASuspectClockDropsNoHold(t *testing.T) {
 		},
 		"time": func(h *env, id string) error { return h.office.applyTime(h.t.Context()) },
 		"use": func(h *env, id string) error {
-			h.clock.claim(clock.Trusted, -month)
+			h.clock.Step(-month, clock.Trusted)
 			if _, err := h.office.Decide(h.t.Context(), officer, id, rules.Decision{Approved: true}); err != nil {
 				return err
 			}
@@ -38,7 +38,7 @@ func TestAnActUnderASuspectClockDropsNoHold(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			h.clock.claim(clock.Suspect, month)
+			h.clock.Step(month, clock.Suspect)
 			if err := h.office.CloseViewing(h.t.Context(), v.ID, nil, 0, "closed"); err != nil {
 				return err
 			}
@@ -50,10 +50,10 @@ func TestAnActUnderASuspectClockDropsNoHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newEnv(t)
 			a, hold := h.held()
-			h.clock.claim(clock.Suspect, month)
+			h.clock.Step(month, clock.Suspect)
 			must(t, act(h, a.ID))
 			must(t, h.office.applyTime(t.Context()))
-			h.clock.claim(clock.Trusted, -month)
+			h.clock.Step(-month, clock.Trusted)
 			list := h.office.Holds()
 			if len(list) != 1 || !list[0].SameFootage(hold) || len(h.entries("hold.released", "hold.ended")) != 0 {
 				t.Fatalf("holds %+v, ended by %v", list, h.entries("hold.released", "hold.ended"))
@@ -76,16 +76,16 @@ func TestTermsCountFromWhenAnActReallyWas(t *testing.T) {
 	}{"in the same boot": {false, time.Hour}, "after a restart": {true, time.Hour}} {
 		t.Run(name, func(t *testing.T) {
 			h := newEnv(t)
-			h.clock.claim(clock.Untrusted, 0) // after the summer: the highest trusted time, weeks ago
+			h.clock.Doubt(clock.Untrusted) // after the summer: the highest trusted time, weeks ago
 			a, hold := h.held()
 			if !hold.Open {
 				t.Errorf("the hold says when it ends: %+v", hold)
 			}
-			h.clock.pass(c.waits)
+			h.clock.Pass(c.waits)
 			if c.reboot {
-				h.clock.reboot("b2")
+				h.clock.Reboot("b2")
 			}
-			h.clock.claim(clock.Trusted, 2*month)
+			h.clock.Step(2*month, clock.Trusted)
 			must(t, h.store.View(holdsCover(t, h, hold))) // the sweep may look first
 			must(t, h.office.applyTime(t.Context()))
 			a, err := h.office.Get(a.ID)
@@ -107,7 +107,7 @@ func TestTermsCountFromWhenAnActReallyWas(t *testing.T) {
 			if hold.Open || !hold.Until.Equal(rules.AfterSchoolDays(really, h.rules.UndecidedDays, h.office.schoolDay)) {
 				t.Errorf("held until %v, open %v", hold.Until, hold.Open)
 			}
-			h.clock.pass(16 * 24 * time.Hour)
+			h.clock.Pass(16 * 24 * time.Hour)
 			must(t, h.office.applyTime(t.Context()))
 			if a, _ = h.office.Get(a.ID); a.State != rules.Expired || len(h.office.Holds()) != 0 {
 				t.Errorf("%s with holds %v after its term", a.State, h.office.Holds())
@@ -120,17 +120,17 @@ func TestTermsCountFromWhenAnActReallyWas(t *testing.T) {
 // until its applicant can ask again.
 func TestAnApprovalOfAWrongDayKeepsItsFootage(t *testing.T) {
 	h := newEnv(t)
-	h.clock.claim(clock.Untrusted, 0)
+	h.clock.Doubt(clock.Untrusted)
 	a, hold := h.held()
 	_, err := h.office.Decide(t.Context(), officer, a.ID, rules.Decision{Approved: true})
 	must(t, err)
-	h.clock.claim(clock.Trusted, 2*month)
+	h.clock.Step(2*month, clock.Trusted)
 	must(t, h.store.View(holdsCover(t, h, hold)))
 	must(t, h.office.applyTime(t.Context()))
 	if len(h.office.Holds()) != 1 || len(h.office.Grants(teacher.ID, h.clock.Now().Wall)) != 0 {
 		t.Fatalf("holds %v", h.office.Holds())
 	}
-	h.clock.pass(21 * 24 * time.Hour)
+	h.clock.Pass(21 * 24 * time.Hour)
 	must(t, h.office.applyTime(t.Context()))
 	if a, _ = h.office.Get(a.ID); a.State != rules.Expired || len(h.office.Holds()) != 0 {
 		t.Errorf("%s, holds %v", a.State, h.office.Holds())
@@ -146,12 +146,12 @@ func TestAViewingEndsByTheMonotonicClock(t *testing.T) {
 	}
 	v, err := h.office.OpenViewing(ctx, officer, "c01", footage.Span{}, Live, "巡查校门")
 	must(t, err)
-	h.clock.claim(clock.Suspect, month)
+	h.clock.Step(month, clock.Suspect)
 	if err := h.watching(officer, v); err != nil {
 		t.Errorf("a jump of the wall clock ended the viewing: %v", err)
 	}
-	h.clock.pass(61 * time.Minute)
-	h.clock.claim(clock.Untrusted, -month-61*time.Minute) // it was stopped
+	h.clock.Pass(61 * time.Minute)
+	h.clock.Step(-month-61*time.Minute, clock.Untrusted) // it was stopped
 	if err := h.watching(officer, v); err == nil {
 		t.Error("live for more than an hour")
 	}

@@ -45,7 +45,7 @@ func TestPurposeIsStatedOncePerIncident(t *testing.T) {
 	if third.Incident == first.Incident {
 		t.Fatal("another purpose is another incident")
 	}
-	h.clock.pass(31 * time.Minute)
+	h.clock.Pass(31 * time.Minute)
 	_, err = h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "")
 	refusedWith(t, err, "may.no_purpose")
 	// An incident is one person's.
@@ -65,21 +65,17 @@ func TestRightsOfMinutesEndByMonotonicTime(t *testing.T) {
 	ctx := t.Context()
 	v, err := h.office.OpenViewing(ctx, officer, "c01", lastHour, Playback, "学生跌倒")
 	must(t, err)
-	h.clock.mu.Lock()
-	h.clock.r.State, h.clock.r.Wall, h.clock.r.Mono = clock.Suspect, h.clock.r.Wall.AddDate(0, 1, 0), h.clock.r.Mono+20*time.Minute
-	h.clock.mu.Unlock()
+	h.clock.Change(func(r *clock.Reading) {
+		r.State, r.Wall, r.Mono = clock.Suspect, r.Wall.AddDate(0, 1, 0), r.Mono+20*time.Minute
+	})
 	if _, running := h.office.Incident(officer.ID); !running || v.Over(h.clock.Now()) {
 		t.Fatal("a clock in doubt has ended what runs")
 	}
-	h.clock.mu.Lock()
-	h.clock.r.Wall, h.clock.r.Mono = v.Opened, h.clock.r.Mono+11*time.Minute
-	h.clock.mu.Unlock()
+	h.clock.Change(func(r *clock.Reading) { r.Wall, r.Mono = v.Opened, r.Mono+11*time.Minute })
 	if _, running := h.office.Incident(officer.ID); running {
 		t.Fatal("the incident runs for ever while the clock stands")
 	}
-	h.clock.mu.Lock()
-	h.clock.r.Mono += playbackFor
-	h.clock.mu.Unlock()
+	h.clock.Change(func(r *clock.Reading) { r.Mono += playbackFor })
 	if err := h.watching(officer, v); !errors.Is(err, ErrEnded) {
 		t.Fatalf("the viewing runs for ever while the clock stands: %v", err)
 	}
@@ -133,7 +129,7 @@ func TestLiveOnlyOnShift(t *testing.T) {
 	if w.Incident != v.Incident || w.Purpose != "例行巡视" {
 		t.Fatalf("%+v", w)
 	}
-	h.clock.pass(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	if err := h.watching(officer, v); !errors.Is(err, ErrEnded) {
 		t.Fatalf("two hours later: %v", err)
 	}
@@ -207,7 +203,7 @@ func TestStormOfRefusalsIsCountedNotWrittenOut(t *testing.T) {
 	if n := len(h.entries("access.refused")); n != 1 {
 		t.Fatalf("%d entries for 1000 alike", n)
 	}
-	h.clock.pass(2 * time.Minute)
+	h.clock.Pass(2 * time.Minute)
 	must(t, h.office.summarise(ctx))
 	e := h.entries("access.refused")
 	if len(e) != 2 || data(t, e[1])["count"] != float64(999) {
@@ -225,7 +221,7 @@ func TestStormOfRefusalsIsCountedNotWrittenOut(t *testing.T) {
 	}
 	total := 0
 	for range 200 {
-		h.clock.pass(10 * time.Minute)
+		h.clock.Pass(10 * time.Minute)
 		must(t, h.office.summarise(ctx))
 	}
 	for _, e := range h.entries("access.refused") {

@@ -152,6 +152,17 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
+// What opens, damages or moves things for tests has no place in a program.
+func TestTestPackagesStayInTests(t *testing.T) {
+	for _, f := range sources(t) {
+		for _, im := range f.imports {
+			if strings.HasPrefix(im, "campuskeep/") && strings.HasSuffix(im, "test") && !f.test && !strings.HasSuffix(f.dir, "test") {
+				t.Errorf("%s imports %s: only tests do", f.path, im)
+			}
+		}
+	}
+}
+
 func checkShared(t *testing.T, f file, im, own string, isOwn bool) {
 	if isOwn {
 		if !in(own, "shared") {

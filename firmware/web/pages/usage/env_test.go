@@ -2,32 +2,21 @@ package usage
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"testing"
-	"time"
 
-	"campuskeep/firmware/disk"
-	"campuskeep/firmware/keyring"
-	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/ledgerdb/ledgerdbtest"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/login"
 )
-
-// fixed is a clock that shows the tests' present.
-type fixed struct{}
-
-func (fixed) Now() clock.Reading {
-	return clock.Reading{Wall: present.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: 100 * time.Hour, Uncertainty: 20 * time.Millisecond}
-}
 
 // retained is a school whose retention has what a test sets.
 type retained struct{ frame.RetentionStatus }
@@ -51,44 +40,27 @@ func newEnv(t *testing.T) *env {
 			t.Fatal(err)
 		}
 	}
-	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
-	fsys, err := disk.Real(dir)
-	must(err)
-	root, err := keyring.OpenRoot(fsys)
-	must(err)
-	ring, err := root.Ring("people")
-	must(err)
-	store, err := ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/ck-test", Clock: fixed{}, People: ring, Signer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Log: log})
-	must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- store.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	now := clocktest.At(present)
+	base := ledgerdbtest.Open(t, t.TempDir(), now)
+	store := base.Store
 	h := &env{status: &retained{}, ids: map[string]string{}}
-	staff, err := people.Open(ctx, people.Options{Store: store, Data: fsys, Clock: fixed{}, Zone: shanghai, Cost: login.Params{Memory: 64, Time: 1, Threads: 1}, Log: log})
+	staff, err := people.Open(ctx, people.Options{Store: store, Data: base.Data, Clock: now, Zone: shanghai, Cost: login.Params{Memory: 64, Time: 1, Threads: 1}, Log: log})
 	must(err)
 	for name, role := range map[string]account.Role{"fan": account.RoleStaff, "zhou": account.RoleOfficer} {
 		p, _, err := staff.AddPerson(ctx, account.System, people.Person{Login: name, Name: name, StaffNo: name, Unit: "七年级组", Roles: []account.Role{role}}, "the password of the first day")
 		must(err)
 		h.ids[name] = p.ID
 	}
-	school, err := site.Open(ctx, site.Options{Store: store, Clock: fixed{}, Log: log})
+	school, err := site.Open(ctx, site.Options{Store: store, Clock: now, Log: log})
 	must(err)
 	for i, name := range []string{"东大门外", "北侧围墙", "自行车棚"} {
 		must(school.PutCamera(ctx, account.System, footage.Camera{ID: fmt.Sprintf("c%02d", i+1), Name: name, Place: name, Area: footage.AreaGate, Custody: footage.CustodyVault,
 			Main: fmt.Sprintf("rtsp://10.20.4.%d:554/main", 11+i), Policy: footage.Policy{Days: 30}, Installer: "云汀安防", Installed: "2025-08-20"}, &site.Login{User: "ck", Password: "camera-secret"}))
 	}
-	register, err := usage.Open(usage.Options{Store: store, Clock: fixed{}, Cameras: school.Cameras, SchoolDay: func(string) bool { return true }, Log: log})
+	register, err := usage.Open(usage.Options{Store: store, Clock: now, Cameras: school.Cameras, SchoolDay: func(string) bool { return true }, Log: log})
 	must(err)
-	s, err := frame.New(frame.Deps{Log: log, Clock: fixed{}, Zone: shanghai, Ledger: store, People: staff, Site: school, Usage: register, Status: h.status}, Templates)
+	s, err := frame.New(frame.Deps{Log: log, Clock: now, Zone: shanghai, Ledger: store, People: staff, Site: school, Usage: register, Status: h.status}, Templates)
 	must(err)
 	h.Pages = New(s, Deps{Zone: shanghai, Site: school, Status: h.status, Ledger: store, Usage: register})
 	return h
