@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
 
@@ -101,6 +102,20 @@ func (c *coverage) block(ctx context.Context, camera string, from, now time.Time
 		return d, nil
 	}
 	return c.fetch(ctx, camera, from, now, mono)
+}
+
+// warm reads where the footage of the cameras in service lies, as far back as the ribbon goes.
+func (c *coverage) warm(ctx context.Context, cameras []footage.Camera, now func() clock.Reading) error {
+	for _, cam := range cameras {
+		if cam.Retired {
+			continue
+		}
+		at := now()
+		if _, err := c.Runs(ctx, cam.ID, footage.Span{From: at.Wall.Add(-RibDays * Block), To: at.Wall}, at.Wall, at.Mono); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refresh reads again what was shown although it had grown old, a few blocks at a time.

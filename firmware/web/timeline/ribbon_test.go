@@ -174,6 +174,24 @@ func TestCoverageIsReadOnce(t *testing.T) {
 	}
 }
 
+// Where footage lies is read before anybody asks: the first page after a start reads the present alone. Covers F3.
+func TestCoverageIsWarmedBeforeTheFirstPage(t *testing.T) {
+	c := &stillClock{r: clockAt(present)}
+	src := &Counting{Source: film{c, nil}}
+	cov := newCoverage(src)
+	if err := cov.warm(t.Context(), []footage.Camera{{ID: "c01"}, {ID: "c02", Retired: true}}, c.Now); err != nil || src.asked < RibDays {
+		t.Fatalf("%d days read, %v", src.asked, err)
+	}
+	src.asked = 0
+	now := c.Now()
+	if _, err := cov.Runs(t.Context(), "c01", footage.Span{From: present.AddDate(0, 0, -30), To: present}, now.Wall, now.Mono+5*time.Second); err != nil || src.asked > 2 {
+		t.Errorf("the first page reads %d days (%v), want the present alone", src.asked, err)
+	}
+	if cov.days["c02"] != nil {
+		t.Error("a camera out of service was read")
+	}
+}
+
 // BenchmarkRibbon is the footage page of sixty-four cameras whose days were read before (design §10: < 100 ms).
 func BenchmarkRibbon(b *testing.B) {
 	c := &stillClock{r: clockAt(present)}

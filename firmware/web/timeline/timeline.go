@@ -40,22 +40,35 @@ func New(s *frame.Server, d Deps) *Timeline {
 	return &Timeline{Server: s, d: d, Coverage: newCoverage(d.Footage), GapCache: newGapCache(d.Ledger, d.Time.Anchors)}
 }
 
-// refreshEvery is how often it is read again where footage lies.
-const refreshEvery = 15 * time.Second
+const (
+	refreshEvery = 15 * time.Second // what was shown and has grown old is read again
+	warmEvery    = time.Hour        // less than staleDays, so that nobody waits for the first page of a day
+)
 
-// Run keeps what pages show of the footage up to date, until ctx ends.
+// Run keeps what pages show of the footage up to date, until ctx ends. It begins with reading where all footage lies, so
+// that the first page after a start does not wait for the index.
 func (o *Timeline) Run(ctx context.Context) error {
-	tick := time.NewTicker(refreshEvery)
-	defer tick.Stop()
+	refresh, warm := time.NewTicker(refreshEvery), time.NewTicker(warmEvery)
+	defer refresh.Stop()
+	defer warm.Stop()
+	err := o.warm(ctx)
 	for {
+		if err != nil && ctx.Err() == nil {
+			o.d.Log.Error("where footage lies could not be read", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-warm.C:
+			err = o.warm(ctx)
+		case <-refresh.C:
 			now := o.d.Clock.Now()
-			if err := o.Coverage.refresh(ctx, now.Wall, now.Mono); err != nil && ctx.Err() == nil {
-				o.d.Log.Error("where footage lies could not be read again", "err", err)
-			}
+			err = o.Coverage.refresh(ctx, now.Wall, now.Mono)
 		}
 	}
+}
+
+// warm reads where the footage of every camera in service lies.
+func (o *Timeline) warm(ctx context.Context) error {
+	return o.Coverage.warm(ctx, o.d.Site.Cameras(), o.d.Clock.Now)
 }
