@@ -25,13 +25,13 @@ type misassignedRow struct {
 // reassigned is the reason of a fetch whose camera was on another channel.
 const reassigned = "rewired"
 
-// setAside adds to a change of the channels that what was fetched from a channel that a camera was not on is set aside,
-// and that fetches under way from there are over.
-func (r *Supervisor) setAside(ch *ledgerdb.Change, by account.Who, role account.Role, old, d Device) error {
+// setAside gives a change for each fetch from a channel that a camera was not on: what it brought is set aside, and it
+// is over if it was under way.
+func (r *Supervisor) setAside(by account.Who, role account.Role, old, d Device) (ended []ledgerdb.Change, err error) {
 	for _, camera := range old.everAssigned() {
 		list, err := r.fetchesOf(camera)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, f := range list {
 			if f.NVR != d.ID || !misplaced(old, d, f.Camera, f.Span) {
@@ -44,15 +44,17 @@ func (r *Supervisor) setAside(ch *ledgerdb.Change, by account.Who, role account.
 			if f.State.Ended() && len(wrong) == 0 {
 				continue
 			}
-			if err := r.setAsideOf(ch, by, role, f, mergeSpans(wrong)); err != nil {
-				return err
+			c, err := r.setAsideOf(by, role, f, mergeSpans(wrong))
+			if err != nil {
+				return nil, err
 			}
+			ended = append(ended, c)
 		}
 	}
-	return nil
+	return ended, nil
 }
 
-func (r *Supervisor) setAsideOf(ch *ledgerdb.Change, by account.Who, role account.Role, f Fetch, wrong []footage.Span) error {
+func (r *Supervisor) setAsideOf(by account.Who, role account.Role, f Fetch, wrong []footage.Span) (ch ledgerdb.Change, err error) {
 	var kept []footage.Span
 	for _, s := range f.Done {
 		kept = append(kept, subtract(s, wrong, 0)...)
@@ -70,7 +72,7 @@ func (r *Supervisor) setAsideOf(ch *ledgerdb.Change, by account.Who, role accoun
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("what is set aside of camera %s: %w", f.Camera, err)
+			return ch, fmt.Errorf("what is set aside of camera %s: %w", f.Camera, err)
 		}
 		row.Fetch, row.Camera, row.Spans = f.ID, f.Camera, mergeSpans(append(row.Spans, wrong...))
 		ch.Puts = append(ch.Puts, misassigned.Put(f.Camera+"/"+f.ID, row))
@@ -78,7 +80,7 @@ func (r *Supervisor) setAsideOf(ch *ledgerdb.Change, by account.Who, role accoun
 	ch.Entries = append(ch.Entries, by.Draft("nvr.fetched", role, f.NVR, map[string]any{
 		"fetch": f.ID, "camera": f.Camera, "result": "aside", "spans": nonNil(wrong[:min(len(wrong), 64)]), "bytes": 0, "reason": reassigned,
 	}))
-	return nil
+	return ch, nil
 }
 
 // misplaced says whether the register has a camera on another channel than before at any time of a span.

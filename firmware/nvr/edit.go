@@ -273,9 +273,9 @@ func (r *Supervisor) swap(x *rowChange, by account.Who, role account.Role, info 
 	var lost map[string]footage.Span
 	var err error
 	if s.Disks { // what is missing nevertheless is found by the next check
-		err = r.failFetches(&x.with, x.d.ID, "gone")
+		err = r.failFetches(x, x.d.ID, "gone")
 	} else {
-		lost, err = r.recordLoss(&x.with, by, role, x.d.ID, "gone")
+		lost, err = r.recordLoss(x, by, role, x.d.ID, "gone")
 		x.d.Assignments = assignmentsAfter(x.d, lost)
 	}
 	if err != nil {
@@ -326,7 +326,9 @@ func (r *Supervisor) Reassign(ctx context.Context, by account.Who, id string, re
 	x := rowChange{old: old, d: d, what: "nvr_channels"}
 	return r.exclusive(ctx, id, func() error {
 		return r.commitRow(ctx, by, role, x, func(x *rowChange) error {
-			return errors.Join(r.resetMoved(&x.with, old.v, d, at), r.setAside(&x.with, by, role, old.v, d))
+			var err error
+			x.ended, err = r.setAside(by, role, old.v, d)
+			return errors.Join(err, r.resetMoved(&x.with, old.v, d, at))
 		})
 	})
 }
@@ -437,7 +439,7 @@ func (r *Supervisor) service(ctx context.Context, by account.Who, id string, rev
 		}
 		x.what = "nvr_retired"
 		return r.commitRow(ctx, by, role, x, func(x *rowChange) error {
-			lost, err := r.recordLoss(&x.with, by, role, id, "retired")
+			lost, err := r.recordLoss(x, by, role, id, "retired")
 			if err != nil {
 				return err
 			}

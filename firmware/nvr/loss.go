@@ -68,9 +68,9 @@ func (r *Supervisor) listedBy(id string) (map[string]footage.Span, error) {
 	return out, nil
 }
 
-// recordLoss adds to a change that what an NVR holds is lost: footage before its time is a breach, and what was on
-// its way from there comes no more.
-func (r *Supervisor) recordLoss(ch *ledgerdb.Change, by account.Who, role account.Role, id, why string) (map[string]footage.Span, error) {
+// recordLoss adds to a change of a row that what an NVR holds is lost: footage before its time is a breach, and what was
+// on its way from there comes no more.
+func (r *Supervisor) recordLoss(x *rowChange, by account.Who, role account.Role, id, why string) (map[string]footage.Span, error) {
 	kept, err := r.Kept(id)
 	if err != nil {
 		return nil, err
@@ -78,14 +78,14 @@ func (r *Supervisor) recordLoss(ch *ledgerdb.Change, by account.Who, role accoun
 	all := r.o.Cameras()
 	for _, camera := range slices.Sorted(maps.Keys(kept)) {
 		i := slices.IndexFunc(all, func(c footage.Camera) bool { return c.ID == camera })
-		ch.Entries = append(ch.Entries, by.Draft("nvr.breach", role, camera, breachData(id, "floor", kept[camera], all[i].Policy.Days)),
+		x.with.Entries = append(x.with.Entries, by.Draft("nvr.breach", role, camera, breachData(id, "floor", kept[camera], all[i].Policy.Days)),
 			r.missed(camera, footage.Gap{Span: kept[camera], Cause: footage.CauseBreach}))
 	}
-	return kept, r.failFetches(ch, id, why)
+	return kept, r.failFetches(x, id, why)
 }
 
-// failFetches adds to a change the end of the fetches that wait for an NVR.
-func (r *Supervisor) failFetches(ch *ledgerdb.Change, id, why string) error {
+// failFetches adds to a change of a row the end of the fetches that wait for an NVR.
+func (r *Supervisor) failFetches(x *rowChange, id, why string) error {
 	list, err := r.Fetches()
 	if err != nil {
 		return err
@@ -98,8 +98,7 @@ func (r *Supervisor) failFetches(ch *ledgerdb.Change, id, why string) error {
 		if len(f.Done) > 0 {
 			f.State = FetchPartial
 		}
-		c := r.endFetch(&f)
-		ch.Puts, ch.Entries = append(ch.Puts, c.Puts...), append(ch.Entries, c.Entries...)
+		x.ended = append(x.ended, r.endFetch(&f))
 	}
 	return nil
 }

@@ -77,8 +77,9 @@ type rowChange struct {
 	what   string      // code in the entry
 	reason string      // sealed beside it; may be empty
 	with   ledgerdb.Change
-	target Target // for commit
-	commit Commit // nil: alone
+	ended  []ledgerdb.Change // one for each fetch that is over with it
+	target Target            // for commit
+	commit Commit            // nil: alone
 }
 
 // write commits a change and takes it into memory. The caller holds writing.
@@ -99,7 +100,12 @@ func (r *Supervisor) write(ctx context.Context, by account.Who, role account.Rol
 		ch.Puts = append(ch.Puts, logins.Put(id, deviceLogin{NVR: id, Login: *x.login}))
 		ch.Entries = append(ch.Entries, by.Draft("config.change", role, owner(id), map[string]any{"what": "nvr_login", "key": id}))
 	}
-	ch.Puts, ch.Deletes, ch.Entries = append(ch.Puts, x.with.Puts...), x.with.Deletes, append(ch.Entries, x.with.Entries...)
+	join(&ch, x.with)
+	last, err := r.endMany(ctx, x)
+	if err != nil {
+		return err
+	}
+	join(&ch, last...)
 	commit := x.commit
 	if commit == nil {
 		commit = func(ctx context.Context, ch ledgerdb.Change, _ Target) (ledgerdb.Receipt, error) {
@@ -119,6 +125,32 @@ func (r *Supervisor) write(ctx context.Context, by account.Who, role account.Rol
 	}
 	r.wakeLocked()
 	return nil
+}
+
+// endsAtOnce is how many fetches end in one Change, with two rows each.
+const endsAtOnce = 512
+
+// endMany ends the fetches that are over with a change of an NVR, of however many, and gives the last of them, which go
+// into the Change of the NVR's row: as a rule all. Those before are over first: after a cut between them the register is
+// as it was, and the next change of it ends the rest; footage of a wrong channel is never shown.
+func (r *Supervisor) endMany(ctx context.Context, x rowChange) (last []ledgerdb.Change, err error) {
+	for last = x.ended; len(last) > endsAtOnce; last = last[endsAtOnce:] {
+		part := ledgerdb.Change{Require: []ledgerdb.Require{devices.Require(x.d.ID, x.old.rev)}}
+		join(&part, last[:endsAtOnce]...)
+		_, err := r.o.Store.Commit(ctx, part)
+		r.invalidate()
+		if err != nil {
+			return nil, fmt.Errorf("end the fetches from NVR %s: %w", x.d.ID, err)
+		}
+	}
+	return last, nil
+}
+
+// join adds the rows and entries of changes to a change.
+func join(ch *ledgerdb.Change, more ...ledgerdb.Change) {
+	for _, c := range more {
+		ch.Puts, ch.Deletes, ch.Entries = append(ch.Puts, c.Puts...), append(ch.Deletes, c.Deletes...), append(ch.Entries, c.Entries...)
+	}
 }
 
 func (r *Supervisor) validate(d Device, login *site.Login, coming ...footage.Camera) error {
