@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
 	"sync"
 	"testing"
@@ -136,7 +138,7 @@ func TestABrowserPlaysOnWhereSoundWasSwitched(t *testing.T) {
 // switched waits until sound is recorded, or is not.
 func (r *recording) switched(on bool) {
 	r.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -170,8 +172,40 @@ type told struct {
 	From, To, First, End float64
 }
 
-// screen lets one browser play at a time: two that stutter would show nothing.
+// screen lets one window play at a time: two that stutter would show nothing.
 var screen sync.Mutex
+
+// stopChromium ends the browser of all tests, when one was started.
+var stopChromium = func() {}
+
+// startChromium starts the one Chromium of all tests; each viewing has a window of its own in it.
+var startChromium = sync.OnceValues(func() (context.Context, error) {
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(profile),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, end := chromedp.NewContext(alloc)
+	stopChromium = func() {
+		last, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		err := chromedp.Cancel(last)
+		end()
+		stop()
+		if err = errors.Join(err, os.RemoveAll(profile)); err != nil {
+			fmt.Fprintln(os.Stderr, "stop Chromium:", err)
+		}
+	}
+	return ctx, chromedp.Do(ctx)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopChromium()
+	os.Exit(code)
+}
 
 // watch plays a viewing to its end.
 func watch(t *testing.T, base, kind string, start float64) (got told) {
@@ -185,14 +219,12 @@ func watch(t *testing.T, base, kind string, start float64) (got told) {
 		}
 	}))
 	defer s.Close()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
-	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	defer stop()
-	tab, end := chromedp.NewContext(alloc)
+	browser, err := startChromium()
+	if err != nil {
+		t.Fatalf("start Chromium: %v", err)
+	}
+	ctx, end := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	defer end()
-	ctx, cancel := context.WithTimeout(tab, 90*time.Second)
-	defer cancel()
 	args, err := json.Marshal([]any{base, kind, start})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +232,7 @@ func watch(t *testing.T, base, kind string, start float64) (got told) {
 	if err := chromedp.Do(ctx, chromedp.Navigate(s.URL+"/#"+url.PathEscape(string(args)))); err != nil {
 		t.Fatal(err)
 	}
-	ended := chromedp.Poll[bool](`told.error || (told.to && v.currentTime > told.to - 0.25)`, chromedp.WithPollingTimeout(45*time.Second))
+	ended := chromedp.Poll[bool](`told.error || (told.to && v.currentTime > told.to - 0.25)`, chromedp.WithPollingTimeout(patience))
 	if _, err := chromedp.Run(ctx, ended); err != nil {
 		t.Logf("waiting for the end: %v", err)
 	}

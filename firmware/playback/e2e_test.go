@@ -32,6 +32,9 @@ func (c running) places() footage.Places {
 	return footage.Places{Anchors: clock.NewAnchors(clock.Anchor{Boot: "b2", UTC: c.boot.UTC()})}
 }
 
+// patience ends a step that never ends by itself. It is no measure of anything: a busy machine takes its time.
+const patience = 2 * time.Minute
+
 // recording is a camera being recorded.
 type recording struct {
 	t     *testing.T
@@ -70,7 +73,8 @@ func record(t *testing.T, change ...func(*camera.Options)) *recording {
 			defer r.mu.Unlock()
 			r.gaps = append(r.gaps, g)
 		},
-		Pace: func(int, recorder.Cause) time.Duration { return 100 * time.Millisecond },
+		Pace:       func(int, recorder.Cause) time.Duration { return 100 * time.Millisecond },
+		StallAfter: patience, // no camera here falls silent; one that waits for a busy machine is no stall
 	})
 	r.hear(o.Sound != "")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -104,7 +108,7 @@ func (r *recording) await(n uint64) {
 		}
 		return 0
 	}
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -152,7 +156,7 @@ func TestFromCameraToPlayer(t *testing.T) {
 	for _, s := range d.Spans {
 		delivered += s.Duration()
 	}
-	if diff := (delivered - time.Duration(len(seen))*100*time.Millisecond).Abs(); diff > 400*time.Millisecond {
+	if diff := (delivered - time.Duration(len(seen))*100*time.Millisecond).Abs(); diff > 400*time.Millisecond+r.cam.Late() { // a picture that was sent late may move a session
 		t.Errorf("%v counted as delivered, %d frames seen", delivered, len(seen))
 	}
 }
