@@ -103,6 +103,9 @@ func (o *Words) LogRow(c *frame.Call, e ledger.Entry) LogRow {
 		}
 	case "footage.unlinkfailed", "footage.breach", "footage.stopped", "footage.damaged", "key.erasefailed", "system.fault", "clock.alarm":
 		r.Tone, r.Icon, r.Edge, r.Result = "bad", "bad", "bad", c.P.T("log.fault")
+		if e.Kind == "system.fault" && ui.Has("sysfault."+d.Code) {
+			r.Detail = c.P.T("sysfault." + d.Code)
+		}
 	case "fault.opened", "fault.closed", "fault.acknowledged":
 		r.Detail = c.P.K("camfault.", d.Code)
 		if e.Kind == "fault.opened" {
