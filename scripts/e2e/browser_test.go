@@ -31,7 +31,7 @@ func startBrowser(t testing.TB) context.Context {
 	alloc, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	ctx, end := chromedp.NewContext(alloc)
 	t.Cleanup(func() {
-		last, cancel := context.WithTimeout(ctx, 10*time.Second)
+		last, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := chromedp.Cancel(last); err != nil {
 			t.Error(err)
@@ -65,14 +65,12 @@ func (h *env) tab(t testing.TB, who string) *tab {
 	t.Helper()
 	b := &tab{t: t, h: h}
 	ctx, end := chromedp.NewContext(h.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.listen))
-	ctx, stop := context.WithTimeout(ctx, 3*time.Minute)
 	b.ctx = ctx
 	t.Cleanup(func() {
 		for _, s := range b.complaints() {
 			t.Errorf("the browser complains: %s", s)
 		}
 		end()
-		stop()
 	})
 	if err := chromedp.Do(ctx); err != nil { // the window lives as long as the context of its first step
 		t.Fatalf("open a window: %v", err)
@@ -156,7 +154,8 @@ func (b *tab) sending(f func(*network.EventRequestWillBeSent)) {
 
 func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer timed(b.t, what, time.Now())
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.t.Fatalf("%s: %v\nat %s:\n%s", what, err, b.where(), b.text())
@@ -193,7 +192,7 @@ func (b *tab) says(want ...string) {
 }
 
 func js[T any](b *tab, expression string) (T, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 }
@@ -211,7 +210,8 @@ func eval[T any](b *tab, expression string) T {
 // wait polls an expression of the page until it is true; a page that is being exchanged is not there yet.
 func (b *tab) wait(what, expression string) {
 	b.t.Helper()
-	end := time.After(20 * time.Second)
+	defer timed(b.t, what, time.Now())
+	end := time.After(patience)
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -313,7 +313,7 @@ type answer struct {
 
 // visitor asks with a session; nobody's when the token is empty.
 func (h *env) visitor(token string) *visitor {
-	return &visitor{h: h, token: token, client: &http.Client{Timeout: 20 * time.Second,
+	return &visitor{h: h, token: token, client: &http.Client{Timeout: patience,
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }

@@ -43,7 +43,7 @@ func (h *env) duty(t *testing.T) {
 	}
 	// What is out of sight is not fetched: one tile a page leaves one open.
 	b.follow(".seg a[href*='size=1']")
-	until(t, 10*time.Second, "end of the pictures out of sight", func() bool { return len(h.entries(t, from, "footage.access.close")) >= 3 })
+	until(t, "end of the pictures out of sight", func() bool { return len(h.entries(t, from, "footage.access.close")) >= 3 })
 	b.wait("the one picture", "document.querySelector('.wall video').videoWidth > 0")
 	if n := len(h.entries(t, from, "footage.access.open")); n != 4 {
 		t.Errorf("%d openings, want one more", n)
@@ -82,7 +82,7 @@ func (h *env) handsOver(t *testing.T, b *tab, from uint64) {
 	if who := eval[string](b, "document.querySelector('.who b').innerText"); who != "邵临川" {
 		t.Errorf("the screen is %s's", who)
 	}
-	until(t, 10*time.Second, "end of every viewing", func() bool {
+	until(t, "end of every viewing", func() bool {
 		return len(h.entries(t, from, "footage.access.open")) == len(h.entries(t, from, "footage.access.close"))
 	})
 	b.follow("form[action='/duty/print'] button")

@@ -241,12 +241,12 @@ func (h *env) open(t testing.TB) {
 			t.Logf("the appliance said:\n%s", h.log.tail(40))
 		}
 	})
-	until(t, 30*time.Second, "a trusted clock", func() bool { return h.box.Timekeeper.Now().State == clock.Trusted })
-	until(t, 30*time.Second, "an answer of the page", func() bool {
+	until(t, "a trusted clock", func() bool { return h.box.Timekeeper.Now().State == clock.Trusted })
+	until(t, "an answer of the page", func() bool {
 		r, err := h.visitor("").fetch("GET", "/healthz", nil)
 		return err == nil && r.status == 200
 	})
-	until(t, 30*time.Second, "the footage of the past", func() bool {
+	until(t, "the footage of the past", func() bool {
 		select {
 		case <-h.box.Vault.Recovered():
 			return true
@@ -310,7 +310,7 @@ func (h *env) entries(t testing.TB, from uint64, kinds ...ledger.Kind) []ledger.
 // entry waits for the one entry of a kind from a sequence number on.
 func (h *env) entry(t testing.TB, from uint64, kind ledger.Kind) ledger.Entry {
 	t.Helper()
-	until(t, 10*time.Second, "an entry "+string(kind), func() bool { return len(h.entries(t, from, kind)) > 0 })
+	until(t, "an entry "+string(kind), func() bool { return len(h.entries(t, from, kind)) > 0 })
 	found := h.entries(t, from, kind)
 	if len(found) != 1 {
 		t.Fatalf("%d entries %s, want one", len(found), kind)
@@ -318,18 +318,30 @@ func (h *env) entry(t testing.TB, from uint64, kind ledger.Kind) ledger.Entry {
 	return found[0]
 }
 
+// patience ends a step that never ends by itself. It is no measure of anything: a busy machine takes its time.
+const patience = 2 * time.Minute
+
 // until polls a condition.
-func until(t testing.TB, limit time.Duration, what string, ok func() bool) {
+func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	end := time.After(limit)
+	defer timed(t, what, time.Now())
+	end := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-end:
-			t.Fatalf("after %s there is no %s", limit, what)
+			t.Fatalf("after %s there is no %s", patience, what)
 		case <-tick.C:
 		}
+	}
+}
+
+// timed logs a step that took long, so that a slow run says where its time went.
+func timed(t testing.TB, what string, began time.Time) {
+	t.Helper()
+	if took := time.Since(began); took > time.Second {
+		t.Logf("%s took %s", what, took.Round(time.Millisecond))
 	}
 }
 

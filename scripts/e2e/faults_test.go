@@ -33,7 +33,7 @@ func (h *env) noLogNoFootage(t *testing.T) {
 		t.Errorf("%d openings in the log", n)
 	}
 	var again answer
-	until(t, 10*time.Second, "an answer with room again", func() bool {
+	until(t, "an answer with room again", func() bool {
 		again = session.ask(t, "POST", "/footage/view", form)
 		return again.status == 303
 	})

@@ -97,7 +97,7 @@ func (h *env) trustPath(t *testing.T) {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(c)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
 	resp, err := client.Get(h.url + "/healthz")
 	if err != nil {
 		t.Fatalf("with the root installed: %v", err)

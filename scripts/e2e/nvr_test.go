@@ -75,11 +75,12 @@ func (h *env) startNVR(t *testing.T) *sim.NVR {
 		t.Fatal(err)
 	}
 	now := time.Now().Truncate(time.Second)
-	since := func(days int) []footage.Span { return sim.Hours(now.Add(-time.Duration(days)*24*time.Hour), now) }
+	since := func(long time.Duration) []footage.Span { return sim.Hours(now.Add(-long), now) }
+	const day = 24 * time.Hour // the half hour below is for the time until the first check: more than seven days are missing then too
 	n, err := sim.Start(sim.Options{Listen: "127.0.0.1", User: "keeper", Password: nvrPassword, Model: "DS-7604NI-K1", Now: time.Now, Clip: clip, FPS: 10, Speed: 20,
 		Habits: sim.Habits{Zone: "CST-8:00:00", SearchLocal: true, PlayLocal: true, LogLocal: true},
-		Channels: []sim.Channel{{ID: 1, Name: "教学楼走廊", Online: true, Days: 30, Keep: true, Pieces: since(30)},
-			{ID: 2, Name: "操场", Online: true, Days: 23, Keep: true, Pieces: since(23)}}})
+		Channels: []sim.Channel{{ID: 1, Name: "教学楼走廊", Online: true, Days: 30, Keep: true, Pieces: since(30 * day)},
+			{ID: 2, Name: "操场", Online: true, Days: 23, Keep: true, Pieces: since(23*day - 30*time.Minute)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func (h *env) fetchOnDuty(t *testing.T) {
 	zheng.follow("form[action='/footage/view'] button")
 	zheng.wait("the word that it is fetched", "document.querySelector('#fetching') || document.querySelector('[data-player]')")
 	zheng.shot("nvr-waiting")
-	until(t, 60*time.Second, "the fetch", func() bool { return len(h.entries(t, from, "nvr.fetched")) == 1 })
+	until(t, "the fetch", func() bool { return len(h.entries(t, from, "nvr.fetched")) == 1 })
 	zheng.wait("the player", "document.querySelector('[data-player] video')")
 	zheng.wait("pictures", "document.querySelector('video').readyState >= 2")
 	h.entry(t, from, "footage.access.open")

@@ -168,7 +168,7 @@ func (b *tab) faults(name, lang string, wide bool) bool {
 
 func (b *tab) picture(file string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {

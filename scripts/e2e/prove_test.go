@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
@@ -49,7 +48,7 @@ func (h *env) prove(t *testing.T) {
 	b.click("a[download]")
 	file := filepath.Join(saved, "campuskeep-ck-e2e-"+seq+".proof.txt")
 	// The browser reserves the name with an empty file, and puts the whole one in its place.
-	until(t, 10*time.Second, "downloaded proof", func() bool { info, err := os.Stat(file); return err == nil && info.Size() > 0 })
+	until(t, "downloaded proof", func() bool { info, err := os.Stat(file); return err == nil && info.Size() > 0 })
 	h.entry(t, from, "log.proof")
 	proof, err := os.ReadFile(file)
 	if err != nil {

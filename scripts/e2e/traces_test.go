@@ -123,7 +123,7 @@ func (h *env) parameterSets(t *testing.T) map[string][]byte {
 	}
 	out := map[string][]byte{}
 	zheng := h.visitor(h.token(t, "zheng"))
-	until(t, 90*time.Second, "footage of the cameras that are here now", func() bool { return h.recordedNow(t) })
+	until(t, "footage of the cameras that are here now", func() bool { return h.recordedNow(t) })
 	for what, at := range map[string]time.Time{"the past": h.quiet(0), "now": h.now.In(h.zone)} {
 		f := url.Values{"camera": {"c01"}, "day": {at.Format(time.DateOnly)}, "from": {at.Format("15:04")}, "to": {endOfDay(at, 10*time.Minute)}, "purpose": {"核对画面"}}
 		r := zheng.ask(t, "POST", "/footage/view", f)

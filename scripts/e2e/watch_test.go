@@ -257,7 +257,7 @@ func (b *tab) firstMedia() <-chan media {
 func (h *env) playsElsewhere(t *testing.T, playlist string) {
 	t.Helper()
 	frames := func(cookie string) (int, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		var out, errs bytes.Buffer
 		c := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-nostdin", "-v", "error", "-tls_verify", "0", "-headers", "Cookie: "+cookie+"\r\n", "-i", playlist, "-t", "20", "-an", "-f", "framemd5", "-")
