@@ -2,7 +2,7 @@ package appliance
 
 import (
 	"bytes"
-	"campuskeep/firmware/web/frame"
+	"campuskeep/shared/lib/qr"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -27,13 +27,12 @@ type label struct {
 	Code        string
 	Fingerprint []string // of the office root, in fours
 	LogKey      string
-	Size        int
-	Path        string // the QR code of the address
+	QR          qr.Code // of the address
 }
 
 // writeLabel writes the sheet to a file that only its owner reads: it holds the set-up code.
 func writeLabel(file string, l label) (err error) {
-	if l.Size, l.Path, err = frame.DrawQR(l.Address); err != nil {
+	if l.QR, err = qr.Draw(l.Address); err != nil {
 		return err
 	}
 	var b bytes.Buffer

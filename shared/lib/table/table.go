@@ -15,6 +15,17 @@ import (
 // Cells are one row: text, or numbers to calculate with.
 type Cells []any
 
+// Text gives rows that hold text alone, also where it reads like a number: no program must round a sequence number.
+func Text(rows [][]string) []Cells {
+	out := make([]Cells, len(rows))
+	for i, row := range rows {
+		for _, s := range row {
+			out[i] = append(out[i], s)
+		}
+	}
+	return out
+}
+
 // CSV writes text that spreadsheet programs open as it is meant: with a byte order mark for the Chinese, and with an
 // apostrophe before text that would be a formula.
 func CSV(rows []Cells) ([]byte, error) {

@@ -9,6 +9,7 @@ import (
 	"campuskeep/firmware/viewing"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/qr"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -22,7 +23,7 @@ type selfView struct {
 	Factor   bool
 	Begun    *people.Factor
 	Begin    ui.Form // password, and a code of the present factor
-	QR       frame.QRCode
+	QR       qr.Code
 	Confirm  ui.Form
 	Recovery []string
 	Sessions []sessionRow
@@ -109,7 +110,7 @@ func (o *Pages) showFactor(c *call, status int, f people.Factor, errs fielderr.E
 	if !strings.HasPrefix(f.URI, "otpauth://") || len(f.URI) > 300 || len(f.Text) > 100 {
 		return frame.ErrNotFound // it went through the browser and came back as something else
 	}
-	code, err := frame.QRImage(f.URI)
+	code, err := qr.Draw(f.URI)
 	if err != nil {
 		return err
 	}

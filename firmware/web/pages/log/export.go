@@ -1,11 +1,8 @@
 package log
 
 import (
-	"bytes"
-	"encoding/csv"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"campuskeep/firmware/ledgerdb"
@@ -13,6 +10,7 @@ import (
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/table"
 )
 
 // mostExported is the longest extract of one go: what a person can still read, and a spreadsheet open.
@@ -61,16 +59,16 @@ func (o *Pages) exportLog(c *call) error {
 		return err
 	}
 	name := fmt.Sprintf("campuskeep-%s-log-%s.%s", o.d.Info.Appliance, c.Now.Wall.In(o.d.Zone).Format("20060102-1504"), format)
-	table := append(c.exportTable(rows), []string{c.P.T("log.export.of", len(rows), of)})
+	lines := append(c.exportTable(rows), []string{c.P.T("log.export.of", len(rows), of)})
 	if format == "csv" {
-		b, err := WriteCSV(table)
+		b, err := table.CSV(table.Text(lines))
 		if err != nil {
 			return err
 		}
 		c.File(name, "text/csv; charset=utf-8", b)
 		return nil
 	}
-	b, err := frame.WriteSheet(c.P.T("log.title"), table)
+	b, err := table.XLSX(c.P.T("log.title"), table.Text(lines))
 	if err != nil {
 		return err
 	}
@@ -125,29 +123,4 @@ func (c *call) exportTable(rows []entrytext.LogRow) [][]string {
 		t = append(t, []string{fmt.Sprint(r.E.Seq), r.E.At.In(c.o.d.Zone).Format(time.DateTime), r.Who, r.Role, r.Where, r.What, r.Object, r.Detail, r.Ground, r.Result, seen})
 	}
 	return t
-}
-
-// WriteCSV writes text that spreadsheets open as they should: with a byte order mark for the Chinese, and
-// nothing that they would take for a formula.
-func WriteCSV(table [][]string) ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteString("\ufeff")
-	w := csv.NewWriter(&b)
-	for _, row := range table {
-		safe := make([]string, len(row))
-		for i, s := range row {
-			if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-				s = "'" + s
-			}
-			safe[i] = s
-		}
-		if err := w.Write(safe); err != nil {
-			return nil, fmt.Errorf("write the extract: %w", err)
-		}
-	}
-	w.Flush()
-	if err := w.Error(); err != nil {
-		return nil, fmt.Errorf("write the extract: %w", err)
-	}
-	return b.Bytes(), nil
 }

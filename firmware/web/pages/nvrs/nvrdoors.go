@@ -14,6 +14,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/qr"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -40,7 +41,7 @@ type nvrPathsView struct {
 
 // pathsProof is what is under the printed list so that anybody can check it.
 type pathsProof struct {
-	QR        frame.QRCode
+	QR        qr.Code
 	Witnessed string
 }
 
@@ -110,7 +111,7 @@ func (o *Pages) pathsProof(c *call, v *nvrPathsView) error {
 	if err != nil {
 		return fmt.Errorf("make the proof of a signed list: %w", err)
 	}
-	v.Proof.QR, err = frame.QRImage(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry, frame.LeafHash(p.Leaf)))
+	v.Proof.QR, err = qr.Draw(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry, frame.LeafHash(p.Leaf)))
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/qr"
 	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/packet"
 )
@@ -198,7 +199,7 @@ type certificateView struct {
 	Number     uint64 // entry of the issue; 0: a preview
 	Hash       string
 	Witnessed  string
-	QR         frame.QRCode
+	QR         qr.Code
 	File, Key  string
 	Attested   bool
 }
@@ -262,7 +263,7 @@ func (o *Pages) certificateProof(c *call, v *certificateView, seq uint64) error 
 	if size, at := o.d.Ledger.Witnessed(); seq < size {
 		v.Witnessed = c.P.Stamp(at)[:16]
 	}
-	v.QR, err = frame.QRImage(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, seq, hash))
+	v.QR, err = qr.Draw(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, seq, hash))
 	return err
 }
 

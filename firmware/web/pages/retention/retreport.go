@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/web/timeline"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/table"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -323,7 +324,7 @@ func (o *Pages) downloadReport(c *call) error {
 		f.Set("entry", fmt.Sprint(entry))
 		return c.SeeOther("/keeping/report?" + f.Encode())
 	}
-	b, err := frame.WriteSheet(c.P.T("retreport.title"), c.reportTable(v))
+	b, err := table.XLSX(c.P.T("retreport.title"), table.Text(c.reportTable(v)))
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/table"
 	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/shift"
 )
@@ -379,7 +380,7 @@ func (o *Pages) exportDuty(c *call) error {
 	if _, _, err := o.dutyPrinted(c, v.Day, "duty.xlsx"); err != nil {
 		return err
 	}
-	b, err := frame.WriteSheet(c.P.T("duty.title"), o.dutyTable(c, v))
+	b, err := table.XLSX(c.P.T("duty.title"), table.Text(o.dutyTable(c, v)))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/qr"
 	"campuskeep/shared/usage"
 )
 
@@ -36,7 +37,7 @@ type documentView struct {
 	Hash      string
 	Witnessed string
 	Print     *frame.PrintedCopy // entered for print; nil: a preview
-	QR        frame.QRCode
+	QR        qr.Code
 }
 
 type documentRow struct{ Camera, Span string }
@@ -205,7 +206,7 @@ func (o *Pages) documentProof(c *call, v *documentView, kind string) error {
 	if size, at := o.d.Ledger.Witnessed(); v.Entry.Seq < size {
 		v.Witnessed = c.P.Stamp(at)[:16]
 	}
-	if v.QR, err = frame.QRImage(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry.Seq, hash)); err != nil {
+	if v.QR, err = qr.Draw(fmt.Sprintf("campuskeep:%s:%d:%s", o.d.Info.Appliance, v.Entry.Seq, hash)); err != nil {
 		return err
 	}
 	return nil
