@@ -242,7 +242,7 @@ func (l *life) inForce() (out []footage.Hold) {
 	return out
 }
 
-// sweep deletes what the plan says.
+// sweep deletes what is due.
 func (l *life) sweep() {
 	now := l.now()
 	trusted := now.State == clock.Trusted
@@ -258,13 +258,12 @@ func (l *life) sweep() {
 			}
 		}
 	}
-	var list []footage.Segment
-	for _, k := range l.kept {
-		list = append(list, k.Segment)
-	}
 	gone := map[footage.FileID]bool{}
-	for _, s := range footage.Plan(list, footage.Places{Anchors: l.anchors, Bounds: l.bounds}, l.inForce(), l.policy, now).Delete {
-		gone[s.File] = true
+	places, holds, watermark := footage.Places{Anchors: l.anchors, Bounds: l.bounds}, l.inForce(), footage.Watermark(l.policy, now)
+	for _, k := range l.kept {
+		if v, _ := footage.Judge(k.Segment, places, holds, watermark, now); v == footage.Expired {
+			gone[k.File] = true
+		}
 	}
 	l.kept = slices.DeleteFunc(l.kept, func(k segment) bool {
 		age := l.truth.Sub(k.last)

@@ -48,13 +48,3 @@ var Invariants = []Invariant{
 	{"I9", "No message left without a valid approval of exactly its bytes.", "no messages yet"},
 	{"I10", "No person read a record that the permission table refuses.", "tests of every route, and refused attempts in the log"},
 }
-
-// Sentence gives the sentence of an invariant; ok is false for a number that does not exist.
-func Sentence(number string) (sentence string, ok bool) {
-	for _, i := range Invariants {
-		if i.Number == number {
-			return i.Sentence, true
-		}
-	}
-	return "", false
-}

@@ -46,12 +46,6 @@ func TestNumbersFollowEachOther(t *testing.T) {
 		if want := fmt.Sprintf("I%d", n+1); i.Number != want {
 			t.Errorf("%s stands where %s belongs", i.Number, want)
 		}
-		if got, ok := Sentence(i.Number); !ok || got != i.Sentence {
-			t.Errorf("Sentence(%s) = %q, %v", i.Number, got, ok)
-		}
-	}
-	if got, ok := Sentence("I99"); ok {
-		t.Errorf("Sentence(I99) = %q", got)
 	}
 }
 

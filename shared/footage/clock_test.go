@@ -98,7 +98,7 @@ func (y *aYear) sweep() {
 		segments = append(segments, k.Segment)
 	}
 	gone := map[FileID]bool{}
-	for _, s := range Plan(segments, places, nil, policy, now).Delete {
+	for _, s := range plan(segments, places, nil, policy, now).delete {
 		gone[s.File] = true
 	}
 	var rest []recorded

@@ -1,7 +1,5 @@
 package footage
 
-import "time"
-
 // Load is what one camera writes.
 type Load struct {
 	Camera      string
@@ -55,14 +53,4 @@ func Predict(loads []Load, held, capacity int64) Forecast {
 		used += grow
 	}
 	return f
-}
-
-// Remaining is how long it takes until free bytes are used up at the present rate when nothing is deleted
-// meanwhile; the longest duration when nothing is written.
-func Remaining(free, perDay int64) time.Duration {
-	const longest = 365 * 24 * time.Hour
-	if perDay <= 0 || free/perDay >= 365 {
-		return longest
-	}
-	return time.Duration(float64(free) / float64(perDay) * float64(24*time.Hour))
 }

@@ -6,16 +6,6 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// Due is what a camera's policy asks for at one instant.
-type Due struct {
-	// Watermark: what has its last frame at or before this instant has been kept long enough. Zero while
-	// the clock may not be relied on, and then nothing is due.
-	Watermark time.Time
-	Delete    []Segment // must go, in the order given
-	Held      []Segment // would have to go, but a hold keeps them
-	Next      time.Time // the earliest possible now at which another segment will be due; zero: none known
-}
-
 // Watermark is the instant up to which footage has been kept for its whole time: now − uncertainty − N × 24 h
 // (F3, design §5). It is zero unless the clock is trusted: an untrusted or suspect clock deletes nothing.
 func Watermark(policy Policy, now clock.Reading) time.Time {
@@ -39,8 +29,9 @@ const (
 	Expired
 )
 
-// Judge is the rule of Plan for one segment, with the watermark of its camera. last bounds its last frame from
-// above; it is zero for Unplaced.
+// Judge says what is to become of one segment, with the watermark of its camera. A segment goes when its last frame is
+// at least N × 24 h old by the most cautious reading of both clocks, then and now: never early. A hold in force keeps
+// what overlaps its span. last bounds its last frame from above; it is zero for Unplaced.
 func Judge(s Segment, places Places, holds []Hold, watermark time.Time, now clock.Reading) (v Verdict, last time.Time) {
 	last, ok := places.LastFrame(s)
 	switch {
@@ -52,26 +43,6 @@ func Judge(s Segment, places Places, holds []Hold, watermark time.Time, now cloc
 		return HeldBack, last
 	}
 	return Expired, last
-}
-
-// Plan says which segments of one camera must go now. A segment goes when its last frame is at least
-// N × 24 h old by the most cautious reading of both clocks, then and now: never early. A hold in force keeps
-// what overlaps its span.
-func Plan(segments []Segment, places Places, holds []Hold, policy Policy, now clock.Reading) Due {
-	d := Due{Watermark: Watermark(policy, now)}
-	for _, s := range segments {
-		switch v, last := Judge(s, places, holds, d.Watermark, now); v {
-		case Live:
-			if at := last.Add(policy.Keep()); d.Next.IsZero() || at.Before(d.Next) {
-				d.Next = at
-			}
-		case HeldBack:
-			d.Held = append(d.Held, s)
-		case Expired:
-			d.Delete = append(d.Delete, s)
-		}
-	}
-	return d
 }
 
 // HeldBy gives the id of a hold in force that covers the segment, "" when there is none. The segment's

@@ -17,8 +17,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-var errConsistency = errors.New("ledger: consistency proof does not hold")
-
 // Algorithm bytes in note keys: C2SP signed-note and tlog-cosignature.
 const (
 	algEd25519     = 1

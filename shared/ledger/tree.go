@@ -71,18 +71,6 @@ func CheckInclusion(path []tlog.Hash, size uint64, root tlog.Hash, seq uint64, h
 	return tlog.CheckRecord(path, clamp(size), root, clamp(seq), h)
 }
 
-// CheckConsistency verifies that the tree (old, oldRoot) is a prefix of the tree (size, root). The empty tree
-// is a prefix of every tree, with an empty proof.
-func CheckConsistency(proof []tlog.Hash, old uint64, oldRoot tlog.Hash, size uint64, root tlog.Hash) error {
-	if old == 0 {
-		if len(proof) == 0 && oldRoot == EmptyRoot {
-			return nil
-		}
-		return errConsistency
-	}
-	return tlog.CheckTree(proof, clamp(size), root, clamp(old), oldRoot)
-}
-
 // clamp makes sizes that no log reaches invalid instead of negative.
 func clamp(n uint64) int64 {
 	if n > math.MaxInt64/4 {

@@ -315,8 +315,3 @@ func (r *Reader) Verify() error {
 	}
 	return nil
 }
-
-// Leaf is the leaf hash of a fragment as it left the box: what an excerpt is proven with.
-func Leaf(p Piece) Hash {
-	return leaf(recordHeader{kind: kindFragment, flags: flags(p), from: int64(p.From), to: int64(p.To), wall: p.Wall.UnixNano()}, p.Plain)
-}

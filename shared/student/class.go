@@ -238,13 +238,9 @@ var (
 	byGrade = regexp.MustCompile(`^(小|初|高)?([一二三四五六七八九]|\d)(?:年级)?\(?(\d{1,2}|[一二三四五六七八九十]{1,3})\)?班$`)
 )
 
-// ParseClassName reads a class as rosters write it (2024级3班, 三年级3班, 三年级（3）班, 三(3)班, 初一2班, 高一3班),
-// as it is named on a date, in a school whose stages are not set. rule is the key of what is wrong, empty when
-// nothing is.
-func ParseClassName(s, date string) (c Class, rule string) { return Schooling(nil).ParseClass(s, date) }
-
-// ParseClass is ParseClassName in a school with these stages: what it has not is refused, and 届, the year of leaving,
-// is computed from their lengths.
+// ParseClass reads a class as rosters write it (2024级3班, 三年级3班, 三年级（3）班, 三(3)班, 初一2班, 高一3班),
+// as it is named on a date. A stage that the school has not is refused, and 届, the year of leaving, is computed from the
+// lengths of its stages. rule is the key of what is wrong, empty when nothing is.
 func (k Schooling) ParseClass(s, date string) (c Class, rule string) {
 	s = strings.ReplaceAll(narrow(s), " ", "")
 	y, err := SchoolYear(date)

@@ -89,11 +89,6 @@ const headingsWithin = 10
 
 // ReadRoster reads the cells of a sheet, as text; the headings are in the first row, or below a title. Each row is
 // either in Rows or has its Faults; empty rows are skipped. today decides which class 三年级1班 is.
-func ReadRoster(cells [][]string, today string) Roster {
-	return Schooling(nil).ReadRoster(cells, today)
-}
-
-// ReadRoster is the roster of a school with these stages.
 func (k Schooling) ReadRoster(cells [][]string, today string) Roster {
 	var r Roster
 	if len(cells) == 0 {

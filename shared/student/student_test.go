@@ -80,15 +80,15 @@ func TestClassNames(t *testing.T) {
 		"初中2025级1班": "2025j-01", " 三年级 3 班 ": "2023-03",
 		"三3班": "", "十三年级1班": "", "三年级": "", "三年级0班": "", "0年级1班": "", "": "", "班": "", "1899级1班": "", "三年级十十班": "",
 	} {
-		got, rule := ParseClassName(in, today)
+		got, rule := Schooling(nil).ParseClass(in, today)
 		if got.ID != want || (rule == "") != (want != "") {
-			t.Errorf("ParseClassName(%q) = %q, %q; want %q", in, got.ID, rule, want)
+			t.Errorf("ParseClass(%q) = %q, %q; want %q", in, got.ID, rule, want)
 		}
 	}
 	for _, st := range []Stage{Primary, Junior, Senior} {
 		c := NewClass(st, 2024, 7)
 		for _, name := range []string{c.Name(today), c.YearName()} {
-			if got, rule := ParseClassName(name, today); got.ID != c.ID {
+			if got, rule := Schooling(nil).ParseClass(name, today); got.ID != c.ID {
 				t.Errorf("%s reads as %s (%s), want %s", name, got.ID, rule, c.ID)
 			}
 		}
@@ -125,7 +125,7 @@ func TestCodeLists(t *testing.T) {
 func TestRoster(t *testing.T) {
 	id := func(serial string) string { return valid("4199992017091400" + serial) }
 	head := []string{"姓名", "性别 ", "出生日期", "民族", "身份证号", "班级", "监护人1姓名", "监护人1关系", "监护人1电话", "卡号", "备注"}
-	r := ReadRoster([][]string{
+	r := Schooling(nil).ReadRoster([][]string{
 		head,
 		{"示例一", "女", "2017-09-14", "汉", id("2"), "三年级1班", "示例母", "母亲", "13900000000", "04a2b3c4", "x"},
 		{},
@@ -164,7 +164,7 @@ func TestRoster(t *testing.T) {
 		t.Errorf("no fault reported for %v", want)
 	}
 	for _, cells := range [][][]string{nil, {{"姓名"}}, {head}, {{"姓名", "姓名", "性别", "出生日期", "身份证号", "班级"}}} {
-		if r := ReadRoster(cells, today); len(r.Faults) != 1 || r.Faults[0].Line != 1 {
+		if r := Schooling(nil).ReadRoster(cells, today); len(r.Faults) != 1 || r.Faults[0].Line != 1 {
 			t.Errorf("%v: %+v", cells, r)
 		}
 	}
@@ -188,18 +188,18 @@ func FuzzParseID(f *testing.F) {
 	})
 }
 
-func FuzzParseClassName(f *testing.F) {
+func FuzzParseClass(f *testing.F) {
 	f.Add("三年级（3）班")
 	f.Add("初一十二班")
 	f.Fuzz(func(t *testing.T, s string) {
-		c, rule := ParseClassName(s, today)
+		c, rule := Schooling(nil).ParseClass(s, today)
 		if rule != "" {
 			return
 		}
 		if errs := c.Check(); len(errs) > 0 {
 			t.Errorf("%q became %+v: %v", s, c, errs)
 		}
-		if back, _ := ParseClassName(c.Name(today), today); back.ID != c.ID {
+		if back, _ := Schooling(nil).ParseClass(c.Name(today), today); back.ID != c.ID {
 			t.Errorf("%q became %s, whose name %s reads as %s", s, c.ID, c.Name(today), back.ID)
 		}
 	})
@@ -212,7 +212,7 @@ func FuzzReadRoster(f *testing.F) {
 		for line := range strings.SplitSeq(s, "\n") {
 			cells = append(cells, strings.Split(line, "\t"))
 		}
-		r := ReadRoster(cells, today)
+		r := Schooling(nil).ReadRoster(cells, today)
 		for _, row := range r.Rows {
 			if errs := row.Student.Check(today); len(errs) > 0 || len(row.Class.Check()) > 0 {
 				t.Errorf("row %d taken with %v", row.Line, errs)
@@ -256,7 +256,7 @@ func TestClassNamesByTheSchoolsStages(t *testing.T) {
 			}
 		}
 	}
-	rows := ReadRoster([][]string{{"姓名", "性别", "出生日期", "证件类型", "身份证件号", "班级"}, {"甲一", "女", "2010-09-14", "无", "", "九年级3班"}, {"乙一", "女", "2010-09-14", "无", "", "2024级3班"}}, today)
+	rows := Schooling(nil).ReadRoster([][]string{{"姓名", "性别", "出生日期", "证件类型", "身份证件号", "班级"}, {"甲一", "女", "2010-09-14", "无", "", "九年级3班"}, {"乙一", "女", "2010-09-14", "无", "", "2024级3班"}}, today)
 	if len(rows.Rows) != 1 || len(rows.Faults) != 1 || rows.Faults[0].Errors[0].Rule != "err.class_stage" {
 		t.Errorf("a year without a stage beside another stage: %+v", rows.Faults)
 	}

@@ -1,9 +1,6 @@
 package usage
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // zone is where schools using the form are; days of use begin and end there (design §8b).
 var zone = time.FixedZone("CST", 8*3600)
@@ -13,14 +10,6 @@ type Date string
 
 // DateOf is the day on which the instant falls.
 func DateOf(t time.Time) Date { return Date(t.In(zone).Format(time.DateOnly)) }
-
-// ParseDate reads what a date field of a form sends.
-func ParseDate(s string) (Date, error) {
-	if _, err := time.Parse(time.DateOnly, s); err != nil {
-		return "", fmt.Errorf("date %q is not year-month-day: %w", s, err)
-	}
-	return Date(s), nil
-}
 
 // Begin is the first instant of the day; zero for a date that is none.
 func (d Date) Begin() time.Time {

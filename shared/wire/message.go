@@ -126,10 +126,6 @@ var (
 // maxNumber bounds epochs and sizes, so that sums and shifts of them cannot overflow.
 const maxNumber = 1 << 48
 
-// IncarnationForm says whether s can name an incarnation of the centre.
-func IncarnationForm(s string) bool { return incarnationForm.MatchString(s) }
-
-func (m *HelloMsg) version() int { return m.V }
 func (m *HelloMsg) check() error {
 	switch {
 	case m.V != Version:
@@ -153,7 +149,6 @@ func (m *HelloMsg) check() error {
 	return nil
 }
 
-func (m *AckMsg) version() int { return m.V }
 func (m *AckMsg) check() error {
 	switch {
 	case m.V != Version:
@@ -174,7 +169,6 @@ func (m *AckMsg) check() error {
 	return nil
 }
 
-func (m *UrgentMsg) version() int { return m.V }
 func (m *UrgentMsg) check() error {
 	switch {
 	case m.V != Version:
@@ -191,7 +185,6 @@ func (m *UrgentMsg) check() error {
 	return nil
 }
 
-func (m *PayloadMsg) version() int { return m.V }
 func (m *PayloadMsg) check() error {
 	if m.V != Version || m.Epoch == 0 || m.Profile == 0 || m.From >= m.To || m.To > maxNumber || m.Epoch > maxNumber || len(m.Items) > MaxEntries {
 		return malformed("payload: header")
@@ -217,7 +210,6 @@ func (m *PayloadMsg) check() error {
 	return nil
 }
 
-func (m *StateMsg) version() int { return m.V }
 func (m *StateMsg) check() error {
 	if m.V != Version || !releaseForm.MatchString(m.Release) {
 		return malformed("state")

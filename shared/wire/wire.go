@@ -99,11 +99,8 @@ func ApplianceID(s string) bool {
 	return true
 }
 
-// message is every JSON message: it names its version and knows its own rules.
-type message interface {
-	version() int
-	check() error
-}
+// message is every JSON message: it knows its own rules.
+type message interface{ check() error }
 
 // encode writes the one spelling of a message.
 func encode(m message) ([]byte, error) {

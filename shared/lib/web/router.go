@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"campuskeep/shared/account"
@@ -56,14 +55,4 @@ func Router[C any](routes []Route[C], serve func(Route[C], http.ResponseWriter, 
 		return nil, fmt.Errorf("build the routes: %w", err)
 	}
 	return mux, nil
-}
-
-// Patterns lists all routes, for the permission table of the tests and the description of the interface.
-func Patterns[C any](routes []Route[C]) []string {
-	var out []string
-	for _, r := range routes {
-		out = append(out, r.Pattern)
-	}
-	slices.Sort(out)
-	return out
 }
