@@ -61,14 +61,6 @@ func (h *env) must(err error) {
 	}
 }
 
-// check verifies the invariants of the store.
-func (h *env) check() {
-	err := h.store.Check(context.Background(), func(f ledgerdb.Finding) { h.t.Errorf("check: %+v", f) })
-	if err != nil {
-		h.t.Error(err)
-	}
-}
-
 // kinds lists the kinds of the entries from seq on.
 func (h *env) kinds(from uint64) (out []ledger.Kind) {
 	h.t.Helper()

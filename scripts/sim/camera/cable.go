@@ -18,11 +18,10 @@ type Cable struct {
 	l   net.Listener
 	to  string
 
-	mu     sync.Mutex
-	end    bool // at the next packet
-	passed int  // connections so far
-	open   map[net.Conn]struct{}
-	wg     sync.WaitGroup
+	mu   sync.Mutex
+	end  bool // at the next packet
+	open map[net.Conn]struct{}
+	wg   sync.WaitGroup
 }
 
 // NewCable leads to an address of a network, where nil is the machine's own.
@@ -38,13 +37,6 @@ func NewCable(n *Net, to string) (*Cable, error) {
 
 // Address is the near end of the cable.
 func (w *Cable) Address() string { return w.l.Addr().String() }
-
-// Passed is how many connections there were.
-func (w *Cable) Passed() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.passed
-}
 
 // TearDown ends the session of the next packet.
 func (w *Cable) TearDown() {
@@ -84,7 +76,6 @@ func (w *Cable) run() {
 			continue
 		}
 		w.mu.Lock()
-		w.passed++
 		w.open[near], w.open[far] = struct{}{}, struct{}{}
 		w.mu.Unlock()
 		w.wg.Go(func() {

@@ -144,9 +144,6 @@ func (s *Stills) WithoutONVIF() { s.set(func() { s.noONVIF = true }) }
 // LocalDate lets the web server give local time as if it were GMT.
 func (s *Stills) LocalDate() { s.set(func() { s.zoned = true }) }
 
-// SetPassword changes what is asked for.
-func (s *Stills) SetPassword(p string) { s.set(func() { s.o.Password, s.failed = p, 0 }) }
-
 // Failed counts the refused passwords, Asked the pictures given, Peak the most requests at the same time.
 func (s *Stills) Failed() int { return s.read(func() int { return s.failed }) }
 

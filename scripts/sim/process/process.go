@@ -76,9 +76,6 @@ func (p *Process) Kill() error {
 	return err
 }
 
-// PID is its process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
 // Failed is the error with which it ended, with its last words; nil when it ended well. It must have ended.
 func (p *Process) Failed() error {
 	if p.err == nil {

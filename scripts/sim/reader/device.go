@@ -147,13 +147,6 @@ func (d *Device) Break(f Fault, times int) {
 	d.fault, d.times, d.restarts = f, times, f == FaultRestart
 }
 
-// Waiting is how many cards the control panel has not fetched yet.
-func (d *Device) Waiting() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.cards)
-}
-
 // Run answers the control panel until ctx ends.
 func (d *Device) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { d.master.SetReadDeadline(time.Unix(1, 0)) })
