@@ -143,8 +143,6 @@ func certificate(t *testing.T) (*tls.Config, string) {
 	return &tls.Config{Certificates: s.TLS.Certificates}, pin.Of(s.Certificate().Raw)
 }
 
-type clockReading = clock.Reading
-
 const trusted = clock.Trusted
 
 // until waits for a condition of another goroutine.

@@ -9,7 +9,6 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/usage"
-	rules "campuskeep/shared/usage"
 )
 
 // Holds are the holds in force as this person may see them: number, span and reason of another's are for those alone
@@ -77,7 +76,7 @@ func ApplicationOfHold(hold string) (string, bool) {
 		return "", false
 	}
 	id := "a" + rest[:i]
-	_, _, ok = rules.ParseApplicationID(id)
+	_, _, ok = usage.ParseApplicationID(id)
 	return id, ok
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"sync"
 	"time"
 
 	"campuskeep/shared/clock"
@@ -26,27 +25,10 @@ func at(day, hour, minute int) time.Time {
 	return time.Date(2026, 5, day, hour, minute, 0, 0, shanghai)
 }
 
-// stillClock is until it is moved.
-type stillClock struct {
-	mu sync.Mutex
-	r  clock.Reading
-}
+// stillClock shows the same reading for ever.
+type stillClock struct{ r clock.Reading }
 
-func (c *stillClock) Now() clock.Reading {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.r
-}
-
-func (c *stillClock) change(f func(*clock.Reading)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f(&c.r)
-}
-
-func (c *stillClock) pass(d time.Duration) {
-	c.change(func(r *clock.Reading) { r.Wall, r.Mono = r.Wall.Add(d), r.Mono+d })
-}
+func (c *stillClock) Now() clock.Reading { return c.r }
 
 // film is footage of one minute per segment for the last thirty days, with gaps.
 type film struct {

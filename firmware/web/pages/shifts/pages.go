@@ -48,8 +48,6 @@ type call struct {
 	o *Pages
 }
 
-type handler = func(*call) error
-
 // Routes are the addresses of this package with their permissions.
 func (o *Pages) Routes() []frame.Route {
 	on := o.on()
