@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 )
 
@@ -25,14 +25,9 @@ func at(day, hour, minute int) time.Time {
 	return time.Date(2026, 5, day, hour, minute, 0, 0, shanghai)
 }
 
-// stillClock shows the same reading for ever.
-type stillClock struct{ r clock.Reading }
-
-func (c *stillClock) Now() clock.Reading { return c.r }
-
 // film is footage of one minute per segment for the last thirty days, with gaps.
 type film struct {
-	clock *stillClock
+	clock *clocktest.Clock
 	gaps  map[string][]footage.Span
 }
 

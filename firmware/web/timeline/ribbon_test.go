@@ -9,6 +9,7 @@ import (
 
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/ui"
 )
@@ -135,7 +136,7 @@ func (c *Counting) Segments(ctx context.Context, camera string, span footage.Spa
 
 // Days that are over are read from the index once; the present is read again, and a deletion is forgotten in time.
 func TestCoverageIsReadOnce(t *testing.T) {
-	c := &stillClock{r: clockAt(present)}
+	c := clocktest.New(clockAt(present))
 	src := &Counting{Source: film{c, nil}}
 	cov := newCoverage(src)
 	span := footage.Span{From: present.AddDate(0, 0, -30), To: present}
@@ -176,7 +177,7 @@ func TestCoverageIsReadOnce(t *testing.T) {
 
 // Where footage lies is read before anybody asks: the first page after a start reads the present alone. Covers F3.
 func TestCoverageIsWarmedBeforeTheFirstPage(t *testing.T) {
-	c := &stillClock{r: clockAt(present)}
+	c := clocktest.New(clockAt(present))
 	src := &Counting{Source: film{c, nil}}
 	cov := newCoverage(src)
 	if err := cov.warm(t.Context(), []footage.Camera{{ID: "c01"}, {ID: "c02", Retired: true}}, c.Now); err != nil || src.asked < RibDays {
@@ -194,7 +195,7 @@ func TestCoverageIsWarmedBeforeTheFirstPage(t *testing.T) {
 
 // BenchmarkRibbon is the footage page of sixty-four cameras whose days were read before (design §10: < 100 ms).
 func BenchmarkRibbon(b *testing.B) {
-	c := &stillClock{r: clockAt(present)}
+	c := clocktest.New(clockAt(present))
 	cov := newCoverage(film{c, nil})
 	in := RibInput{Now: present, Zone: shanghai, Runs: map[string][]footage.Span{}, Online: map[string]string{}, HoldName: frame.HoldName}
 	span := footage.Span{From: present.AddDate(0, 0, -RibDays), To: present}
