@@ -80,7 +80,7 @@ func (b *box) round(ctx context.Context) (err error) {
 // register is one act at the register, whatever the clock is.
 func (b *box) register(ctx context.Context, what int) error {
 	if what < 2 || len(b.asked) == 0 {
-		return b.submit(ctx)
+		return b.submit(ctx, what == 1)
 	}
 	a := b.asked[len(b.asked)-1]
 	app, err := b.office.Get(a.id)
@@ -136,21 +136,21 @@ func unlessRefused(err error) error {
 	return err
 }
 
-// submit applies for the newest footage that has a place, with the dates of the box's clock.
-func (b *box) submit(ctx context.Context) error {
-	newest, err := b.newest()
-	if err != nil || newest == nil {
+// submit applies for footage that has a place, with the dates of the box's clock: the first is about to go.
+func (b *box) submit(ctx context.Context, first bool) error {
+	one, err := b.one(first)
+	if err != nil || one == nil {
 		return err
 	}
 	now := b.keeper.Now().Wall
 	app, err := b.office.Submit(ctx, teacher, rules.Application{Unit: "7", Contact: "8326", Purpose: "03", Reason: "a bag", Ways: []rules.Way{rules.WayView},
-		Wanted: []rules.RequestedSpan{{Place: "gate", Span: newest.Span}}, UseFrom: rules.DateOf(now), UseUntil: rules.DateOf(now.Add(5 * day)),
+		Wanted: []rules.RequestedSpan{{Place: "gate", Span: one.Span}}, UseFrom: rules.DateOf(now), UseUntil: rules.DateOf(now.Add(5 * day)),
 		Recipients: []rules.Recipient{{Name: "someone"}}, Undertakings: rules.AllUndertakings})
 	if err != nil {
 		return unlessRefused(err)
 	}
 	b.count("submitted")
-	b.asked = append(b.asked, &asked{id: app.ID, span: newest.Span, wrong: b.wrong,
+	b.asked = append(b.asked, &asked{id: app.ID, span: one.Span, wrong: b.wrong,
 		until: rules.AfterSchoolDays(present(), rules.DefaultRules.UndecidedDays, schoolDay)})
 	return nil
 }
@@ -181,7 +181,7 @@ func (b *box) err(by time.Duration) error {
 	if b.keeper.Now().State != clock.Trusted {
 		return nil
 	}
-	b.wrong = true
+	b.wrong, b.erred = true, true
 	done["wrong time stated"]++
 	for file := range b.made {
 		b.spoilt[file] = true
