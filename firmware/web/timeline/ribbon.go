@@ -226,7 +226,7 @@ func (r *Ribbon) drawHead(in RibInput, sc Scale, days []footage.Span, p ui.Print
 		if in.Days == WeekDays {
 			h.Day = d.From.In(in.Zone).Format("1/2")
 		}
-		if b.To-b.From < 0.012 { // a narrow piece of a first or last day has no room for its number
+		if b.To-b.From < 0.016 { // a narrow piece of a first or last day has no room for its number
 			h.Day, h.Weekday = "", ""
 		}
 		numbers = append(numbers, Label{b.From, b.To, max(TextPx(h.Day), TextPx(h.Weekday)) - gapPx, []Side{Centre, before}})

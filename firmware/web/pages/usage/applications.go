@@ -519,7 +519,7 @@ func (c *call) coming(a rules.Application) []ui.Step {
 	var out []ui.Step
 	switch a.State {
 	case rules.Submitted, rules.UnderReview:
-		out = append(out, next("coming.decide", c.P.T("coming.decide.text"), ""), next("coming.use", "", c.P.T("app.until", string(a.UseUntil))))
+		out = append(out, next("coming.decide", c.P.T("coming.decide.text"), ""), next("coming.use", "", c.P.T("app.until", c.P.Day(a.UseUntil.Begin()))))
 	case rules.AwaitSecond:
 		out = append(out, next("coming.second", c.P.T("coming.second.text"), ""))
 	case rules.Returned:
