@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var kills = flag.Int("kills", 25, "how often the daemon is killed")
+var kills = flag.Int("kills", 8, "how often the daemon is killed")
 
 // Stated loss of footage at a kill: what waits for the vault's writer is at most one fragment (1 s). The rest of
 // the allowance is the way of a picture through encoder, network and reassembly. A power cut costs up to 2 s more.
@@ -40,7 +40,7 @@ func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
 		}
 		left = -1
 		alive := time.Duration(300+rand.IntN(3000)) * time.Millisecond
-		if n%10 == 9 {
+		if n%5 == 4 {
 			alive += 4 * time.Second // now and then long enough for a whole segment of work
 		}
 		end := time.Now().Add(alive)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var cutsWanted = flag.Int("cuts", 6, "how often the power goes")
+var cutsWanted = flag.Int("cuts", 3, "how often the power goes")
 
 // At a power cut what was not synced is lost too: the vault syncs every 2 s. Connecting and the first sync have to
 // fit into a run before anything must be there.
