@@ -216,6 +216,9 @@ func (c *Centre) Run(ctx context.Context) error {
 	pages, err := console.New(ctx, console.Deps{Log: c.log, Clock: c.clock, Zone: c.zone, School: c.Config.Centre.Office, Version: Version,
 		Store: c.Store, Enrol: c.Enrol, Key: c.key, CAPrint: c.Fingerprint(), Address: c.Config.Enrol.Public, Metrics: c.Metrics(), Certificates: c.certificates})
 	if err != nil {
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			return nil // stopped while it started: nothing is open yet but what Close closes
+		}
 		return fmt.Errorf("run the centre: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)

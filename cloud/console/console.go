@@ -120,7 +120,7 @@ func New(ctx context.Context, d Deps) (*Console, error) {
 	c := &Console{d: d, assets: assets, byAddress: web.NewLimiter(20, 200), byLogin: web.NewLimiter(0.5, 10), verifier: login.NewVerifier(login.Cost)}
 	counted, err := d.Store.AllAttempts(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("start the console: reading failed log-ins: %w", err)
+		return nil, fmt.Errorf("start the console: read the failed log-ins: %w", err)
 	}
 	c.guard = login.NewGuard(hashers, counted)
 	pages, err := fs.Sub(pageFiles, "pages")
