@@ -34,7 +34,7 @@ func TestParallelGuessesAreCounted(t *testing.T) {
 			if got != http.StatusUnauthorized {
 				t.Errorf("a guess: %d", got)
 			}
-			if !strings.Contains(body, "分后再试") {
+			if !strings.Contains(body, "分钟后再试") {
 				refused.Add(1)
 			}
 		})

@@ -17,9 +17,9 @@ var chinese = ui.Printer{Lang: ui.Chinese}
 
 func TestAlarmsInWords(t *testing.T) {
 	for detail, want := range map[string]string{
-		"seq=3230 subject=c06 floor": "日志第 3230 条；6 号摄像机；提前删除",
-		"seq=9 part=purpose":         "日志第 9 条；内容：事由",
-		"fork=7 ours=90 theirs=80":   "自第 7 条起不同；中心已见证 90 条；学校提交 80 条",
+		"seq=3230 subject=c06 floor": "日志第3230条；6 号摄像机；提前删除",
+		"seq=9 part=purpose":         "日志第9条；内容：事由",
+		"fork=7 ours=90 theirs=80":   "自第7条起不同；中心已存证 90 条；学校提交 80 条",
 		"odd":                        "odd",
 		"":                           "",
 	} {
@@ -100,7 +100,7 @@ func TestTheCentresLogInWords(t *testing.T) {
 		{Actor: "c002", Action: "appliance.deny", Subject: "ck-0417", Result: "lifted"},
 	}, map[string]string{"c001": "李", "c002": "常远舟"}, map[string]string{"ck-0417": "青榆实验学校"})
 	for i, want := range []string{"常远舟 登录 常远舟 完成", "未登录 登录  登录名不存在", "常远舟 生成接入码 青榆实验学校 完成", "李 处置告警 告警 12 完成",
-		"李 接入管理 青榆实验学校 您的职责不包括这项操作。", "常远舟 停止接入 青榆实验学校 已恢复"} {
+		"李 接入管理 青榆实验学校 您的职责不含此项操作。确需办理的，请联系安保部门。", "常远舟 停止接入 青榆实验学校 已恢复"} {
 		if got := strings.Join([]string{rows[i].Who, rows[i].What, rows[i].About, rows[i].Outcome}, " "); got != want {
 			t.Errorf("line %d: %q, want %q", i, got, want)
 		}

@@ -250,12 +250,12 @@ func TestAnNVRFromTheWizardToThePicture(t *testing.T) {
 	}
 	b.adopt()
 	body := b.says("liang", "/nvrs/n01", "请求回放时用的时间是当地时间")
-	for _, want := range []string{"未提前删除", "提前缺失 7 天", "它在时间后写 Z，实际却是当地时间", "时钟偏差"} {
+	for _, want := range []string{"未提前删除", "提前缺失 7 天", "录像机的时间带 UTC 标记（Z），实为当地时间", "时钟偏差"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q:\n%s", want, text(body))
 		}
 	}
-	if body := b.get("zheng", "/nvrs/n01").body; !strings.Contains(body, "绕过本机：回放") {
+	if body := b.get("zheng", "/nvrs/n01").body; !strings.Contains(body, "未经主机的访问：回放") {
 		t.Errorf("the access past us is not told of:\n%s", text(body))
 	}
 	b.expiry()
@@ -312,7 +312,7 @@ func (b *box) applied(from time.Time) {
 		"wanted.0.place": {"地点 1"}, "wanted.0.from": {from.Format("2006-01-02T15:04")}, "wanted.0.to": {from.Add(2 * time.Minute).Format("2006-01-02T15:04")},
 		"use_from": {time.Now().In(b.zone).Format(time.DateOnly)}, "use_until": {time.Now().In(b.zone).AddDate(0, 0, 3).Format(time.DateOnly)},
 		"recipients.0.name": {"丁以墨"}, "recipients.0.unit": {"体育组"}, "recipients.0.papers": {"2016-004"}, "undertakings": {"purpose", "no_copy", "leak", "report"}})
-	b.says("zheng", "/nvrs/n01", "已到齐")
+	b.says("zheng", "/nvrs/n01", "已取回")
 	b.post("zheng", to+"/decide", url.Values{"decision": {"approve"}, "cameras": {"c04"}, "ways": {"view"}, "spans": {"0"},
 		"from": {time.Now().In(b.zone).Format(time.DateOnly)}, "until": {time.Now().In(b.zone).AddDate(0, 0, 3).Format(time.DateOnly)}})
 	b.plays(b.post("ding", "/footage/view", url.Values{"camera": {"c04"}, "day": {from.Format(time.DateOnly)}, "from": {from.Format("15:04")}, "to": {from.Add(2 * time.Minute).Format("15:04")}}))
@@ -388,12 +388,12 @@ func (b *box) faults(t *testing.T) {
 		{"garbage", "收到的应答与协议不符，未作猜测", func(_ *sim.Habits, f *sim.Faults) {
 			f.Garbage = map[string]string{"/ISAPI/System/deviceInfo": "<html>hello</html>"}
 		}},
-		{"half an answer", "连接不上，或中途断开", func(_ *sim.Habits, f *sim.Faults) { f.HalfAnswer = 50 }},
+		{"half an answer", "无法连接，或中途断开", func(_ *sim.Habits, f *sim.Faults) { f.HalfAnswer = 50 }},
 		{"503", "录像机没有空闲的连接", func(_ *sim.Habits, f *sim.Faults) { f.Busy503 = 50 }},
 		{"the clock", "时钟偏差超过一分钟", func(h *sim.Habits, _ *sim.Faults) { h.Offset = 5 * time.Minute }},
 		{"the zone", "正好差整时区", func(h *sim.Habits, _ *sim.Faults) { h.Offset = time.Hour }},
-		{"plays another time", "查不清它的时间", func(h *sim.Habits, _ *sim.Faults) { h.PlayWrong = 8 * time.Hour }},
-		{"a password that is no more", "本机不再尝试，以免地址被锁", nil},
+		{"plays another time", "录像机时间是当地时间还是协调世界时不能确定", func(h *sim.Habits, _ *sim.Faults) { h.PlayWrong = 8 * time.Hour }},
+		{"a password that is no more", "主机不再尝试，以免地址被锁", nil},
 	} {
 		b.nvr.Set(clear)
 		b.nvr.SetFirmware("V5." + fmt.Sprint(len(c.name))) // found out again
@@ -415,7 +415,7 @@ func (b *box) faults(t *testing.T) {
 	f.Set("password", "changed")
 	b.post("liang", "/nvrs/n01", f)
 	b.until("the end of the refusal", func() bool { return !strings.Contains(b.get("liang", "/nvrs/n01").body, "以免地址被锁") })
-	if body := b.get("zheng", "/log?group=nvr").body; !strings.Contains(body, "录像机故障：口令被拒绝") || strings.Contains(body, "⟦") {
+	if body := b.get("zheng", "/log?group=nvr").body; !strings.Contains(body, "录像机故障：密码被拒绝") || strings.Contains(body, "⟦") {
 		t.Errorf("the log:\n%s", text(body))
 	}
 }

@@ -20,7 +20,7 @@ func TestARollBackOfTheLogIsRedUntilClosed(t *testing.T) {
 	h.must(h.store.SetEpoch(t.Context(), 2, fork, fork+54, "restored"))
 	seq := h.store.Size() - 1
 	at := fmt.Sprintf("/log/%d", seq)
-	want := fmt.Sprintf("第 %d 至 %d 条缺失", fork, fork+53)
+	want := fmt.Sprintf("第%d至%d条缺失", fork, fork+53)
 	page := zheng.get("/")
 	for _, w := range []string{"日志被回退，" + want, at + "#close", "日志曾回退"} {
 		if !strings.Contains(page.Body, w) {

@@ -246,9 +246,9 @@ var tokenOf = regexp.MustCompile(`name="token" value="([^"]+)"`)
 func TestTheRegisterAsASpreadsheet(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("liang")
-	head := []any{"编号*", "名称*", "地点*", "区域*", "录像保管方*", "主码流地址", "保存天数", "国标编码", "摄像机用户名", "密码", "负责技术人员", "安装日期", "在用"}
+	head := []any{"编号*", "名称*", "地点*", "区域*", "存储位置*", "主码流地址", "保存天数", "国标编码", "摄像机用户名", "密码", "技术负责人", "安装日期", "在用"}
 	good := func(id string) []any {
-		return []any{id, "北楼", "北楼一层", "走廊", "一体机", "rtsp://10.20.6." + strings.TrimPrefix(id, "n") + "/main", 45, "", "ck", "imported-secret", "梁牧", 45797, "在用"}
+		return []any{id, "北楼", "北楼一层", "走廊", "主机", "rtsp://10.20.6." + strings.TrimPrefix(id, "n") + "/main", 45, "", "ck", "imported-secret", "梁牧", 45797, "在用"}
 	}
 	size := h.store.Size()
 	bad := [][]any{head, {"# c01", "说明"}, good("n1"), good("n2"), good("n3"), good("n4"), good("n1")}
@@ -310,7 +310,7 @@ func TestTheRegisterAsASpreadsheet(t *testing.T) {
 func TestFilesThatAreNoRegister(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("liang")
-	many := [][]any{{"编号", "名称", "地点", "区域", "录像保管方"}}
+	many := [][]any{{"编号", "名称", "地点", "区域", "存储位置"}}
 	for n := range site.MaxCameras + 1 {
 		many = append(many, []any{fmt.Sprintf("m%d", n), "x", "x", "走廊", "录像机"})
 	}
@@ -322,10 +322,10 @@ func TestFilesThatAreNoRegister(t *testing.T) {
 		"old":            {[]byte("\xd0\xcf\x11\xe0 old"), "另存为 .xlsx"},
 		"text":           {[]byte("编号,名称"), "不是 .xlsx"},
 		"big":            {make([]byte, cameraspages.MaxCameraFile+1), "超过 1 MB"},
-		"empty":          {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "录像保管方"}}), "表格中没有摄像机"},
-		"column":         {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "录像保管方", "颜色"}, {"c01"}}), "认不得的列“颜色”"},
+		"empty":          {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "存储位置"}}), "表格中没有摄像机"},
+		"column":         {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "存储位置", "颜色"}, {"c01"}}), "认不得的列“颜色”"},
 		"column missing": {sheetOf(t, [][]any{{"编号", "名称"}, {"c01", "x"}}), "缺少“地点”列"},
-		"column twice":   {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "录像保管方", "名称"}, {"c01"}}), "“名称”列出现两次"},
+		"column twice":   {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "存储位置", "名称"}, {"c01"}}), "“名称”列出现两次"},
 		"too many":       {sheetOf(t, many), "最多 512 项"},
 	} {
 		if r := v.upload("/cameras/import", x.file); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, x.want) {

@@ -57,7 +57,7 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 		t.Errorf("the change is not told:\n%s", page.text())
 	}
 	f.Set("custody", "nvr")
-	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-sound-e"`) || !strings.Contains(r.Body, "只有一体机保管录像的摄像机能录音") {
+	if r := v.post("/cameras/c01", h.fresh("c01", f)); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, `id="f-sound-e"`) || !strings.Contains(r.Body, "只有存储在主机上的摄像机能录音") {
 		t.Errorf("sound that an NVR keeps: %d", r.status)
 	}
 	f.Del("sound") // a form that says nothing of it, as before there was the choice
@@ -74,9 +74,9 @@ func TestSoundIsADecisionPerCamera(t *testing.T) {
 func TestSoundInASpreadsheet(t *testing.T) {
 	h := newEnv(t)
 	v := h.as("liang")
-	head := []any{"编号*", "名称*", "地点*", "区域*", "录像保管方*", "主码流地址", "声音", "录音的依据"}
+	head := []any{"编号*", "名称*", "地点*", "区域*", "存储位置*", "主码流地址", "声音", "录音的依据"}
 	row := func(id string, sound, why string) []any {
-		return []any{id, "北楼", "北楼一层", "走廊", "一体机", "rtsp://10.20.6.1/" + id, sound, why}
+		return []any{id, "北楼", "北楼一层", "走廊", "主机", "rtsp://10.20.6.1/" + id, sound, why}
 	}
 	r := v.upload("/cameras/import", sheetOf(t, [][]any{head, row("n1", "要", ""), row("n2", "录音", "")}))
 	for _, want := range []string{"声音：填 录音 或 不录音", "录音的依据：录音须写明依据"} {

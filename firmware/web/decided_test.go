@@ -110,7 +110,7 @@ func TestACopyWaitsForItsReviewer(t *testing.T) {
 	if r.status != http.StatusConflict {
 		t.Fatalf("%d", r.status)
 	}
-	has(t, "approved anyway", r, "须先由另一人审核", "只看书包去向", "!内容已被他人改动")
+	has(t, "approved anyway", r, "须先由另一人审核", "只看书包去向", "!内容已被他人修改")
 	if r := zhou.post("/applications/"+id+"/take", nil); r.status != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}

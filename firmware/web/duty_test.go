@@ -91,7 +91,7 @@ func TestHandOverAtTheScreen(t *testing.T) {
 		"nothing":        {url.Values{}, http.StatusUnprocessableEntity, "必填"},
 		"oneself":        {h.sign("zhou"), http.StatusUnprocessableEntity, "接班人须是另一人"},
 		"wrong password": {url.Values{"user": {"wei"}, "password": {"guess guess guess"}, "code": {"123456"}}, http.StatusUnauthorized, "不对"},
-		"wrong code":     {url.Values{"user": {"wei"}, "password": {password}, "code": {"000000"}}, http.StatusUnauthorized, "动态码不对"},
+		"wrong code":     {url.Values{"user": {"wei"}, "password": {password}, "code": {"000000"}}, http.StatusUnauthorized, "动态口令不对"},
 		"not an officer": {h.sign("zheng"), http.StatusForbidden, "郑守川"},
 	} {
 		r := v.post("/shift/sign", x.form)
@@ -286,7 +286,7 @@ func TestClockPageNamesEverySource(t *testing.T) {
 	h.must(err)
 	v := h.as("zhou")
 	page := v.get("/clock")
-	for _, want := range []string{"中心", "主机时钟", "网络时间", "10.0.0.1", "没有回应", "与其他服务器不一致", "一致", "31 分<"} {
+	for _, want := range []string{"中心", "主机时钟", "网络时间", "10.0.0.1", "没有回应", "与其他服务器不一致", "一致", "31 分钟<"} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page does not say %q", want)
 		}

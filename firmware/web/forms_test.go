@@ -72,11 +72,11 @@ func TestTheFormGrowsWithoutScript(t *testing.T) {
 	f := form("东大门", at(8, 15, 0), at(8, 16, 0))
 	f.Set("add", "wanted")
 	r := fan.post("/applications/new", f)
-	if r.status != http.StatusOK || !strings.Contains(r.Body, `name="wanted.1.place"`) || !strings.Contains(r.Body, "缺 20 分") || !strings.Contains(r.Body, "到期删除") {
+	if r.status != http.StatusOK || !strings.Contains(r.Body, `name="wanted.1.place"`) || !strings.Contains(r.Body, "缺 20 分钟") || !strings.Contains(r.Body, "到期删除") {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	part := fan.get("/applications/availability?" + f.Encode())
-	if part.status != http.StatusOK || !strings.Contains(part.Body, "缺 20 分") || strings.Contains(part.Body, "<html") {
+	if part.status != http.StatusOK || !strings.Contains(part.Body, "缺 20 分钟") || strings.Contains(part.Body, "<html") {
 		t.Fatalf("the part: %d\n%s", part.status, part.Body)
 	}
 }
@@ -127,7 +127,7 @@ func TestACameraInAPrivateAreaIsRefused(t *testing.T) {
 	v := h.as("liang")
 	f := url.Values{"id": {"c09"}, "name": {"男宿舍"}, "place": {"男宿舍"}, "area": {"dormitory_room"}, "custody": {"vault"}, "main": {"rtsp://10.20.4.19/main"}, "days": {"30"}}
 	r := v.post("/cameras/new", f)
-	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "私人区域不得安装摄像机，例如") || !strings.Contains(r.Body, `id="f-area-e"`) {
+	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "私人区域不得安装摄像机，如") || !strings.Contains(r.Body, `id="f-area-e"`) {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
 	f.Set("area", "corridor")
@@ -168,7 +168,7 @@ func TestPeopleAndTheirRights(t *testing.T) {
 	f["roles"] = []string{"administrator", "security_officer"}
 	f.Set("login", "zwei")
 	f.Set("staff_no", "2026-100")
-	if r := v.post("/people/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "管理一体机的人不得同时") {
+	if r := v.post("/people/new", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "管理主机的人不得同时") {
 		t.Fatalf("duties that exclude each other: %d\n%s", r.status, r.text())
 	}
 	if r := v.post("/people/"+h.ids["liang"], url.Values{"name": {"梁牧"}, "roles": {"school_leader"}}); r.status != http.StatusForbidden {

@@ -134,7 +134,7 @@ func TestTheSecondFactor(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(r.Body, `name="step" value="`)
 	token, _, _ := strings.Cut(after, `"`)
-	if r := v.post("/login", url.Values{"step": {token}, "code": {"000000"}}); r.status != http.StatusUnauthorized || !strings.Contains(r.Body, "动态码不对") {
+	if r := v.post("/login", url.Values{"step": {token}, "code": {"000000"}}); r.status != http.StatusUnauthorized || !strings.Contains(r.Body, "动态口令不对") {
 		t.Errorf("a wrong code: %d\n%s", r.status, r.text())
 	}
 	if r := v.post("/login", url.Values{"step": {"x" + token[1:]}, "code": {h.code("zheng")}}); r.status != http.StatusUnauthorized {
@@ -195,7 +195,7 @@ func TestTheLanguage(t *testing.T) {
 	if r.status != http.StatusSeeOther || r.header.Get("Location") != "/footage" {
 		t.Fatalf("%d %q", r.status, r.header.Get("Location"))
 	}
-	if page := v.get("/footage"); !strings.Contains(page.Body, `<html lang="en">`) || !strings.Contains(page.Body, "Where there is footage") {
+	if page := v.get("/footage"); !strings.Contains(page.Body, `<html lang="en">`) || !strings.Contains(page.Body, "Footage by day") {
 		t.Error("the page is not in English")
 	}
 	if r := v.post("/language", url.Values{"lang": {"fr"}}); r.status != http.StatusNotFound {

@@ -242,7 +242,7 @@ func TestTheLogTellsOfNVRsInWords(t *testing.T) {
 	h.entriesOfNVRs()
 	zheng := h.as("zheng")
 	zh, en := zheng.get("/log?group=nvr"), zheng.get("/log?group=nvr", "Cookie", "lang=en")
-	for _, want := range []string{"录像机保存期违规：提前删除", "录像机保存期违规：逾期未删", "绕过本机：回放 3 次", "本机以外的人", "录像机未执行", "录像机故障：时钟不准", "录像机故障：日志过多", "录像机故障：通道停止录像", "含义不明", "6 项，2 项仍开放", "部分到达", "监控室一号录像机"} {
+	for _, want := range []string{"录像机保存期违规：提前删除", "录像机保存期违规：逾期未删", "未经主机的访问：回放 3 次", "未经主机的访问者", "录像机未执行", "录像机故障：时钟不准", "录像机故障：日志过多", "录像机故障：通道停止录像", "含义不明", "6 项，2 项仍开放", "部分取回", "监控室一号录像机"} {
 		if !strings.Contains(zh.Body, want) {
 			t.Errorf("the log does not say %q", want)
 		}
@@ -268,7 +268,7 @@ func TestAnNVRsPage(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	if strings.Contains(body, "绕过本机：") || strings.Contains(body, "视申") {
+	if strings.Contains(body, "未经主机的访问：") || strings.Contains(body, "视申") {
 		t.Error("the administrator sees records")
 	}
 	// Which hours of which camera are fetched tells who is being looked into.
@@ -278,7 +278,7 @@ func TestAnNVRsPage(t *testing.T) {
 	if body := h.as("zheng").get("/nvrs/n01").Body; strings.Contains(body, "无权查看") || !strings.Contains(body, "07:00") {
 		t.Errorf("the head of safety does not see what is fetched:\n%s", body)
 	}
-	if body := h.as("zheng").get("/nvrs/n01").Body; !strings.Contains(body, "绕过本机：回放 3 次") || strings.Contains(body, "确认设置") {
+	if body := h.as("zheng").get("/nvrs/n01").Body; !strings.Contains(body, "未经主机的访问：回放 3 次") || strings.Contains(body, "确认设置") {
 		t.Error("the head of safety sees accesses, and sets nothing")
 	}
 	for _, what := range []string{"check", "expiry"} {
@@ -316,7 +316,7 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 	}
 	path := r.header.Get("Location")
 	body := liang.get(path).Body
-	for _, want := range []string{"找到 3 路通道", "H.264 · 2560×1440 · 25 帧/秒 · 4,096 kbit/s · GOP 50 帧（2.0 秒）", "44.2 GB", "1.4 TB", "按算式建议：本机，主码流", "按算式建议：本机，子码流"} {
+	for _, want := range []string{"找到 3 路通道", "H.264 · 2560×1440 · 25 帧/秒 · 4,096 kbit/s · GOP 50 帧（2.0 秒）", "44.2 GB", "1.4 TB", "按存储测算建议：主机，主码流", "按存储测算建议：主机，子码流"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
 		}
@@ -339,7 +339,7 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 		want   string
 	}{
 		"private": {func(f url.Values) { f.Set("c2.area", "toilet") }, "卫生间"},
-		"too big": {func(f url.Values) { f.Set("c1.keep", "main"); f.Set("c2.keep", "main") }, "放不下"},
+		"too big": {func(f url.Values) { f.Set("c1.keep", "main"); f.Set("c2.keep", "main") }, "不够用"},
 		"none":    {func(f url.Values) { f.Del("c1.use"); f.Del("c2.use"); f.Del("c3.use") }, "至少选择一个通道"},
 		"days":    {func(f url.Values) { f.Set("c1.days", "7") }, "30"},
 	} {
@@ -366,7 +366,7 @@ func TestTheWizardStopsAfterOneRefusal(t *testing.T) {
 	h := newEnv(t)
 	h.recorders.look = frame.NVRLook{Address: "http://192.168.1.65", Fault: "credentials", Detail: "401, attempts left: 4"}
 	body := h.as("liang").get("/nvr-looks/look1").Body
-	for _, want := range []string{"没有再试第二次", "锁定本机地址约三十分钟", "attempts left: 4"} {
+	for _, want := range []string{"没有再试第二次", "锁定主机的地址约三十分钟", "attempts left: 4"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
 		}
@@ -411,7 +411,7 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 	r := zheng.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}, "purpose": {"围墙翻越报警核实"}})
 	path := r.header.Get("Location")
 	body := zheng.get(path).Body
-	for _, want := range []string{"调取中", "已到 40%", "还需约 10 分", "data-poll", "本次查看已记入日志"} {
+	for _, want := range []string{"取回中", "已取回 40%", "还需约 10 分钟", "data-poll", "本次查看已记入日志"} {
 		if want != "本次查看已记入日志" && !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
 		}
@@ -420,7 +420,7 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 		t.Error("a player without footage")
 	}
 	h.recorders.wait = &usage.Fetching{State: "failed", Reason: "gone"}
-	if body := zheng.get(path).Body; !strings.Contains(body, "录像机上已没有这一段") || !strings.Contains(body, "再次调取") {
+	if body := zheng.get(path).Body; !strings.Contains(body, "录像机上已没有这一段") || !strings.Contains(body, "再次取回") {
 		t.Error("it does not say why it failed")
 	}
 	h.recorders.wait = nil

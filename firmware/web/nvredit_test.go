@@ -102,7 +102,7 @@ func TestTheChangesOfAnNVRStandOnItsPage(t *testing.T) {
 	}})
 	h.must(err)
 	body := h.as("liang").get("/nvrs/n01").Body
-	for _, want := range []string{"<del>通道 1</del> → <ins>通道 2</ins>", "<del>通道 2</del> → <ins>未接</ins>", "<del>http://10.0.0.1</del> → <ins>http://10.0.0.2</ins>", "<ins>主板损坏</ins>", "更改口令", "更换设备"} {
+	for _, want := range []string{"<del>通道 1</del> → <ins>通道 2</ins>", "<del>通道 2</del> → <ins>未接</ins>", "<del>http://10.0.0.1</del> → <ins>http://10.0.0.2</ins>", "<ins>主板损坏</ins>", "更改密码", "更换设备"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -163,7 +163,7 @@ func TestAnNVRLeavesAndComesBack(t *testing.T) {
 	h := newEnv(t)
 	liang := h.as("liang")
 	body := liang.get("/nvrs/n01/retire").Body
-	for _, want := range []string{"同时停用的 3 路摄像机", "北侧围墙", "本机经它录制", "等到 6月19日 再停用", "确认停用（连同 3 路摄像机）", "排队中的 2 项调取就此结束"} {
+	for _, want := range []string{"同时停用的 3 路摄像机", "北侧围墙", "主机经它录制", "等到 6月19日 再停用", "确认停用（连同 3 路摄像机）", "排队中的 2 项取回就此结束"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not ask with %q", want)
 		}

@@ -50,7 +50,7 @@ func TestTwoFormsOfOneCamera(t *testing.T) {
 	if now, _ := h.site.Camera("c01"); r.status != http.StatusConflict || now.Policy.Days != 90 {
 		t.Fatalf("%d, %d days", r.status, now.Policy.Days)
 	}
-	for _, want := range []string{"您打开页面之后，这一条已被他人改动", "新安装公司", "现在登记的是“90”", "现在登记的是“重点部位”"} {
+	for _, want := range []string{"您打开页面之后，这一条已被他人修改", "新安装公司", "现在登记的是“90”", "现在登记的是“重点部位”"} {
 		if !strings.Contains(r.Body, want) {
 			t.Errorf("the page does not say %s", want)
 		}
@@ -122,7 +122,7 @@ func TestTwoFormsOfOnePerson(t *testing.T) {
 	if now, _ := h.people.Person(id); r.status != http.StatusConflict || now.Unit != "总务处" || now.Phone == "13900000000" || slices.Contains(now.Roles, account.RoleOfficer) {
 		t.Fatalf("%d, %+v", r.status, now)
 	}
-	for _, want := range []string{"您打开页面之后，这一条已被他人改动", `value="13900000000"`, "单位：现在登记的是“总务处”", "职责：现在登记的是“教职工”"} {
+	for _, want := range []string{"您打开页面之后，这一条已被他人修改", `value="13900000000"`, "单位：现在登记的是“总务处”", "职责：现在登记的是“教职工”"} {
 		if !strings.Contains(r.Body, want) {
 			t.Errorf("the page does not say %s", want)
 		}

@@ -77,7 +77,7 @@ func TestWithoutTheEntryThereIsNothing(t *testing.T) {
 	if r.status != http.StatusServiceUnavailable || strings.Contains(r.Body, string(frames)) {
 		t.Fatalf("%d\n%s", r.status, r.text())
 	}
-	if !strings.Contains(r.Body, "没有日志就不提供内容") {
+	if !strings.Contains(r.Body, "日志无法写入，系统未播放任何画面") {
 		t.Errorf("the page does not say why:\n%s", r.text())
 	}
 	if h.store.Size() != size || len(h.screen.open) != 0 {

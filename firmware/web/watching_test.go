@@ -251,7 +251,7 @@ func TestThePlayerToDepth(t *testing.T) {
 		s.wait("no help", "!document.querySelector('[data-help]').open")
 	})
 	t.Run("mark", func(t *testing.T) {
-		if text := look[string](s, "document.querySelector('.screen__over').textContent"); !strings.Contains(text, "郑守川 安保科") || !strings.Contains(text, "№ ") || !strings.Contains(text, "127.0.0.1") {
+		if text := look[string](s, "document.querySelector('.screen__over').textContent"); !strings.Contains(text, "郑守川 安保科") || !strings.Contains(text, "日志第") || !strings.Contains(text, "127.0.0.1") {
 			t.Errorf("the mark says %q", text)
 		}
 		look[bool](s, "(document.querySelector('.screen__over').remove(), true)")
@@ -363,7 +363,7 @@ func TestAStillInABrowser(t *testing.T) {
 	if e.Kind != "footage.snapshot" || e.Actor.ID != h.ids["fan"] || d.Application != id || d.At.Before(at(20, 8, 0)) || d.At.After(at(20, 8, 5)) {
 		t.Fatalf("the entry is %s %s", e.Kind, e.Data)
 	}
-	if text := look[string](s, "document.querySelector('[data-still]').innerText"); !strings.Contains(text, "不具证据封印") || !strings.Contains(text, fmt.Sprint("№ ", size)) {
+	if text := look[string](s, "document.querySelector('[data-still]').innerText"); !strings.Contains(text, "未作防篡改封装") || !strings.Contains(text, fmt.Sprint("日志", size)) {
 		t.Errorf("the page says %q", text)
 	}
 	if name := look[string](s, "document.querySelector('[data-still-save]').download"); !strings.HasPrefix(name, fmt.Sprintf("ck-0417_%d-", size)) || !strings.HasSuffix(name, ".png") {

@@ -37,7 +37,7 @@ func (h *env) apply(t *testing.T) {
 	if he.where() != "/applications/"+id || !strings.Contains(he.text(), ui.Printer{Lang: ui.Chinese}.T("done.submitted")) {
 		t.Fatalf("after submitting one is at %s:\n%s", he.where(), he.text())
 	}
-	he.says("相关录像已留存", "留存", "不能审核、批准自己的申请")
+	he.says("相关录像已锁定", "锁定", "不能审核、批准自己的申请")
 	h.entry(t, from, "application.submitted")
 	h.entry(t, from, "hold.registered")
 	if !h.held(id, "c03", wanted) {

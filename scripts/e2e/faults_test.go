@@ -23,7 +23,7 @@ func (h *env) noLogNoFootage(t *testing.T) {
 	size := h.box.Store.Size()
 	restore := noRoom(t)
 	b.follow("form[action='/footage/view'] button")
-	b.says("日志无法写入", "没有任何画面被播放")
+	b.says("日志无法写入", "系统未播放任何画面")
 	direct := session.ask(t, "POST", "/footage/view", form)
 	restore()
 	if direct.status != 503 || isVideo(direct) || direct.header.Get("Location") != "" {

@@ -36,7 +36,7 @@ func (h *env) logIn(t *testing.T) {
 		t.Errorf("the entry of the refusal does not say from where: %+v", refused)
 	}
 	b.enter("meng", school.Password)
-	b.says("请输入动态码")
+	b.says("请输入动态口令")
 	meng := h.account(t, "meng")
 	b.fill("#f-code", meng.Code(time.Now()))
 	b.follow("form[action='/login'] button")

@@ -96,7 +96,7 @@ func TestThePastLineZone(t *testing.T) {
 	}
 	held := footage.Hold{ID: "h2026-0047-1", Application: "a2026-0047", Cameras: []string{"c01"}, Span: footage.Span{From: present.AddDate(0, 0, -32), To: present.AddDate(0, 0, -29)}, Until: present.AddDate(0, 1, 0)}
 	row := drawn(t, func(in *RibInput) { zone(in); in.Holds = []footage.Hold{held} }).Rows[0]
-	if len(row.Recorded) != 2 || len(row.Holds) != 1 || row.Holds[0].Label != "留存 视申047" {
+	if len(row.Recorded) != 2 || len(row.Holds) != 1 || row.Holds[0].Label != "锁定 视申047" {
 		t.Errorf("held past the line: %d pieces, holds %+v", len(row.Recorded), row.Holds)
 	}
 	row = drawn(t, func(in *RibInput) { zone(in); in.Cameras[0].Policy.Days = 90 }).Rows[0]
@@ -109,7 +109,7 @@ func TestThePastLineZone(t *testing.T) {
 func TestNamesOfHoldsFindRoom(t *testing.T) {
 	bars := func(spans ...float64) (out []ribHold) {
 		for _, a := range spans {
-			out = append(out, ribHold{Bar: frame.Bar{From: a, To: a + 0.01}, Label: "留存 视申047"})
+			out = append(out, ribHold{Bar: frame.Bar{From: a, To: a + 0.01}, Label: "锁定 视申047"})
 		}
 		return out
 	}

@@ -27,7 +27,7 @@ func TestDatesAndSpansAsPeopleWriteThem(t *testing.T) {
 		{zh.When(now.AddDate(-1, 0, 0), now), "2025年5月20日 09:42"},
 		{zh.Span(at(8, 17, 0), at(8, 18, 30)), "5月8日 17:00–18:30"}, {zh.Span(at(16, 22, 5), at(17, 6, 10)), "5月16日 22:05–5月17日 06:10"},
 		{zh.Span(at(8, 0, 0), at(9, 0, 0)), "5月8日 00:00–24:00"}, {zh.FullSpan(at(8, 17, 0), at(8, 18, 30)), "2026年5月8日 17:00–18:30"}, {en.FullSpan(at(8, 17, 0), at(8, 18, 30)), "8 May 17:00–18:30 2026"},
-		{zh.Words(8*time.Hour + 5*time.Minute), "8 小时 5 分"}, {zh.Words(40 * time.Second), "40 秒"}, {zh.Words(73*time.Hour + 20*time.Minute), "3 天 1 小时"}, {en.Words(24 * time.Hour), "1 day"}, {zh.Words(59*time.Minute + 40*time.Second), "1 小时"},
+		{zh.Words(8*time.Hour + 5*time.Minute), "8 小时 5 分钟"}, {zh.Words(40 * time.Second), "40 秒"}, {zh.Words(73*time.Hour + 20*time.Minute), "3 天 1 小时"}, {en.Words(24 * time.Hour), "1 day"}, {zh.Words(59*time.Minute + 40*time.Second), "1 小时"},
 		{zh.Int(1284), "1,284"}, {zh.Int(-1234567), "-1,234,567"}, {zh.Int(7), "7"},
 		{zh.Bytes(52_000_000_000), "52 GB"}, {zh.Bytes(1_470_000_000_000), "1.5 TB"}, {zh.Bytes(999), "999 B"}, {zh.Bytes(312_400), "312 KB"},
 		{zh.Percent(time.Hour, time.Hour), "100.00%"}, {zh.Percent(1e9*time.Second-1, 1e9*time.Second), "99.99%"}, {zh.Percent(0, 0), "–"},

@@ -92,7 +92,8 @@ func readCatalogue(files fs.FS) (map[Lang]map[string]string, error) {
 func Has(key string) bool { _, ok := catalogue[Chinese][key]; return ok }
 
 // T is the text of a key in a language, with {0}, {1} … replaced by the arguments as people write them.
-// English plurals: {0|entry|entries} picks by the argument 0. A key that is missing shows as ⟦key⟧; the
+// English plurals: {0|entry|entries} picks by the argument 0. {0#} is an identifier such as the number
+// of a log entry: its digits are not grouped. A key that is missing shows as ⟦key⟧; the
 // tests look for that mark on every page.
 func T(lang Lang, key string, args ...any) string { return Printer{Lang: lang}.T(key, args...) }
 
@@ -133,6 +134,7 @@ func (p Printer) fill(s string, args []any) string {
 		field := s[i+1 : i+j]
 		s = s[i+j+1:]
 		num, forms, plural := strings.Cut(field, "|")
+		num, identifier := strings.CutSuffix(num, "#")
 		n, err := strconv.Atoi(num)
 		switch {
 		case err != nil || n < 0 || n >= len(args):
@@ -144,6 +146,8 @@ func (p Printer) fill(s string, args []any) string {
 			} else {
 				b.WriteString(many)
 			}
+		case identifier:
+			b.WriteString(fmt.Sprint(args[n]))
 		default:
 			b.WriteString(p.arg(args[n]))
 		}

@@ -256,7 +256,8 @@ func TestTexts(t *testing.T) {
 		{T(English, "form.faults", 2), "2 fields need attention: "},
 		{T(Chinese, "no.such.key"), "⟦no.such.key⟧"},
 		{Printer{Lang: Chinese}.fill("{0}{5}{x}", []any{"a"}), "a{5}{x}"},
-		{Printer{Lang: Chinese}.fill("{0}，{1}，{2}", []any{184233, []string{"甲", "乙"}, 90 * time.Minute}), "184,233，甲、乙，1 小时 30 分"},
+		{Printer{Lang: Chinese}.fill("{0}，{1}，{2}", []any{184233, []string{"甲", "乙"}, 90 * time.Minute}), "184,233，甲、乙，1 小时 30 分钟"},
+		{Printer{Lang: Chinese}.fill("日志第{0#}条，共 {0} 条", []any{uint64(4487)}), "日志第4487条，共 4,487 条"},
 		{Printer{Lang: Chinese}.K("role.", "future_role"), "future_role"},
 	} {
 		if x.got != x.want {

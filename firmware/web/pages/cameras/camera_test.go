@@ -10,7 +10,7 @@ import (
 
 // Any cells give rows or faults; what is read without a fault and valid is what the register takes.
 func FuzzReadCameras(f *testing.F) {
-	f.Add("编号\t名称\t地点\t区域\t录像保管方\t国标编码\nc01\tx\ty\t走廊\t一体机\t3.4E+19\n# a\n")
+	f.Add("编号\t名称\t地点\t区域\t存储位置\t国标编码\nc01\tx\ty\t走廊\t主机\t3.4E+19\n# a\n")
 	f.Add("id\tname\tplace\tarea\tcustody\tdays\tservice\tinstalled\nc01\tx\ty\tgate\tnvr\t30\toff\t45797\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		var cells [][]string

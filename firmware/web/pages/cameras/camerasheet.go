@@ -40,6 +40,11 @@ var cameraColumns = []struct {
 	{"installer", false, ""}, {"installed", false, "2026-05-20"}, {"technician", false, ""}, {"gb_code", false, "34020000001320000001"}, {"service", false, ""},
 }
 
+// formerWords are labels and values of registers that earlier versions exported: such a file still imports.
+var formerWords = map[string]string{
+	"录像保管方": "custody", "Kept by": "custody", "负责技术人员": "technician", "Still picture address": "still", "一体机": "vault",
+}
+
 // sheetCamera is one row of a spreadsheet, read and not yet stored.
 type sheetCamera struct {
 	Line int
@@ -188,7 +193,7 @@ func (r *sheetCamera) choose(cell map[string]string) {
 			return
 		}
 		for _, code := range codes {
-			if v == code || v != "" && slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return strings.EqualFold(ui.T(l, prefix+code), v) }) {
+			if v == code || formerWords[v] == code && code != "" || v != "" && slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return strings.EqualFold(ui.T(l, prefix+code), v) }) {
 				into(code)
 				return
 			}
@@ -220,7 +225,7 @@ func cameraTitle(head string) string { return strings.TrimRight(strings.TrimSpac
 func cameraField(head string) (field string) {
 	head = cameraTitle(head)
 	for _, c := range cameraColumns {
-		if c.field == head || slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return ui.T(l, "camera.f."+c.field) == head }) {
+		if c.field == head || formerWords[head] == c.field || slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return ui.T(l, "camera.f."+c.field) == head }) {
 			field = c.field
 		}
 	}

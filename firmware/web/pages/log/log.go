@@ -103,9 +103,9 @@ func (c *call) logQuery(f url.Values) (ledgerdb.Query, error) {
 	return q, errs.Err()
 }
 
-// entryNumber reads the number of an entry as people write it: 4133, 4,133, 第4133条, #4133.
+// entryNumber reads the number of an entry as people write it: 4133, 4,133, 日志第4133条, 第4133条, #4133.
 func entryNumber(text string) (uint64, bool) {
-	text = strings.TrimSuffix(strings.TrimPrefix(text, "第"), "条")
+	text = strings.TrimPrefix(strings.TrimSuffix(strings.TrimPrefix(text, "日志"), "条"), "第")
 	text = strings.Map(func(r rune) rune {
 		if r == ',' || r == '，' || r == ' ' || r == '#' || r == '№' {
 			return -1

@@ -206,5 +206,5 @@ func (o *Pages) openViewing(c *call, q viewing.Request) (viewing.Opened, error) 
 
 // watermark is what is written over the picture: who watches, from where, since when, under which entry.
 func (o *Pages) watermark(c *call, v viewing.Opened) string {
-	return strings.Join([]string{c.Session.Person.Name, c.Session.Person.Unit, c.Address.String(), c.P.Stamp(v.Opened)[:16], "№ " + strconv.FormatUint(v.Entry, 10)}, "  ")
+	return strings.Join([]string{c.Session.Person.Name, c.Session.Person.Unit, c.Address.String(), c.P.Stamp(v.Opened)[:16], c.P.T("entry.no", v.Entry)}, "  ")
 }

@@ -93,7 +93,7 @@ func (o *Pages) viewPage(c *call) error {
 		NowMs: c.Now.Wall.UnixMilli(), FromMs: v.Span.From.UnixMilli(), Seconds: int64(v.Span.Duration() / time.Second), ZoneMin: offset / 60, Until: c.P.When(v.Until, c.Now.Wall),
 		CanApply: c.Can(account.ActApplicationCreate, account.Subject{}), CanLog: c.Can(account.ActLogProof, account.Subject{}),
 		Still: c.Can(account.ActFootageSnapshot, usage.StillSubject(v.Viewing)), PrettySpan: c.spanOf(v.Span), Speeds: speeds}
-	pv.Marks = strings.Join([]string{strings.TrimSpace(pv.Who + " " + pv.Role), pv.Where, "№ " + strconv.FormatUint(v.Entry, 10)}, "|")
+	pv.Marks = strings.Join([]string{strings.TrimSpace(pv.Who + " " + pv.Role), pv.Where, c.P.T("entry.no", v.Entry)}, "|")
 	pv.Ground = c.P.T("view.ground.duty")
 	if v.Application != "" {
 		pv.Ground = c.P.T("view.ground.grant", frame.AppNumber(v.Application))
@@ -256,7 +256,7 @@ func (o *Pages) snapshot(c *call) error {
 	if err != nil {
 		return err
 	}
-	number := fmt.Sprintf("№ %d-%s", s.Entry, s.Code)
+	number := c.P.T("still.number", s.Entry, s.Code)
 	return c.JSON(http.StatusOK, struct {
 		usage.Still
 		Number string   `json:"number"`
