@@ -111,13 +111,13 @@ func (b *box) register(ctx context.Context, what int) error {
 			if h.Application != a.id {
 				continue
 			}
-			if _, err = b.office.ProposeRelease(ctx, officer, h.ID, "not needed"); err != nil {
+			if _, err = b.office.ProposeRelease(ctx, head, h.ID, "not needed"); err != nil {
 				break
 			}
-			if err := b.office.ConfirmRelease(ctx, officer, h.ID); err == nil {
+			if err := b.office.ConfirmRelease(ctx, head, h.ID); err == nil {
 				return fmt.Errorf("one person has released hold %s", h.ID)
 			}
-			if err = b.office.ConfirmRelease(ctx, head, h.ID); err == nil {
+			if err = b.office.ConfirmRelease(ctx, leader, h.ID); err == nil {
 				b.count("released")
 				a.free = true
 			}
