@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"campuskeep/shared/lib/ui"
 )
 
@@ -59,8 +61,7 @@ func TestNumbersOnTheDutySheetDoNotBreak(t *testing.T) {
 		}
 	}
 	s := h.seat("zheng")
-	s.do(viewport(794, 1123))
-	s.open(h, sheet)
+	s.do(viewport(794, 1123), chromedp.Navigate(h.server.URL+sheet), chromedp.WaitReady(chromedp.CSS(".a4--sheet")))
 	if n := look[int](s, `document.querySelectorAll(".a4--sheet .n").length`); n < 6 {
 		t.Fatalf("%d cells", n)
 	}
