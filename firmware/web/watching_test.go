@@ -94,7 +94,7 @@ type seat struct {
 
 func (h *env) seat(who string) *seat {
 	h.t.Helper()
-	ctx, stop := context.WithTimeout(browser(h.t), 3*time.Minute)
+	ctx, stop := context.WithTimeout(browser(h.t), 10*time.Minute)
 	h.t.Cleanup(stop)
 	s := &seat{h.t, ctx}
 	h.must(chromedp.Do(ctx)) // the window lives as long as the context of its first step
@@ -346,10 +346,9 @@ func TestAStillInABrowser(t *testing.T) {
 	s.open(h, "/footage?camera=c01&day=2026-05-20&t=08:00&to=08:05")
 	s.wait("the picture", playingJS)
 	dir := t.TempDir()
-	s.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
-		_, err := cdp.Call(ctx, tab, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir})
-		return err
-	}))
+	_, err := chromedp.CallBrowser(s.ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow,
+		BrowserContextID: chromedp.FromContext(s.ctx).BrowserContextID, DownloadPath: dir})
+	h.must(err)
 	size := h.store.Size()
 	s.key("s")
 	s.wait("the picture to keep", "document.querySelector('[data-still]').open && document.querySelector('[data-still] canvas') && document.querySelector('[data-still-save]').href")
