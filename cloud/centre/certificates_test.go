@@ -5,12 +5,31 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"campuskeep/shared/clock"
 )
+
+// lockedBuffer is a log that the test reads while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
 
 // running is a clock that goes with the time of the test.
 type running struct{}
@@ -22,7 +41,7 @@ func (running) Now() clock.Reading { return clock.Reading{Wall: time.Now(), Stat
 func TestCertificateWarningInTheLog(t *testing.T) {
 	cfg := Default()
 	cfg.Centre.Data, cfg.Centre.Name, cfg.Centre.Names = t.TempDir(), "test", []string{"localhost"}
-	var log bytes.Buffer
+	var log lockedBuffer
 	c, err := Open(t.Context(), cfg, Deps{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
