@@ -194,8 +194,10 @@ func (f *feed) end(cause Cause) {
 		return
 	}
 	from := now.Mono
-	if f.writer.to > 0 && !f.gap.open {
-		from = min(from, f.writer.to)
+	if f.writer.to > 0 {
+		// Where the footage ends, also when that is a little ahead of now: the first picture of a session may have come
+		// late and placed all that followed it late, too.
+		from = f.writer.to
 	}
 	f.gap.lost(from, cause)
 }
