@@ -47,7 +47,10 @@ async function run(base, type, start) {
   told.to = sb.buffered.end(sb.buffered.length - 1)
   v.currentTime = start
   await new Promise(r => v.onseeked = r)
-  v.requestVideoFrameCallback((now, m) => { told.first = m.mediaTime })
+  v.requestVideoFrameCallback((now, m) => { // a busy machine leaves pictures out, or calls late
+    told.first = m.mediaTime
+    told.missed = v.getVideoPlaybackQuality().droppedVideoFrames + Math.max(0, m.presentedFrames - 1)
+  })
   v.hidden = false // not before: a browser may paint the first picture that it has
   await v.play()
 }
@@ -83,8 +86,8 @@ func TestABrowserPlaysPicturesAndSound(t *testing.T) {
 				t.Errorf("%+v of %.2f s", shown, long)
 			}
 			// The picture of the beginning is the one before the first that begins in the span; or that, by then.
-			if shown.First < 0.09 || shown.First > 0.3 {
-				t.Errorf("the first picture shown is that of %v", shown.First)
+			if shown.First < 0.09 || shown.First > 0.3+0.1*float64(shown.Missed) {
+				t.Errorf("the first picture shown is that of %v, %d missed", shown.First, shown.Missed)
 			}
 			if shown.End < long-0.3 || (codec != "") != (shown.Heard > 0) {
 				t.Errorf("played to %v, %d bytes of sound", shown.End, shown.Heard)
@@ -170,6 +173,7 @@ type told struct {
 	Error                string
 	Ranges, Parts, Heard int
 	From, To, First, End float64
+	Missed               int
 }
 
 // screen lets one window play at a time: two that stutter would show nothing.
