@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"campuskeep/firmware/disk"
@@ -75,6 +77,13 @@ func TestLockHasOneHolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, fd := range openFiles(t, filepath.Join(dir, "lock")) { // as a child process that is just being started has it
+		copied, err := syscall.Dup(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Close(copied)
+	}
 	if _, err := b.Lock("lock"); !errors.Is(err, disk.ErrLocked) {
 		t.Fatalf("second holder got %v", err)
 	}
@@ -88,6 +97,28 @@ func TestLockHasOneHolder(t *testing.T) {
 	if err := again.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// openFiles are the descriptors of this process that have the file open.
+func openFiles(t *testing.T, path string) (list []int) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && target == path {
+			fd, err := strconv.Atoi(e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, fd)
+		}
+	}
+	if len(list) == 0 {
+		t.Fatal("nothing has the file open")
+	}
+	return list
 }
 
 func TestPowerCutLosesWhatWasNotSynced(t *testing.T) {

@@ -154,6 +154,14 @@ func (d *realDir) Sync() error { return d.self.Sync() }
 
 func (d *realDir) Close() error { return errors.Join(d.self.Close(), d.root.Close()) }
 
+// lockFile is a lock that is held.
+type lockFile struct{ f *os.File }
+
+// Close gives the lock up by name: a child process that is just being started still has the file, and would keep it.
+func (l lockFile) Close() error {
+	return errors.Join(unix.Flock(int(l.f.Fd()), unix.LOCK_UN), l.f.Close())
+}
+
 func (d *real) Lock(name string) (io.Closer, error) {
 	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -161,7 +169,7 @@ func (d *real) Lock(name string) (io.Closer, error) {
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		return f, nil
+		return lockFile{f}, nil
 	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrLocked
