@@ -29,6 +29,7 @@ import (
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/retention"
+	"campuskeep/firmware/sealedfiles"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/uplink"
@@ -76,6 +77,7 @@ type Appliance struct {
 	Retention  *retention.Retention
 	Usage      *usage.Register
 	Gate       *gate.Gate
+	Files      *sealedfiles.Store
 
 	log        *slog.Logger
 	zone       *time.Location
@@ -282,6 +284,9 @@ func (a *Appliance) openServices(ctx context.Context) (err error) {
 	if a.People, err = people.Open(ctx, people.Options{Store: a.Store, Data: a.data, Clock: a.Timekeeper, Zone: a.zone, Policy: a.policy, Schooling: a.schooling, Log: a.log}); err != nil {
 		return err
 	}
+	if err = a.openFiles(); err != nil {
+		return err
+	}
 	if err = a.openNVRs(); err != nil {
 		return err
 	}
@@ -295,6 +300,16 @@ func (a *Appliance) openServices(ctx context.Context) (err error) {
 	}
 	a.gateSource = gateSource{a}
 	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.gateSource, Site: a.gateSource, Clock: a.Timekeeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
+	return err
+}
+
+// openFiles opens what people attach.
+func (a *Appliance) openFiles() error {
+	ring, err := a.root.Ring("people")
+	if err != nil {
+		return fmt.Errorf("open the people ring: %w", err)
+	}
+	a.Files, err = sealedfiles.Open(sealedfiles.Options{Store: a.Store, Data: a.data, Keys: ring, Clock: a.Timekeeper, Log: a.log})
 	return err
 }
 

@@ -216,6 +216,11 @@ func checkStopped(ctx context.Context, cfg Config, full bool, report func(Findin
 			report(unreadable("I3", "files without a row", err))
 		}
 	}
+	if a.Store != nil {
+		if err := a.openFiles(); err != nil {
+			report(unreadable("I3", "attached files", err))
+		}
+	}
 	if a.Store != nil && a.Vault != nil {
 		if a.Site, err = site.Open(ctx, site.Options{Store: a.Store, Clock: a.Timekeeper, Log: a.log}); err != nil {
 			report(unreadable("I2", "the register of cameras", err))
@@ -265,6 +270,11 @@ func (a *Appliance) check(ctx context.Context, full bool, report func(Finding)) 
 		}
 		if err := usage.Check(ctx, a.Store, fromStore); err != nil {
 			report(unreadable("I5", "the register of access", err))
+		}
+		if a.Files != nil {
+			if err := a.Files.Check(ctx, full, fromStore); err != nil {
+				report(unreadable("I3", "attached files", err))
+			}
 		}
 	}
 	a.checkPorts(report)

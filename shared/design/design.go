@@ -39,7 +39,7 @@ type Invariant struct {
 var Invariants = []Invariant{
 	{"I1", "Every leaf hashes to the tree, every checkpoint verifies, and no sequence number is missing.", "campuskeepd check"},
 	{"I2", "Every row of a replayable table is what the entries name, and every sealed part is what its entry binds, erased ones excepted.", "campuskeepd check"},
-	{"I3", "Every live segment row has its file, whole and decryptable; every file has a row, is condemned, or is in quarantine.", "campuskeepd check (-full decrypts)"},
+	{"I3", "Every live segment row and every row of an attached file has its file, whole and decryptable; every file has a row, is condemned, or is in quarantine.", "campuskeepd check (-full decrypts)"},
 	{"I4", "No segment is past its ceiling outside a hold, and none was deleted before its floor without a breach entry.", "campuskeepd check"},
 	{"I5", "Every access entry to recorded footage names an application or a duty role, and has its closing entry.", "campuskeepd check; that none is missing, tests"},
 	{"I6", "No key of an erased camera-day or hold can be derived.", "campuskeepd check"},

@@ -68,6 +68,7 @@ var Unlimited = map[Kind]string{
 	"hold.registered": byPerson, "hold.proposed": byPerson, "hold.kept": byPerson, "hold.released": byPerson, "hold.ended": byPerson,
 	"attendance.day": "follows from taps, marks and the moments of the day", "attendance.mark": byPerson, "attendance.leave": byPerson,
 	"sync.enrolled": byPerson, "sync.branchclosed": byPerson,
+	"file.stored": byPerson, "file.erased": byPerson,
 }
 
 const (

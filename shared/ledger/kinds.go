@@ -143,6 +143,10 @@ var Kinds = map[Kind]Spec{
 	"hold.released":         {Data: []Field{req("hold", Code), req("reason", Code), opt("proposal", Int)}},
 	"hold.ended":            {Data: []Field{req("hold", Code), req("reason", Code)}},
 
+	// attached files: scans, photographs, documents
+	"file.stored": {Data: []Field{req("owner", Code), req("use", Code), req("type", Code), req("bytes", Int), req("sum", Hash)}},
+	"file.erased": {Data: []Field{req("count", Int)}}, // files of an owner whose key is gone
+
 	// the gate
 	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code)}},
 	"attendance.unknown": {Data: []Field{req("reader", Code), req("card", Hash), opt("date", Code)}},
