@@ -10,8 +10,27 @@ const endGrace = 5 * time.Second
 
 // departures are the pages that went away and may come back. The zero value has none.
 type departures struct {
-	mu   sync.Mutex
-	left map[string]*time.Timer // by viewing; guarded by mu
+	mu    sync.Mutex
+	left  map[string]*time.Timer // by viewing; guarded by mu
+	pages map[string]int         // that show a viewing; guarded by mu
+}
+
+// shown counts a page that shows a viewing, until the returned function is called. A browser tells that a page went away
+// only after the server has made the one that follows it, so what counts is whether one is there at the end of the grace.
+func (d *departures) shown(id string) (gone func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pages == nil {
+		d.pages = map[string]int{}
+	}
+	d.pages[id]++
+	return sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.pages[id]--; d.pages[id] == 0 {
+			delete(d.pages, id)
+		}
+	})
 }
 
 // scheduleEnd calls end after the grace, unless stay is called before.
@@ -30,6 +49,7 @@ func (d *departures) scheduleEnd(id string, end func()) {
 		gone := d.left[id] == t // else the page came back in the moment that this began
 		if gone {
 			delete(d.left, id)
+			gone = d.pages[id] == 0
 		}
 		d.mu.Unlock()
 		if gone {

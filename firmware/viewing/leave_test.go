@@ -46,3 +46,29 @@ func TestAViewingWaitsForItsPage(t *testing.T) {
 		})
 	}
 }
+
+// A browser tells the departure of the old page after the new one was made: a viewing that a page shows goes on, and ends
+// when that page goes too. Covers F10.
+func TestADepartureToldLateEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var v departures
+		ended := 0
+		old := v.shown("v1")
+		v.cancelEnd("v1") // the new page is made
+		v.scheduleEnd("v1", func() { ended++ })
+		old()
+		gone := v.shown("v1")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if ended != 0 {
+			t.Fatal("the viewing ended although its page was loaded again")
+		}
+		gone()
+		v.scheduleEnd("v1", func() { ended++ })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if ended != 1 || len(v.pages) > 0 {
+			t.Errorf("after the last page: ended %d times, %d pages kept", ended, len(v.pages))
+		}
+	})
+}

@@ -189,8 +189,11 @@ func (m *Viewings) ScheduleEnd(id string) {
 	m.away.scheduleEnd(id, func() { m.endLogged(context.Background(), id, ByViewer) })
 }
 
-// CancelEnd takes back what Leave began.
+// CancelEnd takes back what [Viewings.ScheduleEnd] began.
 func (m *Viewings) CancelEnd(id string) { m.away.cancelEnd(id) }
+
+// Shown says that a page shows a viewing, until gone is called: meanwhile no departure of an earlier page ends it.
+func (m *Viewings) Shown(id string) (gone func()) { return m.away.shown(id) }
 
 // End closes a viewing: first no more bytes, then the entry that says what was really delivered. When the entry
 // cannot be written the viewing shows nothing any more, and Run tries again. Of one that is not open it does nothing.

@@ -72,6 +72,7 @@ func (o *Pages) viewEvents(c *call) error {
 	if !ok {
 		return o.endedEvent(c)
 	}
+	defer o.d.Viewings.Shown(v.ID)()
 	ctl := http.NewResponseController(c.W)
 	if err := ctl.SetWriteDeadline(time.Now().Add(frame.LiveLength + time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("set the deadline of a live page: %w", err)
