@@ -199,6 +199,7 @@ var unrevised = map[string]string{
 	"/shift/end":                 stepOnce,
 	"/shift/handover":            "the own shift, which one person writes",
 	"/shift/sign":                stepOnce,
+	"/view/{}/beside":            addsOnly,
 	"/view/{}/close":             stepOnce,
 }
 

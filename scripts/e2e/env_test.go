@@ -61,6 +61,8 @@ func TestOffice(t *testing.T) {
 	}{
 		{"LogIn", (*env).logIn},
 		{"Watch", (*env).watch},
+		{"Beside", (*env).beside},
+		{"Peek", (*env).peek},
 		{"Live", (*env).live},
 		{"Duty", (*env).duty},
 		{"Apply", (*env).apply},

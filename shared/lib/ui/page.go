@@ -30,8 +30,11 @@ type Frame struct {
 	Proof  []Fact // left of the footer: entries, witnessed up to, clock
 	About  string // right of the footer: device and version
 	Path   string // of this page with query, for the language switch
-	Script string // a further bundle, e.g. "player.js"
-	Class  string // of <body>
+	Script string // a further bundle, e.g. "player.js"; it runs before the one of every page
+	// Preload are addresses that Script asks for at once: the browser fetches them while it reads the page.
+	Preload  []string
+	Prefetch string // a bundle that the next page will want
+	Class    string // of <body>
 }
 
 // NavItem is one entry of the navigation. Count > 0 shows a number with its meaning.

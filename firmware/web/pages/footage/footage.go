@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -126,7 +127,9 @@ func (o *Pages) footagePage(c *call) error {
 			return err
 		}
 	}
-	return c.Page("footage", c.P.T("footage.title"), v)
+	f := c.Frame("footage", c.P.T("footage.title"))
+	f.Prefetch = "player.js"
+	return c.Framed(http.StatusOK, "footage", f, v)
 }
 
 // buildFootagePage filters, groups and pages what the ribbon shows.

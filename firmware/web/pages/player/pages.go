@@ -60,6 +60,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /live", Action: account.ActFootageLive, Subject: on.About(livePurpose), Handle: on.Do(o.livePage)},
 		{Pattern: "POST /live/view", Action: account.ActFootageLive, Subject: on.About(liveSubject), Handle: on.Do(o.openLive)},
 		{Pattern: "GET /view/{id}", Action: account.ActMediaRead, Subject: on.About(viewingSubject), Handle: on.Do(o.viewPage)},
+		{Pattern: "POST /view/{id}/beside", Action: account.ActFootagePlayback, Subject: on.About(besideSubject), Handle: on.Do(o.openBeside)},
 		{Pattern: "GET /view/{id}/state", Action: account.ActSelf, Subject: on.About(ownViewing), Handle: on.Do(o.viewState)},
 		{Pattern: "GET /view/{id}/when", Action: account.ActMediaRead, Subject: on.About(viewingSubject), Handle: on.Do(o.viewWhen)},
 		{Pattern: "POST /view/{id}/audio-off", Action: account.ActMediaRead, Subject: on.About(viewingSubject), Handle: on.Do(o.audioOff)},

@@ -18,6 +18,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
+	"campuskeep/shared/lib/ui"
 )
 
 // playerView is the player with its log line.
@@ -45,6 +46,9 @@ type playerView struct {
 	PrettySpan string
 	Speeds     []speed
 	Keys       []keyHelp
+	Follows    bool        // shows the instant that another screen shows
+	Beside     *playerView // the one that follows this one
+	Others     []ui.Option // cameras that could
 }
 
 type speed struct {
@@ -88,8 +92,39 @@ func (o *Pages) viewPage(c *call) error {
 	if waits, err := o.awaits(c, v); waits || err != nil {
 		return err
 	}
+	other, beside := o.besideOf(c, v)
+	if beside {
+		o.d.Viewings.CancelEnd(other.ID)
+		if waits, err := o.awaits(c, other); waits || err != nil {
+			return err
+		}
+	}
+	pv, err := o.playerOf(c, v)
+	if err != nil {
+		return err
+	}
+	if beside {
+		second, err := o.playerOf(c, other)
+		if err != nil {
+			return err
+		}
+		second.Follows, pv.Beside = true, &second
+	} else if !pv.Live {
+		pv.Others = o.others(c, v)
+	}
+	f := c.Frame("view", c.P.T("view.title", pv.Name))
+	f.Script = "player.js"
+	if !v.Live() { // its entry is committed: what the script asks for first may be on its way while the page is read
+		media := "/media/" + v.ID + "/"
+		f.Preload = []string{media + "playlist.m3u8", media + "init/0.mp4"}
+	}
+	return c.Framed(http.StatusOK, "view", f, pv)
+}
+
+// playerOf is all that a screen and its controls show of a viewing.
+func (o *Pages) playerOf(c *call, v viewing.Opened) (pv playerView, err error) {
 	_, offset := v.Span.From.In(o.d.Zone).Zone()
-	pv := playerView{V: v, Live: v.Live(), Name: o.CameraName(v.Camera), Who: c.Session.Person.Name, Role: c.Session.Person.Unit, Where: c.Address.String(),
+	pv = playerView{V: v, Live: v.Live(), Name: o.CameraName(v.Camera), Who: c.Session.Person.Name, Role: c.Session.Person.Unit, Where: c.Address.String(),
 		NowMs: c.Now.Wall.UnixMilli(), FromMs: v.Span.From.UnixMilli(), Seconds: int64(v.Span.Duration() / time.Second), ZoneMin: offset / 60, Until: c.P.When(v.Until, c.Now.Wall),
 		CanApply: c.Can(account.ActApplicationCreate, account.Subject{}), CanLog: c.Can(account.ActLogProof, account.Subject{}),
 		Still: c.Can(account.ActFootageSnapshot, usage.StillSubject(v.Viewing)), PrettySpan: c.spanOf(v.Span), Speeds: speeds}
@@ -113,17 +148,15 @@ func (o *Pages) viewPage(c *call) error {
 	} else {
 		pv.Back = o.DayLink(v.Camera, v.Span.From)
 		if err := o.scrub(c, &pv); err != nil {
-			return err
+			return pv, err
 		}
 	}
 	b, err := json.Marshal(pv.Parts)
 	if err != nil {
-		return fmt.Errorf("write what a viewing has: %w", err)
+		return pv, fmt.Errorf("write what a viewing has: %w", err)
 	}
 	pv.PartsJSON = string(b)
-	f := c.Frame("view", c.P.T("view.title", pv.Name))
-	f.Script = "player.js"
-	return c.Framed(http.StatusOK, "view", f, pv)
+	return pv, nil
 }
 
 // spanOf is a span in words; one of less than ten minutes that does not begin and end with a minute has its seconds.

@@ -4,14 +4,23 @@ import Hls from 'hls.js/light';
 import { watermark, stamp } from './watermark.js';
 import { stills } from './still.js';
 import { speeds, RATES } from './speed.js';
+import { inStep } from './beside.js';
+import { previews } from './preview.js';
 
-const box = document.querySelector('[data-player]');
-if (box) start(box);
+const boxes = [...document.querySelectorAll('[data-player]')];
+if (boxes.length) {
+  const first = start(boxes[0], false);
+  if (first && boxes[1]) {
+    const second = start(boxes[1], true);
+    if (second) inStep(first, second);
+  }
+}
 
-function start(box) {
+// start plays in one box. One that follows has no controls of its own: it shows another camera at the instant of the first.
+function start(box, follows) {
   const stage = box.closest('[data-stage]') || document;
   const get = (name) => box.getAttribute('data-' + name) || '';
-  const one = (sel) => stage.querySelector(sel) || document.querySelector(sel);
+  const one = (sel) => (follows ? box.querySelector(sel) : stage.querySelector(sel) || document.querySelector(sel));
   const video = box.querySelector('video');
   const note = box.querySelector('[data-msg]');
   const live = box.hasAttribute('data-live-view');
@@ -60,6 +69,7 @@ function start(box) {
     video.load();
     if (events) events.close();
     clearTimeout(retryTimer);
+    if (follows) return;
     stage.querySelectorAll('.bar button:not([data-act="help"]), .bar input, .scrub input').forEach((e) => { e.disabled = true; });
     document.querySelectorAll('[data-stage] dialog[open]').forEach((d) => d.close());
   };
@@ -93,11 +103,12 @@ function start(box) {
   const h265 = (parts.codecs || []).includes('h265');
   const can = (type) => { try { return (window.ManagedMediaSource || window.MediaSource).isTypeSupported(type); } catch (e) { return false; } };
   const plays265 = () => can('video/mp4; codecs="hvc1.1.6.L120.B0"') || can('video/mp4; codecs="hev1.1.6.L120.B0"');
-  if (!Hls.isSupported()) { show(h265 ? 'h265' : 'unsupported'); return; }
-  if (h265 && parts.codecs.length === 1 && !plays265()) { show('h265'); return; } // before a byte is asked for
+  if (!Hls.isSupported()) { show(h265 ? 'h265' : 'unsupported'); return null; }
+  if (h265 && parts.codecs.length === 1 && !plays265()) { show('h265'); return null; } // before a byte is asked for
 
   hls = new Hls({
     enableWorker: false, // a worker from a blob would need a wider content policy
+    startFragPrefetch: true, // the first part comes while the media source opens
     lowLatencyMode: live,
     liveSyncDurationCount: live ? 1 : 2,
     maxBufferLength: live ? 6 : 20, // what is fetched counts as delivered: do not fetch far ahead
@@ -152,6 +163,11 @@ function start(box) {
     if (early) { box.classList.add('is-early'); video.currentTime = lead(); } else if (!video.seeking && video.readyState > 1) box.classList.remove('is-early');
   };
   ['loadeddata', 'seeking', 'seeked', 'canplay', 'timeupdate'].forEach((n) => video.addEventListener(n, curtain));
+  // place is where an instant is in the media; -1 where nothing of it is.
+  const place = (ms) => {
+    const f = frags().find((x) => x.programDateTime && ms >= x.programDateTime && ms < x.programDateTime + x.duration * 1000);
+    return f ? f.start + (ms - f.programDateTime) / 1000 : -1;
+  };
   const seek = (ms) => {
     ms = Math.max(ms, from);
     const list = frags().filter((f) => f.programDateTime);
@@ -162,15 +178,15 @@ function start(box) {
     if (list.length) video.currentTime = list[list.length - 1].start;
   };
   const speed = speeds(video, hls, (what) => toast(get('t-' + what)));
-  let placed = live;
+  let placed = live || follows;
   hls.on(Hls.Events.LEVEL_LOADED, () => {
     clear('network', 'nosignal');
     if (!placed) { placed = true; setTimeout(() => { if (at > from) seek(at); play(); }, 0); }
     if (resume) { const to = resume; resume = 0; setTimeout(() => { seek(to); play(); }, 0); }
   });
   show('loading');
-  hls.loadSource(get('src'));
   hls.attachMedia(video);
+  hls.loadSource(get('src'));
   const play = () => { const p = video.play(); if (p) p.catch(() => {}); };
   if (live) video.addEventListener('canplay', play, { once: true });
 
@@ -206,6 +222,21 @@ function start(box) {
     pos.addEventListener('pointerup', () => pos.blur()); // the clock moves it again
   }
   document.querySelectorAll('[data-seek]').forEach((b) => b.addEventListener('click', () => seek(Number(b.getAttribute('data-seek')) + 200)));
+
+  // The end of the viewing is told when the page goes; the server ends it by itself when nothing is fetched.
+  let told = false;
+  addEventListener('pagehide', () => {
+    if (told) return;
+    told = true;
+    stopMark();
+    if (!over) navigator.sendBeacon(get('close'), '');
+    over = true;
+    if (hls) hls.destroy();
+    if (events) events.close();
+  });
+  const handle = { video, wall, place, play, over: () => over, show, clear, loaded: () => frags().length > 0 };
+  if (follows) return handle;
+  if (pos) previews(one('[data-peek]'), pos, { src: get('src'), from, marks: get('marks').split('|'), now: () => Date.now() + ahead, zone, place, hms, over: () => over });
 
   // ---- gaps: to the last picture before one, then to the first after it
   const edge = (dir) => {
@@ -341,16 +372,5 @@ function start(box) {
     });
     form.querySelector('input').addEventListener('keydown', (ev) => { if (ev.key === 'Escape') { ev.target.blur(); wrong.hidden = true; } });
   }
-
-  // The end of the viewing is told when the page goes; the server ends it by itself when nothing is fetched.
-  let told = false;
-  addEventListener('pagehide', () => {
-    if (told) return;
-    told = true;
-    stopMark();
-    if (!over) navigator.sendBeacon(get('close'), '');
-    over = true;
-    if (hls) hls.destroy();
-    if (events) events.close();
-  });
+  return handle;
 }
