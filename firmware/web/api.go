@@ -17,8 +17,10 @@ import (
 	footagepages "campuskeep/firmware/web/pages/footage"
 	homepages "campuskeep/firmware/web/pages/home"
 	logpages "campuskeep/firmware/web/pages/log"
+	nvrspages "campuskeep/firmware/web/pages/nvrs"
 	playerpages "campuskeep/firmware/web/pages/player"
 	retentionpages "campuskeep/firmware/web/pages/retention"
+	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
 	"campuskeep/shared/account"
 	"campuskeep/shared/usage"
@@ -100,6 +102,25 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/gate":      {summary: "Attendance of today by class", answer: attendancepages.APIAttendance{}},
 	"GET /api/v1/people":    {summary: "Accounts with their duties", answer: []accountspages.APIPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},
 	"GET /api/v1/settings":  {summary: "Settings of the school", answer: site.Settings{}},
+
+	"GET /api/v1/account":           {summary: "One's own account and open log-ins", answer: accountspages.APISelf{}},
+	"GET /api/v1/people/{id}":       {summary: "One account", answer: accountspages.APIAccount{}},
+	"GET /api/v1/people/duties":     {summary: "Changes of duties and credentials that wait for a second person", answer: []accountspages.APIDutyChange{}},
+	"GET /api/v1/applications/mine": {summary: "One's own applications", answer: []usage.Application{}},
+	"GET /api/v1/applications/availability": {summary: "What there is of the footage that an application would ask for", answer: []usagepages.APIOffer{}, query: []openapi.Parameter{
+		{Name: "wanted.0.place", Text: "place of the first line; wanted.1.place of the second, up to 15"}, {Name: "wanted.0.from", Text: "2006-01-02T15:04, the school's time"}, {Name: "wanted.0.to", Text: "2006-01-02T15:04"}}},
+	"GET /api/v1/clock":              {summary: "The clock, its sources, and what it did of late", answer: homepages.APIClock{}},
+	"GET /api/v1/duty":               {summary: "The control room's sheet of a day", answer: shiftspages.APIDuty{}, query: []openapi.Parameter{{Name: "day", Text: "2006-01-02; today when absent"}}},
+	"GET /api/v1/gate/class/{class}": {summary: "The roll of a class", answer: attendancepages.APIRoll{}, query: []openapi.Parameter{{Name: "date", Text: "2006-01-02, at most 31 days ago; today when absent"}}},
+	"GET /api/v1/keeping":            {summary: "The arithmetic of the disk, and the state of deletion", answer: retentionpages.APIRetention{}},
+	"GET /api/v1/keeping/report": {summary: "The retention report of a month", answer: retentionpages.APIReport{}, query: []openapi.Parameter{
+		{Name: "month", Text: "2006-01; the last whole one when absent"}, {Name: "camera", Text: "id of a camera; all when absent"}, {Name: "part", Text: "sixteen cameras each, from 0"}}},
+	"GET /api/v1/keeping/certificate/{camera}/{day}": {summary: "The deletion of one camera-day", answer: retentionpages.APICertificate{}},
+	"GET /api/v1/live":                   {summary: "The cameras that can be watched live", answer: playerpages.APIWall{}, query: []openapi.Parameter{{Name: "group", Text: "group of cameras"}, {Name: "camera", Text: "id of a camera"}}},
+	"GET /api/v1/view/{id}":              {summary: "An open viewing, and what there is of its span", answer: playerpages.APIOpenViewing{}},
+	"GET /api/v1/nvrs":                   {summary: "The register of NVRs with what their last checks showed", answer: []nvrspages.APINVR{}},
+	"GET /api/v1/nvrs/{id}":              {summary: "One NVR with its fetches and what depends on it", answer: nvrspages.APINVRDetail{}},
+	"GET /api/v1/nvrs/{id}/access-paths": {summary: "The ways to an NVR's footage that bypass the appliance", answer: nvrspages.APIAccessPaths{}},
 }
 
 // describe writes the OpenAPI document from the routes and the types that they answer with, so that they cannot disagree.

@@ -12,13 +12,13 @@ import (
 )
 
 // Holds are the holds in force as this person may see them: number, span and reason of another's are for those alone
-// who may see holds, since they tell who is being looked into. Whatever shows a hold asks here or [call.seesHold].
+// who may see holds, since they tell who is being looked into. Whatever shows a hold asks here or [Call.SeesHold].
 func (c *Call) Holds() []footage.Hold {
-	return slices.DeleteFunc(c.o.d.Usage.Holds(), func(h footage.Hold) bool { return !c.seesHold(h.Application) })
+	return slices.DeleteFunc(c.o.d.Usage.Holds(), func(h footage.Hold) bool { return !c.SeesHold(h.Application) })
 }
 
-// seesHold says whether this person may see the holds of an application.
-func (c *Call) seesHold(application string) bool {
+// SeesHold says whether this person may see the holds of an application.
+func (c *Call) SeesHold(application string) bool {
 	if c.SeesHolds() {
 		return true
 	}
@@ -55,7 +55,7 @@ func (c *Call) WithoutHold(cam footage.Camera, runs []footage.Span) []footage.Sp
 // KeptHolds are the holds of a certificate or report as this person may see them; hidden says that there are others.
 func (c *Call) KeptHolds(list []footage.Kept) (out []CertHold, hidden bool) {
 	for _, h := range list {
-		if !c.seesHold(h.Application) {
+		if !c.SeesHold(h.Application) {
 			hidden = true
 			continue
 		}

@@ -34,19 +34,25 @@ func (c *call) dutyRows(person string) (out []dutyRow) {
 		p, _ := c.o.d.People.Person(d.Person)
 		r := dutyRow{ID: d.ID, Name: p.Name, Unit: p.Unit, What: c.P.K("duty.what.", d.What), Roles: c.roleNames(d.Roles), By: c.o.Name(d.By),
 			At: c.P.When(d.At.Wall, c.Now.Wall), Until: c.P.When(d.At.Wall.Add(people.DutyTerm), c.Now.Wall)}
-		may := c.Can(account.ActPeopleConfirm, account.Subject{Person: d.Person})
-		r.Drop = may || d.By == c.Actor.ID
-		switch {
-		case !may:
-			r.Why = c.P.T("duty.waits")
-		case !c.o.d.People.Independent(c.Actor.ID, d.By):
-			r.Why = c.P.T("err.not_independent")
-		default:
-			r.Confirm = true
+		why := ""
+		if r.Confirm, r.Drop, why = c.mayDecide(d); why != "" {
+			r.Why = c.P.T(why)
 		}
 		out = append(out, r)
 	}
 	return out
+}
+
+// mayDecide says whether this person may confirm or drop a change; why is the text that says why not confirm.
+func (c *call) mayDecide(d people.DutyChange) (confirm, drop bool, why string) {
+	may := c.Can(account.ActPeopleConfirm, account.Subject{Person: d.Person})
+	switch {
+	case !may:
+		why = "duty.waits"
+	case !c.o.d.People.Independent(c.Actor.ID, d.By):
+		why = "err.not_independent"
+	}
+	return why == "", may || d.By == c.Actor.ID, why
 }
 
 func (c *call) roleNames(roles []account.Role) string {

@@ -67,6 +67,9 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /people/{id}", Action: account.ActPeopleEdit, Subject: on.About(personSubject), Handle: on.Do(o.putPerson)},
 		{Pattern: "POST /people/{id}/password", Action: account.ActPeopleEdit, Subject: on.About(personSubject), Handle: on.Do(o.resetPassword)},
 		{Pattern: "POST /people/{id}/factor", Action: account.ActPeopleEdit, Subject: on.About(personSubject), Handle: on.Do(o.resetFactor)},
+		{Pattern: "GET /api/v1/account", Action: account.ActSelf, Subject: frame.Self, Handle: on.Do(o.apiSelf)},
+		{Pattern: "GET /api/v1/people/duties", Action: account.ActPeopleConfirm, Subject: on.About(newPersonID), Handle: on.Do(o.apiDutyChanges)},
+		{Pattern: "GET /api/v1/people/{id}", Action: account.ActPeopleEdit, Subject: on.About(personSubject), Handle: on.Do(o.apiOnePerson)},
 		{Pattern: "GET /api/v1/people", Action: account.ActPeopleView, Subject: frame.Anything, Handle: on.Do(o.apiPeople)},
 	}
 }

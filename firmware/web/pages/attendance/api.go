@@ -1,7 +1,11 @@
 package attendance
 
 import (
+	"fmt"
 	"net/http"
+
+	"campuskeep/firmware/web/frame"
+	"campuskeep/shared/attendance"
 )
 
 type apiClass struct {
@@ -33,6 +37,37 @@ func (o *Pages) apiGate(c *call) error {
 		for _, r := range g.Classes {
 			out.Classes = append(out.Classes, apiClass{r.ID, r.Tally.Expected, r.Tally.Attended, r.Missing, r.Leave, r.Late})
 		}
+	}
+	return c.JSON(http.StatusOK, out)
+}
+
+type apiPupil struct {
+	Name   string               `json:"name"`
+	Status attendance.DayStatus `json:"status"`
+}
+
+// APIRoll is the roll of a class on one day, as JSON.
+type APIRoll struct {
+	Class  string     `json:"class"`
+	Name   string     `json:"name"`
+	Date   string     `json:"date"`
+	Head   string     `json:"head_teacher,omitempty"`
+	Pupils []apiPupil `json:"pupils"`
+}
+
+func (o *Pages) apiRoll(c *call) error {
+	class, known := o.d.People.Class(c.R.PathValue("class"))
+	date, readable := c.rollDay()
+	if !known || !readable {
+		return frame.ErrNotFound
+	}
+	days, err := o.d.Gate.Roll(class.ID, date)
+	if err != nil {
+		return fmt.Errorf("read the roll of %s: %w", class.ID, err)
+	}
+	out := APIRoll{class.ID, class.Name(date), date, class.Head(date), []apiPupil{}}
+	for _, d := range days {
+		out.Pupils = append(out.Pupils, apiPupil{o.d.People.Name(d.Student), d})
 	}
 	return c.JSON(http.StatusOK, out)
 }

@@ -48,6 +48,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /gate/class/{class}", Action: account.ActClassView, Subject: on.About(classSubject), Handle: on.Do(o.rollPage)},
 		{Pattern: "POST /gate/class/{class}/mark", Action: account.ActClassMark, Subject: on.About(classSubject), Handle: on.Do(o.putMark)},
 		{Pattern: "GET /events/gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.liveGate), Stream: true},
+		{Pattern: "GET /api/v1/gate/class/{class}", Action: account.ActClassView, Subject: on.About(classSubject), Handle: on.Do(o.apiRoll)},
 		{Pattern: "GET /api/v1/gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.apiGate)},
 	}
 }

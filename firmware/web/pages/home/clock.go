@@ -88,24 +88,37 @@ const clockShown = 30
 
 // clockHistory tells from the log what the clock did: states, steps, corrections, anchors of this machine.
 func (o *Pages) clockHistory(c *call, v *clockView) error {
-	page, err := o.d.Ledger.Search(c.R.Context(), ledgerdb.Query{Kinds: append([]ledger.Kind{"clock.anchor"}, entrytext.DutyClock...), Limit: clockShown})
+	entries, err := o.clockEntries(c)
 	if err != nil {
-		return fmt.Errorf("read what the clock did: %w", err)
+		return err
 	}
-	for _, e := range page.Entries {
-		f := o.Fact(c.Call, e)
-		f.At = c.P.When(e.At, c.Now.Wall)
-		if e.Kind == "clock.anchor" {
-			var d entrytext.ClockData
-			frame.Decode(e.Data, &d)
-			f.Text = d.Words(c.Call, e.Kind)
-		}
+	for _, e := range entries {
+		f := o.clockFact(c, e)
 		if !v.CanLog || e.Actor.ID == ledger.System.ID {
 			f.Who = ""
 		}
 		v.History = append(v.History, f)
 	}
 	return nil
+}
+
+func (o *Pages) clockEntries(c *call) ([]ledger.Entry, error) {
+	page, err := o.d.Ledger.Search(c.R.Context(), ledgerdb.Query{Kinds: append([]ledger.Kind{"clock.anchor"}, entrytext.DutyClock...), Limit: clockShown})
+	if err != nil {
+		return nil, fmt.Errorf("read what the clock did: %w", err)
+	}
+	return page.Entries, nil
+}
+
+func (o *Pages) clockFact(c *call, e ledger.Entry) entrytext.DutyFact {
+	f := o.Fact(c.Call, e)
+	f.At = c.P.When(e.At, c.Now.Wall)
+	if e.Kind == "clock.anchor" {
+		var d entrytext.ClockData
+		frame.Decode(e.Data, &d)
+		f.Text = d.Words(c.Call, e.Kind)
+	}
+	return f
 }
 
 // sourceRows is a source in words, with the servers behind it when there are several.

@@ -61,6 +61,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /clock", Action: account.ActStatusView, Subject: frame.Anything, Handle: on.Do(o.clockPage)},
 		{Pattern: "POST /clock", Action: account.ActClockConfirm, Subject: frame.Anything, Handle: on.Do(o.confirmClock)},
 		{Pattern: "GET /events/log", Action: account.ActLogSearch, Subject: frame.Anything, Handle: on.Do(o.liveLog), Stream: true},
+		{Pattern: "GET /api/v1/clock", Action: account.ActStatusView, Subject: frame.Anything, Handle: on.Do(o.apiClock)},
 		{Pattern: "GET /api/v1/status", Action: account.ActStatusView, Subject: frame.Anything, Handle: on.Do(o.apiStatus)},
 	}
 }

@@ -70,6 +70,8 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /media/{id}/playlist.m3u8", Action: account.ActMediaRead, Subject: on.About(viewingSubject), Handle: on.Do(o.playlist), Media: true},
 		{Pattern: "GET /media/{id}/init/{file}", Action: account.ActMediaRead, Subject: on.About(viewingSubject), Handle: on.Do(o.initSection), Media: true},
 		{Pattern: "GET /media/{id}/{segment}/{file}", Action: account.ActMediaRead, Subject: on.About(viewingSubject), Handle: on.Do(o.fragment), Media: true},
+		{Pattern: "GET /api/v1/live", Action: account.ActFootageLive, Subject: on.About(livePurpose), Handle: on.Do(o.apiWall)},
+		{Pattern: "GET /api/v1/view/{id}", Action: account.ActMediaRead, Subject: on.About(viewingSubject), Handle: on.Do(o.apiView)},
 		{Pattern: "POST /api/v1/live", Action: account.ActFootageLive, Subject: on.About(liveSubject), Handle: on.Do(o.apiLive)},
 	}
 }

@@ -196,17 +196,14 @@ func (o *Pages) scrub(c *call, pv *playerView) error {
 	for i, s := range timeline.Place(labels, 300) { // on the narrowest phone some go without their time
 		pv.Ticks[i].Edge = s.Visible
 	}
-	segs, err := o.d.Watched.Segments(c.R.Context(), pv.V.Camera, span)
+	has, err := o.present(c, pv.V)
 	if err != nil {
-		return fmt.Errorf("read where footage of %s lies: %w", pv.V.Camera, err)
-	}
-	if err := o.GapCache.Refresh(c.R.Context(), c.Now.Wall); err != nil {
 		return err
 	}
-	noted, thin := o.GapCache.Of(pv.V.Camera, span)
+	segs, thin := has.segments, has.thin
 	parts := &pv.Parts
 	parts.Gaps, parts.Unsure, parts.Codecs = []playerGap{}, []playerGap{}, []string{}
-	for _, h := range timeline.Explain(noted, timeline.Holes(timeline.Merge(segs), span)) {
+	for _, h := range has.holes {
 		parts.Gone = append(parts.Gone, sc.Bar(h.Span).AtLeast(0.002))
 		parts.Gaps = append(parts.Gaps, playerGap{h.Span.From.UnixMilli(), h.Span.To.UnixMilli(), c.spanClock(h.Span) + " " + c.P.T("view.gap", frame.GapName(c.P, h.Cause), h.Span.Duration())})
 	}
@@ -231,6 +228,25 @@ func (o *Pages) scrub(c *call, pv *playerView) error {
 		parts.Unsure = append(parts.Unsure, playerGap{s.Span.From.UnixMilli(), s.Span.To.UnixMilli(), text})
 	}
 	return nil
+}
+
+// presence is what there is of a viewing's span.
+type presence struct {
+	segments []footage.Placed
+	holes    []footage.Piece
+	thin     []footage.Span // recorded from the sub-stream
+}
+
+func (o *Pages) present(c *call, v viewing.Opened) (p presence, err error) {
+	if p.segments, err = o.d.Watched.Segments(c.R.Context(), v.Camera, v.Span); err != nil {
+		return p, fmt.Errorf("read where footage of %s lies: %w", v.Camera, err)
+	}
+	if err = o.GapCache.Refresh(c.R.Context(), c.Now.Wall); err != nil {
+		return p, err
+	}
+	noted, thin := o.GapCache.Of(v.Camera, v.Span)
+	p.holes, p.thin = timeline.Explain(noted, timeline.Holes(timeline.Merge(p.segments), v.Span)), thin
+	return p, nil
 }
 
 // viewWhen reads an instant that somebody typed into the player: ms of UTC, or why not, with the way to it.

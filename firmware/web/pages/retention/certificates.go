@@ -310,7 +310,7 @@ func (c *call) certificate(decl packet.Declared, d packet.Day) certificateView {
 	o := c.o
 	v := certificateView{Org: c.P.T("doc.org", o.d.Info.School), Decl: decl, D: d, Camera: decl.Name, Date: d.Day, Outcome: c.P.K("cert.outcome.", d.Outcome), CanPrint: c.mayPrint(),
 		Title: c.P.T("cert.title"), Says: c.says(d), Today: c.P.FullDate(c.Now.Wall), Appliance: o.d.Info.Appliance,
-		Ready: d.Outcome != packet.OutcomePartial && d.Outcome != packet.OutcomeUnbound, File: o.certificateFile(d.Camera, d.Day), Key: o.d.Ledger.VerifierKey(), Attested: d.Assurance == packet.AssuranceAttested, Missing: c.P.Words(d.Missing)}
+		Ready: issuable(d), File: o.certificateFile(d.Camera, d.Day), Key: o.d.Ledger.VerifierKey(), Attested: d.Assurance == packet.AssuranceAttested, Missing: c.P.Words(d.Missing)}
 	if !d.Nominal.From.IsZero() {
 		v.Date = c.P.FullDate(d.Nominal.From)
 	}
@@ -338,6 +338,11 @@ func (c *call) certificate(decl packet.Declared, d packet.Day) certificateView {
 		v.Hours = nil // hour by hour they tell what is held
 	}
 	return v
+}
+
+// issuable says whether a certificate of the day can be issued.
+func issuable(d packet.Day) bool {
+	return d.Outcome != packet.OutcomePartial && d.Outcome != packet.OutcomeUnbound
 }
 
 // says is the finding of a certificate, in the words of the page: with what the end of the key is worth, because that is

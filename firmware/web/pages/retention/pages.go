@@ -59,6 +59,9 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /keeping/certificate/{camera}/{day}", Action: account.ActKeepingPaper, Subject: on.About(aCameraDay), Handle: on.Do(o.downloadCertificate)},
 		{Pattern: "GET /keeping/report", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.reportPage)},
 		{Pattern: "POST /keeping/report", Action: account.ActKeepingPaper, Subject: frame.Anything, Handle: on.Do(o.downloadReport)},
+		{Pattern: "GET /api/v1/keeping", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.apiRetention)},
+		{Pattern: "GET /api/v1/keeping/report", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.apiReport)},
+		{Pattern: "GET /api/v1/keeping/certificate/{camera}/{day}", Action: account.ActKeepingView, Subject: on.About(aCameraDay), Handle: on.Do(o.apiCertificate)},
 		{Pattern: "GET /api/v1/keeping/days", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.apiDays)},
 	}
 }

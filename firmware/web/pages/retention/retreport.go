@@ -123,8 +123,8 @@ func (o *Pages) monthView(c *call, f url.Values, whole bool) (reportView, error)
 	}
 	v.Form.Values.Set("month", label)
 	camera := f.Get("camera")
-	if _, ok := o.d.Site.Camera(camera); camera != "" && !ok {
-		return v, fielderr.Errors{{Field: "camera", Rule: "err.unknown_camera"}}
+	if err := c.knownCamera(camera); err != nil {
+		return v, err
 	}
 	v.Month = c.P.T("retreport.month", fmt.Sprint(span.From.Year()), fmt.Sprint(int(span.From.Month())))
 	v.Running = c.Now.Wall.Before(span.To)
@@ -138,26 +138,16 @@ func (o *Pages) monthView(c *call, f url.Values, whole bool) (reportView, error)
 	if v.Print, err = o.LogCopy(c.Call, reportDocument(camera, label)); err != nil {
 		return v, err
 	}
-	served, err := o.d.Certificates.InService(c.R.Context(), label)
+	list, err := o.reported(c, camera, label)
 	if err != nil {
-		return v, printFault(err)
-	}
-	var list []footage.Camera
-	for _, cam := range o.d.Site.Cameras() {
-		if cam.ID == camera || camera == "" && slices.Contains(served, cam.ID) {
-			list = append(list, cam)
-		}
+		return v, err
 	}
 	if v.Print == nil && !whole {
 		list = c.reportPart(&v, f, list)
 	}
-	var ids []string
-	for _, cam := range list {
-		ids = append(ids, cam.ID)
-	}
-	reports, err := o.d.Certificates.Months(c.R.Context(), ids, label)
+	reports, err := o.months(c, list, label)
 	if err != nil {
-		return v, printFault(err)
+		return v, err
 	}
 	for i, cam := range list {
 		row := c.reportRow(cam, reports[i])
@@ -168,6 +158,40 @@ func (o *Pages) monthView(c *call, f url.Values, whole bool) (reportView, error)
 		v.One = &v.Rows[0]
 	}
 	return v, nil
+}
+
+// knownCamera refuses the name of a camera that is not registered; empty is all of them.
+func (c *call) knownCamera(camera string) error {
+	if _, ok := c.o.d.Site.Camera(camera); camera != "" && !ok {
+		return fielderr.Errors{{Field: "camera", Rule: "err.unknown_camera"}}
+	}
+	return nil
+}
+
+// reported lists the cameras that a report of a month is about: one, or all that were in service.
+func (o *Pages) reported(c *call, camera, month string) (list []footage.Camera, _ error) {
+	served, err := o.d.Certificates.InService(c.R.Context(), month)
+	if err != nil {
+		return nil, printFault(err)
+	}
+	for _, cam := range o.d.Site.Cameras() {
+		if cam.ID == camera || camera == "" && slices.Contains(served, cam.ID) {
+			list = append(list, cam)
+		}
+	}
+	return list, nil
+}
+
+func (o *Pages) months(c *call, list []footage.Camera, month string) ([]footage.MonthReport, error) {
+	var ids []string
+	for _, cam := range list {
+		ids = append(ids, cam.ID)
+	}
+	reports, err := o.d.Certificates.Months(c.R.Context(), ids, month)
+	if err != nil {
+		return nil, printFault(err)
+	}
+	return reports, nil
 }
 
 // reportsShown is how many cameras are on one page, and are summed up for it.

@@ -69,6 +69,9 @@ type dutyIncident struct {
 	Live, Playback []string // cameras
 	Count          int
 	Seq            uint64
+
+	officer        string // person id
+	live, playback []string
 	from, to       time.Time
 }
 
@@ -118,7 +121,7 @@ func (o *Pages) dutySheet(c *call, span footage.Span) (v dutyView, err error) {
 	if err := o.dutyShifts(c, &v, span); err != nil {
 		return v, err
 	}
-	entries, err := o.dayEntries(c.R.Context(), span, slices.Concat([]ledger.Kind{"footage.access.open"}, entrytext.DutyFaults, entrytext.DutyClock, entrytext.DutyDecisions))
+	entries, err := o.sheetEntries(c.R.Context(), span)
 	if err != nil {
 		return v, err
 	}
@@ -159,10 +162,7 @@ func (o *Pages) dutyShifts(c *call, v *dutyView, span footage.Span) error {
 		v.Strip = append(v.Strip, sc.Bar(on).AtLeast(0.002))
 	}
 	total := time.Duration(0)
-	for _, g := range shift.Gaps(shifts, span, c.Now.Wall) {
-		if g.Duration() < time.Minute {
-			continue
-		}
+	for _, g := range unattended(shifts, span, c.Now.Wall) {
 		total += g.Duration()
 		v.Gaps = append(v.Gaps, c.P.Span(g.From, g.To))
 		v.Lacks = append(v.Lacks, sc.Bar(g))
@@ -176,6 +176,11 @@ func (o *Pages) dutyShifts(c *call, v *dutyView, span footage.Span) error {
 	return nil
 }
 
+// unattended lists the times of a minute or more in which nobody was on duty.
+func unattended(shifts []shift.Shift, span footage.Span, now time.Time) []footage.Span {
+	return slices.DeleteFunc(shift.Gaps(shifts, span, now), func(g footage.Span) bool { return g.Duration() < time.Minute })
+}
+
 // officerOf is whose shift that was; it touches the instant.
 func (o *Pages) officerOf(shift string, at time.Time) string {
 	if shift == "" {
@@ -187,6 +192,11 @@ func (o *Pages) officerOf(shift string, at time.Time) string {
 		}
 	}
 	return ""
+}
+
+// sheetEntries are the entries that a day's sheet is made of, oldest first.
+func (o *Pages) sheetEntries(ctx context.Context, span footage.Span) ([]ledger.Entry, error) {
+	return o.dayEntries(ctx, span, slices.Concat([]ledger.Kind{"footage.access.open"}, entrytext.DutyFaults, entrytext.DutyClock, entrytext.DutyDecisions))
 }
 
 // dayEntries are the entries of these kinds, oldest first.
@@ -239,16 +249,19 @@ func (o *Pages) incidents(c *call, entries []ledger.Entry) (out []dutyIncident, 
 			}
 			i = len(out)
 			index[key] = i
-			out = append(out, dutyIncident{Who: c.ActorName(e.Actor), Purpose: purpose, Seq: e.Seq, from: e.At})
+			out = append(out, dutyIncident{Who: c.ActorName(e.Actor), Purpose: purpose, Seq: e.Seq, officer: e.Actor.ID, from: e.At})
 		}
 		x := &out[i]
 		x.to, x.Count = e.At, x.Count+1
-		name, list := o.CameraName(d.Camera), &x.Playback
+		name, list, ids := o.CameraName(d.Camera), &x.Playback, &x.playback
 		if d.Mode == usage.Live {
-			list = &x.Live
+			list, ids = &x.Live, &x.live
 		}
 		if !slices.Contains(*list, name) {
 			*list = append(*list, name)
+		}
+		if !slices.Contains(*ids, d.Camera) {
+			*ids = append(*ids, d.Camera)
 		}
 	}
 	for i := range out {

@@ -62,6 +62,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /duty", Action: account.ActDutyView, Subject: frame.Anything, Handle: on.Do(o.dutyPage)},
 		{Pattern: "POST /duty/print", Action: account.ActDutyView, Subject: frame.Anything, Handle: on.Do(o.printDuty)},
 		{Pattern: "GET /duty/sheet", Action: account.ActDutyView, Subject: frame.Anything, Handle: on.Do(o.printableDuty)},
+		{Pattern: "GET /api/v1/duty", Action: account.ActDutyView, Subject: frame.Anything, Handle: on.Do(o.apiDuty)},
 		{Pattern: "POST /duty/export", Action: account.ActDutyView, Subject: frame.Anything, Handle: on.Do(o.exportDuty)},
 	}
 }

@@ -49,3 +49,43 @@ func (o *Pages) apiHolds(c *call) error {
 	}
 	return c.JSON(http.StatusOK, out)
 }
+
+func (o *Pages) apiMine(c *call) error {
+	out := []usage.Application{}
+	for _, a := range o.d.Usage.List() {
+		if a.Applicant == c.Actor.ID {
+			out = append(out, a)
+		}
+	}
+	return c.JSON(http.StatusOK, out)
+}
+
+// APIOffer is what there is of one camera for one line of an application, as JSON.
+type APIOffer struct {
+	Line      int            `json:"line"` // wanted.<line>
+	Camera    string         `json:"camera"`
+	Name      string         `json:"name"`
+	Span      footage.Span   `json:"span"`
+	Present   []footage.Span `json:"present"`
+	Missing   []footage.Span `json:"missing"`
+	Gone      []footage.Span `json:"gone"`     // deleted on time
+	TooLate   []footage.Span `json:"too_late"` // condemned: no hold keeps it
+	FirstLoss time.Time      `json:"first_loss,omitzero"`
+	Complete  bool           `json:"complete"`
+}
+
+func (o *Pages) apiAvailability(c *call) error {
+	wanted, lines := c.wants(c.R.URL.Query())
+	out := []APIOffer{}
+	if len(wanted) == 0 {
+		return c.JSON(http.StatusOK, out)
+	}
+	offers, err := o.d.Usage.Available(c.R.Context(), wanted)
+	if err != nil {
+		return fmt.Errorf("look up what there is: %w", err)
+	}
+	for _, f := range offers {
+		out = append(out, APIOffer{lines[f.Span], f.Availability.Camera, f.Camera.Name, wanted[f.Span].Span, f.Present, f.Missing, f.Gone, f.PastRetention, f.FirstLoss, f.Complete()})
+	}
+	return c.JSON(http.StatusOK, out)
+}

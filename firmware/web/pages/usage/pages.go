@@ -75,6 +75,8 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /holds/{id}/keep", Action: account.ActHoldPropose, Subject: on.About(holdSubject), Handle: on.Do(o.keepHold)},
 		{Pattern: "GET /api/v1/applications", Action: account.ActApplicationList, Subject: frame.Anything, Handle: on.Do(o.apiApplications)},
 		{Pattern: "GET /api/v1/applications/{id}", Action: account.ActApplicationView, Subject: on.About(applicationSubject), Handle: on.Do(o.apiApplication)},
+		{Pattern: "GET /api/v1/applications/mine", Action: account.ActApplicationCreate, Subject: on.About(mayApply), Handle: on.Do(o.apiMine)},
+		{Pattern: "GET /api/v1/applications/availability", Action: account.ActRibbonView, Subject: frame.Anything, Handle: on.Do(o.apiAvailability)},
 		{Pattern: "GET /api/v1/holds", Action: account.ActHoldView, Subject: frame.Anything, Handle: on.Do(o.apiHolds)},
 	}
 }
