@@ -27,6 +27,7 @@ import (
 	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
+	"campuskeep/firmware/reader"
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/retention"
 	"campuskeep/firmware/sealedfiles"
@@ -99,8 +100,9 @@ type Appliance struct {
 	name       *mdns.Responder          // nil: nobody answers for the name
 	uplink     *uplink.Uplink           // to the centre; nil when the box works alone
 	gateSource gateSource
-	buses      map[string]*readerBus // OSDP lines by port
-	panel      *readerPanel          // nil: no panel
+	lines      readerLines
+	cards      *reader.Recent
+	panel      *readerPanel // nil: no panel
 	listen     net.Listener
 	control    net.Listener
 	events     eventQueue
@@ -125,10 +127,7 @@ func Open(ctx context.Context, cfg Config, d Deps) (*Appliance, error) {
 
 // newAppliance is an appliance of which nothing is open.
 func newAppliance(cfg Config, d Deps) (a *Appliance, err error) {
-	a = &Appliance{Config: cfg, log: d.Log, buses: map[string]*readerBus{}, events: newEventQueue(), ingest: newIngest()}
-	for _, b := range cfg.Bus {
-		a.buses[b.Port] = &readerBus{}
-	}
+	a = &Appliance{Config: cfg, log: d.Log, lines: newReaderLines(), events: newEventQueue(), ingest: newIngest()}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -298,7 +297,7 @@ func (a *Appliance) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.gateSource = gateSource{a}
+	a.gateSource, a.cards = gateSource{a}, reader.NewRecent(a.Timekeeper)
 	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.gateSource, Site: a.gateSource, Clock: a.Timekeeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
 	return err
 }
@@ -369,7 +368,7 @@ func (a *Appliance) openDevices() (err error) {
 		Log: a.log, Clock: a.Timekeeper, Zone: a.zone,
 		Info:   frame.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
 		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player, Gate: a.Gate, Time: a.Timekeeper,
-		NVRs: nvrs{a}, Health: a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
+		NVRs: nvrs{a}, Readers: readerService{a}, Cards: a.cards, Health: a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
 	})
 	return err
 }

@@ -125,12 +125,8 @@ func (f figuresOf) Collect(ch chan<- prometheus.Metric) {
 	}
 	report(rootExpiry, float64(f.a.certs.root.NotAfter.Unix()))
 	f.cameras(ch, report, now)
-	for _, r := range f.a.buses {
-		if b := r.currentBus(); b != nil {
-			for _, s := range b.Statuses() {
-				report(readerUp, boolValue(s.State == reader.Online), s.Reader)
-			}
-		}
+	for _, s := range f.a.lines.statuses() {
+		report(readerUp, boolValue(s.State == reader.Online), s.Reader)
 	}
 	f.nvrs(report, now)
 	k := status(f).Retention()

@@ -168,9 +168,7 @@ func (a *Appliance) runServices(ctx context.Context) error {
 	if a.name != nil {
 		start("name", a.name.Run)
 	}
-	for _, b := range a.Config.Bus {
-		start("line "+b.Port, func(ctx context.Context) error { return a.serveBus(ctx, b) })
-	}
+	start("card readers", a.serveReaders)
 	if a.panel != nil {
 		start("panel", a.panel.Run)
 	}

@@ -11,6 +11,7 @@
 package reader
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -28,6 +29,16 @@ type CardRead struct {
 
 // Card is the number as the rules know it.
 func (c CardRead) Card() attendance.Card { return attendance.Card{Bits: c.Bits, Raw: c.UID} }
+
+// Line is one way to one or more readers: an OSDP line, a Wiegand reader, network terminals.
+type Line interface {
+	// Run serves the readers until ctx ends.
+	Run(ctx context.Context) error
+	Statuses() []Status
+	Counts(id string) (Counts, bool)
+	// Feedback shows a signal at a reader. It returns at once; ErrNoReader says that the reader is not here.
+	Feedback(id string, s attendance.Signal) error
+}
 
 // State says whether a reader can be used.
 type State string

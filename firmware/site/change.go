@@ -31,28 +31,6 @@ func (l Login) check() error {
 
 var idRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// PutReader registers or changes a reader. Errors: fielderr.Errors, *account.Refused.
-func (s *Site) PutReader(ctx context.Context, by account.Who, r Reader) error {
-	var errs fielderr.Errors
-	checkID(&errs, r.ID)
-	checkName(&errs, r.Name)
-	if r.Direction != attendance.In && r.Direction != attendance.Out && r.Direction != attendance.Auto {
-		errs.Add("direction", "err.direction")
-	}
-	if !strings.HasPrefix(r.Port, "/") {
-		errs.Add("port", "err.port")
-	}
-	if r.Address < 0 || r.Address > 126 { // 127 is the broadcast address of OSDP
-		errs.Add("address", "err.range", 0, 126)
-	}
-	for _, o := range s.Readers() {
-		if o.ID != r.ID && o.Port == r.Port && o.Address == r.Address && !o.Retired && !r.Retired {
-			errs.Add("address", "err.address_taken", o.ID)
-		}
-	}
-	return put(ctx, s, by, "reader", r.ID, r, errs, readers, s.readers)
-}
-
 // PutPlace registers or changes a place. Errors: fielderr.Errors, *account.Refused.
 func (s *Site) PutPlace(ctx context.Context, by account.Who, p Place) error {
 	var errs fielderr.Errors

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 
 	"campuskeep/firmware/ledgerdb"
-	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
@@ -23,17 +22,6 @@ var ErrNotFound = errors.New("site: not found")
 type Login struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
-}
-
-// Reader is a card reader (design §8).
-type Reader struct {
-	ID        string               `json:"id"` // r01 …
-	Name      string               `json:"name"`
-	Place     string               `json:"place,omitempty"`
-	Direction attendance.Direction `json:"direction"`
-	Port      string               `json:"port"`    // serial port of the OSDP line, as in the configuration
-	Address   int                  `json:"address"` // on the line, 0 to 126
-	Retired   bool                 `json:"retired,omitempty"`
 }
 
 // Place is where applicants think things happen: they pick places, the officer narrows to cameras (design §7).

@@ -14,7 +14,9 @@ var (
 	places    = ledgerdb.NewTable[Place]("places", ledgerdb.Replayable())
 	calendars = ledgerdb.NewTable[attendance.Calendar]("calendar", ledgerdb.Replayable())
 	settings  = ledgerdb.NewTable[Settings]("settings", ledgerdb.Replayable())
-	logins    = ledgerdb.NewTable[cameraLogin]("camera_logins", ledgerdb.Sealed(func(l cameraLogin) string { return cameraOwner(l.Camera) }))
+	// What readers need to be reached; never in a page, an export or a log.
+	readerSecrets = ledgerdb.NewTable[readerSecret]("reader_secrets", ledgerdb.Sealed(func(x readerSecret) string { return readerOwner(x.Reader) }))
+	logins        = ledgerdb.NewTable[cameraLogin]("camera_logins", ledgerdb.Sealed(func(l cameraLogin) string { return cameraOwner(l.Camera) }))
 )
 
 // onlyKey is the key in tables of a single row.

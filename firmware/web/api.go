@@ -19,6 +19,7 @@ import (
 	logpages "campuskeep/firmware/web/pages/log"
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
 	playerpages "campuskeep/firmware/web/pages/player"
+	readerspages "campuskeep/firmware/web/pages/readers"
 	retentionpages "campuskeep/firmware/web/pages/retention"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
@@ -84,6 +85,8 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/status":       {summary: "State of the clock, the log, synchronisation, storage and deletion", answer: homepages.APIStatus{}},
 	"GET /api/v1/cameras":      {summary: "The register of cameras with the state of each", answer: []cameraspages.APICamera{}},
 	"GET /api/v1/cameras/{id}": {summary: "One camera with its state", answer: cameraspages.APICamera{}},
+	"GET /api/v1/readers":      {summary: "The register of card readers with the state of each", answer: []readerspages.APIReader{}},
+	"GET /api/v1/readers/{id}": {summary: "One card reader with its state", answer: readerspages.APIReader{}},
 	"POST /api/v1/live": {summary: "Open a live viewing of a camera for an officer on shift", answer: playerpages.APIViewing{}, form: struct {
 		Camera  string `json:"camera"`
 		Purpose string `json:"purpose,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
+	"campuskeep/firmware/reader"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/viewing"
@@ -39,6 +40,8 @@ type Deps struct {
 	Viewings     *viewing.Viewings
 	Player       frame.Player
 	Gate         frame.Gate
+	Readers      frame.ReaderService
+	Cards        *reader.Recent
 	Time         frame.Timekeeper
 	NVRs         frame.NVRs // nil: there are none
 	Health       *health.Monitor

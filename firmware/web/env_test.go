@@ -288,6 +288,8 @@ type env struct {
 	site      *site.Site
 	usage     *usage.Register
 	gate      *gate.Gate
+	readers   *fakeReaders
+	cards     *reader.Recent
 	health    *health.Monitor
 	sick      sickness
 	screen    *screen
@@ -410,6 +412,8 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Status: h.packages, Certificates: h.certificates()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
+	h.readers, h.cards = &fakeReaders{}, reader.NewRecent(h.clock)
+	deps.Readers, deps.Cards = h.readers, h.cards
 	if change != nil {
 		change(h, &deps)
 	}
@@ -489,7 +493,9 @@ func (h *env) tap(class, n int) {
 	h.t.Helper()
 	card, err := attendance.ParseCard(fmt.Sprintf("04A2B3%02X%02X", class, n))
 	h.must(err)
-	_, err = h.gate.Tap(h.t.Context(), reader.CardRead{Reader: "r01", Bits: card.Bits, UID: card.Raw, At: h.clock.Now().Mono})
+	read := reader.CardRead{Reader: "r01", Bits: card.Bits, UID: card.Raw, At: h.clock.Now().Mono}
+	h.cards.Note(read)
+	_, err = h.gate.Tap(h.t.Context(), read)
 	h.must(err)
 }
 

@@ -21,6 +21,7 @@ import (
 	logpages "campuskeep/firmware/web/pages/log"
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
 	playerpages "campuskeep/firmware/web/pages/player"
+	readerspages "campuskeep/firmware/web/pages/readers"
 	retentionpages "campuskeep/firmware/web/pages/retention"
 	settingspages "campuskeep/firmware/web/pages/settings"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
@@ -52,7 +53,7 @@ func New(d Deps) (*Server, error) {
 		Viewings: d.Viewings, Time: d.Time, Health: d.Health, Status: d.Status, Answered: d.Answered},
 		accountspages.Templates, homepages.Templates, footagepages.Templates, playerpages.Templates, shiftspages.Templates,
 		usagepages.Templates, retentionpages.Templates, attendancepages.Templates, logpages.Templates, cameraspages.Templates,
-		faultspages.Templates, nvrspages.Templates, settingspages.Templates)
+		faultspages.Templates, nvrspages.Templates, settingspages.Templates, readerspages.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("start the pages: %w", err)
 	}
@@ -65,11 +66,12 @@ func New(d Deps) (*Server, error) {
 	accounts := accountspages.New(base, accountspages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Viewings: d.Viewings})
 	log := logpages.New(words, logpages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
 	attendance := attendancepages.New(times, attendancepages.Deps{Gate: d.Gate, People: d.People, Zone: d.Zone})
+	readers := readerspages.New(words, readerspages.Deps{Cards: d.Cards, Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Readers: d.Readers, Site: d.Site, Zone: d.Zone})
 	routes := o.own()
 	for _, subject := range []interface{ Routes() []frame.Route }{
 		homepages.New(words, homepages.Deps{Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Status: d.Status, Time: d.Time, Zone: d.Zone, Branched: log.Branched,
-			Needs: []frame.NeedsFunc{applications.Needs, faults.Needs, shifts.Needs, accounts.Needs, log.Needs, attendance.Needs}}),
-		accounts, applications, faults, shifts, log, attendance,
+			Needs: []frame.NeedsFunc{applications.Needs, faults.Needs, shifts.Needs, accounts.Needs, log.Needs, attendance.Needs, readers.Needs}}),
+		accounts, applications, faults, shifts, log, attendance, readers,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, NVRs: d.NVRs, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),

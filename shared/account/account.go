@@ -74,7 +74,9 @@ const (
 	ActCamerasTest   Action = "cameras.test" // connect to a camera and measure what it sends
 	ActCamerasAim    Action = "cameras.aim"  // see one picture of a camera that is being installed or mended
 	ActFaultsView    Action = "faults.view"
-	ActFaultsTake    Action = "faults.take" // take note of a fault, with what is done about it
+	ActFaultsTake    Action = "faults.take"  // take note of a fault, with what is done about it
+	ActReadersView   Action = "readers.view" // card readers of the gates: their state and what they sent last
+	ActReadersEdit   Action = "readers.edit" // register card readers, set their keys
 	ActNVRsView      Action = "nvrs.view"
 	ActNVRsEdit      Action = "nvrs.edit" // register NVRs and their cameras, set their expiry, sign who can get outside the appliance
 	ActPeopleView    Action = "people.view"

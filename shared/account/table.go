@@ -114,6 +114,12 @@ var table = map[Action][]rule{
 		{employeesAndInstaller, basisSelf, []condition{ownPage}},
 		{[]Role{RoleAdmin, RoleOfficer, RoleHeadOfSafety}, basisDuty, nil},
 	},
+	ActReadersView: {
+		{employeesAndInstaller, basisSelf, []condition{ownPage}},
+		{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil},
+	},
+	ActReadersEdit: {{append([]Role{RoleHeadOfSafety}, technical...), basisDuty, nil}},
+
 	ActNVRsView:   {{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil}},
 	ActNVRsEdit:   {{technical, basisDuty, nil}},
 	ActPeopleView: {{append([]Role{RoleAdmin}, deciders...), basisDuty, nil}},

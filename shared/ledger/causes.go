@@ -43,6 +43,8 @@ var Limits = map[Kind]Limit{
 	"attendance.tap":       {PerHour: 20000, Whole: true},
 	"attendance.unknown":   {PerHour: 3600},
 	"reader.state":         {PerHour: 60, Whole: true},
+	"reader.device":        {PerHour: 60},
+	"reader.marks":         {PerHour: 60, Variant: "reason"},
 	"login.storm":          {PerHour: 60, Variant: "what"},
 	"sync.witnessed":       {PerHour: 240},
 	"sync.branched":        {PerHour: 60, Whole: true},
@@ -67,6 +69,7 @@ var Unlimited = map[Kind]string{
 	"application.closed": byPerson, "application.dated": byPerson, "application.due": byPerson, "application.overdue": byPerson, "application.reported": byPerson,
 	"hold.registered": byPerson, "hold.proposed": byPerson, "hold.kept": byPerson, "hold.released": byPerson, "hold.ended": byPerson,
 	"attendance.day": "follows from taps, marks and the moments of the day", "attendance.mark": byPerson, "attendance.leave": byPerson,
+	"reader.exported": byPerson, "reader.key": "an act of a person, its effect, or its end by time",
 	"sync.enrolled": byPerson, "sync.branchclosed": byPerson,
 	"file.stored": byPerson, "file.erased": byPerson,
 }

@@ -153,6 +153,10 @@ var Kinds = map[Kind]Spec{
 	"attendance.day":     {Data: []Field{req("date", Code), req("class", Code), req("status", Code), req("reasons", Codes), opt("minutes", Int)}},
 	"attendance.mark":    {Data: []Field{req("date", Code), req("class", Code), req("status", Code), req("by", Code), opt("minutes", Int), opt("leave", Code)}, Sealed: []SealedField{{Name: "reason"}}},
 	"attendance.leave":   {Data: []Field{req("leave", Code), req("kind", Code), req("from", Time), req("to", Time), req("approved", Bool)}, Sealed: []SealedField{{Name: "reason"}}},
+	"reader.key":         {Data: []Field{req("state", Code)}},                                                       // the secure channel key of a reader was made, typed, placed in the reader, or not taken in time
+	"reader.device":      {Data: []Field{req("now", Code), opt("was", Code), req("state", Code)}},                   // another device answers in a reader's place, or a person has accepted it
+	"reader.marks":       {Data: []Field{req("reason", Code), req("count", Int), opt("from", Int), opt("to", Int)}}, // marks of a network terminal that are lost, refused or not to be believed
+	"reader.exported":    {Data: []Field{req("count", Int)}},
 	"reader.state":       {Data: []Field{req("state", Code), opt("reason", Code), opt("count", Int)}},
 
 	// the centre

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"campuskeep/firmware/gate"
+	"campuskeep/firmware/reader"
 	"campuskeep/firmware/retention"
+	"campuskeep/firmware/site"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
@@ -59,6 +61,28 @@ type Gate interface {
 	Roll(class, date string) ([]attendance.DayStatus, error)
 	PutMark(ctx context.Context, by account.Who, role account.Role, m attendance.Mark, class, reason string) (attendance.DayStatus, error)
 	Subscribe() (<-chan gate.Event, func())
+}
+
+// ReaderService is what serves the card readers. The appliance is one.
+type ReaderService interface {
+	Ports() []ReaderPort
+	Serves(site.ReaderKind) bool
+	Status(id string) (ReaderStatus, bool)
+}
+
+// ReaderPort is a serial port that a reader may be wired to.
+type ReaderPort struct {
+	Path       string
+	Baud       int
+	Configured bool // the configuration names it
+	Present    bool // it is there now
+}
+
+// ReaderStatus is the state of a reader since When, with what is counted since its line was opened.
+type ReaderStatus struct {
+	reader.Status
+	reader.Counts
+	When time.Time
 }
 
 // Timekeeper explains the clock and takes what two people state. *timekeeper.Keeper is one.

@@ -39,7 +39,10 @@ var sections = [][]tab{
 		{"nav.report", "/keeping/report", account.ActKeepingView, []string{"retreport", "retpaper"}},
 		{"nav.holds", "/holds", account.ActHoldView, []string{"holds"}},
 	},
-	{{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}}},
+	{
+		{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}},
+		{"nav.readers", "/readers", account.ActReadersView, []string{"readers", "reader", "reader_form"}},
+	},
 	{{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}}},
 	{
 		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera", "camera_form", "camera_import", "camera_retire"}},
@@ -72,6 +75,9 @@ func (c *Call) mayOpen(t tab) bool {
 	}
 	if t.Action == account.ActFaultsView {
 		return c.AllFaults() || c.IsTechnician() && c.Can(t.Action, account.Subject{Person: c.Actor.ID})
+	}
+	if t.Action == account.ActReadersView {
+		return c.Can(t.Action, account.Subject{}) || c.IsReaderTechnician()
 	}
 	subject := account.Subject{Purpose: true} // stated there
 	if t.Action == account.ActGateView && len(c.Actor.Classes) > 0 {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"campuskeep/firmware/site"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -28,6 +29,11 @@ func (c *Call) AllFaults() bool { return c.Can(account.ActFaultsView, account.Su
 // IsTechnician says whether this person is named for a camera in service.
 func (c *Call) IsTechnician() bool {
 	return slices.ContainsFunc(c.o.d.Site.Cameras(), func(cam footage.Camera) bool { return !cam.Retired && cam.Technician == c.Actor.ID })
+}
+
+// IsReaderTechnician says whether this person is named for a card reader in service.
+func (c *Call) IsReaderTechnician() bool {
+	return slices.ContainsFunc(c.o.d.Site.Readers(), func(r site.Reader) bool { return !r.Retired && r.Technician != "" && r.Technician == c.Actor.ID })
 }
 
 // ReaderName is the name of a card reader, or its id when there is none.

@@ -1,0 +1,115 @@
+package readers
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"campuskeep/firmware/reader"
+	"campuskeep/firmware/web/frame"
+	"campuskeep/shared/account"
+	"campuskeep/shared/attendance"
+)
+
+// readerView is the page of one reader.
+type readerView struct {
+	Row     row
+	Rev     uint64
+	Facts   []fact
+	Last    []lastEvent
+	CanEdit bool
+	CanLog  bool
+	Test    *testView
+	Time    string
+}
+
+type fact struct{ Name, Text string }
+
+// testView waits for the next card at the reader, and says what it was.
+type testView struct {
+	Waits  bool
+	Seen   []fact
+	Known  bool
+	Again  string // address of the next test
+	Signal string
+}
+
+func (o *Pages) readerPage(c *call) error { return o.showReader(c, nil) }
+
+func (o *Pages) showReader(c *call, test *testView) error {
+	rev := o.d.Site.ReaderRev(c.R.PathValue("id"))
+	r, err := c.one()
+	if err != nil {
+		return err
+	}
+	v := readerView{Row: r, Rev: rev, Test: test, CanEdit: c.Can(account.ActReadersEdit, account.Subject{}), CanLog: c.Can(account.ActLogSearch, account.Subject{}), Time: c.P.ClockSec(c.Now.Wall)}
+	for _, f := range []fact{{"id", r.R.ID}, {"place", r.R.Place}, {"direction", r.Way}, {"kind", r.Kind}, {"line", r.Line}, {"technician", r.Technician}, {"device", r.Vendor}} {
+		if f.Text != "" {
+			v.Facts = append(v.Facts, fact{c.P.T("reader.f." + f.Name), f.Text})
+		}
+	}
+	if r.Counts != (reader.Counts{}) {
+		n := r.Counts
+		v.Facts = append(v.Facts, fact{c.P.T("reader.counts"), c.P.T("reader.counts.text", n.Reads, n.Malformed, n.Timeouts)})
+	}
+	if v.Last, err = c.lastEvents(c.R.Context(), r.R.ID); err != nil {
+		return err
+	}
+	return c.Page("reader", r.R.Name, v)
+}
+
+// testPage waits for the next card at this reader. The card counts at the gate like any other.
+func (o *Pages) testPage(c *call) error {
+	id := c.R.PathValue("id")
+	after, err := strconv.ParseUint(c.R.URL.Query().Get("after"), 10, 64)
+	if err != nil {
+		return c.SeeOther(fmt.Sprintf("/readers/%s/test?after=%d#test", id, o.d.Cards.Number()))
+	}
+	t := &testView{Waits: true, Again: "/readers/" + id + "/test"}
+	if s, ok := o.d.Cards.After(id, after); ok {
+		t.Waits = false
+		_, _, t.Known = o.d.People.ByCard(s.Card().Hash(o.d.People.CardKey()))
+		t.Seen = c.seen(s)
+	}
+	return o.showReader(c, t)
+}
+
+// seen says what is safe to show of a card: how long its number is and how it ends.
+func (c *call) seen(s reader.Seen) []fact {
+	out := []fact{{c.P.T("reader.test.when"), c.P.ClockSec(s.When)}, {c.P.T("reader.test.bits"), strconv.Itoa(s.Bits)},
+		{c.P.T("reader.test.tail"), "…" + tail(s.Card())}}
+	return out
+}
+
+// tail is what tells a card from others: its last two bytes.
+func tail(card attendance.Card) string {
+	return strings.ToUpper(hex.EncodeToString(card.Raw[max(0, len(card.Raw)-2):]))
+}
+
+// Needs are readers that do not work, for the person who is named for them.
+func (o *Pages) Needs(fc *frame.Call) (out []frame.Need, err error) {
+	c := &call{fc, o}
+	named := false
+	for _, r := range o.d.Site.Readers() {
+		named = named || !r.Retired && r.Technician != "" && r.Technician == c.Actor.ID
+	}
+	if !named {
+		return nil, nil
+	}
+	rows, err := o.rows(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if r.R.Technician != c.Actor.ID || r.R.Retired || r.Tone == "ok" {
+			continue
+		}
+		n := frame.Need{Tone: r.Tone, Icon: r.Icon, Badge: r.Word, Kind: c.P.T("need.device"), Title: c.P.T("need.reader.fault", r.R.Name), Text: r.Why, Href: "/readers/" + r.R.ID, Do: c.P.T("see")}
+		if r.SinceText != "" {
+			n.Text += c.P.T("sep.clause") + r.SinceText
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
