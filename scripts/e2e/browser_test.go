@@ -23,9 +23,14 @@ import (
 const cookieName = "__Host-ck"
 
 // startBrowser starts Chromium. It takes the appliance's certificate unseen: the way to trust it has a test of
-// its own.
-func startBrowser(t testing.TB) context.Context {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.IgnoreCertErrors,
+// its own. With trusted, the hash of a public key, it trusts that one: only then a browser keeps what it has fetched and
+// compiled.
+func startBrowser(t testing.TB, trusted string) context.Context {
+	trust := chromedp.ExecAllocatorOption(chromedp.IgnoreCertErrors)
+	if trusted != "" {
+		trust = chromedp.Flag("ignore-certificate-errors-spki-list", trusted)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, trust,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("autoplay-policy", "user-gesture-required"),
 		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1366, 768))
 	alloc, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)

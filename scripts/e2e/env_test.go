@@ -119,7 +119,7 @@ func newEnv(t testing.TB) *env {
 	began = time.Now()
 	h.open(t)
 	t.Logf("the appliance is up in %s", time.Since(began).Round(time.Millisecond))
-	h.browser = startBrowser(t)
+	h.browser = startBrowser(t, "")
 	return h
 }
 
@@ -241,6 +241,11 @@ func (h *env) open(t testing.TB) {
 		t.Logf("the appliance stopped in %s", time.Since(began).Round(time.Millisecond))
 		if t.Failed() {
 			t.Logf("the appliance said:\n%s", h.log.tail(40))
+		}
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the clock: %+v", h.box.Timekeeper.Explain())
 		}
 	})
 	until(t, "a trusted clock", func() bool { return h.box.Timekeeper.Now().State == clock.Trusted })
