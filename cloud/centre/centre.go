@@ -151,6 +151,9 @@ func (c *Centre) SetUpCode(ctx context.Context) (string, error) {
 	return console.SetUpCode(ctx, c.Store, c.clock.Now().Wall)
 }
 
+// Now is what the centre's clock says.
+func (c *Centre) Now() time.Time { return c.clock.Now().Wall }
+
 // WitnessKeys are the verifier keys of statements and of cosignatures.
 func (c *Centre) WitnessKeys() (statements, cosignatures string) {
 	return c.witness.Key(), c.witness.CosignerKey()

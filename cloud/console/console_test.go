@@ -96,7 +96,7 @@ type site struct {
 
 func (s *site) add(t *testing.T, id, user string, role account.Role) {
 	t.Helper()
-	added, err := Add(t.Context(), s.store, s.key, centredb.Person{ID: id, User: user, Name: "常远舟", Roles: []account.Role{role}}, password)
+	added, err := Add(t.Context(), s.store, s.key, centredb.Person{ID: id, User: user, Name: "常远舟", Roles: []account.Role{role}}, password, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestEveryRoutePassesThePermissionTable(t *testing.T) {
 			t.Fatalf("%s cannot log in: %d", role, got)
 		}
 	}
-	fresh, err := Add(t.Context(), s.store, s.key, centredb.Person{ID: "c005", User: "fresh", Name: "新人", Roles: []account.Role{account.RoleCentreAdmin}}, "")
+	fresh, err := Add(t.Context(), s.store, s.key, centredb.Person{ID: "c005", User: "fresh", Name: "新人", Roles: []account.Role{account.RoleCentreAdmin}}, "", noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"campuskeep/cloud/centredb"
 	"campuskeep/shared/account"
@@ -93,8 +94,9 @@ type Added struct {
 }
 
 // Add creates a person of the centre or resets one. Without a password the person gets a one-time one, and chooses
-// password and second factor at the first log-in; with one, both are ready.
-func Add(ctx context.Context, people centredb.People, key []byte, p centredb.Person, password string) (out Added, err error) {
+// password and second factor at the first log-in; with one, both are ready. It is a line of the centre's log, by who
+// could give the command; without the line nothing is given out.
+func Add(ctx context.Context, people centredb.People, key []byte, p centredb.Person, password string, at time.Time) (out Added, err error) {
 	for _, r := range p.Roles {
 		if r != account.RoleCentreStaff && r != account.RoleCentreAdmin {
 			return out, fielderr.Errors{{Field: "role", Rule: "err.role", Args: []any{string(account.RoleCentreStaff) + ", " + string(account.RoleCentreAdmin)}}}
@@ -114,14 +116,26 @@ func Add(ctx context.Context, people centredb.People, key []byte, p centredb.Per
 	if p, err = sealed(key, p, s); err != nil {
 		return out, err
 	}
+	line := centredb.Audit{At: at, Actor: actorCommand, Action: "person.add", Subject: p.ID, Result: "ok"}
+	if _, err := people.Person(ctx, p.ID); err == nil {
+		line.Action = "person.reset"
+	} else if !errors.Is(err, centredb.ErrNotFound) {
+		return out, fmt.Errorf("read person %s: %w", p.ID, err)
+	}
 	if err := people.PutPerson(ctx, p); err != nil {
 		return out, fmt.Errorf("add person %s: %w", p.ID, err)
+	}
+	if err := people.AddAudit(ctx, line); err != nil {
+		return Added{}, fmt.Errorf("write the centre's log: %w", err)
 	}
 	if err := people.DeleteSessionsOf(ctx, p.ID); err != nil { // of the password before
 		return out, fmt.Errorf("end the sessions of %s: %w", p.ID, err)
 	}
 	return out, nil
 }
+
+// actorCommand is who acts at the centre's machine itself, without a log-in.
+const actorCommand = "command"
 
 // errMeanwhile: somebody else changed the person, e.g. used the same code.
 var errMeanwhile = errors.New("console: the person was changed meanwhile")

@@ -118,6 +118,8 @@ func auditRows(p ui.Printer, items []centredb.Audit, people, schools map[string]
 		switch {
 		case a.Actor == "system":
 			r.Who = p.T("actor.system")
+		case a.Actor == actorCommand:
+			r.Who = p.T("console.audit.command")
 		case a.Actor == "":
 			r.Who = p.T("console.audit.nobody")
 		}

@@ -200,7 +200,7 @@ func person(ctx context.Context, c *centre.Centre, o options, in io.Reader, out 
 	for r := range strings.SplitSeq(o.roles, ",") {
 		roles = append(roles, account.Role(strings.TrimSpace(r)))
 	}
-	added, err := console.Add(ctx, c.Store, c.Key(), centredb.Person{ID: o.id, User: o.user, Name: o.name, Roles: roles}, strings.TrimRight(password, "\r\n"))
+	added, err := console.Add(ctx, c.Store, c.Key(), centredb.Person{ID: o.id, User: o.user, Name: o.name, Roles: roles}, strings.TrimRight(password, "\r\n"), c.Now())
 	if err != nil {
 		return err
 	}

@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"campuskeep/cloud/centre"
 )
 
 func configFile(t *testing.T) string {
@@ -43,6 +47,15 @@ func TestSettingUp(t *testing.T) {
 	if code, out := call(t, "correct horse battery\n", "person", "-c", file, "-id", "c002", "-user", "li", "-name", "李", "-roles", "emperor"); code != exitFailed {
 		t.Errorf("an unknown role: %d %s", code, out)
 	}
+	for range 2 { // the second time it is a reset
+		if code, out := call(t, "", "person", "-c", file, "-id", "c003", "-user", "wang", "-name", "王", "-roles", "centre_staff"); code != 0 || !strings.Contains(out, "one-time-password ") {
+			t.Fatalf("a person: %d %s", code, out)
+		}
+	}
+	lines := audit(t, file)
+	if want := []string{"command person.add c001 ok", "command person.add c003 ok", "command person.reset c003 ok"}; !slices.Equal(lines, want) {
+		t.Errorf("the centre's log says %q, want %q", lines, want)
+	}
 	code, out := call(t, "", "token", "-c", file, "-appliance", "ck-0417", "-school", "青榆实验学校")
 	if code != 0 || !strings.Contains(out, "token ") || !strings.Contains(out, "until ") {
 		t.Errorf("token: %d %s", code, out)
@@ -60,6 +73,32 @@ func TestSettingUp(t *testing.T) {
 	if s, err := os.Stat(filepath.Join(dir, "broker.key")); err != nil || s.Mode().Perm() != 0o600 {
 		t.Errorf("broker.key: %v", err)
 	}
+}
+
+// audit is the centre's own log, oldest first.
+func audit(t *testing.T, file string) (out []string) {
+	t.Helper()
+	cfg, err := read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := centre.Open(t.Context(), cfg, centre.Deps{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	lines, err := c.Store.ListAudit(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range slices.Backward(lines) {
+		out = append(out, strings.Join([]string{l.Actor, l.Action, l.Subject, l.Result}, " "))
+	}
+	return out
 }
 
 func TestWrongUse(t *testing.T) {
