@@ -210,11 +210,24 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			k.recordEnd(context.WithoutCancel(ctx))
 			return nil
 		case <-k.wakeup:
 		case <-tick.C:
 			k.round(ctx)
 		}
+	}
+}
+
+// endWait is how long a stop waits for the last record.
+const endWait = 2 * time.Second
+
+// recordEnd puts on record how far time has come, so that the next boot begins from the end of this one.
+func (k *Keeper) recordEnd(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, endWait)
+	defer cancel()
+	if err := k.record(ctx, true); err != nil {
+		k.o.Log.Warn("how far time has come is not on record up to the stop", "err", err)
 	}
 }
 

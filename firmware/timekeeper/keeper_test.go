@@ -212,6 +212,25 @@ func TestTwoMonthsAloneAndARestart(t *testing.T) {
 	})
 }
 
+// Covers F3: a clean stop puts on record how far time has come; the next boot, alone with a host clock that is an hour
+// slow, goes on from there.
+func TestACleanStopRecordsHowFarTimeHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t)
+		b.start()
+		b.after(9 * time.Minute)
+		end := truth()
+		b.stop()
+		b.m = &machine{began: time.Now(), boot: "boot-2", off: -time.Hour}
+		b.centre = &centre{m: b.m, gone: true}
+		b.start()
+		if r := b.after(time.Second); r.State == clock.Trusted || r.Wall.Before(end.Add(-5*time.Second)) {
+			t.Errorf("%s at %v, stopped at %v", r.State, r.Wall, end)
+		}
+		b.stop()
+	})
+}
+
 // Covers F3: a new boot after a long power-off has only the host's clock and the record: two people confirm.
 func TestTwoPeopleConfirmAfterALongPowerOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
