@@ -25,6 +25,7 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/mdns"
 	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/oversight"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/reader"
@@ -79,6 +80,7 @@ type Appliance struct {
 	Usage      *usage.Register
 	Gate       *gate.Gate
 	Files      *sealedfiles.Store
+	Oversight  *oversight.Office
 
 	log        *slog.Logger
 	zone       *time.Location
@@ -297,6 +299,9 @@ func (a *Appliance) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if a.Oversight, err = oversight.Open(oversight.Options{Store: a.Store, Clock: a.Timekeeper, Zone: a.zone, Allow: a.Usage.Allow, Applications: a.Usage.List, Log: a.log}); err != nil {
+		return err
+	}
 	a.gateSource, a.cards = gateSource{a}, reader.NewRecent(a.Timekeeper)
 	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.gateSource, Site: a.gateSource, Clock: a.Timekeeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
 	return err
@@ -367,8 +372,14 @@ func (a *Appliance) openDevices() (err error) {
 	a.web, err = web.New(web.Deps{
 		Log: a.log, Clock: a.Timekeeper, Zone: a.zone,
 		Info:   frame.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
-		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player, Gate: a.Gate, Time: a.Timekeeper,
-		NVRs: nvrs{a}, Readers: readerService{a}, Cards: a.cards, Health: a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
+		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player,
+		Oversight: a.Oversight,
+		Gate:      a.Gate,
+		Time:      a.Timekeeper,
+		NVRs:      nvrs{a},
+		Readers:   readerService{a},
+		Cards:     a.cards,
+		Health:    a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
 	})
 	return err
 }

@@ -152,6 +152,7 @@ func (a *Appliance) runServices(ctx context.Context) error {
 	start("anchors", a.pruneAnchors)
 	start("people", a.People.Run)
 	start("evidence", a.Usage.Run)
+	start("oversight", a.Oversight.Run)
 	start("retention", a.Retention.Run)
 	start("gate", a.Gate.Run)
 	start("cameras", a.followCameras)

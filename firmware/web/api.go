@@ -18,12 +18,14 @@ import (
 	homepages "campuskeep/firmware/web/pages/home"
 	logpages "campuskeep/firmware/web/pages/log"
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
+	oversightpages "campuskeep/firmware/web/pages/oversight"
 	playerpages "campuskeep/firmware/web/pages/player"
 	readerspages "campuskeep/firmware/web/pages/readers"
 	retentionpages "campuskeep/firmware/web/pages/retention"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
 	"campuskeep/shared/account"
+	"campuskeep/shared/oversight"
 	"campuskeep/shared/usage"
 )
 
@@ -92,6 +94,12 @@ var endpoints = map[string]endpoint{
 		Purpose string `json:"purpose,omitempty"`
 	}{}},
 	"GET /api/v1/faults":            {summary: "Faults of cameras", answer: []faultspages.APIFault{}, query: []openapi.Parameter{{Name: "state", Text: "closed: those that closed in the last year; otherwise the open ones"}}},
+	"GET /api/v1/violations":        {summary: "Violations of the rules: all of them for the office, one's own for everybody else", answer: []oversight.Violation{}},
+	"GET /api/v1/inspections":       {summary: "Inspections, newest first; empty for those who only correct findings", answer: []oversight.Inspection{}},
+	"GET /api/v1/findings":          {summary: "Findings of inspections, open ones first: all of them for the office, one's own for everybody else", answer: []oversight.Finding{}},
+	"GET /api/v1/regulations":       {summary: "Versions of the rules; who has read them is shown to those who write them", answer: []oversight.Regulation{}},
+	"GET /api/v1/feedback":          {summary: "What departments were asked about the use of footage, and what they replied", answer: []oversight.Feedback{}},
+	"GET /api/v1/filing":            {summary: "What is to be filed with the police, what was, and how they differ", answer: oversightpages.APIFiling{}},
 	"GET /api/v1/ribbon":            {summary: "Where footage is, where not and why, and what is held", answer: footagepages.APIRibbon{}},
 	"GET /api/v1/applications":      {summary: "The register of footage use", answer: []usage.Application{}},
 	"GET /api/v1/applications/{id}": {summary: "One application", answer: usage.Application{}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestAccessibilityOfEveryPage(t *testing.T) {
 	s := h.seat("zheng")
 	tokens := map[string]string{"": ""}
 	only := regexp.MustCompile(*only)
-	for _, p := range append(h.pagesOf(ids), h.dutyPages()...) {
+	for _, p := range slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages()) {
 		if !only.MatchString(p.name) {
 			continue
 		}

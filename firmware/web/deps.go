@@ -8,6 +8,7 @@ import (
 
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/oversight"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/reader"
 	"campuskeep/firmware/site"
@@ -45,6 +46,7 @@ type Deps struct {
 	Time         frame.Timekeeper
 	NVRs         frame.NVRs // nil: there are none
 	Health       *health.Monitor
+	Oversight    *oversight.Office
 	Certificates frame.CertificateService
 	Status       frame.Status
 	Metrics      http.Handler // answers /metrics to this machine and to who has the token; nil: there is none

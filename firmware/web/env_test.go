@@ -21,6 +21,7 @@ import (
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/oversight"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/reader"
@@ -303,6 +304,7 @@ type env struct {
 	changed   map[string]bool   // first password changed
 	pupils    []string
 	listening atomic.Int32 // pages that ever listened to the gate
+	oversight *oversight.Office
 }
 
 // failing is a ring of keys that can be made to fail: a commit with sealed parts fails with it.
@@ -405,11 +407,13 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.must(err)
 	h.health, err = health.Open(health.Options{Store: h.store, Site: h.site, Clock: &hasty{stillClock: h.clock}, Watch: []func() []health.Seen{h.sick.seen}, Beat: time.Millisecond, Log: log})
 	h.must(err)
+	h.oversight, err = oversight.Open(oversight.Options{Store: h.store, Clock: h.clock, Zone: shanghai, Allow: h.usage.Allow, Applications: h.usage.List, Log: log})
+	h.must(err)
 	d := gateSource{h.people, h.site}
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: frame.Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
-		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Status: h.packages, Certificates: h.certificates()}
+		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
 	h.readers, h.cards = &fakeReaders{}, reader.NewRecent(h.clock)

@@ -65,6 +65,9 @@ const (
 
 // jsonOf names for every page the path of its data under /api/v1/, or why it has none.
 var jsonOf = map[string]string{
+	"/violations": "violations", "/violations/{id}": "violations", "/inspections": "inspections", "/inspections/{id}": "inspections", "/findings/{id}": "findings",
+	"/regulations": "regulations", "/regulations/{id}": "regulations", "/feedback": "feedback", "/filing": "filing",
+	"/violations/new": isForm, "/inspections/plans/new": isForm, "/inspections/plans/{id}": isForm, "/regulations/new": isForm, "/regulations/{id}/edit": isForm, "/filing/sheet": isPrint,
 	"/{$}": "status", "/footage": "ribbon", "/applications": "applications", "/applications/{id}": "applications/{id}", "/log": "log", "/log/{seq}": "log/{seq}",
 	"/cameras": "cameras", "/cameras/{id}": "cameras/{id}", "/faults": "faults", "/holds": "holds", "/keeping/days": "keeping/days", "/gate": "gate", "/people": "people", "/settings": "settings",
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,7 +126,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	h := newEnv(t)
 	ids := h.scene()
 	browsers := map[string]*visitor{"": h.visit()}
-	all := append(h.pagesOf(ids), h.dutyPages()...)
+	all := slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages())
 	for _, lang := range []string{"zh-CN", "en"} {
 		for _, p := range all {
 			v := browsers[p.who]

@@ -20,6 +20,7 @@ import (
 	homepages "campuskeep/firmware/web/pages/home"
 	logpages "campuskeep/firmware/web/pages/log"
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
+	oversightpages "campuskeep/firmware/web/pages/oversight"
 	playerpages "campuskeep/firmware/web/pages/player"
 	readerspages "campuskeep/firmware/web/pages/readers"
 	retentionpages "campuskeep/firmware/web/pages/retention"
@@ -51,9 +52,22 @@ type call struct {
 func New(d Deps) (*Server, error) {
 	base, err := frame.New(frame.Deps{Log: d.Log, Clock: d.Clock, Zone: d.Zone, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage,
 		Viewings: d.Viewings, Time: d.Time, Health: d.Health, Status: d.Status, Answered: d.Answered},
-		accountspages.Templates, homepages.Templates, footagepages.Templates, playerpages.Templates, shiftspages.Templates,
-		usagepages.Templates, retentionpages.Templates, attendancepages.Templates, logpages.Templates, cameraspages.Templates,
-		faultspages.Templates, nvrspages.Templates, settingspages.Templates, readerspages.Templates)
+		accountspages.Templates,
+		homepages.Templates,
+		footagepages.Templates,
+		playerpages.Templates,
+		shiftspages.Templates,
+		usagepages.Templates,
+		retentionpages.Templates,
+		attendancepages.Templates,
+		logpages.Templates,
+		cameraspages.Templates,
+		faultspages.Templates,
+		nvrspages.Templates,
+		settingspages.Templates,
+		readerspages.Templates,
+		oversightpages.Templates,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("start the pages: %w", err)
 	}
@@ -67,11 +81,28 @@ func New(d Deps) (*Server, error) {
 	log := logpages.New(words, logpages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
 	attendance := attendancepages.New(times, attendancepages.Deps{Gate: d.Gate, People: d.People, Zone: d.Zone})
 	readers := readerspages.New(words, readerspages.Deps{Cards: d.Cards, Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Readers: d.Readers, Site: d.Site, Zone: d.Zone})
+	oversight := oversightpages.New(base, oversightpages.Deps{Oversight: d.Oversight, People: d.People, Site: d.Site, Info: d.Info, Zone: d.Zone})
+	needs := []frame.NeedsFunc{
+		applications.Needs,
+		faults.Needs,
+		shifts.Needs,
+		accounts.Needs,
+		log.Needs,
+		attendance.Needs,
+		readers.Needs,
+		oversight.Needs,
+	}
 	routes := o.own()
 	for _, subject := range []interface{ Routes() []frame.Route }{
-		homepages.New(words, homepages.Deps{Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Status: d.Status, Time: d.Time, Zone: d.Zone, Branched: log.Branched,
-			Needs: []frame.NeedsFunc{applications.Needs, faults.Needs, shifts.Needs, accounts.Needs, log.Needs, attendance.Needs, readers.Needs}}),
-		accounts, applications, faults, shifts, log, attendance, readers,
+		homepages.New(words, homepages.Deps{Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Status: d.Status, Time: d.Time, Zone: d.Zone, Branched: log.Branched, Needs: needs}),
+		accounts,
+		applications,
+		faults,
+		shifts,
+		log,
+		attendance,
+		readers,
+		oversight,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, NVRs: d.NVRs, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),

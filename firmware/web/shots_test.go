@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func TestShots(t *testing.T) {
 	}
 	ctx := browser(t)
 	tokens := map[string]string{}
-	for _, p := range append(h.pagesOf(ids), h.dutyPages()...) {
+	for _, p := range slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages()) {
 		if !regexp.MustCompile(*only).MatchString(p.name) {
 			continue
 		}

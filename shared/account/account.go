@@ -86,6 +86,23 @@ const (
 	ActSettings      Action = "settings.edit"
 	ActClockConfirm  Action = "clock.confirm" // two people state the time
 
+	ActViolationView   Action = "violation.view" // violations of the rules (F18); the person concerned sees their own
+	ActViolationOpen   Action = "violation.open"
+	ActViolationHear   Action = "violation.hear" // the person concerned speaks, or the office writes down what was said
+	ActViolationDecide Action = "violation.decide"
+	ActViolationAppeal Action = "violation.appeal"
+	ActInspectionView  Action = "inspection.view" // plans, inspections and findings (F16); owners see their findings
+	ActInspectionPlan  Action = "inspection.plan"
+	ActInspectionMake  Action = "inspection.make"
+	ActFindingMend     Action = "finding.mend"  // its owner says what was done
+	ActFindingCheck    Action = "finding.check" // look again, report to the police, give it to another
+	ActRegulationRead  Action = "regulation.read"
+	ActRegulationEdit  Action = "regulation.edit"
+	ActFeedbackAsk     Action = "feedback.ask" // ask the units, and answer them (F17)
+	ActFeedbackReply   Action = "feedback.reply"
+	ActFilingView      Action = "filing.view" // the filing with the police (L1)
+	ActFilingEdit      Action = "filing.edit"
+
 	ActCentreSchools      Action = "centre.schools"
 	ActCentreSchool       Action = "centre.school"
 	ActCentreApplications Action = "centre.applications"

@@ -81,6 +81,14 @@ func ownPage(a Actor, s Subject, _ time.Time) string {
 	return ""
 }
 
+// inUnit: one speaks for one's own unit.
+func inUnit(a Actor, s Subject, _ time.Time) string {
+	if s.Unit == "" || !slices.Contains(a.Units, s.Unit) {
+		return "may.not_unit"
+	}
+	return ""
+}
+
 // otherPerson: nobody changes their own rights (M3).
 func otherPerson(a Actor, s Subject, _ time.Time) string {
 	if s.Person == a.ID {

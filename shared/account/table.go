@@ -20,6 +20,7 @@ var (
 	registrar = []Role{RoleOfficer, RoleHeadOfSafety, RoleLeader, RoleAuditor}
 	// The technician who is named for a camera is an employee, or comes from the firm that installs.
 	employeesAndInstaller = append([]Role{RoleInstaller}, employees...)
+	everyEmployee         = append(append([]Role{RoleAuditor}, technical...), employees...)
 	everybody             = append(append([]Role{RoleAuditor, RoleParent, RoleCentreStaff, RoleCentreAdmin}, technical...), employees...)
 )
 
@@ -100,6 +101,33 @@ var table = map[Action][]rule{
 		{[]Role{RoleClassTeacher}, basisDuty, []condition{inClass}},
 		{[]Role{RoleHeadOfSafety}, basisDuty, nil},
 	},
+
+	// Supervision. The person concerned sees and answers what is said of them; nobody decides about themselves.
+	ActViolationView: {
+		{everyEmployee, basisSelf, []condition{ownPage}},
+		{registrar, basisDuty, nil},
+	},
+	ActViolationOpen: {{registrar, basisDuty, []condition{otherPerson}}},
+	ActViolationHear: {
+		{everyEmployee, basisSelf, []condition{ownPage}},
+		{registrar, basisDuty, nil},
+	},
+	ActViolationDecide: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{otherPerson}}},
+	ActViolationAppeal: {{everyEmployee, basisSelf, []condition{ownPage}}},
+	ActInspectionView: {
+		{everyEmployee, basisSelf, []condition{ownPage}},
+		{registrar, basisDuty, nil},
+	},
+	ActInspectionPlan: {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, basisDuty, nil}},
+	ActInspectionMake: {{registrar, basisDuty, nil}},
+	ActFindingMend:    {{everyEmployee, basisSelf, []condition{ownPage}}},
+	ActFindingCheck:   {{registrar, basisDuty, nil}},
+	ActRegulationRead: {{everyEmployee, basisDuty, nil}},
+	ActRegulationEdit: {{deciders, basisDuty, nil}},
+	ActFeedbackAsk:    {{deciders, basisDuty, nil}},
+	ActFeedbackReply:  {{everyEmployee, basisDuty, []condition{inUnit}}},
+	ActFilingView:     {{append([]Role{RoleAdmin}, registrar...), basisDuty, nil}},
+	ActFilingEdit:     {{deciders, basisDuty, nil}},
 
 	// Running the box. The administrator is in no line above that shows a record.
 	ActCamerasView: {{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil}},

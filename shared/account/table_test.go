@@ -28,6 +28,7 @@ var circumstances = []struct {
 	{"a", "the person is the applicant", func(a *Actor, s *Subject) { s.Applicant = a.ID }},
 	{"f", "the applicant is not of the security office", func(a *Actor, s *Subject) { s.OfOffice = false }},
 	{"c", "the class is in scope", func(a *Actor, s *Subject) { a.Classes = []string{s.Class} }},
+	{"u", "it is the person's own unit", func(a *Actor, s *Subject) { a.Units = []string{s.Unit} }},
 	{"s", "on shift at the control room", func(a *Actor, s *Subject) { a.OnShift = true }},
 	{"i", "the camera is new, or has a fault that a picture shows", func(a *Actor, s *Subject) { s.Installing = true }},
 	{"t", "the topic is the appliance's own", func(a *Actor, s *Subject) { s.Topic = strings.Replace(s.Topic, "ck-other", a.ID, 1) }},
@@ -41,7 +42,7 @@ var (
 
 // subjects are the things asked about for an action; it counts as possible when any of them is allowed.
 func subjects(action Action) []Subject {
-	s := Subject{Camera: "c01", From: grant.From, To: grant.To, Way: WayView, Applicant: "other", OfOffice: true, Person: "other", Class: "2024-03"}
+	s := Subject{Camera: "c01", From: grant.From, To: grant.To, Way: WayView, Applicant: "other", OfOffice: true, Person: "other", Class: "2024-03", Unit: "canteen"}
 	switch action {
 	case ActFootageLive:
 		s.Way = WayLive

@@ -71,6 +71,8 @@ var Unlimited = map[Kind]string{
 	"attendance.day": "follows from taps, marks and the moments of the day", "attendance.mark": byPerson, "attendance.leave": byPerson,
 	"reader.exported": byPerson, "reader.key": "an act of a person, its effect, or its end by time",
 	"sync.enrolled": byPerson, "sync.branchclosed": byPerson,
+	"violation.opened": byPerson, "violation.step": byPerson, "inspection.planned": byPerson, "inspection.made": byPerson, "finding.step": byPerson,
+	"regulation.step": byPerson, "filing.made": byPerson, "feedback.step": byPerson,
 	"file.stored": byPerson, "file.erased": byPerson,
 }
 

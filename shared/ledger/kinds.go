@@ -147,6 +147,16 @@ var Kinds = map[Kind]Spec{
 	"file.stored": {Data: []Field{req("owner", Code), req("use", Code), req("type", Code), req("bytes", Int), req("sum", Hash)}},
 	"file.erased": {Data: []Field{req("count", Int)}}, // files of an owner whose key is gone
 
+	// supervision
+	"violation.opened":   {Data: []Field{req("code", Code), opt("person", Code), opt("application", Code)}, Sealed: []SealedField{{Name: "facts"}}},
+	"violation.step":     {Data: []Field{req("step", Code), opt("measure", Code), opt("grave", Bool)}, Sealed: []SealedField{{Name: "text"}}},
+	"inspection.planned": {Data: []Field{req("cadence", Code), req("items", Int), opt("ended", Bool)}, Sealed: []SealedField{{Name: "plan"}}},
+	"inspection.made":    {Data: []Field{req("plan", Code), req("items", Int), req("bad", Int)}, Sealed: []SealedField{{Name: "inspection"}}},
+	"finding.step":       {Data: []Field{req("step", Code), opt("private", Bool)}, Sealed: []SealedField{{Name: "text"}}},
+	"regulation.step":    {Data: []Field{req("step", Code), req("version", Int)}, Sealed: []SealedField{{Name: "text"}}},
+	"filing.made":        {Data: []Field{req("devices", Int)}, Sealed: []SealedField{{Name: "filing"}}},
+	"feedback.step":      {Data: []Field{req("step", Code), opt("units", Int)}, Sealed: []SealedField{{Name: "text"}}},
+
 	// the gate
 	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code)}},
 	"attendance.unknown": {Data: []Field{req("reader", Code), req("card", Hash), opt("date", Code)}},

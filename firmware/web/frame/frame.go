@@ -49,6 +49,13 @@ var sections = [][]tab{
 		{"nav.faults", "/faults", account.ActFaultsView, []string{"faults"}},
 		{"nav.nvrs", "/nvrs", account.ActNVRsView, []string{"nvrs", "nvr", "nvr_new", "nvr_look", "nvr_doors"}},
 	},
+	{
+		{"nav.inspections", "/inspections", account.ActInspectionView, []string{"inspections", "inspection", "inspection_plan", "finding"}},
+		{"nav.violations", "/violations", account.ActViolationOpen, []string{"violations", "violation", "violation_new"}},
+		{"nav.filing", "/filing", account.ActFilingView, []string{"filing", "filing_sheet"}},
+		{"nav.regulations", "/regulations", account.ActRegulationRead, []string{"regulations", "regulation", "regulation_draft"}},
+		{"nav.feedback", "/feedback", account.ActRegulationRead, []string{"feedback"}},
+	},
 	{{"nav.people", "/people", account.ActPeopleView, []string{"people", "person"}}},
 	{{"nav.settings", "/settings", account.ActSettings, []string{"settings"}}},
 }
