@@ -30,6 +30,7 @@ import (
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/reader"
 	"campuskeep/firmware/recorder"
+	"campuskeep/firmware/records"
 	"campuskeep/firmware/retention"
 	"campuskeep/firmware/sealedfiles"
 	"campuskeep/firmware/site"
@@ -80,6 +81,7 @@ type Appliance struct {
 	Usage      *usage.Register
 	Gate       *gate.Gate
 	Files      *sealedfiles.Store
+	Records    *records.Records
 	Oversight  *oversight.Office
 
 	log        *slog.Logger
@@ -302,6 +304,9 @@ func (a *Appliance) openServices(ctx context.Context) (err error) {
 	if a.Oversight, err = oversight.Open(oversight.Options{Store: a.Store, Clock: a.Timekeeper, Zone: a.zone, Allow: a.Usage.Allow, Applications: a.Usage.List, Log: a.log}); err != nil {
 		return err
 	}
+	if err = a.openRecords(); err != nil {
+		return err
+	}
 	a.gateSource, a.cards = gateSource{a}, reader.NewRecent(a.Timekeeper)
 	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.gateSource, Site: a.gateSource, Clock: a.Timekeeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
 	return err
@@ -314,6 +319,16 @@ func (a *Appliance) openFiles() error {
 		return fmt.Errorf("open the people ring: %w", err)
 	}
 	a.Files, err = sealedfiles.Open(sealedfiles.Options{Store: a.Store, Data: a.data, Keys: ring, Clock: a.Timekeeper, Log: a.log})
+	return err
+}
+
+// openRecords opens pupils' safety records.
+func (a *Appliance) openRecords() error {
+	ring, err := a.root.Ring("people")
+	if err != nil {
+		return fmt.Errorf("open the people ring: %w", err)
+	}
+	a.Records, err = records.Open(records.Options{Store: a.Store, Files: a.Files, Keys: ring, People: a.People, Clock: a.Timekeeper, Zone: a.zone, Log: a.log})
 	return err
 }
 
@@ -374,6 +389,7 @@ func (a *Appliance) openDevices() (err error) {
 		Info:   frame.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
 		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player,
 		Oversight: a.Oversight,
+		Records:   a.Records,
 		Gate:      a.Gate,
 		Time:      a.Timekeeper,
 		NVRs:      nvrs{a},

@@ -152,6 +152,22 @@ func (tx Tx) rows(t Table, prefix string) iter.Seq2[string, rawRow] {
 	}
 }
 
+// keys lists keys in order, without opening what they hold.
+func (tx Tx) keys(t Table, prefix string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		b := tx.open(t)
+		if b == nil {
+			return
+		}
+		c := b.Cursor()
+		for k, _ := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, _ = c.Next() {
+			if !yield(string(k)) {
+				return
+			}
+		}
+	}
+}
+
 func revIn(stored []byte) uint64 { return binary.BigEndian.Uint64(stored) }
 
 // revOf is the revision of a row in a transaction, 0 when there is none.

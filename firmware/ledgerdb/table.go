@@ -182,3 +182,8 @@ func (t TableOf[T]) Rows(tx Tx, prefix string) iter.Seq2[string, Row[T]] {
 		}
 	}
 }
+
+// Keys lists the keys that start with prefix, in order. It opens no row.
+func (t TableOf[T]) Keys(tx Tx, prefix string) iter.Seq[string] {
+	return tx.keys(t.Table, prefix)
+}

@@ -145,3 +145,28 @@ func (p *People) checkTeachers(c student.Class) (errs fielderr.Errors) {
 	}
 	return errs
 }
+
+// LeftOn is the last class of a student who is in no class on a date, and since when: the day on which they left, or on
+// which the class left the school. Empty for who is here, was never enrolled, or is to come.
+func (p *People) LeftOn(studentID, date string) (class, left string) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	list := p.enrolled[studentID]
+	if len(list) == 0 {
+		return "", ""
+	}
+	last := list[len(list)-1]
+	if last.To != "" {
+		if last.To <= date {
+			return last.Class, last.To
+		}
+		return "", ""
+	}
+	c, ok := p.classes[last.Class]
+	if ok && last.From <= date && c.Grade(date) == 0 {
+		if end := c.LastDay(); end < date {
+			return last.Class, end
+		}
+	}
+	return "", ""
+}

@@ -21,11 +21,13 @@ import (
 	oversightpages "campuskeep/firmware/web/pages/oversight"
 	playerpages "campuskeep/firmware/web/pages/player"
 	readerspages "campuskeep/firmware/web/pages/readers"
+	recordspages "campuskeep/firmware/web/pages/records"
 	retentionpages "campuskeep/firmware/web/pages/retention"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
 	"campuskeep/shared/account"
 	"campuskeep/shared/oversight"
+	"campuskeep/shared/records"
 	"campuskeep/shared/usage"
 )
 
@@ -109,10 +111,19 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/log": {summary: "Search of the access log, newest first", answer: logpages.APILog{}, query: []openapi.Parameter{
 		{Name: "q", Text: "number of an entry, or words"}, {Name: "camera", Text: "id of a camera"}, {Name: "from", Text: "2006-01-02"}, {Name: "to", Text: "2006-01-02"},
 		{Name: "group", Text: "group of kinds"}, {Name: "before", Text: "next of the page before"}}},
-	"GET /api/v1/log/{seq}": {summary: "One entry with the bytes that are hashed", answer: logpages.APIEntry{}},
-	"GET /api/v1/gate":      {summary: "Attendance of today by class", answer: attendancepages.APIAttendance{}},
-	"GET /api/v1/people":    {summary: "Accounts with their duties", answer: []accountspages.APIPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},
-	"GET /api/v1/settings":  {summary: "Settings of the school", answer: site.Settings{}},
+	"GET /api/v1/log/{seq}":          {summary: "One entry with the bytes that are hashed", answer: logpages.APIEntry{}},
+	"GET /api/v1/pupils/{id}/record": {summary: "A pupil's page: care instructions, numbers of records, open concerns", answer: recordspages.APIPupil{}},
+	"GET /api/v1/pupils/{id}/records/{section}": {summary: "The records of a section with their versions; entered in the log", answer: []recordspages.APIRecord{}, query: []openapi.Parameter{
+		{Name: "purpose", Text: "code of the purpose; needed for health, family and psych"}, {Name: "note", Text: "the purpose in words; needed for other"}}},
+	"GET /api/v1/doctor":             {summary: "Care instructions and health concerns, for the school doctor", answer: recordspages.APIDoctor{}},
+	"GET /api/v1/concerns":           {summary: "Concerns that the asker may see", answer: []records.Concern{}, query: []openapi.Parameter{{Name: "state", Text: "closed: those that are closed; otherwise the open ones"}}},
+	"GET /api/v1/concerns/{concern}": {summary: "One concern with its steps; entered in the log when it is sensitive", answer: records.Concern{}},
+	"GET /api/v1/glass":              {summary: "Emergency cards that were opened: own ones, or all", answer: []records.Glass{}},
+	"GET /api/v1/glass/{glass}":      {summary: "One opened emergency card, with its content while it is open", answer: recordspages.APIGlass{}},
+	"GET /api/v1/records/agreements": {summary: "Agreements on confidentiality on file", answer: []records.Agreement{}},
+	"GET /api/v1/gate":               {summary: "Attendance of today by class", answer: attendancepages.APIAttendance{}},
+	"GET /api/v1/people":             {summary: "Accounts with their duties", answer: []accountspages.APIPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},
+	"GET /api/v1/settings":           {summary: "Settings of the school", answer: site.Settings{}},
 
 	"GET /api/v1/account":           {summary: "One's own account and open log-ins", answer: accountspages.APISelf{}},
 	"GET /api/v1/people/{id}":       {summary: "One account", answer: accountspages.APIAccount{}},

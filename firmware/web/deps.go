@@ -11,6 +11,7 @@ import (
 	"campuskeep/firmware/oversight"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/reader"
+	"campuskeep/firmware/records"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/viewing"
@@ -36,6 +37,7 @@ type Deps struct {
 	People       *people.People
 	Site         *site.Site
 	Usage        *usage.Register
+	Records      *records.Records
 	Footage      footage.Source // guarded: refuses what is past the ceiling
 	Watched      footage.Source // …with what is being recorded at this moment: what Player shows
 	Viewings     *viewing.Viewings

@@ -25,6 +25,8 @@ import (
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/reader"
+	"campuskeep/firmware/records"
+	"campuskeep/firmware/sealedfiles"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/firmware/usage"
@@ -289,6 +291,10 @@ type env struct {
 	site      *site.Site
 	usage     *usage.Register
 	gate      *gate.Gate
+	records   *records.Records
+	files     *sealedfiles.Store
+	dir       string // the data directory
+	keys      *keyring.Ring
 	readers   *fakeReaders
 	cards     *reader.Recent
 	health    *health.Monitor
@@ -363,13 +369,14 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.packages = &packages{clock: h.clock, keeping: frame.RetentionStatus{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
 		cameras: map[string]frame.CameraState{"c01": {State: "online"}, "c02": {State: "online"}, "c03": {State: "offline", Since: at(19, 17, 26), Cause: footage.CauseCameraOff}}}
 	dir := t.TempDir()
+	h.dir = dir
 	fsys, err := disk.Real(dir)
 	h.must(err)
 	root, err := keyring.OpenRoot(fsys)
 	h.must(err)
 	ring, err := root.Ring("people")
 	h.must(err)
-	h.ring = &failing{Sealer: ring}
+	h.ring, h.keys = &failing{Sealer: ring}, ring
 	log := slog.New(slog.DiscardHandler)
 	h.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/ck-test", Clock: h.clock, People: h.ring, Signer: logKey, Log: log})
 	h.must(err)
@@ -400,6 +407,10 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.must(err)
 	h.site, err = site.Open(ctx, site.Options{Store: h.store, Clock: h.clock, Log: log})
 	h.must(err)
+	h.files, err = sealedfiles.Open(sealedfiles.Options{Store: h.store, Data: fsys, Keys: ring, Clock: h.clock, Log: log})
+	h.must(err)
+	h.records, err = records.Open(records.Options{Store: h.store, Files: h.files, Keys: ring, People: h.people, Clock: h.clock, Zone: shanghai, Log: log})
+	h.must(err)
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(1, 8, 0).AddDate(0, -1, 0).UTC() }) // the school was set up seven weeks ago
 	h.fill(ctx)
 	h.clock.change(func(r *clock.Reading) { r.Wall = present.UTC() })
@@ -413,7 +424,7 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: frame.Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
-		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
+		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Records: h.records, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
 	h.readers, h.cards = &fakeReaders{}, reader.NewRecent(h.clock)

@@ -68,6 +68,10 @@ var jsonOf = map[string]string{
 	"/violations": "violations", "/violations/{id}": "violations", "/inspections": "inspections", "/inspections/{id}": "inspections", "/findings/{id}": "findings",
 	"/regulations": "regulations", "/regulations/{id}": "regulations", "/feedback": "feedback", "/filing": "filing",
 	"/violations/new": isForm, "/inspections/plans/new": isForm, "/inspections/plans/{id}": isForm, "/regulations/new": isForm, "/regulations/{id}/edit": isForm, "/filing/sheet": isPrint,
+	"/pupils/{id}": "pupils/{id}/record", "/doctor": "doctor", "/concerns": "concerns", "/concerns/{concern}": "concerns/{concern}", "/glass": "glass", "/glass/{glass}": "glass/{glass}",
+	"/records/agreements":      "records/agreements",
+	"/pupils/{id}/records/new": isForm, "/pupils/{id}/records/{record}/edit": isForm, "/incidents/new": isForm, "/pupils/{id}/records/{record}/files/{file}": isFile,
+
 	"/{$}": "status", "/footage": "ribbon", "/applications": "applications", "/applications/{id}": "applications/{id}", "/log": "log", "/log/{seq}": "log/{seq}",
 	"/cameras": "cameras", "/cameras/{id}": "cameras/{id}", "/faults": "faults", "/holds": "holds", "/keeping/days": "keeping/days", "/gate": "gate", "/people": "people", "/settings": "settings",
 

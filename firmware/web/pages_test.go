@@ -126,7 +126,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	h := newEnv(t)
 	ids := h.scene()
 	browsers := map[string]*visitor{"": h.visit()}
-	all := slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages())
+	all := slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages(), h.recordPages())
 	for _, lang := range []string{"zh-CN", "en"} {
 		for _, p := range all {
 			v := browsers[p.who]

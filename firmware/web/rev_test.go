@@ -151,6 +151,11 @@ const (
 
 // unrevised are the forms that carry no revision, by their action.
 var unrevised = map[string]string{
+	"/glass":                     addsOnly,
+	"/glass/{}/close":            stepOnce,
+	"/glass/{}/review":           stepOnce,
+	"/pupils/{}/open":            addsOnly,
+	"/records/agreements":        addsOnly,
 	"/account/duties/{}/drop":    stepOnce,
 	"/account/factor":            ownOnly,
 	"/account/factor/confirm":    ownOnly,

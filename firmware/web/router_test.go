@@ -25,9 +25,9 @@ var everyRole = []account.Role{account.RoleStaff, account.RoleOfficer, account.R
 
 // sample is a typical subject of a route: own viewing, somebody else's application, own class.
 func sample(r frame.Route) account.Subject {
-	s := account.Subject{Person: "p1", Applicant: "p9", Class: "2023-01", Camera: "c01", From: present, To: present.Add(time.Minute), Way: account.WayView, Purpose: true}
+	s := account.Subject{Person: "p1", Applicant: "p9", Class: "2023-01", Camera: "c01", From: present, To: present.Add(time.Minute), Way: account.WayView, Purpose: true, Signed: true}
 	switch {
-	case strings.Contains(r.Pattern, "/people/"), r.Action == account.ActViolationOpen, r.Action == account.ActViolationDecide:
+	case strings.Contains(r.Pattern, "/people/"), r.Action == account.ActViolationOpen, r.Action == account.ActViolationDecide, r.Action == account.ActGlassReview, r.Action == account.ActRetentionConfirm:
 		s.Person = "p9"
 	case r.Action == account.ActFeedbackReply:
 		s.Unit = "canteen"

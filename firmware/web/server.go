@@ -23,6 +23,7 @@ import (
 	oversightpages "campuskeep/firmware/web/pages/oversight"
 	playerpages "campuskeep/firmware/web/pages/player"
 	readerspages "campuskeep/firmware/web/pages/readers"
+	recordspages "campuskeep/firmware/web/pages/records"
 	retentionpages "campuskeep/firmware/web/pages/retention"
 	settingspages "campuskeep/firmware/web/pages/settings"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
@@ -67,6 +68,7 @@ func New(d Deps) (*Server, error) {
 		settingspages.Templates,
 		readerspages.Templates,
 		oversightpages.Templates,
+		recordspages.Templates,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("start the pages: %w", err)
@@ -82,6 +84,7 @@ func New(d Deps) (*Server, error) {
 	attendance := attendancepages.New(times, attendancepages.Deps{Gate: d.Gate, People: d.People, Zone: d.Zone})
 	readers := readerspages.New(words, readerspages.Deps{Cards: d.Cards, Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Readers: d.Readers, Site: d.Site, Zone: d.Zone})
 	oversight := oversightpages.New(base, oversightpages.Deps{Oversight: d.Oversight, People: d.People, Site: d.Site, Info: d.Info, Zone: d.Zone})
+	pupilRecords := recordspages.New(base, recordspages.Deps{Records: d.Records, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
 	needs := []frame.NeedsFunc{
 		applications.Needs,
 		faults.Needs,
@@ -91,6 +94,7 @@ func New(d Deps) (*Server, error) {
 		attendance.Needs,
 		readers.Needs,
 		oversight.Needs,
+		pupilRecords.Needs,
 	}
 	routes := o.own()
 	for _, subject := range []interface{ Routes() []frame.Route }{
@@ -103,6 +107,7 @@ func New(d Deps) (*Server, error) {
 		attendance,
 		readers,
 		oversight,
+		pupilRecords,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, NVRs: d.NVRs, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),

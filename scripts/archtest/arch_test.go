@@ -83,10 +83,10 @@ func in(path string, packages ...string) bool {
 var firmwareLayer = map[string]int{
 	"disk": 1, "keyring": 1, "digest": 1, "sheet": 1, "fmp4": 1, "pin": 1, "mdns": 1, "openapi": 1,
 	"ledgerdb": 2, "rtsp": 2,
-	"sealedfiles": 3, "vault": 3, "timekeeper": 3,
+	"vault": 3, "timekeeper": 3, "sealedfiles": 3,
 	"site": 4, "people": 4,
 	"recorder": 5, "reader": 5, "panel": 5, "uplink": 5, "nvr": 5, "messenger": 5,
-	"retention": 6, "playback": 6, "gate": 6, "health": 6,
+	"retention": 6, "playback": 6, "gate": 6, "health": 6, "records": 6,
 	"usage":   7,
 	"viewing": 8, "oversight": 8,
 	"web":       9,

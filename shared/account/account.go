@@ -102,6 +102,33 @@ const (
 	ActFeedbackReply   Action = "feedback.reply"
 	ActFilingView      Action = "filing.view" // the filing with the police (L1)
 	ActFilingEdit      Action = "filing.edit"
+	// Pupils' safety records. Sections have actions of their own: record.<section>.read and .write.
+	ActRecordView       Action = "record.view" // the pupil's page: care instruction, whom to call
+	ActBasicRead        Action = "record.basic.read"
+	ActBasicWrite       Action = "record.basic.write"
+	ActHealthRead       Action = "record.health.read"
+	ActHealthWrite      Action = "record.health.write"
+	ActFamilyRead       Action = "record.family.read"
+	ActFamilyWrite      Action = "record.family.write"
+	ActConductRead      Action = "record.conduct.read"
+	ActConductWrite     Action = "record.conduct.write"
+	ActSpecialRead      Action = "record.special.read"
+	ActSpecialWrite     Action = "record.special.write"
+	ActPsychRead        Action = "record.psych.read"
+	ActPsychWrite       Action = "record.psych.write"
+	ActConcernList      Action = "concern.list"   // own ones, and those of sections that the person keeps
+	ActConcernStep      Action = "concern.step"   // take a step in one
+	ActGlassOpen        Action = "glass.open"     // the emergency card of a pupil, by any employee
+	ActGlassList        Action = "glass.list"     // who opened one
+	ActGlassReview      Action = "glass.review"   // say whether it was right
+	ActRecordReaders    Action = "record.readers" // who has read a pupil's record
+	ActAgreementsView   Action = "agreements.view"
+	ActAgreementsEdit   Action = "agreements.edit" // enter agreements on confidentiality (S36)
+	ActArchiveView      Action = "archive.view"
+	ActArchiveEdit      Action = "archive.edit"      // catalogue, lend and check paper volumes, close the archive of a year
+	ActRetentionView    Action = "retention.view"    // records of pupils who have left
+	ActRetentionPropose Action = "retention.propose" // the first of two people who let records be erased
+	ActRetentionConfirm Action = "retention.confirm" // the second
 
 	ActCentreSchools      Action = "centre.schools"
 	ActCentreSchool       Action = "centre.school"
@@ -155,6 +182,7 @@ type Subject struct {
 	Topic       string
 	Way         string // WayView, WayStill, WayPackage or WayLive
 	Purpose     bool   // a purpose has been stated (once per incident)
+	Signed      bool   // the person who asks has an agreement on confidentiality and the training on file
 	Installing  bool   // the camera is new, or has a fault that a picture shows
 }
 

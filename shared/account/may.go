@@ -146,6 +146,14 @@ func purpose(_ Actor, s Subject, _ time.Time) string {
 	return ""
 }
 
+// signed: no record opens without an agreement on confidentiality and the training on file (S36).
+func signed(_ Actor, s Subject, _ time.Time) string {
+	if !s.Signed {
+		return "may.not_signed"
+	}
+	return ""
+}
+
 func onShift(a Actor, _ Subject, _ time.Time) string {
 	if !a.OnShift {
 		return "may.not_on_shift"

@@ -128,6 +128,62 @@ var table = map[Action][]rule{
 	ActFeedbackReply:  {{everyEmployee, basisDuty, []condition{inUnit}}},
 	ActFilingView:     {{append([]Role{RoleAdmin}, registrar...), basisDuty, nil}},
 	ActFilingEdit:     {{deciders, basisDuty, nil}},
+	// Pupils' safety records (S17, S22, S36). A teacher sees the care instruction of own pupils, never the diagnosis.
+	ActRecordView: {
+		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, basisDuty, []condition{signed, inClass}},
+		{[]Role{RoleDoctor, RoleCounsellor, RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{signed}},
+	},
+	ActBasicRead: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{signed, inClass}},
+		{[]Role{RoleDoctor, RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{signed}},
+	},
+	ActBasicWrite: {
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{signed, inClass}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, []condition{signed}},
+	},
+	ActHealthRead:  {{[]Role{RoleDoctor, RoleHeadOfSafety}, basisDuty, []condition{signed, purpose}}},
+	ActHealthWrite: {{[]Role{RoleDoctor}, basisDuty, []condition{signed}}},
+	ActFamilyRead: {
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{signed, inClass, purpose}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, []condition{signed, purpose}},
+	},
+	ActFamilyWrite: {
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{signed, inClass}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, []condition{signed}},
+	},
+	ActConductRead: {
+		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, basisDuty, []condition{signed, inClass}},
+		{[]Role{RoleCounsellor, RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{signed}},
+	},
+	// Who sees an incident writes it down, whatever the class; reading it is another matter (S8, S33).
+	ActConductWrite: {{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead, RoleDoctor, RoleCounsellor, RoleOfficer, RoleHeadOfSafety}, basisDuty, []condition{signed}}},
+	ActSpecialRead: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{signed, inClass}},
+		{[]Role{RoleDoctor, RoleCounsellor, RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{signed}},
+	},
+	ActSpecialWrite: {
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{signed, inClass}},
+		{[]Role{RoleDoctor, RoleHeadOfSafety}, basisDuty, []condition{signed}},
+	},
+	// The most confidential of all: counsellor and head of safety alone (S12).
+	ActPsychRead:   {{[]Role{RoleCounsellor, RoleHeadOfSafety}, basisDuty, []condition{signed, purpose}}},
+	ActPsychWrite:  {{[]Role{RoleCounsellor}, basisDuty, []condition{signed}}},
+	ActConcernList: {{employees, basisSelf, []condition{signed}}},
+	ActConcernStep: {
+		{employees, basisSelf, []condition{signed, ownPage}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, []condition{signed}},
+	},
+	ActGlassOpen:        {{employees, basisDuty, nil}},
+	ActGlassList:        {{[]Role{RoleDoctor, RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
+	ActGlassReview:      {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{otherPerson}}},
+	ActRecordReaders:    {{[]Role{RoleHeadOfSafety}, basisDuty, []condition{signed}}},
+	ActAgreementsView:   {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, basisDuty, nil}},
+	ActAgreementsEdit:   {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{otherPerson}}},
+	ActArchiveView:      {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, basisDuty, nil}},
+	ActArchiveEdit:      {{[]Role{RoleHeadOfSafety}, basisDuty, nil}},
+	ActRetentionView:    {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, basisDuty, nil}},
+	ActRetentionPropose: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
+	ActRetentionConfirm: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{otherPerson}}},
 
 	// Running the box. The administrator is in no line above that shows a record.
 	ActCamerasView: {{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil}},

@@ -30,6 +30,7 @@ var circumstances = []struct {
 	{"c", "the class is in scope", func(a *Actor, s *Subject) { a.Classes = []string{s.Class} }},
 	{"u", "it is the person's own unit", func(a *Actor, s *Subject) { a.Units = []string{s.Unit} }},
 	{"s", "on shift at the control room", func(a *Actor, s *Subject) { a.OnShift = true }},
+	{"n", "an agreement on confidentiality and the training are on file", func(a *Actor, s *Subject) { s.Signed = true }},
 	{"i", "the camera is new, or has a fault that a picture shows", func(a *Actor, s *Subject) { s.Installing = true }},
 	{"t", "the topic is the appliance's own", func(a *Actor, s *Subject) { s.Topic = strings.Replace(s.Topic, "ck-other", a.ID, 1) }},
 }

@@ -74,6 +74,8 @@ var Unlimited = map[Kind]string{
 	"violation.opened": byPerson, "violation.step": byPerson, "inspection.planned": byPerson, "inspection.made": byPerson, "finding.step": byPerson,
 	"regulation.step": byPerson, "filing.made": byPerson, "feedback.step": byPerson,
 	"file.stored": byPerson, "file.erased": byPerson,
+	"record.written": byPerson, "record.read": byPerson, "concern.step": byPerson, "glass.opened": byPerson, "glass.closed": byPerson, "glass.reviewed": byPerson,
+	"agreement.recorded": byPerson, "record.years": byPerson, "record.kept": byPerson, "record.erasure": byPerson, "record.erased": byPerson,
 }
 
 const (

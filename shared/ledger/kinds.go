@@ -156,6 +156,18 @@ var Kinds = map[Kind]Spec{
 	"regulation.step":    {Data: []Field{req("step", Code), req("version", Int)}, Sealed: []SealedField{{Name: "text"}}},
 	"filing.made":        {Data: []Field{req("devices", Int)}, Sealed: []SealedField{{Name: "filing"}}},
 	"feedback.step":      {Data: []Field{req("step", Code), opt("units", Int)}, Sealed: []SealedField{{Name: "text"}}},
+	// pupils' safety records
+	"record.written":     {Data: []Field{req("student", Code), req("section", Code), req("kind", Code), req("record", Code), req("version", Int), opt("files", Codes)}, Sealed: []SealedField{{Name: "record"}, {Name: "reason"}}},
+	"record.read":        {Data: []Field{req("student", Code), req("section", Code), opt("purpose", Code), opt("count", Int), opt("file", Code), opt("concern", Code)}, Sealed: []SealedField{{Name: "note"}}},
+	"concern.step":       {Data: []Field{req("student", Code), req("concern", Code), req("section", Code), req("step", Code), opt("owner", Code), opt("due", Code), opt("situations", Codes)}, Sealed: []SealedField{{Name: "note"}}},
+	"glass.opened":       {Data: []Field{req("student", Code), req("glass", Code), req("until", Time)}, Sealed: []SealedField{{Name: "reason"}}, Urgent: true}, // break-glass: the emergency card, by any employee
+	"glass.closed":       {Data: []Field{req("student", Code), req("glass", Code)}, Sealed: []SealedField{{Name: "happened"}}},
+	"glass.reviewed":     {Data: []Field{req("student", Code), req("glass", Code), req("verdict", Code)}, Sealed: []SealedField{{Name: "note"}}},
+	"record.years":       {Data: []Field{req("section", Code), req("before", Int), req("after", Int)}}, // how long records are kept after a pupil has left
+	"record.kept":        {Data: []Field{req("student", Code), req("section", Code), req("until", Code)}, Sealed: []SealedField{{Name: "reason"}}},
+	"record.erasure":     {Data: []Field{req("student", Code), req("section", Code), req("state", Code)}},
+	"record.erased":      {Data: []Field{req("student", Code), req("section", Code), req("records", Int), req("proposed", Code), req("confirmed", Code)}}, // the key is destroyed
+	"agreement.recorded": {Data: []Field{req("signed", Code), req("trained", Code), req("until", Code), opt("file", Code)}},
 
 	// the gate
 	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code)}},

@@ -209,6 +209,12 @@ func (c Class) Grade(date string) int {
 	return first + y - c.Entry
 }
 
+// LastDay is the last date of the class at the school.
+func (c Class) LastDay() string {
+	_, years := c.span()
+	return fmt.Sprintf("%04d-08-31", c.Entry+years)
+}
+
 // Name is 三年级3班 on a date, or the name by year outside the class's time.
 func (c Class) Name(date string) string {
 	if g := c.Grade(date); g > 0 {

@@ -43,6 +43,13 @@ var sections = [][]tab{
 		{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}},
 		{"nav.readers", "/readers", account.ActReadersView, []string{"readers", "reader", "reader_form"}},
 	},
+	{
+		{"nav.records", "/concerns", account.ActConcernList, []string{"concerns", "concern", "pupil", "record_form"}},
+		{"nav.doctor", "/doctor", account.ActHealthWrite, []string{"doctor"}},
+		{"nav.incident", "/incidents/new", account.ActConductWrite, []string{"incident_new"}},
+		{"nav.glass", "/glass", account.ActGlassOpen, []string{"glass", "glass_card"}},
+		{"nav.agreements", "/records/agreements", account.ActAgreementsView, []string{"agreements"}},
+	},
 	{{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}}},
 	{
 		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera", "camera_form", "camera_import", "camera_retire"}},
@@ -86,7 +93,7 @@ func (c *Call) mayOpen(t tab) bool {
 	if t.Action == account.ActReadersView {
 		return c.Can(t.Action, account.Subject{}) || c.IsReaderTechnician()
 	}
-	subject := account.Subject{Purpose: true} // stated there
+	subject := account.Subject{Purpose: true, Signed: true} // stated there, and said there when it is missing
 	if t.Action == account.ActGateView && len(c.Actor.Classes) > 0 {
 		subject.Class = c.Actor.Classes[0]
 	}

@@ -129,7 +129,7 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 		return out, err
 	}
 	progress("people, classes, pupils, cards")
-	out, err = school.Fill(ctx, school.Options{People: f.a.People, Site: f.a.Site, Clock: f.a.Timekeeper, Zone: zone, Today: now.In(zone).Format(time.DateOnly),
+	out, err = school.Fill(ctx, school.Options{People: f.a.People, Site: f.a.Site, Records: f.a.Records, Clock: f.a.Timekeeper, Zone: zone, Today: now.In(zone).Format(time.DateOnly),
 		Cameras: o.Cameras, Stills: o.Stills, CameraLogin: o.CameraLogin, ReaderPort: o.ReaderPort})
 	if err != nil || o.Days == 0 {
 		return out, errors.Join(err, f.register(ctx))

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/people"
+	"campuskeep/firmware/records"
 	"campuskeep/firmware/site"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
@@ -43,11 +44,12 @@ const (
 
 // Options is what Fill works on. The store's Run must be running.
 type Options struct {
-	People *people.People
-	Site   *site.Site
-	Clock  clock.Clock // the one of the store: says when all this was entered
-	Zone   *time.Location
-	Today  string // date of the demo, 2006-01-02: classes, terms and holidays are laid around it
+	People  *people.People
+	Site    *site.Site
+	Records *records.Records // nil: none are written
+	Clock   clock.Clock      // the one of the store: says when all this was entered
+	Zone    *time.Location
+	Today   string // date of the demo, 2006-01-02: classes, terms and holidays are laid around it
 
 	Cameras     []string   // addresses of the three cameras, rtsp://
 	Stills      []string   // of their still pictures, in the same order; none: they have none
@@ -98,6 +100,9 @@ func Fill(ctx context.Context, o Options) (Filled, error) {
 	}
 	if f.Cards, err = o.pupils(ctx, f.Accounts); err != nil {
 		return f, fmt.Errorf("demo pupils: %w", err)
+	}
+	if err := o.records(ctx, f.Accounts, f.Cards); err != nil {
+		return f, fmt.Errorf("demo records: %w", err)
 	}
 	return f, nil
 }
