@@ -233,6 +233,10 @@ func (g *Gate) outageBegins(s reader.Status, due *pendingWrite, now clock.Readin
 	return o.ID
 }
 
+// outagesAtOnce is how many outages of a reader go with one entry, which binds their rows and has to fit a leaf: a reader
+// that comes and goes while the clock is in doubt has as many to place as it has gone.
+const outagesAtOnce = 12
+
 // writeReader writes what is owed about a reader.
 func (g *Gate) writeReader(ctx context.Context, readerID string) error {
 	g.writing.Lock()
@@ -244,6 +248,7 @@ func (g *Gate) writeReader(ctx context.Context, readerID string) error {
 		return nil
 	}
 	changes, ids := due.changes, slices.Sorted(maps.Keys(due.outages))
+	ids = ids[:min(len(ids), outagesAtOnce)] // the rest with the next write
 	s, known := g.readers[readerID]
 	if !known {
 		s = reader.Status{Reader: readerID, State: reader.Offline, Reason: reader.ReasonStop}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/reader"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
@@ -163,6 +164,35 @@ func TestPowerCutWithoutAClockChip(t *testing.T) {
 	}
 	if o := h.gate.outages; len(o) != 1 || o[0].To.Round(time.Minute).In(shanghai).Format("15:04") != "08:10" || o[0].Reason != ReasonAppliance {
 		t.Errorf("on record: %+v", o)
+	}
+}
+
+// A reader that came and went more often than one entry can bind rows before the time was known has all of it placed.
+func TestMoreOutagesThanAnEntryBinds(t *testing.T) {
+	const n = 5*outagesAtOnce + 1
+	h := newEnv(t, at(7, 0, 0))
+	now := h.clock.Now()
+	for i := range n {
+		mono := int64(now.Mono) - int64(n-i)
+		h.gate.outages = append(h.gate.outages, Outage{ID: fmt.Sprintf("r01-%x", i), Reader: "r01", Reason: reader.ReasonSilent, From: time.Unix(0, 0), To: time.Unix(1, 0),
+			Doubt: true, Boot: now.Boot, Mono: mono, BootedTo: now.Boot, MonoTo: mono})
+	}
+	for range 6 {
+		if err := h.gate.writePending(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	placed := 0
+	err := h.store.View(func(tx ledgerdb.Tx) error {
+		for _, o := range outages.All(tx) {
+			if !o.Doubt && now.Wall.Sub(o.From).Abs() < time.Minute {
+				placed++
+			}
+		}
+		return nil
+	})
+	if err != nil || placed != n || len(h.gate.pending) != 0 {
+		t.Errorf("%d of %d placed, %d readers are owed something, %v", placed, n, len(h.gate.pending), err)
 	}
 }
 
