@@ -150,6 +150,7 @@ func (b *box) start() error {
 	b.r = retention.New(retention.Options{Store: b.store, Vault: b.vault, Clock: b.keeper, Anchors: b.keeper.Anchors, Log: log,
 		Cameras: cameras,
 		Holds:   holdsIn, Assurance: func(time.Time) string { return "best_effort" }})
+	b.keeper.OnCorrection(b.r.Lower)
 	b.openGaps()
 	ctx, cancel := context.WithCancel(context.Background())
 	ground, cancelGround := context.WithCancel(context.Background())
@@ -496,6 +497,13 @@ func TestABoxKeepsToTheRules(t *testing.T) {
 		d := func(name string, most time.Duration) time.Duration {
 			return time.Duration(rapid.Int64Range(int64(time.Minute), int64(most)).Draw(r, name))
 		}
+		far := func(name string, of ...time.Duration) time.Duration { // about one of these, ahead or behind
+			by := rapid.SampledFrom(of).Draw(r, name) + d("more", time.Hour)
+			if rapid.Bool().Draw(r, "behind") {
+				return -by
+			}
+			return by
+		}
 		var script []step
 		for range rapid.IntRange(4, 25).Draw(r, "steps") {
 			s := step{what: rapid.SampledFrom(often).Draw(r, "what"), pass: d("pass", rapid.SampledFrom([]time.Duration{day, 3 * day, 10 * day}).Draw(r, "most")), who: rapid.SampledFrom([]int{0, 1, 2, 3, 4, 5}).Draw(r, "who")}
@@ -505,14 +513,9 @@ func TestABoxKeepsToTheRules(t *testing.T) {
 			case stepApply:
 				s.arg = d("term", 40*day)
 			case stepWrong:
-				if s.lie = d("wrong", 20*day); rapid.Bool().Draw(r, "behind") {
-					s.lie = -s.lie
-				}
+				s.lie = far("wrong", 0, 3*day, 20*day, 50*day)
 			case stepLie:
-				s.lie = d("lie", rapid.SampledFrom([]time.Duration{23 * time.Hour, 400 * day}).Draw(r, "size"))
-				if rapid.Bool().Draw(r, "behind") {
-					s.lie = -s.lie
-				}
+				s.lie = far("lie", 0, 22*time.Hour, 20*day, 400*day)
 			}
 			script = append(script, s)
 		}

@@ -167,8 +167,8 @@ func (l *life) ask(o clock.Origin) {
 		}
 		l.tell(o, l.rtc, 30*time.Second)
 	case clock.OriginHost:
-		if l.liar != "machine" && l.host.Abs() > 50*time.Millisecond && l.truth.Add(l.host).After(clock.Plausible) {
-			l.host = 0 // chrony has set it
+		if l.liar != "machine" && l.truth.Add(l.host).After(clock.Plausible) {
+			l.host = 0 // chrony has set it; what is left is within what it claims
 		}
 		l.say(o, l.host, 50*time.Millisecond)
 		l.rtc = l.host // the kernel keeps the chip in step
