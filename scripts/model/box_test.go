@@ -100,6 +100,7 @@ type box struct {
 	made  map[footage.FileID]time.Time // in truth, of what has not been seen gone
 	seq   time.Duration
 	asked []*asked
+	late  bool // the register came after the sweep
 	// spoilt is what was there while people had stated a wrong time, and wrong that they have: what then goes early is
 	// theirs to answer for. It still must not stay for ever.
 	spoilt map[footage.FileID]bool
@@ -270,11 +271,18 @@ func (b *box) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.round(ctx); err != nil {
-		return err
+	b.late = !b.late // the register and the sweep do not wait for each other
+	if !b.late {
+		err = b.round(ctx)
 	}
-	if _, err := b.r.Sweep(ctx); err != nil {
-		return fmt.Errorf("sweep: %w", err)
+	if _, serr := b.r.Sweep(ctx); serr != nil {
+		return fmt.Errorf("sweep: %w", serr)
+	}
+	if b.late {
+		err = b.round(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	if err := b.gaps.Settle(ctx); err != nil {
 		return fmt.Errorf("settle gaps: %w", err)
@@ -332,6 +340,7 @@ type step struct {
 const (
 	stepSweep = iota
 	stepCut   // the power, for arg
+	stepAlone // likewise, without a clock chip, and nobody answers afterwards
 	stepApply // for a term of arg
 	stepLie   // the liar says what is off by lie
 	stepQuiet // who falls silent
@@ -342,7 +351,7 @@ const (
 )
 
 // often says how often each step comes: an act at the register needs others before it.
-var often = []int{stepSweep, stepCut, stepCut, stepApply, stepLie, stepQuiet, stepSpeak, stepPeople, stepWrong,
+var often = []int{stepSweep, stepCut, stepCut, stepAlone, stepAlone, stepApply, stepLie, stepQuiet, stepSpeak, stepPeople, stepWrong,
 	stepRegister, stepRegister, stepRegister, stepRegister, stepRegister}
 
 // play plays a life in a bubble of its own.
@@ -378,8 +387,14 @@ func (b *box) live(ctx context.Context, liar clock.Origin, script []step) error 
 		pass(s.pass)
 		err := b.record(ctx)
 		switch s.what {
-		case stepCut:
+		case stepCut, stepAlone:
 			err = errors.Join(err, b.stop())
+			if b.host.off = 0; s.what == stepAlone {
+				b.host.off = time.Unix(0, 0).Sub(present())
+				for _, v := range b.voices {
+					v.set(0, true)
+				}
+			}
 			pass(s.arg)
 			b.seq = 0
 			if err == nil {
@@ -508,8 +523,8 @@ func TestABoxKeepsToTheRules(t *testing.T) {
 		for range rapid.IntRange(4, 25).Draw(r, "steps") {
 			s := step{what: rapid.SampledFrom(often).Draw(r, "what"), pass: d("pass", rapid.SampledFrom([]time.Duration{day, 3 * day, 10 * day}).Draw(r, "most")), who: rapid.SampledFrom([]int{0, 1, 2, 3, 4, 5}).Draw(r, "who")}
 			switch s.what {
-			case stepCut:
-				s.arg = d("off", rapid.SampledFrom([]time.Duration{time.Hour, day, 70 * day}).Draw(r, "cut"))
+			case stepCut, stepAlone:
+				s.arg = rapid.SampledFrom([]time.Duration{0, day, 20 * day, 70 * day}).Draw(r, "cut") + d("off", time.Hour)
 			case stepApply:
 				s.arg = d("term", 40*day)
 			case stepWrong:
