@@ -137,6 +137,21 @@ func TestAFileIsSealedAndEndsWithItsOwner(t *testing.T) {
 	}
 }
 
+// The files of one owner that one entry can name are some thirty: more than that end in several Changes, by one call.
+func TestMoreFilesOfAnOwnerThanAnEntryBinds(t *testing.T) {
+	e := open(t, t.TempDir())
+	for range mostForgotten*3 + 1 {
+		e.put(pdf(40))
+	}
+	must(t, e.db.People.Erase("student:s0001"))
+	if n, err := e.Forget(t.Context(), account.System); err != nil || n != mostForgotten*3+1 {
+		t.Fatal(n, err)
+	}
+	if f := e.findings(true); len(f) > 0 {
+		t.Error(f)
+	}
+}
+
 // Covers S15: a photograph is kept upright, and without where it was taken.
 func TestAPhotographIsTurnedAndCarriesNoPlace(t *testing.T) {
 	e := open(t, t.TempDir())

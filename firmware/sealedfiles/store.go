@@ -349,8 +349,8 @@ func (s *Store) open(f File) (*reader, error) {
 	return r, nil
 }
 
-// mostForgotten bounds one Change.
-const mostForgotten = 500
+// mostForgotten bounds one Change: its entry binds each row that goes, and has room for some thirty.
+const mostForgotten = 20
 
 // Forget removes the files of owners whose keys are gone, with an entry for each owner, and says how many. It can be
 // repeated.
@@ -361,26 +361,28 @@ func (s *Store) Forget(ctx context.Context, by account.Who) (n int, err error) {
 	}
 	gone := map[string][]string{}
 	for id, f := range rows {
-		if _, ok := s.o.Keys.Key(f.Owner); !ok && len(gone[f.Owner]) < mostForgotten {
+		if _, ok := s.o.Keys.Key(f.Owner); !ok {
 			gone[f.Owner] = append(gone[f.Owner], id)
 		}
 	}
-	for owner, ids := range gone {
-		slices.Sort(ids)
-		ch := ledgerdb.Change{Entries: []ledger.Draft{by.Draft("file.erased", "", owner, map[string]any{"count": len(ids)})}}
-		for _, id := range ids {
-			if err := s.o.Data.Remove(path.Join(dir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return n, fmt.Errorf("remove an erased file: %w", err)
+	for owner, all := range gone {
+		slices.Sort(all)
+		for ids := range slices.Chunk(all, mostForgotten) {
+			ch := ledgerdb.Change{Entries: []ledger.Draft{by.Draft("file.erased", "", owner, map[string]any{"count": len(ids)})}}
+			for _, id := range ids {
+				if err := s.o.Data.Remove(path.Join(dir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return n, fmt.Errorf("remove an erased file: %w", err)
+				}
+				ch.Deletes = append(ch.Deletes, table.Delete(id))
 			}
-			ch.Deletes = append(ch.Deletes, table.Delete(id))
+			if err := s.o.Data.SyncDir(dir); err != nil {
+				return n, fmt.Errorf("remove erased files: %w", err)
+			}
+			if _, err := s.o.Store.Commit(ctx, ch); err != nil {
+				return n, fmt.Errorf("enter removed files: %w", err)
+			}
+			n += len(ids)
 		}
-		if err := s.o.Data.SyncDir(dir); err != nil {
-			return n, fmt.Errorf("remove erased files: %w", err)
-		}
-		if _, err := s.o.Store.Commit(ctx, ch); err != nil {
-			return n, fmt.Errorf("enter removed files: %w", err)
-		}
-		n += len(ids)
 	}
 	return n, nil
 }
