@@ -247,7 +247,7 @@ func (o *Pages) Needs(call0 *frame.Call) ([]frame.Need, error) {
 		if !mine && !check {
 			continue
 		}
-		n := frame.Need{Tone: "warn", Icon: "list", Kind: c.P.T("findings.title"), Badge: c.P.K("finding.state.", f.State), Title: f.What, Text: f.Text, Href: "/findings/" + f.ID, Do: c.P.T("see"), Primary: mine}
+		n := frame.Need{Tone: "warn", Icon: "doc", Kind: c.P.T("findings.title"), Badge: c.P.K("finding.state.", f.State), Title: f.What, Text: f.Text, Href: "/findings/" + f.ID, Do: c.P.T("see"), Primary: mine}
 		if n.Due, _ = c.due(f.Due); f.Overdue(now) || f.Private && f.Police == nil {
 			n.Tone, n.Icon = "bad", "bad"
 		}
@@ -257,7 +257,7 @@ func (o *Pages) Needs(call0 *frame.Call) ([]frame.Need, error) {
 		for _, p := range o.d.Oversight.Plans() {
 			if !p.Due.IsZero() && p.Person == c.Actor.ID && p.Due.Before(now.AddDate(0, 0, 1)) {
 				due, tone := c.due(p.Due)
-				out = append(out, frame.Need{Tone: cmp.Or(tone, "warn"), Icon: "list", Kind: c.P.T("inspections.title"), Badge: c.P.K("cadence.", p.Cadence), Title: p.Title, Due: due, Href: "/inspections", Do: c.P.T("see")})
+				out = append(out, frame.Need{Tone: cmp.Or(tone, "warn"), Icon: "doc", Kind: c.P.T("inspections.title"), Badge: c.P.K("cadence.", p.Cadence), Title: p.Title, Due: due, Href: "/inspections", Do: c.P.T("see")})
 			}
 		}
 	}
