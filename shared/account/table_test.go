@@ -3,6 +3,7 @@ package account
 import (
 	"flag"
 	"fmt"
+	"math/bits"
 	"os"
 	"slices"
 	"strings"
@@ -105,10 +106,13 @@ func actions() []Action {
 	return out
 }
 
+// mostTogether is how many circumstances one rule may need: all sets of them would double with each circumstance.
+const mostTogether = 5
+
 func cell(role Role, action Action) string {
 	var minimal []uint
 	for set := uint(0); set < 1<<len(circumstances); set++ {
-		if !allowedUnder(role, action, set) || slices.ContainsFunc(minimal, func(m uint) bool { return set&m == m }) {
+		if bits.OnesCount(set) > mostTogether || slices.ContainsFunc(minimal, func(m uint) bool { return set&m == m }) || !allowedUnder(role, action, set) {
 			continue
 		}
 		minimal = append(minimal, set)
