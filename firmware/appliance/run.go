@@ -155,6 +155,7 @@ func (a *Appliance) runServices(ctx context.Context) error {
 	start("oversight", a.Oversight.Run)
 	start("retention", a.Retention.Run)
 	start("gate", a.Gate.Run)
+	start("records", a.Records.Run)
 	start("cameras", a.followCameras)
 	start("health", a.Health.Run)
 	start("NVRs", a.NVR.Run)

@@ -89,7 +89,9 @@ type Records struct {
 	years      rules.Years
 	kept       map[sectionOf]rules.Keeping
 	erasures   map[sectionOf]erasure
-	numbers    map[string]int // highest number by letter of ids
+	volumes    map[string]volume // paper volumes by id
+	letters    map[string]letter // signed safety letters
+	numbers    map[string]int    // highest number by letter of ids
 }
 
 type concern struct {
@@ -106,7 +108,7 @@ type glass struct {
 func Open(o Options) (*Records, error) {
 	r := &Records{o: o, places: map[string]place{}, count: map[string]map[rules.Section]int{}, care: map[string]map[string]rules.Record{}, incidents: map[string]rules.Record{},
 		concerns: map[string]concern{}, glasses: map[string]glass{}, agreements: map[string]rules.Agreement{}, opened: map[opening]opened{},
-		erased: map[string]map[rules.Section]bool{}, numbers: map[string]int{}, kept: map[sectionOf]rules.Keeping{}, erasures: map[sectionOf]erasure{}}
+		erased: map[string]map[rules.Section]bool{}, numbers: map[string]int{}, kept: map[sectionOf]rules.Keeping{}, erasures: map[sectionOf]erasure{}, volumes: map[string]volume{}, letters: map[string]letter{}}
 	if r.o.Log == nil {
 		r.o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -153,6 +155,9 @@ func (r *Records) load(tx ledgerdb.Tx) error {
 	}
 	for id, a := range agreements.All(tx) {
 		r.agreements[id] = a
+	}
+	if err := r.loadVolumes(tx); err != nil {
+		return err
 	}
 	return r.loadErased(tx)
 }

@@ -11,6 +11,7 @@ import (
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
 	accountspages "campuskeep/firmware/web/pages/accounts"
+	archivepages "campuskeep/firmware/web/pages/archive"
 	attendancepages "campuskeep/firmware/web/pages/attendance"
 	cameraspages "campuskeep/firmware/web/pages/cameras"
 	faultspages "campuskeep/firmware/web/pages/faults"
@@ -120,6 +121,9 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/concerns/{concern}": {summary: "One concern with its steps; entered in the log when it is sensitive", answer: records.Concern{}},
 	"GET /api/v1/glass":              {summary: "Emergency cards that were opened: own ones, or all", answer: []records.Glass{}},
 	"GET /api/v1/glass/{glass}":      {summary: "One opened emergency card, with its content while it is open", answer: recordspages.APIGlass{}},
+	"GET /api/v1/records/retention":  {summary: "How long records are kept after a pupil has left, and of whom", answer: archivepages.APIRetention{}},
+	"GET /api/v1/records/archive":    {summary: "Paper volumes of the archive", answer: []records.Volume{}},
+	"GET /api/v1/records/letters":    {summary: "Safety letters of a class in this school year", answer: []archivepages.APILetter{}, query: []openapi.Parameter{{Name: "class", Text: "id of a class; the asker's own when absent"}}},
 	"GET /api/v1/records/agreements": {summary: "Agreements on confidentiality on file", answer: []records.Agreement{}},
 	"GET /api/v1/gate":               {summary: "Attendance of today by class", answer: attendancepages.APIAttendance{}},
 	"GET /api/v1/people":             {summary: "Accounts with their duties", answer: []accountspages.APIPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},

@@ -69,6 +69,7 @@ var jsonOf = map[string]string{
 	"/regulations": "regulations", "/regulations/{id}": "regulations", "/feedback": "feedback", "/filing": "filing",
 	"/violations/new": isForm, "/inspections/plans/new": isForm, "/inspections/plans/{id}": isForm, "/regulations/new": isForm, "/regulations/{id}/edit": isForm, "/filing/sheet": isPrint,
 	"/pupils/{id}": "pupils/{id}/record", "/doctor": "doctor", "/concerns": "concerns", "/concerns/{concern}": "concerns/{concern}", "/glass": "glass", "/glass/{glass}": "glass/{glass}",
+	"/records/retention": "records/retention", "/records/archive": "records/archive", "/records/letters": "records/letters",
 	"/records/agreements":      "records/agreements",
 	"/pupils/{id}/records/new": isForm, "/pupils/{id}/records/{record}/edit": isForm, "/incidents/new": isForm, "/pupils/{id}/records/{record}/files/{file}": isFile,
 

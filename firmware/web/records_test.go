@@ -57,7 +57,7 @@ func (h *env) recordPages() []struct{ name, who, path string } {
 		{"pupil", "zheng", "/pupils/" + one}, {"pupil-teacher", "luo", "/pupils/" + one}, {"pupil-ask", "zheng", "/pupils/" + one + "?s=health"}, {"pupil-closed", "luo", "/pupils/" + one + "?s=health"}, {"pupil-conduct", "luo", "/pupils/" + one + "?s=conduct"},
 		{"record-new", "luo", "/pupils/" + one + "/records/new?kind=incident"}, {"record-exam", "cheng", "/pupils/" + one + "/records/new?kind=exam"}, {"record-edit", "luo", "/pupils/" + one + "/records/" + v.ID + "/edit"}, {"incident-new", "luo", "/incidents/new?q=" + one},
 		{"concerns", "zheng", "/concerns"}, {"concern", "zheng", "/concerns/" + k}, {"doctor", "cheng", "/doctor?q=" + one}, {"glass", "fan", "/glass?q=" + one}, {"glass-ask", "fan", "/glass?pupil=" + one}, {"glass-card", "fan", "/glass/" + g.ID}, {"glass-review", "zheng", "/glass/" + g.ID},
-		{"agreements", "zheng", "/records/agreements"},
+		{"agreements", "zheng", "/records/agreements"}, {"archive", "zheng", "/records/archive?class=2023-01"}, {"letters", "luo", "/records/letters"}, {"leavers", "zheng", "/records/retention"},
 	}
 }
 
@@ -347,5 +347,91 @@ func TestAgreementsOnFile(t *testing.T) {
 	form.Set("person", h.ids["luo"])
 	if r := head.scan("/records/agreements", form, nil); r.status != http.StatusUnprocessableEntity {
 		t.Error("an agreement of ten years: ", r.status)
+	}
+}
+
+// A volume is catalogued, lent and comes back; a teacher enters who has signed the safety letter. Covers S16, S19.
+func TestPaperVolumesAndLetters(t *testing.T) {
+	h := newEnv(t)
+	h.recordStaff()
+	head := h.as("zheng")
+	form := url.Values{"title": {"三年级健康卷一"}, "year": {"2025"}, "pages": {"40"}, "class": {"2023-01"}, "section": {"health"}, "shelf": {"甲3"}}
+	if r := head.post("/records/archive", form); r.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", r.status, r.text())
+	}
+	id := h.records.Volumes()[0].ID
+	step := func(f url.Values, want int) {
+		t.Helper()
+		if r := head.post("/records/archive/"+id, f); r.status != want {
+			t.Fatalf("%v: %d, want %d", f, r.status, want)
+		}
+	}
+	step(url.Values{"what": {"lent"}, "to": {h.ids["luo"]}, "due": {"2026-12-31"}, "note": {"核对体检"}}, http.StatusUnprocessableEntity)
+	step(url.Values{"what": {"lent"}, "to": {h.ids["luo"]}, "due": {"2026-05-30"}, "note": {"核对体检"}}, http.StatusSeeOther)
+	step(url.Values{"what": {"lent"}, "to": {h.ids["qin"]}, "due": {"2026-05-30"}, "note": {"核对"}}, http.StatusUnprocessableEntity)
+	h.clock.pass(12 * 24 * time.Hour)
+	head = h.as("zheng")
+	if r := head.get("/records/archive"); !strings.Contains(r.Body, "逾期未还") {
+		t.Error("a volume that is late is not shown")
+	}
+	step(url.Values{"what": {"returned"}}, http.StatusSeeOther)
+	teacher := h.as("luo")
+	if r := teacher.post("/records/letters", url.Values{"class": {"2023-01"}, "pupil": {h.pupils[0], h.pupils[1]}}); r.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", r.status, r.text())
+	}
+	if r := teacher.get("/records/letters"); !strings.Contains(r.Body, "4 人未交") {
+		t.Error(r.text())
+	}
+	if r := teacher.get("/records/letters?class=2023-02"); r.status != http.StatusForbidden {
+		t.Error("a teacher sees another class: ", r.status)
+	}
+	h.readsNothing("健康卷一", "核对体检")
+}
+
+// A pupil leaves; after the years a section is proposed, confirmed by another and erased, with a certificate. Covers S20.
+func TestARecordEndsOverThePages(t *testing.T) {
+	h := newEnv(t)
+	h.recordStaff()
+	one, ctx := h.pupils[0], t.Context()
+	_, err := h.records.Write(ctx, account.System, records.Draft{Record: rules.Record{Student: one, Kind: rules.KindCare, Happened: "2026-05-19", Source: "seen", Values: map[string]string{"do": "坐直"}}})
+	h.must(err)
+	h.must(h.people.MoveStudent(ctx, account.System, one, "", "2026-05-20", "left_school"))
+	head := h.as("zheng")
+	form := url.Values{"student": {one}, "section": {"health"}}
+	if r := head.post("/records/retention/propose", form); r.status != http.StatusUnprocessableEntity {
+		t.Fatal("an erasure before its time: ", r.status)
+	}
+	h.clock.pass(4 * 366 * 24 * time.Hour)
+	head = h.as("zheng")
+	if r := head.post("/records/retention/propose", form); r.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", r.status, r.text())
+	}
+	if r := head.post("/records/retention/confirm", form); r.status != http.StatusForbidden {
+		t.Fatal("the same person confirms: ", r.status)
+	}
+	leader := h.as("lin")
+	if r := leader.get("/"); !strings.Contains(r.Body, "/records/retention") {
+		t.Error("the erasure does not wait for the leader on the first page")
+	}
+	if r := leader.post("/records/retention/confirm", form); r.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", r.status, r.text())
+	}
+	if _, there := h.keys.Key(rules.Owner(one, rules.Health)); there {
+		t.Error("the key is there")
+	}
+	r := leader.get("/records/retention")
+	i := strings.Index(r.Body, `/proof"`)
+	if i < 0 {
+		t.Fatal("there is no certificate: ", r.text())
+	}
+	path := r.Body[strings.LastIndex(r.Body[:i], `"`)+1:i] + "/proof"
+	proof := leader.get(path)
+	if proof.status != http.StatusOK {
+		t.Fatal(proof.status)
+	}
+	p, err := ledger.ParseProof([]byte(proof.Body))
+	h.must(err)
+	if e, err := ledger.ParseEntry(p.Leaf); err != nil || e.Kind != "record.erased" {
+		t.Error("the certificate is of something else: ", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/web/entrytext"
 	"campuskeep/firmware/web/frame"
 	accountspages "campuskeep/firmware/web/pages/accounts"
+	archivepages "campuskeep/firmware/web/pages/archive"
 	attendancepages "campuskeep/firmware/web/pages/attendance"
 	cameraspages "campuskeep/firmware/web/pages/cameras"
 	faultspages "campuskeep/firmware/web/pages/faults"
@@ -69,6 +70,7 @@ func New(d Deps) (*Server, error) {
 		readerspages.Templates,
 		oversightpages.Templates,
 		recordspages.Templates,
+		archivepages.Templates,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("start the pages: %w", err)
@@ -85,6 +87,7 @@ func New(d Deps) (*Server, error) {
 	readers := readerspages.New(words, readerspages.Deps{Cards: d.Cards, Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Readers: d.Readers, Site: d.Site, Zone: d.Zone})
 	oversight := oversightpages.New(base, oversightpages.Deps{Oversight: d.Oversight, People: d.People, Site: d.Site, Info: d.Info, Zone: d.Zone})
 	pupilRecords := recordspages.New(base, recordspages.Deps{Records: d.Records, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
+	recordArchive := archivepages.New(base, archivepages.Deps{Records: d.Records, People: d.People, Zone: d.Zone})
 	needs := []frame.NeedsFunc{
 		applications.Needs,
 		faults.Needs,
@@ -95,6 +98,7 @@ func New(d Deps) (*Server, error) {
 		readers.Needs,
 		oversight.Needs,
 		pupilRecords.Needs,
+		recordArchive.Needs,
 	}
 	routes := o.own()
 	for _, subject := range []interface{ Routes() []frame.Route }{
@@ -108,6 +112,7 @@ func New(d Deps) (*Server, error) {
 		readers,
 		oversight,
 		pupilRecords,
+		recordArchive,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, NVRs: d.NVRs, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),

@@ -125,6 +125,7 @@ const (
 	ActAgreementsView   Action = "agreements.view"
 	ActAgreementsEdit   Action = "agreements.edit" // enter agreements on confidentiality (S36)
 	ActArchiveView      Action = "archive.view"
+	ActLetters          Action = "letters.sign"      // guardians' safety letters of a class (S19)
 	ActArchiveEdit      Action = "archive.edit"      // catalogue, lend and check paper volumes, close the archive of a year
 	ActRetentionView    Action = "retention.view"    // records of pupils who have left
 	ActRetentionPropose Action = "retention.propose" // the first of two people who let records be erased

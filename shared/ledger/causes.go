@@ -75,7 +75,7 @@ var Unlimited = map[Kind]string{
 	"regulation.step": byPerson, "filing.made": byPerson, "feedback.step": byPerson,
 	"file.stored": byPerson, "file.erased": byPerson,
 	"record.written": byPerson, "record.read": byPerson, "concern.step": byPerson, "glass.opened": byPerson, "glass.closed": byPerson, "glass.reviewed": byPerson,
-	"agreement.recorded": byPerson, "record.years": byPerson, "record.kept": byPerson, "record.erasure": byPerson, "record.erased": byPerson,
+	"agreement.recorded": byPerson, "record.years": byPerson, "record.kept": byPerson, "record.erasure": byPerson, "record.erased": byPerson, "volume.step": byPerson, "letter.signed": byPerson,
 }
 
 const (

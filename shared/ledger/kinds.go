@@ -166,7 +166,9 @@ var Kinds = map[Kind]Spec{
 	"record.years":       {Data: []Field{req("section", Code), req("before", Int), req("after", Int)}}, // how long records are kept after a pupil has left
 	"record.kept":        {Data: []Field{req("student", Code), req("section", Code), req("until", Code)}, Sealed: []SealedField{{Name: "reason"}}},
 	"record.erasure":     {Data: []Field{req("student", Code), req("section", Code), req("state", Code)}},
-	"record.erased":      {Data: []Field{req("student", Code), req("section", Code), req("records", Int), req("proposed", Code), req("confirmed", Code)}}, // the key is destroyed
+	"record.erased":      {Data: []Field{req("student", Code), req("section", Code), req("records", Int), req("proposed", Code), req("confirmed", Code)}},                                          // the key is destroyed
+	"volume.step":        {Data: []Field{req("step", Code), req("section", Code), req("class", Code), req("year", Int), opt("to", Code), opt("due", Code)}, Sealed: []SealedField{{Name: "note"}}}, // a paper volume of the archive
+	"letter.signed":      {Data: []Field{req("class", Code), req("year", Int), req("students", Codes)}},
 	"agreement.recorded": {Data: []Field{req("signed", Code), req("trained", Code), req("until", Code), opt("file", Code)}},
 
 	// the gate

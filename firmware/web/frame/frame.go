@@ -48,6 +48,9 @@ var sections = [][]tab{
 		{"nav.doctor", "/doctor", account.ActHealthWrite, []string{"doctor"}},
 		{"nav.incident", "/incidents/new", account.ActConductWrite, []string{"incident_new"}},
 		{"nav.glass", "/glass", account.ActGlassOpen, []string{"glass", "glass_card"}},
+		{"nav.letters", "/records/letters", account.ActLetters, []string{"rec_letters"}},
+		{"nav.archive", "/records/archive", account.ActArchiveView, []string{"rec_archive"}},
+		{"nav.leavers", "/records/retention", account.ActRetentionView, []string{"rec_retention"}},
 		{"nav.agreements", "/records/agreements", account.ActAgreementsView, []string{"agreements"}},
 	},
 	{{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}}},
@@ -94,7 +97,7 @@ func (c *Call) mayOpen(t tab) bool {
 		return c.Can(t.Action, account.Subject{}) || c.IsReaderTechnician()
 	}
 	subject := account.Subject{Purpose: true, Signed: true} // stated there, and said there when it is missing
-	if t.Action == account.ActGateView && len(c.Actor.Classes) > 0 {
+	if (t.Action == account.ActGateView || t.Action == account.ActLetters) && len(c.Actor.Classes) > 0 {
 		subject.Class = c.Actor.Classes[0]
 	}
 	return c.Can(t.Action, subject)
