@@ -15,6 +15,7 @@ import (
 	"campuskeep/firmware/reader"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 )
 
@@ -23,6 +24,8 @@ import (
 type readerLines struct {
 	mu      sync.Mutex
 	running map[string]*readerLine // guarded by mu; by what serves it: a port, a reader
+	// Until when, since boot, a reader may be given its key. It is only here: a restart ends it.
+	installs map[string]time.Duration // guarded by mu
 }
 
 // readerLine is one of them.
@@ -39,15 +42,20 @@ type readerSpec struct {
 	Port    string
 	Baud    int
 	Devices []reader.Device
+	Reader  site.Reader // of a kind that has a line of its own
 }
 
 // defaultBaud is the speed of a line of which nobody said any: that of readers as they come from the maker.
 const defaultBaud = 9600
 
-func newReaderLines() readerLines { return readerLines{running: map[string]*readerLine{}} }
+func newReaderLines() readerLines {
+	return readerLines{running: map[string]*readerLine{}, installs: map[string]time.Duration{}}
+}
 
 // serves says whether this appliance can serve readers of a kind.
-func (a *Appliance) serves(k site.ReaderKind) bool { return k == site.ReaderOSDP }
+func (a *Appliance) serves(k site.ReaderKind) bool {
+	return k == site.ReaderOSDP || k == site.ReaderWiegand
+}
 
 // serveReaders serves the readers of the register, each line again whenever its readers change.
 func (a *Appliance) serveReaders(ctx context.Context) error {
@@ -71,7 +79,77 @@ func (a *Appliance) serveReaders(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-a.installEnds():
+			a.endInstalls(ctx)
 		}
+	}
+}
+
+// installFor is how long a reader may be given its key after a person has asked for it.
+const installFor = 10 * time.Minute
+
+// installEnds fires when the time of a reader that is being installed passes; nil while there is none.
+func (a *Appliance) installEnds() <-chan time.Time {
+	now := a.Timekeeper.Now().Mono
+	a.lines.mu.Lock()
+	defer a.lines.mu.Unlock()
+	var first time.Duration
+	for _, until := range a.lines.installs {
+		if first == 0 || until < first {
+			first = until
+		}
+	}
+	if first == 0 {
+		return nil
+	}
+	return time.After(max(0, first-now))
+}
+
+// endInstalls enters the readers that took no key in their time.
+func (a *Appliance) endInstalls(ctx context.Context) {
+	now := a.Timekeeper.Now().Mono
+	a.lines.mu.Lock()
+	var over []string
+	for id, until := range a.lines.installs {
+		if until <= now {
+			over = append(over, id)
+			delete(a.lines.installs, id)
+		}
+	}
+	a.lines.mu.Unlock()
+	for _, id := range over {
+		if err := a.Site.NoteReaderKey(ctx, account.System, id, site.KeyEnded); err != nil {
+			a.log.Error("the end of installing a card reader is not entered", "reader", id, "err", err)
+		}
+	}
+}
+
+// readerKeyed enters that a reader took its key. It must not wait.
+func (a *Appliance) readerKeyed(id string) {
+	a.lines.mu.Lock()
+	delete(a.lines.installs, id)
+	a.lines.mu.Unlock()
+	write := func(ctx context.Context, a *Appliance) error {
+		return a.Site.NoteReaderKey(ctx, account.System, id, site.KeyPlaced)
+	}
+	select {
+	case a.events.queue <- write:
+	default: // the reader works; only the note that its key is in place is lost
+		a.log.Error("it is not entered that a card reader took its key", "reader", id)
+	}
+}
+
+// readerState takes a reader's state to the gate, and which device answers to the register.
+func (a *Appliance) readerState(s reader.Status) {
+	a.events.reader(s)
+	if s.State != reader.Online || s.Device == "" {
+		return
+	}
+	select {
+	case a.events.queue <- func(ctx context.Context, a *Appliance) error {
+		return a.Site.NoteReaderDevice(ctx, s.Reader, s.Device)
+	}:
+	default: // told again with its next state
 	}
 }
 
@@ -82,12 +160,38 @@ func (a *Appliance) wantedLines() (map[string]readerSpec, error) {
 		if r.Retired || !a.serves(r.Kind) {
 			continue
 		}
+		if r.Kind != site.ReaderOSDP {
+			r.Name, r.Place, r.Technician = "", "", "" // a new name is no new line
+			want[r.ID] = readerSpec{Kind: r.Kind, Reader: r}
+			continue
+		}
 		s := want[r.Port]
 		s.Kind, s.Port, s.Baud = r.Kind, r.Port, a.baud(r)
-		s.Devices = append(s.Devices, reader.Device{ID: r.ID, Address: byte(r.Address)})
+		d, err := a.readerDevice(r)
+		if err != nil {
+			return want, err
+		}
+		s.Devices = append(s.Devices, d)
 		want[r.Port] = s
 	}
 	return want, nil
+}
+
+// readerDevice is a reader as its line serves it, with its key.
+func (a *Appliance) readerDevice(r site.Reader) (reader.Device, error) {
+	d := reader.Device{ID: r.ID, Address: byte(r.Address), Secure: r.Secure}
+	if !r.Secure {
+		return d, nil
+	}
+	scbk, _, err := a.Site.ReaderKey(r.ID)
+	if err != nil {
+		return d, err
+	}
+	d.HasKey = copy(d.Key[:], scbk) == reader.KeyLen
+	a.lines.mu.Lock()
+	d.Install = a.lines.installs[r.ID]
+	a.lines.mu.Unlock()
+	return d, nil
 }
 
 func (a *Appliance) baud(r site.Reader) int {
@@ -143,7 +247,11 @@ func (a *Appliance) startLine(ctx context.Context, key string, s readerSpec) err
 }
 
 func (a *Appliance) openLine(s readerSpec) (reader.Line, error) {
-	return reader.New(reader.Options{Name: s.Port, Devices: s.Devices, Clock: a.Timekeeper, OnCard: a.takeCard, OnState: a.events.reader, Log: a.log,
+	if s.Kind == site.ReaderWiegand {
+		return reader.NewWiegand(reader.WiegandOptions{ID: s.Reader.ID, Bits: s.Reader.Format, Clock: a.Timekeeper, OnCard: a.takeCard, OnState: a.readerState, Log: a.log,
+			Open: reader.WiegandPins(s.Reader.D0, s.Reader.D1)}), nil
+	}
+	return reader.New(reader.Options{Name: s.Port, Devices: s.Devices, Clock: a.Timekeeper, OnCard: a.takeCard, OnState: a.readerState, OnKey: a.readerKeyed, Log: a.log,
 		Open: func() (io.ReadWriteCloser, error) { return reader.OpenSerial(s.Port, s.Baud) }})
 }
 
@@ -199,6 +307,42 @@ func (s readerService) Ports() (out []frame.ReaderPort) {
 		}
 	}
 	return out
+}
+
+// Install gives a reader a new key and opens the time in which it may be put into it. Errors: as Site.SetReaderKey.
+func (s readerService) Install(ctx context.Context, by account.Who, id string) error {
+	until := s.a.Timekeeper.Now().Mono + installFor
+	s.a.lines.setInstall(id, until)
+	if err := s.a.Site.SetReaderKey(ctx, by, id, nil); err != nil {
+		s.a.lines.setInstall(id, 0)
+		return err
+	}
+	return nil
+}
+
+// EndInstall ends it before its time.
+func (s readerService) EndInstall(ctx context.Context, by account.Who, id string) error {
+	s.a.lines.setInstall(id, 0)
+	return s.a.Site.NoteReaderKey(ctx, by, id, site.KeyEnded)
+}
+
+// Installing is until when a reader may be given its key; false when it is not being installed.
+func (s readerService) Installing(id string) (time.Time, bool) {
+	now := s.a.Timekeeper.Now()
+	s.a.lines.mu.Lock()
+	defer s.a.lines.mu.Unlock()
+	until, ok := s.a.lines.installs[id]
+	return now.Wall.Add(until - now.Mono), ok
+}
+
+func (l *readerLines) setInstall(id string, until time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until == 0 {
+		delete(l.installs, id)
+		return
+	}
+	l.installs[id] = until
 }
 
 // Serves says whether readers of a kind can be registered here.

@@ -27,6 +27,15 @@ func (p *People) ByCard(hash []byte) (studentID, class string, ok bool) {
 	return studentID, class, class != ""
 }
 
+// CardOwner is who has a card, also of somebody who is in no class today. Somebody who left has none any more.
+func (p *People) CardOwner(card attendance.Card) (studentID string, ok bool) {
+	today := p.today()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	studentID, ok = p.cards[p.cardHash(card)]
+	return studentID, ok && !p.markLeft(studentID, today)
+}
+
 // AssignCard gives a card to a student. Errors: ErrNotFound, fielderr.Errors when somebody has it,
 // *account.Refused.
 func (p *People) AssignCard(ctx context.Context, by account.Who, card attendance.Card, studentID string) error {

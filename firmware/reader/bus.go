@@ -38,6 +38,7 @@ type Options struct {
 	// OnCard and OnState are called by the goroutine that polls; they must not wait. The card's UID is theirs to keep.
 	OnCard  func(CardRead)
 	OnState func(Status)
+	OnKey   func(id string) // the reader took its key
 	Log     *slog.Logger
 }
 
@@ -60,6 +61,7 @@ type device struct {
 	next   time.Time     // when to talk to it again
 	probe  time.Duration // current wait between attempts to reach it
 	vendor string
+	code   string    // of the device that answers
 	online time.Time // since when it answers polls
 
 	reached   int       // attempts to reach it so far; they take turns
@@ -67,6 +69,10 @@ type device struct {
 	sum       bool      // speaks with the one-byte checksum instead of the CRC
 	formatted bool      // sends card numbers as text
 	tamper    bool      // its case is open
+	ch        *channel  // nil: clear text
+	crypt     command   // second command of opening the channel
+	keyed     bool      // it took its key in this installing
+	refusals  int       // of keys; while it is installed the default key and its own take turns
 	again     *command  // it was busy; to be said again
 	busySince time.Time // zero: it is not
 
@@ -81,10 +87,13 @@ type device struct {
 type phase uint8
 
 const (
-	phaseReach   phase = iota // ask who it is
-	phaseInquire              // ask what it can do
-	phaseConfirm              // poll it for the first time
-	phasePoll                 // online
+	phaseReach     phase = iota // ask who it is
+	phaseInquire                // ask what it can do
+	phaseChallenge              // open the secure channel
+	phaseCrypt
+	phaseKeySet  // give it its key, inside the channel of the default key
+	phaseConfirm // poll it for the first time
+	phasePoll    // online
 )
 
 type command struct {
@@ -278,7 +287,7 @@ func (b *Bus) setState(d *device, s State, reason string) (changed bool) {
 	if changed = d.status.State != s || d.status.Reason != reason; changed {
 		d.status.Since = b.o.Clock.Now().Mono
 	}
-	d.status = Status{Reader: d.ID, State: s, Reason: reason, Since: d.status.Since, Vendor: d.vendor}
+	d.status = Status{Reader: d.ID, State: s, Reason: reason, Since: d.status.Since, Vendor: d.vendor, Device: d.code, Secure: d.ch != nil && d.ch.open}
 	st := d.status
 	if s != Online {
 		d.counts.Dropped += uint64(len(d.queue))
@@ -294,7 +303,7 @@ func (b *Bus) setState(d *device, s State, reason string) (changed bool) {
 func (b *Bus) allOffline(reason string) {
 	for _, d := range b.devices {
 		d.phase, d.seq, d.probe, d.next = phaseReach, 0, probeFirst, time.Time{}
-		d.polled, d.again, d.busySince = false, nil, time.Time{}
+		d.polled, d.again, d.busySince, d.ch = false, nil, time.Time{}, nil
 		b.setState(d, Offline, reason)
 	}
 }

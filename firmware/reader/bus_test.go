@@ -33,11 +33,17 @@ type bench struct {
 	cards  chan CardRead
 	states chan Status
 	events chan readersim.Event
+	keyed  chan string
 }
 
 func newBench(t testing.TB, o readersim.Options) *bench {
 	t.Helper()
-	b := &bench{t: t, cards: make(chan CardRead, 4096), states: make(chan Status, 4096), events: make(chan readersim.Event, 65536)}
+	return newBenchWith(t, o, Device{ID: "r01", Address: o.Address})
+}
+
+func newBenchWith(t testing.TB, o readersim.Options, device Device) *bench {
+	t.Helper()
+	b := &bench{t: t, keyed: make(chan string, 16), cards: make(chan CardRead, 4096), states: make(chan Status, 4096), events: make(chan readersim.Event, 65536)}
 	o.OnEvent = func(e readersim.Event) { b.events <- e }
 	dev, err := readersim.New(o)
 	if err != nil {
@@ -45,7 +51,7 @@ func newBench(t testing.TB, o readersim.Options) *bench {
 	}
 	b.dev = dev
 	b.bus, err = New(Options{Name: "pty", Open: func() (io.ReadWriteCloser, error) { return OpenSerial(dev.Path(), 115200) },
-		Devices: []Device{{ID: "r01", Address: o.Address}}, Clock: boottime{time.Now()},
+		Devices: []Device{device}, Clock: boottime{time.Now()}, OnKey: func(id string) { b.keyed <- id },
 		OnCard: func(c CardRead) { b.cards <- c }, OnState: func(s Status) { b.states <- s }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -23,29 +23,56 @@ type frame struct {
 	address byte
 	reply   bool
 	seq     byte
-	crc     bool // CRC-16; otherwise the one-byte checksum
-	secure  bool // carries a security block
-	code    byte // command or reply
+	crc     bool   // CRC-16; otherwise the one-byte checksum
+	secure  bool   // carries a security block
+	scs     byte   // its type; see the SCS constants
+	scsData []byte // what follows the type in the block
+	code    byte   // command or reply
 	data    []byte
+	signed  []byte // of a received frame: all bytes before the check bytes
 }
 
 // append writes the frame behind dst, with the mark that wakes receivers of idle RS-485 lines.
 func (f frame) append(dst []byte) []byte {
 	dst = append(dst, mark)
 	start := len(dst)
-	n := headerLen + 1 + len(f.data) + 1
+	dst = append(f.head(dst), f.data...)
+	return f.finish(dst, start, 0)
+}
+
+// head writes the frame up to its code; the length is filled in by finish.
+func (f frame) head(dst []byte) []byte {
 	ctrl := f.seq & ctrlSequence
 	if f.crc {
-		n++
 		ctrl |= ctrlCRC
+	}
+	if f.secure {
+		ctrl |= ctrlSecure
 	}
 	address := f.address
 	if f.reply {
 		address |= replyBit
 	}
-	dst = append(dst, som, address, byte(n), byte(n>>8), ctrl, f.code)
-	dst = append(dst, f.data...)
+	dst = append(dst, som, address, 0, 0, ctrl)
+	if f.secure {
+		dst = append(dst, byte(2+len(f.scsData)), f.scs)
+		dst = append(dst, f.scsData...)
+	}
+	return append(dst, f.code)
+}
+
+// finish fills in the length of the frame that begins at start, counting more bytes that are not written yet, and when
+// there are none appends the check bytes.
+func (f frame) finish(dst []byte, start, more int) []byte {
+	n := len(dst) - start + more + 1
 	if f.crc {
+		n++
+	}
+	dst[start+2], dst[start+3] = byte(n), byte(n>>8)
+	switch {
+	case more > 0:
+		return dst
+	case f.crc:
 		return binary.LittleEndian.AppendUint16(dst, crc16(dst[start:]))
 	}
 	return append(dst, checksum(dst[start:]))
@@ -130,9 +157,10 @@ func parse(b []byte) (f frame, n int, err error) {
 		if len(rest) < 2 || int(rest[0]) < 2 || int(rest[0]) >= len(rest) {
 			return frame{}, 0, errSecurity
 		}
+		f.scs, f.scsData = rest[1], rest[2:rest[0]]
 		rest = rest[rest[0]:]
 	}
-	f.code, f.data = rest[0], rest[1:]
+	f.code, f.data, f.signed = rest[0], rest[1:], body
 	return f, n, nil
 }
 

@@ -126,7 +126,7 @@ func FuzzDecoder(f *testing.F) {
 						t.Errorf("%d bits in %d bytes", bits, len(uid))
 					}
 				}
-				if _, err := parseID(fr.data); err == nil && len(fr.data) < 12 {
+				if _, _, err := parseID(fr.data); err == nil && len(fr.data) < 12 {
 					t.Error("a short identification was taken")
 				}
 			}

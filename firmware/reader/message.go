@@ -16,6 +16,10 @@ const (
 	cmdCap    = 0x62
 	cmdLED    = 0x69
 	cmdBuzzer = 0x6A
+
+	cmdKeySet    = 0x75
+	cmdChallenge = 0x76
+	cmdCrypt     = 0x77
 )
 
 // Replies that readers give.
@@ -29,8 +33,11 @@ const (
 	replyFormat  = 0x51 // card data as characters, withdrawn from the standard
 	replyKeypad  = 0x53
 	replyComSet  = 0x54
+	replyCCrypt  = 0x76
+	replyRMAC    = 0x78
 	replyBusy    = 0x79
 	nakCheck     = 0x01 // the packet came damaged
+	nakUnknown   = 0x03 // command not known
 	nakSequence  = 0x04
 	nakSecurity  = 0x05 // security block not supported
 	nakCondition = 0x06 // encryption required
@@ -70,9 +77,9 @@ func buzzerData(p attendance.Pattern) []byte {
 	return []byte{0, defaultTone, capped(tenths(p.BeepOn)), capped(tenths(p.BeepOff)), capped(p.Beeps)}
 }
 
-// nak is the reason of a NAK; 0 when the frame is none, or names none.
+// nak is the reason of a NAK; 0 when the frame is none, names none, or is inside a channel that is not opened yet.
 func (f frame) nak() byte {
-	if f.code != replyNAK || len(f.data) == 0 {
+	if f.secure || f.code != replyNAK || len(f.data) == 0 {
 		return 0
 	}
 	return f.data[0]
@@ -124,10 +131,11 @@ func parseRaw(data []byte) (bits int, uid []byte, err error) {
 }
 
 // parseID reads the data of osdp_PDID: vendor (3), model, version, serial (4), firmware (3).
-func parseID(data []byte) (string, error) {
+func parseID(data []byte) (vendor, device string, err error) {
 	if len(data) < 12 {
-		return "", fmt.Errorf("identification has %d bytes, not 12", len(data))
+		return "", "", fmt.Errorf("identification has %d bytes, not 12", len(data))
 	}
-	return fmt.Sprintf("%s model %d.%d serial %d firmware %d.%d.%d", hex.EncodeToString(data[:3]), data[3], data[4],
-		binary.LittleEndian.Uint32(data[5:]), data[9], data[10], data[11]), nil
+	oui, serial := hex.EncodeToString(data[:3]), binary.LittleEndian.Uint32(data[5:])
+	return fmt.Sprintf("%s model %d.%d serial %d firmware %d.%d.%d", oui, data[3], data[4], serial, data[9], data[10], data[11]),
+		fmt.Sprintf("%s-%d.%d-%d", oui, data[3], data[4], serial), nil
 }

@@ -5,8 +5,10 @@
 // must never decide what a card means, never wait for anyone who receives a card read, and never let a
 // malformed frame, a silent reader or a stuck line stop the other readers.
 //
-// Limits, stated: no secure channel yet (a reader that demands it is refused with that reason), card data
-// as raw bits only (osdp_RAW), no biometrics, no file transfer. A reader that falls silent costs the others
+// A reader that is set to the secure channel of OSDP 2.2 is talked to inside it alone: nothing that it sends in clear
+// counts, and no reader gets a key but in the time that a person has opened for installing it.
+//
+// Limits, stated: card data as raw bits only (osdp_RAW), no biometrics, no file transfer. A reader that falls silent costs the others
 // on its line one reply time-out (200 ms) per attempt to reach it again.
 package reader
 
@@ -56,12 +58,16 @@ const (
 	ReasonAnswers  = "answers"         // online
 	ReasonSilent   = "silent"          // no valid answer three times in a row
 	ReasonBus      = "line"            // the serial line failed
-	ReasonSecure   = "secure_required" // demands the OSDP secure channel
-	ReasonProtocol = "protocol"        // answers, but refuses what every reader must do
-	ReasonFormat   = "format"          // sends card numbers as text, which we do not take
-	ReasonBusy     = "busy"            // says for longer than a moment that it is busy
-	ReasonTamper   = "tamper"          // online, and reports that its case was opened
-	ReasonStop     = "stop"            // we stopped
+	ReasonSecure   = "secure_required" // demands the OSDP secure channel, for which it is not set here
+	ReasonNoKey    = "no_key"          // set to the secure channel, and there is no key for it
+	ReasonKey      = "key_mismatch"    // does not hold the key: another reader, or one that was reset
+	ReasonNoSecure = "secure_unsupported"
+	ReasonChannel  = "secure_lost" // what comes is not signed by the reader
+	ReasonProtocol = "protocol"    // answers, but refuses what every reader must do
+	ReasonFormat   = "format"      // sends card numbers as text, which we do not take
+	ReasonBusy     = "busy"        // says for longer than a moment that it is busy
+	ReasonTamper   = "tamper"      // online, and reports that its case was opened
+	ReasonStop     = "stop"        // we stopped
 )
 
 // Status is a reader's state with what is known of it.
@@ -71,6 +77,8 @@ type Status struct {
 	Reason string
 	Since  time.Duration // since boot
 	Vendor string        // OUI, version and serial number as the reader states them; "" before the first contact
+	Device string        // the same as a code, without the firmware: what tells one device from another
+	Secure bool          // inside the secure channel
 }
 
 // Counts are what happened at one reader since the start.
@@ -87,6 +95,11 @@ type Counts struct {
 type Device struct {
 	ID      string // "r01"
 	Address byte   // 0 to 126
+	Secure  bool   // talked to inside the secure channel alone
+	HasKey  bool
+	Key     Key
+	// Install is until when, since boot, the reader may be given Key by the default key of the standard; 0: never.
+	Install time.Duration
 }
 
 // maxAddress is the last address of a single device; 0x7F is everybody.

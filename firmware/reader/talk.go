@@ -26,6 +26,10 @@ func (b *Bus) talk(ctx context.Context, d *device) error {
 	case errors.Is(err, errBusy):
 		b.busy(d, cmd)
 		return nil
+	case errors.Is(err, errMAC):
+		d.reached++
+		b.lost(d, Refused, ReasonChannel)
+		return nil
 	case err != nil:
 		return err
 	}
@@ -61,6 +65,13 @@ func (b *Bus) nextCommand(d *device) command {
 		return command{cmdID, []byte{0}}
 	case phaseInquire:
 		return command{cmdCap, []byte{0}}
+	case phaseChallenge:
+		d.ch = newChannel(b.keyFor(d))
+		return d.ch.challenge()
+	case phaseCrypt:
+		return d.crypt
+	case phaseKeySet:
+		return keySet(d.Key)
 	case phaseConfirm:
 		return command{cmdPoll, nil}
 	}
@@ -83,9 +94,9 @@ func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error)
 	if d.phase == phaseReach {
 		attempts = 1 // nobody may be there; do not hold up the others
 	}
+	failed := errSilent
 	for attempts > 0 {
-		out := frame{address: d.Address, seq: d.seq, crc: !d.sum, code: c.code, data: c.data}.append(nil)
-		if err := b.serial.send(ctx, out, replyWithin); err != nil {
+		if err := b.serial.send(ctx, d.encode(c), replyWithin); err != nil {
 			return frame{}, err
 		}
 		f, err := b.answer(ctx, d)
@@ -96,6 +107,8 @@ func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error)
 			return frame{}, err
 		case f.code == replyBusy:
 			return frame{}, errBusy
+		case f.nak() == nakSequence && d.ch != nil && d.seq != 0:
+			return frame{}, errMAC // it has forgotten the channel
 		case f.nak() == nakSequence && d.seq != 0:
 			// It lost count (restarted): begin again.
 			b.count(d, func(n *Counts) { n.NAKs++ })
@@ -106,11 +119,37 @@ func (b *Bus) exchange(ctx context.Context, d *device, c command) (frame, error)
 			b.count(d, func(n *Counts) { n.NAKs++ })
 			attempts--
 		default:
+			if f, err = d.decode(c, f); err != nil {
+				// Damaged beyond what the check bytes see, or from somebody else: never an answer.
+				b.count(d, func(n *Counts) { n.Malformed++ })
+				failed = err
+				attempts--
+				continue
+			}
 			d.seq = d.seq%3 + 1
 			return f, nil
 		}
 	}
-	return frame{}, errSilent
+	return frame{}, failed
+}
+
+// encode writes a command as this reader gets it: in clear, as a part of opening the channel, or inside the channel.
+func (d *device) encode(c command) []byte {
+	f := frame{address: d.Address, seq: d.seq, crc: !d.sum, code: c.code, data: c.data}
+	if scs, ok := shakes(c.code); ok {
+		f.secure, f.scs, f.scsData = true, scs, []byte{d.ch.keyByte}
+	} else if d.ch != nil && d.ch.open {
+		return d.ch.seal(nil, f)
+	}
+	return f.append(nil)
+}
+
+// decode takes an answer out of the channel when there is one.
+func (d *device) decode(c command, f frame) (frame, error) {
+	if _, opening := shakes(c.code); opening || d.ch == nil || !d.ch.open {
+		return f, nil
+	}
+	return d.ch.unseal(f)
 }
 
 // answer waits for this reader's reply to what was just sent; frames of others, late ones and noise do not count.
@@ -159,6 +198,10 @@ func (b *Bus) answer(ctx context.Context, d *device) (frame, error) {
 
 // handleAnswer processes a valid answer.
 func (b *Bus) handleAnswer(d *device, c command, f frame) {
+	if d.phase == phaseChallenge || d.phase == phaseCrypt || d.phase == phaseKeySet {
+		b.openChannel(d, f)
+		return
+	}
 	if f.code == replyNAK || f.secure {
 		b.handleNAK(d, c, f)
 		return
@@ -167,24 +210,26 @@ func (b *Bus) handleAnswer(d *device, c command, f frame) {
 	case phaseReach:
 		if c.code == cmdPoll {
 			d.polled, d.next = true, time.Time{}
-			b.handlePoll(d, f) // it may have a card
+			if !d.Secure {
+				b.handlePoll(d, f) // it may have a card
+			}
 			return
 		}
-		v, err := parseID(f.data)
+		v, code, err := parseID(f.data)
 		if f.code != replyID || err != nil {
 			b.count(d, func(n *Counts) { n.Malformed++ })
 			b.lost(d, Refused, ReasonProtocol)
 			return
 		}
-		d.vendor, d.phase = v, phaseInquire
+		d.vendor, d.code, d.phase = v, code, phaseInquire
 		return
 	case phaseInquire:
 		if f.code != replyCap {
 			b.lost(d, Refused, ReasonProtocol)
 			return
 		}
-		d.phase = phaseConfirm
 		b.setCapabilities(d, parseCap(f.data))
+		b.afterInquiry(d)
 		return
 	case phaseConfirm:
 		// A reader may tell who it is and refuse all else: only who answers a poll is on line.
@@ -194,6 +239,77 @@ func (b *Bus) handleAnswer(d *device, c command, f frame) {
 	if c.code == cmdPoll {
 		b.setAnswering(d) // it was busy, or read a card as we want it
 		b.handlePoll(d, f)
+	}
+}
+
+// installing says whether a person has opened the time for giving this reader its key, and it has not taken it yet.
+func (b *Bus) installing(d *device) bool {
+	return d.HasKey && !d.keyed && d.Install > b.o.Clock.Now().Mono
+}
+
+// keyFor is the key to try next. The default key is tried only while the reader is being installed: one that has
+// forgotten its key by itself, or was exchanged, gets no key from us.
+func (b *Bus) keyFor(d *device) Key {
+	if b.installing(d) && d.refusals%2 == 0 {
+		return defaultKey
+	}
+	return d.Key
+}
+
+// afterInquiry goes on with a reader that has said who it is: in clear, or to the secure channel.
+func (b *Bus) afterInquiry(d *device) {
+	switch {
+	case !d.Secure:
+		d.phase = phaseConfirm
+	case !d.HasKey:
+		b.lost(d, Refused, ReasonNoKey)
+	default:
+		d.phase = phaseChallenge
+	}
+}
+
+// openChannel takes the answers that open the channel, and the one to a new key.
+func (b *Bus) openChannel(d *device, f frame) {
+	switch d.phase {
+	case phaseChallenge:
+		cmd, err := d.ch.answer(f)
+		if err != nil {
+			b.keyRefused(d, f)
+			return
+		}
+		d.crypt, d.phase = cmd, phaseCrypt
+	case phaseCrypt:
+		if err := d.ch.confirm(f); err != nil {
+			b.keyRefused(d, f)
+			return
+		}
+		d.phase = phaseConfirm
+		if d.ch.key == defaultKey {
+			d.phase = phaseKeySet
+		}
+	default:
+		if f.code != replyACK {
+			b.keyRefused(d, f)
+			return
+		}
+		d.keyed, d.refusals = true, 0
+		if b.o.OnKey != nil {
+			b.o.OnKey(d.ID)
+		}
+		// From the start, by its own key.
+		d.phase, d.seq, d.ch, d.next = phaseReach, 0, nil, time.Now().Add(busyPause)
+	}
+}
+
+// keyRefused sets back a reader that does not open the channel, or does not take its key.
+func (b *Bus) keyRefused(d *device, f frame) {
+	d.refusals++
+	reason := ReasonKey
+	if n := f.nak(); n == nakSecurity || n == nakUnknown {
+		reason = ReasonNoSecure
+	}
+	if b.lost(d, Refused, reason) {
+		b.o.Log.Error("card reader does not open the secure channel; it gets no key by itself", "reader", d.ID, "reason", reason)
 	}
 }
 
@@ -257,12 +373,12 @@ func (b *Bus) handleNAK(d *device, c command, f frame) {
 	switch {
 	case f.secure || code == nakCondition || code == nakSecurity:
 		if b.lost(d, Refused, ReasonSecure) {
-			b.o.Log.Error("card reader demands the OSDP secure channel, which is not supported; set it to clear text or replace it", "reader", d.ID)
+			b.o.Log.Error("card reader demands the OSDP secure channel; turn it on and install the reader's key on its page", "reader", d.ID)
 		}
 	case d.phase == phaseInquire:
 		// Old readers cannot say what they can do. They can still read cards.
-		d.phase = phaseConfirm
 		b.setCapabilities(d, capabilities{})
+		b.afterInquiry(d)
 	case d.phase == phaseReach || c.code == cmdPoll:
 		b.lost(d, Refused, ReasonProtocol)
 	default:
@@ -285,7 +401,7 @@ func (b *Bus) lost(d *device, s State, reason string) bool {
 			d.reached = 2 // it was reached by the checksum
 		}
 	}
-	d.phase, d.seq, d.polled, d.tamper, d.busySince = phaseReach, 0, false, false, time.Time{}
+	d.phase, d.seq, d.polled, d.tamper, d.busySince, d.ch = phaseReach, 0, false, false, time.Time{}, nil
 	d.next = time.Now().Add(d.probe)
 	d.probe = min(2*d.probe, maxProbeWait)
 	return b.setState(d, s, reason)

@@ -23,6 +23,7 @@ type Site struct {
 	mu       sync.RWMutex
 	cameras  map[string]row[footage.Camera]
 	readers  map[string]row[Reader]
+	devices  map[string]row[readerDevice] // by reader
 	places   map[string]row[Place]
 	calendar row[attendance.Calendar]
 	settings row[Settings]
@@ -50,6 +51,9 @@ func Open(_ context.Context, o Options) (*Site, error) {
 			return err
 		}
 		if s.readers, err = load(tx, readers); err != nil {
+			return err
+		}
+		if s.devices, err = load(tx, readerDevices); err != nil {
 			return err
 		}
 		if s.places, err = load(tx, places); err != nil {

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -290,15 +291,12 @@ const (
 	KeyEnded  = "expired" // the time for installing passed without a reader that took it
 )
 
-// SetReaderKey gives a reader the secure channel key that a person typed, or a new one when typed is nil: the
-// reader then has to be installed. Errors: fielderr.Errors, *account.Refused, ErrNotFound.
+// SetReaderKey sets a reader to the secure channel with the key that a person typed, or with a new one when typed is
+// nil: the reader then has to be installed. Errors: fielderr.Errors, *account.Refused, ErrNotFound.
 func (s *Site) SetReaderKey(ctx context.Context, by account.Who, id string, typed []byte) error {
 	role, err := s.allow(by, account.ActReadersEdit, account.Subject{})
 	if err != nil {
 		return err
-	}
-	if r, ok := s.Reader(id); !ok || r.Kind != ReaderOSDP {
-		return ErrNotFound
 	}
 	state := KeyTyped
 	if typed == nil {
@@ -308,25 +306,117 @@ func (s *Site) SetReaderKey(ctx context.Context, by account.Who, id string, type
 	if len(typed) != scbkLen {
 		return fielderr.Errors{{Field: "scbk", Rule: "err.scbk"}}
 	}
-	return s.putKey(ctx, by, role, id, state, func(x *readerSecret) { x.SCBK, x.Placed = typed, state == KeyTyped })
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old, ok := s.readers[id]
+	s.mu.RUnlock()
+	if !ok || old.v.Kind != ReaderOSDP {
+		return ErrNotFound
+	}
+	x, err := s.readerSecret(id)
+	if err != nil {
+		return err
+	}
+	r := old.v
+	x.SCBK, x.Placed, r.Secure = typed, state == KeyTyped, true
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{readers.PutRev(id, r, old.rev), readerSecrets.Put(id, x)}, Entries: []ledger.Draft{keyEntry(by, role, id, state)}}
+	if !old.v.Secure {
+		ch.Entries = append(ch.Entries, changeOf(by, role, "reader", id, old, true, r, readers).Entries...)
+	}
+	return s.commit(ctx, "the key of reader "+id, ch, func(rev uint64) { s.readers[id] = row[Reader]{r, rev} })
 }
 
 const scbkLen = 16
 
-// NoteReaderKey records that a reader took its key, or that the time for it passed.
-func (s *Site) NoteReaderKey(ctx context.Context, id, state string) error {
-	return s.putKey(ctx, account.System, "", id, state, func(x *readerSecret) { x.Placed = x.Placed || state == KeyPlaced })
-}
-
-func (s *Site) putKey(ctx context.Context, by account.Who, role account.Role, id, state string, change func(*readerSecret)) error {
+// NoteReaderKey records that a reader took its key, or that the time for it was ended. Errors: *account.Refused.
+func (s *Site) NoteReaderKey(ctx context.Context, by account.Who, id, state string) error {
+	role, err := s.allow(by, account.ActReadersEdit, account.Subject{})
+	if err != nil {
+		return err
+	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	x, err := s.readerSecret(id)
 	if err != nil {
 		return err
 	}
-	change(&x)
-	ch := ledgerdb.Change{Puts: []ledgerdb.Put{readerSecrets.Put(id, x)},
-		Entries: []ledger.Draft{by.Draft("reader.key", role, id, map[string]any{"state": state})}}
+	x.Placed = x.Placed || state == KeyPlaced
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{readerSecrets.Put(id, x)}, Entries: []ledger.Draft{keyEntry(by, role, id, state)}}
 	return s.commit(ctx, "the key of reader "+id, ch, func(uint64) {})
+}
+
+func keyEntry(by account.Who, role account.Role, id, state string) ledger.Draft {
+	return by.Draft("reader.key", role, id, map[string]any{"state": state})
+}
+
+// readerDevice is the device that answers at a place: what it reports of itself, and what was known before.
+type readerDevice struct {
+	Known string `json:"known"` // accepted by a person, or the first one
+	Now   string `json:"now"`
+}
+
+// ReaderDevice is the device that is known for a reader and the one that answers now; they differ when another was put
+// in its place and nobody has accepted it.
+func (s *Site) ReaderDevice(id string) (known, now string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	d := s.devices[id].v
+	return d.Known, d.Now
+}
+
+// The states of a device in a reader's place, as entries name them.
+const (
+	DeviceFirst    = "first"
+	DeviceSwapped  = "swapped"
+	DeviceBack     = "back"
+	DeviceAccepted = "accepted"
+)
+
+// NoteReaderDevice records which device answers in a reader's place; device is a code. What was said already is not
+// said again.
+func (s *Site) NoteReaderDevice(ctx context.Context, id, device string) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old := s.devices[id]
+	s.mu.RUnlock()
+	n := readerDevice{Known: cmp.Or(old.v.Known, device), Now: device}
+	if n == old.v || device == "" {
+		return nil
+	}
+	state := DeviceSwapped
+	switch {
+	case old.v.Known == "":
+		state = DeviceFirst
+	case device == old.v.Known:
+		state = DeviceBack
+	}
+	return s.putDevice(ctx, account.System, "", id, old, n, state)
+}
+
+// AcceptReaderDevice is a person's word that the device in a reader's place belongs there. Errors: *account.Refused.
+func (s *Site) AcceptReaderDevice(ctx context.Context, by account.Who, id string) error {
+	role, err := s.allow(by, account.ActReadersEdit, account.Subject{})
+	if err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old := s.devices[id]
+	s.mu.RUnlock()
+	if old.v.Known == old.v.Now {
+		return nil
+	}
+	return s.putDevice(ctx, by, role, id, old, readerDevice{Known: old.v.Now, Now: old.v.Now}, DeviceAccepted)
+}
+
+func (s *Site) putDevice(ctx context.Context, by account.Who, role account.Role, id string, old row[readerDevice], n readerDevice, state string) error {
+	data := map[string]any{"now": n.Now, "state": state}
+	if old.v.Known != "" {
+		data["was"] = old.v.Known
+	}
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{readerDevices.PutRev(id, n, old.rev)}, Entries: []ledger.Draft{by.Draft("reader.device", role, id, data)}}
+	return s.commit(ctx, "the device of reader "+id, ch, func(rev uint64) { s.devices[id] = row[readerDevice]{n, rev} })
 }

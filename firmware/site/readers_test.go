@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"campuskeep/firmware/site"
+	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 )
 
@@ -67,8 +68,11 @@ func TestReaderSecretsAreSealed(t *testing.T) {
 		Reader: site.Reader{ID: "r02", Name: "南门", Direction: attendance.Out, Kind: site.ReaderHikvision, Host: "10.20.6.22"}}))
 	key := []byte("0123456789abcdef")
 	h.must(h.SetReaderKey(t.Context(), admin, "r01", key))
-	if e := h.last(); e.Kind != "reader.key" || e.Subject != "r01" {
+	if e := h.last(); e.Kind != "config.change" || e.Subject != "reader:r01" {
 		t.Errorf("entry %+v", e)
+	}
+	if r, _ := h.Reader("r01"); !r.Secure {
+		t.Error("the reader is not set to the channel")
 	}
 	if err := h.SetReaderKey(t.Context(), admin, "r01", key[:8]); fieldOf(err) != "scbk:err.scbk" {
 		t.Errorf("half a key: %v", err)
@@ -87,7 +91,7 @@ func TestReaderSecretsAreSealed(t *testing.T) {
 	if h.must(err); len(made) != 16 || bytes.Equal(made, key) || placed {
 		t.Errorf("a new key: % x, placed %v", made, placed)
 	}
-	h.must(h.NoteReaderKey(t.Context(), "r01", site.KeyPlaced))
+	h.must(h.NoteReaderKey(t.Context(), account.System, "r01", site.KeyPlaced))
 	if _, placed, _ = h.ReaderKey("r01"); !placed {
 		t.Error("the reader's key is not known to be placed")
 	}
@@ -114,4 +118,36 @@ func (h *env) noneInClear(t *testing.T, secrets ...[]byte) {
 		return err
 	})
 	h.must(err)
+}
+
+// Another device in a reader's place is entered once, and again when it is accepted or the old one is back.
+func TestExchangedReaderIsNoticed(t *testing.T) {
+	h := newEnv(t)
+	h.must(h.PutReader(t.Context(), admin, site.Reader{ID: "r01", Name: "东大门 1 号", Direction: attendance.Auto, Port: "/dev/ttyUSB0"}))
+	step := func(device, state string) {
+		t.Helper()
+		size := h.store.Size()
+		h.must(h.NoteReaderDevice(t.Context(), "r01", device))
+		h.must(h.NoteReaderDevice(t.Context(), "r01", device))
+		if state == "" {
+			if h.store.Size() != size {
+				t.Errorf("%s is entered again", device)
+			}
+			return
+		}
+		if e := h.last(); h.store.Size() != size+1 || e.Kind != "reader.device" || !bytes.Contains(e.Data, []byte(`"state":"`+state+`"`)) {
+			t.Errorf("%s: %d entries, %s %s", device, h.store.Size()-size, e.Kind, e.Data)
+		}
+	}
+	step("ca3b0c-1.1-12345", site.DeviceFirst)
+	step("ca3b0c-1.1-12346", site.DeviceSwapped)
+	step("ca3b0c-1.1-12345", site.DeviceBack)
+	step("ca3b0c-1.1-12346", site.DeviceSwapped)
+	h.must(h.AcceptReaderDevice(t.Context(), admin, "r01"))
+	if known, now := h.ReaderDevice("r01"); known != now || known != "ca3b0c-1.1-12346" {
+		t.Errorf("known %s, now %s", known, now)
+	}
+	h.stop()
+	h.open()
+	step("ca3b0c-1.1-12346", "")
 }

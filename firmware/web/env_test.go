@@ -427,7 +427,7 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Records: h.records, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
-	h.readers, h.cards = &fakeReaders{}, reader.NewRecent(h.clock)
+	h.readers, h.cards = &fakeReaders{site: h.site}, reader.NewRecent(h.clock)
 	deps.Readers, deps.Cards = h.readers, h.cards
 	if change != nil {
 		change(h, &deps)

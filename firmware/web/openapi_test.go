@@ -80,7 +80,7 @@ var jsonOf = map[string]string{
 	"/gate/class/{class}": "gate/class/{class}", "/keeping": "keeping", "/keeping/certificate/{camera}/{day}": "keeping/certificate/{camera}/{day}", "/keeping/report": "keeping/report",
 	"/live": "live", "/nvrs": "nvrs", "/nvrs/{id}": "nvrs/{id}", "/nvrs/{id}/doors": "nvrs/{id}/access-paths", "/people/duties": "people/duties", "/people/{id}": "people/{id}", "/view/{id}": "view/{id}",
 	"/readers": "readers", "/readers/{id}": "readers/{id}",
-	"/readers/new": isForm, "/readers/{id}/edit": isForm, "/readers/{id}/test": isForm, "/events/readers": isStream, "/events/readers/{id}": isStream,
+	"/readers/new": isForm, "/readers/enrol": isForm, "/readers/format": isForm, "/events/cards": isStream, "/readers/{id}/edit": isForm, "/readers/{id}/test": isForm, "/events/readers": isStream, "/events/readers/{id}": isStream,
 
 	"/applications/new": isForm, "/cameras/import": isForm, "/cameras/new": isForm, "/cameras/{id}/edit": isForm, "/cameras/{id}/retire": isForm, "/nvr-looks/{look}": isForm,
 	"/nvrs/new": isForm, "/nvrs/{id}/edit": isForm, "/nvrs/{id}/restore": isForm, "/nvrs/{id}/retire": isForm, "/people/new": isForm, "/shift/handover": isForm, "/shift/leave": isForm,

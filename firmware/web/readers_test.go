@@ -1,18 +1,41 @@
 package web
 
 import (
+	"context"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"campuskeep/firmware/reader"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/shared/account"
+	"campuskeep/shared/attendance"
 )
 
 // fakeReaders are the running readers of a test.
-type fakeReaders struct{ status map[string]frame.ReaderStatus }
+type fakeReaders struct {
+	site     *site.Site
+	status   map[string]frame.ReaderStatus
+	installs map[string]time.Time
+}
+
+func (f *fakeReaders) Install(ctx context.Context, by account.Who, id string) error {
+	f.installs = map[string]time.Time{id: at(20, 9, 52)}
+	return f.site.SetReaderKey(ctx, by, id, nil)
+}
+
+func (f *fakeReaders) EndInstall(ctx context.Context, by account.Who, id string) error {
+	delete(f.installs, id)
+	return f.site.NoteReaderKey(ctx, by, id, site.KeyEnded)
+}
+
+func (f *fakeReaders) Installing(id string) (time.Time, bool) {
+	until, ok := f.installs[id]
+	return until, ok
+}
 
 func (f *fakeReaders) Ports() []frame.ReaderPort {
 	return []frame.ReaderPort{{Path: "/dev/ttyS1", Configured: true, Present: true}, {Path: "/dev/ttyUSB0", Baud: 9600}}
@@ -119,5 +142,135 @@ func TestReaderFaultReachesItsTechnician(t *testing.T) {
 	}
 	if r := h.as("zheng").get("/api/v1/readers"); r.status != 200 || !strings.Contains(r.Body, `"reason":"silent"`) {
 		t.Errorf("JSON: %d %s", r.status, r.Body)
+	}
+}
+
+// A card is handed out by holding it to a chosen reader; one that somebody has, or that is too old, is not. Covers S6, S14.
+func TestCardIsHandedOutByTapping(t *testing.T) {
+	h := newEnv(t)
+	head := h.as("zheng")
+	pupil := h.pupils[0]
+	body := head.get("/readers/enrol?q=" + url.QueryEscape("安知予")).Body
+	if !strings.Contains(body, "student="+pupil) {
+		t.Fatalf("the pupil is not found:\n%s", body)
+	}
+	at := func() string {
+		return "/readers/enrol?student=" + pupil + "&reader=r01&after=" + strconv.FormatUint(h.cards.Number(), 10)
+	}
+	page := at()
+	if body := head.get(page).Body; !strings.Contains(body, "请在“东大门 1 号”上刷卡") {
+		t.Fatalf("it does not wait:\n%s", body)
+	}
+	card := attendance.Card{Bits: 32, Raw: []byte{0x0A, 0x0B, 0x0C, 0x0D}}
+	note := func(raw []byte) uint64 {
+		h.cards.Note(reader.CardRead{Reader: "r01", Bits: 8 * len(raw), UID: raw, At: h.clock.Now().Mono})
+		return h.cards.Number()
+	}
+	n := note(card.Raw)
+	if body := head.get(page).Body; !strings.Contains(body, "0A0B0C0D") || !strings.Contains(body, "0168496141") || !strings.Contains(body, "发给 安知予") {
+		t.Errorf("the card is not shown:\n%s", body)
+	}
+	form := url.Values{"student": {pupil}, "reader": {"r01"}, "n": {strconv.FormatUint(n, 10)}}
+	if r := h.as("liang").post("/readers/enrol", form); r.status != 403 {
+		t.Errorf("the administrator hands out a card: %d", r.status)
+	}
+	if r := head.post("/readers/enrol", form); r.status != 303 {
+		t.Fatalf("handing out answers %d\n%s", r.status, r.Body)
+	}
+	if s, _, ok := h.people.ByCard(card.Hash(h.people.CardKey())); !ok || s != pupil {
+		t.Errorf("the card belongs to %q", s)
+	}
+	page = at()
+	n = note([]byte{4, 0xA2, 0xB3, 0xC4})
+	n = note([]byte{4, 0xA2, 0xB3, 1, 3})
+	form.Set("n", strconv.FormatUint(n-1, 10))
+	if r := head.post("/readers/enrol", form); r.status != 409 {
+		t.Errorf("a card that is not the last one: %d", r.status)
+	}
+	form.Set("n", strconv.FormatUint(n, 10))
+	h.clock.pass(reader.KeepCard + 1)
+	if r := head.post("/readers/enrol", form); r.status != 409 {
+		t.Errorf("a card of long ago: %d", r.status)
+	}
+	other, err := attendance.ParseCard("04A2B30103")
+	h.must(err)
+	page = at()
+	n = note(other.Raw)
+	if body := head.get(page).Body; !strings.Contains(body, "这张卡已发给 岑越") {
+		t.Errorf("the card of another pupil:\n%s", body)
+	}
+	form.Set("n", strconv.FormatUint(n, 10))
+	if r := head.post("/readers/enrol", form); r.status != 422 {
+		t.Errorf("a card of another pupil is handed out: %d", r.status)
+	}
+}
+
+// One card tells how a list of card numbers is printed.
+func TestCardNumberFormatIsFound(t *testing.T) {
+	h := newEnv(t)
+	head := h.as("zheng")
+	ask := "/readers/format?reader=r01&printed=3300106756"
+	r := head.get(ask)
+	if r.status != 303 {
+		t.Fatalf("it does not start to wait: %d\n%s", r.status, r.Body)
+	}
+	page := r.header.Get("Location")
+	if body := head.get(page).Body; !strings.Contains(body, "请刷印有“3300106756”的那张卡") {
+		t.Errorf("it does not wait:\n%s", body)
+	}
+	h.cards.Note(reader.CardRead{Reader: "r01", Bits: 32, UID: []byte{4, 0xA2, 0xB3, 0xC4}, At: h.clock.Now().Mono})
+	if body := head.get(page).Body; !strings.Contains(body, "dec-reversed-32") || !strings.Contains(body, "字节顺序与读卡器相反") {
+		t.Errorf("the format is not found:\n%s", body)
+	}
+	wrong := strings.Replace(page, "3300106756", "3300106757", 1)
+	if body := head.get(wrong).Body; !strings.Contains(body, "不是读卡器读到的号码") {
+		t.Errorf("a number of another card:\n%s", body)
+	}
+}
+
+// A reader is installed by an act that is logged and has an end; its key is on no page. An exchanged reader is said
+// until somebody accepts it. Covers M5.
+func TestReaderIsInstalledOnItsPage(t *testing.T) {
+	h := newEnv(t)
+	admin := h.as("liang")
+	if body := admin.get("/readers/r01").Body; !strings.Contains(body, "卡号在线路上不加密") {
+		t.Errorf("it is not said that cards travel in clear:\n%s", body)
+	}
+	if r := h.as("zhou").post("/readers/r01/install", nil); r.status != 403 {
+		t.Errorf("an installer of nothing may install: %d", r.status)
+	}
+	if r := admin.post("/readers/r01/install", nil); r.status != 303 {
+		t.Fatalf("installing answers %d\n%s", r.status, r.Body)
+	}
+	key, placed, err := h.site.ReaderKey("r01")
+	if h.must(err); len(key) != 16 || placed {
+		t.Errorf("a key of %d bytes, placed %v", len(key), placed)
+	}
+	if body := admin.get("/readers/r01").Body; !strings.Contains(body, "安装模式") || !strings.Contains(body, "09:52") {
+		t.Errorf("the end of installing is not said:\n%s", body)
+	}
+	if r := admin.post("/readers/r01/install/end", nil); r.status != 303 || h.newest(1)[0].Kind != "reader.key" {
+		t.Errorf("ending it: %d, %s", r.status, h.newest(1)[0].Kind)
+	}
+	if r := admin.post("/readers/r01/key", url.Values{"scbk": {"0011"}}); r.status != 422 || !strings.Contains(r.Body, "32 位十六进制") {
+		t.Errorf("a short key: %d", r.status)
+	}
+	const typed = "00112233445566778899AABBCCDDEEFF"
+	if r := admin.post("/readers/r01/key", url.Values{"scbk": {typed}}); r.status != 303 {
+		t.Errorf("a typed key: %d", r.status)
+	}
+	if body := admin.get("/readers/r01").Body; strings.Contains(body, typed) || strings.Contains(strings.ToUpper(body), typed) {
+		t.Error("the key is on the page")
+	}
+	h.must(h.site.NoteReaderDevice(t.Context(), "r01", "ca3b0c-1.1-1"))
+	h.must(h.site.NoteReaderDevice(t.Context(), "r01", "ca3b0c-1.1-2"))
+	if body := admin.get("/readers/r01").Body; !strings.Contains(body, "ca3b0c-1.1-2") || !strings.Contains(body, "确认更换") {
+		t.Errorf("the exchanged reader is not said:\n%s", body)
+	}
+	if r := admin.post("/readers/r01/accept", nil); r.status != 303 {
+		t.Errorf("accepting it: %d", r.status)
+	}
+	if body := admin.get("/readers/r01").Body; strings.Contains(body, "/readers/r01/accept") {
+		t.Error("it is still said")
 	}
 }

@@ -68,6 +68,10 @@ type ReaderService interface {
 	Ports() []ReaderPort
 	Serves(site.ReaderKind) bool
 	Status(id string) (ReaderStatus, bool)
+	// Install gives a reader a new key and opens the time in which it may be put into it.
+	Install(ctx context.Context, by account.Who, id string) error
+	EndInstall(ctx context.Context, by account.Who, id string) error
+	Installing(id string) (until time.Time, ok bool)
 }
 
 // ReaderPort is a serial port that a reader may be wired to.

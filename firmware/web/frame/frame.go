@@ -41,7 +41,7 @@ var sections = [][]tab{
 	},
 	{
 		{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}},
-		{"nav.readers", "/readers", account.ActReadersView, []string{"readers", "reader", "reader_form"}},
+		{"nav.readers", "/readers", account.ActReadersView, []string{"readers", "reader", "reader_form", "reader_enrol", "reader_format"}},
 	},
 	{
 		{"nav.records", "/concerns", account.ActConcernList, []string{"concerns", "concern", "pupil", "record_form"}},

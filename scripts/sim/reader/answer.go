@@ -2,6 +2,7 @@ package readersim
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -30,6 +31,12 @@ func (d *Device) answer(ctx context.Context, p *packet) error {
 	}
 	var events []Event
 	out := d.last
+	if p.seq == 0 {
+		d.session = nil // the panel begins again
+	}
+	if fault == FaultDrop {
+		d.session = nil
+	}
 	if p.seq == 0 || p.seq != d.lastSeq || d.last == nil {
 		out, events = d.react(p, fault)
 	}
@@ -64,6 +71,13 @@ func (d *Device) react(p *packet, fault Fault) ([]byte, []Event) {
 		re.code, re.seq = 0x79, 0
 		return re.reply(), nil
 	}
+	if fault == FaultForge && p.scb != nil {
+		re.code, re.body = 0x50, cardBody([]byte{0xBA, 0xD0, 0xBA, 0xD0}, fault)
+		return re.reply(), nil
+	}
+	if out, events, done := d.secured(p, re, nak, fault); done {
+		return out, events
+	}
 	var events []Event
 	switch p.code {
 	case 0x60:
@@ -77,7 +91,7 @@ func (d *Device) react(p *packet, fault Fault) ([]byte, []Event) {
 			d.cards = d.cards[1:]
 		}
 	case 0x61:
-		re.code, re.body = 0x45, []byte{0xCA, 0x3B, 0x0C, 1, 1, 0x39, 0x30, 0, 0, 2, 2, 0}
+		re.code, re.body = 0x45, []byte{0xCA, 0x3B, 0x0C, 1, 1, 0x39 + d.o.Serial, 0x30, 0, 0, 2, 2, 0}
 		events = append(events, Event{Kind: "online"})
 	case 0x62:
 		re.code, re.body = 0x46, []byte{3, 1, 0, 4, 4, 1, 5, 2, 1, 8, 1, 0, 9, 0, 0, 10, 0, 2}
@@ -91,8 +105,11 @@ func (d *Device) react(p *packet, fault Fault) ([]byte, []Event) {
 	default:
 		return nak(0x03)
 	}
-	d.lastSeq, d.last = p.seq, re.reply()
-	return d.last, events
+	out := re.reply
+	if p.scb != nil {
+		out = func() []byte { return d.session.sealed(re) }
+	}
+	return d.answered(p, out()), events
 }
 
 func cardBody(uid []byte, fault Fault) []byte {
@@ -150,6 +167,12 @@ func (d *Device) send(ctx context.Context, out []byte, fault Fault) error {
 		out = append(noise, out...)
 	case FaultBadCRC:
 		out[len(out)-1] ^= 0xFF
+	case FaultMAC:
+		if out[4]&8 != 0 && out[4]&4 != 0 {
+			msg := out[:len(out)-2]
+			msg[len(msg)-1] ^= 1
+			out = binary.LittleEndian.AppendUint16(msg, bitwiseCRC(msg))
+		}
 	case FaultTruncate:
 		out = out[:len(out)/2]
 	case FaultLength:

@@ -41,15 +41,22 @@ const (
 	FaultNoPoll   Fault = "nopoll"  // tells who it is in clear, and demands the secure channel for all else
 	FaultNAK      Fault = "nak"     // says that what came was damaged, and has not done it
 	FaultText     Fault = "text"    // card numbers as characters (osdp_FMT)
+
+	// Of the secure channel.
+	FaultMAC      Fault = "mac"      // an answer with a wrong signature
+	FaultForge    Fault = "forge"    // somebody on the cable answers in clear, with a card that was never held
+	FaultForget   Fault = "forget"   // it was reset: only the default key opens it
+	FaultOtherKey Fault = "otherkey" // another reader in its place
+	FaultDrop     Fault = "drop"     // it forgets the channel
 )
 
 // Faults lists them for help texts.
-var Faults = []Fault{FaultSilent, FaultGarbage, FaultBadCRC, FaultTruncate, FaultLength, FaultLate, FaultSplit, FaultSeq, FaultBusy, FaultSecure, FaultShort, FaultRestart, FaultNoPoll, FaultNAK, FaultText}
+var Faults = []Fault{FaultSilent, FaultGarbage, FaultBadCRC, FaultTruncate, FaultLength, FaultLate, FaultSplit, FaultSeq, FaultBusy, FaultSecure, FaultShort, FaultRestart, FaultNoPoll, FaultNAK, FaultText, FaultMAC, FaultForge, FaultForget, FaultOtherKey, FaultDrop}
 
 // Event is a command that the device received, or a card that it handed over.
 type Event struct {
 	At   time.Time
-	Kind string // "beep", "led", "card", "online", "malformed"
+	Kind string // "beep", "led", "card", "online", "malformed", "secure", "key"
 
 	Beeps  int           // beep: how many
 	Tone   time.Duration // beep: how long each
@@ -62,11 +69,15 @@ type Event struct {
 // Options are how the device is set.
 type Options struct {
 	Address  byte
-	Checksum bool // answers with the one-byte checksum instead of the CRC
-	OnlySum  bool // takes and gives the one-byte checksum only; a CRC is noise to it
-	Shy      bool // answers nothing before it was polled
-	ZeroNAK  bool // says under number 0 that it has lost count
-	Plain    bool // says that it has neither light nor buzzer
+	Checksum bool   // answers with the one-byte checksum instead of the CRC
+	OnlySum  bool   // takes and gives the one-byte checksum only; a CRC is noise to it
+	Shy      bool   // answers nothing before it was polled
+	ZeroNAK  bool   // says under number 0 that it has lost count
+	Plain    bool   // says that it has neither light nor buzzer
+	SCBK     []byte // its key; nil: it has none
+	Install  bool   // takes the default key, and a key of its own inside that channel
+	Enforce  bool   // does nothing in clear but say who it is
+	Serial   byte   // last byte of its serial number, for a reader in another's place
 	OnEvent  func(Event)
 }
 
@@ -84,6 +95,7 @@ type Device struct {
 	last     []byte // last answer, repeated when it is asked for again
 	restarts bool
 	woken    bool // was polled
+	session  *session
 }
 
 // New opens the pty.

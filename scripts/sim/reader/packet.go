@@ -11,7 +11,9 @@ import (
 type packet struct {
 	addr, seq, code byte
 	crc             bool
+	scb             []byte // security block: length, type, what follows
 	body            []byte
+	raw             []byte // what came, without the check bytes
 }
 
 const somByte = 0x53
@@ -39,12 +41,26 @@ func take(in []byte) (p *packet, rest []byte, bad error) {
 	if tail == 2 && bitwiseCRC(msg) != binary.LittleEndian.Uint16(sum) || tail == 1 && sumOf(in[:size]) != 0 {
 		return nil, in[1:], fmt.Errorf("check bytes % x", sum)
 	}
-	return &packet{addr: msg[1] & 0x7F, seq: msg[4] & 3, code: msg[5], crc: tail == 2, body: append([]byte(nil), msg[6:]...)}, in[size:], nil
+	p = &packet{addr: msg[1] & 0x7F, seq: msg[4] & 3, crc: tail == 2, raw: append([]byte(nil), msg...)}
+	rest = p.raw[5:]
+	if msg[4]&8 != 0 {
+		if int(rest[0]) < 2 || int(rest[0]) >= len(rest) {
+			return nil, in[1:], fmt.Errorf("security block of %d bytes", rest[0])
+		}
+		p.scb, rest = rest[:rest[0]], rest[rest[0]:]
+	}
+	p.code, p.body = rest[0], append([]byte(nil), rest[1:]...)
+	return p, in[size:], nil
 }
 
 // reply builds the bytes of an answer.
 func (p packet) reply() []byte {
-	msg := []byte{somByte, p.addr | 0x80, 0, 0, p.seq, p.code}
+	msg := []byte{somByte, p.addr | 0x80, 0, 0, p.seq}
+	if p.scb != nil {
+		msg[4] |= 8
+		msg = append(msg, p.scb...)
+	}
+	msg = append(msg, p.code)
 	msg = append(msg, p.body...)
 	if p.crc {
 		msg[4] |= 4

@@ -45,6 +45,7 @@ type row struct {
 	SinceText, Last, Edge string
 	Counts                reader.Counts
 	Vendor                string
+	Secure                bool // set in the state of the reader: inside the secure channel now
 }
 
 type portRow struct {
@@ -80,13 +81,15 @@ func (c *call) row(r site.Reader, t gate.ReaderToday, inService bool) row {
 	v := row{R: r, Kind: c.P.T("reader.kind." + kindCode(r.Kind)), Way: c.P.T("reader.way." + string(r.Direction)), Technician: c.o.Name(r.Technician), Line: c.line(r), Taps: t.Taps}
 	state, reason := string(t.State), t.Reason
 	if s, ok := c.o.d.Readers.Status(r.ID); ok {
-		state, reason, v.Since, v.Counts, v.Vendor = string(s.State), s.Reason, s.When, s.Counts, s.Vendor
+		state, reason, v.Since, v.Counts, v.Vendor, v.Secure = string(s.State), s.Reason, s.When, s.Counts, s.Vendor, s.Secure
 	}
 	switch {
 	case r.Retired || !inService:
 		v.State, v.Tone, v.Icon, v.Word = "retired", "mute", "clock", c.P.T("cam.retired")
 		return v
-	case state == string(reader.Online) && reason != reader.ReasonAnswers && reason != "":
+	case state == string(reader.Online) && c.swapped(r.ID):
+		v.State, v.Tone, v.Icon, reason = "online", "warn", "warn", "swapped"
+	case state == string(reader.Online) && reason != reader.ReasonAnswers && reason != reader.ReasonUnwatched && reason != "":
 		v.State, v.Tone, v.Icon = "online", "warn", "warn"
 	case state == string(reader.Online):
 		v.State, v.Tone, v.Icon = "online", "ok", "ok"
@@ -96,13 +99,19 @@ func (c *call) row(r site.Reader, t gate.ReaderToday, inService bool) row {
 		v.State, v.Tone, v.Icon, v.Edge = "offline", "bad", "bad", "bad"
 	}
 	v.Word = c.P.K("reader.", v.State)
-	if v.State != "online" || v.Tone == "warn" {
+	if v.State != "online" || v.Tone == "warn" || reason == reader.ReasonUnwatched {
 		v.Why = c.P.K("reader.", reason)
 	}
 	if !v.Since.IsZero() {
 		v.SinceText = c.P.T("reader.since", c.P.When(v.Since, c.Now.Wall))
 	}
 	return v
+}
+
+// swapped says that another device answers in a reader's place than is known, and nobody has accepted it.
+func (c *call) swapped(id string) bool {
+	known, now := c.o.d.Site.ReaderDevice(id)
+	return known != now
 }
 
 // line says in a few words how a reader is connected.

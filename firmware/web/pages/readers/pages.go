@@ -54,12 +54,21 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /readers/new", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.newPage)},
 		{Pattern: "POST /readers/new", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.putReader)},
 		{Pattern: "POST /readers/export", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.export)},
+		{Pattern: "GET /readers/enrol", Action: account.ActPupilsEdit, Subject: frame.Anything, Handle: on.Do(o.enrolPage)},
+		{Pattern: "POST /readers/enrol", Action: account.ActPupilsEdit, Subject: frame.Anything, Handle: on.Do(o.enrol)},
+		{Pattern: "GET /readers/format", Action: account.ActPupilsEdit, Subject: frame.Anything, Handle: on.Do(o.formatPage)},
+		{Pattern: "GET /events/cards", Action: account.ActPupilsEdit, Subject: frame.Anything, Handle: on.Do(o.liveCards), Stream: true},
 		{Pattern: "GET /readers/{id}", Action: account.ActReadersView, Subject: on.About(readerSubject), Handle: on.Do(o.readerPage)},
 		{Pattern: "GET /readers/{id}/edit", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.editPage)},
 		{Pattern: "POST /readers/{id}", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.putReader)},
 		{Pattern: "GET /readers/{id}/test", Action: account.ActReadersView, Subject: on.About(readerSubject), Handle: on.Do(o.testPage)},
 		{Pattern: "POST /readers/{id}/retire", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.service(true))},
 		{Pattern: "POST /readers/{id}/restore", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.service(false))},
+		{Pattern: "POST /readers/{id}/install", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.install)},
+		{Pattern: "POST /readers/{id}/install/end", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.endInstall)},
+		{Pattern: "POST /readers/{id}/key", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.typeKey)},
+		{Pattern: "POST /readers/{id}/clear", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.clearText)},
+		{Pattern: "POST /readers/{id}/accept", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.accept)},
 		{Pattern: "GET /events/readers", Action: account.ActReadersView, Subject: frame.Self, Handle: on.Do(o.live), Stream: true},
 		{Pattern: "GET /events/readers/{id}", Action: account.ActReadersView, Subject: on.About(readerSubject), Handle: on.Do(o.live), Stream: true},
 		{Pattern: "GET /api/v1/readers", Action: account.ActReadersView, Subject: frame.Self, Handle: on.Do(o.apiList)},
@@ -85,4 +94,11 @@ func (o *Pages) live(c *call) error {
 	events, cancel := o.d.Gate.Subscribe()
 	defer cancel()
 	return frame.Stream(c.Call, events)
+}
+
+// liveCards wakes a page that waits for a card.
+func (o *Pages) liveCards(c *call) error {
+	seen, cancel := o.d.Cards.Subscribe()
+	defer cancel()
+	return frame.Stream(c.Call, seen)
 }

@@ -3,13 +3,16 @@ package readers
 import (
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 
 	"campuskeep/firmware/reader"
+	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
+	"campuskeep/shared/lib/fielderr"
 )
 
 // readerView is the page of one reader.
@@ -22,6 +25,8 @@ type readerView struct {
 	CanLog  bool
 	Test    *testView
 	Time    string
+	Secure  *secureView // of an OSDP reader, for who may change it
+	Swapped []fact      // another device answers than is known; nil: it is the known one
 }
 
 type fact struct{ Name, Text string }
@@ -35,9 +40,9 @@ type testView struct {
 	Signal string
 }
 
-func (o *Pages) readerPage(c *call) error { return o.showReader(c, nil) }
+func (o *Pages) readerPage(c *call) error { return o.showReader(c, http.StatusOK, nil, nil) }
 
-func (o *Pages) showReader(c *call, test *testView) error {
+func (o *Pages) showReader(c *call, status int, test *testView, errs fielderr.Errors) error {
 	rev := o.d.Site.ReaderRev(c.R.PathValue("id"))
 	r, err := c.one()
 	if err != nil {
@@ -56,7 +61,15 @@ func (o *Pages) showReader(c *call, test *testView) error {
 	if v.Last, err = c.lastEvents(c.R.Context(), r.R.ID); err != nil {
 		return err
 	}
-	return c.Page("reader", r.R.Name, v)
+	if v.CanEdit && r.R.Kind == site.ReaderOSDP {
+		if v.Secure, err = c.secure(r.R, r.Secure, errs); err != nil {
+			return err
+		}
+	}
+	if known, now := o.d.Site.ReaderDevice(r.R.ID); known != now {
+		v.Swapped = []fact{{c.P.T("reader.swapped.known"), known}, {c.P.T("reader.swapped.now"), now}}
+	}
+	return c.PageStatus(status, "reader", r.R.Name, v)
 }
 
 // testPage waits for the next card at this reader. The card counts at the gate like any other.
@@ -72,7 +85,7 @@ func (o *Pages) testPage(c *call) error {
 		_, _, t.Known = o.d.People.ByCard(s.Card().Hash(o.d.People.CardKey()))
 		t.Seen = c.seen(s)
 	}
-	return o.showReader(c, t)
+	return o.showReader(c, http.StatusOK, t, nil)
 }
 
 // seen says what is safe to show of a card: how long its number is and how it ends.
