@@ -192,7 +192,7 @@ func (r *Retention) Reconcile(ctx context.Context) error {
 	report, err := r.o.Vault.Reconcile(ctx, func() func(footage.Segment) bool {
 		s, err := r.readState() // sweeps go on meanwhile
 		return func(seg footage.Segment) bool { return err != nil || errors.Is(s.refuses(seg), footage.ErrCondemned) }
-	})
+	}, func(missing []footage.Segment) error { return r.enterMissing(ctx, missing) })
 	if err != nil {
 		return err
 	}
@@ -209,13 +209,18 @@ func (r *Retention) Mend(ctx context.Context) error {
 	return errors.Join(err, r.commitReconcile(ctx, report))
 }
 
-func (r *Retention) commitReconcile(ctx context.Context, report vault.Report) error {
-	var c ledgerdb.Change
-	if !report.Stopped {
-		for _, seg := range report.Missing {
-			c.Entries = append(c.Entries, draft("footage.damaged", seg.Camera, map[string]any{"file": seg.File.String(), "reason": "missing", "day": seg.Day}))
-		}
+// enterMissing enters files that are gone without a deletion, before their rows go: a row that went without its entry
+// would be told by nobody.
+func (r *Retention) enterMissing(ctx context.Context, missing []footage.Segment) error {
+	var list []ledger.Draft
+	for _, seg := range missing {
+		list = append(list, draft("footage.damaged", seg.Camera, map[string]any{"file": seg.File.String(), "reason": "missing", "day": seg.Day}))
 	}
+	return r.enterReconcile(ctx, list)
+}
+
+// commitReconcile enters what got its row only now.
+func (r *Retention) commitReconcile(ctx context.Context, report vault.Report) error {
 	s, err := r.readState()
 	if err != nil {
 		return err
@@ -224,8 +229,11 @@ func (r *Retention) commitReconcile(ctx context.Context, report vault.Report) er
 	if err != nil {
 		return err
 	}
-	c.Entries = append(c.Entries, late...)
-	for part := range slices.Chunk(c.Entries, 4*perBind) {
+	return r.enterReconcile(ctx, late)
+}
+
+func (r *Retention) enterReconcile(ctx context.Context, list []ledger.Draft) error {
+	for part := range slices.Chunk(list, 4*perBind) {
 		if _, err := r.o.Store.Commit(ctx, ledgerdb.Change{Entries: part}); err != nil {
 			return fmt.Errorf("report a reconcile: %w", err)
 		}

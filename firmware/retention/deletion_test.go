@@ -2,6 +2,8 @@ package retention
 
 import (
 	"bytes"
+	"context"
+	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"os"
@@ -213,6 +215,33 @@ func TestReconcileTellsWhatIsMissing(t *testing.T) {
 	}
 	if _, err := h.source().OpenSegment(t.Context(), rows[12]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file opens: %v", err)
+	}
+}
+
+// A file that vanished is entered before its row goes: when the log takes nothing the row stays, and the next reconcile
+// tells it.
+func TestAMissingFileIsEnteredBeforeItsRowGoes(t *testing.T) {
+	h := newEnv(t)
+	h.record("c01", 40)
+	rows := h.rows("c01")
+	h.must(h.disk.Remove(rows[3].Camera + "/" + rows[3].Day + "/" + rows[3].File.String() + ".ckf"))
+	people, err := h.root.Ring("people")
+	h.must(err)
+	stopped, err := ledgerdb.Open(ledgerdb.Options{Dir: t.TempDir(), Origin: "campuskeep/ck-stopped", Clock: h.clock, People: people,
+		Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))})
+	h.must(err)
+	well := h.r.o.Store
+	h.r.o.Store = stopped // nobody runs it
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := h.r.Reconcile(ctx); err == nil || len(h.rows("c01")) != 40 {
+		t.Errorf("%v, and %d rows are left", err, len(h.rows("c01")))
+	}
+	h.r.o.Store = well
+	h.must(stopped.Close())
+	h.must(h.r.Reconcile(t.Context()))
+	if list := h.entries("footage.damaged"); len(list) != 1 || list[0].Reason != "missing" || len(h.rows("c01")) != 39 {
+		t.Errorf("afterwards: entries %+v, %d rows", list, len(h.rows("c01")))
 	}
 }
 

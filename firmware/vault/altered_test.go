@@ -149,7 +149,7 @@ func TestFilesAlteredBehindOurBack(t *testing.T) {
 			b.record("c01", "boot-b", 0, 2)
 			b.record("c02", "boot-b", 0, 2)
 			b.flush()
-			r, err := b.v.Reconcile(t.Context(), nothingDies)
+			r, err := b.v.Reconcile(t.Context(), nothingDies, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -265,7 +265,7 @@ func TestPermissionsTakenAway(t *testing.T) {
 	if _, err := b.v.OpenSegment(t.Context(), rows[0]); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("opened: %v", err)
 	}
-	if _, err := b.v.Reconcile(t.Context(), nothingDies); err == nil {
+	if _, err := b.v.Reconcile(t.Context(), nothingDies, nil); err == nil {
 		t.Error("a reconcile that could not look is silent")
 	}
 	if got := b.rows("c01"); !slices.Equal(got, rows) {
@@ -302,7 +302,7 @@ func TestTenThousandOddFiles(t *testing.T) {
 	if n, err := b.v.Quarantined(t.Context()); err != nil || n != 0 {
 		t.Errorf("%d in quarantine, %v", n, err)
 	}
-	r, err := b.v.Reconcile(t.Context(), nothingDies)
+	r, err := b.v.Reconcile(t.Context(), nothingDies, nil)
 	if err != nil || len(r.Quarantined) != odd || len(r.Missing) != 0 {
 		t.Fatalf("reconcile: %d set aside, %v", len(r.Quarantined), err)
 	}
@@ -315,7 +315,7 @@ func TestTenThousandOddFiles(t *testing.T) {
 		t.Errorf("%d rows", len(b.rows("c01")))
 	}
 	b.check()
-	if r, err := b.v.Reconcile(t.Context(), nothingDies); err != nil || len(r.Quarantined) != 0 {
+	if r, err := b.v.Reconcile(t.Context(), nothingDies, nil); err != nil || len(r.Quarantined) != 0 {
 		t.Errorf("set aside again: %d, %v", len(r.Quarantined), err)
 	}
 	// They go with the key of their camera-day.

@@ -35,7 +35,7 @@ func TestTheBrakeActsBeforeTheWork(t *testing.T) {
 		r, err := b.v.Reconcile(t.Context(), func() func(footage.Segment) bool {
 			asked++
 			return func(footage.Segment) bool { rows++; return false }
-		})
+		}, nil)
 		restore()
 		if err != nil || !r.Stopped || !slices.Contains(b.codes(), "brake") {
 			t.Fatalf("%+v, %v, alarms %v", r, err, b.codes())

@@ -220,7 +220,7 @@ func TestAQuarantineThatCannotBeMade(t *testing.T) {
 		t.Errorf("findings %+v", list)
 	}
 	restore()
-	if r, err := b.v.Reconcile(t.Context(), nothingDies); err != nil || len(r.Quarantined) != 1 {
+	if r, err := b.v.Reconcile(t.Context(), nothingDies, nil); err != nil || len(r.Quarantined) != 1 {
 		t.Fatalf("reconcile %+v, %v", r, err)
 	}
 	b.check()

@@ -345,7 +345,7 @@ func TestMalformedRowIsMadeAgain(t *testing.T) {
 	if f := b.findings(); len(f) != 3 { // two rows, and the file that has none
 		t.Fatalf("findings %+v", f)
 	}
-	if _, err := b.v.Reconcile(t.Context(), nothingDies); err != nil {
+	if _, err := b.v.Reconcile(t.Context(), nothingDies, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.rows("c01"); !slices.Equal(got, want) {
@@ -403,7 +403,7 @@ func TestUnreadableDirectoryDoesNotStopTheStart(t *testing.T) {
 		t.Fatalf("%d and %d rows", len(b.rows("c02")), len(b.rows("c01")))
 	}
 	restore()
-	if r, err := b.v.Reconcile(t.Context(), nothingDies); err != nil || len(r.Recovered) != 1 {
+	if r, err := b.v.Reconcile(t.Context(), nothingDies, nil); err != nil || len(r.Recovered) != 1 {
 		t.Fatalf("reconcile %+v, %v", r, err)
 	}
 	b.check()

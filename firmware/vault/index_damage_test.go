@@ -62,7 +62,7 @@ func TestIndexDamaged(t *testing.T) {
 					_ = b.v.Rows(camera, seen)
 					_, _ = b.v.Boots(camera)
 				}
-				_, _ = b.v.Reconcile(t.Context(), nothingDies)
+				_, _ = b.v.Reconcile(t.Context(), nothingDies, nil)
 				b.stop()
 				<-b.ended
 				b.ended <- nil

@@ -93,7 +93,7 @@ func (m *model) mend() {
 	if _, err := m.b.v.Repair(m.b.t.Context()); err != nil {
 		m.b.t.Fatal(err)
 	}
-	if _, err := m.b.v.Reconcile(m.b.t.Context(), nothingDies); err != nil {
+	if _, err := m.b.v.Reconcile(m.b.t.Context(), nothingDies, nil); err != nil {
 		m.b.t.Fatal(err)
 	}
 }

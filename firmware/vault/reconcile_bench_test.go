@@ -58,7 +58,7 @@ func BenchmarkReconcile(b *testing.B) {
 	}()
 	living := func() func(footage.Segment) bool { return func(footage.Segment) bool { return false } }
 	for b.Loop() {
-		rep, err := r.vault.Reconcile(b.Context(), living)
+		rep, err := r.vault.Reconcile(b.Context(), living, nil)
 		if err != nil || rep.Stopped || len(rep.Missing)+len(rep.Recovered) > 0 {
 			b.Fatalf("%+v, %v", rep, err)
 		}

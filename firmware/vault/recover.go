@@ -411,10 +411,10 @@ func (r *Report) add(o Report) {
 }
 
 // Reconcile compares every file with every row. condemned looks at what is being deleted at that
-// moment, before and after the files of a camera are looked for: what it names is left to its deletion. Rows without a file are taken out with an
-// alarm, unless they are more than a small part: then something is wrong with the disk and not with the rows, nothing
+// moment, before and after the files of a camera are looked for: what it names is left to its deletion. Rows without a
+// file are taken out with an alarm, once missing (nil: nobody) has put them on record, unless they are more than a small part: then something is wrong with the disk and not with the rows, nothing
 // is touched, and nothing more is looked at. Malformed rows go; their files get new ones.
-func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Segment) bool) (r Report, err error) {
+func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Segment) bool, missing func([]footage.Segment) error) (r Report, err error) {
 	select {
 	case <-v.recovered:
 	default:
@@ -444,12 +444,17 @@ func (v *Vault) Reconcile(ctx context.Context, condemned func() func(footage.Seg
 	}
 	most := max(brakeLeast, total/brakePart)
 	for _, camera := range cameras {
-		missing, err := v.missing(ctx, camera, condemned, most-len(r.Missing))
+		lacking, err := v.missing(ctx, camera, condemned, most-len(r.Missing))
 		if err != nil {
 			return r, fmt.Errorf("reconcile %s: %w", camera, err)
 		}
-		if r.Missing = append(r.Missing, missing...); len(r.Missing) > most {
+		if r.Missing = append(r.Missing, lacking...); len(r.Missing) > most {
 			return v.brakeReconcile(r, fmt.Errorf("more than %d of %d segments have no file: is the disk mounted?", most, total)), nil
+		}
+	}
+	if missing != nil && len(r.Missing) > 0 {
+		if err := missing(r.Missing); err != nil {
+			return r, fmt.Errorf("reconcile: %w", err)
 		}
 	}
 	for _, s := range r.Missing {
