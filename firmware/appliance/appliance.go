@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
+	"campuskeep/firmware/emergency"
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
@@ -83,6 +84,7 @@ type Appliance struct {
 	Files      *sealedfiles.Store
 	Records    *records.Records
 	Oversight  *oversight.Office
+	Emergency  *emergency.Register
 
 	log        *slog.Logger
 	zone       *time.Location
@@ -309,6 +311,10 @@ func (a *Appliance) openServices(ctx context.Context) (err error) {
 	}
 	a.gateSource, a.cards = gateSource{a}, reader.NewRecent(a.Timekeeper)
 	a.Gate, err = gate.New(gate.Options{Store: a.Store, Students: a.gateSource, Site: a.gateSource, Clock: a.Timekeeper, CardKey: a.People.CardKey(), Show: a.show, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.Emergency, err = emergency.Open(emergency.Options{Store: a.Store, People: a.People, Gate: a.Gate, Clock: a.Timekeeper, Zone: a.zone, Log: a.log})
 	return err
 }
 
@@ -390,6 +396,7 @@ func (a *Appliance) openDevices() (err error) {
 		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player,
 		Oversight: a.Oversight,
 		Records:   a.Records,
+		Emergency: a.Emergency,
 		Gate:      a.Gate,
 		Time:      a.Timekeeper,
 		NVRs:      nvrs{a},

@@ -14,6 +14,7 @@ import (
 	archivepages "campuskeep/firmware/web/pages/archive"
 	attendancepages "campuskeep/firmware/web/pages/attendance"
 	cameraspages "campuskeep/firmware/web/pages/cameras"
+	emergencypages "campuskeep/firmware/web/pages/emergency"
 	faultspages "campuskeep/firmware/web/pages/faults"
 	footagepages "campuskeep/firmware/web/pages/footage"
 	homepages "campuskeep/firmware/web/pages/home"
@@ -27,6 +28,7 @@ import (
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
 	"campuskeep/shared/account"
+	rules "campuskeep/shared/emergency"
 	"campuskeep/shared/oversight"
 	"campuskeep/shared/records"
 	"campuskeep/shared/usage"
@@ -147,6 +149,27 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/nvrs":                   {summary: "The register of NVRs with what their last checks showed", answer: []nvrspages.APINVR{}},
 	"GET /api/v1/nvrs/{id}":              {summary: "One NVR with its fetches and what depends on it", answer: nvrspages.APINVRDetail{}},
 	"GET /api/v1/nvrs/{id}/access-paths": {summary: "The ways to an NVR's footage that bypass the appliance", answer: nvrspages.APIAccessPaths{}},
+
+	"GET /api/v1/emergencies":                    {summary: "Drills and real events, the newest first", answer: []emergencypages.APIEvent{}},
+	"GET /api/v1/emergencies/{id}":               {summary: "Live counts of an event", answer: emergencypages.APICounts{}},
+	"GET /api/v1/emergencies/{id}/class/{class}": {summary: "A class in an event", answer: emergencypages.APIRoll{}},
+	"POST /api/v1/emergencies/{id}/class/{class}": {summary: "State who of a class is safe, missing, injured or absent: m.<student> with the state, n.<student> with a note; the same batch counts once", answer: emergencypages.APIRoll{}, form: struct {
+		Batch string `json:"batch"`
+		Age   int    `json:"age,omitempty"`
+		Done  string `json:"done,omitempty"`
+		Rest  string `json:"rest,omitempty"`
+	}{}},
+	"GET /api/v1/plans":      {summary: "Emergency plans with their drills", answer: []emergencypages.APIPlan{}},
+	"GET /api/v1/plans/{id}": {summary: "One emergency plan", answer: emergencypages.APIPlan{}},
+	"GET /api/v1/patrols":    {summary: "Patrols, the latest first", answer: []rules.Patrol{}},
+	"POST /api/v1/emergencies/{id}/found": {summary: "State that a pupil is with oneself", answer: emergencypages.APITaken{}, form: struct {
+		Batch   string `json:"batch"`
+		Student string `json:"student,omitempty"`
+		Name    string `json:"name,omitempty"`
+		State   string `json:"state"`
+		Note    string `json:"note,omitempty"`
+		Age     int    `json:"age,omitempty"`
+	}{}},
 }
 
 // describe writes the OpenAPI document from the routes and the types that they answer with, so that they cannot disagree.

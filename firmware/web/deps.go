@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"campuskeep/firmware/emergency"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/oversight"
@@ -45,6 +46,7 @@ type Deps struct {
 	Gate         frame.Gate
 	Readers      frame.ReaderService
 	Cards        *reader.Recent
+	Emergency    *emergency.Register
 	Time         frame.Timekeeper
 	NVRs         frame.NVRs // nil: there are none
 	Health       *health.Monitor

@@ -17,6 +17,7 @@ import (
 	_ "time/tzdata"
 
 	"campuskeep/firmware/disk"
+	"campuskeep/firmware/emergency"
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
@@ -297,6 +298,7 @@ type env struct {
 	keys      *keyring.Ring
 	readers   *fakeReaders
 	cards     *reader.Recent
+	emergency *emergency.Register
 	health    *health.Monitor
 	sick      sickness
 	screen    *screen
@@ -423,8 +425,10 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	d := gateSource{h.people, h.site}
 	h.gate, err = gate.New(gate.Options{Store: h.store, Students: d, Site: gateSite{d}, Clock: h.clock, CardKey: h.people.CardKey(), Show: func(string, attendance.Signal) {}, Log: log})
 	h.must(err)
+	h.emergency, err = emergency.Open(emergency.Options{Store: h.store, People: h.people, Gate: h.gate, Clock: h.clock, Zone: shanghai, Log: log})
+	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: frame.Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
-		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Records: h.records, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
+		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Records: h.records, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Emergency: h.emergency, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
 	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
 	h.readers, h.cards = &fakeReaders{site: h.site}, reader.NewRecent(h.clock)

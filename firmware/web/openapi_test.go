@@ -92,6 +92,10 @@ var jsonOf = map[string]string{
 	"/events/gate": isStream, "/events/log": isStream, "/media/{id}/init/{file}": isStream, "/media/{id}/playlist.m3u8": isStream, "/media/{id}/{segment}/{file}": isStream,
 	"/view/{id}/events": isStream, "/view/{id}/state": isStream, "/view/{id}/when": isStream,
 
+	"/emergency": "emergencies", "/emergency/{id}": "emergencies/{id}", "/emergency/{id}/class/{class}": "emergencies/{id}/class/{class}",
+	"/plans": "plans", "/plans/{id}": "plans/{id}", "/plans/new": isForm, "/plans/{id}/edit": isForm, "/patrols": "patrols",
+	"/emergency/{id}/found": isForm, "/emergency/{id}/sheet": isPrint, "/events/emergency": isStream,
+
 	"/healthz": isPublic, "/login": isPublic, "/metrics": isPublic, "/rules": isPublic, "/setup": isPublic, "/trust": isPublic,
 }
 

@@ -116,7 +116,7 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 	at := h.supervised()
 	fill := strings.NewReplacer("{$}", "", "/violations/{id}", at["violation"], "/inspections/plans/{id}", at["plan"], "/inspections/{id}", at["inspection"], "/findings/{id}", at["finding"], "/regulations/{id}", at["regulation"], "/feedback/{id}", at["feedback"], "/faults/{id}", "/faults/"+h.health.Faults()[0].ID, "{id}/init/{file}", ids["viewing"]+"/init/0.mp4", "{id}/{segment}/{file}", ids["viewing"]+"/ab/0.m4s",
 		"/media/{id}", "/media/"+ids["viewing"], "/view/{id}", "/view/"+ids["viewing"], "/applications/{id}", "/applications/"+ids["open"],
-		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "/readers/{id}", "/readers/r01", "{class}", "2023-02", "{seq}", "3", "/holds/{id}", "/holds/"+h.holdOf(ids["open"]).ID, "{camera}/{day}", "c01/2026-04-10")
+		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "/readers/{id}", "/readers/r01", "/emergency/{id}", "/emergency/e1", "/plans/{id}", "/plans/n1", "/emergencies/{id}", "/emergencies/e1", "{class}", "2023-02", "{seq}", "3", "/holds/{id}", "/holds/"+h.holdOf(ids["open"]).ID, "{camera}/{day}", "c01/2026-04-10")
 	for _, who := range []string{"fan", "luo", "liang", "guo", "zhou", "lin"} {
 		v := h.as(who)
 		s, err := h.people.Session(t.Context(), v.token(), false)

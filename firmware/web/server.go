@@ -16,6 +16,7 @@ import (
 	archivepages "campuskeep/firmware/web/pages/archive"
 	attendancepages "campuskeep/firmware/web/pages/attendance"
 	cameraspages "campuskeep/firmware/web/pages/cameras"
+	emergencypages "campuskeep/firmware/web/pages/emergency"
 	faultspages "campuskeep/firmware/web/pages/faults"
 	footagepages "campuskeep/firmware/web/pages/footage"
 	homepages "campuskeep/firmware/web/pages/home"
@@ -71,6 +72,7 @@ func New(d Deps) (*Server, error) {
 		oversightpages.Templates,
 		recordspages.Templates,
 		archivepages.Templates,
+		emergencypages.Templates,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("start the pages: %w", err)
@@ -88,6 +90,7 @@ func New(d Deps) (*Server, error) {
 	oversight := oversightpages.New(base, oversightpages.Deps{Oversight: d.Oversight, People: d.People, Site: d.Site, Info: d.Info, Zone: d.Zone})
 	pupilRecords := recordspages.New(base, recordspages.Deps{Records: d.Records, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
 	recordArchive := archivepages.New(base, archivepages.Deps{Records: d.Records, People: d.People, Zone: d.Zone})
+	emergencies := emergencypages.New(base, emergencypages.Deps{Emergency: d.Emergency, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Zone: d.Zone})
 	needs := []frame.NeedsFunc{
 		applications.Needs,
 		faults.Needs,
@@ -99,6 +102,7 @@ func New(d Deps) (*Server, error) {
 		oversight.Needs,
 		pupilRecords.Needs,
 		recordArchive.Needs,
+		emergencies.Needs,
 	}
 	routes := o.own()
 	for _, subject := range []interface{ Routes() []frame.Route }{
@@ -113,6 +117,7 @@ func New(d Deps) (*Server, error) {
 		oversight,
 		pupilRecords,
 		recordArchive,
+		emergencies,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, NVRs: d.NVRs, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),

@@ -131,6 +131,21 @@ const (
 	ActRetentionPropose Action = "retention.propose" // the first of two people who let records be erased
 	ActRetentionConfirm Action = "retention.confirm" // the second
 
+	// Drills and real events (S11), plans (S21), statistics and lists (S14, S21, S22).
+	ActEmergencyOpen    Action = "emergency.open"    // start counting in a real event
+	ActEmergencyDrill   Action = "emergency.drill"   // start a drill
+	ActEmergencyRoll    Action = "emergency.roll"    // state who of a class is there
+	ActEmergencyFound   Action = "emergency.found"   // state that some other class's pupil is with me
+	ActEmergencyControl Action = "emergency.control" // the counts of the school, with the names of the missing
+	ActEmergencySettle  Action = "emergency.settle"  // decide between contradictory statements
+	ActEmergencyUndo    Action = "emergency.undo"    // take back what was opened by mistake
+	ActEmergencyClose   Action = "emergency.close"   // end an event, and write its record
+	ActPlansView        Action = "plans.view"
+	ActPlansEdit        Action = "plans.edit"
+	ActPatrolsWrite     Action = "patrols.write"
+	ActStatisticsView   Action = "statistics.view"   // figures that single nobody out
+	ActStatisticsPupils Action = "statistics.pupils" // the pupils behind a figure
+
 	ActCentreSchools      Action = "centre.schools"
 	ActCentreSchool       Action = "centre.school"
 	ActCentreApplications Action = "centre.applications"

@@ -28,7 +28,7 @@ var (
 var duty = []Role{RoleOfficer, RoleHeadOfSafety, RoleLeader, RoleAuditor, RoleAdmin, RoleInstaller, RoleCentreStaff, RoleCentreAdmin}
 
 var oneFactorIsEnough = []Action{ActStatusView, ActSelf, ActRibbonView,
-	ActApplicationCreate, ActApplicationWithdraw}
+	ActApplicationCreate, ActApplicationWithdraw, ActEmergencyOpen, ActEmergencyRoll, ActEmergencyFound, ActEmergencyUndo}
 
 // table is the one permission table: what is not here is refused. Lines of one action run from the
 // narrowest ground to the widest; the first that holds names the ground, and when none holds the last
@@ -188,6 +188,30 @@ var table = map[Action][]rule{
 	ActRetentionView:    {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, basisDuty, nil}},
 	ActRetentionPropose: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 	ActRetentionConfirm: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{otherPerson}}},
+
+	// Drills and real events (S11). Anybody who works here may start counting when something happens, and say who is
+	// with them; a drill is ordered.
+	ActEmergencyOpen:  {{employees, basisDuty, nil}},
+	ActEmergencyDrill: {{deciders, basisDuty, nil}},
+	ActEmergencyRoll: {
+		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{deciders, basisDuty, nil},
+	},
+	ActEmergencyFound:   {{employees, basisDuty, nil}},
+	ActEmergencyControl: {{append([]Role{RoleGradeHead, RoleDoctor}, deciders...), basisDuty, nil}},
+	ActEmergencySettle:  {{deciders, basisDuty, nil}},
+	ActEmergencyUndo: {
+		{employees, basisSelf, []condition{ownPage}},
+		{deciders, basisDuty, nil},
+	},
+	ActEmergencyClose: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
+	ActPlansView:      {{append([]Role{RoleAuditor}, employees...), basisDuty, nil}},
+	ActPlansEdit:      {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
+	ActPatrolsWrite:   {{deciders, basisDuty, nil}},
+
+	// Statistics (S14, S21): no figure singles a pupil out; who is behind it is for those who see the pupils anyway.
+	ActStatisticsView:   {{[]Role{RoleGradeHead, RoleDoctor, RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
+	ActStatisticsPupils: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 
 	// Running the box. The administrator is in no line above that shows a record.
 	ActCamerasView: {{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil}},

@@ -183,6 +183,19 @@ var Kinds = map[Kind]Spec{
 	"reader.exported":    {Data: []Field{req("count", Int)}},
 	"reader.state":       {Data: []Field{req("state", Code), opt("reason", Code), opt("count", Int)}},
 
+	// drills and real events, plans, patrols (S11, S21)
+	"emergency.opened":   {Data: []Field{req("kind", Code), req("drill", Bool), req("classes", Int), req("expected", Int), opt("place", Code), opt("plan", Code), opt("version", Int)}, Sealed: []SealedField{{Name: "event"}}, Urgent: true},
+	"emergency.undone":   {},
+	"emergency.count":    {Data: []Field{opt("class", Code), opt("settled", Bool), opt("done", Bool), opt("safe", Int), opt("missing", Int), opt("injured", Int), opt("absent", Int), opt("withdrawn", Int)}, Sealed: []SealedField{{Name: "marks"}}},
+	"emergency.pupil":    {Data: []Field{req("event", Code)}, Sealed: []SealedField{{Name: "statement"}}},
+	"emergency.search":   {Data: []Field{req("count", Int)}, Sealed: []SealedField{{Name: "query"}}}, // a name was looked up for the time of the event
+	"emergency.closed":   {Data: []Field{req("expected", Int), req("safe", Int), req("missing", Int), req("injured", Int), req("open", Int), req("seconds", Int), opt("full_seconds", Int)}, Sealed: []SealedField{{Name: "closing"}}},
+	"emergency.recorded": {Data: []Field{req("version", Int)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}, {Name: "reason"}}},
+	"plan.changed":       {Data: []Field{req("version", Int), opt("what", Codes)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}, {Name: "reason"}}},
+	"plan.drill":         {Data: []Field{req("date", Code), req("participants", Int), opt("minutes", Int)}, Sealed: []SealedField{{Name: "drill"}}},
+	"patrol.recorded":    {Data: []Field{req("date", Code), req("place", Code)}, Sealed: []SealedField{{Name: "patrol"}}},
+	"list.read":          {Data: []Field{req("list", Code), req("count", Int)}, Sealed: []SealedField{{Name: "purpose"}}}, // a list with names, or the pupils behind a figure
+
 	// the centre
 	"sync.enrolled":     {Data: []Field{req("centre", Code), req("certificate", Hash)}},
 	"sync.witnessed":    {Data: []Field{req("size", Int), req("root", Hash)}},

@@ -53,6 +53,11 @@ var sections = [][]tab{
 		{"nav.leavers", "/records/retention", account.ActRetentionView, []string{"rec_retention"}},
 		{"nav.agreements", "/records/agreements", account.ActAgreementsView, []string{"agreements"}},
 	},
+	{
+		{"nav.emergency", "/emergency", account.ActEmergencyFound, []string{"emstart", "emergency", "emroll", "emfound", "emsheet"}},
+		{"nav.plans", "/plans", account.ActPlansView, []string{"plans", "plan", "plan_form"}},
+		{"nav.patrols", "/patrols", account.ActPlansView, []string{"patrols"}},
+	},
 	{{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}}},
 	{
 		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera", "camera_form", "camera_import", "camera_retire"}},
@@ -181,6 +186,9 @@ func (c *Call) openApplications() int {
 // banners are what everybody must know on every page.
 func (c *Call) banners(page string) []ui.Note {
 	var out []ui.Note
+	for _, f := range c.o.notes {
+		out = append(out, f(c)...)
+	}
 	if c.Session.MustFactor && page != "self" {
 		out = append(out, ui.Note{Kind: "warn", Icon: "warn", Text: c.P.T("banner.factor"), Href: "/account", Link: c.P.T("account.title")})
 	}

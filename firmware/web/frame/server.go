@@ -58,7 +58,11 @@ type Server struct {
 	ByAddress *weblib.Limiter // everything but footage
 	byMedia   *weblib.Limiter
 	ByLogin   *weblib.Limiter
+	notes     []func(*Call) []ui.Note // what a subject says on every page; written before anything is served
 }
+
+// AddNotes adds what a subject says on every page. It is called while the pages are put together.
+func (o *Server) AddNotes(f func(*Call) []ui.Note) { o.notes = append(o.notes, f) }
 
 // New makes what the pages share, with the templates of all of them. It starts nothing.
 func New(d Deps, pages ...fs.FS) (*Server, error) {
