@@ -35,7 +35,7 @@ func TestShots(t *testing.T) {
 	}
 	ctx := browser(t)
 	tokens := map[string]string{}
-	for _, p := range slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages()) {
+	for _, p := range slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages(), h.recordPages()) {
 		if !regexp.MustCompile(*only).MatchString(p.name) {
 			continue
 		}

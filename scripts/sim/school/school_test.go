@@ -14,6 +14,8 @@ import (
 	"campuskeep/firmware/keyring"
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
+	"campuskeep/firmware/records"
+	"campuskeep/firmware/sealedfiles"
 	"campuskeep/firmware/site"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
@@ -59,7 +61,11 @@ func TestFill(t *testing.T) {
 	s, err := site.Open(ctx, site.Options{Store: st, Clock: now})
 	must(err)
 
-	f, err := Fill(ctx, Options{People: p, Site: s, Clock: now, Zone: zone, Today: "2026-05-23",
+	files, err := sealedfiles.Open(sealedfiles.Options{Store: st, Data: fsys, Keys: ring, Clock: now})
+	must(err)
+	r, err := records.Open(records.Options{Store: st, Files: files, Keys: ring, People: p, Clock: now, Zone: zone})
+	must(err)
+	f, err := Fill(ctx, Options{People: p, Site: s, Records: r, Clock: now, Zone: zone, Today: "2026-05-23",
 		Cameras:     []string{"rtsp://127.0.0.1:8554/main", "rtsp://127.0.0.1:8555/main", "rtsp://127.0.0.1:8556/main"},
 		CameraLogin: site.Login{User: "admin", Password: "demo-camera"}, ReaderPort: "/dev/ttyS9"})
 	must(err)
@@ -72,6 +78,9 @@ func TestFill(t *testing.T) {
 		if id, class, ok := p.ByCard(card.Hash(p.CardKey())); !ok || id != c.Student || class != c.Class {
 			t.Fatalf("card %s belongs to %s in %s, want %s in %s", c.UID, id, class, c.Student, c.Class)
 		}
+	}
+	if pupil := f.Cards[0].Student; len(r.Care(pupil)) != 1 || len(r.Concerns(account.System, pupil, false)) != 1 {
+		t.Error("the demo has no pupil with a care instruction and a concern")
 	}
 	must(f.WriteFiles(t.TempDir()))
 	seen := map[account.Role]bool{}
