@@ -153,7 +153,7 @@ func (o *Pages) Needs(c *frame.Call) ([]frame.Need, error) {
 	if c.Can(account.ActPlansEdit, account.Subject{}) {
 		for _, p := range o.d.Emergency.Plans() {
 			if d := o.d.Emergency.Due(p); d.Over {
-				out = append(out, frame.Need{Tone: "warn", Icon: "clock", Badge: c.P.T("plans.over"), Kind: c.P.T("plans.title"), Title: p.Title, Text: c.P.T("plans.need", d.Drill), Href: "/plans/" + p.ID, Do: c.P.T("see")})
+				out = append(out, frame.Need{Tone: "warn", Icon: "clock", Badge: c.P.T("emplans.over"), Kind: c.P.T("emplans.title"), Title: p.Title, Text: c.P.T("emplans.need", d.Drill), Href: "/plans/" + p.ID, Do: c.P.T("see")})
 			}
 		}
 	}

@@ -33,16 +33,16 @@ type planRow struct {
 
 func (c *call) planRow(p rules.Plan) planRow {
 	d := c.o.d.Emergency.Due(p)
-	r := planRow{ID: p.ID, Title: p.Title, Kind: c.P.K("em.kind.", p.Kind), Version: p.Version, Announced: orDash(p.Announced), Last: orDash(d.Last), Due: orDash(d.Drill), Tone: "ok", Icon: "ok", Text: c.P.T("plans.ok"), Retired: p.Retired}
+	r := planRow{ID: p.ID, Title: p.Title, Kind: c.P.K("em.kind.", p.Kind), Version: p.Version, Announced: orDash(p.Announced), Last: orDash(d.Last), Due: orDash(d.Drill), Tone: "ok", Icon: "ok", Text: c.P.T("emplans.ok"), Retired: p.Retired}
 	switch {
 	case p.Retired:
-		r.Tone, r.Icon, r.Text = "mute", "info", c.P.T("plans.retired")
+		r.Tone, r.Icon, r.Text = "mute", "info", c.P.T("emplans.retired")
 	case d.Over:
-		r.Tone, r.Icon, r.Text = "bad", "clock", c.P.T("plans.over")
+		r.Tone, r.Icon, r.Text = "bad", "clock", c.P.T("emplans.over")
 	case d.Review:
-		r.Tone, r.Icon, r.Text = "warn", "doc", c.P.T("plans.review.over", p.Review)
+		r.Tone, r.Icon, r.Text = "warn", "doc", c.P.T("emplans.review.over", p.Review)
 	case p.Announced == "":
-		r.Tone, r.Icon, r.Text = "warn", "msg", c.P.T("plans.unannounced")
+		r.Tone, r.Icon, r.Text = "warn", "msg", c.P.T("emplans.unannounced")
 	}
 	return r
 }
@@ -60,7 +60,7 @@ func (o *Pages) plansPage(c *call) error {
 		v.Rows = append(v.Rows, c.planRow(p))
 	}
 	slices.SortStableFunc(v.Rows, func(a, b planRow) int { return frame.CompareBool(a.Retired, b.Retired) })
-	return c.Page("plans", c.P.T("plans.title"), v)
+	return c.Page("plans", c.P.T("emplans.title"), v)
 }
 
 // planView is one plan with its drills.
@@ -87,7 +87,7 @@ func (o *Pages) showPlan(c *call, status int, errs fielderr.Errors) error {
 	if !ok {
 		return frame.ErrNotFound
 	}
-	v := planView{planRow: c.planRow(p), Muster: p.Muster, Body: p.Text, Review: orDash(p.Review), Months: p.Months, By: c.P.T("plans.by", o.Name(p.By), c.P.When(p.At, c.Now.Wall)),
+	v := planView{planRow: c.planRow(p), Muster: p.Muster, Body: p.Text, Review: orDash(p.Review), Months: p.Months, By: c.P.T("emplans.by", o.Name(p.By), c.P.When(p.At, c.Now.Wall)),
 		Edit: c.Can(account.ActPlansEdit, account.Subject{}), Form: ui.Form{Name: "drill", P: c.P, Values: c.R.PostForm, Errors: errs}}
 	for _, d := range o.d.Emergency.Drills(p) {
 		r := drillRow{Event: d.Event, Date: d.Date, Full: "–", Lessons: d.Lessons, Participants: d.Participants, Version: d.Version}
@@ -126,11 +126,11 @@ func (o *Pages) planForm(c *call) error {
 }
 
 func (o *Pages) showPlanForm(c *call, status int, f url.Values, rev uint64, errs fielderr.Errors) error {
-	v := planForm{Form: ui.Form{Name: "plan", P: c.P, Values: f, Errors: errs}, ID: c.R.PathValue("id"), Rev: rev}
+	v := planForm{Form: ui.Form{Name: "emplan", P: c.P, Values: f, Errors: errs}, ID: c.R.PathValue("id"), Rev: rev}
 	for _, k := range rules.Kinds {
 		v.Kinds = append(v.Kinds, ui.Option{Value: string(k), Text: c.P.K("em.kind.", k)})
 	}
-	return c.PageStatus(status, "plan_form", c.P.T("plans.form"), v)
+	return c.PageStatus(status, "plan_form", c.P.T("emplans.form"), v)
 }
 
 func (o *Pages) putPlan(c *call) error {
@@ -146,7 +146,7 @@ func (o *Pages) putPlan(c *call) error {
 	if n.Months, err = strconv.Atoi(strings.TrimSpace(f.Get("months"))); err != nil {
 		errs.Add("months", "err.number")
 	} else if n, err = o.d.Emergency.PutPlan(c.R.Context(), c.Who(), c.Decision.Role, n, strings.TrimSpace(f.Get("reason")), rev); err == nil {
-		return c.Done("/plans/"+n.ID, "done.plan")
+		return c.Done("/plans/"+n.ID, "done.emplan")
 	} else if !errors.As(err, &errs) {
 		return notFound(err)
 	}
