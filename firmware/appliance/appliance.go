@@ -33,6 +33,7 @@ import (
 	"campuskeep/firmware/recorder"
 	"campuskeep/firmware/records"
 	"campuskeep/firmware/retention"
+	"campuskeep/firmware/rootkey"
 	"campuskeep/firmware/sealedfiles"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/timekeeper"
@@ -114,8 +115,8 @@ type Appliance struct {
 	events     eventQueue
 	gaps       *retention.Gaps
 	root       *keyring.Root
-	rootRecord atomic.Pointer[rootRecord] // what the log says about root; nil before it was asked
-	running    atomic.Bool                // the packages are at work
+	rootKey    *rootkey.Keeper
+	running    atomic.Bool // the packages are at work
 }
 
 // Open opens every package. It starts nothing: [Appliance.Run] does. Opening the same data directory twice
@@ -243,6 +244,7 @@ func (a *Appliance) openLedger(d Deps, host timekeeper.HostClock) error {
 	if err := a.Timekeeper.Attach(a.Store); err != nil {
 		return fmt.Errorf("open the clock's record: %w", err)
 	}
+	a.rootKey = rootkey.New(rootkey.Options{Root: root, Store: a.Store, Clock: a.Timekeeper, Log: a.log})
 	return nil
 }
 
@@ -399,7 +401,7 @@ func (a *Appliance) openDevices() (err error) {
 		Emergency: a.Emergency,
 		Gate:      a.Gate,
 		Time:      a.Timekeeper,
-		NVRs:      nvrs{a},
+		NVRs:      nvr.NewRegistry(a.NVR, a.Site),
 		Readers:   readerService{a},
 		Cards:     a.cards,
 		Health:    a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,

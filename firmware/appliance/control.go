@@ -58,7 +58,7 @@ func (a *Appliance) serveControl(ctx context.Context) error {
 	mux.HandleFunc("POST /rotate-root", func(w http.ResponseWriter, r *http.Request) {
 		var end rotated
 		var err error
-		if end.Place, err = a.rotateRoot(r.Context()); err != nil {
+		if end.Place, err = a.rootKey.Rotate(r.Context()); err != nil {
 			end.Error = err.Error()
 		}
 		if err := json.NewEncoder(w).Encode(end); err != nil {

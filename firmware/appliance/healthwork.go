@@ -6,14 +6,13 @@ import (
 
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/recorder"
-	"campuskeep/shared/attendance"
 	"campuskeep/shared/footage"
 )
 
 // openHealth opens the package that looks after the cameras, above the recorder and the NVRs.
 func (a *Appliance) openHealth() (err error) {
 	n := &nvrWatch{a: a}
-	a.Health, err = health.Open(health.Options{Store: a.Store, Site: a.Site, Clock: a.Timekeeper, Watch: []func() []health.Seen{a.seenByRecorder, n.seen}, Light: a.lightAt, Log: a.log})
+	a.Health, err = health.Open(health.Options{Store: a.Store, Site: a.Site, Clock: a.Timekeeper, Watch: []func() []health.Seen{a.seenByRecorder, n.seen}, Light: health.LightByCalendar(a.Site.Calendar, a.zone, a.log), Log: a.log})
 	return err
 }
 
@@ -82,27 +81,4 @@ func (n *nvrWatch) seen() []health.Seen {
 			health.Seen{Camera: r.Camera, Code: footage.FaultFloor, Finding: floor}, health.Seen{Camera: r.Camera, Code: footage.FaultCeiling, Finding: ceiling})
 	}
 	return n.last
-}
-
-// The sun is up everywhere in the country at these hours of its one time zone, in Kashgar in December as in Fuyuan.
-const (
-	sunFrom = 11
-	sunTo   = 15
-)
-
-// lightAt says how bright it ought to be: from bell to home on school days people are there.
-func (a *Appliance) lightAt(at time.Time) footage.Light {
-	local := at.In(a.zone)
-	day, hours, err := a.Site.Calendar().Day(local.Format(attendance.DateLayout))
-	minute := local.Hour()*60 + local.Minute()
-	switch {
-	case err != nil:
-		a.log.Error("the calendar does not know the day", "date", local.Format(attendance.DateLayout), "err", err)
-	case day.School && minute >= hours.Bell && minute < hours.Home:
-		return footage.Lit
-	}
-	if h := local.Hour(); h >= sunFrom && h < sunTo {
-		return footage.Day
-	}
-	return footage.Night
 }

@@ -26,7 +26,7 @@ func (a *Appliance) openRetention() error {
 
 func (a *Appliance) newRetention() *retention.Retention {
 	return retention.New(retention.Options{Store: a.Store, Vault: a.Vault, Cameras: a.Site.Cameras, Holds: usage.HoldsIn,
-		Clock: a.Timekeeper, Anchors: a.Timekeeper.Anchors, Assurance: a.assuranceNow, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
+		Clock: a.Timekeeper, Anchors: a.Timekeeper.Anchors, Assurance: a.rootKey.AssuranceNow, WhenFull: func() footage.WhenFull { return a.Site.Settings().Full() }, Log: a.log})
 }
 
 // certificates returns the writer of certificates and reports. It reads the footage unguarded: what ought to be
@@ -73,10 +73,8 @@ func (s status) Retention() frame.RetentionStatus {
 		DailyBytes: out.Forecast.PerDay, Loads: out.Loads, Held: out.Capacity.Held, Capacity: out.Capacity.Limit, Other: out.Other, Used: out.Used,
 		Forecast: out.Forecast, Thinned: out.Thinned, Stopped: out.Stopped, WhenFull: string(s.a.Site.Settings().Full())}
 	_, k.RootPlace = s.a.root.Label()
-	k.Assurance = s.a.assuranceOf(s.a.Timekeeper.Now().Wall.AddDate(0, 0, -footage.MinDays-1)) // of what goes today
-	if know := s.a.rootRecord.Load(); know != nil {
-		k.Rotated = know.at
-	}
+	k.Assurance = s.a.rootKey.Assurance(s.a.Timekeeper.Now().Wall.AddDate(0, 0, -footage.MinDays-1)) // of what goes today
+	k.Rotated = s.a.rootKey.Rotated()
 	for _, c := range s.a.Site.Cameras() {
 		at, err := s.a.Retention.Watermark(c.ID)
 		if err != nil {

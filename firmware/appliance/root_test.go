@@ -78,7 +78,7 @@ func TestRotateRootRunningStoppedAndCutShort(t *testing.T) {
 	end := a.Base(t.Context())
 	crash := errors.New("crash")
 	err = a.root.Rotate(func(id keyring.RootID, place string) error {
-		return errors.Join(a.enterRoot(t.Context(), "key.root.intent", id, place), crash)
+		return errors.Join(a.rootKey.Announce(t.Context(), id, place), crash)
 	})
 	if !errors.Is(err, crash) {
 		t.Fatal(err)
@@ -150,21 +150,20 @@ func TestRootInTheTPMTurnsAfterErasures(t *testing.T) {
 	a, stop := running(t, c)
 	get(t, a, "/healthz")
 	now := a.Timekeeper.Now().Wall
-	if got := a.assuranceOf(now); got != keyring.AssuranceBestEffort {
+	if got := a.rootKey.Assurance(now); got != keyring.AssuranceBestEffort {
 		t.Errorf("while the root lies in a file: %s", got)
 	}
 	var out bytes.Buffer
 	if err := RotateRoot(t.Context(), c, &out); err != nil || !strings.Contains(out.String(), "TPM") {
 		t.Fatalf("%v, %q", err, out.String())
 	}
-	if before, after := a.assuranceOf(now.Add(-time.Hour)), a.assuranceOf(now.Add(time.Hour)); before != keyring.AssuranceBestEffort || after != keyring.AssuranceErased {
+	if before, after := a.rootKey.Assurance(now.Add(-time.Hour)), a.rootKey.Assurance(now.Add(time.Hour)); before != keyring.AssuranceBestEffort || after != keyring.AssuranceErased {
 		t.Errorf("keys made before: %s, after: %s", before, after)
 	}
-	var wait turnWait
 	turned := func(later time.Duration) bool {
 		t.Helper()
 		was := a.root.ID()
-		if err := a.turnDue(t.Context(), &wait, clock.Reading{Wall: time.Unix(0, 0), Mono: later}); err != nil { // whatever the wall clock claims
+		if err := a.rootKey.TurnDue(t.Context(), clock.Reading{Wall: time.Unix(0, 0), Mono: later}); err != nil { // whatever the wall clock claims
 			t.Fatal(err)
 		}
 		return a.root.ID() != was

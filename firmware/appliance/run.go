@@ -84,7 +84,7 @@ func (a *Appliance) startUp(ctx context.Context) error {
 		err = a.enter(ctx, "system.start", "", map[string]any{"version": Version, "clean": clean})
 	}
 	if err = a.tolerateDamage("enter the start", err); err == nil {
-		err = a.tolerateDamage("confirm the root key", a.confirmRoot(ctx))
+		err = a.tolerateDamage("confirm the root key", a.rootKey.Confirm(ctx))
 	}
 	if err == nil {
 		err = a.tolerateDamage("mark the box's files", a.markFiles(ctx))
@@ -161,7 +161,7 @@ func (a *Appliance) runServices(ctx context.Context) error {
 	start("NVRs", a.NVR.Run)
 	start("NVR clocks", a.followNVRs)
 	start("storage", a.Retention.Watch)
-	start("root key", a.turnRoot)
+	start("root key", a.rootKey.Run)
 	start("recorder", a.recorder.Run)
 	start("viewings", a.viewings.Run)
 	start("office", a.web.Run)

@@ -129,6 +129,12 @@ func (r *Supervisor) Devices() []Device {
 	return out
 }
 
+// Device gives an NVR of the register, also one that is out of service.
+func (r *Supervisor) Device(id string) (Device, bool) {
+	d, ok := r.device(id)
+	return d.v, ok
+}
+
 // State is what is known of an NVR; ok is false before the first try.
 func (r *Supervisor) State(id string) (s State, ok bool, err error) {
 	err = r.o.Store.View(func(tx ledgerdb.Tx) error {

@@ -86,6 +86,7 @@ func (c *stillClock) pass(d time.Duration) {
 type film struct {
 	clock *stillClock
 	gaps  map[string][]footage.Span
+	nvrs  *recorders
 }
 
 func (f film) Segments(_ context.Context, camera string, span footage.Span) (out []footage.Placed, _ error) {
@@ -105,7 +106,7 @@ func (f film) Segments(_ context.Context, camera string, span footage.Span) (out
 		}
 		id := footage.FileID{camera[len(camera)-1]}
 		binary.BigEndian.PutUint64(id[8:], uint64(at.Unix()))
-		out = append(out, footage.Placed{Segment: footage.Segment{Camera: camera, File: id, Bytes: 12000, Wall: at}, Span: s, Anchored: true})
+		out = append(out, footage.Placed{Segment: footage.Segment{Camera: camera, File: id, Bytes: 12000, Wall: at, Custody: f.nvrs.custody(camera)}, Span: s, Anchored: true})
 	}
 	return out, nil
 }
@@ -364,10 +365,11 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	t.Helper()
 	h := &env{t: t, clock: &stillClock{r: clock.Reading{Wall: present.UTC(), State: clock.Trusted, Boot: "boot-1", Mono: 100 * time.Hour, Uncertainty: 20 * time.Millisecond}},
 		ids: map[string]string{}, secret: map[string][]byte{}, changed: map[string]bool{}, screen: newScreen()}
+	h.recorders = newRecorders(h.clock)
 	h.film = film{h.clock, map[string][]footage.Span{
 		"c01": {{From: at(8, 15, 12), To: at(8, 15, 32)}},
 		"c02": {{From: at(16, 22, 5), To: at(17, 6, 10)}, {From: at(12, 1, 0), To: at(12, 14, 0)}},
-		"c03": {{From: at(19, 17, 26), To: present}}}}
+		"c03": {{From: at(19, 17, 26), To: present}}}, h.recorders}
 	h.packages = &packages{clock: h.clock, keeping: frame.RetentionStatus{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
 		cameras: map[string]frame.CameraState{"c01": {State: "online"}, "c02": {State: "online"}, "c03": {State: "offline", Since: at(19, 17, 26), Cause: footage.CauseCameraOff}}}
 	dir := t.TempDir()
@@ -416,7 +418,7 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.clock.change(func(r *clock.Reading) { r.Wall = at(1, 8, 0).AddDate(0, -1, 0).UTC() }) // the school was set up seven weeks ago
 	h.fill(ctx)
 	h.clock.change(func(r *clock.Reading) { r.Wall = present.UTC() })
-	h.usage, err = usage.Open(usage.Options{Store: h.store, Clock: h.clock, Cameras: h.site.Cameras, Footage: h.film, SchoolDay: func(string) bool { return true }, Log: log})
+	h.usage, err = usage.Open(usage.Options{Store: h.store, Clock: h.clock, Cameras: h.site.Cameras, Footage: h.film, SchoolDay: func(string) bool { return true }, Fetcher: h.recorders, Log: log})
 	h.must(err)
 	h.health, err = health.Open(health.Options{Store: h.store, Site: h.site, Clock: &hasty{stillClock: h.clock}, Watch: []func() []health.Seen{h.sick.seen}, Beat: time.Millisecond, Log: log})
 	h.must(err)
@@ -429,7 +431,6 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: frame.Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
 		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Records: h.records, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Emergency: h.emergency, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
-	h.recorders = newRecorders(h.clock, h.site)
 	deps.NVRs = h.recorders
 	h.readers, h.cards = &fakeReaders{site: h.site}, reader.NewRecent(h.clock)
 	deps.Readers, deps.Cards = h.readers, h.cards

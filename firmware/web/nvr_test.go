@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/web/frame"
@@ -22,34 +25,30 @@ import (
 // recorders represents the NVRs: one NVR with three channels, in every state that a page shows.
 type recorders struct {
 	clock *stillClock
-	site  *site.Site
 
 	mu     sync.Mutex
-	list   []frame.NVR
+	list   []nvr.Overview
 	begun  []string
-	look   frame.NVRLook
-	asked  frame.NVRAsk
-	plan   *frame.NVRPlan
+	look   nvr.Discovered
+	asked  nvr.Device
+	plan   *nvr.Plan
 	refuse error
-	paths  frame.NVRAccessPaths
-	signed map[string]frame.NVRReply
-	wait   *usage.Fetching
+	paths  nvr.AccessList
+	signed map[string]nvr.Reply
+	wait   *usage.Fetching // footage that lies on an NVR alone is on its way
+	away   string          // the camera that it is of
 
-	edits    []frame.NVREdit
+	edits    []nvr.Edit
 	channels map[string]int
 	since    time.Time
 	service  []string // "retire n01 reason c01,c02"
 }
 
-func newRecorders(clock *stillClock, s *site.Site) *recorders {
+func newRecorders(clock *stillClock) *recorders {
 	yes, no := true, false
-	stream := []frame.NVRStream{{ID: 101, Codec: "H.264", W: 2560, H: 1440, MilFr: 25000, Kbps: 4096, GOP: 50}, {ID: 102, Codec: "H.264", W: 640, H: 360, MilFr: 12500, Kbps: 512, GOP: 25}}
-	channel := func(n int) []frame.NVRStream {
-		out := append([]frame.NVRStream(nil), stream...)
-		for i := range out {
-			out[i].ID = n*100 + i + 1
-		}
-		return out
+	channel := func(n int, name string, online *bool) driver.Channel {
+		return driver.Channel{ID: n, Name: name, Online: online, Streams: []driver.Stream{{ID: n*100 + 1, Codec: "H.264", W: 2560, H: 1440, MilFr: 25000, Kbps: 4096, GOP: 50},
+			{ID: n*100 + 2, Codec: "H.264", W: 640, H: 360, MilFr: 12500, Kbps: 512, GOP: 25}}}
 	}
 	find := func(days float64, f func(*footage.Attestation)) footage.Attestation {
 		a := footage.Attestation{At: present, Days: 30, Oldest: present.Add(-time.Duration(days * 24 * float64(time.Hour))), Newest: present, Pieces: 720, Recorded: 30 * 24 * time.Hour, Judged: true}
@@ -58,57 +57,69 @@ func newRecorders(clock *stillClock, s *site.Site) *recorders {
 	}
 	gap := footage.Span{From: at(12, 9, 0), To: at(12, 13, 30)}
 	short := footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present.Add(-23 * 24 * time.Hour)}
-	r := &recorders{clock: clock, site: s, signed: map[string]frame.NVRReply{}}
-	r.list = []frame.NVR{{ID: "n01", Rev: 3, Name: "监控室一号录像机", Place: "监控室", Address: "http://192.168.1.64",
-		Channels: []frame.NVRPlug{{Channel: 1, Name: "东大门外"}, {Channel: 2, Name: "IPC-2"}, {Channel: 3, Name: "自行车棚"}, {Channel: 4, Name: "备用"}}, Wires: []frame.NVRWire{{Camera: "c02", Channel: 4, From: time.Time{}, To: at(3, 9, 0)}},
-		Depend: []frame.NVRDependent{{Camera: "c01", Recorded: false}, {Camera: "c02", Recorded: false}, {Camera: "c03", Recorded: true}},
-		Kept:   []frame.NVRKept{{Camera: "c01", Span: footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present}, Until: present.Add(30 * 24 * time.Hour)}, {Camera: "c02", Span: footage.Span{From: present.Add(-23 * 24 * time.Hour), To: present}, Until: present.Add(30 * 24 * time.Hour)}}, Installer: "云汀安防", Installed: "2025-08-20", Model: "DS-7732NI-K4", Serial: "DS-7732NI-K40820250801CCRRD00000001WCVU",
-		Firmware: "V4.61.025 build 220906", Checked: present.Add(-3 * time.Hour), Tried: present.Add(-3 * time.Hour), Others: []string{"4 备用"},
-		Clock: frame.NVRClock{At: present.Add(-50 * time.Hour), Known: true, Offset: 1300 * time.Millisecond, Error: time.Second, Zone: "CST-8:00:00", East: 8 * time.Hour, List: "local", Playback: "local", Log: "local", FalseZ: true, Told: true},
-		Cameras: []frame.NVRCamera{
-			{Camera: "c01", Channel: 1, Name: "东大门外", Online: &yes, Streams: channel(1), Seen: true, Found: find(30.4, func(*footage.Attestation) {}), Keep: 30 * 24 * time.Hour, KeepOn: true, Asked: 30, Result: "confirmed"},
-			{Camera: "c02", Channel: 2, Name: "IPC-2", Online: &yes, Streams: channel(2), Seen: true, Found: find(23, func(a *footage.Attestation) {
+	r := &recorders{clock: clock, signed: map[string]nvr.Reply{}}
+	r.paths = nvr.AccessList{NVR: "n01", Read: present.Add(-time.Hour).UTC(), Paths: []nvr.AccessPath{{Kind: "account", Name: "admin", Level: "Administrator", Open: true}, {Kind: "account", Name: "campuskeep", Level: "Operator", Open: true, Answer: "ours"},
+		{Kind: "service", Name: "RTSP", Port: 554, Open: true}, {Kind: "service", Name: "SSH"}, {Kind: "service", Name: "EZVIZ", Open: true}, {Kind: "place", Name: "usb", Open: true}}}
+	one, two, three := channel(1, "东大门外", &yes), channel(2, "IPC-2", &yes), channel(3, "自行车棚", &no)
+	r.list = []nvr.Overview{{Device: nvr.Device{ID: "n01", Name: "监控室一号录像机", Place: "监控室", Address: "http://192.168.1.64", Installer: "云汀安防", Installed: "2025-08-20",
+		Cameras: map[int]string{1: "c01", 2: "c02", 3: "c03"}, Assignments: []nvr.ChannelAssignment{{Camera: "c02", Channel: 4, To: at(3, 9, 0)}}}, Rev: 3,
+		State: nvr.State{NVR: "n01", Info: driver.Info{Model: "DS-7732NI-K4", Serial: "DS-7732NI-K40820250801CCRRD00000001WCVU", Firmware: "V4.61.025 build 220906"}, Checked: present.Add(-3 * time.Hour), Tried: present.Add(-3 * time.Hour),
+			Channels:    []driver.Channel{one, two, three, {ID: 4, Name: "备用"}},
+			Calibration: nvrtime.Calibration{At: present.Add(-50 * time.Hour), Known: true, Offset: 1300 * time.Millisecond, Error: time.Second, ZoneText: "CST-8:00:00", Search: "local", Play: "local", Log: "local", FalseZ: true, PlayStated: true}},
+		Behind: []nvr.Behind{
+			{Camera: "c01", Channel: one, Report: nvr.Report{Attestation: find(30.4, func(*footage.Attestation) {}), Expiry: nvr.Expiry{Keep: 30 * 24 * time.Hour, On: true, Asked: 30, Found: "confirmed"}}},
+			{Camera: "c02", Channel: two, Report: nvr.Report{Attestation: find(23, func(a *footage.Attestation) {
 				a.Short, a.Recorded, a.Missing = short, 23*24*time.Hour-4*time.Hour, 7*24*time.Hour+4*time.Hour
 				a.Gaps = []footage.Gap{{Camera: "c02", Span: short, Cause: footage.CauseBreach}, {Camera: "c02", Span: gap, Cause: footage.CauseCameraOff}}
-			}), Keep: 23 * 24 * time.Hour, KeepOn: true},
-			{Camera: "c03", Channel: 3, Name: "自行车棚", Online: &no, Streams: channel(3), Seen: true, Found: find(41, func(a *footage.Attestation) {
+			}), Expiry: nvr.Expiry{Keep: 23 * 24 * time.Hour, On: true}}},
+			{Camera: "c03", Channel: three, Report: nvr.Report{Attestation: find(41, func(a *footage.Attestation) {
 				a.Over, a.Silent = footage.Span{From: present.Add(-41 * 24 * time.Hour), To: present.Add(-31 * 24 * time.Hour)}, true
-			}), Asked: 30, Result: "ignored"},
+			}), Expiry: nvr.Expiry{Asked: 30, Found: "ignored"}}},
 		},
-		Fetches: []frame.NVRFetch{
-			{ID: "f000003", Camera: "c02", Ground: "a2026-0002", Span: footage.Span{From: at(18, 7, 0), To: at(18, 8, 0)}, State: "running", Running: true, Percent: 42, Asked: present},
-			{ID: "f000002", Camera: "c03", Ground: "a2026-0001", Span: footage.Span{From: at(8, 14, 30), To: at(8, 15, 45)}, State: "waiting", Reason: "busy", Next: present.Add(4 * time.Minute), Asked: present},
-			{ID: "f000001", Camera: "c01", Ground: "i-abc", Span: footage.Span{From: at(7, 14, 30), To: at(7, 15, 45)}, State: "done", Percent: 100, Bytes: 1_900_000_000, Asked: at(19, 8, 0), Ended: at(19, 9, 20)},
+		Depend: []nvr.Dependent{{Camera: "c01"}, {Camera: "c02"}, {Camera: "c03", Recorded: true}},
+		Kept: []nvr.KeptThere{{Camera: "c01", Span: footage.Span{From: present.Add(-30 * 24 * time.Hour), To: present}, Until: present.Add(30 * 24 * time.Hour)},
+			{Camera: "c02", Span: footage.Span{From: present.Add(-23 * 24 * time.Hour), To: present}, Until: present.Add(30 * 24 * time.Hour)}},
+		Fetches: []nvr.FetchStatus{
+			{Fetch: nvr.Fetch{ID: "f000003", Camera: "c02", Ground: "a2026-0002", Span: footage.Span{From: at(18, 7, 0), To: at(18, 8, 0)}, State: nvr.FetchWaiting, Done: []footage.Span{{From: at(18, 7, 0), To: at(18, 7, 25).Add(12 * time.Second)}}, Asked: present}, Running: true},
+			{Fetch: nvr.Fetch{ID: "f000002", Camera: "c03", Ground: "a2026-0001", Span: footage.Span{From: at(8, 14, 30), To: at(8, 15, 45)}, State: nvr.FetchWaiting, Reason: "busy", Next: present.Add(4 * time.Minute), Asked: present}},
+			{Fetch: nvr.Fetch{ID: "f000001", Camera: "c01", Ground: "i-abc", Span: footage.Span{From: at(7, 14, 30), To: at(7, 15, 45)}, State: nvr.FetchDone, Bytes: 1_900_000_000, Asked: at(19, 8, 0), Ended: at(19, 9, 20)}},
 		}},
-		{ID: "n02", Rev: 5, Name: "旧教学楼录像机", Place: "旧教学楼", Address: "http://192.168.1.60", Retired: true, Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820190301", Checked: present.Add(-40 * 24 * time.Hour),
-			Left: []frame.NVRDependent{{Camera: "c03", Recorded: false}}}}
-	r.look = frame.NVRLook{Address: "http://192.168.1.65", Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820250801", Firmware: "V4.61.025", Name: "教学楼录像机", Zone: "CST-8:00:00", Known: true, Offset: -2 * time.Second,
-		Channels: []frame.NVRChannel{{ID: 1, Name: "一楼走廊", Online: &yes, Streams: channel(1), Keep: 30 * 24 * time.Hour, KeepOn: true, Track: true}, {ID: 2, Name: "二楼走廊", Online: &no, Streams: channel(2), Track: true}, {ID: 3, Name: "实验室", Streams: channel(3), Keep: 15 * 24 * time.Hour, KeepOn: true, Track: true}}}
-	r.paths = frame.NVRAccessPaths{Read: present.Add(-time.Hour).UTC(), Paths: []frame.NVRAccessPath{{Key: "account:admin", Kind: "account", Name: "admin", Level: "Administrator", Open: true}, {Key: "account:campuskeep", Kind: "account", Name: "campuskeep", Level: "Operator", Open: true, Answer: "ours"},
-		{Key: "service:RTSP", Kind: "service", Name: "RTSP", Port: 554, Open: true}, {Key: "service:SSH", Kind: "service", Name: "SSH"}, {Key: "service:EZVIZ", Kind: "service", Name: "EZVIZ", Open: true}, {Key: "place:usb", Kind: "place", Name: "usb", Open: true}}}
+		{Device: nvr.Device{ID: "n02", Name: "旧教学楼录像机", Place: "旧教学楼", Address: "http://192.168.1.60", Retired: true}, Rev: 5,
+			State: nvr.State{Info: driver.Info{Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820190301"}, Checked: present.Add(-40 * 24 * time.Hour)}, Left: []nvr.Dependent{{Camera: "c03"}}}}
+	candidate := func(n int, name string, online *bool, t driver.Track) nvr.Candidate {
+		c := channel(n, name, online)
+		t.Enabled = true
+		return nvr.Candidate{Channel: c, Main: c.Streams[0], Sub: c.Streams[1], Track: t}
+	}
+	r.look = nvr.Discovered{Discovery: nvr.Discovery{Device: nvr.Device{Address: "http://192.168.1.65"}, Found: nvr.Findings{Info: driver.Info{Model: "DS-7608NI-K2", Serial: "DS-7608NI-K20820250801", Firmware: "V4.61.025", Name: "教学楼录像机"},
+		Zone: "CST-8:00:00", Known: true, Offset: -2 * time.Second}}, Candidates: []nvr.Candidate{candidate(1, "一楼走廊", &yes, driver.Track{Keep: 30 * 24 * time.Hour, Expires: true}), candidate(2, "二楼走廊", &no, driver.Track{}),
+		candidate(3, "实验室", nil, driver.Track{Keep: 15 * 24 * time.Hour, Expires: true})}}
 	return r
 }
 
-func (r *recorders) NVRs() ([]frame.NVR, error) {
+func (r *recorders) NVRs() ([]nvr.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]frame.NVR(nil), r.list...), nil
+	return append([]nvr.Overview(nil), r.list...), nil
 }
 
-func (r *recorders) NVR(id string) (frame.NVR, error) {
+func (r *recorders) NVR(id string) (nvr.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, n := range r.list {
 		if n.ID == id {
+			if id == "n01" {
+				n.Access = r.paths
+			}
 			return n, nil
 		}
 	}
-	return frame.NVR{}, frame.ErrNoNVR
+	return nvr.Overview{}, nvr.ErrRetired
 }
 
-func (r *recorders) NVRName(id string) (string, bool) {
+func (r *recorders) Device(id string) (nvr.Device, bool) {
 	n, err := r.NVR(id)
-	return n.Name, err == nil
+	return n.Device, err == nil
 }
 
 func (r *recorders) Begin(_ account.Who, id, what string) error {
@@ -118,11 +129,11 @@ func (r *recorders) Begin(_ account.Who, id, what string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begun = append(r.begun, what+" "+id)
-	r.list[0].Work = &frame.NVRWork{What: what, Since: r.clock.Now().Wall, Camera: "c02", Done: 1, Of: 3}
+	r.list[0].Work = nvr.Work{What: what, Since: r.clock.Now().Wall, Camera: "c02", Done: 1, Of: 3}
 	return nil
 }
 
-func (r *recorders) Edit(_ context.Context, _ account.Who, id string, e frame.NVREdit) error {
+func (r *recorders) Edit(_ context.Context, _ account.Who, id string, e nvr.Edit) error {
 	if _, err := r.NVR(id); err != nil {
 		return err
 	}
@@ -134,7 +145,7 @@ func (r *recorders) Edit(_ context.Context, _ account.Who, id string, e frame.NV
 	return r.refuse
 }
 
-func (r *recorders) Rewire(_ context.Context, _ account.Who, id string, _ uint64, channels map[string]int, since time.Time) error {
+func (r *recorders) Reassign(_ context.Context, _ account.Who, id string, _ uint64, channels map[string]int, since time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.channels, r.since = channels, since
@@ -159,51 +170,80 @@ func (r *recorders) Serve(what, id, reason string, cameras []string) error {
 	return r.refuse
 }
 
-func (r *recorders) Look(_ account.Who, ask frame.NVRAsk) (string, error) {
-	if ask.Login.Password == "" {
+func (r *recorders) StartDiscovery(_ account.Who, d nvr.Device, login site.Login) (string, error) {
+	if login.Password == "" {
 		return "", fielderr.Errors{{Field: "password", Rule: "err.required"}}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.asked = ask
+	r.asked = d
 	return "look1", nil
 }
 
-func (r *recorders) Looked(_ account.Who, look string) (frame.NVRLook, error) {
+func (r *recorders) Discovered(_ account.Who, look string) (nvr.Discovered, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if look != "look1" {
-		return frame.NVRLook{}, frame.ErrNoNVR
+		return nvr.Discovered{}, nvr.ErrNoDiscovery
 	}
 	return r.look, nil
 }
 
-func (r *recorders) Adopt(_ context.Context, _ account.Who, _ string, plan frame.NVRPlan) (string, error) {
+func (r *recorders) Adopt(_ context.Context, _ account.Who, _ string, plan nvr.Plan) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.plan = &plan
 	return "n01", r.refuse
 }
 
-func (r *recorders) AccessPaths(string) (frame.NVRAccessPaths, bool, error) {
+func (r *recorders) AccessList(string) (nvr.AccessList, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.paths, true, nil
 }
 
-func (r *recorders) Sign(_ context.Context, _ account.Who, name, _ string, _ time.Time, replies map[string]frame.NVRReply) error {
+func (r *recorders) Sign(_ context.Context, _ account.Who, name, _ string, _ time.Time, replies map[string]nvr.Reply) (nvr.AccessList, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range r.paths.Paths {
-		if replies[d.Key].Answer == "" {
-			return fielderr.Errors{{Field: "door.0", Rule: "err.nvr_answer"}}
+		if replies[d.Key()].Answer == "" {
+			return nvr.AccessList{}, fielderr.Errors{{Field: "door.0", Rule: "err.nvr_answer"}}
 		}
 	}
-	r.signed, r.paths.Signed, r.paths.By = replies, present, name
+	r.signed, r.paths.Signed, r.paths.ByName = replies, present, name
+	return r.paths, nil
+}
+
+// awaiting says how far footage is on its way that lies on the NVR alone; nil is that it has come.
+func (r *recorders) awaiting(camera string, f *usage.Fetching) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.away, r.wait = camera, f
+}
+
+// keptByNVR gives a camera into the custody of an NVR.
+func (h *env) keptByNVR(camera string) {
+	h.t.Helper()
+	c, _ := h.site.Camera(camera)
+	c.Custody = footage.CustodyNVR
+	h.must(h.site.PutCamera(h.t.Context(), account.System, c, nil))
+}
+
+// custody says who keeps the footage of a camera.
+func (r *recorders) custody(camera string) footage.Custody {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wait != nil && r.away == camera {
+		return footage.CustodyNVR
+	}
+	return footage.CustodyVault
+}
+
+func (r *recorders) Fetch(context.Context, account.Who, string, footage.Span, string, bool) error {
 	return nil
 }
 
-func (r *recorders) Awaited(context.Context, usage.Viewing) (usage.Fetching, bool, error) {
+func (r *recorders) Fetching(string, footage.Span) (usage.Fetching, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.wait == nil {
@@ -364,14 +404,14 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 // Covers F1: one refused password ends the look, and the page names the danger of the lock.
 func TestTheWizardStopsAfterOneRefusal(t *testing.T) {
 	h := newEnv(t)
-	h.recorders.look = frame.NVRLook{Address: "http://192.168.1.65", Fault: "credentials", Detail: "401, attempts left: 4"}
+	h.recorders.look = nvr.Discovered{Discovery: nvr.Discovery{Device: nvr.Device{Address: "http://192.168.1.65"}, Fault: "credentials", Detail: "401, attempts left: 4"}}
 	body := h.as("liang").get("/nvr-looks/look1").Body
 	for _, want := range []string{"没有再试第二次", "锁定主机的地址约三十分钟", "attempts left: 4"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not say %q", want)
 		}
 	}
-	h.recorders.look = frame.NVRLook{Address: "http://192.168.1.65", Step: "channels"}
+	h.recorders.look = nvr.Discovered{Discovery: nvr.Discovery{Device: nvr.Device{Address: "http://192.168.1.65"}, Step: "channels"}}
 	if body := h.as("liang").get("/nvr-looks/look1").Body; !strings.Contains(body, "hx-trigger") {
 		t.Error("it does not go on by itself")
 	}
@@ -406,8 +446,9 @@ func TestTheListOfOtherWaysIsSigned(t *testing.T) {
 // Covers F4, F10: footage that lies on an NVR is waited for on the page, which then loads again by itself.
 func TestAViewingWaitsForTheNVR(t *testing.T) {
 	h := newEnv(t)
+	h.keptByNVR("c02")
 	zheng := h.as("zheng")
-	h.recorders.wait = &usage.Fetching{State: "running", Percent: 40, Left: 10 * time.Minute}
+	h.recorders.awaiting("c02", &usage.Fetching{State: "running", Percent: 40, Left: 10 * time.Minute})
 	r := zheng.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}, "purpose": {"围墙翻越报警核实"}})
 	path := r.header.Get("Location")
 	body := zheng.get(path).Body
@@ -419,11 +460,11 @@ func TestAViewingWaitsForTheNVR(t *testing.T) {
 	if strings.Contains(body, "data-player") {
 		t.Error("a player without footage")
 	}
-	h.recorders.wait = &usage.Fetching{State: "failed", Reason: "gone"}
+	h.recorders.awaiting("c02", &usage.Fetching{State: "failed", Reason: "gone"})
 	if body := zheng.get(path).Body; !strings.Contains(body, "录像机上已没有这一段") || !strings.Contains(body, "再次取回") {
 		t.Error("it does not say why it failed")
 	}
-	h.recorders.wait = nil
+	h.recorders.awaiting("c02", nil)
 	if r := zheng.get(path, frame.ByItself, "1"); r.header.Get(frame.ReloadPage) != "true" {
 		t.Error("the page is not told to load anew")
 	}

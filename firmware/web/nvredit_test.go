@@ -11,6 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
@@ -41,7 +43,7 @@ func TestANVRIsEdited(t *testing.T) {
 	if r := liang.post("/nvrs/n01", f); r.status != http.StatusSeeOther || r.done() != "done.nvr.changed" || len(h.recorders.begun) != 0 {
 		t.Errorf("a name: %d %s, begun %v", r.status, r.header.Get("Location"), h.recorders.begun)
 	}
-	if e := h.recorders.edits[0]; e.Rev != 3 || e.Name != "监控室录像机" || e.Swapped || e.Login != (site.Login{}) {
+	if e := h.recorders.edits[0]; e.Rev != 3 || e.Device.Name != "监控室录像机" || e.Swap != nil || e.Login != (site.Login{}) {
 		t.Errorf("%+v", e)
 	}
 	f.Set("address", "192.168.1.65/")
@@ -52,7 +54,7 @@ func TestANVRIsEdited(t *testing.T) {
 	if r := liang.post("/nvrs/n01", f); r.status != http.StatusSeeOther || strings.Join(h.recorders.begun, ",") != "check n01" {
 		t.Errorf("an address: %d, begun %v", r.status, h.recorders.begun)
 	}
-	if e := h.recorders.edits[1]; e.Address != "http://192.168.1.65" || e.Pin != strings.Repeat("ab", 32) || !e.Swapped || e.Disks || e.Reason != "主板损坏" || e.Login.Password != "secret" {
+	if e := h.recorders.edits[1]; e.Device.Address != "http://192.168.1.65" || e.Device.Pin != strings.Repeat("ab", 32) || e.Swap == nil || *e.Swap != (nvr.Swap{Reason: "主板损坏"}) || e.Login.Password != "secret" {
 		t.Errorf("%+v", e)
 	}
 	for name, x := range map[string]struct {
@@ -60,10 +62,10 @@ func TestANVRIsEdited(t *testing.T) {
 		status int
 		want   string
 	}{
-		"another machine": {&frame.NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Was: "DS-2 B2"}, http.StatusUnprocessableEntity, "应答的是 DS-1 A1，登记的是 DS-2 B2"},
-		"known":           {&frame.NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Known: "n02"}, http.StatusUnprocessableEntity, "它已登记为“旧教学楼录像机”"},
-		"refused":         {&frame.NVRRefusal{Fault: "credentials", Detail: "401, attempts left: 4"}, http.StatusUnprocessableEntity, "没有再试第二次"},
-		"offline":         {&frame.NVRRefusal{Fault: "offline"}, http.StatusUnprocessableEntity, "无法连接"},
+		"another machine": {&nvr.OtherDevice{Found: driver.Info{Model: "DS-1", Serial: "A1"}, Was: driver.Info{Model: "DS-2", Serial: "B2"}}, http.StatusUnprocessableEntity, "应答的是 DS-1 A1，登记的是 DS-2 B2"},
+		"known":           {&nvr.OtherDevice{Found: driver.Info{Model: "DS-1", Serial: "A1"}, Known: "n02"}, http.StatusUnprocessableEntity, "它已登记为“旧教学楼录像机”"},
+		"refused":         {&nvr.Unanswered{Fault: "credentials", Detail: "401, attempts left: 4"}, http.StatusUnprocessableEntity, "没有再试第二次"},
+		"offline":         {&nvr.Unanswered{Fault: "offline"}, http.StatusUnprocessableEntity, "无法连接"},
 		"conflict":        {ledgerdb.ErrConflict, http.StatusConflict, "他人刚刚改过这台录像机的登记"},
 		"a field":         {fielderr.Errors{{Field: "password", Rule: "err.password_again"}}, http.StatusUnprocessableEntity, `id="f-password-e"`},
 	} {
@@ -147,7 +149,7 @@ func TestChannelsAreChanged(t *testing.T) {
 		"not said": {func(f url.Values) { f.Del("how") }, nil, 422, `href="#f-how"`},
 		"nonsense": {func(f url.Values) { f.Set("channel.c01", "x") }, nil, 422, `id="f-channel.c01-e"`},
 		"conflict": {func(url.Values) {}, ledgerdb.ErrConflict, 409, "他人刚刚改过"},
-		"busy":     {func(url.Values) {}, &frame.NVRRefusal{Fault: "busy"}, 422, "录像机繁忙"},
+		"busy":     {func(url.Values) {}, &nvr.Unanswered{Fault: "busy"}, 422, "录像机繁忙"},
 	} {
 		h.recorders.refuse = x.err
 		g := frame.CloneValues(f)
@@ -207,7 +209,7 @@ func TestAnNVRLeavesAndComesBack(t *testing.T) {
 func TestReplacingAnNVRInABrowser(t *testing.T) {
 	needChromium(t)
 	h := newEnv(t)
-	h.recorders.refuse = &frame.NVRRefusal{Fault: "other_device", Found: "DS-1 A1", Was: "DS-2 B2"}
+	h.recorders.refuse = &nvr.OtherDevice{Found: driver.Info{Model: "DS-1", Serial: "A1"}, Was: driver.Info{Model: "DS-2", Serial: "B2"}}
 	token := h.as("liang").token()
 	ctx, stop := context.WithTimeout(browser(t), 90*time.Second)
 	defer stop()
@@ -231,7 +233,7 @@ func TestReplacingAnNVRInABrowser(t *testing.T) {
 	}
 	h.recorders.mu.Lock()
 	defer h.recorders.mu.Unlock()
-	if len(h.recorders.edits) != 1 || !h.recorders.edits[0].Swapped || h.recorders.edits[0].Address != "http://192.168.1.65" {
+	if len(h.recorders.edits) != 1 || h.recorders.edits[0].Swap == nil || h.recorders.edits[0].Device.Address != "http://192.168.1.65" {
 		t.Errorf("%+v", h.recorders.edits)
 	}
 }

@@ -293,6 +293,7 @@ func TestProofAsJSON(t *testing.T) {
 // Covers F12, F20: the wall and an open viewing.
 func TestViewingAsJSON(t *testing.T) {
 	h := newEnv(t)
+	h.keptByNVR("c02")
 	zheng, zhou := h.as("zheng"), h.as("zhou")
 	if r := zhou.post("/shift/begin", nil); r.status != http.StatusSeeOther {
 		t.Fatalf("begin a shift: %d", r.status)
@@ -309,13 +310,13 @@ func TestViewingAsJSON(t *testing.T) {
 	if v.Camera != "c02" || v.Span == nil || v.Purpose != "围墙翻越报警核实" || len(v.Gaps) != 1 || v.Waits != nil {
 		t.Errorf("viewing: %+v", v)
 	}
-	h.recorders.wait = &rules.Fetching{State: "running", Percent: 40}
+	h.recorders.awaiting("c02", &rules.Fetching{State: "running", Percent: 40})
 	v = playerpages.APIOpenViewing{}
 	zheng.read("/api/v1"+path, &v)
 	if v.Waits == nil || v.Waits.Percent != 40 || len(v.Gaps) != 0 {
 		t.Errorf("a viewing that waits: %+v", v)
 	}
-	h.recorders.wait = nil
+	h.recorders.awaiting("c02", nil)
 	if r := zhou.get("/api/v1" + path); r.status != http.StatusForbidden {
 		t.Errorf("another's viewing: %d", r.status)
 	}

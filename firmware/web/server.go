@@ -119,7 +119,7 @@ func New(d Deps) (*Server, error) {
 		recordArchive,
 		emergencies,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
-		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, NVRs: d.NVRs, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
+		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),
 		cameraspages.New(words, cameraspages.Deps{Health: d.Health, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		nvrspages.New(words, nvrspages.Deps{Info: d.Info, Ledger: d.Ledger, NVRs: d.NVRs, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone}),

@@ -41,6 +41,15 @@ type Calibration struct {
 	PlayStated bool          `json:"play_told"` // playback states absolute times, and they fit
 }
 
+// East is how far east of UTC the NVR's zone lies outside summer time; 0 when it cannot be read.
+func (c Calibration) East() time.Duration {
+	z, err := ParseZone(c.ZoneText)
+	if err != nil {
+		return 0
+	}
+	return z.East
+}
+
 const (
 	// Ahead is how far ahead of its own clock an NVR's newest digits may lie: it reports whole seconds.
 	Ahead = 2 * time.Minute

@@ -6,6 +6,7 @@ import (
 
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
@@ -17,7 +18,9 @@ type Deps struct {
 	Ledger *ledgerdb.Store
 	People *people.People
 	Site   *site.Site
-	NVRs   frame.NVRs
+	NVRs   interface {
+		Device(id string) (nvr.Device, bool)
+	}
 	Health *health.Monitor
 }
 

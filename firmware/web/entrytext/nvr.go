@@ -77,10 +77,8 @@ func (o *Words) NvrFields(c *frame.Call, parts []ledger.OpenPart) (out []frame.C
 
 // NvrName is what people call an NVR.
 func (o *Words) NvrName(id string) string {
-	if o.d.NVRs != nil {
-		if name, ok := o.d.NVRs.NVRName(id); ok {
-			return name
-		}
+	if d, ok := o.d.NVRs.Device(id); ok {
+		return d.Name
 	}
 	return id
 }

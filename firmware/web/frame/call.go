@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/playback"
 	"campuskeep/firmware/site"
@@ -170,7 +171,7 @@ func (c *Call) fail(err error) {
 	case errors.As(err, &fields):
 		status, key = http.StatusUnprocessableEntity, "fault.fields"
 	case errors.Is(err, ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, usage.ErrNotFound), errors.Is(err, people.ErrNotFound),
-		errors.Is(err, site.ErrNotFound), errors.Is(err, playback.ErrNoPart):
+		errors.Is(err, site.ErrNotFound), errors.Is(err, playback.ErrNoPart), errors.Is(err, nvr.ErrRetired), errors.Is(err, nvr.ErrNoDiscovery):
 		status, key = http.StatusNotFound, "fault.not_found"
 	case errors.Is(err, ledgerdb.ErrConflict):
 		status, key = http.StatusConflict, "fault.conflict"

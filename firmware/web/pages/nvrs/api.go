@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/nvr"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 )
@@ -150,7 +150,7 @@ func (o *Pages) apiNVR(c *call) error {
 	out := APINVRDetail{APINVR: describeNVR(n), Revision: n.Rev, Fetches: []apiFetch{}, Depend: []apiDependent{}, Moves: []apiAssignment{}, Holds: []apiHeld{}}
 	holds, applications := c.SeesHolds(), c.Can(account.ActApplicationList, account.Subject{})
 	for _, f := range n.Fetches {
-		x := apiFetch{ID: f.ID, State: f.State, Reason: f.Reason, Percent: f.Percent, Bytes: f.Bytes, Asked: f.Asked, Next: f.Next, Ended: f.Ended}
+		x := apiFetch{ID: f.ID, State: f.Status(), Reason: f.Reason, Percent: f.Percent(), Bytes: f.Bytes, Asked: f.Asked, Next: f.Next, Ended: f.Ended}
 		if holds {
 			x.Camera, x.Span = f.Camera, &f.Span
 		}
@@ -165,8 +165,8 @@ func (o *Pages) apiNVR(c *call) error {
 	for _, d := range n.Left {
 		out.Depend = append(out.Depend, apiDependent{d.Camera, d.Recorded, true})
 	}
-	for _, w := range n.Wires {
-		out.Moves = append(out.Moves, apiAssignment{w.Camera, w.Channel, w.From, w.To})
+	for _, a := range n.Earlier() {
+		out.Moves = append(out.Moves, apiAssignment{a.Camera, a.Channel, a.From, a.To})
 	}
 	for _, k := range n.Kept {
 		out.Holds = append(out.Holds, apiHeld{k.Camera, k.Span, k.Until})
@@ -174,22 +174,27 @@ func (o *Pages) apiNVR(c *call) error {
 	return c.JSON(http.StatusOK, out)
 }
 
-func describeNVR(n frame.NVR) APINVR {
+func describeNVR(n nvr.Overview) APINVR {
+	s := n.State
 	out := APINVR{ID: n.ID, Name: n.Name, Place: n.Place, Address: n.Address, RTSP: n.RTSP, Pin: n.Pin, Installer: n.Installer, Technician: n.Technician, Installed: n.Installed, Retired: n.Retired,
-		Model: n.Model, Serial: n.Serial, Firmware: n.Firmware, Checked: n.Checked, Tried: n.Tried, Fault: n.Fault, FaultSince: n.FaultSince, NoLog: n.NoLog,
-		Cameras: []apiNVRCamera{}, Others: append([]string{}, n.Others...), PathsRead: n.PathsRead, Signed: n.PathsSigned, Previous: n.PathsBefore}
-	if k := n.Clock; !k.At.IsZero() {
-		out.Clock = &apiNVRClock{k.At, k.Known, k.Offset, k.Error, k.Zone, k.East, k.BadZone, k.List, k.Playback, k.Log}
+		Model: s.Info.Model, Serial: s.Info.Serial, Firmware: s.Info.Firmware, Checked: s.Checked, Tried: s.Tried, Fault: string(s.Fault), FaultSince: s.Since, NoLog: s.NoLog,
+		Cameras: []apiNVRCamera{}, Others: []string{}, PathsRead: n.Access.Read, Signed: n.Access.Signed, Previous: n.Access.Previous}
+	for _, x := range n.Unregistered() {
+		out.Others = append(out.Others, fmt.Sprintf("%d %s", x.ID, x.Name))
 	}
-	if w := n.Work; w != nil {
-		out.Work = &apiWork{w.What, w.Since, w.Ended, w.Camera, w.Done, w.Of, w.Fault}
+	if k := s.Calibration; !k.At.IsZero() {
+		out.Clock = &apiNVRClock{k.At, k.Known, k.Offset, k.Error, k.ZoneText, k.East(), k.BadZone, string(k.Search), string(k.Play), string(k.Log)}
 	}
-	for _, x := range n.Cameras {
-		a := apiNVRCamera{Camera: x.Camera, Channel: x.Channel, Name: x.Name, Online: x.Online, Streams: []apiStream{}, Keep: x.Keep, KeepOn: x.KeepOn, Asked: x.Asked, Result: x.Result}
-		if x.Seen {
-			a.Attestation = &x.Found
+	if w := n.Work; !w.Since.IsZero() {
+		out.Work = &apiWork{w.What, w.Since, w.Ended, w.Camera, w.Done, w.Of, string(w.Fault)}
+	}
+	for _, x := range n.Behind {
+		e := x.Report.Expiry
+		a := apiNVRCamera{Camera: x.Camera, Channel: x.Channel.ID, Name: x.Channel.Name, Online: x.Channel.Online, Streams: []apiStream{}, Keep: e.Keep, KeepOn: e.On, Asked: e.Asked, Result: e.Found}
+		if x.Seen() {
+			a.Attestation = &x.Report.Attestation
 		}
-		for _, s := range x.Streams {
+		for _, s := range x.Channel.Streams {
 			a.Streams = append(a.Streams, apiStream{s.Codec, s.W, s.H, float64(s.MilFr) / 1000, s.Kbps, s.GOP})
 		}
 		out.Cameras = append(out.Cameras, a)
@@ -225,13 +230,11 @@ func (o *Pages) apiPaths(c *call) error {
 	if err != nil {
 		return err
 	}
-	l, ok, err := o.d.NVRs.AccessPaths(n.ID)
-	if err != nil {
-		return fmt.Errorf("read the list of NVR %s: %w", n.ID, err)
-	}
+	l := n.Access
 	out := APIAccessPaths{NVR: n.ID, Paths: []apiPath{}}
-	if ok {
-		out.Read, out.Signed, out.By, out.Previous, out.NoUsers, out.NoPorts, out.Sum = l.Read, l.Signed, l.By, l.Previous, l.NoUsers, l.NoPorts, hex.EncodeToString(l.Sum[:])
+	if !l.Read.IsZero() {
+		sum := l.Sum()
+		out.Read, out.Signed, out.By, out.Previous, out.NoUsers, out.NoPorts, out.Sum = l.Read, l.Signed, l.ByName, l.Previous, l.NoUsers, l.NoPorts, hex.EncodeToString(sum[:])
 	}
 	for _, p := range l.Paths {
 		out.Paths = append(out.Paths, apiPath{p.Kind, p.Name, p.Level, p.Port, p.Open, p.Answer, p.Note})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/ledger"
@@ -20,8 +21,8 @@ import (
 
 // nvrPathsView is the check list "who can still get at the footage outside the appliance".
 type nvrPathsView struct {
-	N       frame.NVR
-	L       frame.NVRAccessPaths
+	N       nvr.Overview
+	L       nvr.AccessList
 	Have    bool
 	CanEdit bool
 	Signed  bool
@@ -46,7 +47,7 @@ type pathsProof struct {
 }
 
 type pathRow struct {
-	Path             frame.NVRAccessPath
+	Path             nvr.AccessPath
 	Field            string
 	Name, Hint       string
 	Tone, Icon, Word string
@@ -56,31 +57,24 @@ type pathRow struct {
 	Note             string
 }
 
-// pathAnswers lists what may be answered; the appliance's own account is no answer about a place.
-var pathAnswers = []string{"ours", "needed", "shut", "open"}
-
 func (o *Pages) pathsPage(c *call) error { return o.showPaths(c, http.StatusOK, nil, nil) }
 
 func (o *Pages) showPaths(c *call, status int, values url.Values, errs fielderr.Errors) error {
-	n, err := o.d.NVRs.NVR(c.R.PathValue("id"))
-	if errors.Is(err, frame.ErrNoNVR) {
-		return frame.ErrNotFound
-	}
+	n, err := o.nvrOf(c)
 	if err != nil {
-		return fmt.Errorf("read NVR %s: %w", c.R.PathValue("id"), err)
+		return err
 	}
 	v := nvrPathsView{N: n, CanEdit: c.Can(account.ActNVRsEdit, account.Subject{}) && !n.Retired, Form: ui.Form{Name: "doors", P: c.P, Values: values, Errors: errs}}
-	if n.Work != nil && n.Work.What == frame.NVRPaths {
+	if n.Work.What == nvr.WorkAccess {
 		v.Work, v.Running = c.nvrWork(n.Work), n.Work.Running()
 	}
-	if v.L, v.Have, err = o.d.NVRs.AccessPaths(n.ID); err != nil {
-		return fmt.Errorf("read the list of NVR %s: %w", n.ID, err)
-	}
+	v.L, v.Have = n.Access, !n.Access.Read.IsZero()
 	v.Signed = v.Have && !v.L.Signed.IsZero()
 	for i, d := range v.L.Paths {
 		v.Rows = append(v.Rows, c.pathRow(i, d, v.Form))
 	}
-	v.Read, v.Sum = c.P.Stamp(v.L.Read), frame.FingerprintWords(hex.EncodeToString(v.L.Sum[:]))
+	sum := v.L.Sum()
+	v.Read, v.Sum = c.P.Stamp(v.L.Read), frame.FingerprintWords(hex.EncodeToString(sum[:]))
 	if !v.L.Previous.IsZero() {
 		v.Before = c.P.DayTime(v.L.Previous)
 	}
@@ -115,15 +109,15 @@ func (o *Pages) pathsProof(c *call, v *nvrPathsView) error {
 	return err
 }
 
-func (c *call) pathRow(i int, d frame.NVRAccessPath, f ui.Form) pathRow {
+func (c *call) pathRow(i int, d nvr.AccessPath, f ui.Form) pathRow {
 	r := pathRow{Path: d, Field: fmt.Sprintf("door.%d", i), Name: d.Name, Answer: d.Answer, Note: d.Note}
 	if f.Values != nil {
 		r.Answer, r.Note = f.Values.Get(r.Field), f.Values.Get(r.Field+".note")
 	}
 	switch d.Kind {
-	case "place":
+	case nvr.PathPlace:
 		r.Name, r.Hint = c.P.K("doors.place.", d.Name), c.P.K("doors.place.hint.", d.Name)
-	case "service":
+	case nvr.PathService:
 		if d.Port > 0 {
 			r.Name = c.P.T("doors.port", d.Name, strconv.Itoa(d.Port))
 		}
@@ -138,8 +132,8 @@ func (c *call) pathRow(i int, d frame.NVRAccessPath, f ui.Form) pathRow {
 		r.Tone, r.Icon, r.Word = "mute", "lock", c.P.T("doors.is_shut")
 	}
 	r.Answers = append(r.Answers, ui.Option{Text: c.P.T("nvr_new.choose")})
-	for _, a := range pathAnswers {
-		if a == "ours" && d.Kind == "place" {
+	for _, a := range nvr.Answers { // the appliance's own account is no answer about a place
+		if a == nvr.AnswerOwn && d.Kind == nvr.PathPlace {
 			continue
 		}
 		r.Answers = append(r.Answers, ui.Option{Value: a, Text: c.P.K("doors.answer.", a), On: a == r.Answer})
@@ -152,7 +146,7 @@ func (c *call) pathRow(i int, d frame.NVRAccessPath, f ui.Form) pathRow {
 func (o *Pages) signPaths(c *call) error {
 	f := c.R.PostForm
 	id := c.R.PathValue("id")
-	l, ok, err := o.d.NVRs.AccessPaths(id)
+	l, ok, err := o.d.NVRs.AccessList(id)
 	if err != nil {
 		return fmt.Errorf("read the list of NVR %s: %w", id, err)
 	}
@@ -165,12 +159,12 @@ func (o *Pages) signPaths(c *call) error {
 		errs.Add("sure", "err.required")
 		return o.showPaths(c, http.StatusUnprocessableEntity, f, errs)
 	}
-	replies := map[string]frame.NVRReply{}
+	replies := map[string]nvr.Reply{}
 	for i, d := range l.Paths {
 		field := fmt.Sprintf("door.%d", i)
-		replies[d.Key] = frame.NVRReply{Answer: f.Get(field), Note: f.Get(field + ".note")}
+		replies[d.Key()] = nvr.Reply{Answer: f.Get(field), Note: f.Get(field + ".note")}
 	}
-	err = o.d.NVRs.Sign(c.R.Context(), c.Who(), c.Session.Person.Name, id, read, replies)
+	_, err = o.d.NVRs.Sign(c.R.Context(), c.Who(), c.Session.Person.Name, id, read, replies)
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		return o.showPaths(c, http.StatusUnprocessableEntity, f, errs)
 	}

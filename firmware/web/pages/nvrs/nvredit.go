@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
@@ -23,7 +25,7 @@ import (
 
 // nvrFormView is the form of a registered NVR: what it is, how it is reached, and whether the machine was replaced.
 type nvrFormView struct {
-	N        frame.NVR
+	N        nvr.Overview
 	Form     ui.Form
 	Techs    []ui.Option
 	Swap     []ui.Option
@@ -58,11 +60,8 @@ func (o *Pages) editNVRPage(c *call) error {
 }
 
 // nvrOf is the NVR that a request is about.
-func (o *Pages) nvrOf(c *call) (frame.NVR, error) {
+func (o *Pages) nvrOf(c *call) (nvr.Overview, error) {
 	n, err := o.d.NVRs.NVR(c.R.PathValue("id"))
-	if errors.Is(err, frame.ErrNoNVR) {
-		return n, frame.ErrNotFound
-	}
 	if err != nil {
 		return n, fmt.Errorf("read NVR %s: %w", c.R.PathValue("id"), err)
 	}
@@ -70,16 +69,14 @@ func (o *Pages) nvrOf(c *call) (frame.NVR, error) {
 }
 
 // NVRValues are the values of the form of an NVR.
-func NVRValues(n frame.NVR) url.Values {
+func NVRValues(n nvr.Overview) url.Values {
 	return url.Values{"rev": {strconv.FormatUint(n.Rev, 10)}, "name": {n.Name}, "place": {n.Place}, "installer": {n.Installer}, "technician": {n.Technician},
 		"installed": {n.Installed}, "address": {n.Address}, "rtsp": {n.RTSP}, "pin": {n.Pin}, "swap": {swapNone}}
 }
 
-func (o *Pages) showNVRForm(c *call, status int, n frame.NVR, values url.Values, errs fielderr.Errors, why error) error {
+func (o *Pages) showNVRForm(c *call, status int, n nvr.Overview, values url.Values, errs fielderr.Errors, why error) error {
 	v := nvrFormView{N: n, Form: ui.Form{Name: "nvr_edit", P: c.P, Values: values, Errors: errs}, Kept: c.nvrKept(n), Conflict: errors.Is(why, ledgerdb.ErrConflict)}
-	if r, ok := errors.AsType[*frame.NVRRefusal](why); ok {
-		v.Refusal = c.nvrRefusal(r)
-	}
+	v.Refusal = c.nvrRefusal(why)
 	v.Techs = o.technicians(n.Technician)
 	for _, s := range []string{swapNone, swapGone, swapDisks} {
 		k := "nvr_edit.swap." + s
@@ -104,21 +101,30 @@ func (o *Pages) technicians(present string) []ui.Option {
 	return out
 }
 
-func (c *call) nvrRefusal(r *frame.NVRRefusal) *nvrRefusal {
-	out := &nvrRefusal{Title: c.P.K("nvr.fault.", r.Fault), Text: c.P.K("nvr.fault.text.", r.Fault), Detail: r.Detail}
-	switch {
-	case r.Known != "":
-		out.Text = c.P.T("nvr_edit.known", r.Found, c.o.NvrName(r.Known))
-	case r.Found != "":
-		out.Text = c.P.T("nvr_edit.other", r.Found, r.Was)
-		out.Other = c.P.T("nvr_edit.other.way")
-	case r.Fault == "credentials":
+// nvrRefusal says why an NVR was not changed: it does not answer as it has to, or is another machine; nil is neither.
+func (c *call) nvrRefusal(why error) *nvrRefusal {
+	if x, ok := errors.AsType[*nvr.OtherDevice](why); ok {
+		out := &nvrRefusal{Title: c.P.K("nvr.fault.", nvr.FaultOther), Text: c.P.T("nvr_edit.known", machine(x.Found), c.o.NvrName(x.Known))}
+		if x.Known == "" {
+			out.Text, out.Other = c.P.T("nvr_edit.other", machine(x.Found), machine(x.Was)), c.P.T("nvr_edit.other.way")
+		}
+		return out
+	}
+	x, ok := errors.AsType[*nvr.Unanswered](why)
+	if !ok {
+		return nil
+	}
+	out := &nvrRefusal{Title: c.P.K("nvr.fault.", x.Fault), Text: c.P.K("nvr.fault.text.", x.Fault), Detail: x.Detail}
+	if x.Fault == nvr.FaultCredentials {
 		out.Text = c.P.T("nvr_new.lock")
 	}
 	return out
 }
 
-func (c *call) nvrKept(n frame.NVR) (out []nvrKept) {
+// machine names a machine by model and serial number.
+func machine(i driver.Info) string { return strings.TrimSpace(i.Model + " " + i.Serial) }
+
+func (c *call) nvrKept(n nvr.Overview) (out []nvrKept) {
 	for _, k := range n.Kept {
 		out = append(out, nvrKept{c.o.CameraName(k.Camera), c.P.Span(k.Span.From, k.Span.To), c.P.Day(k.Until)})
 	}
@@ -133,15 +139,18 @@ func (o *Pages) putNVR(c *call) error {
 	}
 	f := c.R.PostForm
 	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
-	e := frame.NVREdit{Rev: rev, Name: text("name"), Place: text("place"), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed"),
-		Address: strings.TrimRight(text("address"), "/"), RTSP: text("rtsp"), Pin: frame.PlainPin(text("pin")), Login: site.Login{User: text("user"), Password: f.Get("password")},
-		Swapped: f.Get("swap") == swapGone || f.Get("swap") == swapDisks, Disks: f.Get("swap") == swapDisks, Reason: text("reason")}
-	if e.Address != "" && !strings.Contains(e.Address, "://") {
-		e.Address = "http://" + e.Address
+	d := nvr.Device{Name: text("name"), Place: text("place"), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed"),
+		Address: strings.TrimRight(text("address"), "/"), RTSP: text("rtsp"), Pin: frame.PlainPin(text("pin"))}
+	if d.Address != "" && !strings.Contains(d.Address, "://") {
+		d.Address = "http://" + d.Address
+	}
+	e := nvr.Edit{Rev: rev, Device: d, Login: site.Login{User: text("user"), Password: f.Get("password")}}
+	if swap := f.Get("swap"); swap == swapGone || swap == swapDisks {
+		e.Swap = &nvr.Swap{Reason: text("reason"), Disks: swap == swapDisks}
 	}
 	var errs fielderr.Errors
-	if e.Technician != n.Technician && e.Technician != "" {
-		if p, ok := o.d.People.Person(e.Technician); !ok || p.Disabled {
+	if d.Technician != n.Technician && d.Technician != "" {
+		if p, ok := o.d.People.Person(d.Technician); !ok || p.Disabled {
 			errs.Add("technician", "err.choice")
 		}
 	}
@@ -153,12 +162,10 @@ func (o *Pages) putNVR(c *call) error {
 		return o.showNVRForm(c, status, n, f, errs, err)
 	}
 	switch {
-	case errors.Is(err, frame.ErrNoNVR):
-		return frame.ErrNotFound
 	case err != nil:
 		return err
-	case e.Swapped || e.Address != n.Address || e.RTSP != n.RTSP || e.Pin != n.Pin || e.Login != site.Login{}:
-		return o.beginAt(frame.NVRCheck)(c)
+	case e.Swap != nil || d.Address != n.Address || d.RTSP != n.RTSP || d.Pin != n.Pin || e.Login != site.Login{}:
+		return o.beginAt(nvr.WorkCheck)(c)
 	}
 	return c.Done("/nvrs/"+n.ID, "done.nvr.changed")
 }
@@ -174,7 +181,10 @@ func nvrStatus(err error) (status int, errs fielderr.Errors) {
 	if errors.As(err, &errs) {
 		return http.StatusUnprocessableEntity, errs
 	}
-	if _, ok := errors.AsType[*frame.NVRRefusal](err); ok {
+	if _, ok := errors.AsType[*nvr.Unanswered](err); ok {
+		return http.StatusUnprocessableEntity, nil
+	}
+	if _, ok := errors.AsType[*nvr.OtherDevice](err); ok {
 		return http.StatusUnprocessableEntity, nil
 	}
 	if errors.Is(err, ledgerdb.ErrConflict) {
@@ -227,25 +237,23 @@ const (
 	wireWrong   = "wrong"   // it always was so
 )
 
-func (c *call) nvrWires(n frame.NVR, values url.Values, errs fielderr.Errors, why error) nvrWiresView {
+func (c *call) nvrWires(n nvr.Overview, values url.Values, errs fielderr.Errors, why error) nvrWiresView {
 	if values == nil {
 		values = url.Values{"how": {wirePlugged}, "since": {c.P.Input(c.Now.Wall)}}
 	}
 	v := nvrWiresView{Form: ui.Form{Name: "nvr_wire", P: c.P, Values: values, Errors: errs}, Conflict: errors.Is(why, ledgerdb.ErrConflict)}
-	if r, ok := errors.AsType[*frame.NVRRefusal](why); ok {
-		v.Refusal = c.nvrRefusal(r)
-	}
+	v.Refusal = c.nvrRefusal(why)
 	for _, h := range []string{wirePlugged, wireWrong} {
 		v.How = append(v.How, ui.Option{Value: h, Text: c.P.T("nvr_wire.how." + h), Hint: c.P.T("nvr_wire.how." + h + ".hint")})
 	}
 	plugs := map[int]string{}
-	for _, p := range n.Channels {
-		plugs[p.Channel] = p.Name
+	for _, p := range n.State.Channels {
+		plugs[p.ID] = p.Name
 	}
 	at := map[string]int{}
-	for _, x := range n.Cameras {
-		at[x.Camera] = x.Channel
-		plugs[x.Channel] = cmp.Or(plugs[x.Channel], x.Name)
+	for _, x := range n.Behind {
+		at[x.Camera] = x.Channel.ID
+		plugs[x.Channel.ID] = cmp.Or(plugs[x.Channel.ID], x.Channel.Name)
 	}
 	for _, camera := range wired(n) {
 		r := nvrWireRow{Camera: camera, Name: c.o.CameraName(camera), Field: "channel." + camera, Now: c.P.T("nvr_wire.none"), Error: v.Form.Error("channel." + camera)}
@@ -271,7 +279,7 @@ func (c *call) nvrWires(n frame.NVR, values url.Values, errs fielderr.Errors, wh
 			v.Faults = append(v.Faults, ui.Fault{ID: "f-" + field, Text: c.P.T("nvr_wire.f."+field) + c.P.T("sep.colon") + s})
 		}
 	}
-	for _, w := range n.Wires {
+	for _, w := range n.Earlier() {
 		p := nvrPast{c.o.CameraName(w.Camera), plugName(c.P, w.Channel, plugs[w.Channel]), c.P.T("nvr_wire.until", c.P.DayTime(w.To))}
 		if !w.From.IsZero() {
 			p.Span = c.P.Span(w.From, w.To)
@@ -282,8 +290,8 @@ func (c *call) nvrWires(n frame.NVR, values url.Values, errs fielderr.Errors, wh
 }
 
 // wired are the cameras of the table: those of the NVR, and those that an NVR should keep and none does.
-func wired(n frame.NVR) (out []string) {
-	for _, x := range n.Cameras {
+func wired(n nvr.Overview) (out []string) {
+	for _, x := range n.Behind {
 		out = append(out, x.Camera)
 	}
 	return append(out, n.Loose...)
@@ -298,7 +306,7 @@ func plugName(p ui.Printer, channel int, name string) string {
 }
 
 // nvrSeen is the NVR of a form, and the revision that the person saw.
-func (o *Pages) nvrSeen(c *call) (frame.NVR, uint64, error) {
+func (o *Pages) nvrSeen(c *call) (nvr.Overview, uint64, error) {
 	n, err := o.nvrOf(c)
 	if err != nil {
 		return n, 0, err
@@ -340,15 +348,12 @@ func (o *Pages) rewireNVR(c *call) error {
 	if len(errs) > 0 {
 		return o.showNVR(c, http.StatusUnprocessableEntity, nvrShown{wires: f, errs: errs})
 	}
-	err = o.d.NVRs.Rewire(c.R.Context(), c.Who(), n.ID, rev, channels, since)
+	err = o.d.NVRs.Reassign(c.R.Context(), c.Who(), n.ID, rev, channels, since)
 	if status, errs := nvrStatus(err); status != 0 {
 		return o.showNVR(c, status, nvrShown{wires: f, errs: errs, why: err})
-	}
-	if errors.Is(err, frame.ErrNoNVR) {
-		return frame.ErrNotFound
 	}
 	if err != nil {
 		return err
 	}
-	return o.beginAt(frame.NVRCheck)(c)
+	return o.beginAt(nvr.WorkCheck)(c)
 }

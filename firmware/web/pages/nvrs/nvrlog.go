@@ -17,7 +17,7 @@ func (o *Pages) nvrLog(c *call, v *nvrView) error {
 		v.Accesses = append(v.Accesses, c.o.LogRow(c.Call, e))
 	}
 	var about []string
-	for _, x := range v.N.Cameras {
+	for _, x := range v.N.Behind {
 		about = append(about, x.Camera)
 	}
 	if len(about) == 0 {

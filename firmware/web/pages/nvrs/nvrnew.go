@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/footage"
@@ -38,11 +39,11 @@ func (o *Pages) showNewNVR(c *call, status int, values url.Values, errs fielderr
 func (o *Pages) lookNVR(c *call) error {
 	f := c.R.PostForm
 	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
-	ask := frame.NVRAsk{Address: text("address"), RTSP: text("rtsp"), Pin: strings.ReplaceAll(text("pin"), ":", ""), Login: site.Login{User: text("user"), Password: f.Get("password")}}
-	if ask.Address != "" && !strings.Contains(ask.Address, "://") {
-		ask.Address = "http://" + ask.Address
+	d := nvr.Device{Address: strings.TrimRight(text("address"), "/"), RTSP: text("rtsp"), Pin: strings.ReplaceAll(text("pin"), ":", "")}
+	if d.Address != "" && !strings.Contains(d.Address, "://") {
+		d.Address = "http://" + d.Address
 	}
-	id, err := o.d.NVRs.Look(c.Who(), ask)
+	id, err := o.d.NVRs.StartDiscovery(c.Who(), d, site.Login{User: text("user"), Password: f.Get("password")})
 	if errs, ok := errors.AsType[fielderr.Errors](err); ok {
 		return o.showNewNVR(c, http.StatusUnprocessableEntity, f, errs)
 	}
@@ -55,7 +56,7 @@ func (o *Pages) lookNVR(c *call) error {
 // nvrLookView is the second step: while it is asked, why it stopped, or what was found and what becomes of it.
 type nvrLookView struct {
 	ID       string
-	L        frame.NVRLook
+	L        nvr.Discovered
 	Steps    []ui.Step
 	Running  bool
 	Refused  bool // of the password: the danger of the lock is named
@@ -71,7 +72,7 @@ type nvrLookView struct {
 
 // nvrOffer is one line of the form: a channel and what becomes of it.
 type nvrOffer struct {
-	C        frame.NVRChannel
+	C        nvr.Candidate
 	Key      string // prefix of its fields
 	Use      bool
 	Main     string
@@ -113,11 +114,8 @@ func (o *Pages) nvrLookPage(c *call) error {
 	return o.showLook(c, http.StatusOK, l, nil, nil)
 }
 
-func (o *Pages) looked(c *call) (frame.NVRLook, error) {
-	l, err := o.d.NVRs.Looked(c.Who(), c.R.PathValue("look"))
-	if errors.Is(err, frame.ErrNoNVR) {
-		return l, frame.ErrNotFound
-	}
+func (o *Pages) looked(c *call) (nvr.Discovered, error) {
+	l, err := o.d.NVRs.Discovered(c.Who(), c.R.PathValue("look"))
 	if err != nil {
 		return l, fmt.Errorf("ask how a look at an NVR goes: %w", err)
 	}
@@ -126,9 +124,9 @@ func (o *Pages) looked(c *call) (frame.NVRLook, error) {
 
 var lookSteps = []string{"info", "channels", "tracks", "clock"}
 
-func (o *Pages) showLook(c *call, status int, l frame.NVRLook, values url.Values, errs fielderr.Errors) error {
-	v := nvrLookView{ID: c.R.PathValue("look"), L: l, Running: l.Step != "", Refused: l.Fault == "credentials"}
-	if l.Step != "" || l.Fault != "" {
+func (o *Pages) showLook(c *call, status int, l nvr.Discovered, values url.Values, errs fielderr.Errors) error {
+	v := nvrLookView{ID: c.R.PathValue("look"), L: l, Running: !l.Done(), Refused: l.Fault == nvr.FaultCredentials}
+	if !l.Done() || l.Fault != nvr.FaultNone {
 		at := slices.Index(lookSteps, l.Step)
 		for i, s := range lookSteps {
 			step := ui.Step{State: "done", Title: c.P.T("nvr_new.step." + s)}
@@ -143,9 +141,7 @@ func (o *Pages) showLook(c *call, status int, l frame.NVRLook, values url.Values
 		return c.PageStatus(status, "nvr_look", c.P.T("nvr_new.title"), v)
 	}
 	if l.Registered != "" {
-		if n, err := o.d.NVRs.NVR(l.Registered); err == nil {
-			v.Known = n.Name
-		}
+		v.Known = o.NvrName(l.Registered)
 	}
 	offers := o.lookOffers(l)
 	if values == nil {
@@ -158,42 +154,43 @@ func (o *Pages) showLook(c *call, status int, l frame.NVRLook, values url.Values
 	return c.PageStatus(status, "nvr_look", c.P.T("nvr_new.title"), v)
 }
 
-func (c *call) lookClock(l frame.NVRLook) frame.Mark {
+func (c *call) lookClock(l nvr.Discovered) frame.Mark {
+	f := l.Found
 	switch {
-	case !l.Known:
+	case !f.Known:
 		return frame.Mark{Tone: "warn", Icon: "clock", Text: c.P.T("nvr.clock.unknown")}
-	case l.Offset.Abs() > time.Minute:
-		return frame.Mark{Tone: "bad", Icon: "bad", Text: c.P.T("nvr_new.clock.off", frame.Signed(c.P, l.Offset), l.Zone)}
+	case f.Offset.Abs() > time.Minute:
+		return frame.Mark{Tone: "bad", Icon: "bad", Text: c.P.T("nvr_new.clock.off", frame.Signed(c.P, f.Offset), f.Zone)}
 	}
-	return frame.Mark{Tone: "ok", Icon: "ok", Text: c.P.T("nvr_new.clock.fits", frame.Signed(c.P, l.Offset), l.Zone)}
+	return frame.Mark{Tone: "ok", Icon: "ok", Text: c.P.T("nvr_new.clock.fits", frame.Signed(c.P, f.Offset), f.Zone)}
 }
 
 // lookOffers is what each channel's streams would write into the vault, for the least number of days.
-func (o *Pages) lookOffers(l frame.NVRLook) []footage.Offer {
-	out := make([]footage.Offer, len(l.Channels))
-	for i, ch := range l.Channels {
+func (o *Pages) lookOffers(l nvr.Discovered) []footage.Offer {
+	out := make([]footage.Offer, len(l.Candidates))
+	for i, ch := range l.Candidates {
 		out[i] = offerOf(ch, footage.MinDays)
 	}
 	return out
 }
 
-func offerOf(ch frame.NVRChannel, days int) footage.Offer {
+func offerOf(ch nvr.Candidate, days int) footage.Offer {
 	x := footage.Offer{Camera: strconv.Itoa(ch.ID), Days: days}
-	if s, ok := ch.Stream(1); ok {
-		x.Main = footage.PerDay(s.Kbps)
+	if ch.Main.ID != 0 {
+		x.Main = footage.PerDay(ch.Main.Kbps)
 	}
-	if s, ok := ch.Stream(2); ok {
-		x.Sub = footage.PerDay(s.Kbps)
+	if ch.Sub.ID != 0 {
+		x.Sub = footage.PerDay(ch.Sub.Kbps)
 	}
 	return x
 }
 
 // firstPlan is what the form begins with: names as the NVR has them, custody by arithmetic.
-func (o *Pages) firstPlan(c *call, l frame.NVRLook, offers []footage.Offer) url.Values {
+func (o *Pages) firstPlan(c *call, l nvr.Discovered, offers []footage.Offer) url.Values {
 	k := o.d.Status.Retention()
 	keeps := footage.Propose(k.Loads, k.Held, k.Capacity, offers)
-	v := url.Values{"name": {cmp.Or(l.Name, l.Model)}, "installer": {c.Session.Person.Name}, "installed": {c.P.ISODate(c.Now.Wall)}}
-	for i, ch := range l.Channels {
+	v := url.Values{"name": {cmp.Or(l.Found.Info.Name, l.Found.Info.Model)}, "installer": {c.Session.Person.Name}, "installed": {c.P.ISODate(c.Now.Wall)}}
+	for i, ch := range l.Candidates {
 		p := "c" + strconv.Itoa(ch.ID) + "."
 		v.Set(p+"use", "yes")
 		v.Set(p+"name", cmp.Or(ch.Name, c.P.T("nvr_new.channel", ch.ID)))
@@ -204,7 +201,7 @@ func (o *Pages) firstPlan(c *call, l frame.NVRLook, offers []footage.Offer) url.
 	return v
 }
 
-func (v *nvrLookView) fill(c *call, l frame.NVRLook, offers []footage.Offer, errs fielderr.Errors) {
+func (v *nvrLookView) fill(c *call, l nvr.Discovered, offers []footage.Offer, errs fielderr.Errors) {
 	v.Areas = []ui.Option{{Text: c.P.T("nvr_new.choose")}}
 	for _, a := range slices.Concat(footage.Areas, footage.PrivateAreas) {
 		x := ui.Option{Value: string(a), Text: c.P.K("area.", a)}
@@ -217,19 +214,19 @@ func (v *nvrLookView) fill(c *call, l frame.NVRLook, offers []footage.Offer, err
 	k := c.o.d.Status.Retention()
 	proposed := footage.Propose(k.Loads, k.Held, k.Capacity, offers)
 	f := v.Form.Values
-	for i, ch := range l.Channels {
+	for i, ch := range l.Candidates {
 		key := "c" + strconv.Itoa(ch.ID) + "."
 		x := nvrOffer{C: ch, Key: key, Use: f.Get(key+"use") != "", Name: f.Get(key + "name"), Place: f.Get(key + "place"), Group: f.Get(key + "group"), Area: f.Get(key + "area"),
 			Days: f.Get(key + "days"), Reason: f.Get(key + "reason"), Keep: f.Get(key + "keep"), Proposed: c.P.K("nvr_new.keep.", proposed[i]), Errors: map[string]string{}}
-		if s, ok := ch.Stream(1); ok {
-			x.Main = c.streamText(s)
+		if ch.Main.ID != 0 {
+			x.Main = c.streamText(ch.Main)
 		}
-		if s, ok := ch.Stream(2); ok {
-			x.Sub = c.streamText(s)
+		if ch.Sub.ID != 0 {
+			x.Sub = c.streamText(ch.Sub)
 		}
 		x.Expiry = c.P.T("nvr_new.no_track")
-		if ch.Track {
-			x.Expiry = c.expiry(frame.NVRCamera{Keep: ch.Keep, KeepOn: ch.KeepOn})
+		if ch.Track.Enabled {
+			x.Expiry = c.expiry(ch.Track.Expires, ch.Track.Keep)
 		}
 		if ch.Online != nil && !*ch.Online {
 			x.Online = frame.Mark{Tone: "bad", Icon: "bad", Text: c.P.T("cam.offline")}
@@ -259,13 +256,13 @@ func (v *nvrLookView) fill(c *call, l frame.NVRLook, offers []footage.Offer, err
 }
 
 // chosen are the channels that are ticked, with their days and what becomes of them.
-func chosen(l frame.NVRLook, f url.Values) (out []struct {
-	ch   frame.NVRChannel
+func chosen(l nvr.Discovered, f url.Values) (out []struct {
+	ch   nvr.Candidate
 	key  string
 	keep footage.Keeping
 	days int
 }) {
-	for _, ch := range l.Channels {
+	for _, ch := range l.Candidates {
 		key := "c" + strconv.Itoa(ch.ID) + "."
 		if f.Get(key+"use") == "" {
 			continue
@@ -275,7 +272,7 @@ func chosen(l frame.NVRLook, f url.Values) (out []struct {
 			days = 0
 		}
 		out = append(out, struct {
-			ch   frame.NVRChannel
+			ch   nvr.Candidate
 			key  string
 			keep footage.Keeping
 			days int
@@ -285,7 +282,7 @@ func chosen(l frame.NVRLook, f url.Values) (out []struct {
 }
 
 // sum shows the arithmetic of what is chosen.
-func (o *Pages) sum(c *call, l frame.NVRLook, f url.Values) *nvrSum {
+func (o *Pages) sum(c *call, l nvr.Discovered, f url.Values) *nvrSum {
 	k := o.d.Status.Retention()
 	s := &nvrSum{Capacity: c.P.Bytes(k.Capacity), Unknown: k.Capacity <= 0}
 	present := footage.Predict(k.Loads, 0, k.Capacity)
@@ -299,11 +296,10 @@ func (o *Pages) sum(c *call, l frame.NVRLook, f url.Values) *nvrSum {
 		if !ok || x.keep == footage.KeepNVR {
 			continue
 		}
-		n := 1
+		st := x.ch.Main
 		if x.keep == footage.KeepSub {
-			n = 2
+			st = x.ch.Sub
 		}
-		st, _ := x.ch.Stream(n)
 		need := load.BytesPerDay * int64(load.Days+1)
 		s.Lines = append(s.Lines, nvrLine{Name: f.Get(x.key + "name"), How: c.P.T("nvr_new.sum.rate", st.Kbps), PerDay: c.P.Bytes(load.BytesPerDay), Days: c.P.T("nvr_new.sum.days", load.Days+1), Need: c.P.Bytes(need)})
 		loads = append(loads, load)
@@ -325,7 +321,7 @@ func (o *Pages) adoptNVR(c *call) error {
 	if err != nil {
 		return err
 	}
-	if l.Step != "" || l.Fault != "" {
+	if !l.Done() || l.Fault != nvr.FaultNone {
 		return c.SeeOther("/nvr-looks/" + c.R.PathValue("look"))
 	}
 	f := c.R.PostForm
@@ -343,9 +339,6 @@ func (o *Pages) adoptNVR(c *call) error {
 	if fields, ok := errors.AsType[fielderr.Errors](err); ok {
 		return o.showLook(c, http.StatusUnprocessableEntity, l, f, fields)
 	}
-	if errors.Is(err, frame.ErrNoNVR) {
-		return frame.ErrNotFound
-	}
 	if err != nil {
 		return err
 	}
@@ -353,7 +346,7 @@ func (o *Pages) adoptNVR(c *call) error {
 }
 
 // rowFaults puts what is wrong with a camera to its channel.
-func rowFaults(rows site.RowErrors, plan frame.NVRPlan) (out fielderr.Errors) {
+func rowFaults(rows site.RowErrors, plan nvr.Plan) (out fielderr.Errors) {
 	fields := map[string]string{"days": "days", "name": "name", "place": "place", "group": "group", "area": "area", "reason": "reason", "custody": "keep", "main": "keep"}
 	for i := site.WholeList; i < len(plan.Cameras); i++ {
 		for _, e := range rows[i] {
@@ -367,9 +360,9 @@ func rowFaults(rows site.RowErrors, plan frame.NVRPlan) (out fielderr.Errors) {
 }
 
 // plan reads the form. What does not fit the disk is refused with the arithmetic, which the page shows (F3).
-func (o *Pages) plan(c *call, l frame.NVRLook, f url.Values) (p frame.NVRPlan, errs fielderr.Errors) {
+func (o *Pages) plan(c *call, l nvr.Discovered, f url.Values) (p nvr.Plan, errs fielderr.Errors) {
 	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
-	p = frame.NVRPlan{Name: text("name"), Place: text("place"), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed")}
+	p = nvr.Plan{Name: text("name"), Place: text("place"), Installer: text("installer"), Technician: f.Get("technician"), Installed: text("installed")}
 	if p.Name == "" {
 		errs.Add("name", "err.required")
 	}
@@ -383,23 +376,22 @@ func (o *Pages) plan(c *call, l frame.NVRLook, f url.Values) (p frame.NVRPlan, e
 	for _, x := range list {
 		cam := footage.Camera{ID: next(), Name: text(x.key + "name"), Place: text(x.key + "place"), Group: text(x.key + "group"), Area: footage.Area(f.Get(x.key + "area")),
 			Custody: footage.CustodyNVR, Policy: footage.Policy{Days: x.days, Reason: text(x.key + "reason")}, Installer: p.Installer, Technician: p.Technician, Installed: p.Installed}
-		choice := frame.NVRChoice{Channel: x.ch.ID, Camera: cam}
+		choice := nvr.Choice{Channel: x.ch.ID, Camera: cam}
 		load, ok := offerOf(x.ch, max(x.days, footage.MinDays)).Load(x.keep)
 		switch {
 		case !ok:
 			errs.Add(x.key+"keep", "err.choice")
 		case x.keep == footage.KeepNVR:
-			if !x.ch.Track {
+			if !x.ch.Track.Enabled {
 				errs.Add(x.key+"keep", "err.nvr_no_track")
 			}
 		default:
+			st := x.ch.Main
 			choice.Camera.Custody, choice.Stream = footage.CustodyVault, 1
 			if x.keep == footage.KeepSub {
-				choice.Stream = 2
+				choice.Stream, st = 2, x.ch.Sub
 			}
-			if st, ok := x.ch.Stream(choice.Stream); ok {
-				choice.Camera.Kbps = st.Kbps // the disk is reckoned with it until it is measured
-			}
+			choice.Camera.Kbps = st.Kbps // the disk is reckoned with it until it is measured
 			loads = append(loads, load)
 		}
 		check := choice.Camera

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/lib/ui"
@@ -17,7 +18,7 @@ import (
 // nvrServiceView asks before an NVR is taken out of service, or back into it, and says what becomes of its cameras and
 // of what it holds.
 type nvrServiceView struct {
-	N        frame.NVR
+	N        nvr.Overview
 	Out      bool // it is taken out
 	Form     ui.Form
 	Cameras  []nvrDependent
@@ -50,11 +51,9 @@ func (o *Pages) nvrServicePage(retired bool) handler {
 	}
 }
 
-func (o *Pages) showNVRService(c *call, status int, n frame.NVR, values url.Values, errs fielderr.Errors, why error) error {
+func (o *Pages) showNVRService(c *call, status int, n nvr.Overview, values url.Values, errs fielderr.Errors, why error) error {
 	v := nvrServiceView{N: n, Out: !n.Retired, Form: ui.Form{Name: "nvr_service", P: c.P, Values: values, Errors: errs}, Kept: c.nvrKept(n), Conflict: errors.Is(why, ledgerdb.ErrConflict)}
-	if r, ok := errors.AsType[*frame.NVRRefusal](why); ok {
-		v.Refusal = c.nvrRefusal(r)
-	}
+	v.Refusal = c.nvrRefusal(why)
 	list := n.Depend
 	if !v.Out {
 		list = n.Left
@@ -68,7 +67,7 @@ func (o *Pages) showNVRService(c *call, status int, n frame.NVR, values url.Valu
 		v.Cameras = append(v.Cameras, d)
 	}
 	if len(n.Kept) > 0 {
-		last := slices.MaxFunc(n.Kept, func(a, b frame.NVRKept) int { return a.Until.Compare(b.Until) })
+		last := slices.MaxFunc(n.Kept, func(a, b nvr.KeptThere) int { return a.Until.Compare(b.Until) })
 		v.Last = c.P.Day(last.Until)
 	}
 	for _, f := range n.Fetches {
@@ -97,14 +96,11 @@ func (o *Pages) serveNVR(retired bool) handler {
 		if status, errs := nvrStatus(err); status != 0 {
 			return o.showNVRService(c, status, n, f, errs, err)
 		}
-		if errors.Is(err, frame.ErrNoNVR) {
-			return frame.ErrNotFound
-		}
 		if err != nil {
 			return err
 		}
 		if !retired {
-			return o.beginAt(frame.NVRCheck)(c)
+			return o.beginAt(nvr.WorkCheck)(c)
 		}
 		return c.Done("/nvrs/"+n.ID, "done.nvr.retired")
 	}

@@ -2,7 +2,6 @@ package nvrs
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"campuskeep/firmware/nvr"
+	"campuskeep/firmware/nvr/driver"
+	"campuskeep/firmware/nvr/nvrtime"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/web/entrytext"
 	"campuskeep/firmware/web/frame"
@@ -28,7 +30,7 @@ type nvrsView struct {
 }
 
 type nvrRow struct {
-	N                frame.NVR
+	N                nvr.Overview
 	Tone, Icon, Word string
 	Checked, Offset  string
 	OffTone          string
@@ -50,14 +52,15 @@ func (o *Pages) nvrsPage(c *call) error {
 	return c.Page("nvrs", c.P.T("nvrs.title"), v)
 }
 
-func (c *call) nvrRow(n frame.NVR) nvrRow {
+func (c *call) nvrRow(n nvr.Overview) nvrRow {
 	r := nvrRow{N: n, Checked: c.P.T("nvr.never"), Offset: "–"}
-	if !n.Checked.IsZero() {
-		r.Checked = c.P.When(n.Checked, c.Now.Wall)
+	s := n.State
+	if !s.Checked.IsZero() {
+		r.Checked = c.P.When(s.Checked, c.Now.Wall)
 	}
-	if n.Clock.Known {
-		r.Offset = frame.Signed(c.P, n.Clock.Offset)
-		if n.Fault == "clock" || n.Fault == "zone" {
+	if s.Calibration.Known {
+		r.Offset = frame.Signed(c.P, s.Calibration.Offset)
+		if s.Fault == nvr.FaultClock || s.Fault == nvr.FaultZone {
 			r.OffTone = "bad"
 		}
 	}
@@ -66,9 +69,9 @@ func (c *call) nvrRow(n frame.NVR) nvrRow {
 	switch {
 	case n.Retired:
 		r.Tone, r.Icon, r.Word = "mute", "clock", c.P.T("nvr.retired")
-	case n.Fault != "":
-		r.Tone, r.Icon, r.Word = "bad", "bad", c.P.K("nvr.fault.", n.Fault)
-	case n.Checked.IsZero():
+	case s.Fault != nvr.FaultNone:
+		r.Tone, r.Icon, r.Word = "bad", "bad", c.P.K("nvr.fault.", s.Fault)
+	case s.Checked.IsZero():
 		r.Tone, r.Icon, r.Word = "warn", "clock", c.P.T("nvr.unchecked")
 	case len(r.Found) > 0:
 		r.Tone, r.Icon, r.Word = r.Found[0].Tone, r.Found[0].Icon, c.P.T("nvr.attention")
@@ -77,14 +80,15 @@ func (c *call) nvrRow(n frame.NVR) nvrRow {
 }
 
 // nvrFound sums up what the last check found of all its cameras.
-func (c *call) nvrFound(n frame.NVR) (out []frame.Mark) {
+func (c *call) nvrFound(n nvr.Overview) (out []frame.Mark) {
 	var short, over, silent, unjudged, ignored int
-	for _, x := range n.Cameras {
-		count(&short, x.Found.Floor())
-		count(&over, x.Found.Ceiling())
-		count(&silent, x.Seen && x.Found.Silent)
-		count(&unjudged, x.Seen && !x.Found.Judged)
-		count(&ignored, x.Result == "ignored")
+	for _, x := range n.Behind {
+		a := x.Report.Attestation
+		count(&short, a.Floor())
+		count(&over, a.Ceiling())
+		count(&silent, x.Seen() && a.Silent)
+		count(&unjudged, x.Seen() && !a.Judged)
+		count(&ignored, x.Report.Expiry.Found == "ignored")
 	}
 	add := func(n int, tone, key string) {
 		if n > 0 {
@@ -97,8 +101,8 @@ func (c *call) nvrFound(n frame.NVR) (out []frame.Mark) {
 	add(ignored, "warn", "nvr.n.ignored")
 	add(unjudged, "warn", "nvr.n.unjudged")
 	switch {
-	case n.Retired || !n.PathsSigned.IsZero():
-	case !n.PathsBefore.IsZero():
+	case n.Retired || !n.Access.Signed.IsZero():
+	case !n.Access.Previous.IsZero():
 		out = append(out, frame.Mark{Tone: "bad", Icon: "bad", Text: c.P.T("nvr.reopened")})
 	default:
 		out = append(out, frame.Mark{Tone: "warn", Icon: "warn", Text: c.P.T("nvr.unsigned")})
@@ -114,7 +118,7 @@ func count(n *int, yes bool) {
 
 // nvrView is everything about one NVR.
 type nvrView struct {
-	N        frame.NVR
+	N        nvr.Overview
 	Row      nvrRow
 	Tech     string
 	CanEdit  bool
@@ -130,7 +134,8 @@ type nvrView struct {
 	Breaches []entrytext.LogRow
 	Clock    []frame.Mark
 	Fetches  []nvrFetch
-	Pending  int // fetches that are not over
+	Others   []string // channels that are not in the register
+	Pending  int      // fetches that are not over
 	Wires    nvrWiresView
 	Changes  []frame.RecordChange
 	CanServe bool // take it out of service or back
@@ -152,7 +157,7 @@ type nvrWork struct {
 }
 
 type nvrCamera struct {
-	C               frame.NVRCamera
+	C               nvr.Behind
 	Name            string
 	Facts           string
 	Online          frame.Mark
@@ -177,7 +182,7 @@ type nvrGap struct {
 }
 
 type nvrFetch struct {
-	F                frame.NVRFetch
+	F                nvr.FetchStatus
 	Camera, Span     string
 	Ground, Href     string
 	Tone, Icon, Word string
@@ -197,12 +202,16 @@ func (o *Pages) showNVR(c *call, status int, shown nvrShown) error {
 	serve := c.Can(account.ActNVRsEdit, account.Subject{})
 	v := nvrView{N: n, Row: c.nvrRow(n), Tech: o.Name(n.Technician), CanEdit: serve && !n.Retired, CanServe: serve,
 		CanLog: c.Can(account.ActLogSearch, account.Subject{}), Running: n.Work.Running(), Work: c.nvrWork(n.Work)}
-	for _, x := range n.Cameras {
+	for _, x := range n.Behind {
 		v.Cameras = append(v.Cameras, c.nvrCamera(x))
 		v.gaps(c, x)
-		if cam, ok := o.d.Site.Camera(x.Camera); ok && x.Seen && (!x.KeepOn || x.Keep != cam.Policy.Keep()) {
-			v.Unset = append(v.Unset, c.P.T("nvr.expiry.change", cam.Name, c.expiry(x), cam.Policy.Days))
+		e := x.Report.Expiry
+		if cam, ok := o.d.Site.Camera(x.Camera); ok && x.Seen() && (!e.On || e.Keep != cam.Policy.Keep()) {
+			v.Unset = append(v.Unset, c.P.T("nvr.expiry.change", cam.Name, c.expiry(e.On, e.Keep), cam.Policy.Days))
 		}
+	}
+	for _, x := range n.Unregistered() {
+		v.Others = append(v.Others, fmt.Sprintf("%d %s", x.ID, x.Name))
 	}
 	slices.SortStableFunc(v.Gaps, func(a, b nvrGap) int {
 		return frame.CompareBool(a.Cause != footage.CauseBreach, b.Cause != footage.CauseBreach)
@@ -227,8 +236,8 @@ func (o *Pages) showNVR(c *call, status int, shown nvrShown) error {
 	return c.PageStatus(status, "nvr", n.Name, v)
 }
 
-func (c *call) nvrWork(w *frame.NVRWork) *nvrWork {
-	if w == nil {
+func (c *call) nvrWork(w nvr.Work) *nvrWork {
+	if w.Since.IsZero() {
 		return nil
 	}
 	out := &nvrWork{Title: c.P.K("nvr.work.", w.What), Tone: "acc", Icon: "sync", Running: w.Running()}
@@ -239,7 +248,7 @@ func (c *call) nvrWork(w *frame.NVRWork) *nvrWork {
 	case w.Running():
 		out.Text = c.P.T("nvr.work.asking")
 		out.Part = "2%"
-	case w.Fault != "":
+	case w.Fault != nvr.FaultNone:
 		out.Tone, out.Icon, out.Text, out.Fault, out.Detail = "bad", "bad", c.P.K("nvr.fault.", w.Fault), c.P.K("nvr.fault.text.", w.Fault), w.Detail
 	case c.Now.Wall.Sub(w.Ended) > time.Hour:
 		return nil
@@ -250,38 +259,37 @@ func (c *call) nvrWork(w *frame.NVRWork) *nvrWork {
 }
 
 // expiry says how long the NVR is set to keep a camera.
-func (c *call) expiry(x frame.NVRCamera) string {
-	switch {
-	case !x.KeepOn || x.Keep == 0:
+func (c *call) expiry(on bool, keep time.Duration) string {
+	if !on || keep == 0 {
 		return c.P.T("nvr.expiry.none")
 	}
-	return c.P.T("nvr.days", int(x.Keep/(24*time.Hour)))
+	return c.P.T("nvr.days", int(keep/(24*time.Hour)))
 }
 
-func (c *call) nvrCamera(x frame.NVRCamera) nvrCamera {
-	out := nvrCamera{C: x, Name: c.o.CameraName(x.Camera), Oldest: "–", Covered: "–", Expiry: "–", Days: x.Found.Days, Facts: c.streamFacts(x.Streams)}
-	if x.Online != nil {
+func (c *call) nvrCamera(x nvr.Behind) nvrCamera {
+	a, e := x.Report.Attestation, x.Report.Expiry
+	out := nvrCamera{C: x, Name: c.o.CameraName(x.Camera), Oldest: "–", Covered: "–", Expiry: "–", Days: a.Days, Facts: c.streamFacts(x.Channel.Streams)}
+	if online := x.Channel.Online; online != nil {
 		out.Online = frame.Mark{Tone: "ok", Icon: "ok", Text: c.P.T("cam.online")}
-		if !*x.Online {
+		if !*online {
 			out.Online = frame.Mark{Tone: "bad", Icon: "bad", Text: c.P.T("cam.offline")}
 		}
 	}
 	if cam, ok := c.o.d.Site.Camera(x.Camera); ok {
 		out.Days = cam.Policy.Days
 	}
-	if !x.Seen {
+	if !x.Seen() {
 		out.Marks = append(out.Marks, frame.Mark{Tone: "warn", Icon: "clock", Text: c.P.T("nvr.unchecked")})
 		return out
 	}
-	a := x.Found
-	out.Expiry = c.expiry(x)
+	out.Expiry = c.expiry(e.On, e.Keep)
 	switch {
-	case x.Result != "":
-		out.Set = frame.Mark{Tone: map[string]string{"confirmed": "ok"}[x.Result], Icon: map[string]string{"confirmed": "ok", "ignored": "warn"}[x.Result], Text: c.P.K("nvr.expiry.", x.Result)}
+	case e.Found != "":
+		out.Set = frame.Mark{Tone: map[string]string{"confirmed": "ok"}[e.Found], Icon: map[string]string{"confirmed": "ok", "ignored": "warn"}[e.Found], Text: c.P.K("nvr.expiry.", e.Found)}
 		if out.Set.Tone == "" {
 			out.Set.Tone = "bad"
 		}
-	case x.Asked > 0:
+	case e.Asked > 0:
 		out.Set = frame.Mark{Tone: "acc", Icon: "clock", Text: c.P.T("nvr.expiry.set")}
 	}
 	if !a.Oldest.IsZero() {
@@ -336,14 +344,14 @@ func (c *call) verdict(a footage.Attestation) (out []frame.Mark) {
 }
 
 // streamFacts are the main stream's properties in one line.
-func (c *call) streamFacts(list []frame.NVRStream) string {
+func (c *call) streamFacts(list []driver.Stream) string {
 	if len(list) == 0 {
 		return ""
 	}
 	return c.streamText(list[0])
 }
 
-func (c *call) streamText(s frame.NVRStream) string {
+func (c *call) streamText(s driver.Stream) string {
 	var parts []string
 	if s.Codec != "" {
 		parts = append(parts, s.Codec)
@@ -367,8 +375,8 @@ func (c *call) streamText(s frame.NVRStream) string {
 	return strings.Join(parts, " · ")
 }
 
-func (v *nvrView) gaps(c *call, x frame.NVRCamera) {
-	for _, g := range slices.Backward(x.Found.Gaps) {
+func (v *nvrView) gaps(c *call, x nvr.Behind) {
+	for _, g := range slices.Backward(x.Report.Attestation.Gaps) {
 		if g.Span.Duration() < time.Minute {
 			continue
 		}
@@ -381,8 +389,8 @@ func (v *nvrView) gaps(c *call, x frame.NVRCamera) {
 }
 
 // nvrClock explains in words what was found out about an NVR's times, and what follows from it.
-func (c *call) nvrClock(n frame.NVR) (out []frame.Mark) {
-	k := n.Clock
+func (c *call) nvrClock(n nvr.Overview) (out []frame.Mark) {
+	k := n.State.Calibration
 	if k.At.IsZero() {
 		return []frame.Mark{{Tone: "warn", Icon: "clock", Text: c.P.T("nvr.clock.none")}}
 	}
@@ -401,10 +409,13 @@ func (c *call) nvrClock(n frame.NVR) (out []frame.Mark) {
 	default:
 		say("ok", "nvr.clock.fits", frame.Signed(c.P, k.Offset), frame.Uncertain(c.P, k.Error))
 	}
-	say("ok", "nvr.clock.zone", k.Zone, east(c.P, k.East))
-	for _, s := range []struct{ what, means string }{{"list", k.List}, {"playback", k.Playback}, {"log", k.Log}} {
-		if s.means == "" {
-			if s.what != "log" || !n.NoLog {
+	say("ok", "nvr.clock.zone", k.ZoneText, east(c.P, k.East()))
+	for _, s := range []struct {
+		what  string
+		means nvrtime.Meaning
+	}{{"list", k.Search}, {"playback", k.Play}, {"log", k.Log}} {
+		if s.means == nvrtime.Unknown {
+			if s.what != "log" || !n.State.NoLog {
 				say("warn", "nvr.clock."+s.what+".unknown")
 			}
 			continue
@@ -414,10 +425,10 @@ func (c *call) nvrClock(n frame.NVR) (out []frame.Mark) {
 	if k.FalseZ {
 		say("warn", "nvr.clock.false_z")
 	}
-	if k.Told {
+	if k.PlayStated {
 		say("ok", "nvr.clock.told")
 	}
-	if n.NoLog {
+	if n.State.NoLog {
 		say("warn", "nvr.clock.no_log")
 	}
 	return out
@@ -434,9 +445,9 @@ func east(p ui.Printer, d time.Duration) string {
 	return fmt.Sprintf("UTC%s%d:%02d", sign, int(d.Hours()), int(d.Minutes())%60)
 }
 
-func (c *call) nvrFetch(f frame.NVRFetch) nvrFetch {
+func (c *call) nvrFetch(f nvr.FetchStatus) nvrFetch {
 	// Which hours are fetched tells who is being looked into.
-	out := nvrFetch{F: f, Camera: c.P.T("nvr.fetch.hidden"), Span: "–", Ground: c.P.T("nvr.fetch.hidden"), Bar: fmt.Sprintf("%d%%", max(1, f.Percent))}
+	out := nvrFetch{F: f, Camera: c.P.T("nvr.fetch.hidden"), Span: "–", Ground: c.P.T("nvr.fetch.hidden"), Bar: fmt.Sprintf("%d%%", max(1, f.Percent()))}
 	if c.Can(account.ActHoldView, account.Subject{}) {
 		out.Camera, out.Span = c.o.CameraName(f.Camera), c.P.Span(f.Span.From, f.Span.To)
 	}
@@ -447,8 +458,8 @@ func (c *call) nvrFetch(f frame.NVRFetch) nvrFetch {
 			out.Ground = c.P.T("view.ground.duty")
 		}
 	}
-	out.Tone, out.Icon, out.Word, out.Text = c.FetchWords(usage.Fetching{State: f.State, Percent: f.Percent, Reason: f.Reason, Next: f.Next})
-	if f.State == "done" {
+	out.Tone, out.Icon, out.Word, out.Text = c.FetchWords(usage.Fetching{State: f.Status(), Percent: f.Percent(), Reason: f.Reason, Next: f.Next})
+	if f.State == nvr.FetchDone {
 		out.Text = c.P.T("fetch.done.text", c.P.Bytes(f.Bytes), c.P.When(f.Ended, c.Now.Wall))
 	}
 	return out
@@ -458,13 +469,11 @@ func (c *call) nvrFetch(f frame.NVRFetch) nvrFetch {
 func (o *Pages) beginAt(what string) handler {
 	return func(c *call) error {
 		id := c.R.PathValue("id")
-		if err := o.d.NVRs.Begin(c.Who(), id, what); errors.Is(err, frame.ErrNoNVR) {
-			return frame.ErrNotFound
-		} else if err != nil {
+		if err := o.d.NVRs.Begin(c.Who(), id, what); err != nil {
 			return err
 		}
 		to := "/nvrs/" + id
-		if what == frame.NVRPaths {
+		if what == nvr.WorkAccess {
 			to += "/doors"
 		}
 		return c.SeeOther(to)

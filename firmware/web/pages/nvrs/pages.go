@@ -2,10 +2,12 @@
 package nvrs
 
 import (
+	"context"
 	"embed"
 	"time"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/nvr"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/entrytext"
@@ -22,11 +24,27 @@ var Templates embed.FS
 type Deps struct {
 	Info   frame.Info
 	Ledger *ledgerdb.Store
-	NVRs   frame.NVRs
+	NVRs   NVRs
 	People *people.People
 	Site   *site.Site
 	Status frame.Status
 	Zone   *time.Location
+}
+
+// NVRs is the register of NVRs at work. *nvr.Registry is one.
+type NVRs interface {
+	NVRs() ([]nvr.Overview, error)
+	NVR(id string) (nvr.Overview, error)
+	Begin(by account.Who, id, what string) error
+	Edit(ctx context.Context, by account.Who, id string, e nvr.Edit) error
+	Reassign(ctx context.Context, by account.Who, id string, rev uint64, channels map[string]int, since time.Time) error
+	Retire(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error
+	Restore(ctx context.Context, by account.Who, id string, rev uint64, reason string, cameras []string) error
+	StartDiscovery(by account.Who, d nvr.Device, login site.Login) (id string, err error)
+	Discovered(by account.Who, id string) (nvr.Discovered, error)
+	Adopt(ctx context.Context, by account.Who, discovery string, p nvr.Plan) (id string, err error)
+	AccessList(id string) (l nvr.AccessList, ok bool, err error)
+	Sign(ctx context.Context, by account.Who, name, id string, read time.Time, replies map[string]nvr.Reply) (nvr.AccessList, error)
 }
 
 // Pages are the pages of this subject; all methods are safe for concurrent use.
@@ -65,14 +83,14 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /nvrs/{id}/retire", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.serveNVR(true))},
 		{Pattern: "GET /nvrs/{id}/restore", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.nvrServicePage(false))},
 		{Pattern: "POST /nvrs/{id}/restore", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.serveNVR(false))},
-		{Pattern: "POST /nvrs/{id}/check", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.beginAt(frame.NVRCheck))},
-		{Pattern: "POST /nvrs/{id}/expiry", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(frame.NVRExpiry))},
+		{Pattern: "POST /nvrs/{id}/check", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.beginAt(nvr.WorkCheck))},
+		{Pattern: "POST /nvrs/{id}/expiry", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(nvr.WorkExpiry))},
 		{Pattern: "GET /nvrs/{id}/doors", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.pathsPage)},
 		{Pattern: "POST /nvrs/{id}/doors", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.signPaths)},
 		{Pattern: "GET /api/v1/nvrs", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.apiNVRs)},
 		{Pattern: "GET /api/v1/nvrs/{id}", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.apiNVR)},
 		{Pattern: "GET /api/v1/nvrs/{id}/access-paths", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.apiPaths)},
-		{Pattern: "POST /nvrs/{id}/doors/read", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(frame.NVRPaths))},
+		{Pattern: "POST /nvrs/{id}/doors/read", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(nvr.WorkAccess))},
 	}
 }
 

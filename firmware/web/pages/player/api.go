@@ -86,15 +86,13 @@ func (o *Pages) apiView(c *call) error {
 		return c.JSON(http.StatusOK, out)
 	}
 	out.Span = &v.Span
-	if o.d.NVRs != nil {
-		f, waits, err := o.d.NVRs.Awaited(c.R.Context(), v.Viewing)
-		if err != nil {
-			return fmt.Errorf("ask how far the footage of viewing %s is: %w", v.ID, err)
-		}
-		if waits {
-			out.Waits = &APIWaiting{f.State, f.Percent, f.Reason, f.Next, f.Ahead, f.Left}
-			return c.JSON(http.StatusOK, out)
-		}
+	f, waits, err := o.d.Usage.Awaited(c.R.Context(), v.Viewing)
+	if err != nil {
+		return fmt.Errorf("ask how far the footage of viewing %s is: %w", v.ID, err)
+	}
+	if waits {
+		out.Waits = &APIWaiting{f.State, f.Percent, f.Reason, f.Next, f.Ahead, f.Left}
+		return c.JSON(http.StatusOK, out)
 	}
 	p, err := o.present(c, v)
 	if err != nil {

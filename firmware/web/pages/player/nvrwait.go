@@ -26,10 +26,10 @@ type waitView struct {
 // awaits answers with how far the footage is when a viewing cannot be shown yet. It ends by itself: the page asks
 // again, and when everything is there it is asked to load again.
 func (o *Pages) awaits(c *call, v viewing.Opened) (bool, error) {
-	if o.d.NVRs == nil || v.Live() {
+	if v.Live() {
 		return false, nil
 	}
-	f, ok, err := o.d.NVRs.Awaited(c.R.Context(), v.Viewing)
+	f, ok, err := o.d.Usage.Awaited(c.R.Context(), v.Viewing)
 	if err != nil {
 		return false, fmt.Errorf("ask how far the footage of viewing %s is: %w", v.ID, err)
 	}

@@ -25,7 +25,6 @@ var Templates embed.FS
 type Deps struct {
 	Info     frame.Info
 	Log      *slog.Logger
-	NVRs     frame.NVRs
 	Player   frame.Player
 	Site     *site.Site
 	Status   frame.Status
