@@ -111,12 +111,7 @@ func (h *env) framesAreThere(i int, cuts []cut, allowed int) {
 	var worst int
 	var before uint32
 	for n, c := range cuts {
-		var last uint32
-		for _, s := range sessions {
-			if s.First > before && s.First <= c.shown[i] {
-				last = s.Last
-			}
-		}
+		last := lastOfRun(sessions, before, c.shown[i])
 		before = c.shown[i]
 		switch lost := int(c.shown[i]) - int(last); {
 		case last == 0 && c.lived > mustRecordAfter:
@@ -129,4 +124,31 @@ func (h *env) framesAreThere(i int, cuts []cut, allowed int) {
 		}
 	}
 	h.t.Logf("camera %d: %d sessions, at most %d frames lost at a kill (%.1f s)", i+1, len(sessions), worst, float64(worst)/frameRate)
+}
+
+// lastOfRun is the last picture that a run recorded, of those that the camera took between two kills; 0: none. A picture
+// leaves the encoder only when the next one is taken, so the first of a session may have been taken before the kill that
+// the run came after: what it recorded last tells the run.
+func lastOfRun(sessions []session, before, shown uint32) (last uint32) {
+	for _, s := range sessions {
+		if s.Last > before && s.Last <= shown {
+			last = s.Last
+		}
+	}
+	return last
+}
+
+// A daemon that is up again before the encoder has given out what was taken before the kill records it: that is a picture
+// of the new run, and hides nothing that the old one lost.
+func TestAPictureFromBeforeTheKillIsOfTheNewRun(t *testing.T) {
+	sessions := []session{{First: 8, Last: 40}, {First: 48, Last: 96}} // killed at 48 and at 97
+	if got := lastOfRun(sessions, 0, 48); got != 40 {
+		t.Errorf("last picture of the first run %d, want 40", got)
+	}
+	if got := lastOfRun(sessions, 48, 97); got != 96 {
+		t.Errorf("last picture of the second run %d, want 96", got)
+	}
+	if got := lastOfRun(sessions, 97, 120); got != 0 {
+		t.Errorf("last picture of a run without a session %d, want none", got)
+	}
 }

@@ -29,10 +29,10 @@ func TestThePowerGoesRightAfterARestart(t *testing.T) {
 		h.untilRecorded(box, 10<<10)
 		alive := time.Duration(1000+rand.IntN(3000)) * time.Millisecond // anywhere between two syncs
 		waitUntil(time.Now().Add(alive))
-		off(mustOutliveCuts + time.Second) // there was footage on the disk
 		if err := box.Kill(); err != nil {
 			t.Fatal(err)
 		}
+		off(mustOutliveCuts + time.Second) // there was footage on the disk
 
 		box = h.startBox()
 		alive = time.Duration(50+rand.IntN(950)) * time.Millisecond
