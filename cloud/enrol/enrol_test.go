@@ -23,21 +23,15 @@ import (
 	"campuskeep/cloud/centredb"
 	"campuskeep/cloud/centredb/storetest"
 	"campuskeep/cloud/witness"
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire"
 )
 
-type handClock struct{ at time.Time }
-
-func (c *handClock) Now() clock.Reading {
-	return clock.Reading{Wall: c.at, State: clock.Trusted, Boot: "b"}
-}
-
 type rig struct {
 	*Enrol
 	t      *testing.T
-	clock  *handClock
+	clock  *clocktest.Clock
 	store  *centredb.DB
 	kicked []string
 	server *httptest.Server
@@ -45,9 +39,9 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &handClock{time.Date(2026, 5, 20, 8, 0, 0, 0, time.UTC)}, store: storetest.SQLite(t)}
+	r := &rig{t: t, clock: clocktest.At(time.Date(2026, 5, 20, 8, 0, 0, 0, time.UTC)), store: storetest.SQLite(t)}
 	dir := t.TempDir()
-	a, err := OpenAuthority(dir, "test", r.clock.at)
+	a, err := OpenAuthority(dir, "test", r.clock.Now().Wall)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +125,7 @@ func (r *rig) token(id string) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if until.Sub(r.clock.at) != TokenLife {
+	if until.Sub(r.clock.Now().Wall) != TokenLife {
 		r.t.Errorf("token until %v", until)
 	}
 	return token
@@ -171,10 +165,10 @@ func TestEnrolment(t *testing.T) {
 		}
 	}
 	cert, code := r.post(wire.EnrolPath, good)
-	if code != "" || cert.Subject.CommonName != "ck-0001" || cert.NotAfter.Sub(r.clock.at) != clientLife {
+	if code != "" || cert.Subject.CommonName != "ck-0001" || cert.NotAfter.Sub(r.clock.Now().Wall) != clientLife {
 		t.Fatalf("%q %+v", code, cert)
 	}
-	if _, err := cert.Verify(x509.VerifyOptions{Roots: r.d.Authority.Pool(), CurrentTime: r.clock.at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+	if _, err := cert.Verify(x509.VerifyOptions{Roots: r.d.Authority.Pool(), CurrentTime: r.clock.Now().Wall, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		t.Error(err)
 	}
 	if _, code := r.post(wire.EnrolPath, good); code != wire.EnrolToken {
@@ -184,7 +178,7 @@ func TestEnrolment(t *testing.T) {
 		t.Errorf("%q %v", id, err)
 	}
 	late := r.token("ck-0002")
-	r.clock.at = r.clock.at.Add(TokenLife)
+	r.clock.Pass(TokenLife)
 	if _, code := r.post(wire.EnrolPath, wire.EnrolRequest{V: 1, ID: "ck-0002", Token: late, CSR: csr(t, "ck-0002", key), LogKey: logKey("ck-0002")}); code != wire.EnrolToken {
 		t.Errorf("a token after a day: %q", code)
 	}
@@ -202,9 +196,9 @@ func TestRenewal(t *testing.T) {
 	renew := func(k *ecdsa.PrivateKey) (*x509.Certificate, string) {
 		return r.post(wire.RenewPath, wire.RenewRequest{V: 1, ID: "ck-0001", CSR: csr(t, "ck-0001", k)})
 	}
-	r.clock.at = r.clock.at.Add(90 * 24 * time.Hour)
+	r.clock.Pass(90 * 24 * time.Hour)
 	cert, code := renew(key)
-	if code != "" || !cert.NotAfter.After(r.clock.at) {
+	if code != "" || !cert.NotAfter.After(r.clock.Now().Wall) {
 		t.Fatalf("after the holidays: %q", code)
 	}
 	if _, code := renew(newKey(t)); code != wire.EnrolKey {
@@ -260,7 +254,7 @@ func TestTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at, err := wire.OpenTime(b, n, v); err != nil || !at.Equal(r.clock.at) {
+	if at, err := wire.OpenTime(b, n, v); err != nil || !at.Equal(r.clock.Now().Wall) {
 		t.Errorf("%v %v", at, err)
 	}
 	for _, bad := range []string{"", "?nonce=", "?nonce=xyz", "?nonce=" + string(text) + "00"} {

@@ -14,17 +14,13 @@ import (
 	"campuskeep/cloud/centredb/storetest"
 	"campuskeep/cloud/ingest"
 	"campuskeep/cloud/witness"
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/wire"
 	"campuskeep/shared/wire/protocol"
 )
 
 var now = time.Date(2026, 5, 20, 8, 0, 0, 0, time.UTC)
-
-type fixed struct{}
-
-func (fixed) Now() clock.Reading { return clock.Reading{Wall: now, State: clock.Trusted, Boot: "b"} }
 
 // breaking is a database that fails its commits, before or after they are durable.
 type breaking struct {
@@ -62,7 +58,7 @@ func start(t *testing.T) (*ingest.Ingest, *breaking) {
 		t.Fatal(err)
 	}
 	b := &breaking{Store: db}
-	return ingest.New(b, w, fixed{}, slog.New(slog.DiscardHandler)), b
+	return ingest.New(b, w, clocktest.At(now), slog.New(slog.DiscardHandler)), b
 }
 
 func hello(t *testing.T) []byte {
@@ -148,7 +144,7 @@ func FuzzReceive(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	g := ingest.New(db, w, fixed{}, slog.New(slog.DiscardHandler))
+	g := ingest.New(db, w, clocktest.At(now), slog.New(slog.DiscardHandler))
 	channels := []wire.Channel{wire.Up, wire.Hello, wire.Urgent, wire.Payload}
 	f.Fuzz(func(t *testing.T, c uint8, body []byte) {
 		// Whatever an appliance sends, the centre goes on, and stores nothing that is not signed.

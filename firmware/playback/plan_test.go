@@ -144,7 +144,7 @@ func TestADayIsListedAsQuicklyAsAnHour(t *testing.T) {
 
 func BenchmarkPlaylistOfADay(b *testing.B) {
 	src, _ := past(b, 24*time.Hour)
-	p := playback.New(src, nil, newHand(), nil)
+	p := playback.New(src, nil, newClock(), nil)
 	for b.Loop() {
 		if err := p.Open(view("v", footage.Span{From: now.Add(-24 * time.Hour), To: now})); err != nil {
 			b.Fatal(err)

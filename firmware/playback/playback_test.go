@@ -136,14 +136,14 @@ func TestAViewingEndsWithItsTime(t *testing.T) {
 	if ids := p.Idle(30 * time.Second); len(ids) != 0 {
 		t.Errorf("idle: %v", ids)
 	}
-	h.advance(59 * time.Second)
+	h.Pass(59 * time.Second)
 	if ids := p.Idle(30 * time.Second); len(ids) != 1 {
 		t.Errorf("idle: %v", ids)
 	}
 	if _, err := p.Playlist(t.Context(), "v1"); err != nil {
 		t.Error(err)
 	}
-	h.advance(time.Second)
+	h.Pass(time.Second)
 	_, err1 := p.Playlist(t.Context(), "v1")
 	_, err2 := p.Init(t.Context(), "v1", 0)
 	_, err3 := p.Fragment(t.Context(), "v1", "x", 0)

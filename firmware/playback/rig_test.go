@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"campuskeep/firmware/vault/vaulttest"
 	"campuskeep/scripts/sim/history"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 )
 
@@ -25,26 +25,8 @@ var anchor = clock.Anchor{Boot: "b1", Mono: 90 * 24 * time.Hour, UTC: now}
 
 func places() footage.Places { return footage.Places{Anchors: clock.NewAnchors(anchor)} }
 
-// hand is a clock set by hand.
-type hand struct {
-	mu sync.Mutex
-	r  clock.Reading
-}
-
-func newHand() *hand {
-	return &hand{r: clock.Reading{Wall: now, State: clock.Trusted, Boot: "b1", Mono: anchor.Mono}}
-}
-
-func (h *hand) Now() clock.Reading {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.r
-}
-
-func (h *hand) advance(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.r.Wall, h.r.Mono = h.r.Wall.Add(d), h.r.Mono+d
+func newClock() *clocktest.Clock {
+	return clocktest.New(clock.Reading{Wall: now, State: clock.Trusted, Boot: "b1", Mono: anchor.Mono})
 }
 
 // past fills a vault with history of camera c01 up to now.
@@ -58,9 +40,9 @@ func past(t testing.TB, long time.Duration) (footage.Source, []history.Gap) {
 	return v.Source(places), gaps
 }
 
-func newPlayer(src footage.Source, live playback.LiveSource) (*playback.Player, *hand) {
-	h := newHand()
-	return playback.New(src, live, h, slog.New(slog.DiscardHandler)), h
+func newPlayer(src footage.Source, live playback.LiveSource) (*playback.Player, *clocktest.Clock) {
+	c := newClock()
+	return playback.New(src, live, c, slog.New(slog.DiscardHandler)), c
 }
 
 // serve puts a player behind HTTP the way the office does.
