@@ -24,7 +24,7 @@ import (
 	"campuskeep/shared/clock"
 )
 
-// The office page speaks TLS from its first start. Its certificate comes from an authority of the box's own,
+// The pages speak TLS from the first start. Its certificate comes from an authority of the box's own,
 // whose root a school installs once (the page offers it, with its fingerprint on the label sheet). Its name
 // constraints (private addresses, .local, the names configured at the first start) keep that root from vouching
 // for anything outside the school, should its key ever leave.
@@ -36,7 +36,7 @@ const (
 	leafLife = 90 * 24 * time.Hour
 )
 
-// certificates issues the office certificate and renews it at two thirds of its life.
+// certificates issues the certificate of the pages and renews it at two thirds of its life.
 type certificates struct {
 	clock clock.Clock
 	names []string
@@ -168,7 +168,7 @@ func (c *certificates) Fingerprint() string {
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// TLS is the configuration of the office listener.
+// TLS is the configuration of the listener of the pages.
 func (c *certificates) TLS() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,

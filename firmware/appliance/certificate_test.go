@@ -7,12 +7,8 @@ import (
 	"time"
 
 	"campuskeep/firmware/disk"
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 )
-
-type fixedClock struct{ at *time.Time }
-
-func (f fixedClock) Now() clock.Reading { return clock.Reading{Wall: *f.at} }
 
 // Covers F11: the page has a trust path from its first start, and it survives restarts and renewals.
 func TestOfficeCertificateChainsToARootThatStays(t *testing.T) {
@@ -20,12 +16,12 @@ func TestOfficeCertificateChainsToARootThatStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Date(2026, 5, 20, 9, 0, 0, 0, time.UTC)
-	first, err := openCertificates(d, fixedClock{&now}, "ck-0417", []string{"192.168.1.10", "office.school.example"})
+	now := clocktest.At(time.Date(2026, 5, 20, 9, 0, 0, 0, time.UTC))
+	first, err := openCertificates(d, now, "ck-0417", []string{"192.168.1.10", "office.school.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := openCertificates(d, fixedClock{&now}, "ck-0417", []string{"192.168.1.10", "office.school.example"})
+	again, err := openCertificates(d, now, "ck-0417", []string{"192.168.1.10", "office.school.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +35,7 @@ func TestOfficeCertificateChainsToARootThatStays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: now})
+		_, err = c.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: now.Now().Wall})
 		return err
 	}
 	for _, n := range []string{"ck-0417.local", "localhost", "127.0.0.1", "192.168.1.10", "office.school.example"} {
@@ -54,7 +50,7 @@ func TestOfficeCertificateChainsToARootThatStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(61 * 24 * time.Hour)
+	now.Pass(61 * 24 * time.Hour)
 	renewed, err := again.current()
 	if err != nil {
 		t.Fatal(err)
@@ -73,14 +69,14 @@ func TestANameTheRootCannotVouchForIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Date(2026, 5, 20, 9, 0, 0, 0, time.UTC)
-	if _, err := openCertificates(d, fixedClock{&now}, "ck-0417", nil); err != nil {
+	now := clocktest.At(time.Date(2026, 5, 20, 9, 0, 0, 0, time.UTC))
+	if _, err := openCertificates(d, now, "ck-0417", nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openCertificates(d, fixedClock{&now}, "ck-0417", []string{"10.1.2.3"}); err != nil {
+	if _, err := openCertificates(d, now, "ck-0417", []string{"10.1.2.3"}); err != nil {
 		t.Errorf("a private address needs no new root: %v", err)
 	}
-	_, err = openCertificates(d, fixedClock{&now}, "ck-0417", []string{"school.example"})
+	_, err = openCertificates(d, now, "ck-0417", []string{"school.example"})
 	if err == nil || !strings.Contains(err.Error(), "office.names") || !strings.Contains(err.Error(), "school.example") {
 		t.Errorf("got %v", err)
 	}

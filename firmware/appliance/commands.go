@@ -93,7 +93,7 @@ func Init(ctx context.Context, cfg Config, log *slog.Logger, sheet string, out i
 	return nil
 }
 
-// webURL is the address of the office page: by the box's name where it answers for it, else by the first other one of
+// webURL is the address of the pages: by the box's name where it answers for it, else by the first other one of
 // the certificate.
 func webURL(cfg Config) string {
 	host := cfg.Appliance.ID + ".local"

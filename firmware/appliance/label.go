@@ -25,7 +25,7 @@ type label struct {
 	ID, School  string
 	Address     string
 	Code        string
-	Fingerprint []string // of the office root, in fours
+	Fingerprint []string // of the root certificate, in fours
 	LogKey      string
 	QR          qr.Code // of the address
 }

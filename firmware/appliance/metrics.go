@@ -38,7 +38,7 @@ func metricsToken(file string) (string, error) {
 }
 
 // metrics answers /metrics: figures that an operator can act on, without personal data. answered counts what the
-// office page answered.
+// pages answered.
 func (a *Appliance) metrics() (figures http.Handler, answered func(class string, status int, took time.Duration)) {
 	r := prometheus.NewRegistry()
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "campuskeep", Name: "http_request_seconds",

@@ -18,7 +18,7 @@ import (
 	"campuskeep/shared/ledger"
 )
 
-// Listen opens the office listener, the control socket and the panel's pins. Run does it when nobody did.
+// Listen opens the listener of the pages, the control socket and the panel's pins. Run does it when nobody did.
 func (a *Appliance) Listen() (err error) {
 	if a.panel == nil {
 		if a.panel, err = openPanel(a.Config.Panel, a.log); err != nil {
@@ -36,7 +36,7 @@ func (a *Appliance) Listen() (err error) {
 	return err
 }
 
-// Address is where the office page listens.
+// Address is where the pages listen.
 func (a *Appliance) Address() net.Addr { return a.listen.Addr() }
 
 // Run runs the box until ctx ends or a part of it fails. The ledger and the vault outlive everyone who
@@ -231,7 +231,7 @@ func (a *Appliance) streams() (map[string]footage.Stream, error) {
 	return streams, a.tolerateDamage("which streams are recorded", err)
 }
 
-// serveWeb answers the office page until ctx ends; requests under way get a moment.
+// serveWeb answers the pages until ctx ends; requests under way get a moment.
 func (a *Appliance) serveWeb(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           a.web.Handler(),

@@ -5,23 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/ledger"
 )
 
-// handClock is where it is put.
-type handClock struct{ mono atomic.Int64 }
-
-func (c *handClock) Now() clock.Reading {
-	m := time.Duration(c.mono.Load())
-	return clock.Reading{Wall: time.Date(2026, 5, 20, 1, 0, 0, 0, time.UTC).Add(m), State: clock.Trusted, Boot: "boot-1", Mono: m}
+// atStart is a clock at the start of its boot.
+func atStart() *clocktest.Clock {
+	return clocktest.New(clock.Reading{Wall: time.Date(2026, 5, 20, 1, 0, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1"})
 }
-
-func (c *handClock) add(d time.Duration) { c.mono.Add(int64(d)) }
 
 // caused is an entry of a kind as a device causes it.
 func caused(kind ledger.Kind, device string, n int, at time.Time) ledger.Draft {
@@ -39,7 +34,7 @@ func caused(kind ledger.Kind, device string, n int, at time.Time) ledger.Draft {
 // Whatever a device causes, for hours, the log has a bounded number of entries of it in each hour, and says how many
 // it does not have.
 func TestNoDeviceFloodsTheLog(t *testing.T) {
-	hc := &handClock{}
+	hc := atStart()
 	o := testOptions(t, t.TempDir())
 	o.Clock = hc
 	s, err := Open(o)
@@ -84,10 +79,10 @@ func TestNoDeviceFloodsTheLog(t *testing.T) {
 						r := hc.Now()
 						note(hour, s.limiter.due(r.Boot, r.Mono, false))
 					}
-					hc.add(time.Hour / time.Duration(each))
+					hc.Pass(time.Hour / time.Duration(each))
 				}
 			}
-			hc.add(limitCalm)
+			hc.Pass(limitCalm)
 			r := hc.Now()
 			note(hours-1, s.limiter.due(r.Boot, r.Mono, false))
 			for hour, n := range perHour {
@@ -101,7 +96,7 @@ func TestNoDeviceFloodsTheLog(t *testing.T) {
 			if !limit.Join && last != newest {
 				t.Errorf("the log ends with %s, true is %s", last, newest)
 			}
-			hc.add(2 * limitWindow)
+			hc.Pass(2 * limitWindow)
 			r = hc.Now()
 			if late := s.limiter.due(r.Boot, r.Mono, false); len(late) > 0 {
 				t.Errorf("told twice: %v", late)
@@ -116,7 +111,7 @@ func TestNoDeviceFloodsTheLog(t *testing.T) {
 // Another device, and another kind, are not held back for one that floods.
 func TestOneDeviceDoesNotSilenceAnother(t *testing.T) {
 	o := testOptions(t, t.TempDir())
-	o.Clock = &handClock{}
+	o.Clock = atStart()
 	s, stop := start(t, o)
 	for n := range 500 {
 		commit(t, s, Change{Entries: []ledger.Draft{caused("footage.gap", "c01", n, o.Clock.Now().Wall.UTC())}})
@@ -142,7 +137,7 @@ func TestOneDeviceDoesNotSilenceAnother(t *testing.T) {
 
 // What is joined reaches from the first beginning to the last end.
 func TestJoinedEntries(t *testing.T) {
-	hc := &handClock{}
+	hc := atStart()
 	o := testOptions(t, t.TempDir())
 	o.Clock = hc
 	s, err := Open(o)
@@ -173,7 +168,7 @@ func TestJoinedEntries(t *testing.T) {
 
 // A Change whose rows need their entry is refused whole, again and again at no cost, until the hour is over.
 func TestRowsThatNeedTheirEntryWait(t *testing.T) {
-	hc := &handClock{}
+	hc := atStart()
 	o := testOptions(t, t.TempDir())
 	o.Clock = hc
 	s, _ := start(t, o)
@@ -193,7 +188,7 @@ func TestRowsThatNeedTheirEntryWait(t *testing.T) {
 			t.Fatalf("one too many: %v", err)
 		}
 	}
-	hc.add(limitWindow)
+	hc.Pass(limitWindow)
 	if err := say(); err != nil {
 		t.Errorf("in the next hour: %v", err)
 	}

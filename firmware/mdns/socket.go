@@ -29,7 +29,7 @@ type network struct {
 	prefixes []netip.Prefix // that are on the same link
 }
 
-// networks lists the interfaces on which the office page answers and neighbours can ask: listen is the address that the
+// networks lists the interfaces on which the pages answer and neighbours can ask: listen is the address that the
 // page listens on. own are all addresses of this machine.
 func networks(listen netip.Addr) (out []network, own []netip.Addr, err error) {
 	list, err := net.Interfaces()

@@ -121,7 +121,7 @@ func TestFootageThatIsGoneTooEarly(t *testing.T) {
 func TestWithoutATrustedClockNothingIsABreach(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-45*day), noon) })
-	r.world.state = clock.Untrusted
+	r.world.Doubt(clock.Untrusted)
 	r.register()
 	r.check()
 	if a := r.report().Attestation; a.Judged || a.Ceiling() || a.Pieces != 45*24 || len(r.entries("nvr.breach")) != 0 {
@@ -133,7 +133,7 @@ func TestWithoutATrustedClockNothingIsABreach(t *testing.T) {
 func TestWhatCouldNotBeJudgedIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-45*day), noon) })
-	r.world.state = clock.Untrusted
+	r.world.Doubt(clock.Untrusted)
 	r.register()
 	r.check()
 	if r.report().Attestation.Judged {
@@ -141,9 +141,7 @@ func TestWhatCouldNotBeJudgedIsCheckedAgain(t *testing.T) {
 	}
 	r.world.pass(2 * time.Minute)
 	defer r.run()()
-	r.world.mu.Lock()
-	r.world.state = clock.Trusted
-	r.world.mu.Unlock()
+	r.world.Doubt(clock.Trusted)
 	r.await("the judgement", func() bool { a := r.report().Attestation; return a.Judged && a.Ceiling() })
 	r.await("its entry", func() bool { return len(r.entries("nvr.breach")) > 0 }) // rows are seen a moment before the log's size is
 	if n := len(r.entries("nvr.breach")); n != 1 {
@@ -161,9 +159,7 @@ func TestAHoleSeenWithoutTrustIsJudgedLater(t *testing.T) {
 	}{"gone too early": {23, "floor"}, "there too long": {45, "ceiling"}} {
 		r := newRig(t, func(o *sim.Options) { o.Channels[0].Pieces = sim.Hours(noon.Add(-time.Duration(c.days)*day), noon) })
 		trust := func(s clock.State) {
-			r.world.mu.Lock()
-			defer r.world.mu.Unlock()
-			r.world.state = s
+			r.world.Doubt(s)
 		}
 		trust(clock.Untrusted)
 		r.register()

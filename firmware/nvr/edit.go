@@ -346,7 +346,7 @@ func (r *Supervisor) resetMoved(ch *ledgerdb.Change, old, d Device, at time.Time
 		case err != nil:
 			return err
 		case !ok:
-		case at.IsZero(): // it was notified of something else
+		case at.IsZero(): // it was about another camera
 			rep = Report{Camera: camera, NVR: rep.NVR, Lost: rep.Lost, Resumed: rep.Resumed}
 			ch.Puts = append(ch.Puts, reports.Put(camera, rep))
 		default:

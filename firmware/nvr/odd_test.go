@@ -96,11 +96,11 @@ func TestAnNVRIsNotAskedForEver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(o *sim.Options) { o.Channels = append(o.Channels, sim.Channel{ID: 2, Name: "two"}) })
-			r.world.state = clock.Suspect
+			r.world.Doubt(clock.Suspect)
 			r.register()
 			r.check()
 			set(r)
-			r.world.state = clock.Trusted
+			r.world.Doubt(clock.Trusted)
 			checks := 0
 			for range 60 {
 				r.world.pass(time.Minute)
@@ -126,11 +126,11 @@ func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
 	r := newRig(t, nil)
 	r.register()
 	r.world.pass(60 * day)
-	r.world.state = clock.Suspect
+	r.world.Doubt(clock.Suspect)
 	_, err := r.Check(t.Context(), "n01") // whatever it makes of it
 	t.Log(err)
 	r.world.pass(-60*day + time.Hour)
-	r.world.state = clock.Trusted
+	r.world.Doubt(clock.Trusted)
 	r.nvr.AddLog(sim.LogLine{At: noon.Add(30 * time.Minute), Code: "Operation/remotePlayByTime", User: "admin", Address: "192.168.1.50", Channel: 1})
 	r.nvr.Record(1, sim.Hours(noon.Add(-30*day), noon.Add(time.Hour))...)
 	if _, err := r.Step(t.Context(), "n01"); err != nil {

@@ -23,6 +23,7 @@ import (
 	sim "campuskeep/scripts/sim/nvr"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
@@ -39,31 +40,24 @@ var clip = sync.OnceValues(func() ([][][]byte, error) { return sim.Clip(context.
 var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
 
 // world is the time that everybody in a test lives in.
-type world struct {
-	mu    sync.Mutex
-	now   time.Time
-	state clock.State
+type world struct{ *clocktest.Clock }
+
+func newWorld() world {
+	return world{clocktest.New(clock.Reading{Wall: noon, State: clock.Trusted, Boot: "boot1", Mono: time.Hour})}
 }
 
-func (w *world) Now() clock.Reading {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return clock.Reading{Wall: w.now, State: w.state, Boot: "boot1", Mono: w.now.Sub(noon) + time.Hour}
+// pass lets time pass and says what time it is then.
+func (w world) pass(d time.Duration) time.Time {
+	w.Pass(d)
+	return w.Now().Wall
 }
 
-func (w *world) pass(d time.Duration) time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-	return w.now
-}
-
-// rig is the room with a real store, a real vault and a simulated NVR.
+// rig is a supervisor with a real store, a real vault and a simulated NVR.
 type rig struct {
 	*nvr.Supervisor
 	t       *testing.T
 	dir     string
-	world   *world
+	world   world
 	nvr     *sim.NVR
 	store   *ledgerdb.Store
 	vault   *vault.Vault
@@ -86,7 +80,7 @@ func newRig(t *testing.T, change func(*sim.Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: t.TempDir(), world: &world{now: noon, state: clock.Trusted}, cameras: []footage.Camera{camera("c01")}}
+	r := &rig{t: t, dir: t.TempDir(), world: newWorld(), cameras: []footage.Camera{camera("c01")}}
 	o := sim.Options{
 		Listen: "127.0.0.1", User: "keeper", Password: "right horse", Model: "DS-7732NI-K4", Now: func() time.Time { return r.world.Now().Wall },
 		Habits: sim.Habits{Zone: "CST-8:00:00"}, Clip: c, FPS: fps, Speed: 100,

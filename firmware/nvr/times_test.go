@@ -118,7 +118,7 @@ func TestAPlaybackOfAnotherTimeIsNotKept(t *testing.T) {
 func TestAClockThatCannotBeReadWithoutOurs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *sim.Options) { o.Habits.ClockMark = sim.MarkZ })
-	r.world.state = 0
+	r.world.Doubt(0)
 	r.register()
 	if _, err := r.Check(t.Context(), "n01"); err == nil {
 		t.Error("a Z was believed without a trusted clock")
@@ -139,7 +139,7 @@ func TestAnNVRTellsTheTime(t *testing.T) {
 	}
 	r.register()
 	r.check()
-	r.world.state = clock.Untrusted
+	r.world.Doubt(clock.Untrusted)
 	o, err := src.Observe(t.Context())
 	if err != nil || o.UTC.Sub(noon.Add(3*time.Second)).Abs() > o.Uncertainty || o.Uncertainty > 2*time.Second || o.Origin != clock.OriginNVR || mono-o.Mono > time.Second {
 		t.Errorf("%+v, %v", o, err)
@@ -148,7 +148,7 @@ func TestAnNVRTellsTheTime(t *testing.T) {
 		t.Errorf("asked again at once: %v", err)
 	}
 	mono += 2 * time.Hour
-	r.world.state = clock.Trusted
+	r.world.Doubt(clock.Trusted)
 	r.nvr.Set(func(h *sim.Habits, _ *sim.Faults) { h.Offset = 8 * time.Hour })
 	r.check()
 	if _, err := src.Observe(t.Context()); !errors.Is(err, timekeeper.ErrSilent) {

@@ -16,7 +16,7 @@ const listingAge = 2 * time.Minute
 // refetchDelay is how long what was fetched and is not in the vault any more is not requested again.
 const refetchDelay = time.Hour
 
-// EnsureFetched requests a span, as [Queue.Fetch] does, unless no fetch is needed: it is in the vault or on its way, the NVR has
+// EnsureFetched requests a span, as [Supervisor.Fetch] does, unless no fetch is needed: it is in the vault or on its way, the NVR has
 // nothing of it, or it could not be had on this ground before and again is not set.
 func (r *Supervisor) EnsureFetched(ctx context.Context, by account.Who, camera string, span footage.Span, ground string, again bool) error {
 	mine, err := r.fetchesOf(camera)

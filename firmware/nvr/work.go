@@ -26,7 +26,7 @@ type Work struct {
 	Camera   string    // that a check is at
 	Done, Of int       // cameras
 	Fault    Fault     // why it did not come through
-	Detail   string    // for anyone who has to look into it
+	Detail   string    // for who has to look into it
 }
 
 // Running says whether it is under way.

@@ -35,7 +35,7 @@ func (h *env) stock(minutes, size int) {
 		h.must(w.Close())
 	}
 	h.must(h.vault.Flush(h.t.Context()))
-	h.clock.advance(time.Duration(minutes) * time.Minute)
+	h.clock.Pass(time.Duration(minutes) * time.Minute)
 }
 
 // BenchmarkDeletion compares a sweep over N segments with a bare loop of unlinks over as many files of the same
@@ -48,7 +48,7 @@ func BenchmarkDeletion(b *testing.B) {
 		h.realDisk()
 		h.stock(n, size)
 		h.sweep() // binds
-		h.clock.advance(32 * day)
+		h.clock.Pass(32 * day)
 		start := time.Now()
 		res := h.sweep()
 		ours += time.Since(start)
@@ -105,7 +105,7 @@ func BenchmarkRibbon(b *testing.B) {
 // BenchmarkMonthThere reports on a month of one camera of which all is still there: every row of the index is looked at.
 func BenchmarkMonthThere(b *testing.B) {
 	h := newEnv(b)
-	h.clock.advance(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Sub(h.clock.Now().Wall))
+	h.clock.Pass(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Sub(h.clock.Now().Wall))
 	h.realDisk()
 	h.stock(30*1440, 64)
 	h.sweep()

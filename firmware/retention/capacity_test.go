@@ -82,7 +82,7 @@ func (h *env) hour(segments, size int, cameras ...string) {
 			h.must(w.Close())
 		}
 	}
-	h.clock.advance(time.Hour)
+	h.clock.Pass(time.Hour)
 }
 
 func (h *env) review() Outlook {
@@ -99,7 +99,7 @@ func TestOutlookMeasuresAndForecasts(t *testing.T) {
 	h := newSmallEnv(t, 200<<20, footage.Stop)
 	h.small.other = 10 << 20
 	h.hours(5, "gate", "yard")
-	h.clock.advance(3 * day) // nothing was recorded: not averaged down
+	h.clock.Pass(3 * day) // nothing was recorded: not averaged down
 	h.hours(3, "gate")
 	out := h.review()
 	if !out.Known || len(out.Loads) != 3 || out.Used < 78*6000 || out.Capacity.Held != 0 {
@@ -124,7 +124,7 @@ func TestOutlookMeasuresAndForecasts(t *testing.T) {
 		t.Errorf("held %d, want %d", held, 12*perSegment)
 	}
 	// What goes leaves the totals, and they are the same as counted again.
-	h.clock.advance(28*day + 4*time.Hour)
+	h.clock.Pass(28*day + 4*time.Hour)
 	h.sweep()
 	after := h.review()
 	h.r.usage.recount()
@@ -212,11 +212,11 @@ func TestThinningIsEnteredAndRemembered(t *testing.T) {
 	}
 	// There is room again: back after a day, not before, and only as much as leaves a tenth free.
 	h.small.size = 300 << 20
-	h.clock.advance(footage.ThinStays - time.Hour)
+	h.clock.Pass(footage.ThinStays - time.Hour)
 	if out = h.review(); len(out.Thinned) != 1 {
 		t.Fatal("back before its time")
 	}
-	h.clock.advance(time.Hour)
+	h.clock.Pass(time.Hour)
 	if out = h.review(); len(out.Thinned) != 0 || len(h.entries("footage.thinned")) != 2 {
 		t.Fatalf("thinned %v", out.Thinned)
 	}
@@ -251,11 +251,11 @@ func TestStopAtTrueFull(t *testing.T) {
 		t.Fatalf("entries %+v", list)
 	}
 	// Thirty days later there is room for days of the one that matters most.
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	for range 8 {
 		h.sweep()
 		h.review()
-		h.clock.advance(time.Hour)
+		h.clock.Pass(time.Hour)
 	}
 	if streams, err := h.r.Streams(); err != nil || streams["gate"] != footage.StreamMain {
 		t.Fatalf("still stopped: %v, %v", streams, err)
@@ -315,7 +315,7 @@ func TestBreachAtTrueFull(t *testing.T) {
 // While the clock is not trusted nothing goes early either: recording stops instead.
 func TestBreachNeedsATrustedClock(t *testing.T) {
 	h := newSmallEnv(t, 2<<20, footage.Breach)
-	h.clock.set(func(r *clock.Reading) { r.State = clock.Suspect })
+	h.clock.Change(func(r *clock.Reading) { r.State = clock.Suspect })
 	for range 20 {
 		h.hour(6, 6000, allThree...)
 	}

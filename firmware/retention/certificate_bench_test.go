@@ -20,7 +20,7 @@ func (h *env) years(days int) {
 	begin := h.clock.Now().Wall.Truncate(day)
 	for n := range days * 24 {
 		at := begin.Add(time.Duration(n+1)*time.Hour + time.Minute)
-		h.clock.set(func(r *clock.Reading) { r.Mono += at.Sub(r.Wall); r.Wall = at })
+		h.clock.Change(func(r *clock.Reading) { r.Mono += at.Sub(r.Wall); r.Wall = at })
 		var list []ledger.Draft
 		for c := range cameras {
 			id := fmt.Sprintf("c%02d", c+1)

@@ -47,9 +47,9 @@ func TestCertificateOfADayThatWentEarlyInItsThirdMonth(t *testing.T) {
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	begin := h.clock.Now().Wall
 	h.record("c02", 60)
-	h.clock.advance(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.sweep()
-	h.clock.advance(60 * day)
+	h.clock.Pass(60 * day)
 	h.sweep()
 	h.enter("footage.breach", "c02", map[string]any{"reason": "full", "from": begin, "to": begin.Add(2 * time.Hour)})
 	b := h.entries("footage.recorded")[0]
@@ -68,7 +68,7 @@ func TestNoCertificateOfMoreThanWasBound(t *testing.T) {
 	h := newEnv(t)
 	label := h.wear("c01")
 	b := h.entries("footage.deleted")[0]
-	h.clock.advance(-5*time.Hour - 30*time.Minute) // when the others went
+	h.clock.Pass(-5*time.Hour - 30*time.Minute) // when the others went
 	h.enter("footage.deleted", "c01", map[string]any{"hour": b.Hour.Add(5 * time.Hour), "count": 1, "root": b.Root, "first": b.First, "last": b.Last, "assurance": "best_effort", "days": []string{label}})
 	_, d, err := h.certificates().Issue(t.Context(), officer, account.RoleOfficer, "c01", label)
 	if !errors.Is(err, ErrNotOver) || d.Outcome != packet.OutcomeUnbound {
@@ -104,7 +104,7 @@ func TestCertificateNamesTheCameraOfTheDay(t *testing.T) {
 	h.cameras[0] = gate
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c01", 60)
-	h.clock.advance(day)
+	h.clock.Pass(day)
 	hall := gate
 	hall.Name, hall.Place, hall.Custody = "体育馆", "体育馆", footage.CustodyNVR
 	h.register("camera.changed", gate, hall)
@@ -136,9 +136,9 @@ func TestDaysThatAnNVRKeptStayAttested(t *testing.T) {
 	check := func(oldest time.Time) {
 		h.enter("nvr.checked", "c01", map[string]any{"nvr": "n01", "pieces": 1, "recorded_s": 1, "missing_s": 0, "gaps": 0, "days": 30, "oldest": oldest, "newest": h.clock.Now().Wall})
 	}
-	h.clock.advance(2 * day)
+	h.clock.Pass(2 * day)
 	check(first)
-	h.clock.advance(40 * day)
+	h.clock.Pass(40 * day)
 	check(first.Add(10 * day))
 	own := nvr
 	own.Custody = footage.CustodyVault

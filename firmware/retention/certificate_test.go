@@ -44,7 +44,7 @@ func (h *env) wear(camera string) (label string) {
 	h.t.Helper()
 	label = h.clock.Now().Wall.Format(time.DateOnly)
 	h.record(camera, 180)
-	h.clock.advance(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.sweep()
 	h.tick(30*day + 4*time.Hour)
 	return label
@@ -59,7 +59,7 @@ func (h *env) tick(d time.Duration) {
 		if !res.Next.IsZero() {
 			step = min(step, max(res.Next.Sub(h.clock.Now().Wall), time.Second))
 		}
-		h.clock.advance(step)
+		h.clock.Pass(step)
 	}
 	h.sweep()
 }
@@ -151,14 +151,14 @@ func TestCertificateExplainsWhyItIsLate(t *testing.T) {
 	h := newEnv(t)
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c01", 120)
-	h.clock.advance(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.sweep()
 	h.tick(20 * day)
 	h.enter("system.stop", "", nil)
 	wall := h.clock.Now().Wall
 	h.clock.reboot("boot-2", wall.Add(15*day))
 	h.enter("system.start", "", map[string]any{"version": "1.0.0"})
-	h.clock.advance(20 * time.Minute)
+	h.clock.Pass(20 * time.Minute)
 	h.clock.trust(wall.Add(15*day+20*time.Minute), time.Second)
 	h.enter("clock.state", "", map[string]any{"from": "untrusted", "to": "trusted"})
 	h.sweep()
@@ -173,7 +173,7 @@ func TestCertificateNamesWhatNobodyExplains(t *testing.T) {
 	h := newEnv(t)
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c01", 60)
-	h.clock.advance(33 * day)
+	h.clock.Pass(33 * day)
 	h.sweep()
 	c, d := h.issue("c01", label)
 	if d.Unexplained < 2*day || d.Clean() || !strings.Contains(string(c.Statement), "have no explanation") {
@@ -192,7 +192,7 @@ func TestCertificateOfADayWithAHold(t *testing.T) {
 		Since: start, Until: start.Add(60 * day), Reason: "use"}
 	h.hold(hold)
 	h.enter("hold.registered", hold.ID, map[string]any{"hold": hold.ID, "cameras": hold.Cameras, "from": hold.Span.From, "to": hold.Span.To, "until": hold.Until, "reason": hold.Reason})
-	h.clock.advance(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.sweep()
 	h.tick(31 * day)
 	c, d := h.issue("c01", label)
@@ -213,7 +213,7 @@ func TestNoCertificateBeforeTheEnd(t *testing.T) {
 	h := newEnv(t)
 	label := h.clock.Now().Wall.Format(time.DateOnly)
 	h.record("c01", 180)
-	h.clock.advance(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.sweep()
 	p := h.certificates()
 	if _, _, err := p.Issue(t.Context(), officer, account.RoleOfficer, "c01", label); !errors.Is(err, ErrNotOver) && !errors.Is(err, ErrNoDay) {
@@ -244,7 +244,7 @@ func TestCertificateOfAnNVR(t *testing.T) {
 			oldest = begin.Add(time.Duration(n-30) * day)
 		}
 		h.enter("nvr.checked", "c09", map[string]any{"nvr": "n01", "pieces": 100, "recorded_s": 2592000, "missing_s": 0, "gaps": 0, "oldest": oldest, "newest": h.clock.Now().Wall, "days": 30, "judged": true, "floor": false, "ceiling": false})
-		h.clock.advance(day)
+		h.clock.Pass(day)
 	}
 	label := begin.Format(time.DateOnly)
 	c, d := h.issue("c09", label)
@@ -266,7 +266,7 @@ func TestEveryDeletedDayHasItsCertificate(t *testing.T) {
 	for range 6 {
 		labels = append(labels, h.clock.Now().Wall.Format(time.DateOnly))
 		h.record("c01", 20+rnd.IntN(100))
-		h.clock.set(func(r *clock.Reading) {
+		h.clock.Change(func(r *clock.Reading) {
 			next := r.Wall.Truncate(day).Add(day + 8*time.Hour)
 			r.Wall, r.Mono = next, r.Mono+next.Sub(r.Wall)
 		})
@@ -301,7 +301,7 @@ func TestEveryDeletedDayHasItsCertificate(t *testing.T) {
 // A month whose numbers are zero or explained; and one with a hole that nobody explains.
 func TestMonthlyReport(t *testing.T) {
 	h := newEnv(t)
-	h.clock.set(func(r *clock.Reading) {
+	h.clock.Change(func(r *clock.Reading) {
 		r.Mono += time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Sub(r.Wall)
 		r.Wall = time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
 	})
@@ -309,7 +309,7 @@ func TestMonthlyReport(t *testing.T) {
 	h.enter("camera.registered", "c01", map[string]any{"custody": "vault", "area": "gate", "days": 30})
 	h.record("c01", 90)
 	from := h.clock.Now().Wall
-	h.clock.advance(30 * time.Minute)
+	h.clock.Pass(30 * time.Minute)
 	h.enter("footage.gap", "c01", map[string]any{"from": from, "to": h.clock.Now().Wall, "cause": "offline"})
 	h.record("c01", 60)
 	r, err := h.certificates().Month(t.Context(), "c01", "2026-04")
@@ -317,7 +317,7 @@ func TestMonthlyReport(t *testing.T) {
 	if r.Ought != 3*time.Hour || r.Missing != 30*time.Minute || len(r.Causes) != 1 || r.Causes[0].Cause != footage.CauseCameraOff || r.Here != 150 || r.Faults() != 0 {
 		t.Errorf("April, running: ought %v, missing %v, %v, here %d, faults %d", r.Ought, r.Missing, r.Causes, r.Here, r.Faults())
 	}
-	h.clock.advance(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.sweep()
 	h.tick(40 * day)
 	r, err = h.certificates().Month(t.Context(), "c01", "2026-04")
@@ -341,16 +341,16 @@ func TestMonthlyReport(t *testing.T) {
 // Covers F3: footage that was bound long after its month, because the box was off, is in the report all the same.
 func TestMonthlyReportOfLateEntries(t *testing.T) {
 	h := newEnv(t)
-	h.clock.set(func(r *clock.Reading) {
+	h.clock.Change(func(r *clock.Reading) {
 		r.Mono += time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC).Sub(r.Wall)
 		r.Wall = time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
 	})
 	h.cameras[0].Since = h.clock.Now().Wall
 	h.enter("camera.registered", "c01", map[string]any{"custody": "vault", "area": "gate", "days": 30})
 	h.record("c01", 120)
-	h.clock.advance(20 * day) // 10 May
+	h.clock.Pass(20 * day) // 10 May
 	h.sweep()
-	h.clock.advance(15 * day)
+	h.clock.Pass(15 * day)
 	h.sweep()
 	r, err := h.certificates().Month(t.Context(), "c01", "2026-04")
 	h.must(err)

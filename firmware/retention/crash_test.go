@@ -42,7 +42,7 @@ func cutDeletion(t *testing.T, how string, second bool, step int) (more bool) {
 		h.record("c02", 2)
 	}
 	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: footage.Span{From: morning, To: morning.Add(30 * time.Second)}, Until: morning.Add(90 * day)})
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	if second {
 		h.sweep()
 		h.release("h1")
@@ -131,7 +131,7 @@ func cutDeletion(t *testing.T, how string, second bool, step int) (more bool) {
 func TestDeletionBesideFailingRecording(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 10)
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	h.record("c02", 2)
 	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("write", "c02/"), Err: errors.New("broken")})
 	if res := h.sweep(); res.Unlinked != 10 {
@@ -153,7 +153,7 @@ func TestHoldRegisteredDuringASweep(t *testing.T) {
 		h.record("c01", 3)
 		h.record("c02", 1)
 		h.cameras[1].Policy.Days = 30
-		h.clock.advance(31 * day)
+		h.clock.Pass(31 * day)
 		asked, placed, pending := 0, false, make(chan error, 1)
 		real := h.r.o.Holds
 		h.r.o.Holds = func(tx ledgerdb.Tx) ([]footage.Hold, error) {
@@ -192,7 +192,7 @@ func TestRestoredRingIsFound(t *testing.T) {
 	file := filepath.Join(h.dir, "keys", "footage.ring")
 	old, err := os.ReadFile(file)
 	h.must(err)
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	h.sweep()
 	h.check()
 	h.close(true)
@@ -255,7 +255,7 @@ func TestKilledDeletion(t *testing.T) {
 	defer h.close(true)
 	h.sweep()
 	h.check()
-	h.clock.advance(120 * day)
+	h.clock.Pass(120 * day)
 	h.sweep()
 	h.sweep()
 	if n := h.files("c01") + h.files("c02"); n != 0 || len(h.keys.IDs()) != 0 {
@@ -306,6 +306,6 @@ func deleteUntilKilled(t *testing.T, dir string) {
 			h.must(h.root.Rotate(func(keyring.RootID, string) error { return nil }))
 			fmt.Println("rotated", n)
 		}
-		h.clock.advance(20 * time.Hour)
+		h.clock.Pass(20 * time.Hour)
 	}
 }

@@ -27,7 +27,7 @@ func TestFailingUnlinkStaysCondemned(t *testing.T) {
 	h.record("c01", 10)
 	stuck := h.rows("c01")[4]
 	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("remove", stuck.File.String()), Err: syscall.EIO})
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	res := h.sweep()
 	if res.Failed != 1 || h.files("c01") != 1 {
 		t.Fatalf("%+v, %d files", res, h.files("c01"))
@@ -62,7 +62,7 @@ func TestUnsyncedDirectoryIsNotDeleted(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 3)
 	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("syncdir", "c01/"), Err: syscall.EIO})
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	if res := h.sweep(); res.Failed != 3 || h.deleted() != 0 {
 		t.Fatalf("%+v, %d deleted", res, h.deleted())
 	}
@@ -81,7 +81,7 @@ func TestHoldKeepsAndEnds(t *testing.T) {
 	span := footage.Span{From: morning.Add(30 * time.Minute), To: morning.Add(40 * time.Minute)}
 	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: span, Until: morning.Add(45 * day)})
 	h.hold(footage.Hold{ID: "h2", Cameras: []string{"c01"}, Span: footage.Span{From: span.From, To: span.From.Add(2 * time.Minute)}, Until: morning.Add(60 * day)})
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	res := h.sweep()
 	if res.Held == 0 || h.files("c01") != res.Held {
 		t.Fatalf("%+v, %d files", res, h.files("c01"))
@@ -108,7 +108,7 @@ func TestHoldKeepsAndEnds(t *testing.T) {
 	h.check()
 	h.restart()
 	h.sweep()
-	h.clock.advance(20 * day) // the first hold has ended
+	h.clock.Pass(20 * day) // the first hold has ended
 	h.sweep()
 	left := h.files("c01")
 	if left < 2 || left > 6 {
@@ -130,7 +130,7 @@ func TestHoldKeepsAndEnds(t *testing.T) {
 func TestHoldBeforeTheWatermarkCommitCounts(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 3)
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	calls := 0
 	inner := h.r.o.Holds
 	h.r.o.Holds = func(tx ledgerdb.Tx) ([]footage.Hold, error) {
@@ -255,12 +255,12 @@ func TestASweepDuringACheckIsNoFinding(t *testing.T) {
 		h.record("c02", 80)
 		h.sweep()
 		first := h.rows("c01")[0]
-		h.clock.advance(30*day - 85*time.Minute)
+		h.clock.Pass(30*day - 85*time.Minute)
 		h.must(h.disk.Remove(first.Camera + "/" + first.Day + "/" + first.File.String() + ".ckf"))
 		var found []vault.Finding
 		err := h.r.Check(t.Context(), true, func(f vault.Finding) {
 			if found = append(found, f); len(found) == 1 {
-				h.clock.advance((5 + minutes) * time.Minute)
+				h.clock.Pass((5 + minutes) * time.Minute)
 				if res := h.sweep(); res.Unlinked == 0 || h.files("c02") == len(h.rows("c02")) {
 					t.Fatalf("nothing deleted: %+v", res)
 				}
@@ -288,7 +288,7 @@ func TestCheckFindsEarlyDeletion(t *testing.T) {
 		_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: draftList(draft("footage.deleted", "c01", early))})
 		h.must(err)
 	}
-	h.clock.advance(29 * day)
+	h.clock.Pass(29 * day)
 	breach(morning, morning.Add(time.Hour))
 	breach(morning.Add(time.Hour), morning.Add(2*time.Hour))
 	gone(2) // across both
@@ -324,7 +324,7 @@ func TestCheckKnowsThePolicyOfEachTime(t *testing.T) {
 			_, err := h.store.Commit(t.Context(), ledgerdb.Change{Entries: draftList(d)})
 			h.must(err)
 		}
-		at := func(n int) { h.clock.advance(morning.Add(time.Duration(n)*day + time.Hour).Sub(h.clock.Now().Wall)) }
+		at := func(n int) { h.clock.Pass(morning.Add(time.Duration(n)*day + time.Hour).Sub(h.clock.Now().Wall)) }
 		enter(draft("camera.registered", "c07", map[string]any{"custody": "vault", "area": "gate", "days": c.before}))
 		change := func() {
 			at(c.change)
@@ -361,7 +361,7 @@ func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
 	directory, file := disktest.Match("readdir", "c01/"), disktest.Match("remove", "quarantine/c01")
 	readable := false
 	restore := h.disk.Fail(disktest.Rule{Match: func(o disktest.Op) bool { return !readable && directory(o) || file(o) }, Err: syscall.EIO})
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	faulty := func() {
 		t.Helper()
 		if _, err := h.r.Sweep(t.Context()); !errors.Is(err, syscall.EIO) {
@@ -375,7 +375,7 @@ func TestOneCameraDoesNotHoldUpTheOthers(t *testing.T) {
 	readable = true
 	faulty() // now its key goes, and the file that was set aside stays
 	h.record("c02", 2)
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	faulty()
 	if keys := h.keys.IDs(); len(keys) != 0 || h.files("c02") != 0 {
 		t.Fatalf("keys %v, %d files", keys, h.files("c02"))
@@ -401,7 +401,7 @@ func TestLostIndexChangesNothing(t *testing.T) {
 	p, err := h.r.Places()
 	h.must(err)
 	limit := p.Bounds["boot-0"]
-	h.clock.advance(20 * day)
+	h.clock.Pass(20 * day)
 	h.sweep()
 	bound := len(h.entries("footage.recorded"))
 	h.close(true)
@@ -414,7 +414,7 @@ func TestLostIndexChangesNothing(t *testing.T) {
 		t.Fatalf("the bound was %v and is %v, %v", limit, p.Bounds["boot-0"], err)
 	}
 	h.check()
-	h.clock.advance(11 * day)
+	h.clock.Pass(11 * day)
 	h.sweep()
 	if h.deleted() != 135 || len(h.keys.IDs()) != 0 || len(h.entries("footage.recorded")) != bound {
 		t.Fatalf("%d deleted, keys %v, %d bound", h.deleted(), h.keys.IDs(), len(h.entries("footage.recorded")))

@@ -17,6 +17,7 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 )
@@ -25,22 +26,16 @@ var morning = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-// handClock is a clock that only moves when told.
+// handClock is a clock that only moves when the test moves it, with the anchors of its boots.
 type handClock struct {
-	mu      sync.Mutex
-	r       clock.Reading
+	*clocktest.Clock
+	mu      sync.Mutex // guards anchors
 	anchors clock.Anchors
 }
 
 func newClock() *handClock {
-	return &handClock{r: clock.Reading{Wall: morning, State: clock.Trusted, Boot: "boot-1", Mono: time.Hour},
+	return &handClock{Clock: clocktest.New(clock.Reading{Wall: morning, State: clock.Trusted, Boot: "boot-1", Mono: time.Hour}),
 		anchors: clock.NewAnchors(clock.Anchor{Boot: "boot-1", Mono: time.Hour, UTC: morning})}
-}
-
-func (c *handClock) Now() clock.Reading {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.r
 }
 
 func (c *handClock) Anchors() clock.Anchors {
@@ -49,29 +44,19 @@ func (c *handClock) Anchors() clock.Anchors {
 	return c.anchors
 }
 
-func (c *handClock) set(f func(*clock.Reading)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f(&c.r)
-}
-
-func (c *handClock) advance(d time.Duration) {
-	c.set(func(r *clock.Reading) { r.Wall, r.Mono = r.Wall.Add(d), r.Mono+d })
-}
-
 // reboot after an outage; the wall clock then claims something, and is not trusted.
 func (c *handClock) reboot(boot string, wall time.Time) {
-	c.set(func(r *clock.Reading) {
-		*r = clock.Reading{Wall: wall, State: clock.Untrusted, Boot: boot, Mono: time.Minute}
-	})
+	c.Reboot(boot)
+	c.Change(func(r *clock.Reading) { r.Wall, r.State, r.Uncertainty = wall, clock.Untrusted, 0 })
 }
 
 // trust says that it is utc now, within an uncertainty, and anchors the boot.
 func (c *handClock) trust(utc time.Time, unc time.Duration) {
+	c.Change(func(r *clock.Reading) { r.Wall, r.Uncertainty, r.State = utc, unc, clock.Trusted })
+	now := c.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.r.Wall, c.r.Uncertainty, c.r.State = utc, unc, clock.Trusted
-	c.anchors = c.anchors.With(clock.Anchor{Boot: c.r.Boot, Mono: c.r.Mono, UTC: utc, Uncertainty: unc})
+	c.anchors = c.anchors.With(clock.Anchor{Boot: now.Boot, Mono: now.Mono, UTC: utc, Uncertainty: unc})
 }
 
 var testHolds = ledgerdb.NewTable[footage.Hold]("test_holds")
@@ -217,7 +202,7 @@ func (h *env) record(camera string, n int) {
 			h.must(w.Fragment(vault.Fragment{FragmentInfo: footage.FragmentInfo{From: from, To: from + 30*time.Second, Key: true}, Data: []byte("moof mdat of " + camera)}))
 		}
 		h.must(w.Close())
-		h.clock.advance(time.Minute)
+		h.clock.Pass(time.Minute)
 	}
 	h.must(h.vault.Flush(h.t.Context()))
 }

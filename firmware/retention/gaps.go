@@ -188,7 +188,7 @@ func (g *Gaps) salvaging(m footage.Missed, now clock.Reading) bool {
 	return m.Cause == footage.CauseDisk && m.To.Boot == now.Boot && now.Mono-m.To.Mono < salvageWait && g.o.Vault.Abandoned(m.Camera) > 0
 }
 
-// entries are about a time, without what the index has of it after all.
+// entries are those about a time that was missed, without what the index has of it after all.
 func (g *Gaps) entries(m footage.Missed, anchors clock.Anchors) (out []ledger.Draft, err error) {
 	holes, err := g.holes(m)
 	if err != nil {

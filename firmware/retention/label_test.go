@@ -14,7 +14,7 @@ func TestALabelThatComesAgainShadowsNoOlderKey(t *testing.T) {
 	span := footage.Span{From: morning, To: morning.Add(time.Hour)}
 	h.record("c01", 3)
 	h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: span, Until: morning.Add(90 * day)})
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	h.sweep()
 	old := h.rows("c01")
 	if len(h.keys.IDs()) != 0 || len(old) != 3 {
@@ -47,7 +47,7 @@ func TestALabelThatComesAgainShadowsNoOlderKey(t *testing.T) {
 	readable()
 	h.restart()
 	readable()
-	h.clock.advance(31 * day) // the second key dies on time, beside what the hold keeps
+	h.clock.Pass(31 * day) // the second key dies on time, beside what the hold keeps
 	h.sweep()
 	if len(h.keys.IDs()) != 0 || len(h.rows("c01")) != 3 {
 		t.Fatalf("keys %v, %d rows", h.keys.IDs(), len(h.rows("c01")))

@@ -52,12 +52,12 @@ func TestLastingFaultOfOneThing(t *testing.T) {
 			h.cameras[1].Policy.Days = 30
 			h.record("c01", 2)
 			h.hold(footage.Hold{ID: "h1", Cameras: []string{"c01"}, Span: footage.Span{From: morning, To: morning.Add(day)}, Until: morning.Add(90 * day)})
-			h.clock.advance(31 * day)
+			h.clock.Pass(31 * day)
 			h.sweep() // now the hold has a ring
 			h.record("c01", 3)
 			h.record("c02", 3)
 			h.release("h1")
-			h.clock.advance(31 * day)
+			h.clock.Pass(31 * day)
 			broken := func() (restore []func()) {
 				if c.match == nil {
 					return nil
@@ -157,7 +157,7 @@ func TestARottenRingOfAHoldInForceIsNamed(t *testing.T) {
 	for _, id := range []string{"h1", "h2"} {
 		h.hold(footage.Hold{ID: id, Cameras: []string{"c01"}, Span: span, Until: morning.Add(150 * day)})
 	}
-	h.clock.advance(91 * day)
+	h.clock.Pass(91 * day)
 	h.sweep()
 	h.close(true)
 	file := filepath.Join(h.dir, "keys", "hold-h1.ring")
@@ -167,7 +167,7 @@ func TestARottenRingOfAHoldInForceIsNamed(t *testing.T) {
 	h.must(os.WriteFile(file, b, 0o600))
 	h.open()
 	for range 3 {
-		h.clock.advance(time.Hour)
+		h.clock.Pass(time.Hour)
 		res, err := h.r.Sweep(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "hold h1") {
 			t.Errorf("the sweep says %v", err)

@@ -20,12 +20,12 @@ func TestACorrectionLowersWhatAWrongTimeRaised(t *testing.T) {
 		h.clock.trust(morning.Add(time.Hour), time.Second)
 		h.record("c01", 5)
 		right := h.clock.Now()
-		h.clock.set(func(r *clock.Reading) { r.Wall = r.Wall.Add(45 * day) })
+		h.clock.Change(func(r *clock.Reading) { r.Wall = r.Wall.Add(45 * day) })
 		h.sweep()
 		if mark, err := h.r.Watermark("c01"); err != nil || !mark.After(right.Wall) {
 			t.Fatalf("mark %v, %v", mark, err)
 		}
-		h.clock.set(func(r *clock.Reading) { r.Wall = r.Wall.Add(-45 * day) })
+		h.clock.Change(func(r *clock.Reading) { r.Wall = r.Wall.Add(-45 * day) })
 		if hook {
 			_, err := h.store.Commit(t.Context(), ledgerdb.Change{Puts: h.r.Lower(h.clock.Now().Wall)})
 			h.must(err)
@@ -57,12 +57,12 @@ func TestACorrectionLowersWhatAWrongTimeRaised(t *testing.T) {
 		if at := p.Bounds["boot-2"]; at.IsZero() || at.After(h.clock.Now().Latest()) {
 			t.Errorf("bound %v", at)
 		}
-		h.clock.advance(30*day - 20*time.Minute)
+		h.clock.Pass(30*day - 20*time.Minute)
 		h.sweep()
 		if n := h.files("c01"); n != 5 {
 			t.Errorf("%d files twenty minutes before their time", n)
 		}
-		h.clock.advance(time.Hour)
+		h.clock.Pass(time.Hour)
 		h.sweep()
 		if n := h.files("c01"); n != 0 {
 			t.Errorf("%d files are kept too long", n)

@@ -64,7 +64,7 @@ func TestMoreThanFitsAChange(t *testing.T) {
 		}
 		read(10 * perBound)
 		h.record("c01", 61)
-		h.clock.advance(2 * time.Hour)
+		h.clock.Pass(2 * time.Hour)
 		h.sweep() // boots without rows are forgotten
 		read(1)
 	})

@@ -287,12 +287,12 @@ func TestTheMonthIsWhatReadingEveryEntrySays(t *testing.T) {
 			if e.kind == "system.start" {
 				boot++
 			}
-			h.clock.set(func(r *clock.Reading) {
+			h.clock.Change(func(r *clock.Reading) {
 				*r = clock.Reading{Wall: e.at, State: e.state, Boot: fmt.Sprintf("b%d-%d", n, boot), Mono: e.at.Sub(begin) + 200*day}
 			})
 			h.enter(e.kind, e.subject, e.data)
 		}
-		h.clock.set(func(r *clock.Reading) {
+		h.clock.Change(func(r *clock.Reading) {
 			r.Wall, r.State = begin.Add(time.Duration(rapid.IntRange(10, 150).Draw(rt, "now"))*day), rapid.SampledFrom([]clock.State{clock.Trusted, clock.Trusted, clock.Suspect}).Draw(rt, "clock now")
 		})
 		for _, id := range ids {

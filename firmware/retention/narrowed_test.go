@@ -16,7 +16,7 @@ func TestAHoldThatChangesKeepsItsFootageReadable(t *testing.T) {
 	h.record("c02", 60)
 	span := footage.Span{From: morning.Add(50 * time.Minute), To: morning.Add(70 * time.Minute)}
 	h.hold(footage.Hold{ID: "asked", Cameras: []string{"c01", "c02"}, Span: span, Until: morning.Add(150 * day)})
-	h.clock.advance(91 * day)
+	h.clock.Pass(91 * day)
 	h.sweep()
 	if len(h.keys.IDs()) != 0 {
 		t.Fatalf("day keys live on: %v", h.keys.IDs())

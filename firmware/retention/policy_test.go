@@ -43,13 +43,13 @@ func TestDaylightSavingNeitherEarlyNorLate(t *testing.T) {
 			for range 40 { // every ten minutes, across midnight of none but the change of all
 				h.record("c01", 1)
 				ends = append(ends, h.clock.Now().Wall)
-				h.clock.advance(9 * time.Minute)
+				h.clock.Pass(9 * time.Minute)
 			}
 			h.clock.trust(h.clock.Now().Wall, 0) // anchored again, so that drift does not blur the minute
 			days := len(h.keys.IDs())
 			for i, end := range ends {
 				due := end.Add(30 * day)
-				h.clock.advance(due.Add(-time.Second).Sub(h.clock.Now().Wall))
+				h.clock.Pass(due.Add(-time.Second).Sub(h.clock.Now().Wall))
 				h.clock.trust(h.clock.Now().Wall, 0)
 				h.sweep()
 				if n := h.files("c01"); n != len(ends)-i {
@@ -71,13 +71,13 @@ func TestDaylightSavingNeitherEarlyNorLate(t *testing.T) {
 				if late := last.Sub(end); late < 0 || late > time.Minute {
 					t.Fatalf("the last frame of segment %d is placed %v after its end", i, late)
 				}
-				h.clock.advance(last.Add(30 * day).Sub(h.clock.Now().Wall))
+				h.clock.Pass(last.Add(30 * day).Sub(h.clock.Now().Wall))
 				h.sweep()
 				if n := h.files("c01"); n != len(ends)-i-1 {
 					t.Fatalf("%s, %v: at the time of segment %d there are %d", c.zone, c.change, i, n)
 				}
 			}
-			h.clock.advance(day)
+			h.clock.Pass(day)
 			h.sweep()
 			if n := h.files("c01"); n != 0 || len(h.keys.IDs()) != 0 || days == 0 {
 				t.Fatalf("%s: %d files, keys %v", c.zone, n, h.keys.IDs())
@@ -92,15 +92,15 @@ func TestDaylightSavingNeitherEarlyNorLate(t *testing.T) {
 func TestPolicyChangesInMidFlight(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 10)
-	h.clock.advance(10 * day)
+	h.clock.Pass(10 * day)
 	h.record("c01", 10)
-	h.clock.advance(20*day + time.Hour)
+	h.clock.Pass(20*day + time.Hour)
 	h.sweep() // the first ten
 	if h.files("c01") != 10 {
 		t.Fatalf("%d files", h.files("c01"))
 	}
 	h.cameras[0].Policy = footage.Policy{Days: 90, Reason: "key site"}
-	h.clock.advance(30 * day)
+	h.clock.Pass(30 * day)
 	h.sweep()
 	if h.files("c01") != 10 || h.deleted() != 10 {
 		t.Fatalf("with ninety days %d files are left", h.files("c01"))
@@ -123,7 +123,7 @@ func TestRaisedPolicyDoesNotPardonTheCondemned(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 5)
 	restore := h.disk.Fail(disktest.Rule{Match: disktest.Match("remove", "c01/"), Err: syscall.EIO})
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	if res := h.sweep(); res.Failed != 5 {
 		t.Fatalf("%+v", res)
 	}
@@ -146,17 +146,17 @@ func TestRetiredCameraGoesOnTime(t *testing.T) {
 	h.record("c02", 3)
 	h.cameras[1].Retired = true // keeps its ninety days
 	h.cameras = h.cameras[1:]   // nobody knows c01 any more
-	h.clock.advance(30*day - 10*time.Minute)
+	h.clock.Pass(30*day - 10*time.Minute)
 	h.sweep()
 	if h.files("c01") != 3 {
 		t.Fatal("early")
 	}
-	h.clock.advance(time.Hour)
+	h.clock.Pass(time.Hour)
 	h.sweep()
 	if h.files("c01") != 0 || h.files("c02") != 3 {
 		t.Fatalf("%d and %d files", h.files("c01"), h.files("c02"))
 	}
-	h.clock.advance(60 * day)
+	h.clock.Pass(60 * day)
 	h.sweep()
 	if h.files("c02") != 0 || len(h.keys.IDs()) != 0 {
 		t.Fatalf("%d files, keys %v", h.files("c02"), h.keys.IDs())
@@ -176,7 +176,7 @@ func TestNextIsTheEarliestDeadlineOfAllCameras(t *testing.T) {
 	if !res.Next.Equal(last.Add(30 * day)) {
 		t.Errorf("next at %v, want %v", res.Next, last.Add(30*day))
 	}
-	h.clock.set(func(r *clock.Reading) { r.State = clock.Untrusted })
+	h.clock.Change(func(r *clock.Reading) { r.State = clock.Untrusted })
 	if res = h.sweep(); !res.Next.IsZero() {
 		t.Errorf("next at %v although nothing is deleted", res.Next)
 	}

@@ -14,12 +14,12 @@ import (
 func TestFootageGoesAtThirtyDaysByItsLastFrame(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 60) // 08:00 to 09:00, the hour
-	h.clock.advance(time.Hour)
+	h.clock.Pass(time.Hour)
 	h.record("c01", 1)
 	h.sweep()
 
-	h.clock.set(func(r *clock.Reading) { r.Uncertainty = 3 * time.Second })
-	h.clock.advance(30*day - 2*time.Hour - 5*time.Second) // 5 s before the first segment's last frame is 30 days old
+	h.clock.Change(func(r *clock.Reading) { r.Uncertainty = 3 * time.Second })
+	h.clock.Pass(30*day - 2*time.Hour - 5*time.Second) // 5 s before the first segment's last frame is 30 days old
 	if res := h.sweep(); res.Unlinked != 0 {
 		t.Fatalf("%d segments went early", res.Unlinked)
 	}
@@ -29,11 +29,11 @@ func TestFootageGoesAtThirtyDaysByItsLastFrame(t *testing.T) {
 	h.must(err)
 	last, _ := places.LastFrame(s)
 	due := last.Add(30*day + 3*time.Second)
-	h.clock.advance(due.Sub(h.clock.Now().Wall) - time.Nanosecond)
+	h.clock.Pass(due.Sub(h.clock.Now().Wall) - time.Nanosecond)
 	if res := h.sweep(); res.Unlinked != 0 || !res.Next.Equal(last.Add(30*day)) {
 		t.Fatalf("%+v a nanosecond before the time, next %v", res, res.Next)
 	}
-	h.clock.advance(time.Nanosecond)
+	h.clock.Pass(time.Nanosecond)
 	if res := h.sweep(); res.Unlinked != 1 || h.files("c01") != 60 {
 		t.Fatalf("%+v at the time, %d files", res, h.files("c01"))
 	}
@@ -42,7 +42,7 @@ func TestFootageGoesAtThirtyDaysByItsLastFrame(t *testing.T) {
 	}
 	h.check()
 
-	h.clock.advance(time.Hour)
+	h.clock.Pass(time.Hour)
 	h.sweep()
 	list := h.entries("footage.deleted")
 	if len(list) != 1 || list[0].Count != 60 || list[0].Subject != "c01" || !list[0].Hour.Equal(morning) || list[0].Assurance != "best_effort" {
@@ -55,7 +55,7 @@ func TestFootageGoesAtThirtyDaysByItsLastFrame(t *testing.T) {
 	if n := len(h.entries("key.erased")); n != 0 {
 		t.Errorf("a key died while its day had footage")
 	}
-	h.clock.advance(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.sweep()
 	erased := h.entries("key.erased")
 	if len(erased) != 1 || erased[0].Ring != "footage" || len(erased[0].Keys) != 1 || erased[0].Keys[0] != "c01:2026-03-02" {
@@ -72,12 +72,12 @@ func TestEachCameraByItsOwnPolicy(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 3)
 	h.record("c02", 3)
-	h.clock.advance(31 * day)
+	h.clock.Pass(31 * day)
 	h.sweep()
 	if a, b := h.files("c01"), h.files("c02"); a != 0 || b != 3 {
 		t.Fatalf("after 31 days %d and %d files", a, b)
 	}
-	h.clock.advance(60 * day)
+	h.clock.Pass(60 * day)
 	h.sweep()
 	if h.files("c02") != 0 || h.deleted() != 6 {
 		t.Fatalf("after 91 days %d files, %d deleted", h.files("c02"), h.deleted())
@@ -90,7 +90,7 @@ func TestClockOfThirtyOneDaysAheadDeletesNothing(t *testing.T) {
 	for _, state := range []clock.State{clock.Untrusted, clock.Suspect} {
 		h := newEnv(t)
 		h.record("c01", 3)
-		h.clock.set(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(31*day), state })
+		h.clock.Change(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(31*day), state })
 		if res := h.sweep(); res.Unlinked != 0 || h.files("c01") != 3 {
 			t.Fatalf("%v: %+v", state, res)
 		}
@@ -99,12 +99,12 @@ func TestClockOfThirtyOneDaysAheadDeletesNothing(t *testing.T) {
 			t.Fatalf("%v: footage of the running boot is hidden: %v", state, err)
 		}
 		h.must(r.Close())
-		h.clock.set(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(-31*day), clock.Trusted })
+		h.clock.Change(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(-31*day), clock.Trusted })
 		h.sweep()
 		if h.files("c01") != 3 {
 			t.Fatal("gone after the correction")
 		}
-		h.clock.advance(30*day + time.Hour)
+		h.clock.Pass(30*day + time.Hour)
 		h.sweep()
 		if h.files("c01") != 0 {
 			t.Fatal("kept beyond its time")
@@ -130,12 +130,12 @@ func TestFiveHoursOf1970ThenCorrected(t *testing.T) {
 	if err != nil || len(list) != 60 || !list[0].Anchored {
 		t.Fatalf("%d segments in the first hour, %v", len(list), err)
 	}
-	h.clock.advance(30*day - 5*time.Hour - time.Minute)
+	h.clock.Pass(30*day - 5*time.Hour - time.Minute)
 	h.sweep()
 	if h.files("c01") != 300 {
 		t.Fatal("deleted early")
 	}
-	h.clock.advance(5*time.Hour + 5*time.Minute)
+	h.clock.Pass(5*time.Hour + 5*time.Minute)
 	h.sweep()
 	if h.files("c01") != 0 || h.deleted() != 300 {
 		t.Fatalf("%d files, %d deleted", h.files("c01"), h.deleted())
@@ -153,12 +153,12 @@ func TestBootWithoutAnchorGoesAtItsUpperBound(t *testing.T) {
 	h.clock.trust(morning.Add(7*day), time.Second)
 	h.sweep()
 	h.restart()
-	h.clock.advance(30*day - time.Minute)
+	h.clock.Pass(30*day - time.Minute)
 	h.sweep()
 	if h.files("c01") != 10 {
 		t.Fatal("deleted before its upper bound")
 	}
-	h.clock.advance(2 * time.Minute)
+	h.clock.Pass(2 * time.Minute)
 	h.sweep()
 	if h.files("c01") != 0 {
 		t.Fatal("an unanchored boot is kept for ever")
@@ -169,20 +169,20 @@ func TestBootWithoutAnchorGoesAtItsUpperBound(t *testing.T) {
 func TestClockAnHourBackDeletesNothingEarly(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 10)
-	h.clock.set(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(-time.Hour), clock.Suspect })
+	h.clock.Change(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(-time.Hour), clock.Suspect })
 	h.record("c01", 10) // goes on, with another claim
 	h.sweep()
-	h.clock.set(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(time.Hour), clock.Trusted })
+	h.clock.Change(func(r *clock.Reading) { r.Wall, r.State = r.Wall.Add(time.Hour), clock.Trusted })
 	rows := h.rows("c01")
 	if len(rows) != 20 || rows[10].From < rows[9].To {
 		t.Fatalf("%d rows; the order of recording is lost", len(rows))
 	}
-	h.clock.advance(30*day - 15*time.Minute)
+	h.clock.Pass(30*day - 15*time.Minute)
 	h.sweep()
 	if n := h.files("c01"); n < 14 || n > 18 {
 		t.Fatalf("%d files in the middle of the deletion", n)
 	}
-	h.clock.advance(time.Hour)
+	h.clock.Pass(time.Hour)
 	h.sweep()
 	if h.files("c01") != 0 {
 		t.Fatal("kept too long")
@@ -220,8 +220,8 @@ func TestTwoMonthsWithoutPower(t *testing.T) {
 func TestTwoMonthsOffline(t *testing.T) {
 	h := newEnv(t)
 	h.record("c01", 30)
-	h.clock.advance(60 * day)
-	h.clock.set(func(r *clock.Reading) { r.Uncertainty = clock.Drift(60 * day) })
+	h.clock.Pass(60 * day)
+	h.clock.Change(func(r *clock.Reading) { r.Uncertainty = clock.Drift(60 * day) })
 	h.record("c01", 1)
 	h.sweep()
 	if n := h.files("c01"); n != 1 || h.deleted() != 30 {

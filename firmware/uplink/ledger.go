@@ -21,7 +21,7 @@ import (
 type ledgerLog struct {
 	s       *ledgerdb.Store
 	log     *slog.Logger
-	damaged func(seq uint64) // told of every leaf whose bytes have rotted
+	damaged func(seq uint64) // called for every leaf whose bytes have rotted
 }
 
 var _ protocol.Log = (*ledgerLog)(nil)

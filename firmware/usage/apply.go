@@ -18,7 +18,7 @@ import (
 )
 
 // Submit takes a new application, or a returned one (a.ID set) after its correction, and registers the hold in the same
-// Change. Applicant, state, number and everything that the office fills in are ours: what a says of them is ignored.
+// Change. Applicant, state, number and everything that the security office fills in are set here: what a says of them is ignored.
 // fielderr.Errors names the fields at fault; nothing is written then. The same form sent again, known by its key, is
 // answered with what became of the first.
 func (e *Register) Submit(ctx context.Context, by account.Who, a rules.Application) (rules.Application, error) {

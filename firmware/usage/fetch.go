@@ -102,7 +102,7 @@ func (e *Register) onNVR(camera string) bool {
 }
 
 // fetchFor asks for what a viewing that was just opened is to show. The entry of the viewing is before it; that
-// nothing could be asked for is reported by [Office.Awaited].
+// nothing could be asked for shows in [Register.Awaited].
 func (e *Register) fetchFor(ctx context.Context, by account.Who, v Viewing) {
 	if !e.fetched(v) {
 		return

@@ -49,7 +49,7 @@ func (e *Register) Places(ctx context.Context) ([]string, error) {
 }
 
 // Available says for every requested line and camera there what exists, what is missing, and what falls off
-// before the office has to answer. Lines with an impossible span are left out: Validate tells about them.
+// before the security office has to answer. Lines with an impossible span are left out: Validate tells about them.
 func (e *Register) Available(ctx context.Context, wanted []rules.RequestedSpan) ([]Offer, error) {
 	now := e.o.Clock.Now()
 	answer := rules.AfterSchoolDays(now.Wall, e.o.Rules().UndecidedDays, e.schoolDay)

@@ -23,6 +23,7 @@ import (
 	"campuskeep/firmware/retention"
 	"campuskeep/firmware/vault"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 )
 
@@ -49,11 +50,9 @@ var (
 	archiveEnd   = archiveBegin.Add(time.Duration(archiveDays)*24*time.Hour - 10*time.Minute)
 )
 
-// still is a clock that is.
-type still struct{ at time.Time }
-
-func (c still) Now() clock.Reading {
-	return clock.Reading{Wall: c.at, State: clock.Trusted, Boot: archiveBoot, Mono: c.at.Sub(archiveBegin)}
+// archiveClock shows one instant of the archive's boot.
+func archiveClock(at time.Time) *clocktest.Clock {
+	return clocktest.New(clock.Reading{Wall: at, State: clock.Trusted, Boot: archiveBoot, Mono: at.Sub(archiveBegin)})
 }
 
 func anchors() clock.Anchors {
@@ -91,7 +90,7 @@ func openServices(dir string, at time.Time) (r *packages, err error) {
 		return nil, err
 	}
 	r = &packages{}
-	r.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/archive", Clock: still{at}, People: people, Signer: ed25519.NewKeyFromSeed(make([]byte, 32))})
+	r.store, err = ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/archive", Clock: archiveClock(at), People: people, Signer: ed25519.NewKeyFromSeed(make([]byte, 32))})
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +98,7 @@ func openServices(dir string, at time.Time) (r *packages, err error) {
 		return nil, errors.Join(err, r.store.Close())
 	}
 	r.retention = retention.New(retention.Options{Store: r.store, Vault: r.vault, Cameras: func() []footage.Camera { return nil },
-		Holds: func(ledgerdb.Tx) ([]footage.Hold, error) { return nil, nil }, Clock: still{at}, Anchors: anchors,
+		Holds: func(ledgerdb.Tx) ([]footage.Hold, error) { return nil, nil }, Clock: archiveClock(at), Anchors: anchors,
 		Assurance: func(time.Time) string { return keyring.AssuranceBestEffort }})
 	r.source = r.retention.Guard(r.vault.Source(func() footage.Places { return footage.Places{Anchors: anchors()} }))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -14,7 +14,7 @@ import (
 // start rebuilds the index; until then what lies on whole pages is found.
 var ErrIndex = errors.New("a page of index.db is broken")
 
-// guarded turns what bbolt does about a broken page into an error. A panic of anyone who looks at the rows goes
+// guarded turns what bbolt does about a broken page into an error. A panic of who looks at the rows goes
 // on.
 func guarded(step func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

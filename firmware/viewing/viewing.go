@@ -127,7 +127,7 @@ type Request struct {
 }
 
 // Open opens a viewing in the log-in s: the access entry first, then the player. The errors are those of
-// [usage.Office.OpenViewing]; on any error nothing is open.
+// [usage.Register.OpenViewing]; on any error nothing is open.
 func (m *Viewings) Open(ctx context.Context, by account.Who, s people.Session, q Request) (Opened, error) {
 	mode := usage.Playback
 	if q.Live {

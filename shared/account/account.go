@@ -36,7 +36,7 @@ const (
 // Action is something that can be asked for; the code is also in the log.
 type Action string
 
-// Actions of the office page, the gate, and the centre.
+// Actions of the pages, the gate, and the centre.
 const (
 	ActPublic     Action = "public"      // log-in page, style sheets, root certificate: nobody is known yet
 	ActStatusView Action = "status.view" // today page: state of clock, sync, storage, cameras
@@ -52,7 +52,7 @@ const (
 
 	ActApplicationCreate   Action = "application.create"
 	ActApplicationView     Action = "application.view"
-	ActApplicationList     Action = "application.list"     // the office's list of all; own ones are ApplicationView
+	ActApplicationList     Action = "application.list"     // the security office's list of all; own ones are ApplicationView
 	ActApplicationReview   Action = "application.review"   // narrow places to cameras, return for changes
 	ActApplicationDecide   Action = "application.decide"   // approve or refuse
 	ActApplicationWithdraw Action = "application.withdraw" // the applicant takes it back

@@ -1,7 +1,7 @@
 package footage
 
 // Offer is a camera behind an NVR, with what its streams would write into our vault. A stream that the NVR does not
-// are about is 0.
+// describe is 0.
 type Offer struct {
 	Camera    string
 	Main, Sub int64 // bytes a day

@@ -179,7 +179,7 @@ type SegmentReader interface {
 	io.Closer
 }
 
-// Source gives recorded footage, anyone who has custody of it. Ribbon, holds, playback and package
+// Source gives recorded footage of every custody. Ribbon, holds, playback and package
 // read through it and never ask which it is.
 type Source interface {
 	// Segments lists what overlaps the span, oldest first, with each segment's place in UTC.

@@ -218,7 +218,7 @@ type Month struct {
 	Excuses   []Excuse
 	Holds     []Kept
 	Checks    []Checked
-	Damaged   int // segments that entries are about as damaged or missing
+	Damaged   int // segments that entries call damaged or missing
 	Watermark time.Time
 	Until     time.Time // the camera was retired; zero: it was in service to the end of the month
 }

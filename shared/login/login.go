@@ -1,5 +1,5 @@
 // Package login holds the rules of proving who one is: passwords, one-time codes, recovery codes, sessions
-// and lock-out, for the appliance's office page and the centre's console alike.
+// and lock-out, for the appliance's pages and the centre's console alike.
 //
 // It owns nothing: each rule is a function of values and of a [clock.Reading] that the caller hands in, and
 // anyone who keeps the values keeps them sealed. It must never keep a password, a session token or a recovery

@@ -31,7 +31,7 @@ import (
 //	checkpoint
 //	<signed note to the end of the file>
 //
-// No line of the statement rests on its own: its first lines (school, camera, day) are bound by the hash in the
+// No line of the statement counts on its own: its first lines (school, camera, day) are bound by the hash in the
 // entry `certificate.issued`, which is the last of the entries; all others follow from the entries and are written
 // again by who checks. So no byte of the file can change unnoticed. What a certificate cannot show is that the log
 // holds no other entry about that day: for that the whole log is read (ledger.VerifyExport).

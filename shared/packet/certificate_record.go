@@ -27,7 +27,7 @@ type Record struct {
 	Holds             []footage.Kept
 	Excuses           []footage.Excuse
 	Checks            []footage.Checked
-	Damaged           []string // camera-days of segments told of as missing or damaged
+	Damaged           []string // camera-days of segments that entries call missing or damaged
 }
 
 // KeyEvent is an announced or a finished destruction of keys.

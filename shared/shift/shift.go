@@ -96,7 +96,7 @@ func Begin(open []Shift, id, officer string, now clock.Reading) (Shift, error) {
 	return Shift{ID: id, Officer: officer, Began: login.StampOf(now)}, nil
 }
 
-// Offer notes that the hand-over is written and awaits the signature of anyone who takes over. The shift goes
+// Offer notes that the hand-over is written and awaits the signature of who takes over. The shift goes
 // on.
 func Offer(s Shift, now clock.Reading) (Shift, error) {
 	if !s.OnDuty(now) {

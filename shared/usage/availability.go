@@ -18,7 +18,7 @@ type Availability struct {
 	// FirstLoss is when the first present second falls off unless it is held; zero when all of it is held
 	// beyond its time or nothing is present.
 	FirstLoss time.Time
-	// BeforeReview says that something falls off before the office has to answer, unless it is held.
+	// BeforeReview says that something falls off before the security office has to answer, unless it is held.
 	BeforeReview bool
 }
 

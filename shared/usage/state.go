@@ -35,7 +35,7 @@ const (
 var AllStates = []State{Draft, Submitted, Returned, UnderReview, AwaitSecond, Approved, Extracting, Delivered, InUse,
 	ReportDue, Overdue, Reported, Accepted, Closed, Rejected, Withdrawn, Unavailable, Expired, Revoked}
 
-// Undecided says whether the office still owes an answer, or the applicant a correction.
+// Undecided says whether the security office still owes an answer, or the applicant a correction.
 func (s State) Undecided() bool {
 	return slices.Contains([]State{Submitted, Returned, UnderReview, AwaitSecond}, s)
 }
@@ -49,7 +49,7 @@ type Plain string
 // The five.
 const (
 	PlainFill   Plain = "fill"   // yours to fill in or mend
-	PlainWait   Plain = "wait"   // the office's to decide
+	PlainWait   Plain = "wait"   // for the security office to decide
 	PlainUse    Plain = "use"    // approved
 	PlainReport Plain = "report" // yours to report
 	PlainOver   Plain = "over"

@@ -1,4 +1,4 @@
-// Command campuskeepd is the appliance: one process that records, deletes on time, answers the office page,
+// Command campuskeepd is the appliance: one process that records, deletes on time, answers the pages,
 // reads cards and ships its ledger. This file reads flags, environment and the configuration file; everything
 // else is firmware/appliance.
 package main

@@ -38,7 +38,7 @@ type arrivalTick struct {
 // beforeBell and afterBell are the minutes that the curve shows around the bell.
 const beforeBell, afterBell = 60, 30
 
-// labelWide is the room that the time under the curve takes, with the space beside it.
+// labelWide is the width of the time under the curve, with the space beside it.
 const labelWide = 44
 
 // DrawArrival draws how many came in over the morning; nil on a day without school.

@@ -29,7 +29,7 @@ import (
 	rules "campuskeep/shared/usage"
 )
 
-// call is one request while it is answered: who asks, what May said, in which language.
+// Call is one request while it is answered: who asks, what the permission table says, in which language.
 type Call struct {
 	o   *Server
 	W   http.ResponseWriter

@@ -9,8 +9,8 @@ import (
 	weblib "campuskeep/shared/lib/web"
 )
 
-// Route is one address of the office page. Action and Subject are not optional: [newRouter] refuses to
-// build with a route that nobody thought about who may use it.
+// Route is one address of the pages. Action and Subject are not optional: [NewRouter] refuses a route that says of
+// nobody that they may use it.
 type Route struct {
 	Pattern string // as http.ServeMux reads it: "GET /footage"
 	Action  account.Action
@@ -44,7 +44,7 @@ func NewRouter(routes []Route, serve func(Route, http.ResponseWriter, *http.Requ
 	}
 	mux, err := weblib.Router(list, func(r weblib.Route[*Call], w http.ResponseWriter, q *http.Request) { serve(byPattern[r.Pattern], w, q) })
 	if err != nil {
-		return nil, fmt.Errorf("the office page: %w", err)
+		return nil, fmt.Errorf("build the routes: %w", err)
 	}
 	return &Router{mux: mux, Routes: routes}, nil
 }

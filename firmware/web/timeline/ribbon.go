@@ -375,7 +375,7 @@ func drawDays(days []ribDay) template.HTML {
 	return template.HTML(b.String())
 }
 
-// lockPx is the room of the lock before the name of a hold.
+// lockPx is the width of the lock before the name of a hold.
 const lockPx = 16
 
 // placeLabels finds room for the characters of gaps and then for the names of holds. What finds none is left out:

@@ -20,12 +20,9 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/login"
 )
-
-type still clock.Reading
-
-func (s still) Now() clock.Reading { return clock.Reading(s) }
 
 // The demo school is whole, everybody can log in, and nobody's name is readable on the disk.
 func TestFill(t *testing.T) {
@@ -42,7 +39,7 @@ func TestFill(t *testing.T) {
 	must(err)
 	ring, err := root.Ring("people")
 	must(err)
-	now := still{Wall: time.Date(2026, 5, 23, 1, 0, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour} // a Saturday
+	now := clocktest.New(clock.Reading{Wall: time.Date(2026, 5, 23, 1, 0, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour}) // a Saturday
 	st, err := ledgerdb.Open(ledgerdb.Options{Dir: dir, Origin: "campuskeep/ck-demo", Clock: now, People: ring,
 		Signer: ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))})
 	must(err)

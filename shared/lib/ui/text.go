@@ -1,4 +1,4 @@
-// Package ui is the look and the words that the office page and the centre's console share: design
+// Package ui is the look and the words that the appliance's pages and the centre's console share: design
 // tokens, page frame, form, table and note parts, icons, browser code, and the zh-CN and en catalogues.
 //
 // It owns the embedded browser files and text catalogues and starts nothing; a page hands it a typed

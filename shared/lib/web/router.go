@@ -1,4 +1,4 @@
-// Package web is the HTTP side that the office page and the centre's console share: routes that cannot be
+// Package web is the HTTP side that the appliance's pages and the centre's console share: routes that cannot be
 // built without a permission, the guard before them, limits, and small safe answers.
 //
 // It owns only the buckets of its limiters. It must never decide who may do what: it hands each request's

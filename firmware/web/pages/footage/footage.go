@@ -268,7 +268,7 @@ type groupPage struct {
 
 func groupKey(name string) string { return cmp.Or(name, "-") }
 
-// pageOf cuts cameras, sorted by group, into pages. A closed group takes the room of one row.
+// pageOf cuts cameras, sorted by group, into pages. A closed group counts as one row.
 func pageOf(cameras []footage.Camera, s *timeline.RibState) (out []groupPage, pages int) {
 	type line struct {
 		group  string

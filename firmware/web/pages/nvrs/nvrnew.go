@@ -20,7 +20,7 @@ import (
 )
 
 // The wizard asks an NVR with one password, proposes by arithmetic who keeps what, and registers everything at once
-// (F1, F2). The password stays in the room of the NVRs; the browser sends it once.
+// (F1, F2). The password stays with the supervisor of the NVRs; the browser sends it once.
 
 // nvrNewView is the first step: address and password.
 type nvrNewView struct {
