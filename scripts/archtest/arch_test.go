@@ -83,7 +83,7 @@ func in(path string, packages ...string) bool {
 var firmwareLayer = map[string]int{
 	"disk": 1, "keyring": 1, "digest": 1, "sheet": 1, "fmp4": 1, "pin": 1, "mdns": 1, "openapi": 1,
 	"ledgerdb": 2, "rtsp": 2,
-	"vault": 3, "timekeeper": 3, "sealedfiles": 3,
+	"vault": 3, "timekeeper": 3, "rootkey": 3, "sealedfiles": 3,
 	"site": 4, "people": 4,
 	"recorder": 5, "reader": 5, "panel": 5, "uplink": 5, "nvr": 5, "messenger": 5,
 	"retention": 6, "playback": 6, "gate": 6, "health": 6, "records": 6,
@@ -185,23 +185,23 @@ func checkShared(t *testing.T, f file, im, own string, isOwn bool) {
 }
 
 func checkLayers(t *testing.T, f file, own string) {
-	check := func(top string, floors map[string]int) {
+	check := func(top string, layers map[string]int) {
 		a, b := packageOf(f.path, top), packageOf(own, top)
 		if a == "" || b == "" || a == b {
 			return
 		}
-		fa, oka := floors[a]
-		fb, okb := floors[b]
+		fa, oka := layers[a]
+		fb, okb := layers[b]
 		if !oka {
-			t.Errorf("%s: room %s/%s has no floor; give it one in this test", f.path, top, a)
+			t.Errorf("%s: package %s/%s has no layer; give it one in this test", f.path, top, a)
 			return
 		}
 		if !okb {
-			t.Errorf("%s imports room %s/%s, which has no floor", f.path, top, b)
+			t.Errorf("%s imports package %s/%s, which has no layer", f.path, top, b)
 			return
 		}
 		if fb > fa || fb == fa && a != "retention" && a != "keyring" && a != "usage" {
-			t.Errorf("%s imports %s: floor %d may not lean on floor %d (imports only run down)", f.path, own, fa, fb)
+			t.Errorf("%s imports %s: layer %d may not import layer %d (imports only run down)", f.path, own, fa, fb)
 		}
 		if top == "firmware" && devices[a] && devices[b] {
 			t.Errorf("%s imports %s: device rooms never lean on one another; a hanging device must stay alone", f.path, own)
