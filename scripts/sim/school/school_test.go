@@ -82,7 +82,7 @@ func TestFill(t *testing.T) {
 	must(f.WriteFiles(t.TempDir()))
 	seen := map[account.Role]bool{}
 	for _, a := range f.Accounts {
-		session, err := p.Login(ctx, people.Credentials{User: a.Login, Password: Password, Code: a.Code(now.Wall)}, from)
+		session, err := p.Login(ctx, people.Credentials{User: a.Login, Password: Password, Code: a.Code(now.Now().Wall)}, from)
 		must(err)
 		if session.MustPassword || session.MustFactor {
 			t.Errorf("%s must still do something: %+v", a.Login, session)

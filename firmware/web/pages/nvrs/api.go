@@ -166,10 +166,10 @@ func (o *Pages) apiNVR(c *call) error {
 		out.Depend = append(out.Depend, apiDependent{d.Camera, d.Recorded, true})
 	}
 	for _, a := range n.Earlier() {
-		out.Moves = append(out.Moves, apiAssignment{a.Camera, a.Channel, a.From, a.To})
+		out.Moves = append(out.Moves, apiAssignment(a))
 	}
 	for _, k := range n.Kept {
-		out.Holds = append(out.Holds, apiHeld{k.Camera, k.Span, k.Until})
+		out.Holds = append(out.Holds, apiHeld(k))
 	}
 	return c.JSON(http.StatusOK, out)
 }
@@ -237,7 +237,7 @@ func (o *Pages) apiPaths(c *call) error {
 		out.Read, out.Signed, out.By, out.Previous, out.NoUsers, out.NoPorts, out.Sum = l.Read, l.Signed, l.ByName, l.Previous, l.NoUsers, l.NoPorts, hex.EncodeToString(sum[:])
 	}
 	for _, p := range l.Paths {
-		out.Paths = append(out.Paths, apiPath{p.Kind, p.Name, p.Level, p.Port, p.Open, p.Answer, p.Note})
+		out.Paths = append(out.Paths, apiPath(p))
 	}
 	return c.JSON(http.StatusOK, out)
 }

@@ -91,7 +91,8 @@ func (o *Pages) apiView(c *call) error {
 		return fmt.Errorf("ask how far the footage of viewing %s is: %w", v.ID, err)
 	}
 	if waits {
-		out.Waits = &APIWaiting{f.State, f.Percent, f.Reason, f.Next, f.Ahead, f.Left}
+		waiting := APIWaiting(f)
+		out.Waits = &waiting
 		return c.JSON(http.StatusOK, out)
 	}
 	p, err := o.present(c, v)

@@ -233,7 +233,7 @@ func (c *call) describeMonth(r footage.MonthReport) apiMonth {
 		Segments: r.Segments, Gone: r.Gone, Here: r.Here, Lost: r.Lost, Damaged: r.Damaged, Removals: r.Removals, Freed: r.Freed, OnTime: r.OnTime, Early: timings(r.Early), Late: timings(r.Late),
 		Overdue: r.Overdue, Unattested: r.Dark, TooLong: r.Over, TooShort: r.Short, Faults: r.Faults()}
 	for _, x := range r.Causes {
-		a.Causes = append(a.Causes, apiCause{x.Cause, x.Time, x.Gaps})
+		a.Causes = append(a.Causes, apiCause(x))
 	}
 	for _, p := range r.Pieces {
 		if !p.Recorded {

@@ -106,7 +106,8 @@ func (o *Pages) describeShifts(c *call, list []shift.Shift) ([]APIShift, error) 
 				return nil, err
 			}
 			if n != (usage.HandoverNotes{}) {
-				a.Notes = &apiNotes{n.Happened, n.Equipment, n.Open}
+				notes := apiNotes(n)
+				a.Notes = &notes
 			}
 		}
 		out = append(out, a)
