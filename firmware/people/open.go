@@ -39,8 +39,8 @@ type People struct {
 	enrolled  map[string][]enrolment     // student → in order of the first day
 	members   map[string]map[string]bool // class → students who ever were in it
 	classes   map[string]classRec
-	cards     map[string]string // hex hash → student
-	erased    map[string]int    // "p", "s" → highest number of an erased subject
+	cards     map[string]cardRow // by hex hash
+	erased    map[string]int     // "p", "s" → highest number of an erased subject
 	proposed  map[string]DutyChange
 	dutySet   bool // there has been a duty person with a second factor: nobody gives duties alone any more
 	dutyNoted bool // and the store has it
@@ -100,7 +100,7 @@ func Open(_ context.Context, o Options) (*People, error) {
 	}
 	p := &People{o: o, verifier: login.NewVerifier(o.Cost),
 		persons: map[string]*personRec{}, byLogin: map[string]string{}, students: map[string]pupil{},
-		enrolled: map[string][]enrolment{}, members: map[string]map[string]bool{}, classes: map[string]classRec{}, cards: map[string]string{},
+		enrolled: map[string][]enrolment{}, members: map[string]map[string]bool{}, classes: map[string]classRec{}, cards: map[string]cardRow{},
 		erased: map[string]int{}, proposed: map[string]DutyChange{}}
 	p.login.sessions = map[string]*session{}
 	var err error
@@ -170,7 +170,7 @@ func (p *People) load(tx ledgerdb.Tx) (err error) {
 		p.takeEnrolment(enrolment{r.Value, r.Rev})
 	}
 	for hash, c := range cards.All(tx) {
-		p.cards[hash] = c.Student
+		p.cards[hash] = c
 	}
 	return nil
 }

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
-	"campuskeep/shared/ledger"
+	"campuskeep/shared/attendance"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/student"
 )
@@ -76,63 +77,85 @@ func (p *People) addStudents(ctx context.Context, by account.Who, list []NewStud
 	if err := p.checkNew(list, newClasses).Err(); err != nil {
 		return nil, err
 	}
-	now := p.now().Wall.UTC()
-	var ch ledgerdb.Change
-	for _, c := range newClasses {
-		ch.Puts = append(ch.Puts, classes.PutRev(c.ID, c, 0))
-		ch.Entries = append(ch.Entries, by.Draft("class.changed", role, c.ID, map[string]any{"what": []string{"created"}}))
-	}
-	next := p.nextID("s")
-	added := slices.Clone(list)
-	ids := make([]string, len(list))
-	for i := range added {
-		n := &added[i]
-		n.ID, n.Since = fmt.Sprintf("s%04d", next+i), now
-		ids[i] = n.ID
-		ch.Puts = append(ch.Puts, students.PutRev(n.ID, n.Student, 0))
-		data := map[string]any{}
-		if n.Class != "" {
-			data["class"] = n.Class
-			ch.Puts = append(ch.Puts, enrolments.PutRev(n.ID+"/"+n.From, student.Enrolment{Student: n.ID, Class: n.Class, From: n.From}, 0))
-		}
-		for _, c := range n.Cards {
-			ch.Puts = append(ch.Puts, cards.Put(p.cardHash(c), cardRow{Student: n.ID, Since: now}))
-		}
-		ch.Entries = append(ch.Entries, by.Draft("student.created", role, n.ID, data))
-	}
+	var b batch
+	ids := p.draftNew(&b, by, role, list, newClasses)
 	if len(list) > 1 {
-		ch.Entries = append(ch.Entries, by.Draft("import", role, "students", map[string]any{"what": "students", "count": len(list)}))
+		b.Entries = append(b.Entries, by.Draft("import", role, "students", map[string]any{"what": "students", "count": len(list)}))
 	}
-	rc, err := p.o.Store.Commit(ctx, ch)
-	if err != nil {
+	if err := p.commit(ctx, &b); err != nil {
 		return nil, fmt.Errorf("register %d pupils: %w", len(list), err)
 	}
-	p.takeAdded(added, newClasses, rc.Revs)
 	return ids, nil
 }
 
-// takeAdded takes what addStudents committed into the index, in the order of its puts.
-func (p *People) takeAdded(added []NewStudent, newClasses []student.Class, revs []uint64) {
+// batch is one change, with what each of its puts and deletes does to the index.
+type batch struct {
+	ledgerdb.Change
+	taken []func(rev uint64) // of each put, in order
+	gone  []func()           // of deletes
+}
+
+func (b *batch) put(x ledgerdb.Put, taken func(rev uint64)) {
+	b.Puts, b.taken = append(b.Puts, x), append(b.taken, taken)
+}
+
+func (b *batch) del(x ledgerdb.Delete, gone func()) {
+	b.Deletes, b.gone = append(b.Deletes, x), append(b.gone, gone)
+}
+
+// commit stores a batch and takes it into the index. The caller holds writing.
+func (p *People) commit(ctx context.Context, b *batch) error {
+	rc, err := p.o.Store.Commit(ctx, b.Change)
+	if err != nil {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rev := func() uint64 {
-		r := revs[0]
-		revs = revs[1:]
-		return r
+	for _, f := range b.gone {
+		f()
 	}
+	for i, f := range b.taken {
+		f(rc.Revs[i])
+	}
+	return nil
+}
+
+// draftNew adds classes and pupils that were checked to a batch, and gives the ids of the pupils. The caller holds writing.
+func (p *People) draftNew(b *batch, by account.Who, role account.Role, list []NewStudent, newClasses []student.Class) (ids []string) {
+	now := p.now().Wall.UTC()
 	for _, c := range newClasses {
-		p.classes[c.ID] = classRec{c, rev()}
+		p.draftClass(b, by, role, c, 0, []string{"created"})
 	}
-	for _, n := range added {
-		p.students[n.ID] = pupil{n.Student, rev()}
+	next := p.nextID("s")
+	for i, n := range list {
+		n.ID, n.Since = fmt.Sprintf("s%04d", next+i), now
+		ids = append(ids, n.ID)
+		b.put(students.PutRev(n.ID, n.Student, 0), func(rev uint64) { p.students[n.ID] = pupil{n.Student, rev} })
+		data := map[string]any{}
 		if n.Class != "" {
-			p.takeEnrolment(enrolment{student.Enrolment{Student: n.ID, Class: n.Class, From: n.From}, rev()})
+			data["class"] = n.Class
+			p.draftEnrolment(b, student.Enrolment{Student: n.ID, Class: n.Class, From: n.From}, 0)
 		}
 		for _, c := range n.Cards {
-			p.cards[p.cardHash(c)] = n.ID
-			rev()
+			p.draftCard(b, c, n.ID, now)
 		}
+		b.Entries = append(b.Entries, by.Draft("student.created", role, n.ID, data))
 	}
+	return ids
+}
+
+func (p *People) draftClass(b *batch, by account.Who, role account.Role, c student.Class, rev uint64, what []string) {
+	b.put(classes.PutRev(c.ID, c, rev), func(rev uint64) { p.classes[c.ID] = classRec{c, rev} })
+	b.Entries = append(b.Entries, by.Draft("class.changed", role, c.ID, map[string]any{"what": what}))
+}
+
+func (p *People) draftEnrolment(b *batch, e student.Enrolment, rev uint64) {
+	b.put(enrolments.PutRev(e.Student+"/"+e.From, e, rev), func(rev uint64) { p.takeEnrolment(enrolment{e, rev}) })
+}
+
+func (p *People) draftCard(b *batch, c attendance.Card, id string, now time.Time) {
+	hash, row := p.cardHash(c), cardRow{Student: id, Since: now, Tail: tailOf(c)}
+	b.put(cards.Put(hash, row), func(uint64) { p.cards[hash] = row })
 }
 
 // checkNew says what is wrong with pupils to register. The caller holds writing.
@@ -185,8 +208,8 @@ func (p *People) usedNumbers() (numbers, hashes map[string]bool) {
 		}
 	}
 	today := p.today()
-	for h, id := range p.cards {
-		hashes[h] = !p.markLeft(id, today)
+	for h, c := range p.cards {
+		hashes[h] = !p.markLeft(c.Student, today)
 	}
 	return numbers, hashes
 }
@@ -201,9 +224,9 @@ func (p *People) markLeft(id, date string) bool {
 	return last.To != "" && last.To <= date
 }
 
-// ChangeStudent changes basic and family information. Errors: ErrNotFound, ledgerdb.ErrConflict, fielderr.Errors,
-// *account.Refused.
-func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.Student) error {
+// ChangeStudent changes basic and family information of a row that was seen at a revision; 0 takes whatever is there.
+// Errors: ErrNotFound, ledgerdb.ErrConflict, fielderr.Errors, *account.Refused.
+func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.Student, rev uint64) error {
 	role, err := p.allow(by, account.ActPupilsEdit, account.Subject{})
 	if err != nil {
 		return err
@@ -217,6 +240,9 @@ func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.St
 	if !ok {
 		return ErrNotFound
 	}
+	if rev != 0 && rev != old.rev {
+		return ledgerdb.ErrConflict
+	}
 	s.Since, s.Guardians = old.Since, slices.Clone(s.Guardians)
 	errs := s.Check(p.today())
 	if s.IDNumber != old.IDNumber && numbers[s.IDNumber] {
@@ -225,22 +251,34 @@ func (p *People) ChangeStudent(ctx context.Context, by account.Who, s student.St
 	if err := errs.Err(); err != nil {
 		return err
 	}
-	what := differing(old.Student, s)
-	if len(what) == 0 {
+	var b batch
+	p.draftChange(&b, by, role, old, s)
+	if len(b.Puts) == 0 {
 		return nil
 	}
-	rc, err := p.o.Store.Commit(ctx, ledgerdb.Change{
-		Puts: []ledgerdb.Put{students.PutRev(s.ID, s, old.rev)},
-		Entries: []ledger.Draft{by.Draft("student.changed", role, s.ID, map[string]any{"what": what},
-			part("before", studentOwner(s.ID), old.Student), part("after", studentOwner(s.ID), s))},
-	})
-	if err != nil {
+	if err := p.commit(ctx, &b); err != nil {
 		return fmt.Errorf("change student %s: %w", s.ID, err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.students[s.ID] = pupil{s, rc.Revs[0]}
 	return nil
+}
+
+// draftChange adds the change of a row to a batch, when there is one. The caller holds writing.
+func (p *People) draftChange(b *batch, by account.Who, role account.Role, old pupil, s student.Student) {
+	what := differing(old.Student, s)
+	if len(what) == 0 {
+		return
+	}
+	b.put(students.PutRev(s.ID, s, old.rev), func(rev uint64) { p.students[s.ID] = pupil{s, rev} })
+	b.Entries = append(b.Entries, by.Draft("student.changed", role, s.ID, map[string]any{"what": what},
+		part("before", studentOwner(s.ID), old.Student), part("after", studentOwner(s.ID), s)))
+}
+
+// Move is a pupil who goes into another class on a date; class "" when the pupil leaves the school.
+type Move struct {
+	Student string       `json:"student"`
+	Class   string       `json:"class,omitempty"`
+	Date    string       `json:"date"`
+	Why     student.Left `json:"why"`
 }
 
 // MoveStudent ends the current enrolment on a date and begins one in another class; class "" when the student
@@ -253,15 +291,28 @@ func (p *People) MoveStudent(ctx context.Context, by account.Who, id, class, dat
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	if _, ok := p.Student(id); !ok {
+		return ErrNotFound
+	}
+	var b batch
+	if err := p.draftMove(&b, by, role, Move{id, class, date, why}, nil).Err(); err != nil {
+		return err
+	}
+	if err := p.commit(ctx, &b); err != nil {
+		return fmt.Errorf("move student %s: %w", id, err)
+	}
+	return nil
+}
+
+// draftMove adds a move to a batch that may make classes too. The caller holds writing.
+func (p *People) draftMove(b *batch, by account.Who, role account.Role, m Move, newClasses []student.Class) fielderr.Errors {
+	id, class, date, why := m.Student, m.Class, m.Date, m.Why
 	p.mu.RLock()
-	_, ok := p.students[id]
 	history := slices.Clone(p.enrolled[id])
 	_, classOK := p.classes[class]
 	held := p.cardsOf(id)
 	p.mu.RUnlock()
-	if !ok {
-		return ErrNotFound
-	}
+	classOK = classOK || slices.ContainsFunc(newClasses, func(c student.Class) bool { return c.ID == class })
 	var errs fielderr.Errors
 	today := p.today()
 	history, planned, undone := withoutPlan(history, today)
@@ -283,60 +334,41 @@ func (p *People) MoveStudent(ctx context.Context, by account.Who, id, class, dat
 	case open == nil && class == "":
 		errs.Add("class", "err.not_enrolled")
 	}
-	if err := errs.Err(); err != nil {
-		return err
+	if len(errs) > 0 {
+		return errs
 	}
-	var ch ledgerdb.Change
-	var taken []student.Enrolment
-	if planned != nil && (class == "" || back || planned.From != date) {
-		ch.Deletes = append(ch.Deletes, enrolments.Delete(id+"/"+planned.From))
+	if planned != nil {
+		forget := func() {
+			p.enrolled[id] = slices.DeleteFunc(p.enrolled[id], func(e enrolment) bool { return e.From == planned.From })
+		}
+		if class == "" || back || planned.From != date {
+			b.del(enrolments.Delete(id+"/"+planned.From), forget)
+		}
 	}
 	if back {
-		taken = append(taken, open.Enrolment)
-		ch.Puts = append(ch.Puts, enrolments.PutRev(id+"/"+open.From, open.Enrolment, open.rev))
+		p.draftEnrolment(b, open.Enrolment, open.rev)
 	} else if open != nil {
 		e := open.Enrolment
 		e.To, e.Left = date, why
-		taken = append(taken, e)
-		ch.Puts = append(ch.Puts, enrolments.PutRev(id+"/"+e.From, e, open.rev))
+		p.draftEnrolment(b, e, open.rev)
 	}
 	data := map[string]any{"what": []string{"left"}}
-	ends := class == "" && date <= today
 	if class != "" {
 		data = map[string]any{"what": []string{"class"}, "class": class}
 	}
 	if class != "" && !back {
-		e := student.Enrolment{Student: id, Class: class, From: date}
 		rev := uint64(0)
 		if planned != nil && planned.From == date {
 			rev = planned.rev
 		}
-		taken = append(taken, e)
-		ch.Puts = append(ch.Puts, enrolments.PutRev(id+"/"+date, e, rev))
+		p.draftEnrolment(b, student.Enrolment{Student: id, Class: class, From: date}, rev)
 	}
-	if ends {
+	if class == "" && date <= today {
 		for _, h := range held {
-			ch.Deletes = append(ch.Deletes, cards.Delete(h))
+			b.del(cards.Delete(h), func() { delete(p.cards, h) })
 		}
 	}
-	ch.Entries = []ledger.Draft{by.Draft("student.changed", role, id, data)}
-	rc, err := p.o.Store.Commit(ctx, ch)
-	if err != nil {
-		return fmt.Errorf("move student %s: %w", id, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if planned != nil {
-		p.enrolled[id] = slices.DeleteFunc(p.enrolled[id], func(e enrolment) bool { return e.From == planned.From })
-	}
-	for i, e := range taken {
-		p.takeEnrolment(enrolment{e, rc.Revs[i]})
-	}
-	if ends {
-		for _, h := range held {
-			delete(p.cards, h)
-		}
-	}
+	b.Entries = append(b.Entries, by.Draft("student.changed", role, id, data))
 	return nil
 }
 
@@ -355,8 +387,8 @@ func withoutPlan(history []enrolment, today string) (out []enrolment, planned *e
 
 // cardsOf gives the hashes of a student's cards. The caller holds mu.
 func (p *People) cardsOf(id string) (hashes []string) {
-	for h, s := range p.cards {
-		if s == id {
+	for h, c := range p.cards {
+		if c.Student == id {
 			hashes = append(hashes, h)
 		}
 	}

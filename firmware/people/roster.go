@@ -10,6 +10,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/sheet"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
@@ -33,10 +34,25 @@ type Preview struct {
 	Faults  []student.RowFault
 	Ignored []string        // headings without meaning to us
 	Classes []student.Class // those that the import will make
+	Updates []RosterUpdate  // rows of pupils who are registered already
 	// Asks are rows that may be one pupil twice. Nothing is imported before a person has said that they are not.
 	Asks   []student.RowFault
 	Agreed bool
 }
+
+// RosterUpdate is what a row changes of a pupil who is registered.
+type RosterUpdate struct {
+	Line     int
+	Was, Now student.Student
+	What     []string // fields of the row that differ
+	From, To string   // class today, and the one of the sheet; equal: stays
+	Card     *attendance.Card
+
+	rev uint64
+}
+
+// Changed says whether the row changes anything.
+func (u RosterUpdate) Changed() bool { return len(u.What) > 0 || u.From != u.To || u.Card != nil }
 
 // WriteRosterTemplate writes the spreadsheet to fill in: a sheet with the headings, all cells text so that long
 // numbers stay whole, and a sheet that explains the columns in the given language.
@@ -121,34 +137,52 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 	v.Faults, v.Ignored, v.Asks = read.Faults, read.Ignored, read.Asks
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	numbers, hashes := p.usedNumbers()
-	twins := map[string]bool{}
-	for _, s := range p.students {
-		if s.IDNumber == "" {
-			twins[student.Twin(s.Student)] = true
-		}
-	}
+	_, hashes := p.usedNumbers()
+	known := p.matcher()
+	updated := map[string]int{}
 	for _, row := range read.Rows {
 		var errs fielderr.Errors
-		if row.Student.IDNumber != "" && numbers[row.Student.IDNumber] {
-			errs.Add("id_number", "err.id_known")
+		old, registered, rule := known(row)
+		if rule != "" {
+			errs.Add("id", rule)
 		}
+		var card *attendance.Card
 		if row.Card != "" {
-			switch card, err := attendance.ParseCard(row.Card); {
+			c, err := attendance.ParseCard(row.Card)
+			has, theirs := p.cards[p.cardHash(c)]
+			switch {
 			case err != nil:
 				errs.Add("card", "err.card")
-			case hashes[p.cardHash(card)]:
+			case registered && theirs && has.Student == old.ID:
+			case hashes[p.cardHash(c)]:
 				errs.Add("card", "err.card_taken")
+			default:
+				card = &c
 			}
+		}
+		if registered {
+			if first, twice := updated[old.ID]; twice {
+				errs.Add("id", "err.roster_twice", first)
+			}
+			updated[old.ID] = row.Line
+			u := RosterUpdate{Line: row.Line, Was: old.copy(), Now: student.Merge(old.copy(), row.Student, read.Fields), From: p.classOf(old.ID, p.today()), To: row.Class.ID, Card: card, rev: old.rev}
+			u.What = differing(u.Was, u.Now)
+			for _, e := range u.Now.Check(p.today()) {
+				errs = append(errs, e)
+			}
+			if len(errs) == 0 {
+				v.Updates = append(v.Updates, u)
+			}
+		} else if row.Student.IDNumber == "" && len(errs) == 0 && p.sameWithoutDocuments(row.Student) {
+			v.Asks = append(v.Asks, student.RowFault{Line: row.Line, Errors: fielderr.Errors{{Field: "name", Rule: "err.roster_known_pupil"}}})
 		}
 		if len(errs) > 0 {
 			v.Faults = append(v.Faults, student.RowFault{Line: row.Line, Errors: errs})
 			continue
 		}
-		if row.Student.IDNumber == "" && twins[student.Twin(row.Student)] {
-			v.Asks = append(v.Asks, student.RowFault{Line: row.Line, Errors: fielderr.Errors{{Field: "name", Rule: "err.roster_known_pupil"}}})
+		if !registered {
+			v.Rows = append(v.Rows, row)
 		}
-		v.Rows = append(v.Rows, row)
 		if _, ok := p.classes[row.Class.ID]; !ok && !slices.ContainsFunc(v.Classes, func(c student.Class) bool { return c.ID == row.Class.ID }) {
 			v.Classes = append(v.Classes, row.Class)
 		}
@@ -158,10 +192,59 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 	return v, nil
 }
 
-// ImportRoster stores a roster without faults, all of it or nothing, beginning the enrolments on a date. The
-// classes that are missing are made. Errors: fielderr.Errors, *account.Refused.
+// matcher finds the registered pupil of a row: by the id that the sheet names, the identity document, or the national
+// number. rule says what is wrong with the id. The caller holds mu.
+func (p *People) matcher() func(student.Row) (old pupil, ok bool, rule string) {
+	byDocument, byNational := map[string]string{}, map[string]string{}
+	for id, s := range p.students {
+		if s.IDNumber != "" {
+			byDocument[s.IDNumber] = id
+		}
+		if s.NationalNo != "" {
+			byNational[s.NationalNo] = id
+		}
+	}
+	return func(row student.Row) (pupil, bool, string) {
+		document := byDocument[row.Student.IDNumber]
+		if row.ID != "" {
+			old, ok := p.students[row.ID]
+			switch {
+			case !ok:
+				return pupil{}, false, "err.pupil_unknown"
+			case document != "" && document != row.ID:
+				return pupil{}, false, "err.id_known"
+			}
+			return old, true, ""
+		}
+		for _, id := range []string{document, byNational[row.Student.NationalNo]} {
+			if old, ok := p.students[id]; ok {
+				return old, true, ""
+			}
+		}
+		return pupil{}, false, ""
+	}
+}
+
+// sameWithoutDocuments says whether a pupil of the same name, sex and birth is registered without documents. The caller
+// holds mu.
+func (p *People) sameWithoutDocuments(s student.Student) bool {
+	for _, o := range p.students {
+		if o.IDNumber == "" && student.Twin(o.Student) == student.Twin(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// ImportRoster stores a roster without faults, all of it or nothing, beginning enrolments and changes of class on a date.
+// The classes that are missing are made. It gives the ids of the pupils who are new. Errors: ledgerdb.ErrConflict when a
+// pupil was changed meanwhile, fielderr.Errors, *account.Refused.
 func (p *People) ImportRoster(ctx context.Context, by account.Who, v Preview, from string) (ids []string, err error) {
-	if len(v.Faults) > 0 || len(v.Rows) == 0 {
+	role, err := p.allow(by, account.ActPupilsEdit, account.Subject{})
+	if err != nil {
+		return nil, err
+	}
+	if len(v.Faults) > 0 || len(v.Rows)+len(v.Updates) == 0 {
 		return nil, fielderr.Errors{{Field: "file", Rule: "err.roster_faults", Args: []any{len(v.Faults)}}}
 	}
 	if len(v.Asks) > 0 && !v.Agreed {
@@ -178,12 +261,54 @@ func (p *People) ImportRoster(ctx context.Context, by account.Who, v Preview, fr
 			list[i].Cards = []attendance.Card{card}
 		}
 	}
-	var missing []student.Class
-	for _, c := range v.Classes {
-		if _, ok := p.Class(c.ID); !ok {
-			missing = append(missing, c)
+	by.Via = ledger.ViaImport
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	missing := slices.DeleteFunc(slices.Clone(v.Classes), func(c student.Class) bool { _, ok := p.Class(c.ID); return ok })
+	if err := p.checkNew(list, missing).Err(); err != nil {
+		return nil, err
+	}
+	var b batch
+	ids = p.draftNew(&b, by, role, list, missing)
+	changed := 0
+	for _, u := range v.Updates {
+		if !u.Changed() {
+			continue
+		}
+		changed++
+		if err := p.draftUpdate(&b, by, role, u, from, missing); err != nil {
+			return nil, err
 		}
 	}
-	by.Via = ledger.ViaImport
-	return p.addStudents(ctx, by, list, missing)
+	b.Entries = append(b.Entries, by.Draft("import", role, "students", map[string]any{"what": "students", "count": len(list) + changed}))
+	if err := p.commit(ctx, &b); err != nil {
+		return nil, fmt.Errorf("import a roster of %d pupils: %w", len(list)+changed, err)
+	}
+	return ids, nil
+}
+
+// draftUpdate adds what a row changes to a batch. The caller holds writing.
+func (p *People) draftUpdate(b *batch, by account.Who, role account.Role, u RosterUpdate, from string, missing []student.Class) error {
+	p.mu.RLock()
+	old := p.students[u.Was.ID]
+	numbers, hashes := p.usedNumbers()
+	p.mu.RUnlock()
+	if old.rev != u.rev {
+		return ledgerdb.ErrConflict
+	}
+	if u.Now.IDNumber != u.Was.IDNumber && numbers[u.Now.IDNumber] {
+		return fielderr.Errors{{Field: "id_number", Rule: "err.id_known"}}
+	}
+	p.draftChange(b, by, role, old, u.Now)
+	if u.Card != nil {
+		if hashes[p.cardHash(*u.Card)] {
+			return fielderr.Errors{{Field: "card", Rule: "err.card_taken"}}
+		}
+		p.draftCard(b, *u.Card, u.Was.ID, p.now().Wall.UTC())
+		b.Entries = append(b.Entries, by.Draft("student.changed", role, u.Was.ID, map[string]any{"what": []string{"card"}}))
+	}
+	if u.From != u.To {
+		return p.draftMove(b, by, role, Move{u.Was.ID, u.To, from, student.LeftMoved}, missing).Err()
+	}
+	return nil
 }

@@ -53,4 +53,6 @@ const dutyDone = "duty"
 type cardRow struct {
 	Student string    `json:"student"`
 	Since   time.Time `json:"since"`
+	Tail    string    `json:"tail,omitempty"` // last digits, for people to tell cards apart
+	Lost    time.Time `json:"lost,omitzero"`  // reported lost then: refused
 }

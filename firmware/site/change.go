@@ -14,6 +14,7 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
+	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
 )
@@ -31,8 +32,91 @@ func (l Login) check() error {
 
 var idRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// PutPlace registers or changes a place. Errors: fielderr.Errors, *account.Refused.
+// PutPlace registers or changes a place, whatever is there. Errors: fielderr.Errors, *account.Refused.
 func (s *Site) PutPlace(ctx context.Context, by account.Who, p Place) error {
+	return put(ctx, s, by, account.ActSchoolEdit, "place", p.ID, p.copy(), s.checkPlace(p), places, s.places, nil)
+}
+
+// PutPlaceFrom is PutPlace of a form that was made from a revision, 0 of a new one. Errors: ledgerdb.ErrConflict,
+// fielderr.Errors, *account.Refused.
+func (s *Site) PutPlaceFrom(ctx context.Context, by account.Who, p Place, rev uint64) error {
+	return put(ctx, s, by, account.ActSchoolEdit, "place", p.ID, p.copy(), s.checkPlace(p), places, s.places, &rev)
+}
+
+// PlacePut is a place to register or change, seen at a revision; 0: it must not be there.
+type PlacePut struct {
+	Place
+	Rev uint64
+}
+
+// PutPlaces registers or changes places, all or none. Errors: ledgerdb.ErrConflict, fielderr.Errors, *account.Refused.
+func (s *Site) PutPlaces(ctx context.Context, by account.Who, list []PlacePut) error {
+	role, err := s.allow(by, account.ActSchoolEdit, account.Subject{})
+	if err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var ch ledgerdb.Change
+	for _, p := range list {
+		if errs := s.checkPlace(p.Place); len(errs) > 0 {
+			return errs
+		}
+		s.mu.RLock()
+		old, exists := s.places[p.ID]
+		s.mu.RUnlock()
+		if old.rev != p.Rev {
+			return ledgerdb.ErrConflict
+		}
+		one := changeOf(by, role, "place", p.ID, old, exists, p.Place.copy(), places)
+		ch.Puts, ch.Entries = append(ch.Puts, one.Puts...), append(ch.Entries, one.Entries...)
+	}
+	_, err = s.commitAll(ctx, fmt.Sprintf("%d places", len(list)), ch, func(revs []uint64) {
+		for i, p := range list {
+			s.places[p.ID] = row[Place]{p.Place.copy(), revs[i]}
+		}
+	})
+	return err
+}
+
+// CheckPlace says what is wrong with a place.
+func (s *Site) CheckPlace(p Place) fielderr.Errors { return s.checkPlace(p) }
+
+// Place by id, with its revision.
+func (s *Site) Place(id string) (Place, uint64, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.places[id]
+	return r.v.copy(), r.rev, ok
+}
+
+// RemovePlace takes a place from the register. What was recorded about it keeps its name. Errors: ErrNotFound,
+// *account.Refused.
+func (s *Site) RemovePlace(ctx context.Context, by account.Who, id string) error {
+	role, err := s.allow(by, account.ActSchoolEdit, account.Subject{})
+	if err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old, ok := s.places[id]
+	s.mu.RUnlock()
+	if !ok {
+		return ErrNotFound
+	}
+	ch := ledgerdb.Change{Deletes: []ledgerdb.Delete{places.Delete(id)},
+		Entries: []ledger.Draft{by.Draft("config.change", role, "place:"+id, map[string]any{"what": "place", "key": id}, part("before", siteOwner, old.v))}}
+	_, err = s.commitAll(ctx, "place "+id, ch, func([]uint64) { delete(s.places, id) })
+	return err
+}
+
+func (p Place) copy() Place {
+	p.Cameras = slices.Clone(p.Cameras)
+	return p
+}
+
+func (s *Site) checkPlace(p Place) fielderr.Errors {
 	var errs fielderr.Errors
 	checkID(&errs, p.ID)
 	checkName(&errs, p.Name)
@@ -41,8 +125,15 @@ func (s *Site) PutPlace(ctx context.Context, by account.Who, p Place) error {
 			errs.Add("cameras", "err.camera_unknown", id)
 		}
 	}
-	p.Cameras = slices.Clone(p.Cameras)
-	return put(ctx, s, by, "place", p.ID, p, errs, places, s.places)
+	if p.Kind != "" && !slices.Contains(footage.Areas, p.Kind) && !slices.Contains(footage.PrivateAreas, p.Kind) {
+		errs.Add("kind", "err.choice")
+	}
+	for _, o := range s.Places() {
+		if o.ID != p.ID && o.Name == p.Name { // applications and records name places by their name
+			errs.Add("name", "err.place_taken")
+		}
+	}
+	return errs
 }
 
 func checkID(errs *fielderr.Errors, id string) {
@@ -60,8 +151,8 @@ func checkName(errs *fielderr.Errors, name string) {
 	}
 }
 
-func put[T any](ctx context.Context, s *Site, by account.Who, what, key string, v T, errs fielderr.Errors, t ledgerdb.TableOf[T], into map[string]row[T]) error {
-	role, err := s.allow(by, account.ActCamerasEdit, account.Subject{})
+func put[T any](ctx context.Context, s *Site, by account.Who, action account.Action, what, key string, v T, errs fielderr.Errors, t ledgerdb.TableOf[T], into map[string]row[T], from *uint64) error {
+	role, err := s.allow(by, action, account.Subject{})
 	if err != nil {
 		return err
 	}
@@ -73,6 +164,13 @@ func put[T any](ctx context.Context, s *Site, by account.Who, what, key string, 
 	s.mu.RLock()
 	old, exists := into[key]
 	s.mu.RUnlock()
+	switch {
+	case from == nil:
+	case *from == 0 && exists:
+		return fielderr.Errors{{Field: "id", Rule: "err.taken"}}
+	case *from != old.rev:
+		return ledgerdb.ErrConflict
+	}
 	if exists && reflect.DeepEqual(old.v, v) {
 		return nil
 	}
@@ -80,19 +178,31 @@ func put[T any](ctx context.Context, s *Site, by account.Who, what, key string, 
 	return s.commit(ctx, what+" "+key, ch, func(rev uint64) { into[key] = row[T]{v, rev} })
 }
 
-// PutCalendar replaces the school calendar. Errors: fielderr.Errors, *account.Refused.
+// PutCalendar replaces the school calendar, whatever is there. Errors: fielderr.Errors, *account.Refused.
 func (s *Site) PutCalendar(ctx context.Context, by account.Who, c attendance.Calendar) error {
-	return putOne(ctx, s, by, "calendar", c, c.Check(), calendars, &s.calendar, nil)
+	return putOne(ctx, s, by, account.ActSchoolEdit, "calendar", c, c.Check(), calendars, &s.calendar, nil)
+}
+
+// PutCalendarFrom is PutCalendar of a form that was made from a revision: what has changed since is not written over.
+func (s *Site) PutCalendarFrom(ctx context.Context, by account.Who, c attendance.Calendar, rev uint64) error {
+	return putOne(ctx, s, by, account.ActSchoolEdit, "calendar", c, c.Check(), calendars, &s.calendar, &rev)
+}
+
+// CalendarRev is the revision of the calendar; 0 while nobody has set it.
+func (s *Site) CalendarRev() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.calendar.rev
 }
 
 // PutSettings replaces the settings. Errors: fielderr.Errors, *account.Refused.
 func (s *Site) PutSettings(ctx context.Context, by account.Who, n Settings) error {
-	return putOne(ctx, s, by, "settings", n, n.Check().Err(), settings, &s.settings, nil)
+	return putOne(ctx, s, by, account.ActSettings, "settings", n, n.Check().Err(), settings, &s.settings, nil)
 }
 
 // PutSettingsFrom is PutSettings of a form that was made from a revision: what has changed since is not written over.
 func (s *Site) PutSettingsFrom(ctx context.Context, by account.Who, n Settings, rev uint64) error {
-	return putOne(ctx, s, by, "settings", n, n.Check().Err(), settings, &s.settings, &rev)
+	return putOne(ctx, s, by, account.ActSettings, "settings", n, n.Check().Err(), settings, &s.settings, &rev)
 }
 
 // SettingsRev is the revision of the settings; 0 while they are the defaults.
@@ -102,8 +212,8 @@ func (s *Site) SettingsRev() uint64 {
 	return s.settings.rev
 }
 
-func putOne[T any](ctx context.Context, s *Site, by account.Who, what string, v T, fault error, t ledgerdb.TableOf[T], into *row[T], from *uint64) error {
-	role, err := s.allow(by, account.ActSettings, account.Subject{})
+func putOne[T any](ctx context.Context, s *Site, by account.Who, action account.Action, what string, v T, fault error, t ledgerdb.TableOf[T], into *row[T], from *uint64) error {
+	role, err := s.allow(by, action, account.Subject{})
 	if err != nil {
 		return err
 	}

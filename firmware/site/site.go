@@ -29,6 +29,8 @@ type Place struct {
 	ID      string   `json:"id"` // bicycle-shed …
 	Name    string   `json:"name"`
 	Cameras []string `json:"cameras"` // camera ids
+	// Kind is what the place is; unlike a camera, it may be private.
+	Kind footage.Area `json:"kind,omitempty"`
 }
 
 // Options is what the site needs from outside.

@@ -22,9 +22,11 @@ import (
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
 	oversightpages "campuskeep/firmware/web/pages/oversight"
 	playerpages "campuskeep/firmware/web/pages/player"
+	pupilspages "campuskeep/firmware/web/pages/pupils"
 	readerspages "campuskeep/firmware/web/pages/readers"
 	recordspages "campuskeep/firmware/web/pages/records"
 	retentionpages "campuskeep/firmware/web/pages/retention"
+	schoolpages "campuskeep/firmware/web/pages/school"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
 	"campuskeep/shared/account"
@@ -129,7 +131,6 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/records/agreements": {summary: "Agreements on confidentiality on file", answer: []records.Agreement{}},
 	"GET /api/v1/gate":               {summary: "Attendance of today by class", answer: attendancepages.APIAttendance{}},
 	"GET /api/v1/people":             {summary: "Accounts with their duties", answer: []accountspages.APIPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},
-	"GET /api/v1/settings":           {summary: "Settings of the school", answer: site.Settings{}},
 
 	"GET /api/v1/account":           {summary: "One's own account and open log-ins", answer: accountspages.APISelf{}},
 	"GET /api/v1/people/{id}":       {summary: "One account", answer: accountspages.APIAccount{}},
@@ -170,6 +171,33 @@ var endpoints = map[string]endpoint{
 		Note    string `json:"note,omitempty"`
 		Age     int    `json:"age,omitempty"`
 	}{}},
+	"GET /api/v1/pupils": {summary: "Pupils with class, guardians and cards", answer: pupilspages.APIPupils{}, query: []openapi.Parameter{
+		{Name: "q", Text: "name, pinyin or initials, number, phone of a guardian"}, {Name: "class", Text: "id of a class"}, {Name: "state", Text: "left, all; otherwise those in school"},
+		{Name: "card", Text: "has, none, lost"}, {Name: "page", Text: "number of the page"}}},
+	"POST /api/v1/pupils":                   {summary: "Register a pupil", answer: pupilspages.APIPupil{}, form: pupilspages.PupilForm{}},
+	"POST /api/v1/pupils/{id}/edit":         {summary: "Change a pupil's basic and family information", answer: pupilspages.APIPupil{}, form: pupilspages.PupilForm{}},
+	"POST /api/v1/pupils/{id}/move":         {summary: "Move a pupil to another class from a date on, or let them leave", answer: pupilspages.APIPupil{}, form: pupilspages.MoveForm{}},
+	"POST /api/v1/pupils/{id}/cards":        {summary: "Hand out a card, in place of another when it is named", answer: pupilspages.APIPupil{}, form: pupilspages.CardForm{}},
+	"POST /api/v1/pupils/{id}/cards/{card}": {summary: "Report a card lost (refused at once), found, or given back", answer: pupilspages.APIPupil{}, form: pupilspages.CardChangeForm{}},
+	"GET /api/v1/cards":                     {summary: "Cards that are handed out", answer: pupilspages.APICards{}, query: []openapi.Parameter{{Name: "q", Text: "name, pinyin, last digits"}, {Name: "state", Text: "good, lost, left"}, {Name: "page", Text: "number of the page"}}},
+	"GET /api/v1/classes":                   {summary: "Classes with their teachers and sizes", answer: []pupilspages.APIClass{}, query: []openapi.Parameter{{Name: "q", Text: "class or teacher"}, {Name: "state", Text: "left: those that have left"}}},
+	"GET /api/v1/classes/{class}":           {summary: "One class", answer: pupilspages.APIClass{}},
+	"POST /api/v1/classes":                  {summary: "Register a class", answer: pupilspages.APIClass{}, form: pupilspages.ClassForm{}},
+	"POST /api/v1/classes/{class}":          {summary: "Change a class and its teachers", answer: pupilspages.APIClass{}, form: pupilspages.ClassForm{}},
+	"GET /api/v1/year":                      {summary: "The turn of the school year with what it would do", answer: pupilspages.APIYear{}},
+	"POST /api/v1/year":                     {summary: "Keep the plan of the turn", answer: pupilspages.APIYear{}, form: pupilspages.YearForm{}},
+	"POST /api/v1/year/enter":               {summary: "Enter the turn that was seen, in one act that takes effect on 1 September", answer: pupilspages.APIYear{}, form: pupilspages.TurnForm{}},
+	"POST /api/v1/year/undo":                {summary: "Take the turn back before it takes effect", answer: pupilspages.APIYear{}},
+	"GET /api/v1/setup/guide":               {summary: "What is still missing before the gate works", answer: schoolpages.APIGuide{}},
+	"GET /api/v1/places":                    {summary: "Places", answer: []schoolpages.APIPlace{}, query: []openapi.Parameter{{Name: "q", Text: "name, kind or camera"}, {Name: "kind", Text: "code of a kind"}}},
+	"GET /api/v1/places/{place}":            {summary: "One place", answer: schoolpages.APIPlace{}},
+	"POST /api/v1/places":                   {summary: "Register a place", answer: schoolpages.APIPlace{}, form: schoolpages.PlaceForm{}},
+	"POST /api/v1/places/{place}":           {summary: "Change a place", answer: schoolpages.APIPlace{}, form: schoolpages.PlaceForm{}},
+	"GET /api/v1/calendar":                  {summary: "The school calendar with bell times", answer: schoolpages.APICalendar{}},
+	"POST /api/v1/calendar":                 {summary: "Replace terms, holidays and make-up days; rows are numbered from 0 to 99", answer: schoolpages.APICalendar{}, form: schoolpages.CalendarForm{}},
+	"GET /api/v1/bells":                     {summary: "The same calendar, for its bell times", answer: schoolpages.APICalendar{}},
+	"POST /api/v1/bells/{set}":              {summary: "Set bell times: school, a weekday, grades-0, grades-0-friday, or a date", answer: schoolpages.APICalendar{}, form: schoolpages.BellsForm{}},
+	"GET /api/v1/settings":                  {summary: "Settings of the school", answer: site.Settings{}},
 }
 
 // describe writes the OpenAPI document from the routes and the types that they answer with, so that they cannot disagree.

@@ -81,6 +81,13 @@ var jsonOf = map[string]string{
 	"/live": "live", "/nvrs": "nvrs", "/nvrs/{id}": "nvrs/{id}", "/nvrs/{id}/doors": "nvrs/{id}/access-paths", "/people/duties": "people/duties", "/people/{id}": "people/{id}", "/view/{id}": "view/{id}",
 	"/readers": "readers", "/readers/{id}": "readers/{id}",
 	"/readers/new": isForm, "/readers/enrol": isForm, "/readers/format": isForm, "/events/cards": isStream, "/readers/{id}/edit": isForm, "/readers/{id}/test": isForm, "/events/readers": isStream, "/events/readers/{id}": isStream,
+	"/pupils": "pupils", "/cards": "cards", "/classes": "classes", "/classes/{class}": "classes/{class}",
+	"/classes/new": isForm, "/pupils/new": isForm, "/pupils/{id}/edit": isForm,
+
+	"/setup/guide": "setup/guide", "/places": "places", "/places/{place}": "places/{place}", "/calendar": "calendar", "/bells": "bells",
+	"/pupils/import": isForm, "/classes/import": isForm, "/cards/import": isForm, "/places/import": isForm, "/calendar/import": isForm,
+	"/pupils/template.xlsx": isFile, "/classes/template.xlsx": isFile, "/cards/template.xlsx": isFile, "/places/template.xlsx": isFile, "/calendar/template.xlsx": isFile,
+	"/year": "year", "/places/new": isForm, "/bells/{set}": isForm,
 
 	"/applications/new": isForm, "/cameras/import": isForm, "/cameras/new": isForm, "/cameras/{id}/edit": isForm, "/cameras/{id}/retire": isForm, "/nvr-looks/{look}": isForm,
 	"/nvrs/new": isForm, "/nvrs/{id}/edit": isForm, "/nvrs/{id}/restore": isForm, "/nvrs/{id}/retire": isForm, "/people/new": isForm, "/shift/handover": isForm, "/shift/leave": isForm,

@@ -24,9 +24,11 @@ import (
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
 	oversightpages "campuskeep/firmware/web/pages/oversight"
 	playerpages "campuskeep/firmware/web/pages/player"
+	pupilspages "campuskeep/firmware/web/pages/pupils"
 	readerspages "campuskeep/firmware/web/pages/readers"
 	recordspages "campuskeep/firmware/web/pages/records"
 	retentionpages "campuskeep/firmware/web/pages/retention"
+	schoolpages "campuskeep/firmware/web/pages/school"
 	settingspages "campuskeep/firmware/web/pages/settings"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
@@ -73,6 +75,8 @@ func New(d Deps) (*Server, error) {
 		recordspages.Templates,
 		archivepages.Templates,
 		emergencypages.Templates,
+		pupilspages.Templates,
+		schoolpages.Templates,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("start the pages: %w", err)
@@ -91,6 +95,7 @@ func New(d Deps) (*Server, error) {
 	pupilRecords := recordspages.New(base, recordspages.Deps{Records: d.Records, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
 	recordArchive := archivepages.New(base, archivepages.Deps{Records: d.Records, People: d.People, Zone: d.Zone})
 	emergencies := emergencypages.New(base, emergencypages.Deps{Emergency: d.Emergency, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Zone: d.Zone})
+	school := schoolpages.New(base, schoolpages.Deps{Gate: d.Gate, Info: d.Info, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone})
 	needs := []frame.NeedsFunc{
 		applications.Needs,
 		faults.Needs,
@@ -103,6 +108,7 @@ func New(d Deps) (*Server, error) {
 		pupilRecords.Needs,
 		recordArchive.Needs,
 		emergencies.Needs,
+		school.Needs,
 	}
 	routes := o.own()
 	for _, subject := range []interface{ Routes() []frame.Route }{
@@ -118,11 +124,13 @@ func New(d Deps) (*Server, error) {
 		pupilRecords,
 		recordArchive,
 		emergencies,
+		school,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),
 		cameraspages.New(words, cameraspages.Deps{Health: d.Health, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		nvrspages.New(words, nvrspages.Deps{Info: d.Info, Ledger: d.Ledger, NVRs: d.NVRs, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone}),
+		pupilspages.New(base, pupilspages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Zone: d.Zone}),
 		settingspages.New(base, settingspages.Deps{Info: d.Info, Site: d.Site, Status: d.Status}),
 	} {
 		routes = append(routes, subject.Routes()...)

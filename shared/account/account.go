@@ -82,6 +82,9 @@ const (
 	ActPeopleView    Action = "people.view"
 	ActPeopleEdit    Action = "people.edit"
 	ActPeopleConfirm Action = "people.confirm" // be the second person for duties and resets of duty persons
+	ActPupilsView    Action = "pupils.view"    // basic and family information, guardians' phones
+	ActSchoolView    Action = "school.view"    // places, calendar, bell times, what the gate still needs
+	ActSchoolEdit    Action = "school.edit"    // change places, calendar and bell times
 	ActPupilsEdit    Action = "pupils.edit"    // register and change pupils, import rosters (S14)
 	ActSettings      Action = "settings.edit"
 	ActClockConfirm  Action = "clock.confirm" // two people state the time

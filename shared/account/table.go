@@ -94,6 +94,14 @@ var table = map[Action][]rule{
 		{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil},
 	},
 
+	// Basic and family information: a teacher only of the own classes, who looks after all pupils of all (S17, S22).
+	ActPupilsView: {
+		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleDoctor, RoleCounsellor, RoleHeadOfSafety, RoleLeader}, basisDuty, nil},
+	},
+	// Places and times name nobody.
+	ActSchoolView: {{append(append([]Role{RoleAuditor}, technical...), employees...), basisDuty, nil}},
+	ActSchoolEdit: {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAdmin}, basisDuty, nil}},
 	// The pupils' register is kept by designated staff (S14).
 	ActPupilsEdit: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 

@@ -2,6 +2,7 @@ package attendance
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,9 +22,22 @@ type Calendar struct {
 	Hours    Hours       `json:"hours"`
 	// Weekdays holds other hours for single days of the week ("friday" → short afternoon).
 	Weekdays map[string]Hours `json:"weekdays,omitempty"`
-	// Dates holds other hours for single dates (examinations, school outing).
+	// Dates holds other hours for single dates (examinations, school outing). They win over those of grades.
 	Dates map[string]Hours `json:"dates,omitempty"`
+	// Grades holds bell times of their own for some grades.
+	Grades []GradeHours `json:"grades,omitempty"`
 }
+
+// GradeHours are the hours of some grades, where they differ from the school's. Nothing of the school's weekdays applies
+// to these grades.
+type GradeHours struct {
+	Grades   []int            `json:"grades"` // 1 to 12
+	Hours    Hours            `json:"hours"`
+	Weekdays map[string]Hours `json:"weekdays,omitempty"`
+}
+
+// MaxGrade is the highest grade, 高三.
+const MaxGrade = 12
 
 // DateRange is the dates From to To, both included.
 type DateRange struct {
@@ -108,8 +122,11 @@ func (c Calendar) Date(t time.Time) (string, error) {
 	return t.In(loc).Format(DateLayout), nil
 }
 
-// Day says whether school is kept on a date ("2006-01-02") and with which hours.
-func (c Calendar) Day(date string) (Day, Hours, error) {
+// Day says whether school is kept on a date ("2006-01-02") and with which hours; grades may have others.
+func (c Calendar) Day(date string) (Day, Hours, error) { return c.DayOf(date, 0) }
+
+// DayOf is Day with the hours of a grade; 0: those of the school.
+func (c Calendar) DayOf(date string, grade int) (Day, Hours, error) {
 	loc, err := c.Location()
 	if err != nil {
 		return Day{}, Hours{}, err
@@ -138,8 +155,13 @@ func (c Calendar) Day(date string) (Day, Hours, error) {
 		day.School = true
 	}
 
-	hours := c.Hours
-	for name, h := range c.Weekdays {
+	hours, special := c.Hours, c.Weekdays
+	for _, g := range c.Grades {
+		if slices.Contains(g.Grades, grade) {
+			hours, special = g.Hours, g.Weekdays
+		}
+	}
+	for name, h := range special {
 		if weekdays[name] == weekday {
 			hours = h
 		}
@@ -203,12 +225,26 @@ func (c Calendar) Check() error {
 			errs.Add(field+".as", "err.weekday")
 		}
 	}
+	c.checkTwice(&errs)
 	c.Hours.check("hours", &errs)
-	for name, h := range c.Weekdays {
-		if _, ok := weekdays[name]; !ok {
-			errs.Add("weekdays."+name, "err.weekday")
+	checkWeekdays("weekdays.", c.Weekdays, &errs)
+	seen := map[int]bool{}
+	for i, g := range c.Grades {
+		field := fmt.Sprintf("grades.%d", i)
+		if len(g.Grades) == 0 {
+			errs.Add(field+".grades", "err.required")
 		}
-		h.check("weekdays."+name, &errs)
+		for _, n := range g.Grades {
+			switch {
+			case n < 1 || n > MaxGrade:
+				errs.Add(field+".grades", "err.range", 1, MaxGrade)
+			case seen[n]:
+				errs.Add(field+".grades", "err.grade_twice")
+			}
+			seen[n] = true
+		}
+		g.Hours.check(field+".hours", &errs)
+		checkWeekdays(field+".weekdays.", g.Weekdays, &errs)
 	}
 	for date, h := range c.Dates {
 		if !isDate(date) {
@@ -217,6 +253,43 @@ func (c Calendar) Check() error {
 		h.check("dates."+date, &errs)
 	}
 	return errs.Err()
+}
+
+func checkWeekdays(field string, special map[string]Hours, errs *fielderr.Errors) {
+	for name, h := range special {
+		if _, ok := weekdays[name]; !ok {
+			errs.Add(field+name, "err.weekday")
+		}
+		h.check(field+name, errs)
+	}
+}
+
+// checkTwice refuses what a slip of the pen makes: terms that overlap, and a date that is made up for twice.
+func (c Calendar) checkTwice(errs *fielderr.Errors) {
+	for i, t := range c.Terms {
+		for _, o := range c.Terms[:i] {
+			if t.From <= o.To && o.From <= t.To {
+				errs.Add(fmt.Sprintf("terms.%d.from", i), "err.term_overlaps")
+			}
+		}
+	}
+	for i, m := range c.MakeUps {
+		for _, o := range c.MakeUps[:i] {
+			if m.Date == o.Date {
+				errs.Add(fmt.Sprintf("make_ups.%d.date", i), "err.date_twice")
+			}
+		}
+	}
+}
+
+// KnownUntil is the last day of the last term: the calendar knows nothing of the days after it. Empty: without terms
+// school is kept all year.
+func (c Calendar) KnownUntil() string {
+	last := ""
+	for _, t := range c.Terms {
+		last = max(last, t.To)
+	}
+	return last
 }
 
 func (r DateRange) check(field string, errs *fielderr.Errors) {

@@ -56,7 +56,7 @@ var Unlimited = map[Kind]string{
 	"system.start": byRun, "system.stop": byRun, "config.change": byPerson, "clock.confirmed": byPerson, "log.held": byHour,
 	"login.ok": byPerson, "login.refused": byLock, "login.locked": byLock, "logout": byPerson, "password.changed": byPerson,
 	"access.refused": byPerson, "person.created": byPerson, "person.duty": byPerson, "login.step": byPerson, "person.changed": byPerson, "person.erased": byPerson,
-	"student.created": byPerson, "student.changed": byPerson, "class.changed": byPerson, "import": byPerson,
+	"student.created": byPerson, "student.changed": byPerson, "class.changed": byPerson, "import": byPerson, "register.exported": byPerson, "year.turn": byPerson,
 	"camera.registered": byPerson, "camera.changed": byPerson, "camera.tested": byPerson, "camera.exported": byPerson, "fault.acknowledged": byPerson,
 	"footage.recorded": byHour, "footage.condemned": byHour, "footage.deleted": byHour, "footage.breach": byHour,
 	"key.root.intent": byHour, "key.root": byHour, "key.erase.intent": byHour, "key.erased": byHour,

@@ -74,6 +74,10 @@ var Kinds = map[Kind]Spec{
 	"student.changed": {Data: []Field{opt("what", Codes), opt("class", Code)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}}},
 	"class.changed":   {Data: []Field{opt("what", Codes)}},
 	"import":          {Data: []Field{req("what", Code), req("count", Int)}},
+	// the turn of a school year: its plan was drafted, entered, undone; count is how many pupils change apart from their class
+	"year.turn": {Data: []Field{req("year", Int), req("state", Code), req("count", Int)}},
+	// a list of a register left the appliance as a file
+	"register.exported": {Data: []Field{req("what", Code), req("count", Int)}},
 
 	// the footage
 	"camera.registered":    {Data: []Field{req("custody", Code), req("area", Code), req("days", Int)}, Sealed: []SealedField{{Name: "camera"}}},

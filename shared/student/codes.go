@@ -1,6 +1,10 @@
 package student
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Sex is a code of GB/T 2261.1.
 type Sex string
@@ -45,7 +49,7 @@ var relationWords = map[string]Relation{
 	"父亲": Father, "爸爸": Father, "父": Father, "父子": Father, "父女": Father,
 	"母亲": Mother, "妈妈": Mother, "母": Mother, "母子": Mother, "母女": Mother,
 	"爷爷": Grandparent, "奶奶": Grandparent, "外公": Grandparent, "外婆": Grandparent, "祖父": Grandparent, "祖母": Grandparent,
-	"外祖父": Grandparent, "外祖母": Grandparent, "姥爷": Grandparent, "姥姥": Grandparent,
+	"祖父母": Grandparent, "外祖父母": Grandparent, "兄弟姐妹": Sibling, "外祖父": Grandparent, "外祖母": Grandparent, "姥爷": Grandparent, "姥姥": Grandparent,
 	"哥哥": Sibling, "姐姐": Sibling, "兄": Sibling, "姐": Sibling,
 	"其他": OtherKin, "其他监护人": OtherKin, "叔叔": OtherKin, "伯父": OtherKin, "姑姑": OtherKin, "舅舅": OtherKin, "姨": OtherKin,
 }
@@ -60,13 +64,13 @@ func ParseRelation(s string) (Relation, bool) {
 	return r, ok
 }
 
-func (r Relation) known() bool {
-	switch r {
-	case Father, Mother, Grandparent, Sibling, OtherKin:
-		return true
-	}
-	return false
-}
+// Relations lists them in the order of forms.
+var Relations = []Relation{Father, Mother, Grandparent, Sibling, OtherKin}
+
+func (r Relation) known() bool { return slices.Contains(Relations, r) }
+
+// Ethnicities lists the codes of GB/T 3304 in their order.
+func Ethnicities() []string { return slices.Sorted(maps.Keys(ethnicityByCode)) }
 
 // ethnicities is GB/T 3304 in the order of its numeric codes, from 01; 97 and 98 follow apart.
 var ethnicities = strings.Fields(`汉族 蒙古族 回族 藏族 维吾尔族 苗族 彝族 壮族 布依族 朝鲜族 满族 侗族 瑶族 白族 土家族 哈尼族

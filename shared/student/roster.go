@@ -44,6 +44,7 @@ var Columns = []Column{
 	{"guardian2_phone", "监护人2电话", false, ""},
 	{"guardian2_workplace", "监护人2单位", false, ""},
 	{"card", "卡号", false, "04A2B3C4"},
+	{"id", "学生编号", false, ""},
 }
 
 // otherTitles are headings that schools use for the same thing.
@@ -62,7 +63,8 @@ var idKindWords = map[string]IDKind{
 
 // Row is one pupil of a sheet, read but not yet stored.
 type Row struct {
-	Line    int // as the spreadsheet counts, from 1
+	Line    int    // as the spreadsheet counts, from 1
+	ID      string // of a registered pupil, when the sheet names it
 	Student Student
 	Class   Class  // without teachers
 	Card    string // as written
@@ -79,6 +81,7 @@ type RowFault struct {
 // Roster is a sheet after reading.
 type Roster struct {
 	Rows    []Row
+	Fields  map[string]bool // the columns that are there
 	Faults  []RowFault
 	Ignored []string   // headings that mean nothing to us
 	Asks    []RowFault // what a person must say before the import: the same pupil twice?
@@ -97,6 +100,10 @@ func (k Schooling) ReadRoster(cells [][]string, today string) Roster {
 	}
 	head := headingRow(cells)
 	columns, faults := r.headings(cells[head])
+	r.Fields = map[string]bool{}
+	for _, field := range columns {
+		r.Fields[field] = true
+	}
 	if len(faults) > 0 {
 		r.Faults = append(r.Faults, RowFault{head + 1, faults})
 		return r
@@ -116,7 +123,7 @@ func (k Schooling) ReadRoster(cells [][]string, today string) Roster {
 		}
 		row, errs := k.readRow(cell, today)
 		row.Line = i + 1
-		for _, unique := range []struct{ field, value string }{{"id_number", row.Student.IDNumber}, {"card", row.Card}, {"national_no", row.Student.NationalNo}} {
+		for _, unique := range []struct{ field, value string }{{"id_number", row.Student.IDNumber}, {"card", row.Card}, {"national_no", row.Student.NationalNo}, {"id", row.ID}} {
 			if unique.value == "" {
 				continue
 			}
@@ -130,7 +137,7 @@ func (k Schooling) ReadRoster(cells [][]string, today string) Roster {
 			r.Faults = append(r.Faults, RowFault{row.Line, errs})
 			continue
 		}
-		if row.Student.IDNumber == "" {
+		if row.Student.IDNumber == "" && row.ID == "" {
 			who := Twin(row.Student)
 			if first, twice := seen[who]; twice {
 				r.Asks = append(r.Asks, RowFault{row.Line, fielderr.Errors{{Field: "name", Rule: "err.roster_same_pupil", Args: []any{first}}}})
@@ -279,7 +286,7 @@ var dots = strings.NewReplacer("‧", "·", "・", "·", "･", "·", "•", "·
 
 func (k Schooling) readRow(cell map[string]string, today string) (Row, fielderr.Errors) {
 	var errs fielderr.Errors
-	row := Row{Card: strings.ToUpper(cell["card"]), unstaged: len(k) == 0 && byYear.MatchString(cell["class"]) && cell["class"][0] < 0x80}
+	row := Row{ID: strings.ToLower(cell["id"]), Card: strings.ToUpper(cell["card"]), unstaged: len(k) == 0 && byYear.MatchString(cell["class"]) && cell["class"][0] < 0x80}
 	s := &row.Student
 	s.Name = dots.Replace(cell["name"])
 	s.Address, s.Phone = cell["address"], phoneText(cell["phone"])
@@ -332,7 +339,7 @@ func readGuardians(cell map[string]string, s *Student, refuse func(field, rule s
 		prefix := fmt.Sprintf("guardian%d_", n)
 		g := Guardian{Name: dots.Replace(cell[prefix+"name"]), Phone: phoneText(cell[prefix+"phone"]), Workplace: cell[prefix+"workplace"]}
 		word := cell[prefix+"relation"]
-		if g == (Guardian{}) {
+		if g.Name == "" && g.Phone == "" && g.Workplace == "" {
 			continue // an example relation left in the row is no guardian
 		}
 		at := fmt.Sprintf("guardian%d_", len(s.Guardians)+1) // where Student.Check will look for it
@@ -343,6 +350,17 @@ func readGuardians(cell map[string]string, s *Student, refuse func(field, rule s
 		s.Guardians = append(s.Guardians, g)
 	}
 }
+
+// CleanName is a name as it is kept: the dots of other keyboards are ·, spaces at its ends are gone.
+func CleanName(s string) string { return strings.TrimSpace(dots.Replace(narrow(s))) }
+
+// CleanNumber is a number of an identity document as it is kept: capitals, nothing between them.
+func CleanNumber(s string) string {
+	return strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(narrow(s)), " ", ""))
+}
+
+// CleanPhone is a phone number as it is kept.
+func CleanPhone(s string) string { return phoneText(strings.TrimSpace(narrow(s))) }
 
 func phoneText(s string) string { return strings.NewReplacer(" ", "", "—", "-").Replace(s) }
 

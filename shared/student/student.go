@@ -8,6 +8,7 @@ package student
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -49,7 +50,28 @@ type Guardian struct {
 	Relation  Relation `json:"relation"`
 	Phone     string   `json:"phone"`
 	Workplace string   `json:"workplace,omitempty"`
+	// Withheld lists what this guardian must not be informed of; empty: everything may be said.
+	Withheld []Topic `json:"withheld,omitempty"`
+	// NoCollect says that the school does not hand the child over to this guardian.
+	NoCollect bool `json:"no_collect,omitempty"`
 }
+
+// Topic is a kind of news about a pupil that may be withheld from a guardian.
+type Topic string
+
+// The topics.
+const (
+	TopicAttendance Topic = "attendance"
+	TopicHealth     Topic = "health"
+	TopicBehaviour  Topic = "behaviour"
+	TopicPsychology Topic = "psychology"
+)
+
+// Topics lists them in the order of forms.
+var Topics = []Topic{TopicAttendance, TopicHealth, TopicBehaviour, TopicPsychology}
+
+// MayKnow says whether the guardian may be informed of a topic.
+func (g Guardian) MayKnow(t Topic) bool { return !slices.Contains(g.Withheld, t) }
 
 // MaxGuardians of one student.
 const MaxGuardians = 4
@@ -147,6 +169,11 @@ func (g Guardian) check(errs *fielderr.Errors, prefix string) {
 	}
 	CheckPhone(errs, prefix+"phone", g.Phone)
 	checkText(errs, prefix+"workplace", g.Workplace, maxAddress)
+	for _, t := range g.Withheld {
+		if !slices.Contains(Topics, t) {
+			errs.Add(prefix+"knows", "err.choice")
+		}
+	}
 }
 
 // CheckName refuses an empty, an overlong and a plainly wrong name. It is lenient: names of minorities and

@@ -44,6 +44,12 @@ var sections = [][]tab{
 		{"nav.readers", "/readers", account.ActReadersView, []string{"readers", "reader", "reader_form", "reader_enrol", "reader_format"}},
 	},
 	{
+		{"nav.pupils", "/pupils", account.ActPupilsView, []string{"pupils", "pupil_form", "pupils_import"}},
+		{"nav.classes", "/classes", account.ActPupilsEdit, []string{"classes", "class_form"}},
+		{"nav.cards", "/cards", account.ActPupilsEdit, []string{"cards"}},
+		{"nav.year", "/year", account.ActPupilsEdit, []string{"year"}},
+	},
+	{
 		{"nav.records", "/concerns", account.ActConcernList, []string{"concerns", "concern", "pupil", "record_form"}},
 		{"nav.doctor", "/doctor", account.ActHealthWrite, []string{"doctor"}},
 		{"nav.incident", "/incidents/new", account.ActConductWrite, []string{"incident_new"}},
@@ -72,7 +78,13 @@ var sections = [][]tab{
 		{"nav.feedback", "/feedback", account.ActRegulationRead, []string{"feedback"}},
 	},
 	{{"nav.people", "/people", account.ActPeopleView, []string{"people", "person"}}},
-	{{"nav.settings", "/settings", account.ActSettings, []string{"settings"}}},
+	{
+		{"nav.school", "/setup/guide", account.ActSchoolView, []string{"guide"}},
+		{"nav.places", "/places", account.ActSchoolView, []string{"places", "place_form"}},
+		{"nav.calendar", "/calendar", account.ActSchoolView, []string{"calendar"}},
+		{"nav.bells", "/bells", account.ActSchoolView, []string{"bells", "bell_form"}},
+		{"nav.settings", "/settings", account.ActSettings, []string{"settings"}},
+	},
 }
 
 // section is the navigation's entry for some tabs, and those of them that may be used.
@@ -102,7 +114,7 @@ func (c *Call) mayOpen(t tab) bool {
 		return c.Can(t.Action, account.Subject{}) || c.IsReaderTechnician()
 	}
 	subject := account.Subject{Purpose: true, Signed: true} // stated there, and said there when it is missing
-	if (t.Action == account.ActGateView || t.Action == account.ActLetters) && len(c.Actor.Classes) > 0 {
+	if (t.Action == account.ActGateView || t.Action == account.ActLetters || t.Action == account.ActPupilsView) && len(c.Actor.Classes) > 0 {
 		subject.Class = c.Actor.Classes[0]
 	}
 	return c.Can(t.Action, subject)

@@ -55,6 +55,7 @@ type Server struct {
 	stopping  chan struct{} // closed when the program stops: live pages let go
 	Handing   sync.Mutex    // one copy of a document at a time, so that no two have one number
 	scans     scanCounter
+	pending   pending         // spreadsheets that were read and not confirmed
 	ByAddress *weblib.Limiter // everything but footage
 	byMedia   *weblib.Limiter
 	ByLogin   *weblib.Limiter

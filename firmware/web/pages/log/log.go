@@ -34,7 +34,7 @@ var logGroups = []struct {
 	{"recording", []ledger.Kind{"footage.recorded", "footage.gap", "footage.thinned", "footage.stopped", "footage.damaged", "system.fault", "fault.opened", "fault.acknowledged", "fault.closed", "log.held"}},
 	{"nvr", []ledger.Kind{"nvr.checked", "nvr.breach", "nvr.expiry", "nvr.access", "nvr.fault", "nvr.calibrated", "nvr.fetch", "nvr.fetched", "nvr.signed"}},
 	{"gate", []ledger.Kind{"attendance.tap", "attendance.unknown", "attendance.day", "reader.state"}},
-	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "camera.tested", "camera.exported", "person.created", "person.changed", "person.duty", "person.erased", "student.created", "student.changed", "class.changed", "import"}},
+	{"change", []ledger.Kind{"config.change", "camera.registered", "camera.changed", "camera.tested", "camera.exported", "person.created", "person.changed", "person.duty", "person.erased", "student.created", "student.changed", "class.changed", "import", "register.exported", "year.turn"}},
 	{"clock", []ledger.Kind{"clock.state", "clock.step", "clock.anchor", "clock.correction", "clock.confirmed", "clock.alarm", "system.start", "system.stop"}},
 	{"sync", []ledger.Kind{"sync.enrolled", "sync.witnessed", "sync.branched", "sync.branchclosed", "sync.centre"}},
 }
