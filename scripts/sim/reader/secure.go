@@ -19,7 +19,6 @@ type session struct {
 	cMAC, rMAC         []byte // last of the panel, last of ours
 	ready              bool
 	expectCryptogram   []byte
-	previousCMAC       []byte
 }
 
 func aesECB(key, in []byte) []byte {
