@@ -167,9 +167,7 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 			updated[old.ID] = row.Line
 			u := RosterUpdate{Line: row.Line, Was: old.copy(), Now: student.Merge(old.copy(), row.Student, read.Fields), From: p.classOf(old.ID, p.today()), To: row.Class.ID, Card: card, rev: old.rev}
 			u.What = differing(u.Was, u.Now)
-			for _, e := range u.Now.Check(p.today()) {
-				errs = append(errs, e)
-			}
+			errs = append(errs, u.Now.Check(p.today())...)
 			if len(errs) == 0 {
 				v.Updates = append(v.Updates, u)
 			}

@@ -57,14 +57,14 @@ func TestTheTurnOfAYear(t *testing.T) {
 	if err := h.SaveTurn(t.Context(), by, plan, 0); !errors.Is(err, ledgerdb.ErrConflict) {
 		t.Errorf("a plan of before: %v", err)
 	}
-	kept, rev, err := h.Turn(2026)
+	kept, _, err := h.Turn(2026)
 	h.must(err)
 	if v := h.PreviewTurn(kept); v.Graduates != 2 || v.Headless != 1 || len(v.Moves) != 3 {
 		t.Errorf("preview %+v", v)
 	}
 
 	for range 2 {
-		_, rev, err = h.Turn(2026)
+		_, rev, err := h.Turn(2026)
 		h.must(err)
 		h.must(h.EnterTurn(t.Context(), by, 2026, rev))
 		if err := h.EnterTurn(t.Context(), by, 2026, rev); err == nil {
@@ -99,7 +99,7 @@ func TestTheTurnOfAYear(t *testing.T) {
 		}
 	}
 
-	_, rev, err = h.Turn(2026)
+	_, rev, err := h.Turn(2026)
 	h.must(err)
 	h.must(h.EnterTurn(t.Context(), by, 2026, rev))
 	h.clock.Pass(120 * 24 * time.Hour)

@@ -27,8 +27,15 @@ func TestAOneTimePasswordOnlyChangesItself(t *testing.T) {
 		size := h.store.Size()
 		r := v.do(method, path, nil)
 		ok := r.status == http.StatusForbidden || method == http.MethodGet && r.status == http.StatusSeeOther && r.header.Get("Location") == "/account"
-		if !ok || h.store.Size() != size {
-			t.Errorf("%s: %d to %q, %d entries", rt.Pattern, r.status, r.header.Get("Location"), h.store.Size()-size)
+		wrote := h.store.Size() - size
+		for e, err := range h.store.Entries(size, h.store.Size()) {
+			h.must(err)
+			if e.Kind == "login.storm" { // so many refusals are a scan
+				wrote--
+			}
+		}
+		if !ok || wrote != 0 {
+			t.Errorf("%s: %d to %q, %d entries", rt.Pattern, r.status, r.header.Get("Location"), wrote)
 		}
 	}
 	if r := v.post("/account/password", url.Values{"old": {firstPassword}, "new": {password}, "again": {password}}); r.status != http.StatusSeeOther {

@@ -180,8 +180,8 @@ func TestCardIsHandedOutByTapping(t *testing.T) {
 	if s, _, ok := h.people.ByCard(card.Hash(h.people.CardKey())); !ok || s != pupil {
 		t.Errorf("the card belongs to %q", s)
 	}
-	page = at()
-	n = note([]byte{4, 0xA2, 0xB3, 0xC4})
+	at()
+	note([]byte{4, 0xA2, 0xB3, 0xC4})
 	n = note([]byte{4, 0xA2, 0xB3, 1, 3})
 	form.Set("n", strconv.FormatUint(n-1, 10))
 	if r := head.post("/readers/enrol", form); r.status != 409 {

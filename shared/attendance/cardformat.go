@@ -169,19 +169,6 @@ func DetectFormats(printed string, c Card) (out []CardFormat) {
 	return out
 }
 
-// terminalPrefix keeps the numbers that terminals give to people apart from the numbers of cards: no card starts so.
-const terminalPrefix = "campuskeep terminal\x00"
-
-// TerminalCard represents the number under which a network terminal knows a person, where it sends no card number. It is
-// handed out like a card.
-func TerminalCard(pin string) Card {
-	raw := []byte(terminalPrefix + pin)
-	return Card{Bits: 8 * len(raw), Raw: raw}
-}
-
-// MaxTerminalPIN is the longest number of a person at a terminal.
-const MaxTerminalPIN = 24
-
 // Printed lists how a card reads in the styles that printed lists use, for a person who compares.
 func Printed(c Card) (out []string) {
 	for _, f := range formatsOf(c) {

@@ -159,16 +159,6 @@ func KindOf(name string) (Kind, bool) {
 	return Kinds[i], true
 }
 
-// KindsOf are the kinds of a section.
-func KindsOf(s Section) (out []Kind) {
-	for _, k := range Kinds {
-		if k.Section == s {
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
 // check says what is wrong with the values of a record; only fields of the kind may be there.
 func (k Kind) check(values map[string]string, errs *fielderr.Errors) {
 	for name := range values {

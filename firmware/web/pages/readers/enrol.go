@@ -147,7 +147,7 @@ func (o *Pages) enrol(c *call) error {
 	case err != nil:
 		return err
 	}
-	return c.Done(enrolAddress("/readers/enrol", "", id, o.d.Cards.Number()), "done.card")
+	return c.Done(enrolAddress("/readers/enrol", "", id, o.d.Cards.Number()), "done.reader.card")
 }
 
 // formatView finds out in which format a list of card numbers is printed.
