@@ -73,7 +73,7 @@ func TestCheckFindsWhatIsWrongWithAReadOnlyCopy(t *testing.T) {
 		if _, err := Check(t.Context(), c, false, &out); err != nil {
 			t.Error(err)
 		}
-		for _, line := range []string{"files  is missing  keys/site", "I3  the row has no file  c01/2026-05-20/", "\nI3: Every live segment row has its file"} {
+		for _, line := range []string{"files  is missing  keys/site", "I3  the row has no file  c01/2026-05-20/", "\nI3: Every live segment row"} {
 			if !strings.Contains(out.String(), line) {
 				t.Errorf("%q does not say %q", out.String(), line)
 			}
