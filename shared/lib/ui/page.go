@@ -19,20 +19,18 @@ var partFiles embed.FS
 
 // Frame is what surrounds every page: header, navigation, banners, footer with the proof line.
 type Frame struct {
-	Lang   Lang
-	Title  string // of the browser window; the h1 is in the page
-	Site   string // school or office, after the brand
-	Home   string // where the brand leads
-	Nav    []NavItem
-	Tabs   []NavItem // of the section that this page belongs to; nil: it has one page
-	Who    *Who      // nil: nobody is logged in
-	Banner []Note
-	Proof  []Fact // left of the footer: entries, witnessed up to, clock
-	About  string // right of the footer: device and version
-	Path   string // of this page with query, for the language switch
-	Script string // a further bundle, e.g. "player.js"; it runs before the one of every page
-	// Preload are addresses that Script asks for at once: the browser fetches them while it reads the page.
-	Preload  []string
+	Lang     Lang
+	Title    string // of the browser window; the h1 is in the page
+	Site     string // school or office, after the brand
+	Home     string // where the brand leads
+	Nav      []NavItem
+	Tabs     []NavItem // of the section that this page belongs to; nil: it has one page
+	Who      *Who      // nil: nobody is logged in
+	Banner   []Note
+	Proof    []Fact // left of the footer: entries, witnessed up to, clock
+	About    string // right of the footer: device and version
+	Path     string // of this page with query, for the language switch
+	Script   string // a further bundle, e.g. "player.js"; it runs before the one of every page
 	Prefetch string // a bundle that the next page will want
 	Class    string // of <body>
 }

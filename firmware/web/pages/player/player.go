@@ -114,10 +114,6 @@ func (o *Pages) viewPage(c *call) error {
 	}
 	f := c.Frame("view", c.P.T("view.title", pv.Name))
 	f.Script = "player.js"
-	if !v.Live() { // its entry is committed: what the script asks for first may be on its way while the page is read
-		media := "/media/" + v.ID + "/"
-		f.Preload = []string{media + "playlist.m3u8", media + "init/0.mp4"}
-	}
 	return c.Framed(http.StatusOK, "view", f, pv)
 }
 
