@@ -94,7 +94,7 @@ type seat struct {
 
 func (h *env) seat(who string) *seat {
 	h.t.Helper()
-	ctx, stop := context.WithTimeout(browser(h.t), 10*time.Minute)
+	ctx, stop := context.WithTimeout(browser(h.t), 25*time.Minute)
 	h.t.Cleanup(stop)
 	s := &seat{h.t, ctx}
 	h.must(chromedp.Do(ctx)) // the window lives as long as the context of its first step
