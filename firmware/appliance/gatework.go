@@ -27,6 +27,8 @@ func (d gateSource) Classes(date string) []gate.Class {
 	return out
 }
 
+func (d gateSource) Grade(class, date string) int { return d.a.People.Grade(class, date) }
+
 func (d gateSource) Calendar() attendance.Calendar { return d.a.Site.Calendar() }
 
 func (d gateSource) Readers() []gate.Reader {

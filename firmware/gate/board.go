@@ -140,7 +140,8 @@ type decided struct {
 
 // decideAll decides a date for every student from the evidence as it is, without storing anything.
 func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
-	day, hours, err := g.o.Site.Calendar().Day(date)
+	cal := g.o.Site.Calendar()
+	day, _, err := cal.Day(date)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +152,10 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 	blind := g.unobserved(day, now)
 	var out []decided
 	for _, c := range g.o.Students.Classes(date) {
+		_, hours, err := cal.DayOf(date, g.o.Students.Grade(c.ID, date))
+		if err != nil {
+			return nil, err
+		}
 		for _, s := range c.Students {
 			e := known[s]
 			e.Student, e.Class, e.Day, e.Hours, e.Unobserved, e.Doubt = s, c.ID, day, hours, blind, now.State != clock.Trusted

@@ -220,6 +220,30 @@ func TestSweepMoments(t *testing.T) {
 	}
 }
 
+// Covers S7: a grade that has bell times of its own is judged by them, at a tap, on the board, and when the teacher is asked.
+func TestBellTimesOfAGrade(t *testing.T) {
+	h := newEnv(t, at(8, 10, 0))
+	late := attendance.DefaultHours
+	late.Bell += 60
+	h.school.mu.Lock()
+	h.school.calendar.Grades = []attendance.GradeHours{{Grades: []int{1}, Hours: late}}
+	h.school.mu.Unlock()
+	if first, last := h.tap(1, "r02").Day.Outcome, h.tap(pupils, "r02").Day.Outcome; first != attendance.Present || last != attendance.Late {
+		t.Errorf("at 8:10 grade 1 is %s, grade 4 %s", first, last)
+	}
+	h.clock.set(at(8, 30, 0))
+	last := h.clock.Now().Mono
+	for _, c := range h.board().Classes {
+		if first := c.Class == "2024-01"; first != (c.By[attendance.AbsentUnexplained] == 0) {
+			t.Errorf("class %s at 8:30: %v", c.Class, c.By)
+		}
+	}
+	h.clock.set(at(9, 5, 30))
+	if !h.gate.sweepDue(last, h.clock.Now()) {
+		t.Error("nothing is decided when the teacher of grade 1 is to be asked")
+	}
+}
+
 // Run decides the days of the morning by itself when it starts after the bell.
 func TestRunSweeps(t *testing.T) {
 	h := newEnv(t, at(8, 30, 0))

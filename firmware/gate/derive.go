@@ -97,7 +97,7 @@ func dayEntry(d attendance.DayStatus) ledger.Draft {
 
 // evidence reads all that is known of one student's day, and the day as it is with its revision.
 func (g *Gate) evidence(date, student, class string, now clock.Reading) (ev attendance.Evidence, before attendance.DayStatus, rev uint64, err error) {
-	day, hours, err := g.o.Site.Calendar().Day(date)
+	day, hours, err := g.o.Site.Calendar().DayOf(date, g.o.Students.Grade(class, date))
 	if err != nil {
 		return ev, before, 0, err
 	}

@@ -35,6 +35,8 @@ type Students interface {
 	ByCard(hash []byte) (student, class string, ok bool)
 	// Classes lists the classes and their students on a date, both in the order of the page.
 	Classes(date string) []Class
+	// Grade is the grade of a class on a date, whose bell times it follows; 0 when it has none.
+	Grade(class, date string) int
 }
 
 // Class is a class with those enrolled in it.

@@ -116,15 +116,24 @@ func (g *Gate) sweepDue(last time.Duration, now clock.Reading) bool {
 	if err != nil {
 		return false
 	}
-	day, h, err := cal.Day(date)
-	if err != nil {
-		return false
-	}
 	since := now.Wall.Add(last - now.Mono)
 	due := func(at time.Time) bool { return at.After(since) && !at.After(now.Wall) }
-	for _, m := range []int{h.Bell + h.Grace + 1, h.Bell + h.AskTeacher, h.Bell + h.TellParents, h.Home, h.Closes} {
-		if due(day.At(m)) {
-			return true
+	grades := []int{0} // the school's own hours, and one of each group of grades that has its own
+	for _, x := range cal.Grades {
+		grades = append(grades, x.Grades[0]) // Check refuses a group without grades
+	}
+	var day attendance.Day
+	var all []attendance.Hours
+	for _, grade := range grades {
+		var h attendance.Hours
+		if day, h, err = cal.DayOf(date, grade); err != nil {
+			return false
+		}
+		all = append(all, h)
+		for _, m := range []int{h.Bell + h.Grace + 1, h.Bell + h.AskTeacher, h.Bell + h.TellParents, h.Home, h.Closes} {
+			if due(day.At(m)) {
+				return true
+			}
 		}
 	}
 	known, err := g.known(day)
@@ -133,9 +142,11 @@ func (g *Gate) sweepDue(last time.Duration, now clock.Reading) bool {
 	}
 	for _, ev := range known {
 		for _, l := range ev.Leaves {
-			for _, m := range []int{0, h.Grace + 1, h.AskTeacher, h.TellParents} {
-				if l.Approved && due(l.To.Add(time.Duration(m)*time.Minute)) {
-					return true
+			for _, h := range all {
+				for _, m := range []int{0, h.Grace + 1, h.AskTeacher, h.TellParents} {
+					if l.Approved && due(l.To.Add(time.Duration(m)*time.Minute)) {
+						return true
+					}
 				}
 			}
 		}

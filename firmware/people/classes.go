@@ -26,6 +26,12 @@ func (c classRec) copy() student.Class {
 	return c.Class
 }
 
+// Grade is the grade of a class on a date, 0 when it has none then or is not known.
+func (p *People) Grade(class, date string) int {
+	c, _ := p.Class(class)
+	return c.Grade(date)
+}
+
 // Classes lists the classes that are in the school on a date, by grade and number.
 func (p *People) Classes(date string) []student.Class {
 	p.mu.RLock()
