@@ -146,8 +146,6 @@ const (
 	ActPlansView        Action = "plans.view"
 	ActPlansEdit        Action = "plans.edit"
 	ActPatrolsWrite     Action = "patrols.write"
-	ActStatisticsView   Action = "statistics.view"   // figures that single nobody out
-	ActStatisticsPupils Action = "statistics.pupils" // the pupils behind a figure
 
 	ActCentreSchools      Action = "centre.schools"
 	ActCentreSchool       Action = "centre.school"

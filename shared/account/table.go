@@ -217,10 +217,6 @@ var table = map[Action][]rule{
 	ActPlansEdit:      {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 	ActPatrolsWrite:   {{deciders, basisDuty, nil}},
 
-	// Statistics (S14, S21): no figure singles a pupil out; who is behind it is for those who see the pupils anyway.
-	ActStatisticsView:   {{[]Role{RoleGradeHead, RoleDoctor, RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
-	ActStatisticsPupils: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
-
 	// Running the box. The administrator is in no line above that shows a record.
 	ActCamerasView: {{append(append([]Role{RoleAuditor}, technical...), deciders...), basisDuty, nil}},
 	ActCamerasEdit: {{append([]Role{RoleHeadOfSafety}, technical...), basisDuty, nil}},

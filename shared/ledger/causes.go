@@ -71,7 +71,7 @@ var Unlimited = map[Kind]string{
 	"attendance.day": "follows from taps, marks and the moments of the day", "attendance.mark": byPerson, "attendance.leave": byPerson,
 	"reader.exported": byPerson, "reader.key": "an act of a person, its effect, or its end by time",
 	"emergency.opened": byPerson, "emergency.undone": byPerson, "emergency.count": byPerson, "emergency.pupil": byPerson, "emergency.search": byPerson, "emergency.closed": byPerson,
-	"emergency.recorded": byPerson, "plan.changed": byPerson, "plan.drill": byPerson, "patrol.recorded": byPerson, "list.read": byPerson,
+	"emergency.recorded": byPerson, "plan.changed": byPerson, "plan.drill": byPerson, "patrol.recorded": byPerson,
 	"sync.enrolled": byPerson, "sync.branchclosed": byPerson,
 	"violation.opened": byPerson, "violation.step": byPerson, "inspection.planned": byPerson, "inspection.made": byPerson, "finding.step": byPerson,
 	"regulation.step": byPerson, "filing.made": byPerson, "feedback.step": byPerson,

@@ -198,7 +198,6 @@ var Kinds = map[Kind]Spec{
 	"plan.changed":       {Data: []Field{req("version", Int), opt("what", Codes)}, Sealed: []SealedField{{Name: "before"}, {Name: "after"}, {Name: "reason"}}},
 	"plan.drill":         {Data: []Field{req("date", Code), req("participants", Int), opt("minutes", Int)}, Sealed: []SealedField{{Name: "drill"}}},
 	"patrol.recorded":    {Data: []Field{req("date", Code), req("place", Code)}, Sealed: []SealedField{{Name: "patrol"}}},
-	"list.read":          {Data: []Field{req("list", Code), req("count", Int)}, Sealed: []SealedField{{Name: "purpose"}}}, // a list with names, or the pupils behind a figure
 
 	// the centre
 	"sync.enrolled":     {Data: []Field{req("centre", Code), req("certificate", Hash)}},
