@@ -56,7 +56,7 @@ type call struct {
 // New puts the pages together: it reads the templates, checks that every route has its permission, and starts nothing.
 func New(d Deps) (*Server, error) {
 	base, err := frame.New(frame.Deps{Log: d.Log, Clock: d.Clock, Zone: d.Zone, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage,
-		Viewings: d.Viewings, Time: d.Time, Health: d.Health, Status: d.Status, Answered: d.Answered},
+		Viewings: d.Viewings, Time: d.Time, Health: d.Health, Status: d.Status, Signed: d.Records.Signed, Answered: d.Answered},
 		accountspages.Templates,
 		homepages.Templates,
 		footagepages.Templates,

@@ -44,6 +44,7 @@ type Deps struct {
 	Time     Timekeeper
 	Health   *health.Monitor
 	Status   Status
+	Signed   func(person string) bool                           // whether agreement and training are on file (S36)
 	Answered func(class string, status int, took time.Duration) // counts answers; nil: nobody counts
 }
 
