@@ -23,6 +23,35 @@ function theme() {
   });
 }
 
+// The navigation shows what fits, always with the page that is open; the menu has everything.
+function navigation() {
+  const nav = document.querySelector('.nav');
+  if (!nav) return;
+  const top = nav.closest('.top');
+  const entries = all('a', nav);
+  const fit = () => {
+    top.classList.remove('top--more');
+    entries.forEach((a) => { a.hidden = false; });
+    if (nav.scrollWidth <= nav.clientWidth) return;
+    top.classList.add('top--more');
+    for (let i = entries.length - 1; i > 0 && nav.scrollWidth > nav.clientWidth; i--) {
+      entries[i].hidden = !entries[i].hasAttribute('aria-current');
+    }
+  };
+  fit();
+  window.addEventListener('resize', fit);
+  if (document.fonts && document.fonts.ready) document.fonts.ready.then(fit);
+  const menu = top.querySelector('.menu');
+  const shut = (ev) => {
+    if (menu.open && (ev.type === 'keydown' ? ev.key === 'Escape' : !menu.contains(ev.target))) {
+      menu.open = false;
+      if (ev.type === 'keydown') menu.querySelector('summary').focus();
+    }
+  };
+  document.addEventListener('click', shut);
+  document.addEventListener('keydown', shut);
+}
+
 // A grid of links with one tab stop: arrow keys move in it, and what is reached is told below in words.
 function roving(rows, keys) {
   let stop = null;
@@ -273,6 +302,7 @@ all('.strip').forEach((w) => {
 // A group that was just opened or closed keeps the focus; so does the day that was just chosen.
 if (location.hash.startsWith('#group-')) { const g = document.getElementById(location.hash.slice(1)); if (g) g.focus({ preventScroll: true }); }
 theme();
+navigation();
 ribbon(document);
 strip(document);
 forms(document);
