@@ -121,6 +121,48 @@ func openFiles(t *testing.T, path string) (list []int) {
 	return list
 }
 
+// A sync of the whole file system that fails says nothing of whose bytes it lost; each open file does, once.
+func TestAFileThatLostBytesSaysSoOnce(t *testing.T) {
+	dir := t.TempDir()
+	d := disktest.New(t, dir)
+	write := func(name string) disk.File {
+		f, err := d.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		if _, err := f.Write([]byte("footage")); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	lost, kept := write("lost"), write("kept")
+	d.Fail(disktest.Rule{Match: disktest.Match("sync", "lost"), After: 100, Err: syscall.EIO}) // not by its own sync
+	d.Fail(disktest.Rule{Match: disktest.Match("syncfs", "."), Times: 1, Err: syscall.EIO})
+	if err := d.SyncFS(); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	if err := d.SyncFS(); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+	if err := kept.Sync(); err != nil {
+		t.Errorf("kept: %v", err)
+	}
+	if err := lost.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("lost: %v, want %v", err, syscall.EIO)
+	}
+	if err := lost.Sync(); err != nil {
+		t.Errorf("lost, again: %v", err)
+	}
+	d.PowerCut(t, nil)
+	if got, err := os.ReadFile(filepath.Join(dir, "lost")); err != nil || len(got) != 0 {
+		t.Errorf("lost holds %q, %v", got, err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "kept")); err != nil || string(got) != "footage" {
+		t.Errorf("kept holds %q, %v", got, err)
+	}
+}
+
 func TestPowerCutLosesWhatWasNotSynced(t *testing.T) {
 	dir := t.TempDir()
 	d := disktest.New(t, dir)

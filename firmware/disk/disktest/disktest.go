@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"campuskeep/firmware/disk"
@@ -51,6 +52,7 @@ type state struct {
 	rename      int   // that gave it the name; 0: none
 	durable     int64 // bytes that survive
 	rotten      bool  // a sync of it failed: what is not durable is lost for good, though the cache still shows it
+	losses      int   // by a sync of the whole file system; each file that is open learns of them once, by its own sync
 }
 
 // undo is a name that comes back when its disappearance is lost. What one rename did is lost or kept as a whole.
@@ -238,7 +240,13 @@ func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, err
 	if err != nil {
 		return nil, err
 	}
-	return &file{File: f, d: d, name: name}, nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := 0
+	if s := d.files[name]; s != nil {
+		known = s.losses
+	}
+	return &file{File: f, d: d, name: name, known: known}, nil
 }
 
 func (d *Disk) Open(name string) (disk.File, error) { return d.OpenFile(name, os.O_RDONLY, 0) }
@@ -321,7 +329,8 @@ func (d *Disk) SyncDir(name string) error {
 }
 
 // SyncFS that fails loses the bytes of the files that a rule for "sync" matches, as the kernel does: it drops the
-// pages that it could not write, and the next sync says that all is well.
+// pages that it could not write, and the next sync of the file system says that all is well. A file that was open
+// meanwhile answers its own next sync with the error, once (errseq_t of Linux since 4.13).
 func (d *Disk) SyncFS() error {
 	synced := false
 	err := d.do("syncfs", ".", func() error {
@@ -343,7 +352,10 @@ func (d *Disk) SyncFS() error {
 		defer d.mu.Unlock()
 		for name, s := range d.files {
 			for _, r := range d.rules {
-				s.rotten = s.rotten || r.Match(Op{"sync", name})
+				if r.Match(Op{"sync", name}) {
+					s.rotten = true
+					s.losses++
+				}
 			}
 		}
 	}
@@ -389,8 +401,9 @@ func (d *Disk) Lock(name string) (c io.Closer, err error) {
 
 type file struct {
 	disk.File
-	d    *Disk
-	name string
+	d     *Disk
+	name  string
+	known int // losses
 }
 
 func (f *file) Write(b []byte) (n int, err error) {
@@ -437,6 +450,10 @@ func (f *file) Sync() error {
 		}
 		f.d.mu.Lock()
 		defer f.d.mu.Unlock()
+		if s := f.d.files[f.name]; s != nil && s.losses > f.known {
+			f.known = s.losses
+			return &fs.PathError{Op: "sync", Path: f.name, Err: syscall.EIO}
+		}
 		if s := f.d.files[f.name]; s != nil && !s.rotten && s.nameDurable {
 			delete(f.d.files, f.name)
 		} else if s != nil && !s.rotten {
