@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"campuskeep/cloud/centredb"
+	"campuskeep/cloud/console/words"
 	"campuskeep/shared/account"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/lib/ui"
@@ -202,12 +203,12 @@ func templateFuncs(p ui.Printer) template.FuncMap {
 			}
 			return id
 		},
-		"alarmText":   func(kind string) string { return alarmText(p, kind) },
-		"subject":     func(id string) string { return subjectText(p, id) },
-		"actor":       func(id string) string { return actorText(p, id) },
-		"className":   func(id string) string { return className(p, id) },
-		"cameraNames": func(ids []string) string { return cameraNames(p, ids) },
-		"alarmDetail": func(detail string) string { return alarmDetail(p, detail) },
+		"alarmText":   func(kind string) string { return words.Alarm(p, kind) },
+		"subject":     func(id string) string { return words.Subject(p, id) },
+		"actor":       func(id string) string { return words.Actor(p, id) },
+		"className":   func(id string) string { return words.Class(p, id) },
+		"cameraNames": func(ids []string) string { return words.Cameras(p, ids) },
+		"alarmDetail": func(detail string) string { return words.AlarmDetail(p, detail) },
 		"tone":        tone,
 		"short":       short,
 		"keptDays": func(kept time.Duration) string {

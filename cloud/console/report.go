@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"campuskeep/cloud/centredb"
+	"campuskeep/cloud/console/words"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/lib/table"
@@ -198,7 +199,7 @@ func (k *call) reportTable(v reportView) []table.Cells {
 		if r.Kept < 0 {
 			kept = ""
 		}
-		rows = append(rows, table.Cells{r.Name, r.Appliance, r.Cameras, kept, subjectText(k.p, r.KeptCamera), r.Gaps, math.Round(r.Missing.Hours()*10) / 10, r.Early, r.Unwitnessed, r.Submitted, r.Overdue})
+		rows = append(rows, table.Cells{r.Name, r.Appliance, r.Cameras, kept, words.Subject(k.p, r.KeptCamera), r.Gaps, math.Round(r.Missing.Hours()*10) / 10, r.Early, r.Unwitnessed, r.Submitted, r.Overdue})
 	}
 	return rows
 }

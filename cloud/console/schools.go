@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"campuskeep/cloud/centredb"
+	"campuskeep/cloud/console/words"
 	"campuskeep/shared/account"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/lib/ui"
@@ -439,7 +440,7 @@ func (k *call) audit() error {
 	for _, s := range all {
 		schools[s.Appliance] = s.Name
 	}
-	return k.page("audit", k.p.T("console.nav.audit"), auditRows(k.p, items, names, schools))
+	return k.page("audit", k.p.T("console.nav.audit"), words.AuditRows(k.p, items, names, schools))
 }
 
 func (k *call) apiSchools() error {

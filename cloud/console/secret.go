@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"campuskeep/cloud/centredb"
+	"campuskeep/cloud/console/words"
 	"campuskeep/shared/account"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/login"
@@ -116,7 +117,7 @@ func Add(ctx context.Context, people centredb.People, key []byte, p centredb.Per
 	if p, err = sealed(key, p, s); err != nil {
 		return out, err
 	}
-	line := centredb.Audit{At: at, Actor: actorCommand, Action: "person.add", Subject: p.ID, Result: "ok"}
+	line := centredb.Audit{At: at, Actor: words.ActorCommand, Action: "person.add", Subject: p.ID, Result: "ok"}
 	if _, err := people.Person(ctx, p.ID); err == nil {
 		line.Action = "person.reset"
 	} else if !errors.Is(err, centredb.ErrNotFound) {
@@ -133,9 +134,6 @@ func Add(ctx context.Context, people centredb.People, key []byte, p centredb.Per
 	}
 	return out, nil
 }
-
-// actorCommand is who acts at the centre's machine itself, without a log-in.
-const actorCommand = "command"
 
 // errMeanwhile: somebody else changed the person, e.g. used the same code.
 var errMeanwhile = errors.New("console: the person was changed meanwhile")

@@ -322,7 +322,7 @@ func TestFilesThatAreNoRegister(t *testing.T) {
 		"old":            {[]byte("\xd0\xcf\x11\xe0 old"), "另存为 .xlsx"},
 		"text":           {[]byte("编号,名称"), "不是 .xlsx"},
 		"big":            {make([]byte, cameraspages.MaxCameraFile+1), "超过 1 MB"},
-		"empty":          {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "存储位置"}}), "表格中没有摄像机"},
+		"empty":          {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "存储位置"}}), "表格中没有数据行"},
 		"column":         {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "存储位置", "颜色"}, {"c01"}}), "认不得的列“颜色”"},
 		"column missing": {sheetOf(t, [][]any{{"编号", "名称"}, {"c01", "x"}}), "缺少“地点”列"},
 		"column twice":   {sheetOf(t, [][]any{{"编号", "名称", "地点", "区域", "存储位置", "名称"}, {"c01"}}), "“名称”列出现两次"},

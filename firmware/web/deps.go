@@ -18,6 +18,8 @@ import (
 	"campuskeep/firmware/viewing"
 	"campuskeep/firmware/web/frame"
 	nvrspages "campuskeep/firmware/web/pages/nvrs"
+	playerpages "campuskeep/firmware/web/pages/player"
+	retentionpages "campuskeep/firmware/web/pages/retention"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
 )
@@ -37,7 +39,7 @@ type Deps struct {
 	Footage      footage.Source // guarded: refuses what is past the ceiling
 	Watched      footage.Source // …with what is being recorded at this moment: what Player shows
 	Viewings     *viewing.Viewings
-	Player       frame.Player
+	Player       playerpages.Player
 	Gate         frame.Gate
 	Readers      frame.ReaderService
 	Cards        *reader.Recent
@@ -46,7 +48,7 @@ type Deps struct {
 	NVRs         NVRs
 	Health       *health.Monitor
 	Oversight    *oversight.Office
-	Certificates frame.CertificateService
+	Certificates retentionpages.CertificateService
 	Status       frame.Status
 	Metrics      http.Handler // answers /metrics to this machine and to who has the token; nil: there is none
 	// MetricsToken lets a collector elsewhere ask for figures and for the details of /healthz; empty: this machine alone.

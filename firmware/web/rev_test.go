@@ -206,8 +206,6 @@ var unrevised = map[string]string{
 	"/applications/{}/take":      stepOnce,
 	"/applications/{}/withdraw":  stepOnce,
 	"/cameras/export":            actsOnly,
-	"/cameras/import":            "gives a preview; nothing is stored",
-	"/cameras/import/confirm":    "the token stands for the preview, which has the revision of each row",
 	"/cameras/{}/test":           actsOnly,
 	"/clock":                     "two people state an instant; each statement is one of its own",
 	"/duty/export":               actsOnly,

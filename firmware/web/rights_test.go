@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"campuskeep/firmware/people"
-	"campuskeep/firmware/web/frame"
 	playerpages "campuskeep/firmware/web/pages/player"
 	"campuskeep/shared/account"
 	"campuskeep/shared/usage"
@@ -235,4 +234,4 @@ func TestWhoKeepsTheRightWatchesOn(t *testing.T) {
 	}
 }
 
-var _ frame.Player = long{} // also what other packages add to it
+var _ playerpages.Player = long{} // also what other packages add to it

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"campuskeep/firmware/site"
-	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 )
@@ -16,9 +15,13 @@ import (
 // uploadSheet sends rows as a spreadsheet.
 func (v *visitor) uploadSheet(path string, rows ...[]string) answer {
 	v.h.t.Helper()
-	b, err := frame.TextSheet("Sheet", rows)
-	v.h.must(err)
-	return v.upload(path, b)
+	cells := make([][]any, len(rows))
+	for i, row := range rows {
+		for _, s := range row {
+			cells[i] = append(cells[i], s)
+		}
+	}
+	return v.upload(path, sheetOf(v.h.t, cells))
 }
 
 // confirm confirms what the page of an import shows.

@@ -32,6 +32,7 @@ import (
 	settingspages "campuskeep/firmware/web/pages/settings"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
+	"campuskeep/firmware/web/sheets"
 	"campuskeep/firmware/web/timeline"
 	"campuskeep/shared/account"
 	weblib "campuskeep/shared/lib/web"
@@ -44,6 +45,7 @@ type Server struct {
 	timeline *timeline.Timeline
 	routes   *frame.Router
 	handler  http.Handler
+	scans    scanCounter
 	api      []byte // the OpenAPI document
 }
 
@@ -56,7 +58,8 @@ type call struct {
 // New puts the pages together: it reads the templates, checks that every route has its permission, and starts nothing.
 func New(d Deps) (*Server, error) {
 	base, err := frame.New(frame.Deps{Log: d.Log, Clock: d.Clock, Zone: d.Zone, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage,
-		Viewings: d.Viewings, Time: d.Time, Health: d.Health, Status: d.Status, Signed: d.Records.Signed, Answered: d.Answered},
+		Viewings: d.Viewings, Time: d.Time, Health: d.Health, Status: d.Status, Signed: d.Records.Signed},
+		sheets.Templates,
 		accountspages.Templates,
 		homepages.Templates,
 		footagepages.Templates,
@@ -141,7 +144,7 @@ func New(d Deps) (*Server, error) {
 	if o.api, err = describe(o.routes.Routes); err != nil {
 		return nil, err
 	}
-	o.handler = o.CountRequests(weblib.Guard(d.Log, o.Assets, o.routes))
+	o.handler = o.countRequests(weblib.Guard(d.Log, o.Assets, o.routes))
 	return o, nil
 }
 

@@ -166,7 +166,7 @@ func TestTestPackagesStayInTests(t *testing.T) {
 func checkShared(t *testing.T, f file, im, own string, isOwn bool) {
 	if isOwn {
 		if !in(own, "shared") {
-			t.Errorf("%s imports %s: rules know nothing of the rooms that use them", f.path, im)
+			t.Errorf("%s imports %s: rules know nothing of the packages that use them", f.path, im)
 		}
 		return
 	}
@@ -204,7 +204,7 @@ func checkLayers(t *testing.T, f file, own string) {
 			t.Errorf("%s imports %s: layer %d may not import layer %d (imports only run down)", f.path, own, fa, fb)
 		}
 		if top == "firmware" && devices[a] && devices[b] {
-			t.Errorf("%s imports %s: device rooms never lean on one another; a hanging device must stay alone", f.path, own)
+			t.Errorf("%s imports %s: device packages never import one another; a hanging device must stay alone", f.path, own)
 		}
 	}
 	check("firmware", firmwareLayer)
@@ -235,7 +235,7 @@ func TestRulesNeverAskForTheTime(t *testing.T) {
 
 // I/O in a rule package would make its answer depend on the machine.
 func TestRulesDoNoIO(t *testing.T) {
-	banned := map[string]string{"os": "files and environment", "net": "network", "net/http": "network", "database/sql": "database", "os/exec": "processes", "syscall": "the kernel", "log/slog": "logs belong to the rooms that act"}
+	banned := map[string]string{"os": "files and environment", "net": "network", "net/http": "network", "database/sql": "database", "os/exec": "processes", "syscall": "the kernel", "log/slog": "logs belong to the packages that act"}
 	for _, f := range sources(t) {
 		if f.test || !in(f.path, "shared") || in(f.path, "shared/cmd", "shared/lib/ui", "shared/lib/web") {
 			continue

@@ -6,14 +6,12 @@ import (
 
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/reader"
-	"campuskeep/firmware/retention"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/timekeeper"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/footage"
-	"campuskeep/shared/packet"
 )
 
 // Info is what does not change while the program runs.
@@ -30,29 +28,6 @@ type Port struct {
 	Number   uint16
 	Protocol string // tcp, udp
 	Use      string
-}
-
-// CertificateService writes deletion certificates and monthly reports. *retention.Certificates is one.
-type CertificateService interface {
-	DeletedDays(ctx context.Context, f retention.DayFilter) (days []retention.DeletedDay, next uint64, err error)
-	Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error)
-	// Issued is the entry that binds the present certificate; ok is false when it was not issued yet.
-	Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error)
-	// Issue makes the certificate; the issue is an entry, made once for the same words.
-	Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error)
-	// InService lists the cameras that were in service at any time of a month.
-	InService(ctx context.Context, month string) ([]string, error)
-	// Months reports on cameras, in their order.
-	Months(ctx context.Context, cameras []string, month string) ([]footage.MonthReport, error)
-}
-
-// Player gives the bytes of an opened viewing. *playback.Player is one.
-type Player interface {
-	Touch(id string) error // somebody waits for the footage
-	Playlist(ctx context.Context, id string) ([]byte, error)
-	Init(ctx context.Context, id string, n int) ([]byte, error)
-	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)
-	DisableAudio(id string) error // from the next playlist on: without sound
 }
 
 // Gate is attendance as it is. *gate.Gate is one.

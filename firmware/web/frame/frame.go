@@ -66,7 +66,7 @@ var sections = [][]tab{
 	},
 	{{"nav.log", "/log", account.ActLogSearch, []string{"log", "entry"}}},
 	{
-		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera", "camera_form", "camera_import", "camera_retire"}},
+		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera", "camera_form", "camera_retire"}},
 		{"nav.faults", "/faults", account.ActFaultsView, []string{"faults"}},
 		{"nav.nvrs", "/nvrs", account.ActNVRsView, []string{"nvrs", "nvr", "nvr_new", "nvr_look", "nvr_doors"}},
 	},

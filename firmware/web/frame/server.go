@@ -44,8 +44,7 @@ type Deps struct {
 	Time     Timekeeper
 	Health   *health.Monitor
 	Status   Status
-	Signed   func(person string) bool                           // whether agreement and training are on file (S36)
-	Answered func(class string, status int, took time.Duration) // counts answers; nil: nobody counts
+	Signed   func(person string) bool // whether agreement and training are on file (S36)
 }
 
 // Server holds what the pages share. All methods are safe for concurrent use.
@@ -53,10 +52,8 @@ type Server struct {
 	d         Deps
 	Pages     *ui.Pages
 	Assets    *ui.Assets
-	stopping  chan struct{} // closed when the program stops: live pages let go
-	Handing   sync.Mutex    // one copy of a document at a time, so that no two have one number
-	scans     scanCounter
-	pending   pending         // spreadsheets that were read and not confirmed
+	stopping  chan struct{}   // closed when the program stops: live pages let go
+	Handing   sync.Mutex      // one copy of a document at a time, so that no two have one number
 	ByAddress *weblib.Limiter // everything but footage
 	byMedia   *weblib.Limiter
 	ByLogin   *weblib.Limiter

@@ -1,208 +1,105 @@
 package cameras
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"sync"
-	"time"
+	"net/url"
+	"slices"
 
-	"campuskeep/firmware/sheet"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
-	"campuskeep/shared/lib/fielderr"
-	"campuskeep/shared/lib/ui"
-	"campuskeep/shared/login"
+	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/sheets"
+	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
 )
 
-// imports keeps what was read until its reader confirms it: in memory, because there are passwords in it.
-type imports struct {
-	mu   sync.Mutex
-	open map[string]cameraImport // by hash of the token in the page; guarded by mu
+// MaxCameraFile is how large a register in a spreadsheet may be.
+const MaxCameraFile = 1 << 20
+
+// cameraColumns are the columns of the spreadsheet, in its order. Their headings are the labels of the form.
+var cameraColumns = []sheets.Column{
+	{Field: "id", Must: true, Hint: "c01"}, {Field: "name", Must: true, Hint: "import.hint.name"}, {Field: "place", Must: true, Hint: "import.hint.place"}, {Field: "group", Hint: "import.hint.group"},
+	{Field: "area", Must: true, Words: wordsOf("area.", footage.Areas)}, {Field: "custody", Must: true, Words: wordsOf("custody.", custodies)},
+	{Field: "main", Hint: "rtsp://10.20.4.11:554/main"}, {Field: "sub", Hint: "rtsp://10.20.4.11:554/sub"}, {Field: "transport", Hint: "TCP / UDP"}, {Field: "still", Hint: "http://10.20.4.11/snapshot.jpg"}, {Field: "pin", Hint: "import.hint.pin"},
+	{Field: "user", Hint: "import.hint.user"}, {Field: "password", Hint: "import.hint.password"}, {Field: "days", Hint: "30"}, {Field: "reason", Hint: "import.hint.reason"},
+	{Field: "sound", Words: []string{"sound.on", "sound.off"}}, {Field: "sound_reason", Hint: "import.hint.sound_reason"}, {Field: "priority", Hint: "0–9"}, {Field: "kbps", Hint: "4000"},
+	{Field: "installer", Hint: "import.hint.installer"}, {Field: "installed", Hint: "2026-05-20", Date: true}, {Field: "technician", Hint: "import.hint.technician"}, {Field: "gb_code", Hint: "34020000001320000001"}, {Field: "service", Words: []string{"service.on", "service.off"}},
 }
 
-type cameraImport struct {
-	person string
-	list   []site.CameraPut
-	at     time.Duration // monotonic
-}
-
-const (
-	importFor  = 15 * time.Minute
-	importMost = 8
+// formerHeadings are labels of registers that earlier versions exported, and formerValues their values: such a file
+// still imports.
+var (
+	formerHeadings = map[string][]string{"custody": {"录像保管方", "Kept by"}, "technician": {"负责技术人员"}, "still": {"Still picture address"}}
+	formerValues   = map[string]string{"一体机": "vault"}
 )
 
-func newImports() *imports { return &imports{open: map[string]cameraImport{}} }
-
-func (m *imports) add(i cameraImport) string {
-	token, hash := login.NewToken()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for k, x := range m.open {
-		if i.at-x.at > importFor || x.person == i.person || len(m.open) >= importMost {
-			delete(m.open, k)
-		}
+func wordsOf[T ~string](prefix string, codes []T) (out []string) {
+	for _, s := range codes {
+		out = append(out, prefix+string(s))
 	}
-	m.open[hash] = i
-	return token
+	return out
 }
 
-// remove gives a list to who has it and forgets it.
-func (m *imports) remove(token, person string, now time.Duration) ([]site.CameraPut, bool) {
-	hash, ok := login.HashToken(token)
-	if !ok {
-		return nil, false
+// list is the register as a spreadsheet.
+func (o *Pages) list() sheets.List {
+	l := sheets.List{Path: "/cameras", Title: "cameras.title", Done: "done.import", Action: account.ActCamerasEdit, Rules: []string{"import.rule.empty", "import.rule.password"},
+		Label:   func(c *frame.Call, field string) string { return c.P.T("camera.f." + field) },
+		Columns: slices.Clone(cameraColumns), MostBytes: MaxCameraFile, MostRows: site.MaxCameras}
+	for i, col := range l.Columns {
+		l.Columns[i].Title, l.Columns[i].Also = "camera.f."+col.Field, append(slices.Clone(formerHeadings[col.Field]), col.Field)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	i, ok := m.open[hash]
-	if !ok || i.person != person {
-		return nil, false
+	l.Parse = func(c *frame.Call, b []byte, _ url.Values) (sheets.Result, error) {
+		return o.parseCameras(&call{c, o}, l, b), nil
 	}
-	delete(m.open, hash)
-	return i.list, now-i.at <= importFor
+	return l
 }
 
-// importView is the page of the import: before, with what was read, and with what is wrong.
-type importView struct {
-	Faults        []string // of the file
-	Rows          []importRow
-	New, Changed  int
-	Same, Wrong   int
-	Token         string
-	MostRows      int
-	MostMB        int
-	Columns       []ui.Option // what each takes
-	Read          bool
-	WholeRegister []string // what is wrong with the register as it would be
-}
-
-type importRow struct {
-	Line             int
-	ID, Name, Place  string
-	Tone, Icon, Word string
-	Fields           []string // what changes
-	Faults           []string
-}
-
-func (o *Pages) importPage(c *call) error { return o.showImport(c, http.StatusOK, importView{}) }
-
-func (o *Pages) showImport(c *call, status int, v importView) error {
-	v.MostRows, v.MostMB = site.MaxCameras, MaxCameraFile>>20
-	for _, col := range cameraColumns {
-		v.Columns = append(v.Columns, ui.Option{Text: c.P.T("camera.f." + col.field), On: col.must, Hint: c.columnHint(col.field, col.hint)})
-	}
-	return c.PageStatus(status, "camera_import", c.P.T("import.title"), v)
-}
-
-// readImport reads an uploaded spreadsheet and shows what it would do. Nothing is stored.
-func (o *Pages) readImport(c *call) error {
-	b, err := upload(c.R)
-	if err != nil {
-		return err
-	}
-	v := importView{Read: true}
-	fault := func(errs fielderr.Errors) error {
-		for _, e := range errs {
-			v.Faults = append(v.Faults, c.P.T(e.Rule, e.Args...))
-		}
-		return o.showImport(c, http.StatusUnprocessableEntity, v)
-	}
-	if len(b) == 0 {
-		return fault(fielderr.Errors{{Field: "file", Rule: "err.file_none"}})
-	}
-	cells, rule := sheet.Read(b, MaxCameraFile, maxCameraSheet, func(head string) bool { return cameraField(head) == "installed" })
-	if rule != "" {
-		return fault(fielderr.Errors{{Field: "file", Rule: rule, Args: []any{MaxCameraFile >> 20}}})
-	}
+// parseCameras reads a register and says what it changes, field by field.
+func (o *Pages) parseCameras(c *call, l sheets.List, b []byte) (r sheets.Result) {
 	revs := map[string]uint64{} // what each row was made from
 	for _, cam := range o.d.Site.Cameras() {
 		revs[cam.ID] = o.d.Site.CameraRev(cam.ID)
 	}
-	rows, errs := readCameras(cells, o.d.Site.Camera, technicians(o.d.People.People()))
-	if len(errs) > 0 {
-		return fault(errs)
+	cells, faults := l.Rows(c.Call, b)
+	if r.Faults = faults; len(faults) > 0 {
+		return r
 	}
-	list := make([]site.CameraPut, len(rows))
-	for i, r := range rows {
-		list[i] = r.Put
-		list[i].New, list[i].Rev = r.New, revs[r.Put.Camera.ID]
+	person := technicians(o.d.People.People())
+	rows, list := make([]sheetCamera, len(cells)), make([]site.CameraPut, len(cells))
+	for i, row := range cells {
+		rows[i] = readCamera(row.Cell, o.d.Site.Camera, person)
+		list[i] = rows[i].Put
+		list[i].New, list[i].Rev = rows[i].New, revs[rows[i].Put.Camera.ID]
 	}
 	bad := o.d.Site.CheckCameras(list)
-	for i := range rows {
-		rows[i].Errs = append(rows[i].Errs, bad[i]...)
-	}
 	for _, e := range bad[site.WholeList] {
-		v.WholeRegister = append(v.WholeRegister, c.P.T(e.Rule, e.Args...))
+		r.Faults = append(r.Faults, c.P.T(e.Rule, e.Args...))
 	}
-	for _, r := range rows {
-		v.add(c, r)
-	}
-	if v.Wrong == 0 && len(v.WholeRegister) == 0 && v.New+v.Changed > 0 {
-		v.Token = o.imports.add(cameraImport{person: c.Actor.ID, list: list, at: c.Now.Mono})
-		return o.showImport(c, http.StatusOK, v)
-	}
-	return o.showImport(c, http.StatusUnprocessableEntity, v)
-}
-
-// upload gives the bytes of the form's file; empty when none was chosen.
-func upload(r *http.Request) ([]byte, error) {
-	parts, err := r.MultipartReader()
-	if err != nil {
-		return nil, fielderr.Errors{{Field: "file", Rule: "err.file_none"}}
-	}
-	for {
-		p, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			return nil, nil
+	for i, row := range rows {
+		cam := row.Put.Camera
+		line := sheets.Line{Line: cells[i].Line, Name: cam.Name, Sub: cam.ID + c.P.T("sep.list") + cam.Place, New: row.New, Errs: append(row.Errs, bad[i]...)}
+		was, _ := o.d.Site.Camera(cam.ID)
+		for _, field := range site.Differing(was, cam) {
+			line.Changes = append(line.Changes, c.changedName(field))
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read an upload: %w", err)
+		if row.Put.Login != nil {
+			line.Changes = append(line.Changes, c.changedName("login"))
 		}
-		if p.FormName() != "file" {
-			continue
+		if row.New {
+			line.Changes = nil // all of it
 		}
-		b, err := io.ReadAll(io.LimitReader(p, MaxCameraFile+1))
-		if err != nil {
-			return nil, fmt.Errorf("read an upload: %w", err)
-		}
-		return b, nil
+		r.Lines = append(r.Lines, line)
 	}
-}
-
-func (v *importView) add(c *call, r sheetCamera) {
-	cam := r.Put.Camera
-	x := importRow{Line: r.Line, ID: cam.ID, Name: cam.Name, Place: cam.Place, Tone: "mute", Icon: "ok", Word: c.P.T("import.same")}
-	seen := map[string]bool{} // readers and the register may say the same twice
-	for _, e := range r.Errs {
-		text := c.P.T("camera.f."+e.Field) + c.P.T("sep.colon") + c.P.T(e.Rule, e.Args...)
-		if !seen[text] {
-			x.Faults = append(x.Faults, text)
+	r.Commit = func(ctx context.Context, who account.Who, _ bool) error {
+		_, err := o.d.Site.PutCameras(ctx, who, list)
+		if rows, bad := errors.AsType[site.RowErrors](err); bad { // the register has changed meanwhile
+			return fmt.Errorf("import cameras: %w: %w", ledgerdb.ErrConflict, rows)
 		}
-		seen[text] = true
+		return err
 	}
-	was, _ := c.o.d.Site.Camera(cam.ID)
-	what := site.Differing(was, cam)
-	if r.Put.Login != nil {
-		what = append(what, "login")
-	}
-	switch {
-	case len(x.Faults) > 0:
-		x.Tone, x.Icon, x.Word = "bad", "bad", c.P.T("import.wrong")
-		v.Wrong++
-	case r.New:
-		x.Tone, x.Icon, x.Word = "ok", "plus", c.P.T("import.new")
-		v.New++
-	case len(what) > 0:
-		x.Tone, x.Icon, x.Word = "acc", "info", c.P.T("import.changed")
-		v.Changed++
-		for _, w := range what {
-			x.Fields = append(x.Fields, c.changedName(w))
-		}
-	default:
-		v.Same++
-	}
-	v.Rows = append(v.Rows, x)
+	return r
 }
 
 // changedName is a field of a camera's row as people call it.
@@ -216,20 +113,4 @@ func (c *call) changedName(field string) string {
 		return c.P.T("camera.f.service")
 	}
 	return c.P.T("camera.f." + field)
-}
-
-// confirmImport stores what was shown, all of it or nothing.
-func (o *Pages) confirmImport(c *call) error {
-	list, ok := o.imports.remove(c.R.PostForm.Get("token"), c.Actor.ID, c.Now.Mono)
-	if !ok {
-		return o.showImport(c, http.StatusUnprocessableEntity, importView{Read: true, Faults: []string{c.P.T("import.gone")}})
-	}
-	_, err := o.d.Site.PutCameras(c.R.Context(), c.Who(), list)
-	if _, bad := errors.AsType[site.RowErrors](err); bad { // the register has changed meanwhile
-		return o.showImport(c, http.StatusUnprocessableEntity, importView{Read: true, Faults: []string{c.P.T("import.moved")}})
-	}
-	if err != nil {
-		return err
-	}
-	return c.Done("/cameras", "done.import")
 }

@@ -1,16 +1,12 @@
 package cameras
 
 import (
-	"bytes"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/xuri/excelize/v2"
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
@@ -22,32 +18,8 @@ import (
 	"campuskeep/shared/lib/ui"
 )
 
-// Limits of a register in a spreadsheet.
-const (
-	MaxCameraFile  = 1 << 20
-	maxCameraSheet = 16 << 20 // unpacked
-)
-
-// cameraColumns are the columns of the spreadsheet, in its order. Their heads are the labels of the form.
-var cameraColumns = []struct {
-	field string
-	must  bool
-	hint  string // an example where it is the same in every language
-}{
-	{"id", true, "c01"}, {"name", true, ""}, {"place", true, ""}, {"group", false, ""}, {"area", true, ""}, {"custody", true, ""},
-	{"main", false, "rtsp://10.20.4.11:554/main"}, {"sub", false, "rtsp://10.20.4.11:554/sub"}, {"transport", false, "TCP / UDP"}, {"still", false, "http://10.20.4.11/snapshot.jpg"}, {"pin", false, ""},
-	{"user", false, ""}, {"password", false, ""}, {"days", false, "30"}, {"reason", false, ""}, {"sound", false, ""}, {"sound_reason", false, ""}, {"priority", false, "0–9"}, {"kbps", false, "4000"},
-	{"installer", false, ""}, {"installed", false, "2026-05-20"}, {"technician", false, ""}, {"gb_code", false, "34020000001320000001"}, {"service", false, ""},
-}
-
-// formerWords are labels and values of registers that earlier versions exported: such a file still imports.
-var formerWords = map[string]string{
-	"录像保管方": "custody", "Kept by": "custody", "负责技术人员": "technician", "Still picture address": "still", "一体机": "vault",
-}
-
 // sheetCamera is one row of a spreadsheet, read and not yet stored.
 type sheetCamera struct {
-	Line int
 	Put  site.CameraPut
 	New  bool
 	Errs fielderr.Errors
@@ -56,69 +28,9 @@ type sheetCamera struct {
 // lost is a number that a spreadsheet has rounded.
 var lost = regexp.MustCompile(`^[0-9](\.[0-9]+)?[Ee]\+[0-9]+$`)
 
-// readCameras reads the cells of a sheet over the register as it is. A column that is missing leaves things as they
-// are; an empty cell in one that is there clears them, but for the password. person finds a technician: its id, and
-// how many of that name there are.
-func readCameras(cells [][]string, known func(string) (footage.Camera, bool), person func(string) (string, int)) (rows []sheetCamera, file fielderr.Errors) {
-	if len(cells) == 0 {
-		return nil, fielderr.Errors{{Field: "file", Rule: "err.sheet_empty"}}
-	}
-	columns, file := cameraHeads(cells[0])
-	if len(file) > 0 {
-		return nil, file
-	}
-	for i, line := range cells[1:] {
-		cell, empty := map[string]string{}, true
-		for at, field := range columns {
-			v := ""
-			if at < len(line) {
-				v = strings.TrimSpace(line[at])
-			}
-			cell[field] = v
-			empty = empty && v == ""
-		}
-		if empty || strings.HasPrefix(cell["id"], "#") {
-			continue
-		}
-		if len(rows) == site.MaxCameras {
-			return nil, fielderr.Errors{{Field: "file", Rule: "err.too_many", Args: []any{site.MaxCameras}}}
-		}
-		r := readCamera(cell, known, person)
-		r.Line = i + 2
-		rows = append(rows, r)
-	}
-	if len(rows) == 0 {
-		file.Add("file", "err.sheet_empty")
-	}
-	return rows, file
-}
-
-// cameraHeads finds the columns by their heads, in either language. One that is not known is refused: it would be
-// lost without a word.
-func cameraHeads(line []string) (columns map[int]string, errs fielderr.Errors) {
-	columns = map[int]string{}
-	for at, head := range line {
-		if head = cameraTitle(head); head == "" {
-			continue
-		}
-		field := cameraField(head)
-		switch {
-		case field == "":
-			errs.Add("file", "err.sheet_column", head)
-		case slices.Contains(slices.Collect(maps.Values(columns)), field):
-			errs.Add("file", "err.roster_column_twice", head)
-		default:
-			columns[at] = field
-		}
-	}
-	for _, c := range cameraColumns {
-		if c.must && !slices.Contains(slices.Collect(maps.Values(columns)), c.field) {
-			errs.Add("file", "err.roster_column", ui.T(ui.Chinese, "camera.f."+c.field))
-		}
-	}
-	return columns, errs
-}
-
+// readCamera reads a row over the register as it is. A column that is missing leaves things as they are; an empty cell in
+// one that is there clears them, but for the password. person finds a technician: its id, and how many of that name
+// there are.
 func readCamera(cell map[string]string, known func(string) (footage.Camera, bool), person func(string) (string, int)) sheetCamera {
 	was, ok := known(cell["id"])
 	r := sheetCamera{New: !ok, Put: site.CameraPut{Camera: was}}
@@ -193,7 +105,7 @@ func (r *sheetCamera) choose(cell map[string]string) {
 			return
 		}
 		for _, code := range codes {
-			if v == code || formerWords[v] == code && code != "" || v != "" && slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return strings.EqualFold(ui.T(l, prefix+code), v) }) {
+			if v == code || formerValues[v] == code && code != "" || v != "" && slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return strings.EqualFold(ui.T(l, prefix+code), v) }) {
 				into(code)
 				return
 			}
@@ -217,19 +129,6 @@ func (r *sheetCamera) choose(cell map[string]string) {
 			cam.Transport = ""
 		}
 	}
-}
-
-func cameraTitle(head string) string { return strings.TrimRight(strings.TrimSpace(head), "* ") }
-
-// cameraField is the field of a column by its head; "" when there is none.
-func cameraField(head string) (field string) {
-	head = cameraTitle(head)
-	for _, c := range cameraColumns {
-		if c.field == head || formerWords[head] == c.field || slices.ContainsFunc(ui.Langs, func(l ui.Lang) bool { return ui.T(l, "camera.f."+c.field) == head }) {
-			field = c.field
-		}
-	}
-	return field
 }
 
 // sheetDate takes a date that the spreadsheet keeps as a number of days.
@@ -259,36 +158,6 @@ func technicians(all []people.Person) func(string) (string, int) {
 	}
 }
 
-// columnHint says what a column takes.
-func (c *call) columnHint(field, example string) string {
-	words := func(prefix string, codes []string) string {
-		for i, s := range codes {
-			codes[i] = c.P.T(prefix + s)
-		}
-		return strings.Join(codes, " / ")
-	}
-	var codes []string
-	switch field {
-	case "area":
-		for _, a := range footage.Areas {
-			codes = append(codes, string(a))
-		}
-		return words("area.", codes)
-	case "custody":
-		for _, k := range custodies {
-			codes = append(codes, string(k))
-		}
-		return words("custody.", codes)
-	case "sound":
-		return words("sound.", []string{"on", "off"})
-	case "service":
-		return words("service.", []string{"on", "off"})
-	case "name", "place", "pin", "user", "password", "technician", "reason", "sound_reason", "installer", "group":
-		return c.P.T("import.hint." + field)
-	}
-	return example
-}
-
 // exportCameras gives the register as exactly what the import takes, without passwords: the package that keeps
 // them gives none to pages. Handing it out is an entry.
 func (o *Pages) exportCameras(c *call) error {
@@ -302,32 +171,21 @@ func (o *Pages) exportCameras(c *call) error {
 	for _, cam := range all {
 		rows = append(rows, c.sheetRow(cam))
 	}
-	b, err := c.cameraSheet(rows)
+	b, err := o.list().Fill(c.Call, rows)
 	if err != nil {
 		return err
 	}
-	c.File(fmt.Sprintf("campuskeep-%s-cameras-%s.xlsx", o.d.Info.Appliance, c.Now.Wall.In(o.d.Zone).Format("20060102-1504")), xlsxType, b)
+	c.File(c.FileName("cameras-"+c.FileTime(), "xlsx"), frame.XLSXType, b)
 	return nil
 }
-
-func (o *Pages) cameraTemplate(c *call) error {
-	b, err := c.cameraSheet(nil)
-	if err != nil {
-		return err
-	}
-	c.File("campuskeep-cameras.xlsx", xlsxType, b)
-	return nil
-}
-
-const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 func (c *call) sheetRow(cam footage.Camera) (out []string) {
 	values := CameraValues(cam)
 	for _, col := range cameraColumns {
-		s := values.Get(col.field)
-		switch col.field {
+		s := values.Get(col.Field)
+		switch col.Field {
 		case "area", "custody":
-			s = c.P.K(col.field+".", s)
+			s = c.P.K(col.Field+".", s)
 		case "transport":
 			s = strings.ToUpper(s)
 		case "sound":
@@ -349,79 +207,4 @@ func (c *call) sheetRow(cam footage.Camera) (out []string) {
 		out = append(out, s)
 	}
 	return out
-}
-
-// cameraSheet writes the heads, a row of hints that the import passes over, and the rows. Every cell is text, so that
-// long numbers stay whole when somebody types into it.
-func (c *call) cameraSheet(rows [][]string) (out []byte, err error) {
-	var head, hints []string
-	for i, col := range cameraColumns {
-		h := c.P.T("camera.f." + col.field)
-		if col.must {
-			h += "*"
-		}
-		hint := c.columnHint(col.field, col.hint)
-		if i == 0 {
-			hint = "# " + hint
-		}
-		head, hints = append(head, h), append(hints, hint)
-	}
-	x := excelize.NewFile()
-	defer func() {
-		if e := x.Close(); e != nil && err == nil {
-			err = fmt.Errorf("close the spreadsheet: %w", e)
-		}
-	}()
-	if err := fillCameraSheet(x, c.P.T("cameras.title"), append([][]string{head, hints}, rows...)); err != nil {
-		return nil, fmt.Errorf("write the register: %w", err)
-	}
-	var b bytes.Buffer
-	if err := x.Write(&b); err != nil {
-		return nil, fmt.Errorf("write the register: %w", err)
-	}
-	return b.Bytes(), nil
-}
-
-func fillCameraSheet(x *excelize.File, name string, table [][]string) error {
-	if err := x.SetSheetName("Sheet1", name); err != nil {
-		return err
-	}
-	text, err := x.NewStyle(&excelize.Style{NumFmt: 49}) // "@", text
-	if err != nil {
-		return err
-	}
-	bold, err := x.NewStyle(&excelize.Style{NumFmt: 49, Font: &excelize.Font{Bold: true}})
-	if err != nil {
-		return err
-	}
-	faint, err := x.NewStyle(&excelize.Style{NumFmt: 49, Font: &excelize.Font{Color: "808080", Italic: true}})
-	if err != nil {
-		return err
-	}
-	last, err := excelize.ColumnNumberToName(len(table[0]))
-	if err != nil {
-		return err
-	}
-	if err := x.SetColStyle(name, "A:"+last, text); err != nil {
-		return err
-	}
-	if err := x.SetColWidth(name, "A", last, 18); err != nil {
-		return err
-	}
-	for i, row := range table {
-		cells := make([]any, len(row))
-		for j, s := range row {
-			cells[j] = s
-		}
-		at := fmt.Sprintf("A%d", i+1)
-		if err := x.SetSheetRow(name, at, &cells); err != nil {
-			return err
-		}
-		if i < 2 {
-			if err := x.SetCellStyle(name, at, fmt.Sprintf("%s%d", last, i+1), []int{bold, faint}[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return x.SetPanes(name, &excelize.Panes{Freeze: true, YSplit: 2, TopLeftCell: "A3", ActivePane: "bottomLeft"})
 }

@@ -11,6 +11,7 @@ import (
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/entrytext"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/sheets"
 	"campuskeep/shared/account"
 )
 
@@ -34,12 +35,12 @@ type Deps struct {
 type Pages struct {
 	*entrytext.Words
 	d       Deps
-	imports *imports
+	imports sheets.Imports
 }
 
 // New makes the pages; it starts nothing.
 func New(w *entrytext.Words, d Deps) *Pages {
-	return &Pages{Words: w, d: d, imports: newImports()}
+	return &Pages{Words: w, d: d}
 }
 
 // call is one request, with the pages that answer it.
@@ -53,14 +54,10 @@ type handler = func(*call) error
 // Routes are the addresses of this package with their permissions.
 func (o *Pages) Routes() []frame.Route {
 	on := o.on()
-	return []frame.Route{
+	return append(o.imports.Routes(o.list()), []frame.Route{
 		{Pattern: "GET /cameras", Action: account.ActCamerasView, Subject: frame.Anything, Handle: on.Do(o.camerasPage)},
 		{Pattern: "GET /cameras/new", Action: account.ActCamerasEdit, Subject: frame.Anything, Handle: on.Do(o.newCameraPage)},
 		{Pattern: "POST /cameras/new", Action: account.ActCamerasEdit, Subject: frame.Anything, Handle: on.Do(o.putCamera)},
-		{Pattern: "GET /cameras/import", Action: account.ActCamerasEdit, Subject: frame.Anything, Handle: on.Do(o.importPage)},
-		{Pattern: "POST /cameras/import", Action: account.ActCamerasEdit, Subject: frame.Anything, Handle: on.Do(o.readImport), Body: MaxCameraFile + 64<<10},
-		{Pattern: "POST /cameras/import/confirm", Action: account.ActCamerasEdit, Subject: frame.Anything, Handle: on.Do(o.confirmImport)},
-		{Pattern: "GET /cameras/template.xlsx", Action: account.ActCamerasEdit, Subject: frame.Anything, Handle: on.Do(o.cameraTemplate)},
 		{Pattern: "POST /cameras/export", Action: account.ActCamerasEdit, Subject: frame.Anything, Handle: on.Do(o.exportCameras)},
 		{Pattern: "POST /cameras/test", Action: account.ActCamerasTest, Subject: frame.Anything, Handle: on.Do(o.testCamera)},
 		{Pattern: "GET /cameras/{id}", Action: account.ActCamerasView, Subject: on.About(cameraSubject), Handle: on.Do(o.cameraPage)},
@@ -72,7 +69,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /cameras/{id}/restore", Action: account.ActCamerasEdit, Subject: on.About(cameraSubject), Handle: on.Do(o.serveCamera(false))},
 		{Pattern: "GET /api/v1/cameras", Action: account.ActCamerasView, Subject: frame.Anything, Handle: on.Do(o.apiCameras)},
 		{Pattern: "GET /api/v1/cameras/{id}", Action: account.ActCamerasView, Subject: on.About(cameraSubject), Handle: on.Do(o.apiCamera)},
-	}
+	}...)
 }
 
 func (o *Pages) on() frame.Binder[*call] {

@@ -96,7 +96,7 @@ func (o *Pages) footagePage(c *call) error {
 	}
 	unread := ""
 	if text := c.R.URL.Query().Get("when"); text != "" && chosen != "" {
-		at, ok := frame.ParseWhen(text, day, c.Now.Wall, o.d.Zone)
+		at, ok := timeline.ParseWhen(text, day, c.Now.Wall, o.d.Zone)
 		if ok && !at.After(c.Now.Wall) && at.After(c.Now.Wall.AddDate(-2, 0, 0)) {
 			state.Day, state.T, state.To = at.Format(time.DateOnly), at.Format("15:04"), ""
 			return c.SeeOther(state.Href("watch"))

@@ -58,22 +58,16 @@ func (o *Pages) exportLog(c *call) error {
 	if err := o.exported(c, rows, of, q, format); err != nil {
 		return err
 	}
-	name := fmt.Sprintf("campuskeep-%s-log-%s.%s", o.d.Info.Appliance, c.Now.Wall.In(o.d.Zone).Format("20060102-1504"), format)
 	lines := append(c.exportTable(rows), []string{c.P.T("log.export.of", len(rows), of)})
 	if format == "csv" {
 		b, err := table.CSV(table.Text(lines))
 		if err != nil {
 			return err
 		}
-		c.File(name, "text/csv; charset=utf-8", b)
+		c.File(c.FileName("log-"+c.FileTime(), "csv"), "text/csv; charset=utf-8", b)
 		return nil
 	}
-	b, err := table.XLSX(c.P.T("log.title"), table.Text(lines))
-	if err != nil {
-		return err
-	}
-	c.File(name, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b)
-	return nil
+	return c.SendTable("log-"+c.FileTime(), c.P.T("log.title"), lines)
 }
 
 // matching counts all that a query finds.

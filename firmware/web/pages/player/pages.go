@@ -3,6 +3,7 @@
 package player
 
 import (
+	"context"
 	"embed"
 	"log/slog"
 	"time"
@@ -25,13 +26,22 @@ var Templates embed.FS
 type Deps struct {
 	Info     frame.Info
 	Log      *slog.Logger
-	Player   frame.Player
+	Player   Player
 	Site     *site.Site
 	Status   frame.Status
 	Usage    *usage.Register
 	Viewings *viewing.Viewings
 	Watched  footage.Source
 	Zone     *time.Location
+}
+
+// Player gives the bytes of an opened viewing. *playback.Player is one.
+type Player interface {
+	Touch(id string) error // somebody waits for the footage
+	Playlist(ctx context.Context, id string) ([]byte, error)
+	Init(ctx context.Context, id string, n int) ([]byte, error)
+	Fragment(ctx context.Context, id, segment string, i int) ([]byte, error)
+	DisableAudio(id string) error // from the next playlist on: without sound
 }
 
 // Pages are the pages of this subject; all methods are safe for concurrent use.

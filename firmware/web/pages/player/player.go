@@ -257,7 +257,7 @@ func (o *Pages) viewWhen(c *call) error {
 		Href string `json:"href,omitempty"`
 		Link string `json:"link,omitempty"`
 	}
-	at, ok := frame.ParseWhen(c.R.URL.Query().Get("text"), v.Span.From, c.Now.Wall, o.d.Zone)
+	at, ok := timeline.ParseWhen(c.R.URL.Query().Get("text"), v.Span.From, c.Now.Wall, o.d.Zone)
 	switch {
 	case !ok:
 		out.Text = c.P.T("view.goto.unread")

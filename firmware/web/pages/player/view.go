@@ -11,6 +11,7 @@ import (
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/viewing"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/timeline"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
@@ -26,7 +27,7 @@ func (c *call) wanted() (camera string, span footage.Span, err error) {
 	var errs fielderr.Errors
 	day, dayErr := time.ParseInLocation(time.DateOnly, f.Get("day"), c.o.d.Zone)
 	at := func(field string, day time.Time) time.Time {
-		t, ok := frame.ParseWhen(f.Get(field), day, c.Now.Wall, c.o.d.Zone)
+		t, ok := timeline.ParseWhen(f.Get(field), day, c.Now.Wall, c.o.d.Zone)
 		if !ok || dayErr != nil {
 			errs.Add(field, "err.time")
 		}

@@ -164,5 +164,5 @@ func (o *Pages) exportCards(c *call) error {
 	for _, r := range rows {
 		out = append(out, []string{r.K.Student, r.Holder, r.Class, r.Tail, c.P.Stamp(r.K.Since), r.Word, r.LostSince})
 	}
-	return o.sendSheet(c, "cards", c.P.T("cards.title"), out)
+	return c.SendTable("cards-"+c.FileTime(), c.P.T("cards.title"), out)
 }

@@ -127,7 +127,7 @@ func (o *Pages) exportClasses(c *call) error {
 	for _, r := range rows {
 		out = append(out, []string{r.Name, r.Year, strconv.Itoa(r.Pupils), r.Head, r.GradeHead, r.Subject})
 	}
-	return o.sendSheet(c, "classes", c.P.T("classes.title"), out)
+	return c.SendTable("classes-"+c.FileTime(), c.P.T("classes.title"), out)
 }
 
 // classView is the form of one class.

@@ -12,7 +12,6 @@ import (
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
 	"campuskeep/shared/ledger"
-	"campuskeep/shared/lib/table"
 	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/student"
 )
@@ -193,18 +192,6 @@ func (o *Pages) logExport(c *call, what string, count int) error {
 	return nil
 }
 
-const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-// sendSheet gives a list as a spreadsheet.
-func (o *Pages) sendSheet(c *call, what, title string, rows [][]string) error {
-	b, err := table.XLSX(title, table.Text(rows))
-	if err != nil {
-		return err
-	}
-	c.File(fmt.Sprintf("campuskeep-%s-%s-%s.xlsx", o.d.Info.Appliance, what, c.Now.Wall.In(o.d.Zone).Format("20060102-1504")), xlsxType, b)
-	return nil
-}
-
 // exportPupils gives the pupils that the filters show, in the columns that the import takes.
 func (o *Pages) exportPupils(c *call) error {
 	rows := o.find(c, c.R.PostForm)
@@ -219,5 +206,5 @@ func (o *Pages) exportPupils(c *call) error {
 		}
 		out = append(out, student.RosterCells(s.Student, class))
 	}
-	return o.sendSheet(c, "pupils", c.P.T("pupils.title"), out)
+	return c.SendTable("pupils-"+c.FileTime(), c.P.T("pupils.title"), out)
 }

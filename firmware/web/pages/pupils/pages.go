@@ -9,6 +9,7 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/sheets"
 	"campuskeep/shared/account"
 )
 
@@ -28,7 +29,8 @@ type Deps struct {
 // Pages are the pages of this subject; all methods are safe for concurrent use.
 type Pages struct {
 	*frame.Server
-	d Deps
+	d       Deps
+	imports sheets.Imports
 }
 
 // New makes the pages; it starts nothing.
@@ -51,11 +53,11 @@ func (o *Pages) Routes() []frame.Route {
 	view := func(pattern string, h func(*call) error) frame.Route {
 		return frame.Route{Pattern: pattern, Action: account.ActPupilsView, Subject: on.About(scope), Handle: on.Do(h)}
 	}
-	var sheets []frame.Route
+	var lists []frame.Route
 	for _, l := range o.lists() {
-		sheets = append(sheets, o.SheetRoutes(l)...)
+		lists = append(lists, o.imports.Routes(l)...)
 	}
-	return append(sheets, []frame.Route{
+	return append(lists, []frame.Route{
 		view("GET /pupils", o.pupilsPage),
 		view("GET /api/v1/pupils", o.apiPupils),
 		edit("POST /pupils/export", o.exportPupils),

@@ -10,6 +10,7 @@ import (
 
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/sheets"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/ledger"
@@ -19,30 +20,30 @@ import (
 )
 
 // lists are the registers that come as spreadsheets.
-func (o *Pages) lists() []frame.SheetList {
-	roster := frame.SheetList{Path: "/pupils", Title: "pupils.title", From: true, Done: "done.import.pupils", Action: account.ActPupilsEdit,
+func (o *Pages) lists() []sheets.List {
+	roster := sheets.List{Path: "/pupils", Title: "pupils.title", From: true, Done: "done.import.pupils", Action: account.ActPupilsEdit,
 		Rules: []string{"import.rule.empty", "import.rule.match", "import.rule.class", "import.rule.twins"},
 		Label: func(c *frame.Call, field string) string { return rosterLabel(field) },
-		Parse: func(c *frame.Call, b []byte, form url.Values) (frame.SheetResult, error) {
+		Parse: func(c *frame.Call, b []byte, form url.Values) (sheets.Result, error) {
 			return o.parseRoster(&call{c, o}, b, form)
 		}}
 	for _, col := range student.Columns {
-		roster.Columns = append(roster.Columns, frame.SheetColumn{Field: col.Field, Title: "roster.f." + col.Field, Must: col.Required, Hint: col.Example})
+		roster.Columns = append(roster.Columns, sheets.Column{Field: col.Field, Title: "roster.f." + col.Field, Must: col.Required, Hint: col.Example})
 	}
-	classes := frame.SheetList{Path: "/classes", Title: "classes.title", Done: "done.import.classes", Action: account.ActPupilsEdit, Rules: []string{"import.rule.classes"},
+	classes := sheets.List{Path: "/classes", Title: "classes.title", Done: "done.import.classes", Action: account.ActPupilsEdit, Rules: []string{"import.rule.classes"},
 		Label: func(c *frame.Call, field string) string { return c.P.T("classsheet." + field) },
-		Columns: []frame.SheetColumn{{Field: "class", Title: "classsheet.class", Must: true, Hint: "三年级1班"}, {Field: "teacher", Title: "classsheet.teacher", Must: true, Hint: "classsheet.teacher.hint"},
+		Columns: []sheets.Column{{Field: "class", Title: "classsheet.class", Must: true, Hint: "三年级1班"}, {Field: "teacher", Title: "classsheet.teacher", Must: true, Hint: "classsheet.teacher.hint"},
 			{Field: "duty", Title: "classsheet.duty", Hint: "classsheet.duty.hint"}, {Field: "from", Title: "classsheet.from", Hint: "2026-09-01", Date: true}, {Field: "to", Title: "classsheet.to", Hint: "2027-09-01", Date: true}}}
-	classes.Parse = func(c *frame.Call, b []byte, _ url.Values) (frame.SheetResult, error) {
+	classes.Parse = func(c *frame.Call, b []byte, _ url.Values) (sheets.Result, error) {
 		return o.parseClasses(&call{c, o}, classes, b), nil
 	}
-	cards := frame.SheetList{Path: "/cards", Title: "cards.title", Done: "done.import.cards", Action: account.ActPupilsEdit, Rules: []string{"import.rule.cards"},
+	cards := sheets.List{Path: "/cards", Title: "cards.title", Done: "done.import.cards", Action: account.ActPupilsEdit, Rules: []string{"import.rule.cards"},
 		Label:   func(c *frame.Call, field string) string { return c.P.T("cardsheet." + field) },
-		Columns: []frame.SheetColumn{{Field: "pupil", Title: "cardsheet.pupil", Must: true, Hint: "cardsheet.pupil.hint"}, {Field: "card", Title: "cardsheet.card", Must: true, Hint: "04A2B3C4"}}}
-	cards.Parse = func(c *frame.Call, b []byte, _ url.Values) (frame.SheetResult, error) {
+		Columns: []sheets.Column{{Field: "pupil", Title: "cardsheet.pupil", Must: true, Hint: "cardsheet.pupil.hint"}, {Field: "card", Title: "cardsheet.card", Must: true, Hint: "04A2B3C4"}}}
+	cards.Parse = func(c *frame.Call, b []byte, _ url.Values) (sheets.Result, error) {
 		return o.parseCards(&call{c, o}, cards, b), nil
 	}
-	return []frame.SheetList{roster, classes, cards}
+	return []sheets.List{roster, classes, cards}
 }
 
 // rosterLabel is a column of the roster as its heading has it; the headings are those of the national register.
@@ -56,7 +57,7 @@ func rosterLabel(field string) string {
 }
 
 // parseRoster reads a roster and says what it changes, field by field.
-func (o *Pages) parseRoster(c *call, b []byte, form url.Values) (r frame.SheetResult, err error) {
+func (o *Pages) parseRoster(c *call, b []byte, form url.Values) (r sheets.Result, err error) {
 	from := cmp.Or(strings.TrimSpace(form.Get("from")), c.Today())
 	if !student.IsDate(from) {
 		r.Faults = append(r.Faults, c.P.T("sheet.from")+c.P.T("sep.colon")+c.P.T("err.date"))
@@ -81,7 +82,7 @@ func (o *Pages) parseRoster(c *call, b []byte, form url.Values) (r frame.SheetRe
 			}
 			continue
 		}
-		r.Lines = append(r.Lines, frame.SheetLine{Line: f.Line, Errs: f.Errors})
+		r.Lines = append(r.Lines, sheets.Line{Line: f.Line, Errs: f.Errors})
 	}
 	for _, f := range v.Asks {
 		for _, e := range f.Errors {
@@ -89,12 +90,12 @@ func (o *Pages) parseRoster(c *call, b []byte, form url.Values) (r frame.SheetRe
 		}
 	}
 	for _, row := range v.Rows {
-		r.Lines = append(r.Lines, frame.SheetLine{Line: row.Line, Name: row.Student.Name, Sub: row.Class.Name(c.Today()), New: true})
+		r.Lines = append(r.Lines, sheets.Line{Line: row.Line, Name: row.Student.Name, Sub: row.Class.Name(c.Today()), New: true})
 	}
 	for _, u := range v.Updates {
-		r.Lines = append(r.Lines, frame.SheetLine{Line: u.Line, Name: u.Now.Name, Sub: c.className(u.To), Changes: c.rosterChanges(u)})
+		r.Lines = append(r.Lines, sheets.Line{Line: u.Line, Name: u.Now.Name, Sub: c.className(u.To), Changes: c.rosterChanges(u)})
 	}
-	slices.SortStableFunc(r.Lines, func(a, b frame.SheetLine) int { return a.Line - b.Line })
+	slices.SortStableFunc(r.Lines, func(a, b sheets.Line) int { return a.Line - b.Line })
 	r.Commit = func(ctx context.Context, who account.Who, agreed bool) error {
 		v.Agreed = agreed
 		_, err := o.d.People.ImportRoster(ctx, who, v, from)
@@ -149,7 +150,7 @@ func dutyOf(text string) (student.Duty, bool) {
 }
 
 // parseClasses reads classes with one teacher a row. Teachers that are registered already stay.
-func (o *Pages) parseClasses(c *call, l frame.SheetList, b []byte) (r frame.SheetResult) {
+func (o *Pages) parseClasses(c *call, l sheets.List, b []byte) (r sheets.Result) {
 	rows, faults := l.Rows(c.Call, b)
 	if r.Faults = faults; len(faults) > 0 {
 		return r
@@ -158,7 +159,7 @@ func (o *Pages) parseClasses(c *call, l frame.SheetList, b []byte) (r frame.Shee
 	revs := map[string]uint64{}
 	var order []string
 	for _, row := range rows {
-		line := frame.SheetLine{Line: row.Line, Name: row.Cell["class"], Sub: row.Cell["teacher"]}
+		line := sheets.Line{Line: row.Line, Name: row.Cell["class"], Sub: row.Cell["teacher"]}
 		cl, rule := o.d.People.ParseClass(row.Cell["class"], c.Today())
 		if rule != "" {
 			line.Errs.Add("class", rule)
@@ -222,7 +223,7 @@ func (o *Pages) parseClasses(c *call, l frame.SheetList, b []byte) (r frame.Shee
 }
 
 // parseCards reads cards, one a row, of pupils who are named by id, number, or name with class.
-func (o *Pages) parseCards(c *call, l frame.SheetList, b []byte) (r frame.SheetResult) {
+func (o *Pages) parseCards(c *call, l sheets.List, b []byte) (r sheets.Result) {
 	rows, faults := l.Rows(c.Call, b)
 	if r.Faults = faults; len(faults) > 0 {
 		return r
@@ -230,7 +231,7 @@ func (o *Pages) parseCards(c *call, l frame.SheetList, b []byte) (r frame.SheetR
 	var list []people.CardPut
 	seen := map[string]int{}
 	for _, row := range rows {
-		line := frame.SheetLine{Line: row.Line, Name: row.Cell["pupil"]}
+		line := sheets.Line{Line: row.Line, Name: row.Cell["pupil"]}
 		found := o.d.People.Pupils(c.Today(), people.PupilQuery{Text: row.Cell["pupil"]})
 		found = slices.DeleteFunc(found, func(s people.Pupil) bool {
 			return row.Cell["pupil"] != s.Name && !strings.EqualFold(row.Cell["pupil"], s.ID) && row.Cell["pupil"] != s.IDNumber && row.Cell["pupil"] != s.NationalNo

@@ -16,7 +16,6 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/ledger"
-	"campuskeep/shared/lib/table"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -228,13 +227,7 @@ func (o *Pages) export(c *call) error {
 	for _, r := range rows {
 		lines = append(lines, []string{r.R.ID, r.R.Name, r.R.Place, r.Way, r.Kind, r.Line, r.Technician, r.Word, fmt.Sprint(r.Taps)})
 	}
-	b, err := table.XLSX(c.P.T("readers.title"), table.Text(lines))
-	if err != nil {
-		return fmt.Errorf("write the register of readers: %w", err)
-	}
-	c.File(fmt.Sprintf("campuskeep-%s-readers-%s.xlsx", o.d.Info.Appliance, c.Now.Wall.In(o.d.Zone).Format("20060102-1504")),
-		"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b)
-	return nil
+	return c.SendTable("readers-"+c.FileTime(), c.P.T("readers.title"), lines)
 }
 
 // lastEvents are the newest taps at a reader, without names: who may see them is decided on the gate's board.

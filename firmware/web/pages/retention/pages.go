@@ -3,15 +3,19 @@
 package retention
 
 import (
+	"context"
 	"embed"
 	"time"
 
 	"campuskeep/firmware/ledgerdb"
+	"campuskeep/firmware/retention"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/usage"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/firmware/web/timeline"
 	"campuskeep/shared/account"
+	"campuskeep/shared/footage"
+	"campuskeep/shared/packet"
 )
 
 // Templates are the pages of this package.
@@ -21,7 +25,7 @@ var Templates embed.FS
 
 // Deps is what these pages need.
 type Deps struct {
-	Certificates frame.CertificateService
+	Certificates CertificateService
 	Info         frame.Info
 	Ledger       *ledgerdb.Store
 	Site         *site.Site
@@ -29,6 +33,20 @@ type Deps struct {
 	Time         frame.Timekeeper
 	Usage        *usage.Register
 	Zone         *time.Location
+}
+
+// CertificateService writes deletion certificates and monthly reports. *retention.Certificates is one.
+type CertificateService interface {
+	DeletedDays(ctx context.Context, f retention.DayFilter) (days []retention.DeletedDay, next uint64, err error)
+	Day(ctx context.Context, camera, day string) (packet.Declared, packet.Day, error)
+	// Issued is the entry that binds the present certificate; ok is false when it was not issued yet.
+	Issued(ctx context.Context, camera, day string) (seq uint64, ok bool, err error)
+	// Issue makes the certificate; the issue is an entry, made once for the same words.
+	Issue(ctx context.Context, by account.Who, role account.Role, camera, day string) (packet.Certificate, packet.Day, error)
+	// InService lists the cameras that were in service at any time of a month.
+	InService(ctx context.Context, month string) ([]string, error)
+	// Months reports on cameras, in their order.
+	Months(ctx context.Context, cameras []string, month string) ([]footage.MonthReport, error)
 }
 
 // Pages are the pages of this subject; all methods are safe for concurrent use.

@@ -13,7 +13,6 @@ import (
 	"campuskeep/firmware/web/timeline"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
-	"campuskeep/shared/lib/table"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -348,12 +347,7 @@ func (o *Pages) downloadReport(c *call) error {
 		f.Set("entry", fmt.Sprint(entry))
 		return c.SeeOther("/keeping/report?" + f.Encode())
 	}
-	b, err := table.XLSX(c.P.T("retreport.title"), table.Text(c.reportTable(v)))
-	if err != nil {
-		return err
-	}
-	c.File(fmt.Sprintf("campuskeep-%s-retention-%s.xlsx", o.d.Info.Appliance, month), "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b)
-	return nil
+	return c.SendTable("retention-"+month, c.P.T("retreport.title"), c.reportTable(v))
 }
 
 // reportTable is the report as a spreadsheet: one line for each camera, then what was missing, early and late.

@@ -9,6 +9,7 @@ import (
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/sheets"
 	"campuskeep/shared/account"
 )
 
@@ -30,7 +31,8 @@ type Deps struct {
 // Pages are the pages of this subject; all methods are safe for concurrent use.
 type Pages struct {
 	*frame.Server
-	d Deps
+	d       Deps
+	imports sheets.Imports
 }
 
 // New makes the pages; it starts nothing.
@@ -52,11 +54,11 @@ func (o *Pages) Routes() []frame.Route {
 	}
 	view := func(pattern string, h func(*call) error) frame.Route { return route(account.ActSchoolView, pattern, h) }
 	edit := func(pattern string, h func(*call) error) frame.Route { return route(account.ActSchoolEdit, pattern, h) }
-	var sheets []frame.Route
+	var lists []frame.Route
 	for _, l := range o.lists() {
-		sheets = append(sheets, o.SheetRoutes(l)...)
+		lists = append(lists, o.imports.Routes(l)...)
 	}
-	return append(sheets, []frame.Route{
+	return append(lists, []frame.Route{
 		edit("POST /calendar/export", o.exportCalendar),
 		view("GET /setup/guide", o.guidePage),
 		view("GET /api/v1/setup/guide", o.apiGuide),

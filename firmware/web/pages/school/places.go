@@ -16,7 +16,6 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
-	"campuskeep/shared/lib/table"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -208,7 +207,7 @@ func (o *Pages) exportPlaces(c *call) error {
 	for _, r := range o.placeRows(c, c.R.PostForm) {
 		out = append(out, []string{r.P.ID, r.P.Name, r.Kind, strings.Join(r.P.Cameras, " ")})
 	}
-	return o.sendSheet(c, "places", c.P.T("places.title"), out)
+	return c.SendTable("places-"+c.FileTime(), c.P.T("places.title"), out)
 }
 
 func placeHead(c *call) (out []string) {
@@ -216,16 +215,4 @@ func placeHead(c *call) (out []string) {
 		out = append(out, c.P.T("place.f."+k))
 	}
 	return out
-}
-
-const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-// sendSheet gives a list as a spreadsheet.
-func (o *Pages) sendSheet(c *call, what, title string, rows [][]string) error {
-	b, err := table.XLSX(title, table.Text(rows))
-	if err != nil {
-		return err
-	}
-	c.File(fmt.Sprintf("campuskeep-%s-%s-%s.xlsx", o.d.Info.Appliance, what, c.Now.Wall.In(o.d.Zone).Format("20060102-1504")), xlsxType, b)
-	return nil
 }

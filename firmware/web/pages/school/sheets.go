@@ -9,6 +9,7 @@ import (
 
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
+	"campuskeep/firmware/web/sheets"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/footage"
@@ -19,22 +20,22 @@ import (
 )
 
 // lists are the registers that come as spreadsheets.
-func (o *Pages) lists() []frame.SheetList {
-	places := frame.SheetList{Path: "/places", Title: "places.title", Done: "done.place", Action: account.ActSchoolEdit, Rules: []string{"import.rule.empty"},
+func (o *Pages) lists() []sheets.List {
+	places := sheets.List{Path: "/places", Title: "places.title", Done: "done.place", Action: account.ActSchoolEdit, Rules: []string{"import.rule.empty"},
 		Label: func(c *frame.Call, field string) string { return c.P.T("place.f." + field) },
-		Columns: []frame.SheetColumn{{Field: "id", Title: "place.f.id", Hint: "place.f.id.hint"}, {Field: "name", Title: "place.f.name", Must: true}, {Field: "kind", Title: "place.f.kind"},
+		Columns: []sheets.Column{{Field: "id", Title: "place.f.id", Hint: "place.f.id.hint"}, {Field: "name", Title: "place.f.name", Must: true}, {Field: "kind", Title: "place.f.kind"},
 			{Field: "cameras", Title: "place.f.cameras", Hint: "c01 c02"}}}
-	places.Parse = func(c *frame.Call, b []byte, _ url.Values) (frame.SheetResult, error) {
+	places.Parse = func(c *frame.Call, b []byte, _ url.Values) (sheets.Result, error) {
 		return o.parsePlaces(&call{c, o}, places, b), nil
 	}
-	days := frame.SheetList{Path: "/calendar", Title: "calendar.title", Done: "done.calendar", Action: account.ActSchoolEdit, Rules: []string{"import.rule.calendar"},
+	days := sheets.List{Path: "/calendar", Title: "calendar.title", Done: "done.calendar", Action: account.ActSchoolEdit, Rules: []string{"import.rule.calendar"},
 		Label: func(c *frame.Call, field string) string { return c.P.T("calsheet." + field) },
-		Columns: []frame.SheetColumn{{Field: "kind", Title: "calsheet.kind", Must: true, Hint: "calsheet.kind.hint"}, {Field: "name", Title: "calsheet.name"}, {Field: "from", Title: "calsheet.from", Must: true, Hint: "2026-10-01", Date: true},
+		Columns: []sheets.Column{{Field: "kind", Title: "calsheet.kind", Must: true, Hint: "calsheet.kind.hint"}, {Field: "name", Title: "calsheet.name"}, {Field: "from", Title: "calsheet.from", Must: true, Hint: "2026-10-01", Date: true},
 			{Field: "to", Title: "calsheet.to", Hint: "2026-10-08", Date: true}, {Field: "as", Title: "calsheet.as", Hint: "calsheet.as.hint"}}}
-	days.Parse = func(c *frame.Call, b []byte, _ url.Values) (frame.SheetResult, error) {
+	days.Parse = func(c *frame.Call, b []byte, _ url.Values) (sheets.Result, error) {
 		return o.parseCalendar(&call{c, o}, days, b), nil
 	}
-	return []frame.SheetList{places, days}
+	return []sheets.List{places, days}
 }
 
 // wordOf finds the code whose text in either language was written.
@@ -48,7 +49,7 @@ func wordOf(text, prefix string, codes []string) (string, bool) {
 }
 
 // parsePlaces reads places; a place is known by its id, or by its name.
-func (o *Pages) parsePlaces(c *call, l frame.SheetList, b []byte) (r frame.SheetResult) {
+func (o *Pages) parsePlaces(c *call, l sheets.List, b []byte) (r sheets.Result) {
 	rows, faults := l.Rows(c.Call, b)
 	if r.Faults = faults; len(faults) > 0 {
 		return r
@@ -64,7 +65,7 @@ func (o *Pages) parsePlaces(c *call, l frame.SheetList, b []byte) (r frame.Sheet
 	taken := map[string]int{}
 	var list []site.PlacePut
 	for _, row := range rows {
-		line := frame.SheetLine{Line: row.Line, Name: row.Cell["name"]}
+		line := sheets.Line{Line: row.Line, Name: row.Cell["name"]}
 		id := cmp.Or(row.Cell["id"], byName[row.Cell["name"]])
 		was, rev, known := o.d.Site.Place(id)
 		p := was
@@ -128,7 +129,7 @@ func (c *call) placeChanges(was, now site.Place) (out []string) {
 var calendarKinds = []string{"term", "holiday", "make_up"}
 
 // parseCalendar reads terms, holidays and make-up days, which take the place of those that there are.
-func (o *Pages) parseCalendar(c *call, l frame.SheetList, b []byte) (r frame.SheetResult) {
+func (o *Pages) parseCalendar(c *call, l sheets.List, b []byte) (r sheets.Result) {
 	rows, faults := l.Rows(c.Call, b)
 	if r.Faults = faults; len(faults) > 0 {
 		return r
@@ -138,7 +139,7 @@ func (o *Pages) parseCalendar(c *call, l frame.SheetList, b []byte) (r frame.She
 	cal := was
 	cal.Terms, cal.Holidays, cal.MakeUps = nil, nil, nil
 	for _, row := range rows {
-		line := frame.SheetLine{Line: row.Line, Name: row.Cell["kind"], Sub: row.Cell["name"]}
+		line := sheets.Line{Line: row.Line, Name: row.Cell["kind"], Sub: row.Cell["name"]}
 		kind, ok := wordOf(row.Cell["kind"], "calsheet.kind.", calendarKinds)
 		if !ok {
 			line.Errs.Add("kind", "err.choice")
@@ -208,5 +209,5 @@ func (o *Pages) exportCalendar(c *call) error {
 		}
 		out = append(out, []string{c.P.T("calsheet.kind.make_up"), "", m.Date, m.Date, as})
 	}
-	return o.sendSheet(c, "calendar", c.P.T("calendar.title"), out)
+	return c.SendTable("calendar-"+c.FileTime(), c.P.T("calendar.title"), out)
 }

@@ -15,7 +15,6 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
-	"campuskeep/shared/lib/table"
 	"campuskeep/shared/lib/ui"
 	"campuskeep/shared/shift"
 )
@@ -393,12 +392,7 @@ func (o *Pages) exportDuty(c *call) error {
 	if _, _, err := o.dutyPrinted(c, v.Day, "duty.xlsx"); err != nil {
 		return err
 	}
-	b, err := table.XLSX(c.P.T("duty.title"), table.Text(o.dutyTable(c, v)))
-	if err != nil {
-		return err
-	}
-	c.File(fmt.Sprintf("campuskeep-%s-duty-%s.xlsx", o.d.Info.Appliance, v.Day), "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b)
-	return nil
+	return c.SendTable("duty-"+v.Day, c.P.T("duty.title"), o.dutyTable(c, v))
 }
 
 func (o *Pages) dutyTable(c *call, v dutyView) [][]string {

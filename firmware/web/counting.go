@@ -1,4 +1,4 @@
-package frame
+package web
 
 import (
 	"context"
@@ -55,9 +55,9 @@ func (w *statusRecorder) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach deadlines and flushing.
 func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// CountRequests returns how long each answer took, and enters when one address asks for much that does not exist or is
+// countRequests returns how long each answer took, and enters when one address asks for much that does not exist or is
 // not its own.
-func (o *Server) CountRequests(next http.Handler) http.Handler {
+func (o *Server) countRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := o.d.Clock.Now().Mono
 		out := &statusRecorder{ResponseWriter: w}

@@ -1,4 +1,6 @@
-package console
+// Package words says in words what schools and the centre keep as codes: alarms, subjects of entries, lines of the centre's
+// log. It keeps no state and never names what a school did not release.
+package words
 
 import (
 	"regexp"
@@ -11,15 +13,15 @@ import (
 	"campuskeep/shared/usage"
 )
 
-// alarmDetail says in words what is in an alarm as codes: "seq=3230 subject=c06 floor". What has no words stays as it
+// AlarmDetail says in words what is in an alarm as codes: "seq=3230 subject=c06 floor". What has no words stays as it
 // came.
-func alarmDetail(p ui.Printer, detail string) string {
+func AlarmDetail(p ui.Printer, detail string) string {
 	var out []string
 	for field := range strings.FieldsSeq(detail) {
 		key, value, named := strings.Cut(field, "=")
 		switch {
 		case named && key == "subject":
-			out = append(out, subjectText(p, value))
+			out = append(out, Subject(p, value))
 		case named && key == "part":
 			out = append(out, p.T("alarmfield.part", p.K("part.", value)))
 		case named && ui.Has("alarmfield."+key):
@@ -45,12 +47,12 @@ var subjects = []struct {
 	{regexp.MustCompile(`^(s[0-9]+)$`), "subject.student"},
 }
 
-// subjectText says in words what an id of a school represents.
-func subjectText(p ui.Printer, id string) string {
+// Subject says in words what an id of a school represents.
+func Subject(p ui.Printer, id string) string {
 	if year, n, ok := usage.ParseApplicationID(id); ok {
 		return usage.Application{Year: year, No: n}.Number()
 	}
-	if c := className(p, id); c != id {
+	if c := Class(p, id); c != id {
 		return c
 	}
 	for _, s := range subjects {
@@ -61,26 +63,27 @@ func subjectText(p ui.Printer, id string) string {
 	return id
 }
 
-func cameraNames(p ui.Printer, ids []string) string {
+// Cameras names cameras in a list.
+func Cameras(p ui.Printer, ids []string) string {
 	words := make([]string, len(ids))
 	for i, id := range ids {
-		words[i] = subjectText(p, id)
+		words[i] = Subject(p, id)
 	}
 	return strings.Join(words, p.T("sep.list"))
 }
 
-// actorText says who did something at a school: the appliance itself, the centre, or somebody whose name stays there.
-func actorText(p ui.Printer, id string) string {
+// Actor says who did something at a school: the appliance itself, the centre, or somebody whose name stays there.
+func Actor(p ui.Printer, id string) string {
 	if ui.Has("actor." + id) {
 		return p.T("actor." + id)
 	}
-	return subjectText(p, id)
+	return Subject(p, id)
 }
 
 var classID = regexp.MustCompile(`^([0-9]{4})([js]?)-0*([0-9]+)$`)
 
-// className is 2021 级 1 班, with the stage where a class id has one.
-func className(p ui.Printer, id string) string {
+// Class is 2021 级 1 班, with the stage where a class id has one.
+func Class(p ui.Printer, id string) string {
 	m := classID.FindStringSubmatch(id)
 	if m == nil {
 		return id
@@ -88,22 +91,25 @@ func className(p ui.Printer, id string) string {
 	return p.T("console.class.name."+m[2], m[1], m[3])
 }
 
-// An alarm is about a log, or it is an urgent entry of a school, named by its kind.
-func alarmText(p ui.Printer, kind string) string {
+// Alarm names a kind of alarm: one about a log, or an urgent entry of a school, which is named by its own kind.
+func Alarm(p ui.Printer, kind string) string {
 	if _, ok := ledger.Kinds[ledger.Kind(kind)]; ok {
 		return p.K("kind.", kind)
 	}
 	return p.K("alarm.", kind)
 }
 
-// auditRow is a line of the centre's own log in words.
-type auditRow struct {
+// ActorCommand is who acts at the centre's machine itself, without a log-in.
+const ActorCommand = "command"
+
+// AuditRow is a line of the centre's own log in words.
+type AuditRow struct {
 	centredb.Audit
 	Who, What, About, Outcome string
 }
 
-// auditRows puts lines into words; people and schools are named, by their ids.
-func auditRows(p ui.Printer, items []centredb.Audit, people, schools map[string]string) []auditRow {
+// AuditRows puts lines into words; people and schools are named, by their ids.
+func AuditRows(p ui.Printer, items []centredb.Audit, people, schools map[string]string) []AuditRow {
 	name := func(id string) string {
 		for _, names := range []map[string]string{people, schools} {
 			if n, ok := names[id]; ok {
@@ -112,13 +118,13 @@ func auditRows(p ui.Printer, items []centredb.Audit, people, schools map[string]
 		}
 		return id
 	}
-	out := make([]auditRow, len(items))
+	out := make([]AuditRow, len(items))
 	for i, a := range items {
-		r := auditRow{Audit: a, Who: name(a.Actor), What: p.K("audit.", a.Action), About: name(a.Subject), Outcome: p.K("", a.Result)}
+		r := AuditRow{Audit: a, Who: name(a.Actor), What: p.K("audit.", a.Action), About: name(a.Subject), Outcome: p.K("", a.Result)}
 		switch {
 		case a.Actor == "system":
 			r.Who = p.T("actor.system")
-		case a.Actor == actorCommand:
+		case a.Actor == ActorCommand:
 			r.Who = p.T("console.audit.command")
 		case a.Actor == "":
 			r.Who = p.T("console.audit.nobody")

@@ -1,15 +1,10 @@
-package console
+package words
 
 import (
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"campuskeep/cloud/centredb"
-	"campuskeep/shared/account"
-	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -23,7 +18,7 @@ func TestAlarmsInWords(t *testing.T) {
 		"odd":                        "odd",
 		"":                           "",
 	} {
-		if got := alarmDetail(chinese, detail); got != want {
+		if got := AlarmDetail(chinese, detail); got != want {
 			t.Errorf("%q: %q, want %q", detail, got, want)
 		}
 	}
@@ -35,63 +30,17 @@ func TestSubjectsInWords(t *testing.T) {
 		"a2026-0047": "视申〔2026〕047号", "2021-01": "2021 级 1 班", "2024j-12": "初中 2024 级 12 班", "2024s-03": "高中 2024 级 3 班",
 		"gate-in": "gate-in", "": "",
 	} {
-		if got := subjectText(chinese, id); got != want {
+		if got := Subject(chinese, id); got != want {
 			t.Errorf("%q: %q, want %q", id, got, want)
 		}
 	}
-	if got := actorText(chinese, "system"); got != "系统" {
+	if got := Actor(chinese, "system"); got != "系统" {
 		t.Errorf("the appliance itself is %q", got)
 	}
 }
 
-// Every code that a page of the console shows has words: kinds of entries and alarms, marks, reasons of urgent entries,
-// states, and what the console itself writes into the centre's log.
-func TestEveryCodeHasWords(t *testing.T) {
-	want := map[string]bool{}
-	for kind := range ledger.Kinds {
-		want["kind."+string(kind)] = true
-	}
-	for _, mark := range []string{centredb.MarkHashOnly, centredb.MarkUnreadable, centredb.MarkVersion, centredb.MarkSeq, centredb.MarkKind} {
-		want["mark."+mark] = true
-	}
-	for _, s := range applicationStates {
-		want["appstate."+string(s)] = true
-	}
-	for _, s := range []centredb.ApplicationState{centredb.AppDue, centredb.AppOverdue, centredb.AppReported} {
-		want["appstate."+string(s)] = true
-	}
-	c := &Console{}
-	for _, rt := range c.table() {
-		if rt.Action != account.ActPublic {
-			want["audit."+string(rt.Action)] = true // a refusal
-		}
-	}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	noted := regexp.MustCompile(`(?:note|changed)\((?:p, s, )?"([a-z._]+)"|Action: "([a-z._]+)"`)
-	for _, f := range files {
-		if strings.HasSuffix(f, "_test.go") {
-			continue
-		}
-		text, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range noted.FindAllStringSubmatch(string(text), -1) {
-			want["audit."+m[1]+m[2]] = true
-		}
-	}
-	for key := range want {
-		if !ui.Has(key) {
-			t.Errorf("no words for %s", key)
-		}
-	}
-}
-
 func TestTheCentresLogInWords(t *testing.T) {
-	rows := auditRows(chinese, []centredb.Audit{
+	rows := AuditRows(chinese, []centredb.Audit{
 		{Actor: "c002", Action: "login", Subject: "c002", Result: "ok"},
 		{Actor: "", Action: "login", Result: "login.reason.unknown"},
 		{Actor: "c002", Action: "enrol.token", Subject: "ck-0417", Result: "ok"},

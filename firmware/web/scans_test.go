@@ -1,4 +1,4 @@
-package frame
+package web
 
 import (
 	"net/netip"
