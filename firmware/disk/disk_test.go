@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -202,4 +203,45 @@ func TestPowerCutLosesWhatWasNotSynced(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "never")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("unsynced name survived: %v", err)
 	}
+}
+
+// The power goes before an operation or after it, never in its middle: what a sync just called durable would be cut off.
+func TestThePowerCutWaitsForWhatIsBeingDone(t *testing.T) {
+	dir := t.TempDir()
+	d := disktest.New(t, dir)
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := d.OpenFile("pipe", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	begun, read, cut := make(chan struct{}), make(chan error, 1), make(chan struct{})
+	d.Fail(disktest.Rule{Match: func(disktest.Op) bool { close(begun); return false }})
+	go func() { // takes as long as nobody writes
+		_, err := f.Read(make([]byte, 1))
+		read <- err
+	}()
+	<-begun
+	go func() {
+		d.PowerCut(t, nil)
+		close(cut)
+	}()
+	for range 10000 {
+		runtime.Gosched()
+	}
+	select {
+	case <-cut:
+		t.Error("the power went in the middle of a read")
+	default:
+	}
+	if err := os.WriteFile(pipe, []byte("a"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+	<-cut
 }

@@ -112,7 +112,9 @@ func (m *model) holds(rt *rapid.T) {
 	for _, camera := range modelCameras {
 		for _, s := range m.b.rows(camera) {
 			rows[s.File] = s
-			m.b.whole(s, s.Frags)
+			if err := m.b.readWhole(s, s.Frags); err != nil {
+				rt.Fatal(err) // rapid keeps how it came to it
+			}
 		}
 	}
 	for f, n := range m.durable {

@@ -227,21 +227,28 @@ func (b *box) findings() (out []Finding) {
 // whole reads a segment back and compares it with what record wrote.
 func (b *box) whole(s footage.Segment, fragments int) {
 	b.t.Helper()
+	if err := b.readWhole(s, fragments); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *box) readWhole(s footage.Segment, fragments int) error {
 	r, err := b.v.OpenSegment(b.t.Context(), s)
 	if err != nil {
-		b.t.Fatal(err)
+		return err
 	}
 	defer r.Close()
 	if len(r.Fragments()) != fragments {
-		b.t.Fatalf("%d fragments, want %d", len(r.Fragments()), fragments)
+		return fmt.Errorf("%d fragments, want %d", len(r.Fragments()), fragments)
 	}
 	n := int(s.From / time.Minute)
 	for i, info := range r.Fragments() {
 		got, err := r.Fragment(i)
 		if err != nil || !bytes.Equal(got, pattern(s.Camera, n, int((info.From-s.From)/time.Second))) {
-			b.t.Fatalf("fragment %d of minute %d: %d bytes, %v", i, n, len(got), err)
+			return fmt.Errorf("fragment %d of minute %d: %d bytes, %w", i, n, len(got), err)
 		}
 	}
+	return nil
 }
 
 // Covers F3, F11: what was recorded comes back, sealed on the disk, found by time.

@@ -37,6 +37,7 @@ type Disk struct {
 	dir    string
 	shadow string // keeps what was removed or replaced and not yet synced
 
+	power sync.RWMutex // held while an operation is performed: the power goes before it or after it
 	mu    sync.Mutex
 	off   bool
 	rules []*Rule
@@ -130,6 +131,8 @@ func (d *Disk) verdict(what, name string) (perform bool, err error) {
 }
 
 func (d *Disk) do(what, name string, op func() error) error {
+	d.power.RLock()
+	defer d.power.RUnlock()
 	perform, verdict := d.verdict(what, name)
 	if perform {
 		if err := op(); err != nil {
@@ -144,6 +147,8 @@ func (d *Disk) do(what, name string, op func() error) error {
 // of it is lost. The directory then holds what the next start finds; open it with New.
 func (d *Disk) PowerCut(t testing.TB, rnd *rand.Rand) {
 	t.Helper()
+	d.power.Lock()
+	defer d.power.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.off = true
