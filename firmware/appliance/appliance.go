@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"campuskeep/firmware/absence"
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/emergency"
 	"campuskeep/firmware/gate"
@@ -42,6 +43,7 @@ import (
 	"campuskeep/firmware/vault"
 	"campuskeep/firmware/viewing"
 	"campuskeep/firmware/web"
+	absencerules "campuskeep/shared/absence"
 	"campuskeep/shared/design"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/student"
@@ -82,6 +84,7 @@ type Appliance struct {
 	Retention  *retention.Retention
 	Usage      *usage.Register
 	Gate       *gate.Gate
+	Absence    *absence.Absence
 	Files      *sealedfiles.Store
 	Records    *records.Records
 	Oversight  *oversight.Office
@@ -316,6 +319,11 @@ func (a *Appliance) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.Absence, err = absence.Open(absence.Options{Store: a.Store, People: a.People, Gate: a.Gate, Calendar: a.Site.Calendar, Clock: a.Timekeeper, Log: a.log,
+		Rules: func() absencerules.Rules { return a.Site.Settings().Absence.Or() }})
+	if err != nil {
+		return err
+	}
 	a.Emergency, err = emergency.Open(emergency.Options{Store: a.Store, People: a.People, Gate: a.Gate, Clock: a.Timekeeper, Zone: a.zone, Log: a.log})
 	return err
 }
@@ -400,6 +408,7 @@ func (a *Appliance) openDevices() (err error) {
 		Records:   a.Records,
 		Emergency: a.Emergency,
 		Gate:      a.Gate,
+		Absence:   a.Absence,
 		Time:      a.Timekeeper,
 		NVRs:      nvr.NewRegistry(a.NVR, a.Site),
 		Readers:   readerService{a},

@@ -28,6 +28,7 @@ func (d gateSource) Classes(date string) []gate.Class {
 }
 
 func (d gateSource) Grade(class, date string) int { return d.a.People.Grade(class, date) }
+func (d gateSource) Carded() map[string]bool      { return d.a.People.Carded() }
 
 func (d gateSource) Calendar() attendance.Calendar { return d.a.Site.Calendar() }
 

@@ -156,6 +156,7 @@ func (a *Appliance) runServices(ctx context.Context) error {
 	start("retention", a.Retention.Run)
 	start("gate", a.Gate.Run)
 	start("records", a.Records.Run)
+	start("absence", a.Absence.Run)
 	start("cameras", a.followCameras)
 	start("health", a.Health.Run)
 	start("NVRs", a.NVR.Run)

@@ -133,9 +133,33 @@ func (g *Gate) Roll(class, date string) ([]attendance.DayStatus, error) {
 	return out, nil
 }
 
+// PupilDay is a student's day with the moments that the rules of absence go by.
+type PupilDay struct {
+	attendance.DayStatus
+	Bell time.Time // when the student is due, leave considered
+	Ask  time.Time // the class teacher may be asked from then on
+	Tell time.Time // guardians may be called from then on
+}
+
+// Pupils decides a date for every student, as the clock is now.
+func (g *Gate) Pupils(date string) ([]PupilDay, clock.Reading, error) {
+	now := g.o.Clock.Now()
+	all, err := g.decideAll(date, now)
+	if err != nil {
+		return nil, now, err
+	}
+	out := make([]PupilDay, len(all))
+	for i, d := range all {
+		out[i] = PupilDay{DayStatus: d.status, Bell: d.due, Ask: d.due.Add(time.Duration(d.hours.AskTeacher) * time.Minute), Tell: d.due.Add(time.Duration(d.hours.TellParents) * time.Minute)}
+	}
+	return out, now, nil
+}
+
 type decided struct {
 	status attendance.DayStatus
 	taps   []attendance.Tap
+	due    time.Time
+	hours  attendance.Hours
 }
 
 // decideAll decides a date for every student from the evidence as it is, without storing anything.
@@ -149,7 +173,7 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the day %s: %w", date, err)
 	}
-	blind := g.unobserved(day, now)
+	blind, carded := g.unobserved(day, now), g.o.Students.Carded()
 	var out []decided
 	for _, c := range g.o.Students.Classes(date) {
 		_, hours, err := cal.DayOf(date, g.o.Students.Grade(c.ID, date))
@@ -159,7 +183,9 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 		for _, s := range c.Students {
 			e := known[s]
 			e.Student, e.Class, e.Day, e.Hours, e.Unobserved, e.Doubt = s, c.ID, day, hours, blind, now.State != clock.Trusted
-			out = append(out, decided{status: attendance.Decide(e, asOf(day, now)), taps: e.Taps})
+			e.NoCard = !carded[s]
+			at := asOf(day, now)
+			out = append(out, decided{attendance.Decide(e, at), e.Taps, attendance.Due(e, at), hours})
 		}
 	}
 	return out, nil

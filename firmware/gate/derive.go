@@ -21,6 +21,8 @@ type evidenceChange struct {
 	entry   func(attendance.Evidence, attendance.DayStatus) ledger.Draft
 	// last sees the day as it was in the store, and may add to the puts what depends on it.
 	last func(before attendance.DayStatus) []ledgerdb.Put
+	// with gives what is to be committed beside, worked out again at each try; its error ends the change.
+	with func() (ledgerdb.Change, error)
 	// undone says that the day was never decided by a clock to be believed: without evidence it is no day any more.
 	undone bool
 }
@@ -51,6 +53,13 @@ func (g *Gate) derive(ctx context.Context, date, student, class string, now cloc
 		// Rows that move need an entry, also when the day is as it was.
 		if !day.Same(before) || n.entry == nil && len(c.Puts)+len(c.Deletes) > 0 {
 			c.Entries = append(c.Entries, dayEntry(day))
+		}
+		if n.with != nil {
+			w, err := n.with()
+			if err != nil {
+				return before, nil, err
+			}
+			c.Puts, c.Entries, c.Deletes = append(c.Puts, w.Puts...), append(c.Entries, w.Entries...), append(c.Deletes[:len(c.Deletes):len(c.Deletes)], w.Deletes...)
 		}
 		if len(c.Entries) == 0 || n.empty() && before.V == 0 && quietOutcome(day.Outcome) {
 			return day, nil, nil
@@ -122,5 +131,6 @@ func (g *Gate) evidence(date, student, class string, now clock.Reading) (ev atte
 		return ev, before, 0, fmt.Errorf("read the day %s of a student: %w", date, err)
 	}
 	ev.Unobserved = g.unobserved(day, now)
+	ev.NoCard = len(ev.Taps) == 0 && !g.o.Students.Carded()[student]
 	return ev, before, rev, nil
 }

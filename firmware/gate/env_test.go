@@ -133,6 +133,14 @@ func (s *school) Grade(class, _ string) int {
 	return n
 }
 
+func (s *school) Carded() map[string]bool {
+	out := map[string]bool{}
+	for _, n := range s.byCard {
+		out[pupil(n)] = true
+	}
+	return out
+}
+
 func (s *school) Calendar() attendance.Calendar {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -37,6 +37,8 @@ type Students interface {
 	Classes(date string) []Class
 	// Grade is the grade of a class on a date, whose bell times it follows; 0 when it has none.
 	Grade(class, date string) int
+	// Carded are the students who have a card: no reader can see the others.
+	Carded() map[string]bool
 }
 
 // Class is a class with those enrolled in it.

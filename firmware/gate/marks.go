@@ -19,6 +19,11 @@ import (
 // the day again. The caller has asked account.May; role is the one under which it is allowed. The reason is sealed
 // under the student's key. fielderr.Errors when the mark makes no sense.
 func (g *Gate) PutMark(ctx context.Context, by account.Who, role account.Role, m attendance.Mark, class, reason string) (attendance.DayStatus, error) {
+	return g.PutMarkWith(ctx, by, role, m, class, reason, nil)
+}
+
+// PutMarkWith is PutMark with what else becomes true by it, in the same commit; with is asked again at each try.
+func (g *Gate) PutMarkWith(ctx context.Context, by account.Who, role account.Role, m attendance.Mark, class, reason string, with func() (ledgerdb.Change, error)) (attendance.DayStatus, error) {
 	now := g.o.Clock.Now()
 	today, err := g.o.Site.Calendar().Date(now.Wall)
 	if err != nil {
@@ -41,6 +46,7 @@ func (g *Gate) PutMark(ctx context.Context, by account.Who, role account.Role, m
 		puts:  []ledgerdb.Put{marks.PutRev(m.Date+"/"+m.Student+"/"+m.ID, m, 0)},
 		add:   func(ev *attendance.Evidence) { ev.Marks = append(ev.Marks, m) },
 		entry: func(attendance.Evidence, attendance.DayStatus) ledger.Draft { return draft },
+		with:  with,
 	})
 	if err != nil {
 		return day, fmt.Errorf("record a mark of the day %s: %w", m.Date, err)
@@ -107,6 +113,11 @@ const maxLeaveDays = 366 * 24 * time.Hour
 // PutLeave records a leave, or its new state when the id is known, and decides the days up to today that it
 // touches again. The caller has asked account.May. The reason is sealed under the student's key.
 func (g *Gate) PutLeave(ctx context.Context, by account.Who, role account.Role, l attendance.Leave, class, reason string) (attendance.Leave, error) {
+	return g.PutLeaveWith(ctx, by, role, l, class, reason, ledgerdb.Change{})
+}
+
+// PutLeaveWith is PutLeave with what else becomes true by it, in the same commit.
+func (g *Gate) PutLeaveWith(ctx context.Context, by account.Who, role account.Role, l attendance.Leave, class, reason string, with ledgerdb.Change) (attendance.Leave, error) {
 	now := g.o.Clock.Now()
 	if err := checkLeave(l, reason); err != nil {
 		return l, err
@@ -127,8 +138,8 @@ func (g *Gate) PutLeave(ctx context.Context, by account.Who, role account.Role, 
 	}
 	data := map[string]any{"leave": l.ID, "kind": l.Kind, "from": l.From, "to": l.To, "approved": l.Approved}
 	_, err = g.o.Store.Commit(ctx, ledgerdb.Change{
-		Puts:    []ledgerdb.Put{leaves.Put(key, l)},
-		Entries: []ledger.Draft{by.Draft("attendance.leave", role, l.Student, data, sealedReason(l.Student, reason)...)},
+		Puts:    append([]ledgerdb.Put{leaves.Put(key, l)}, with.Puts...),
+		Entries: append([]ledger.Draft{by.Draft("attendance.leave", role, l.Student, data, sealedReason(l.Student, reason)...)}, with.Entries...),
 	})
 	g.version.Add(1)
 	if err != nil {

@@ -83,6 +83,9 @@ func (g *Gate) unobserved(day attendance.Day, now clock.Reading) []attendance.Un
 		all = append(all[:len(all):len(all)], o)
 	}
 	var out []attendance.Unobserved
+	if !g.sees(service) {
+		out = append(out, attendance.Unobserved{From: day.Start, Direction: attendance.Auto}) // no reader: nobody can be seen
+	}
 	for _, o := range all {
 		end := o.To
 		if end.IsZero() {
@@ -93,6 +96,16 @@ func (g *Gate) unobserved(day attendance.Day, now clock.Reading) []attendance.Un
 		}
 	}
 	return out
+}
+
+// sees says whether any reader takes those who come in.
+func (g *Gate) sees(service map[string]bool) bool {
+	for id, served := range service {
+		if served && g.direction(id) != attendance.Out {
+			return true
+		}
+	}
+	return false
 }
 
 // inService are the readers that the register has and a line serves.

@@ -97,6 +97,19 @@ func (p *People) CardOwner(card attendance.Card) (studentID string, ok bool) {
 	return r.Student, ok && !p.markLeft(r.Student, today)
 }
 
+// Carded are the students who have a card that counts.
+func (p *People) Carded() map[string]bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	out := make(map[string]bool, len(p.cards))
+	for _, c := range p.cards {
+		if c.Lost.IsZero() {
+			out[c.Student] = true
+		}
+	}
+	return out
+}
+
 // AssignCard gives a card to a student; one of theirs that was lost is good again. Errors: ErrNotFound, fielderr.Errors
 // when somebody has it, *account.Refused.
 func (p *People) AssignCard(ctx context.Context, by account.Who, card attendance.Card, studentID string) error {

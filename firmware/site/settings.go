@@ -3,6 +3,7 @@ package site
 import (
 	"time"
 
+	"campuskeep/shared/absence"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/login"
@@ -23,6 +24,8 @@ type Settings struct {
 	// Schooling is which stages the school has and how long each is ("primary5 junior4"); class names are read by it.
 	// Empty: not set.
 	Schooling string `json:"schooling,omitempty"`
+	// Absence are the times and shares by which absences are followed; zero is the defaults.
+	Absence absence.Rules `json:"absence,omitzero"`
 }
 
 // DefaultSettings is where a school begins.
@@ -46,6 +49,9 @@ func (s Settings) Check() fielderr.Errors {
 	}
 	if schooling, ok := student.ParseSchooling(s.Schooling); !ok || len(schooling.Check()) > 0 {
 		errs.Add("schooling", "err.schooling")
+	}
+	for _, e := range s.Absence.Or().Check() {
+		errs.Add("absence."+e.Field, e.Rule, e.Args...)
 	}
 	r := s.Register
 	in("camera_time", int(r.CameraTime/time.Hour), 1, 240)

@@ -10,6 +10,7 @@ import (
 	"campuskeep/firmware/openapi"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
+	absencepages "campuskeep/firmware/web/pages/absence"
 	accountspages "campuskeep/firmware/web/pages/accounts"
 	archivepages "campuskeep/firmware/web/pages/archive"
 	attendancepages "campuskeep/firmware/web/pages/attendance"
@@ -130,7 +131,17 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/records/letters":    {summary: "Safety letters of a class in this school year", answer: []archivepages.APILetter{}, query: []openapi.Parameter{{Name: "class", Text: "id of a class; the asker's own when absent"}}},
 	"GET /api/v1/records/agreements": {summary: "Agreements on confidentiality on file", answer: []records.Agreement{}},
 	"GET /api/v1/gate":               {summary: "Attendance of today by class", answer: attendancepages.APIAttendance{}},
-	"GET /api/v1/people":             {summary: "Accounts with their duties", answer: []accountspages.APIPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},
+	"GET /api/v1/absence": {summary: "Absences of a day: alarms and cases", answer: absencepages.APIAbsence{}, query: []openapi.Parameter{
+		{Name: "date", Text: "2006-01-02; today when left out"}, {Name: "state", Text: "open or closed"}, {Name: "class", Text: "id of a class"}, {Name: "q", Text: "part of a name"}}},
+	"GET /api/v1/class/{class}": {summary: "A class in one period: prefilled presence, symptoms, who confirmed it", answer: attendancepages.APIClass{}, query: []openapi.Parameter{
+		{Name: "date", Text: "2006-01-02; today when left out"}, {Name: "period", Text: "am, pm, l1 to l8; the present one when left out"}}},
+	"GET /api/v1/leave": {summary: "Requests for leave, newest first", answer: []absencepages.APILeave{}, query: []openapi.Parameter{
+		{Name: "state", Text: "asked: to be approved; now: on leave now"}, {Name: "q", Text: "part of a name or class"}}},
+	"GET /api/v1/leave/passes":         {summary: "Late slips and early-leave passes of today", answer: []absencepages.APIPass{}},
+	"GET /api/v1/leave/{student}/{id}": {summary: "One request for leave", answer: absencepages.APILeave{}},
+	"GET /api/v1/absence/calls":        {summary: "Calls to guardians that wait", answer: []absencepages.APICall{}},
+	"GET /api/v1/absence/case/{id}":    {summary: "One case of absence with its steps", answer: absencepages.APICase{}},
+	"GET /api/v1/people":               {summary: "Accounts with their duties", answer: []accountspages.APIPerson{}, query: []openapi.Parameter{{Name: "q", Text: "part of a name, log-in name or number"}}},
 
 	"GET /api/v1/account":           {summary: "One's own account and open log-ins", answer: accountspages.APISelf{}},
 	"GET /api/v1/people/{id}":       {summary: "One account", answer: accountspages.APIAccount{}},

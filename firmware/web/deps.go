@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"campuskeep/firmware/absence"
 	"campuskeep/firmware/emergency"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/ledgerdb"
@@ -44,6 +45,7 @@ type Deps struct {
 	Readers      frame.ReaderService
 	Cards        *reader.Recent
 	Emergency    *emergency.Register
+	Absence      *absence.Absence
 	Time         frame.Timekeeper
 	NVRs         NVRs
 	Health       *health.Monitor

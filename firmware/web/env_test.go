@@ -16,6 +16,7 @@ import (
 	"time"
 	_ "time/tzdata"
 
+	"campuskeep/firmware/absence"
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/emergency"
 	"campuskeep/firmware/gate"
@@ -293,6 +294,7 @@ type env struct {
 	site      *site.Site
 	usage     *usage.Register
 	gate      *gate.Gate
+	absence   *absence.Absence
 	records   *records.Records
 	files     *sealedfiles.Store
 	dir       string // the data directory
@@ -429,8 +431,11 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.must(err)
 	h.emergency, err = emergency.Open(emergency.Options{Store: h.store, People: h.people, Gate: h.gate, Clock: h.clock, Zone: shanghai, Log: log})
 	h.must(err)
+	h.absence, err = absence.Open(absence.Options{Store: h.store, People: h.people, Gate: h.gate, Calendar: h.site.Calendar, Clock: h.clock, Log: log})
+	h.must(err)
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: frame.Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
 		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Records: h.records, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Emergency: h.emergency, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
+	deps.Absence = h.absence
 	deps.NVRs = h.recorders
 	h.readers, h.cards = &fakeReaders{site: h.site}, reader.NewRecent(h.clock)
 	deps.Readers, deps.Cards = h.readers, h.cards

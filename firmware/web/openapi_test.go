@@ -89,6 +89,10 @@ var jsonOf = map[string]string{
 	"/pupils/template.xlsx": isFile, "/classes/template.xlsx": isFile, "/cards/template.xlsx": isFile, "/places/template.xlsx": isFile, "/calendar/template.xlsx": isFile,
 	"/year": "year", "/places/new": isForm, "/bells/{set}": isForm,
 
+	"/class": isForm, "/class/{class}": "class/{class}",
+	"/leave": "leave", "/leave/new": isForm, "/leave/passes": "leave/passes", "/leave/{student}/{id}": "leave/{student}/{id}",
+	"/absence": "absence", "/absence/calls": "absence/calls", "/absence/case/{id}": "absence/case/{id}",
+
 	"/applications/new": isForm, "/cameras/import": isForm, "/cameras/new": isForm, "/cameras/{id}/edit": isForm, "/cameras/{id}/retire": isForm, "/nvr-looks/{look}": isForm,
 	"/nvrs/new": isForm, "/nvrs/{id}/edit": isForm, "/nvrs/{id}/restore": isForm, "/nvrs/{id}/retire": isForm, "/people/new": isForm, "/shift/handover": isForm, "/shift/leave": isForm,
 

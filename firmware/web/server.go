@@ -12,6 +12,7 @@ import (
 
 	"campuskeep/firmware/web/entrytext"
 	"campuskeep/firmware/web/frame"
+	absencepages "campuskeep/firmware/web/pages/absence"
 	accountspages "campuskeep/firmware/web/pages/accounts"
 	archivepages "campuskeep/firmware/web/pages/archive"
 	attendancepages "campuskeep/firmware/web/pages/attendance"
@@ -68,6 +69,7 @@ func New(d Deps) (*Server, error) {
 		usagepages.Templates,
 		retentionpages.Templates,
 		attendancepages.Templates,
+		absencepages.Templates,
 		logpages.Templates,
 		cameraspages.Templates,
 		faultspages.Templates,
@@ -92,13 +94,14 @@ func New(d Deps) (*Server, error) {
 	shifts := shiftspages.New(words, shiftspages.Deps{Health: d.Health, Info: d.Info, Ledger: d.Ledger, People: d.People, Usage: d.Usage, Viewings: d.Viewings, Zone: d.Zone})
 	accounts := accountspages.New(base, accountspages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Viewings: d.Viewings})
 	log := logpages.New(words, logpages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
-	attendance := attendancepages.New(times, attendancepages.Deps{Gate: d.Gate, People: d.People, Zone: d.Zone})
+	attendance := attendancepages.New(times, attendancepages.Deps{Absence: d.Absence, Calendar: d.Site.Calendar, Gate: d.Gate, People: d.People, Zone: d.Zone})
 	readers := readerspages.New(words, readerspages.Deps{Cards: d.Cards, Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Readers: d.Readers, Site: d.Site, Zone: d.Zone})
 	oversight := oversightpages.New(base, oversightpages.Deps{Oversight: d.Oversight, People: d.People, Site: d.Site, Info: d.Info, Zone: d.Zone})
 	pupilRecords := recordspages.New(base, recordspages.Deps{Records: d.Records, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
 	recordArchive := archivepages.New(base, archivepages.Deps{Records: d.Records, People: d.People, Zone: d.Zone})
 	emergencies := emergencypages.New(base, emergencypages.Deps{Emergency: d.Emergency, Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Zone: d.Zone})
 	school := schoolpages.New(base, schoolpages.Deps{Gate: d.Gate, Info: d.Info, People: d.People, Site: d.Site, Status: d.Status, Zone: d.Zone})
+	absences := absencepages.New(base, absencepages.Deps{Absence: d.Absence, Info: d.Info, People: d.People, Site: d.Site, Zone: d.Zone})
 	needs := []frame.NeedsFunc{
 		applications.Needs,
 		faults.Needs,
@@ -106,6 +109,7 @@ func New(d Deps) (*Server, error) {
 		accounts.Needs,
 		log.Needs,
 		attendance.Needs,
+		absences.Needs,
 		readers.Needs,
 		oversight.Needs,
 		pupilRecords.Needs,
@@ -122,6 +126,7 @@ func New(d Deps) (*Server, error) {
 		shifts,
 		log,
 		attendance,
+		absences,
 		readers,
 		oversight,
 		pupilRecords,

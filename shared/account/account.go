@@ -64,9 +64,20 @@ const (
 	ActLogProof  Action = "log.proof"
 	ActLogExport Action = "log.export"
 
-	ActGateView      Action = "gate.view"
-	ActClassView     Action = "class.view"
-	ActClassMark     Action = "class.mark"    // take the roll: state the status of a pupil's day (S6)
+	ActGateView  Action = "gate.view"
+	ActClassView Action = "class.view"
+	ActClassMark Action = "class.mark" // take the roll: state the status of a pupil's day (S6)
+
+	ActAbsenceView Action = "absence.view"  // cases of absence, the list of calls, alarms to the staff (S7)
+	ActAbsenceAct  Action = "absence.act"   // acknowledge a step, record a call, close a case
+	ActAlarmJudge  Action = "absence.judge" // say what an alarm about many pupils was
+	ActLeaveView   Action = "leave.view"    // requests for leave, slips and passes
+	ActLeaveAsk    Action = "leave.ask"     // register a request, give out a slip or a pass
+	ActLeaveDecide Action = "leave.decide"  // approve or refuse it: from three days on the grade head
+	ActPassUse     Action = "pass.use"      // let a pupil out at the gate
+	ActRollView    Action = "roll.view"     // a class's page of a period
+	ActRollTake    Action = "roll.take"     // confirm it, with the check of symptoms (S6, S9)
+
 	ActKeepingView   Action = "keeping.view"  // forecast, watermarks, deleted days, reports
 	ActKeepingPaper  Action = "keeping.paper" // hand out certificates and reports
 	ActCamerasView   Action = "cameras.view"
@@ -200,6 +211,7 @@ type Subject struct {
 	Way         string // WayView, WayStill, WayPackage or WayLive
 	Purpose     bool   // a purpose has been stated (once per incident)
 	Signed      bool   // the person who asks has an agreement on confidentiality and the training on file
+	Long        bool   // a leave of three school days or more
 	Installing  bool   // the camera is new, or has a fault that a picture shows
 }
 

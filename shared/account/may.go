@@ -204,6 +204,14 @@ func inClass(a Actor, s Subject, _ time.Time) string {
 	return ""
 }
 
+// shortLeave: from three school days on the grade head approves a leave.
+func shortLeave(_ Actor, s Subject, _ time.Time) string {
+	if s.Long {
+		return "may.long_leave"
+	}
+	return ""
+}
+
 // grantFor finds the grant that covers camera, span, way and instant. The reason is that of the grant
 // which came nearest, so that the page can say what to apply for.
 func (a Actor) grantFor(s Subject, at time.Time) (Grant, string) {

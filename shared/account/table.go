@@ -196,6 +196,38 @@ var table = map[Action][]rule{
 	ActRetentionView:    {{[]Role{RoleHeadOfSafety, RoleLeader, RoleAuditor}, basisDuty, nil}},
 	ActRetentionPropose: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 	ActRetentionConfirm: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{otherPerson}}},
+	// Absences (S7, S24): of the own classes, or of the school for those who answer for its safety.
+	ActAbsenceView: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{deciders, basisDuty, nil},
+	},
+	ActAbsenceAct: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{office, basisDuty, nil},
+	},
+	ActLeaveView: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{deciders, basisDuty, nil},
+	},
+	ActLeaveAsk: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, nil},
+	},
+	ActLeaveDecide: {
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{inClass, shortLeave}},
+		{[]Role{RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, nil},
+	},
+	ActPassUse: {{office, basisDuty, nil}},
+	ActRollView: {
+		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil},
+	},
+	ActRollTake: {
+		{[]Role{RoleClassTeacher, RoleSubjectTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety}, basisDuty, nil},
+	},
+	ActAlarmJudge: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 
 	// Drills and real events (S11). Anybody who works here may start counting when something happens, and say who is
 	// with them; a drill is ordered.

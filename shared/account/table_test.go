@@ -30,6 +30,7 @@ var circumstances = []struct {
 	{"f", "the applicant is not of the security office", func(a *Actor, s *Subject) { s.OfOffice = false }},
 	{"c", "the class is in scope", func(a *Actor, s *Subject) { a.Classes = []string{s.Class} }},
 	{"u", "it is the person's own unit", func(a *Actor, s *Subject) { a.Units = []string{s.Unit} }},
+	{"l", "the leave is shorter than three school days", func(a *Actor, s *Subject) { s.Long = false }},
 	{"s", "on shift at the control room", func(a *Actor, s *Subject) { a.OnShift = true }},
 	{"n", "an agreement on confidentiality and the training are on file", func(a *Actor, s *Subject) { s.Signed = true }},
 	{"i", "the camera is new, or has a fault that a picture shows", func(a *Actor, s *Subject) { s.Installing = true }},
@@ -44,7 +45,7 @@ var (
 
 // subjects are the things asked about for an action; it counts as possible when any of them is allowed.
 func subjects(action Action) []Subject {
-	s := Subject{Camera: "c01", From: grant.From, To: grant.To, Way: WayView, Applicant: "other", OfOffice: true, Person: "other", Class: "2024-03", Unit: "canteen"}
+	s := Subject{Camera: "c01", From: grant.From, To: grant.To, Way: WayView, Applicant: "other", OfOffice: true, Person: "other", Class: "2024-03", Unit: "canteen", Long: true}
 	switch action {
 	case ActFootageLive:
 		s.Way = WayLive

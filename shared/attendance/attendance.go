@@ -87,6 +87,8 @@ const (
 	GateUnobserved     Reason = "gate_blind" // a reader failed in the time that matters
 	RegisterUnobserved Reason = "register_blind"
 	ClockDoubt         Reason = "clock_doubt"
+	NoCard             Reason = "no_card"      // has no card that a reader could see
+	RosterDoubt        Reason = "roster_doubt" // too many of the class or the school at once
 )
 
 // Key is the reason's key in the text catalogue.
@@ -168,6 +170,8 @@ type Evidence struct {
 	Unobserved []Unobserved
 	// Doubt says that the clock cannot be trusted now: nobody is called absent by it.
 	Doubt bool
+	// NoCard says that the student has no card: no reader can have seen them.
+	NoCard bool
 }
 
 // DayStatus is the status of a student's day with its reasons. It is stored and released as it is:

@@ -34,6 +34,13 @@ func Decide(e Evidence, now time.Time) DayStatus {
 	return d.status
 }
 
+// Due is when the student must be in: the bell, or the end of the leave before it. The grace is not in it.
+func Due(e Evidence, now time.Time) time.Time {
+	d := decision{Evidence: e, now: now}
+	due, _, _ := d.expected()
+	return due.Add(-minutes(e.Hours.Grace))
+}
+
 type decision struct {
 	Evidence
 	now    time.Time
@@ -218,6 +225,9 @@ func (d *decision) withoutTaps(due time.Time) {
 	case d.Doubt:
 		s.Outcome = Unknown
 		d.addReason(ClockDoubt)
+	case d.NoCard:
+		s.Outcome = Unknown
+		d.addReason(NoCard)
 	default:
 		s.Outcome = AbsentUnexplained
 		d.addReason(NoTap)

@@ -72,6 +72,8 @@ var Unlimited = map[Kind]string{
 	"reader.exported": byPerson, "reader.key": "an act of a person, its effect, or its end by time",
 	"emergency.opened": byPerson, "emergency.undone": byPerson, "emergency.count": byPerson, "emergency.pupil": byPerson, "emergency.search": byPerson, "emergency.closed": byPerson,
 	"emergency.recorded": byPerson, "plan.changed": byPerson, "plan.drill": byPerson, "patrol.recorded": byPerson,
+	"absence.opened": byMoment, "absence.step": byMoment, "absence.held": byMoment, "absence.resumed": byMoment, "absence.alarm": byMoment,
+	"absence.answered": byPerson, "absence.closed": byPerson, "absence.judged": byPerson, "call.added": byPerson, "call.made": byPerson, "roll.taken": byPerson, "roll.unwell": byPerson, "leave.request": byPerson, "pass.given": byPerson, "pass.used": byPerson,
 	"sync.enrolled": byPerson, "sync.branchclosed": byPerson,
 	"violation.opened": byPerson, "violation.step": byPerson, "inspection.planned": byPerson, "inspection.made": byPerson, "finding.step": byPerson,
 	"regulation.step": byPerson, "filing.made": byPerson, "feedback.step": byPerson,
@@ -81,6 +83,7 @@ var Unlimited = map[Kind]string{
 }
 
 const (
+	byMoment = "follows from taps, marks and the moments of the day; once for each pupil and day"
 	byPerson = "an act of a person, or its end by time"
 	byLock   = "a name or an address is locked after a few"
 	byRun    = "one for each run of the program"

@@ -38,6 +38,9 @@ type Spec struct {
 func req(name string, t Type) Field { return Field{name, t, true} }
 func opt(name string, t Type) Field { return Field{name, t, false} }
 
+// absenceData is what entries about a case of absence hold.
+var absenceData = []Field{req("case", Code), req("class", Code), opt("rung", Code), opt("guardian", Int), opt("result", Code), opt("reason", Code)}
+
 // Kinds is the one table of kind → fields, sealed parts, released parts. Commit refuses a kind that is not
 // here and a field that its kind does not name.
 var Kinds = map[Kind]Spec{
@@ -186,6 +189,22 @@ var Kinds = map[Kind]Spec{
 	"reader.marks":       {Data: []Field{req("reason", Code), req("count", Int), opt("from", Int), opt("to", Int)}}, // marks of a network terminal that are lost, refused or not to be believed
 	"reader.exported":    {Data: []Field{req("count", Int)}},
 	"reader.state":       {Data: []Field{req("state", Code), opt("reason", Code), opt("count", Int)}},
+	// absences (S7, S24): a case, its steps, the calls to guardians, alarms to the staff
+	"absence.opened":   {Data: absenceData},
+	"absence.step":     {Data: absenceData},
+	"absence.held":     {Data: absenceData},
+	"absence.resumed":  {Data: absenceData},
+	"absence.answered": {Data: absenceData, Sealed: []SealedField{{Name: "note"}}},
+	"absence.closed":   {Data: absenceData, Sealed: []SealedField{{Name: "note"}}},
+	"absence.alarm":    {Data: []Field{req("cause", Code), opt("class", Code), req("count", Int), req("of", Int), req("state", Code)}},
+	"absence.judged":   {Data: []Field{req("cause", Code), req("verdict", Code)}},
+	"roll.taken":       {Data: []Field{req("date", Code), req("class", Code), req("period", Code), req("of", Int), req("late", Int), req("away", Int), req("leave", Int), req("unwell", Int), req("again", Bool)}},
+	"roll.unwell":      {Data: []Field{req("date", Code), req("class", Code), req("period", Code)}, Sealed: []SealedField{{Name: "symptoms"}}},
+	"leave.request":    {Data: []Field{req("leave", Code), req("kind", Code), req("class", Code), req("from", Time), req("to", Time), req("days", Int), req("state", Code), opt("via", Code), opt("files", Int)}, Sealed: []SealedField{{Name: "reason"}}},
+	"pass.given":       {Data: []Field{req("pass", Code), req("kind", Code), req("class", Code), req("date", Code)}, Sealed: []SealedField{{Name: "reason"}}},
+	"pass.used":        {Data: []Field{req("pass", Code), req("class", Code), req("date", Code)}},
+	"call.added":       {Data: []Field{req("call", Code), req("kind", Code), req("guardian", Int)}, Sealed: []SealedField{{Name: "say"}}},
+	"call.made":        {Data: []Field{req("call", Code), req("kind", Code), req("guardian", Int), req("result", Code)}, Sealed: []SealedField{{Name: "note"}}},
 
 	// drills and real events, plans, patrols (S11, S21)
 	"emergency.opened":   {Data: []Field{req("kind", Code), req("drill", Bool), req("classes", Int), req("expected", Int), opt("place", Code), opt("plan", Code), opt("version", Int)}, Sealed: []SealedField{{Name: "event"}}, Urgent: true},

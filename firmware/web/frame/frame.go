@@ -42,6 +42,9 @@ var sections = [][]tab{
 	{
 		{"nav.gate", "/gate", account.ActGateView, []string{"gate", "roll"}},
 		{"nav.readers", "/readers", account.ActReadersView, []string{"readers", "reader", "reader_form", "reader_enrol", "reader_format"}},
+		{"nav.class", "/class", account.ActRollView, []string{"classes_today", "class"}},
+		{"nav.absence", "/absence", account.ActAbsenceView, []string{"absences", "absence", "calls"}},
+		{"nav.leave", "/leave", account.ActLeaveView, []string{"leaves", "leave_new", "leave_request", "passes"}},
 	},
 	{
 		{"nav.pupils", "/pupils", account.ActPupilsView, []string{"pupils", "pupil_form", "pupils_import"}},
@@ -87,6 +90,9 @@ var sections = [][]tab{
 	},
 }
 
+// ofClass are the actions that a teacher may do to the own classes.
+var ofClass = []account.Action{account.ActGateView, account.ActAbsenceView, account.ActRollView, account.ActLeaveView, account.ActLetters, account.ActPupilsView}
+
 // section is the navigation's entry for some tabs, and those of them that may be used.
 func (c *Call) section(tabs []tab, page string) (n ui.NavItem, shown []ui.NavItem) {
 	for _, t := range tabs {
@@ -114,7 +120,7 @@ func (c *Call) mayOpen(t tab) bool {
 		return c.Can(t.Action, account.Subject{}) || c.IsReaderTechnician()
 	}
 	subject := account.Subject{Purpose: true, Signed: c.o.d.Signed(c.Actor.ID)} // a purpose is stated there
-	if (t.Action == account.ActGateView || t.Action == account.ActLetters || t.Action == account.ActPupilsView) && len(c.Actor.Classes) > 0 {
+	if slices.Contains(ofClass, t.Action) && len(c.Actor.Classes) > 0 {
 		subject.Class = c.Actor.Classes[0]
 	}
 	return c.Can(t.Action, subject)

@@ -5,10 +5,12 @@ import (
 	"embed"
 	"time"
 
+	"campuskeep/firmware/absence"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/firmware/web/timeline"
 	"campuskeep/shared/account"
+	"campuskeep/shared/attendance"
 )
 
 // Templates are the pages of this package.
@@ -18,9 +20,11 @@ var Templates embed.FS
 
 // Deps is what these pages need.
 type Deps struct {
-	Gate   frame.Gate
-	People *people.People
-	Zone   *time.Location
+	Absence  *absence.Absence
+	Calendar func() attendance.Calendar
+	Gate     frame.Gate
+	People   *people.People
+	Zone     *time.Location
 }
 
 // Pages are the pages of this subject; all methods are safe for concurrent use.
@@ -47,6 +51,10 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.gatePage)},
 		{Pattern: "GET /gate/class/{class}", Action: account.ActClassView, Subject: on.About(classSubject), Handle: on.Do(o.rollPage)},
 		{Pattern: "POST /gate/class/{class}/mark", Action: account.ActClassMark, Subject: on.About(classSubject), Handle: on.Do(o.putMark)},
+		{Pattern: "GET /class", Action: account.ActRollView, Subject: on.About(gateSubject), Handle: on.Do(o.classesPage)},
+		{Pattern: "GET /class/{class}", Action: account.ActRollView, Subject: on.About(classSubject), Handle: on.Do(o.classPage)},
+		{Pattern: "POST /class/{class}/roll", Action: account.ActRollTake, Subject: on.About(classSubject), Handle: on.Do(o.takeRoll)},
+		{Pattern: "GET /api/v1/class/{class}", Action: account.ActRollView, Subject: on.About(classSubject), Handle: on.Do(o.apiClass)},
 		{Pattern: "GET /events/gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.liveGate), Stream: true},
 		{Pattern: "GET /api/v1/gate/class/{class}", Action: account.ActClassView, Subject: on.About(classSubject), Handle: on.Do(o.apiRoll)},
 		{Pattern: "GET /api/v1/gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.apiGate)},

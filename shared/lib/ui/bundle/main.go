@@ -20,7 +20,7 @@ import (
 )
 
 // entries are the bundles there are: source in web/, and the same name in dist/ with the content's hash.
-var entries = []string{"campuskeep.css", "campuskeep.js", "player.js", "live.js", "emergency.js"}
+var entries = []string{"campuskeep.css", "campuskeep.js", "player.js", "live.js", "emergency.js", "roll.js"}
 
 func main() {
 	if err := run("shared/lib/ui/web", "shared/lib/ui/dist"); err != nil {
