@@ -182,21 +182,28 @@ func Check(ctx context.Context, cfg Config, full bool, out io.Writer) (found int
 	return found, nil
 }
 
+// openToRead opens the base of a stopped appliance; on a file system that is mounted read-only it makes and changes nothing.
+func openToRead(cfg Config) (a *Appliance, host timekeeper.HostClock, err error) {
+	if err := checkCreated(cfg); err != nil {
+		return nil, host, err
+	}
+	if a, err = newAppliance(cfg, Deps{}); err != nil {
+		return nil, host, err
+	}
+	if host, err = a.openBase(Deps{toRead: true}); err != nil {
+		return nil, host, errors.Join(err, a.Close())
+	}
+	return a, host, nil
+}
+
 // checkStopped opens what can be opened and checks that: one damaged part does not keep the others from being checked.
 // On a file system that is mounted read-only it makes and changes nothing.
 func checkStopped(ctx context.Context, cfg Config, full bool, report func(Finding), out io.Writer) (err error) {
-	if err := checkCreated(cfg); err != nil {
-		return err
-	}
-	a, err := newAppliance(cfg, Deps{})
+	a, host, err := openToRead(cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	host, err := a.openBase(Deps{toRead: true})
-	if err != nil {
-		return err
-	}
 	if err := a.openLedger(Deps{Sources: []timekeeper.Source{}}, host); err != nil {
 		report(unreadable("I1", "ledger.db and its keys", err))
 	}
@@ -305,19 +312,12 @@ func ExportLog(ctx context.Context, cfg Config, w io.Writer) (err error) {
 	if running || err != nil {
 		return err
 	}
-	if err := checkCreated(cfg); err != nil {
-		return err
-	}
 	// The ledger alone: nothing else need be whole.
-	a, err := newAppliance(cfg, Deps{})
+	a, host, err := openToRead(cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	host, err := a.openBase(Deps{toRead: true})
-	if err != nil {
-		return err
-	}
 	if err := a.openLedger(Deps{Sources: []timekeeper.Source{}}, host); err != nil {
 		return err
 	}

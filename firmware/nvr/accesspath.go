@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/nvr/driver"
+	"campuskeep/shared/footage"
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
@@ -236,7 +237,7 @@ func (l *AccessList) applyReplies(replies map[string]Reply) error {
 		a := replies[d.Key()]
 		a.Note = strings.TrimSpace(a.Note)
 		field := fmt.Sprintf("door.%d", i)
-		checkText(&e, field+".note", a.Note, 0, maxNote)
+		footage.CheckText(&e, field+".note", a.Note, 0, maxNote)
 		switch {
 		case !slices.Contains(Answers, a.Answer):
 			e.Add(field, "err.nvr_answer")

@@ -91,7 +91,7 @@ func (r *Supervisor) Edit(ctx context.Context, by account.Who, id string, e Edit
 		errs = append(errs, err.(fielderr.Errors)...)
 	}
 	if e.Swap != nil {
-		checkText(&errs, "reason", e.Swap.Reason, 1, maxReason)
+		footage.CheckText(&errs, "reason", e.Swap.Reason, 1, maxReason)
 	}
 	if len(errs) > 0 {
 		return errs
@@ -423,7 +423,7 @@ func (r *Supervisor) service(ctx context.Context, by account.Who, id string, rev
 	d := old.v
 	d.Retired = retired
 	var errs fielderr.Errors
-	checkText(&errs, "reason", reason, 1, maxReason)
+	footage.CheckText(&errs, "reason", reason, 1, maxReason)
 	if retired {
 		r.needed(&errs, d, cameras)
 	} else {

@@ -269,7 +269,7 @@ func (r *Supervisor) missing(f Fetch) (out []part, err error) {
 		}
 	}
 	for track, spans := range tracks {
-		for _, s := range joinSpans(spans, footage.Joined) {
+		for _, s := range footage.Join(spans, footage.Joined) {
 			for _, left := range subtract(s.Intersect(f.Span), slices.Concat(f.Done, f.Empty), groupSlack) {
 				p := part{Span: left, track: track, last: left.To.Equal(s.To)}
 				if (p.last || left.From.Equal(s.From)) && left.Duration() <= edgeSlack {
@@ -283,28 +283,12 @@ func (r *Supervisor) missing(f Fetch) (out []part, err error) {
 	return out, nil
 }
 
-func mergeSpans(s []footage.Span) []footage.Span { return joinSpans(s, groupSlack) }
-
-// joinSpans sorts spans and joins those with at most so much between them.
-func joinSpans(s []footage.Span, gap time.Duration) []footage.Span {
-	s = slices.SortedFunc(slices.Values(s), func(a, b footage.Span) int { return a.From.Compare(b.From) })
-	var out []footage.Span
-	for _, x := range s {
-		if n := len(out); n > 0 && x.From.Sub(out[n-1].To) <= gap {
-			if x.To.After(out[n-1].To) {
-				out[n-1].To = x.To
-			}
-			continue
-		}
-		out = append(out, x)
-	}
-	return out
-}
+func mergeSpans(s []footage.Span) []footage.Span { return footage.Join(s, groupSlack) }
 
 // subtract gives what is left of a span, in parts longer than least.
 func subtract(s footage.Span, taken []footage.Span, least time.Duration) (out []footage.Span) {
 	at := s.From
-	for _, t := range joinSpans(taken, 0) {
+	for _, t := range footage.Join(taken, 0) {
 		if !t.To.After(at) || !t.From.Before(s.To) {
 			continue
 		}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/site"
@@ -158,9 +157,9 @@ func (r *Supervisor) validate(d Device, login *site.Login, coming ...footage.Cam
 	if !idForm.MatchString(d.ID) {
 		e.Add("id", "err.id")
 	}
-	checkText(&e, "name", d.Name, 1, 64)
-	checkText(&e, "place", d.Place, 0, 64)
-	checkText(&e, "installer", d.Installer, 0, 128)
+	footage.CheckText(&e, "name", d.Name, 1, 64)
+	footage.CheckText(&e, "place", d.Place, 0, 64)
+	footage.CheckText(&e, "installer", d.Installer, 0, 128)
 	if _, ok := r.o.Drivers[d.Driver]; !ok {
 		e.Add("driver", "err.nvr_driver")
 	}
@@ -185,8 +184,8 @@ func (r *Supervisor) validate(d Device, login *site.Login, coming ...footage.Cam
 	}
 	r.validateCameras(&e, d, coming)
 	if login != nil {
-		checkText(&e, "user", login.User, 1, 64)
-		checkText(&e, "password", login.Password, 1, 128)
+		footage.CheckText(&e, "user", login.User, 1, 64)
+		footage.CheckText(&e, "password", login.Password, 1, 128)
 	}
 	return e.Err()
 }
@@ -216,17 +215,6 @@ func (r *Supervisor) validateCameras(e *fielderr.Errors, d Device, coming []foot
 				e.Add("cameras", "err.nvr_camera_twice", id)
 			}
 		}
-	}
-}
-
-func checkText(e *fielderr.Errors, field, s string, least, most int) {
-	switch n := utf8.RuneCountInString(s); {
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }):
-		e.Add(field, "err.text")
-	case n < least:
-		e.Add(field, "err.required")
-	case n > most:
-		e.Add(field, "err.too_long", most)
 	}
 }
 

@@ -142,9 +142,9 @@ func (t *session) records(ctx context.Context, m part) (out []footage.Span, err 
 		return nil, fmt.Errorf("list the track again: %w", err)
 	}
 	if t.c.PlayStated {
-		return joinSpans(out, footage.Joined), nil
+		return footage.Join(out, footage.Joined), nil
 	}
-	return joinSpans(out, 0), nil
+	return footage.Join(out, 0), nil
 }
 
 // probe says whether a playback has any picture of a span, and what the NVR states of the first one.

@@ -26,52 +26,42 @@ type feedbackData struct {
 
 // Ask asks units about the use of footage. Errors: fielderr.Errors, *account.Refused.
 func (o *Office) Ask(ctx context.Context, by account.Who, f rules.Feedback) (rules.Feedback, error) {
-	d, err := o.o.Allow(ctx, by, account.ActFeedbackAsk, account.Subject{})
+	role, end, err := o.step(ctx, by, account.ActFeedbackAsk, account.Subject{})
 	if err != nil {
 		return f, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+	defer end()
 	now := o.o.Clock.Now().Wall
 	if err := f.Check(now); err != nil {
 		return f, err
 	}
-	f.By, f.At, f.Year, f.No = by.ID, now, now.In(o.o.Zone).Year(), 1
-	for _, x := range o.Feedback() {
-		if x.Year == f.Year {
-			f.No = max(f.No, x.No+1)
-		}
-	}
+	f.By, f.At, f.Year = by.ID, now, now.In(o.o.Zone).Year()
+	f.No = nextNo(o.Feedback(), f.Year, func(x rules.Feedback) (int, int) { return x.Year, x.No })
 	f.ID = rules.FeedbackID(f.Year, f.No)
 	return f, o.commit(ctx, "question "+f.ID, []pending{o.feedback.write(f.ID, f, 0)},
-		by.Draft("feedback.step", d.Role, f.ID, feedbackData{"ask", len(f.Units)}, sealed(f.ID, "text", f.Title+"\n\n"+f.Question)...))
+		by.Draft("feedback.step", role, f.ID, feedbackData{"ask", len(f.Units)}, sealed(f.ID, "text", f.Title+"\n\n"+f.Question)...))
 }
 
 // Reply is what a unit says. Errors: ErrNotFound, *rules.Illegal, fielderr.Errors, *account.Refused.
 func (o *Office) Reply(ctx context.Context, by account.Who, id, unit, words string) error {
-	d, err := o.o.Allow(ctx, by, account.ActFeedbackReply, account.Subject{Unit: unit})
-	if err != nil {
-		return err
-	}
-	return o.feedbackStep(ctx, by, d.Role, id, "reply", words, func(f rules.Feedback) (rules.Feedback, error) {
+	return o.feedbackStep(ctx, by, account.ActFeedbackReply, account.Subject{Unit: unit}, id, "reply", words, func(f rules.Feedback) (rules.Feedback, error) {
 		return f.Replied(unit, by.ID, words, o.o.Clock.Now().Wall)
 	})
 }
 
 // AnswerUnit is what the office answers to the reply of a unit.
 func (o *Office) AnswerUnit(ctx context.Context, by account.Who, id, unit, words string) error {
-	d, err := o.o.Allow(ctx, by, account.ActFeedbackAsk, account.Subject{})
-	if err != nil {
-		return err
-	}
-	return o.feedbackStep(ctx, by, d.Role, id, "answer", words, func(f rules.Feedback) (rules.Feedback, error) {
+	return o.feedbackStep(ctx, by, account.ActFeedbackAsk, account.Subject{}, id, "answer", words, func(f rules.Feedback) (rules.Feedback, error) {
 		return f.Answered(unit, by.ID, words, o.o.Clock.Now().Wall)
 	})
 }
 
-func (o *Office) feedbackStep(ctx context.Context, by account.Who, role account.Role, id, step, words string, do func(rules.Feedback) (rules.Feedback, error)) error {
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+func (o *Office) feedbackStep(ctx context.Context, by account.Who, action account.Action, subject account.Subject, id, step, words string, do func(rules.Feedback) (rules.Feedback, error)) error {
+	role, end, err := o.step(ctx, by, action, subject)
+	if err != nil {
+		return err
+	}
+	defer end()
 	r, err := o.feedback.get(id)
 	if err != nil {
 		return err

@@ -22,12 +22,11 @@ type filedData struct {
 // File keeps the receipt of a filing with the devices as they are registered now. Errors: fielderr.Errors,
 // *account.Refused.
 func (o *Office) File(ctx context.Context, by account.Who, f rules.Filing) (rules.Filing, error) {
-	d, err := o.o.Allow(ctx, by, account.ActFilingEdit, account.Subject{})
+	role, end, err := o.step(ctx, by, account.ActFilingEdit, account.Subject{})
 	if err != nil {
 		return f, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+	defer end()
 	now := o.o.Clock.Now().Wall
 	if err := f.Check(now); err != nil {
 		return f, err
@@ -41,5 +40,5 @@ func (o *Office) File(ctx context.Context, by account.Who, f rules.Filing) (rule
 		return f, fmt.Errorf("write down the filing: %w", err)
 	}
 	return f, o.commit(ctx, "filing "+f.ID, []pending{o.filings.write(f.ID, f, 0)},
-		by.Draft("filing.made", d.Role, f.ID, filedData{len(f.Devices)}, sealed(f.ID, "filing", string(text))...))
+		by.Draft("filing.made", role, f.ID, filedData{len(f.Devices)}, sealed(f.ID, "filing", string(text))...))
 }

@@ -95,26 +95,25 @@ func (o *Office) Inspection(id string) (rules.Inspection, uint64, error) {
 
 // BeginInspection begins one of a plan; one that the person has begun and not submitted goes on.
 func (o *Office) BeginInspection(ctx context.Context, by account.Who, plan string) (rules.Inspection, error) {
-	if _, err := o.o.Allow(ctx, by, account.ActInspectionMake, account.Subject{}); err != nil {
+	_, end, err := o.step(ctx, by, account.ActInspectionMake, account.Subject{})
+	if err != nil {
 		return rules.Inspection{}, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+	defer end()
 	p, err := o.plans.get(plan)
 	if err != nil {
 		return rules.Inspection{}, err
 	}
 	now := o.o.Clock.Now().Wall
 	i := rules.Begin(p.value, by.ID, now)
-	i.Year, i.No = now.In(o.o.Zone).Year(), 1
-	for _, x := range o.Inspections() {
+	i.Year = now.In(o.o.Zone).Year()
+	all := o.Inspections()
+	for _, x := range all {
 		if x.Plan == plan && x.By == by.ID && x.Submitted.IsZero() {
 			return x, nil
 		}
-		if x.Year == i.Year {
-			i.No = max(i.No, x.No+1)
-		}
 	}
+	i.No = nextNo(all, i.Year, func(x rules.Inspection) (int, int) { return x.Year, x.No })
 	i.ID = rules.InspectionID(i.Year, i.No)
 	return i, o.commit(ctx, "inspection "+i.ID, []pending{o.inspections.write(i.ID, i, 0)})
 }
@@ -122,23 +121,29 @@ func (o *Office) BeginInspection(ctx context.Context, by account.Who, plan strin
 // AnswerItem keeps the answer to one item. Answers to other items that came meanwhile stay: on a phone they come one by
 // one, and again when the network was gone. Errors: ErrNotFound, *rules.Illegal, fielderr.Errors, *account.Refused.
 func (o *Office) AnswerItem(ctx context.Context, by account.Who, id string, item int, a rules.Answer) (rules.Inspection, error) {
-	if _, err := o.o.Allow(ctx, by, account.ActInspectionMake, account.Subject{}); err != nil {
+	_, end, err := o.step(ctx, by, account.ActInspectionMake, account.Subject{})
+	if err != nil {
 		return rules.Inspection{}, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
-	r, err := o.inspections.get(id)
+	defer end()
+	r, err := o.ownInspection(id, by, "answer")
 	if err != nil {
 		return r.value, err
-	}
-	if r.value.By != by.ID {
-		return r.value, &rules.Illegal{State: "begun", Step: "answer", Rule: "err.oversight.not_inspector"}
 	}
 	i, err := r.value.Answered(item, a, o.o.Clock.Now().Wall)
 	if err != nil {
 		return r.value, err
 	}
 	return i, o.commit(ctx, "inspection "+id, []pending{o.inspections.write(id, i, r.rev)})
+}
+
+// ownInspection is an inspection that this person began.
+func (o *Office) ownInspection(id string, by account.Who, step string) (record[rules.Inspection], error) {
+	r, err := o.inspections.get(id)
+	if err == nil && r.value.By != by.ID {
+		err = &rules.Illegal{State: "begun", Step: step, Rule: "err.oversight.not_inspector"}
+	}
+	return r, err
 }
 
 type madeData struct {
@@ -150,18 +155,14 @@ type madeData struct {
 // SubmitInspection ends an inspection and opens its findings, in one Change. Errors: ErrNotFound, *rules.Illegal,
 // fielderr.Errors, *account.Refused.
 func (o *Office) SubmitInspection(ctx context.Context, by account.Who, id string) (rules.Inspection, error) {
-	d, err := o.o.Allow(ctx, by, account.ActInspectionMake, account.Subject{})
+	role, end, err := o.step(ctx, by, account.ActInspectionMake, account.Subject{})
 	if err != nil {
 		return rules.Inspection{}, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
-	r, err := o.inspections.get(id)
+	defer end()
+	r, err := o.ownInspection(id, by, "submit")
 	if err != nil {
 		return r.value, err
-	}
-	if r.value.By != by.ID {
-		return r.value, &rules.Illegal{State: "begun", Step: "submit", Rule: "err.oversight.not_inspector"}
 	}
 	i, found, err := r.value.Submit(o.o.Clock.Now().Wall)
 	if err != nil {
@@ -177,7 +178,7 @@ func (o *Office) SubmitInspection(ctx context.Context, by account.Who, id string
 		return r.value, fmt.Errorf("write down the inspection: %w", err)
 	}
 	return i, o.commit(ctx, "inspection "+id, rows,
-		by.Draft("inspection.made", d.Role, id, madeData{i.Plan, len(i.Items), len(found)}, sealed(id, "inspection", string(text))...))
+		by.Draft("inspection.made", role, id, madeData{i.Plan, len(i.Items), len(found)}, sealed(id, "inspection", string(text))...))
 }
 
 // Findings lists them all: open ones first, the earliest due first.

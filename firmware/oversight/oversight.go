@@ -68,6 +68,27 @@ type Office struct {
 	filings     records[rules.Filing]
 }
 
+// step asks whether a person may do something, and holds stepMu until end is called.
+func (o *Office) step(ctx context.Context, by account.Who, action account.Action, subject account.Subject) (role account.Role, end func(), err error) {
+	d, err := o.o.Allow(ctx, by, action, subject)
+	if err != nil {
+		return "", nil, err
+	}
+	o.stepMu.Lock()
+	return d.Role, o.stepMu.Unlock, nil
+}
+
+// nextNo is the next number of a year.
+func nextNo[T any](list []T, year int, of func(T) (year, no int)) int {
+	next := 1
+	for _, x := range list {
+		if y, no := of(x); y == year {
+			next = max(next, no+1)
+		}
+	}
+	return next
+}
+
 // records is one table in memory. Rows are sealed one by one, so lists would otherwise unseal all of it at every
 // request.
 type records[T any] struct {

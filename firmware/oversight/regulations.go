@@ -33,12 +33,11 @@ type regulationData struct {
 // DraftRegulation writes a draft: a new regulation (no ID, no Name), a new version of one (Name), or another text of a
 // draft (ID). Errors: ErrNotFound, ledgerdb.ErrConflict, *rules.Illegal, fielderr.Errors, *account.Refused.
 func (o *Office) DraftRegulation(ctx context.Context, by account.Who, r rules.Regulation, rev uint64) (rules.Regulation, error) {
-	d, err := o.o.Allow(ctx, by, account.ActRegulationEdit, account.Subject{})
+	role, end, err := o.step(ctx, by, account.ActRegulationEdit, account.Subject{})
 	if err != nil {
 		return r, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+	defer end()
 	if r.ID != "" {
 		was, err := o.regulations.get(r.ID)
 		if err != nil {
@@ -76,7 +75,7 @@ func (o *Office) DraftRegulation(ctx context.Context, by account.Who, r rules.Re
 		return r, err
 	}
 	return r, o.commit(ctx, "regulation "+r.ID, []pending{o.regulations.write(r.ID, r, rev)},
-		by.Draft("regulation.step", d.Role, r.ID, regulationData{"draft", r.Version}, sealed(r.ID, "text", r.Title+"\n\n"+r.Text)...))
+		by.Draft("regulation.step", role, r.ID, regulationData{"draft", r.Version}, sealed(r.ID, "text", r.Title+"\n\n"+r.Text)...))
 }
 
 // StepRegulation takes a step of a version. Errors: ErrNotFound, ledgerdb.ErrConflict, *rules.Illegal, fielderr.Errors,
@@ -106,12 +105,11 @@ func (o *Office) StepRegulation(ctx context.Context, by account.Who, id string, 
 
 // ReadRegulation notes that the person has read a version; once is enough.
 func (o *Office) ReadRegulation(ctx context.Context, by account.Who, id string) error {
-	d, err := o.o.Allow(ctx, by, account.ActRegulationRead, account.Subject{})
+	role, end, err := o.step(ctx, by, account.ActRegulationRead, account.Subject{})
 	if err != nil {
 		return err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+	defer end()
 	r, err := o.regulations.get(id)
 	if err != nil {
 		return err
@@ -121,7 +119,7 @@ func (o *Office) ReadRegulation(ctx context.Context, by account.Who, id string) 
 		return nil
 	}
 	return o.commit(ctx, "regulation "+id, []pending{o.regulations.write(id, next, r.rev)},
-		by.Draft("regulation.step", d.Role, id, regulationData{"read", next.Version}))
+		by.Draft("regulation.step", role, id, regulationData{"read", next.Version}))
 }
 
 // takeEffect makes the versions effective whose day has come, and the ones before them replaced, in one Change.

@@ -37,14 +37,13 @@ type stepData struct {
 // OpenViolation opens a violation; v says what, whose and under which application. Errors: fielderr.Errors,
 // *account.Refused.
 func (o *Office) OpenViolation(ctx context.Context, by account.Who, v rules.Violation) (rules.Violation, error) {
-	d, err := o.o.Allow(ctx, by, account.ActViolationOpen, account.Subject{Person: v.Person})
+	role, end, err := o.step(ctx, by, account.ActViolationOpen, account.Subject{Person: v.Person})
 	if err != nil {
 		return v, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+	defer end()
 	v.By = by.ID
-	return o.openViolation(ctx, by, d.Role, v)
+	return o.openViolation(ctx, by, role, v)
 }
 
 // openViolation: the caller holds stepMu.
@@ -54,12 +53,8 @@ func (o *Office) openViolation(ctx context.Context, by account.Who, role account
 	if err != nil {
 		return v, err
 	}
-	v.Year, v.No = now.In(o.o.Zone).Year(), 1
-	for _, x := range o.Violations() {
-		if x.Year == v.Year {
-			v.No = max(v.No, x.No+1)
-		}
-	}
+	v.Year = now.In(o.o.Zone).Year()
+	v.No = nextNo(o.Violations(), v.Year, func(x rules.Violation) (int, int) { return x.Year, x.No })
 	v.ID = rules.ViolationID(v.Year, v.No)
 	return v, o.commit(ctx, "violation "+v.ID, []pending{o.violations.write(v.ID, v, 0)},
 		by.Draft("violation.opened", role, v.ID, openedData{v.Code, v.Person, v.Application}, sealed(v.ID, "facts", v.Facts)...))
@@ -82,18 +77,17 @@ func (o *Office) StepViolation(ctx context.Context, by account.Who, id string, r
 	if !ok {
 		return r.value, &rules.Illegal{State: string(r.value.State), Step: e.Kind, Rule: "err.oversight.state"}
 	}
-	d, err := o.o.Allow(ctx, by, action, account.Subject{Person: r.value.Person})
+	role, end, err := o.step(ctx, by, action, account.Subject{Person: r.value.Person})
 	if err != nil {
 		return r.value, err
 	}
-	o.stepMu.Lock()
-	defer o.stepMu.Unlock()
+	defer end()
 	e.By = by.ID
 	next, err := rules.Next(r.value, e, o.o.Clock.Now().Wall, o.o.Settings())
 	if err != nil {
 		return r.value, err
 	}
-	return next, o.writeStep(ctx, by, d.Role, next, rev, e.Kind)
+	return next, o.writeStep(ctx, by, role, next, rev, e.Kind)
 }
 
 func (o *Office) writeStep(ctx context.Context, by account.Who, role account.Role, v rules.Violation, rev uint64, kind string) error {

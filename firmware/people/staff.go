@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/account"
@@ -311,14 +309,11 @@ func (p *People) checkPerson(n Person, with []Person) fielderr.Errors {
 const maxLine = 60
 
 func line(errs *fielderr.Errors, field, s string, required bool) {
-	switch {
-	case required && strings.TrimSpace(s) == "":
+	if required && strings.TrimSpace(s) == "" {
 		errs.Add(field, "err.required")
-	case utf8.RuneCountInString(s) > maxLine:
-		errs.Add(field, "err.too_long", maxLine)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		errs.Add(field, "err.characters")
+		return
 	}
+	errs.CheckText(field, s, maxLine, false)
 }
 
 // nextID is the number after the highest in use. Numbers of erased subjects stay used: their rows remain.

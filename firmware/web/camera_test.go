@@ -220,13 +220,25 @@ func sheetOf(t testing.TB, rows [][]any) []byte {
 
 // upload sends a file as a browser does.
 func (v *visitor) upload(path string, file []byte) answer {
+	return v.uploadForm(path, nil, "cameras.xlsx", file)
+}
+
+// uploadForm sends fields and a file as a browser does; without a name no file.
+func (v *visitor) uploadForm(path string, fields url.Values, name string, file []byte) answer {
 	v.h.t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
-	p, err := w.CreateFormFile("file", "cameras.xlsx")
-	v.h.must(err)
-	_, err = p.Write(file)
-	v.h.must(err)
+	for k, list := range fields {
+		for _, x := range list {
+			v.h.must(w.WriteField(k, x))
+		}
+	}
+	if name != "" {
+		p, err := w.CreateFormFile("file", name)
+		v.h.must(err)
+		_, err = p.Write(file)
+		v.h.must(err)
+	}
 	v.h.must(w.Close())
 	r, err := http.NewRequestWithContext(v.h.t.Context(), http.MethodPost, v.h.server.URL+path, &b)
 	v.h.must(err)

@@ -5,7 +5,6 @@ import (
 	"image"
 	"image/png"
 	"io/fs"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"os"
@@ -61,33 +60,13 @@ func (h *env) recordPages() []struct{ name, who, path string } {
 	}
 }
 
-// scan posts a form with a file.
+// scan posts a form, with a picture of a document when there is one.
 func (v *visitor) scan(path string, fields url.Values, file []byte) answer {
-	v.h.t.Helper()
-	var b bytes.Buffer
-	w := multipart.NewWriter(&b)
-	for k, list := range fields {
-		for _, x := range list {
-			v.h.must(w.WriteField(k, x))
-		}
-	}
+	name := ""
 	if file != nil {
-		p, err := w.CreateFormFile("file", "诊断证明.png")
-		v.h.must(err)
-		_, err = p.Write(file)
-		v.h.must(err)
+		name = "诊断证明.png"
 	}
-	v.h.must(w.Close())
-	r, err := http.NewRequestWithContext(v.h.t.Context(), http.MethodPost, v.h.server.URL+path, &b)
-	v.h.must(err)
-	r.Header.Set("Content-Type", w.FormDataContentType())
-	res, err := v.http.Do(r)
-	v.h.must(err)
-	var out bytes.Buffer
-	_, err = out.ReadFrom(res.Body)
-	v.h.must(err)
-	v.h.must(res.Body.Close())
-	return answer{res.StatusCode, res.Header, out.String()}
+	return v.uploadForm(path, fields, name, file)
 }
 
 func picture(t *testing.T) []byte {

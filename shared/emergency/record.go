@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"campuskeep/shared/clock"
 	"campuskeep/shared/lib/fielderr"
@@ -100,14 +98,11 @@ func CheckBatch(id string) bool { return batchRule.MatchString(id) }
 
 // Text refuses what a field of that many characters must not hold. Lines may be broken.
 func Text(errs *fielderr.Errors, field, s string, limit int, required bool) {
-	switch {
-	case required && strings.TrimSpace(s) == "":
+	if required && strings.TrimSpace(s) == "" {
 		errs.Add(field, "err.required")
-	case utf8.RuneCountInString(s) > limit:
-		errs.Add(field, "err.too_long", limit)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }):
-		errs.Add(field, "err.characters")
+		return
 	}
+	errs.CheckText(field, s, limit, true)
 }
 
 // Check says what is wrong with what is to be opened.

@@ -39,10 +39,10 @@ func Validate(c Camera) error {
 	if !cameraID.MatchString(c.ID) {
 		e.Add("id", "err.camera_id")
 	}
-	text(&e, "name", c.Name, 1, 64)
-	text(&e, "place", c.Place, 1, 64)
-	text(&e, "group", c.Group, 0, 64)
-	text(&e, "installer", c.Installer, 0, 128)
+	CheckText(&e, "name", c.Name, 1, 64)
+	CheckText(&e, "place", c.Place, 1, 64)
+	CheckText(&e, "group", c.Group, 0, 64)
+	CheckText(&e, "installer", c.Installer, 0, 128)
 	switch {
 	case c.Area.Private():
 		e.Add("area", "err.area_private", string(c.Area))
@@ -79,14 +79,14 @@ func Validate(c Camera) error {
 	} else if c.Policy.Days > MinDays && strings.TrimSpace(c.Policy.Reason) == "" {
 		e.Add("reason", "err.days_reason", MinDays)
 	}
-	text(&e, "reason", c.Policy.Reason, 0, 200)
+	CheckText(&e, "reason", c.Policy.Reason, 0, 200)
 	switch {
 	case c.Sound && c.Custody != CustodyVault: // what others record comes to us without its sound
 		e.Add("sound", "err.sound_custody")
 	case c.Sound && strings.TrimSpace(c.SoundReason) == "":
 		e.Add("sound_reason", "err.sound_reason")
 	}
-	text(&e, "sound_reason", c.SoundReason, 0, 200)
+	CheckText(&e, "sound_reason", c.SoundReason, 0, 200)
 	if c.Kbps < 0 || c.Kbps > 100_000 {
 		e.Add("kbps", "err.range", 0, 100_000)
 	}
@@ -104,7 +104,8 @@ func Validate(c Camera) error {
 	return e.Err()
 }
 
-func text(e *fielderr.Errors, field, s string, least, most int) {
+// CheckText notes what a line of least to most characters must not hold.
+func CheckText(e *fielderr.Errors, field, s string, least, most int) {
 	switch n := utf8.RuneCountInString(s); {
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }):
 		e.Add(field, "err.text")

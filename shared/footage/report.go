@@ -153,6 +153,21 @@ func breachOf(b Binding, breaches []BreachEntry) (seq uint64) {
 	return seq
 }
 
+// Join sorts spans and joins those with at most so much between them.
+func Join(spans []Span, gap time.Duration) []Span {
+	var out []Span
+	for _, x := range slices.SortedFunc(slices.Values(spans), func(a, b Span) int { return a.From.Compare(b.From) }) {
+		if n := len(out); n > 0 && x.From.Sub(out[n-1].To) <= gap {
+			if x.To.After(out[n-1].To) {
+				out[n-1].To = x.To
+			}
+			continue
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
 // Without cuts a span out of others.
 func Without(spans []Span, cut Span) []Span {
 	var out []Span

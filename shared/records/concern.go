@@ -133,7 +133,7 @@ func checkDue(due, today string, errs *fielderr.Errors) {
 func (c Concern) Next(s Step, today string) (Concern, fielderr.Errors) {
 	var errs fielderr.Errors
 	s.Note = strings.TrimSpace(s.Note)
-	checkText("note", s.Note, longText, true, &errs)
+	errs.CheckText("note", s.Note, longText, true)
 	if s.What != StepOwner && s.What != StepAgree && s.Note == "" {
 		errs.Add("note", "err.required")
 	}

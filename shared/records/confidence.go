@@ -88,7 +88,7 @@ func CheckGlassReason(reason string) fielderr.Errors {
 	if utf8.RuneCountInString(strings.TrimSpace(reason)) < minGlassReason {
 		errs.Add("reason", "err.glass_reason")
 	}
-	checkText("reason", reason, maxReason, false, &errs)
+	errs.CheckText("reason", reason, maxReason, false)
 	return errs
 }
 
@@ -112,7 +112,7 @@ func (g Glass) Review(by, verdict, note string, at time.Time) (Glass, fielderr.E
 	if verdict != "right" && strings.TrimSpace(note) == "" {
 		errs.Add("note", "err.required")
 	}
-	checkText("note", note, maxReason, false, &errs)
+	errs.CheckText("note", note, maxReason, false)
 	if len(errs) > 0 {
 		return g, errs
 	}

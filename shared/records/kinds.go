@@ -8,10 +8,7 @@ package records
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"campuskeep/shared/account"
 	"campuskeep/shared/lib/fielderr"
@@ -185,17 +182,7 @@ func (f Field) check(v string, errs *fielderr.Errors) {
 			errs.Add(f.Name, "err.between", f.Low, f.Top)
 		}
 	case f.Max > 0:
-		checkText(f.Name, v, f.Max, f.Type == Lines, errs)
-	}
-}
-
-func checkText(field, v string, limit int, breaks bool, errs *fielderr.Errors) {
-	control := func(r rune) bool { return unicode.IsControl(r) && !(breaks && (r == '\n' || r == '\t')) }
-	switch {
-	case utf8.RuneCountInString(v) > limit:
-		errs.Add(field, "err.too_long", limit)
-	case !utf8.ValidString(v) || strings.ContainsFunc(v, control):
-		errs.Add(field, "err.characters")
+		errs.CheckText(f.Name, v, f.Max, f.Type == Lines)
 	}
 }
 

@@ -74,7 +74,7 @@ func (r Record) Check(now string) fielderr.Errors {
 		if strings.TrimSpace(r.Reason) == "" {
 			errs.Add("reason", "err.record_reason")
 		}
-		checkText("reason", r.Reason, maxReason, false, &errs)
+		errs.CheckText("reason", r.Reason, maxReason, false)
 	}
 	return errs
 }
@@ -148,7 +148,7 @@ func CheckPurpose(s Section, p Purpose) fielderr.Errors {
 	if p.Code == "other" && utf8.RuneCountInString(strings.TrimSpace(p.Note)) < minNote {
 		errs.Add("purpose_note", "err.purpose_note")
 	}
-	checkText("purpose_note", p.Note, maxReason, false, &errs)
+	errs.CheckText("purpose_note", p.Note, maxReason, false)
 	return errs
 }
 

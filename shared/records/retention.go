@@ -64,7 +64,7 @@ func (k Keeping) Check(today string) fielderr.Errors {
 	if strings.TrimSpace(k.Reason) == "" {
 		errs.Add("reason", "err.required")
 	}
-	checkText("reason", k.Reason, maxReason, false, &errs)
+	errs.CheckText("reason", k.Reason, maxReason, false)
 	return errs
 }
 

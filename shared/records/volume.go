@@ -77,7 +77,7 @@ func (v Volume) Check() fielderr.Errors {
 		if strings.TrimSpace(f.text) == "" {
 			errs.Add(f.name, "err.required")
 		}
-		checkText(f.name, f.text, shortText, false, &errs)
+		errs.CheckText(f.name, f.text, shortText, false)
 	}
 	return errs
 }
@@ -86,7 +86,7 @@ func (v Volume) Check() fielderr.Errors {
 func (v Volume) Next(s VolumeStep, today string) (Volume, fielderr.Errors) {
 	var errs fielderr.Errors
 	out := v
-	checkText("note", s.Note, maxReason, false, &errs)
+	errs.CheckText("note", s.Note, maxReason, false)
 	switch s.What {
 	case VolumeLent:
 		switch {

@@ -122,7 +122,7 @@ func (s Student) Check(today string) fielderr.Errors {
 			errs.Add("national_no", rule)
 		}
 	}
-	checkText(&errs, "address", s.Address, maxAddress)
+	errs.CheckText("address", s.Address, maxAddress, false)
 	if s.Phone != "" {
 		CheckPhone(&errs, "phone", s.Phone)
 	}
@@ -168,7 +168,7 @@ func (g Guardian) check(errs *fielderr.Errors, prefix string) {
 		errs.Add(prefix+"relation", "err.relation")
 	}
 	CheckPhone(errs, prefix+"phone", g.Phone)
-	checkText(errs, prefix+"workplace", g.Workplace, maxAddress)
+	errs.CheckText(prefix+"workplace", g.Workplace, maxAddress, false)
 	for _, t := range g.Withheld {
 		if !slices.Contains(Topics, t) {
 			errs.Add(prefix+"knows", "err.choice")
@@ -191,15 +191,6 @@ func CheckName(errs *fielderr.Errors, field, name string) {
 			r, _ := utf8.DecodeRuneInString(name[i:])
 			errs.Add(field, "err.name_characters", fmt.Sprintf("%q U+%04X", r, r))
 		}
-	}
-}
-
-func checkText(errs *fielderr.Errors, field, s string, limit int) {
-	switch {
-	case utf8.RuneCountInString(s) > limit:
-		errs.Add(field, "err.too_long", limit)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		errs.Add(field, "err.characters")
 	}
 }
 

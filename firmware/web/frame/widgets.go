@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -12,6 +13,7 @@ import (
 
 	"campuskeep/firmware/usage"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/lib/ui"
 )
 
@@ -77,6 +79,28 @@ type ListColumn struct {
 	Num              bool
 }
 
+// SortHeads are the heads of a list that the address sorts by one of some columns, the other way round when it begins
+// with "-"; initial is the order by itself, prefix begins the keys of the texts.
+func (c *Call) SortHeads(f url.Values, path, prefix, initial string, names []string) []ListColumn {
+	now, down := strings.CutPrefix(cmp.Or(f.Get("sort"), initial), "-")
+	out := make([]ListColumn, len(names))
+	for i, name := range names {
+		x, col := CloneValues(f), ListColumn{Text: c.P.T(prefix + name)}
+		x.Del("page")
+		x.Set("sort", name)
+		switch {
+		case name == now && down:
+			col.Sort = "descending"
+		case name == now:
+			col.Sort = "ascending"
+			x.Set("sort", "-"+name)
+		}
+		col.Href = path + "?" + x.Encode()
+		out[i] = col
+	}
+	return out
+}
+
 // PerPage is how many cameras or faults are on one page of a list.
 const PerPage = 25
 
@@ -122,6 +146,19 @@ func (c *Call) TestResultWord(code string) string {
 		return c.P.K("trouble.", t)
 	}
 	return c.P.K("try.cause.", code)
+}
+
+// FormNumber reads a whole number that was typed; empty is what an empty field means.
+func FormNumber(f url.Values, field string, empty int, errs *fielderr.Errors) int {
+	s := strings.TrimSpace(f.Get(field))
+	if s == "" {
+		return empty
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		errs.Add(field, "err.number")
+	}
+	return n
 }
 
 // CloneValues copies the values of a form or an address.

@@ -168,18 +168,7 @@ func Merge(segs []footage.Placed) []footage.Span {
 	for _, s := range segs {
 		spans = append(spans, s.Span)
 	}
-	slices.SortFunc(spans, func(a, b footage.Span) int { return a.From.Compare(b.From) })
-	var out []footage.Span
-	for _, s := range spans {
-		if n := len(out); n > 0 && s.From.Sub(out[n-1].To) <= RunGap {
-			if s.To.After(out[n-1].To) {
-				out[n-1].To = s.To
-			}
-			continue
-		}
-		out = append(out, s)
-	}
-	return out
+	return footage.Join(spans, RunGap)
 }
 
 // Holes lists what is missing between the runs inside the span.

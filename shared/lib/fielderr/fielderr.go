@@ -7,6 +7,8 @@ package fielderr
 import (
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Error is one field's fault.
@@ -37,6 +39,16 @@ func (e Errors) Error() string {
 // Add notes a fault.
 func (e *Errors) Add(field, rule string, args ...any) {
 	*e = append(*e, Error{field, rule, args})
+}
+
+// CheckText notes what a field of at most so many characters must not hold; lines says whether it may be broken into lines.
+func (e *Errors) CheckText(field, s string, most int, lines bool) {
+	switch {
+	case utf8.RuneCountInString(s) > most:
+		e.Add(field, "err.too_long", most)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && !(lines && strings.ContainsRune("\r\n\t", r)) }):
+		e.Add(field, "err.characters")
+	}
 }
 
 // Err is the list as an error, nil when it is empty.

@@ -127,17 +127,7 @@ func cameraSubject(c *call) (account.Subject, error) {
 // cameraTyped reads the form over the row as it was. Login is nil when none was typed.
 func (o *Pages) cameraTyped(f url.Values, was footage.Camera) (footage.Camera, *site.Login, fielderr.Errors) {
 	var errs fielderr.Errors
-	num := func(field string, empty int) int {
-		s := strings.TrimSpace(f.Get(field))
-		if s == "" {
-			return empty
-		}
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			errs.Add(field, "err.number")
-		}
-		return n
-	}
+	num := func(field string, empty int) int { return frame.FormNumber(f, field, empty, &errs) }
 	text := func(k string) string { return strings.TrimSpace(f.Get(k)) }
 	cam := was
 	cam.Name, cam.Place, cam.Group = text("name"), text("place"), text("group")

@@ -210,26 +210,14 @@ func (c *call) sortCameras(rows []cameraRow, f url.Values) {
 	})
 }
 
-func (c *call) cameraColumns(f url.Values) (out []frame.ListColumn) {
-	now, down := strings.CutPrefix(f.Get("sort"), "-")
-	if now == "" {
-		now = "state"
-	}
+func (c *call) cameraColumns(f url.Values) []frame.ListColumn {
+	var names []string
 	for _, o := range cameraOrder {
-		x := frame.CloneValues(f)
-		x.Del("page")
-		x.Set("sort", o.name)
-		col := frame.ListColumn{Text: c.P.T("cameras.h." + o.name), Num: o.num}
-		if o.name == now {
-			col.Sort = "ascending"
-			x.Set("sort", "-"+o.name)
-			if down {
-				col.Sort = "descending"
-				x.Set("sort", o.name)
-			}
-		}
-		col.Href = "/cameras?" + x.Encode()
-		out = append(out, col)
+		names = append(names, o.name)
+	}
+	out := c.SortHeads(f, "/cameras", "cameras.h.", "state", names)
+	for i, o := range cameraOrder {
+		out[i].Num = o.num
 	}
 	return out
 }

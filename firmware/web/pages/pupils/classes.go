@@ -235,17 +235,7 @@ func (o *Pages) putClass(c *call) error {
 		return frame.ErrNotFound
 	}
 	var errs fielderr.Errors
-	number := func(field string, empty int) int {
-		s := strings.TrimSpace(f.Get(field))
-		if s == "" {
-			return empty
-		}
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			errs.Add(field, "err.number")
-		}
-		return n
-	}
+	number := func(field string, empty int) int { return frame.FormNumber(f, field, empty, &errs) }
 	cl, rev := was, uint64(0)
 	if known {
 		rev = frame.FormRev(f)

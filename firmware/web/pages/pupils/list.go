@@ -156,28 +156,12 @@ func (c *call) className(id string) string {
 }
 
 // columns are the heads of a table that can be sorted by each; the first is the order by itself.
-func (c *call) columns(path, prefix string, names []string, f url.Values) (out []frame.ListColumn) {
-	now, down := strings.CutPrefix(f.Get("sort"), "-")
-	if now == "" {
-		now = names[0]
-	}
-	for _, name := range names {
-		x := frame.CloneValues(f)
-		x.Del("page")
-		x.Set("sort", name)
-		col := frame.ListColumn{Text: c.P.T(prefix + name)}
-		if name == now {
-			col.Sort = "ascending"
-			x.Set("sort", "-"+name)
-			if down {
-				col.Sort = "descending"
-				x.Set("sort", name)
-			}
+func (c *call) columns(path, prefix string, names []string, f url.Values) []frame.ListColumn {
+	out := c.SortHeads(f, path, prefix, names[0], names)
+	for i, name := range names {
+		if name == "guardian" || name == "name" || name == "holder" { // the list has no order by these
+			out[i].Href = ""
 		}
-		if name != "guardian" && name != "name" && name != "holder" {
-			col.Href = path + "?" + x.Encode()
-		}
-		out = append(out, col)
 	}
 	return out
 }

@@ -81,23 +81,14 @@ func (c *call) sortHolds(list []usage.KeptHold, f url.Values) {
 
 // holdColumns are the heads of the list by name.
 func (c *call) holdColumns(f url.Values) map[string]frame.ListColumn {
-	now, down := strings.CutPrefix(cmp.Or(f.Get("sort"), "until"), "-")
-	out := map[string]frame.ListColumn{}
+	var names []string
 	for _, o := range holdOrder {
-		x := frame.CloneValues(f)
-		x.Del("page")
-		x.Set("sort", o.name)
-		col := frame.ListColumn{Text: c.P.T("holds.h." + o.name), Num: o.num}
-		if o.name == now {
-			col.Sort = "ascending"
-			x.Set("sort", "-"+o.name)
-			if down {
-				col.Sort = "descending"
-				x.Set("sort", o.name)
-			}
-		}
-		col.Href = "/holds?" + x.Encode()
-		out[o.name] = col
+		names = append(names, o.name)
+	}
+	out := map[string]frame.ListColumn{}
+	for i, head := range c.SortHeads(f, "/holds", "holds.h.", "until", names) {
+		head.Num = holdOrder[i].num
+		out[names[i]] = head
 	}
 	return out
 }
