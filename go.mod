@@ -3,6 +3,7 @@ module campuskeep
 go 1.26.0
 
 require (
+	filippo.io/age v1.3.2
 	github.com/abema/go-mp4 v1.7.1
 	github.com/beevik/ntp v1.4.3
 	github.com/bluenviron/gortsplib/v5 v5.6.4
@@ -47,6 +48,8 @@ require (
 )
 
 require (
+	filippo.io/edwards25519 v1.2.0 // indirect
+	filippo.io/hpke v0.4.0 // indirect
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect

@@ -21,6 +21,7 @@ import (
 	"campuskeep/firmware/absence"
 	"campuskeep/firmware/disk"
 	"campuskeep/firmware/emergency"
+	"campuskeep/firmware/extraction"
 	"campuskeep/firmware/gate"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/keyring"
@@ -90,36 +91,37 @@ type Appliance struct {
 	Oversight  *oversight.Office
 	Emergency  *emergency.Register
 
-	log        *slog.Logger
-	zone       *time.Location
-	data       disk.FS
-	footage    disk.FS // the vault directory
-	lock       io.Closer
-	toRead     bool  // see Deps
-	readOnly   bool  // the data directory lies on a file system that is mounted read-only
-	seenOnly   bool  // …so does the vault: it is open for reading
-	reduced    error // why the box only records; nil: it does all
-	certs      *certificates
-	source     footage.Source
-	watched    footage.Source // …with what is being recorded
-	recorder   *recorder.Recorder
-	player     *playback.Player
-	web        *web.Server
-	viewings   *viewing.Viewings
-	ingest     *prometheus.HistogramVec // how long footage is on its way to the disk
-	name       *mdns.Responder          // nil: nobody answers for the name
-	uplink     *uplink.Uplink           // to the centre; nil when the box works alone
-	gateSource gateSource
-	lines      readerLines
-	cards      *reader.Recent
-	panel      *readerPanel // nil: no panel
-	listen     net.Listener
-	control    net.Listener
-	events     eventQueue
-	gaps       *retention.Gaps
-	root       *keyring.Root
-	rootKey    *rootkey.Keeper
-	running    atomic.Bool // the packages are at work
+	log         *slog.Logger
+	zone        *time.Location
+	data        disk.FS
+	footage     disk.FS // the vault directory
+	lock        io.Closer
+	toRead      bool  // see Deps
+	readOnly    bool  // the data directory lies on a file system that is mounted read-only
+	seenOnly    bool  // …so does the vault: it is open for reading
+	reduced     error // why the box only records; nil: it does all
+	certs       *certificates
+	source      footage.Source
+	watched     footage.Source // …with what is being recorded
+	recorder    *recorder.Recorder
+	player      *playback.Player
+	web         *web.Server
+	viewings    *viewing.Viewings
+	extractions *extraction.Extractions
+	ingest      *prometheus.HistogramVec // how long footage is on its way to the disk
+	name        *mdns.Responder          // nil: nobody answers for the name
+	uplink      *uplink.Uplink           // to the centre; nil when the box works alone
+	gateSource  gateSource
+	lines       readerLines
+	cards       *reader.Recent
+	panel       *readerPanel // nil: no panel
+	listen      net.Listener
+	control     net.Listener
+	events      eventQueue
+	gaps        *retention.Gaps
+	root        *keyring.Root
+	rootKey     *rootkey.Keeper
+	running     atomic.Bool // the packages are at work
 }
 
 // Open opens every package. It starts nothing: [Appliance.Run] does. Opening the same data directory twice
@@ -399,21 +401,25 @@ func (a *Appliance) openDevices() (err error) {
 		return err
 	}
 	figures, answered := a.metrics()
+	if err = a.openExtractions(); err != nil {
+		return err
+	}
 	a.viewings = viewing.New(viewing.Options{Register: a.Usage, People: a.People, Player: a.player, Clock: a.Timekeeper, Subscribe: a.Store.Subscribe, Log: a.log})
 	a.web, err = web.New(web.Deps{
 		Log: a.log, Clock: a.Timekeeper, Zone: a.zone,
 		Info:   frame.Info{School: a.Config.Appliance.School, Appliance: a.Config.Appliance.ID, Version: Version, Root: a.certs.root.Raw, Ports: a.Config.ports()},
 		Ledger: a.Store, People: a.People, Site: a.Site, Usage: a.Usage, Footage: a.source, Watched: a.watched, Viewings: a.viewings, Player: a.player,
-		Oversight: a.Oversight,
-		Records:   a.Records,
-		Emergency: a.Emergency,
-		Gate:      a.Gate,
-		Absence:   a.Absence,
-		Time:      a.Timekeeper,
-		NVRs:      nvr.NewRegistry(a.NVR, a.Site),
-		Readers:   readerService{a},
-		Cards:     a.cards,
-		Health:    a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
+		Oversight:   a.Oversight,
+		Extractions: a.extractions,
+		Records:     a.Records,
+		Emergency:   a.Emergency,
+		Gate:        a.Gate,
+		Absence:     a.Absence,
+		Time:        a.Timekeeper,
+		NVRs:        nvr.NewRegistry(a.NVR, a.Site),
+		Readers:     readerService{a},
+		Cards:       a.cards,
+		Health:      a.Health, Certificates: a.certificates(), Status: status{a}, Metrics: figures, MetricsToken: token, Alive: a.checkAlive, Answered: answered,
 	})
 	return err
 }

@@ -49,6 +49,10 @@ type Config struct {
 	Log struct {
 		Format string `toml:"format"` // text or json
 	} `toml:"log"`
+	Extraction struct {
+		// Stick is where USB sticks for packages are mounted; empty: packages leave by download alone.
+		Stick string `toml:"stick"`
+	} `toml:"extraction"`
 	Bus   []BusConfig `toml:"bus"`
 	Panel PanelConfig `toml:"panel"`
 }
@@ -131,6 +135,9 @@ func (c *Config) Check(r *config.Report) {
 	c.checkClock(r)
 	if c.Vault.Path != "" && !strings.HasPrefix(c.Vault.Path, "/") {
 		r.Reject("vault.path", "an absolute path of a directory, or nothing for <data>/vault")
+	}
+	if c.Extraction.Stick != "" && !strings.HasPrefix(c.Extraction.Stick, "/") {
+		r.Reject("extraction.stick", `the directory where USB sticks are mounted, e.g. "/media/stick", or nothing`)
 	}
 	if d := time.Duration(c.Vault.Sync); d < 100*time.Millisecond || d > 10*time.Second {
 		r.Reject("vault.sync", `"100ms" to "10s": what a power cut may cost`)

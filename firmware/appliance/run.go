@@ -165,6 +165,7 @@ func (a *Appliance) runServices(ctx context.Context) error {
 	start("root key", a.rootKey.Run)
 	start("recorder", a.recorder.Run)
 	start("viewings", a.viewings.Run)
+	start("extractions", a.extractions.Run)
 	start("office", a.web.Run)
 	start("office page", func(ctx context.Context) error { return a.serveWeb(ctx) })
 	start("control", a.serveControl)

@@ -290,3 +290,19 @@ func Shift(fragment []byte, by time.Duration, tracks []Track) error {
 	}
 	return nil
 }
+
+// Count is how many samples of a track a fragment has.
+func Count(fragment []byte, track uint32) (n int, err error) {
+	for traf := range inside(fragment, &err, "moof", "traf") {
+		mine := false
+		for b := range inside(traf.content(), &err, "tfhd") {
+			mine = versioned(b.content(), 4, 4) == track
+		}
+		for b := range inside(traf.content(), &err, "trun") {
+			if mine {
+				n += int(versioned(b.content(), 4, 4))
+			}
+		}
+	}
+	return n, err
+}

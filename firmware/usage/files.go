@@ -128,14 +128,21 @@ type step struct {
 	entries []ledger.Draft
 	puts    []ledgerdb.Put // numbers
 	draft   func(kind ledger.Kind, subject string, data any, sealed ...ledger.Part) ledger.Draft
-	release string // reason code for holds that are no longer needed
-	submit  bool   // it asks for footage: only then a hold begins that continues no other
+	release string          // reason code for holds that are no longer needed
+	submit  bool            // it asks for footage: only then a hold begins that continues no other
+	with    ledgerdb.Change // rows and entries of a package above, which are true with the step or not at all
 }
 
 // commit writes the application, the holds that follow from its new state, and the entries, in one Change. The
 // caller holds e.stepMu.
 func (e *Register) commit(ctx context.Context, s step) (rules.Application, error) {
+	a, _, err := e.commitStep(ctx, s)
+	return a, err
+}
+
+func (e *Register) commitStep(ctx context.Context, s step) (rules.Application, ledgerdb.Receipt, error) {
 	c := ledgerdb.Change{Puts: append(s.puts, applications.PutRev(s.after.ID, s.after, s.before.rev)), Entries: s.entries}
+	c.Puts, c.Deletes, c.Require, c.Entries = append(c.Puts, s.with.Puts...), s.with.Deletes, s.with.Require, append(c.Entries, s.with.Entries...)
 	had := e.holdsOf(s.after.ID)
 	want := e.wanted(s, had)
 	var fresh []footage.Hold
@@ -172,7 +179,7 @@ func (e *Register) commit(ctx context.Context, s step) (rules.Application, error
 	}
 	receipt, err := e.o.Store.Commit(ctx, c)
 	if err != nil {
-		return s.before.app, fmt.Errorf("record application %s: %w", s.after.ID, err)
+		return s.before.app, receipt, fmt.Errorf("record application %s: %w", s.after.ID, err)
 	}
 	e.files.mu.Lock()
 	defer e.files.mu.Unlock()
@@ -185,7 +192,7 @@ func (e *Register) commit(ctx context.Context, s step) (rules.Application, error
 		delete(e.files.proposals, id)
 	}
 	e.wakeFetch()
-	return s.after, nil
+	return s.after, receipt, nil
 }
 
 func (e *Register) holdsOf(application string) map[string]footage.Hold {

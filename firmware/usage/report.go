@@ -24,6 +24,9 @@ func (e *Register) Report(ctx context.Context, by account.Who, id string, r rule
 		if use.Stills > 0 && r.Copies == "none" {
 			faults.Add("copies", "err.copies_logged", use.Stills)
 		}
+		if use.Packages > 0 && r.Copies == "none" {
+			faults.Add("copies", "err.packages_logged", use.Packages)
+		}
 		if use.Viewings > 0 && r.Result == "not_used" {
 			faults.Add("result", "err.use_logged", use.Viewings)
 		}
@@ -40,15 +43,18 @@ func (e *Register) Report(ctx context.Context, by account.Who, id string, r rule
 }
 
 // Use is what the log says was done under an application.
-type Use struct{ Viewings, Stills int }
+type Use struct {
+	Viewings, Stills int
+	Packages         int // copies of packages that left
+}
 
 // UseOf counts the viewings and stills of an application in the log: what its report is held against.
 func (e *Register) UseOf(ctx context.Context, id string) (Use, error) {
-	n, err := e.o.Store.Tally(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"footage.access.open", "footage.snapshot"}, About: []string{id}})
+	n, err := e.o.Store.Tally(ctx, ledgerdb.Query{Kinds: []ledger.Kind{"footage.access.open", "footage.snapshot", "extraction.copied"}, About: []string{id}})
 	if err != nil {
 		return Use{}, fmt.Errorf("count the use of %s: %w", id, err)
 	}
-	return Use{int(n["footage.access.open"]), int(n["footage.snapshot"])}, nil
+	return Use{n["footage.access.open"], n["footage.snapshot"], n["extraction.copied"]}, nil
 }
 
 // Accept takes the report as sufficient and closes the application; its hold goes.

@@ -16,6 +16,7 @@ import (
 	attendancepages "campuskeep/firmware/web/pages/attendance"
 	cameraspages "campuskeep/firmware/web/pages/cameras"
 	emergencypages "campuskeep/firmware/web/pages/emergency"
+	extractionpages "campuskeep/firmware/web/pages/extraction"
 	faultspages "campuskeep/firmware/web/pages/faults"
 	footagepages "campuskeep/firmware/web/pages/footage"
 	homepages "campuskeep/firmware/web/pages/home"
@@ -111,6 +112,8 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/ribbon":            {summary: "Where footage is, where not and why, and what is held", answer: footagepages.APIRibbon{}},
 	"GET /api/v1/applications":      {summary: "The register of footage use", answer: []usage.Application{}},
 	"GET /api/v1/applications/{id}": {summary: "One application", answer: usage.Application{}},
+	"GET /api/v1/extractions":       {summary: "Extractions under supervision, newest first", answer: []extractionpages.APIExtraction{}},
+	"GET /api/v1/extractions/{id}":  {summary: "One extraction with its progress, its copies and its manifest", answer: extractionpages.APIExtraction{}},
 	"GET /api/v1/holds":             {summary: "Holds in force, and what they cost", answer: []usagepages.APIHold{}},
 	"GET /api/v1/keeping/days": {summary: "Deleted camera-days, newest first", answer: retentionpages.APIDays{}, query: []openapi.Parameter{
 		{Name: "camera", Text: "id of a camera"}, {Name: "month", Text: "2006-01"}, {Name: "before", Text: "next of the page before"}}},

@@ -7,6 +7,7 @@ import (
 
 	"campuskeep/firmware/absence"
 	"campuskeep/firmware/emergency"
+	"campuskeep/firmware/extraction"
 	"campuskeep/firmware/health"
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/nvr"
@@ -37,6 +38,7 @@ type Deps struct {
 	Site         *site.Site
 	Usage        *usage.Register
 	Records      *records.Records
+	Extractions  *extraction.Extractions
 	Footage      footage.Source // guarded: refuses what is past the ceiling
 	Watched      footage.Source // …with what is being recorded at this moment: what Player shows
 	Viewings     *viewing.Viewings

@@ -293,6 +293,7 @@ type env struct {
 	viewings  *viewing.Viewings
 	site      *site.Site
 	usage     *usage.Register
+	data      disk.FS
 	gate      *gate.Gate
 	absence   *absence.Absence
 	records   *records.Records
@@ -378,6 +379,7 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	h.dir = dir
 	fsys, err := disk.Real(dir)
 	h.must(err)
+	h.data = fsys
 	root, err := keyring.OpenRoot(fsys)
 	h.must(err)
 	ring, err := root.Ring("people")
@@ -436,6 +438,7 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 	deps := Deps{Log: log, Clock: h.clock, Zone: shanghai, Info: frame.Info{School: "青榆实验学校", Appliance: "ck-0417", Version: "1.0.0", Root: []byte("a certificate")},
 		Ledger: h.store, People: h.people, Site: h.site, Usage: h.usage, Records: h.records, Footage: h.film, Watched: h.film, Player: h.screen, Gate: listened{h.gate, &h.listening}, Emergency: h.emergency, Time: h.packages, Health: h.health, Oversight: h.oversight, Status: h.packages, Certificates: h.certificates()}
 	deps.Absence = h.absence
+	deps.Extractions = h.extractions(h.film, func(context.Context, string, footage.Span, func(footage.Placed) bool) error { return nil })
 	deps.NVRs = h.recorders
 	h.readers, h.cards = &fakeReaders{site: h.site}, reader.NewRecent(h.clock)
 	deps.Readers, deps.Cards = h.readers, h.cards

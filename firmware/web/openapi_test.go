@@ -94,9 +94,10 @@ var jsonOf = map[string]string{
 	"/absence": "absence", "/absence/calls": "absence/calls", "/absence/case/{id}": "absence/case/{id}",
 
 	"/applications/new": isForm, "/cameras/import": isForm, "/cameras/new": isForm, "/cameras/{id}/edit": isForm, "/cameras/{id}/retire": isForm, "/nvr-looks/{look}": isForm,
+	"/extractions": "extractions", "/extractions/{id}": "extractions/{id}", "/applications/{id}/extraction": isForm,
 	"/nvrs/new": isForm, "/nvrs/{id}/edit": isForm, "/nvrs/{id}/restore": isForm, "/nvrs/{id}/retire": isForm, "/people/new": isForm, "/shift/handover": isForm, "/shift/leave": isForm,
 
-	"/applications/{id}/form": isPrint, "/applications/{id}/notice": isPrint, "/applications/{id}/rejection": isPrint, "/duty/sheet": isPrint,
+	"/extractions/{id}/{kind}": isPrint, "/applications/{id}/form": isPrint, "/applications/{id}/notice": isPrint, "/applications/{id}/rejection": isPrint, "/duty/sheet": isPrint,
 
 	"/cameras/template.xlsx": isFile, "/log/{seq}/proof": isFile, "/trust/root.crt": isFile,
 

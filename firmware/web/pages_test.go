@@ -70,6 +70,7 @@ func (h *env) scene() map[string]string {
 	zheng.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}, "purpose": {"围墙翻越报警核实"}})
 	fan.get("/log")
 	fan.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:20"}})
+	_, out["extraction"] = h.askedFor(at(8, 16, 0), at(8, 16, 20))
 	h.twoFaults()
 	now := h.clock.Now()
 	for n := range 5 {
@@ -97,6 +98,7 @@ func (h *env) pagesOf(ids map[string]string) []struct{ name, who, path string } 
 		{"application-refused", "fan", "/applications/" + ids["refused"]}, {"application-returned", "fan", "/applications/" + ids["returned"]},
 		{"application-new", "fan", "/applications/new?place=" + url.QueryEscape("东大门") + "&from=2026-05-08T15:00&to=2026-05-08T16:00"},
 		{"form", "zheng", "/applications/" + ids["open"] + "/form"}, {"notice", "fan", "/applications/" + ids["approved"] + "/notice"}, {"rejection", "fan", "/applications/" + ids["refused"] + "/rejection"},
+		{"extractions", "zheng", "/extractions"}, {"extraction", "zheng", "/extractions/" + ids["extraction"]},
 		{"gate", "zheng", "/gate"}, {"gate-teacher", "luo", "/gate"}, {"roll", "luo", "/gate/class/2023-01"},
 		{"log", "zheng", "/log"}, {"log-refused", "zheng", "/log?group=refused"}, {"entry", "zheng", fmt.Sprintf("/log/%d", h.seqOf("footage.access.open"))},
 		{"cameras", "liang", "/cameras"}, {"camera", "liang", "/cameras/c01"}, {"camera-form", "liang", "/cameras/c01/edit"}, {"camera-import", "liang", "/cameras/import"}, {"camera-retire", "liang", "/cameras/c03/retire"}, {"faults", "zheng", "/faults"}, {"faults-closed", "zheng", "/faults?state=closed"}, {"camera-new", "liang", "/cameras/new"},

@@ -255,6 +255,16 @@ var unrevised = map[string]string{
 	"/shift/sign":                stepOnce,
 	"/view/{}/beside":            addsOnly,
 	"/view/{}/close":             stepOnce,
+
+	"/applications/{}/extraction": addsOnly,
+	"/extractions/{}/cancel":      stepOnce,
+	"/extractions/{}/download":    addsOnly,
+	"/extractions/{}/fate":        stepOnce,
+	"/extractions/{}/key":         stepOnce,
+	"/extractions/{}/print":       actsOnly,
+	"/extractions/{}/receipt":     stepOnce,
+	"/extractions/{}/start":       stepOnce,
+	"/extractions/{}/stick":       addsOnly,
 }
 
 // A form over a row that is there says which one it was made from, or is listed with the reason why it need not.

@@ -35,7 +35,7 @@ func sample(r frame.Route) account.Subject {
 		s.Way = account.WayLive
 	case r.Action == account.ActFootageSnapshot:
 		s.Way, s.Application = account.WayStill, "a2026-0001"
-	case r.Action == account.ActApplicationWithdraw, r.Action == account.ActApplicationCreate:
+	case r.Action == account.ActApplicationWithdraw, r.Action == account.ActApplicationCreate, r.Action == account.ActExtractionRequest:
 		s.Applicant = "p1"
 	}
 	return s
@@ -115,8 +115,8 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 	ids := h.scene()
 	at := h.supervised()
 	fill := strings.NewReplacer("{$}", "", "/violations/{id}", at["violation"], "/inspections/plans/{id}", at["plan"], "/inspections/{id}", at["inspection"], "/findings/{id}", at["finding"], "/regulations/{id}", at["regulation"], "/feedback/{id}", at["feedback"], "/faults/{id}", "/faults/"+h.health.Faults()[0].ID, "{id}/init/{file}", ids["viewing"]+"/init/0.mp4", "{id}/{segment}/{file}", ids["viewing"]+"/ab/0.m4s",
-		"/media/{id}", "/media/"+ids["viewing"], "/view/{id}", "/view/"+ids["viewing"], "/applications/{id}", "/applications/"+ids["open"],
-		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "/readers/{id}", "/readers/r01", "/emergency/{id}", "/emergency/e1", "/plans/{id}", "/plans/n1", "/emergencies/{id}", "/emergencies/e1", "{class}", "2023-02", "{seq}", "3", "/holds/{id}", "/holds/"+h.holdOf(ids["open"]).ID, "{camera}/{day}", "c01/2026-04-10")
+		"/media/{id}", "/media/"+ids["viewing"], "/view/{id}", "/view/"+ids["viewing"], "/applications/{id}", "/applications/"+ids["open"], "/extractions/{id}", "/extractions/"+ids["extraction"],
+		"/people/{id}", "/people/"+h.ids["luo"], "/cameras/{id}", "/cameras/c01", "/readers/{id}", "/readers/r01", "/emergency/{id}", "/emergency/e1", "/plans/{id}", "/plans/n1", "/emergencies/{id}", "/emergencies/e1", "{class}", "2023-02", "{kind}", "list", "{seq}", "3", "/holds/{id}", "/holds/"+h.holdOf(ids["open"]).ID, "{camera}/{day}", "c01/2026-04-10")
 	for _, who := range []string{"fan", "luo", "liang", "guo", "zhou", "lin"} {
 		v := h.as(who)
 		s, err := h.people.Session(t.Context(), v.token(), false)
@@ -139,6 +139,7 @@ func TestEveryRefusalHoldsOnTheLine(t *testing.T) {
 			}
 			h.clock.pass(time.Second) // one address may not ask for everything at once
 			size := h.store.Size()
+			h.clock.pass(time.Second) // one address may not ask for everything at once
 			r := v.do(method, path, form)
 			if unknown == nil && r.status != http.StatusForbidden || r.status < http.StatusBadRequest {
 				t.Errorf("%s %s by %s: %d, but May refuses (%s)", method, path, who, r.status, d.Reason)

@@ -18,6 +18,7 @@ import (
 	attendancepages "campuskeep/firmware/web/pages/attendance"
 	cameraspages "campuskeep/firmware/web/pages/cameras"
 	emergencypages "campuskeep/firmware/web/pages/emergency"
+	extractionpages "campuskeep/firmware/web/pages/extraction"
 	faultspages "campuskeep/firmware/web/pages/faults"
 	footagepages "campuskeep/firmware/web/pages/footage"
 	homepages "campuskeep/firmware/web/pages/home"
@@ -82,6 +83,7 @@ func New(d Deps) (*Server, error) {
 		emergencypages.Templates,
 		pupilspages.Templates,
 		schoolpages.Templates,
+		extractionpages.Templates,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("start the pages: %w", err)
@@ -90,6 +92,7 @@ func New(d Deps) (*Server, error) {
 	words := entrytext.New(base, entrytext.Deps{Zone: d.Zone, Ledger: d.Ledger, People: d.People, Site: d.Site, NVRs: d.NVRs, Health: d.Health})
 	o := &Server{Server: base, d: d, timeline: times}
 	applications := usagepages.New(base, usagepages.Deps{Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Zone: d.Zone})
+	extractions := extractionpages.New(base, extractionpages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Usage: d.Usage, Extractions: d.Extractions, Zone: d.Zone})
 	faults := faultspages.New(words, faultspages.Deps{Health: d.Health, Site: d.Site, Status: d.Status})
 	shifts := shiftspages.New(words, shiftspages.Deps{Health: d.Health, Info: d.Info, Ledger: d.Ledger, People: d.People, Usage: d.Usage, Viewings: d.Viewings, Zone: d.Zone})
 	accounts := accountspages.New(base, accountspages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Viewings: d.Viewings})
@@ -116,6 +119,7 @@ func New(d Deps) (*Server, error) {
 		recordArchive.Needs,
 		emergencies.Needs,
 		school.Needs,
+		extractions.Needs,
 	}
 	routes := o.own()
 	for _, subject := range []interface{ Routes() []frame.Route }{
@@ -133,6 +137,7 @@ func New(d Deps) (*Server, error) {
 		recordArchive,
 		emergencies,
 		school,
+		extractions,
 		footagepages.New(times, footagepages.Deps{Site: d.Site, Status: d.Status, Zone: d.Zone}),
 		playerpages.New(times, playerpages.Deps{Info: d.Info, Log: d.Log, Player: d.Player, Site: d.Site, Status: d.Status, Usage: d.Usage, Viewings: d.Viewings, Watched: d.Watched, Zone: d.Zone}),
 		retentionpages.New(times, retentionpages.Deps{Certificates: d.Certificates, Info: d.Info, Ledger: d.Ledger, Site: d.Site, Status: d.Status, Time: d.Time, Usage: d.Usage, Zone: d.Zone}),

@@ -88,7 +88,7 @@ var firmwareLayer = map[string]int{
 	"recorder": 5, "reader": 5, "panel": 5, "uplink": 5, "nvr": 5, "messenger": 5,
 	"retention": 6, "playback": 6, "gate": 6, "health": 6, "records": 6,
 	"usage": 7, "emergency": 7, "absence": 7,
-	"viewing": 8, "oversight": 8,
+	"viewing": 8, "oversight": 8, "extraction": 8,
 	"web":       9,
 	"appliance": 10,
 	"cmd":       11,

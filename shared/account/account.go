@@ -60,6 +60,13 @@ const (
 	ActHoldPropose         Action = "hold.propose" // the first of two people who let a hold go
 	ActHoldRelease         Action = "hold.release" // the second
 
+	ActExtractionRequest Action = "extraction.request" // the applicant asks for it on a day (F14)
+	ActExtractionView    Action = "extraction.view"
+	ActExtractionRun     Action = "extraction.run"    // be one of the two who extract
+	ActExtractionCancel  Action = "extraction.cancel" // stop one that runs, or that has not begun
+	ActExtractionHand    Action = "extraction.hand"   // hand a copy out: the operator of that extraction alone
+	ActExtractionClose   Action = "extraction.close"  // enter receipts and what became of copies
+
 	ActLogSearch Action = "log.search"
 	ActLogProof  Action = "log.proof"
 	ActLogExport Action = "log.export"

@@ -71,6 +71,18 @@ var table = map[Action][]rule{
 		{office, basisDuty, []condition{notApplicant, notOffice}},
 		{leader, basisDuty, []condition{notApplicant}},
 	},
+	// Extraction under supervision (F14): two who answer for footage, neither of them the applicant. The technical roles
+	// are in none of these lines.
+	ActExtractionRequest: {{employees, basisSelf, []condition{applicant}}},
+	ActExtractionView: {
+		{employees, basisSelf, []condition{applicant}},
+		{registrar, basisDuty, nil},
+	},
+	ActExtractionRun:    {{deciders, basisDuty, []condition{notApplicant}}},
+	ActExtractionCancel: {{employees, basisSelf, []condition{applicant}}, {deciders, basisDuty, nil}},
+	ActExtractionHand:   {{deciders, basisDuty, []condition{notApplicant, ownPage}}},
+	ActExtractionClose:  {{deciders, basisDuty, []condition{notApplicant}}},
+
 	ActHoldView:    {{registrar, basisDuty, nil}},
 	ActHoldPropose: {{deciders, basisDuty, []condition{notApplicant}}},
 	ActHoldRelease: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{notApplicant}}},

@@ -68,6 +68,8 @@ var Unlimited = map[Kind]string{
 	"application.rejected": byPerson, "application.withdrawn": byPerson, "application.expired": byPerson, "application.revoked": byPerson,
 	"application.closed": byPerson, "application.dated": byPerson, "application.due": byPerson, "application.overdue": byPerson, "application.reported": byPerson,
 	"hold.registered": byPerson, "hold.proposed": byPerson, "hold.kept": byPerson, "hold.released": byPerson, "hold.ended": byPerson,
+	"extraction.requested": byPerson, "extraction.began": byPerson, "extraction.packed": byPerson, "extraction.sealed": byPerson, "extraction.ended": byPerson,
+	"extraction.key": byPerson, "extraction.copied": byPerson, "extraction.compared": byPerson, "extraction.received": byPerson, "extraction.returned": byPerson, "extraction.dropped": byPerson,
 	"attendance.day": "follows from taps, marks and the moments of the day", "attendance.mark": byPerson, "attendance.leave": byPerson,
 	"reader.exported": byPerson, "reader.key": "an act of a person, its effect, or its end by time",
 	"emergency.opened": byPerson, "emergency.undone": byPerson, "emergency.count": byPerson, "emergency.pupil": byPerson, "emergency.search": byPerson, "emergency.closed": byPerson,

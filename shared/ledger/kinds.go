@@ -178,6 +178,19 @@ var Kinds = map[Kind]Spec{
 	"letter.signed":      {Data: []Field{req("class", Code), req("year", Int), req("students", Codes)}},
 	"agreement.recorded": {Data: []Field{req("signed", Code), req("trained", Code), req("until", Code), opt("file", Code)}},
 
+	// extraction under supervision (F14): every step is entered before what it lets happen
+	"extraction.requested": {Data: []Field{req("application", Code), req("date", Code)}, Sealed: []SealedField{{Name: "note"}}},
+	"extraction.began":     {Data: []Field{req("application", Code), req("notice", Code), req("supervisor", Code), req("pair_cameras", Codes), req("pair_spans", Spans), opt("attempt", Int)}},
+	"extraction.packed":    {Data: []Field{req("application", Code), req("sum", Hash), req("files", Int), req("bytes", Int)}}, // sum: SHA-256 of the manifest
+	"extraction.sealed":    {Data: []Field{req("application", Code), req("sha256", Hash), req("sm3", Hash), req("bytes", Int), req("key", Code)}},
+	"extraction.ended":     {Data: []Field{req("application", Code), req("reason", Code)}},
+	"extraction.key":       {Data: []Field{req("application", Code)}}, // the secret of a package was printed, once
+	"extraction.copied":    {Data: []Field{req("application", Code), req("copy", Int), req("medium", Code), opt("serial", Code), req("sha256", Hash)}},
+	"extraction.compared":  {Data: []Field{req("application", Code), req("copy", Int), req("result", Code)}}, // what was written was read back
+	"extraction.received":  {Data: []Field{req("application", Code), req("copy", Int), req("how", Code)}, Sealed: []SealedField{{Name: "receipt"}}},
+	"extraction.returned":  {Data: []Field{req("application", Code), req("copy", Int), req("what", Code)}, Sealed: []SealedField{{Name: "note"}}},
+	"extraction.dropped":   {Data: []Field{req("application", Code), req("reason", Code)}}, // the sealed file is deleted from the appliance
+
 	// the gate
 	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code)}},
 	"attendance.unknown": {Data: []Field{req("reader", Code), req("card", Hash), opt("date", Code)}},

@@ -88,8 +88,8 @@ const (
 	WayPackage Way = account.WayPackage
 )
 
-// OfferedWays are those that the appliance can give: an extraction is not among them yet.
-var OfferedWays = []Way{WayView, WayStill}
+// OfferedWays are those that the appliance can give.
+var OfferedWays = []Way{WayView, WayStill, WayPackage}
 
 // AllWays in the order of the form.
 var AllWays = []Way{WayView, WayStill, WayPackage}

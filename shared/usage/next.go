@@ -94,7 +94,7 @@ func person(a Application, e Event) string {
 		if e.By != "" && e.By == a.Applicant { // time alone may close
 			return "err.own_application"
 		}
-	case Return, Review, Approve, Reject, Extend, Revoke, Accept:
+	case Return, Review, Approve, Reject, Extract, Deliver, Extend, Revoke, Accept:
 		if e.By == "" {
 			return "err.nobody"
 		}

@@ -31,7 +31,10 @@ var sections = [][]tab{
 		{"nav.live", "/live", account.ActFootageLive, []string{"live"}},
 		{"nav.duty", "/duty", account.ActDutyView, []string{"duty", "handover", "leave"}},
 	},
-	{{"nav.applications", "/applications", account.ActApplicationList, []string{"applications", "application", "application_new", "decide", "document"}}},
+	{
+		{"nav.applications", "/applications", account.ActApplicationList, []string{"applications", "application", "application_new", "decide", "document"}},
+		{"nav.extractions", "/extractions", account.ActExtractionView, []string{"extractions", "extraction", "extraction_request", "extraction_key", "extraction_document"}},
+	},
 	{{"nav.mine", "/applications/mine", account.ActApplicationCreate, []string{"applications", "application", "application_new", "document"}}},
 	{
 		{"nav.keeping", "/keeping", account.ActKeepingView, []string{"keeping"}},

@@ -1,4 +1,4 @@
-// Command campuskeep-verify checks a proof, a deletion certificate or an exported log without a network and without anything else of
+// Command campuskeep-verify checks a package of footage, a proof, a deletion certificate or an exported log without a network and without anything else of
 // ours. It owns nothing and writes only to its outputs. It must never call a file valid that no key known
 // otherwise has confirmed: what a file says about itself shows only that it is whole.
 package main
@@ -28,11 +28,13 @@ const (
 	exitUnconfirmed = 3 // whole, but no key was given
 )
 
-const usage = `用法 usage: campuskeep-verify [-key <密钥 verifier key>] <proof.txt | certificate.txt | log-export>
+const usage = `用法 usage: campuskeep-verify [-key <密钥 verifier key>] [-identity <口令或私钥 words or key>] <package.age | proof.txt | certificate.txt | log-export>
 
   -key  教育局中心或一体机的公钥（“名称+编号+base64”），请从中心或纸质登记上取得，不要取自被验证的文件。
         public key of the centre or of the appliance (name+id+base64), known from the centre or from the printed
         record, not from the file that is checked.
+  -identity  提取包的口令（24 个词，可写拼音）、AGE-SECRET-KEY-1…，或存放它们或 ssh 私钥的文件。
+        the secret of a package (24 words, pinyin too), an AGE-SECRET-KEY-1…, or a file with either or with a private key of ssh.
 
 退出码 exit codes: 0 有效 valid, 1 拒绝 refused, 2 用法错误 usage, 3 完整但来源未确认 whole, but origin unconfirmed
 `
@@ -45,7 +47,8 @@ func run(args []string, out, errOut io.Writer) int {
 	flags := flag.NewFlagSet("campuskeep-verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	key := flags.String("key", "", "")
-	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
+	identity := flags.String("identity", "", "")
+	if err := flags.Parse(permuted(args)); err != nil || flags.NArg() != 1 {
 		fmt.Fprint(errOut, usage)
 		return exitUsage
 	}
@@ -58,7 +61,7 @@ func run(args []string, out, errOut io.Writer) int {
 		}
 		trusted = append(trusted, v)
 	}
-	report, err := check(flags.Arg(0), trusted)
+	report, err := check(flags.Arg(0), *identity, trusted)
 	if err != nil {
 		refuse(errOut, err)
 		return exitRefused
@@ -77,6 +80,10 @@ func refuse(w io.Writer, err error) {
 	if errors.Is(err, ledger.ErrUntrusted) {
 		fmt.Fprint(w, "拒绝：文件没有由给定的密钥签名。\nREFUSED: the given key has not signed this file.\n"+
 			"刚签发的文件尚无教育局中心的签名：请在中心存证后重新下载，或用主机公钥核验。\nA file downloaded right after its issue has no signature of the centre yet: download it again once the centre has countersigned, or give the key of the appliance.\n")
+		return
+	}
+	if errors.Is(err, errIdentity) {
+		fmt.Fprintf(w, "拒绝：打不开提取包，请用 -identity 给出交接单上的口令或接收人的私钥。\nREFUSED: the package cannot be opened: give the secret of its sheet, or the recipient's key, with -identity.\n%s\n", printable(err.Error()))
 		return
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
@@ -100,7 +107,7 @@ type report struct {
 	trusted bool
 }
 
-func check(path string, trusted []ledger.Verifier) (r report, err error) {
+func check(path, identity string, trusted []ledger.Verifier) (r report, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return r, err
@@ -117,6 +124,17 @@ func check(path string, trusted []ledger.Verifier) (r report, err error) {
 			return r, err
 		}
 		return report{exportText(v), v.Trusted}, nil
+	}
+	begin, err := in.Peek(len(sealedTitle))
+	if err != nil && err != io.EOF {
+		return r, err
+	}
+	if sealed := string(begin) == sealedTitle; sealed || strings.HasPrefix(string(begin), archiveTitle) {
+		info, err := f.Stat()
+		if err != nil {
+			return r, err
+		}
+		return checkPackage(f, info.Size(), sealed, identity, trusted)
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxProof))
 	if err != nil {

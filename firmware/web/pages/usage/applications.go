@@ -123,6 +123,7 @@ type applicationView struct {
 	CanReturn    bool
 	CanReview    bool
 	CanRevoke    bool
+	Package      bool // an extraction is approved
 	CanAccept    bool
 	CanRetract   bool
 	CanResubmit  bool
@@ -202,6 +203,7 @@ func (o *Pages) showApplication(c *call, status int, a rules.Application, errs f
 	reviews := c.Can(account.ActApplicationReview, s)
 	v.CanReturn = reviews && allowed(rules.Return)
 	v.CanReview = reviews && a.State == rules.Submitted
+	v.Package = a.Decision != nil && a.Decision.Approved && slices.Contains(a.Decision.Ways, rules.WayPackage)
 	v.CanRevoke = allowed(rules.Revoke) && c.Can(account.ActApplicationDecide, s)
 	v.CanAccept = reviews && allowed(rules.Accept)
 	own := c.Can(account.ActApplicationWithdraw, s)
