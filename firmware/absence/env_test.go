@@ -14,7 +14,6 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/ledgerdb/ledgerdbtest"
 	"campuskeep/firmware/reader"
-	"campuskeep/shared/absence"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock/clocktest"
@@ -197,17 +196,4 @@ func (h *env) evaluate() {
 	if err := h.Evaluate(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
-}
-
-// caseOf is the case of a pupil today; false when there is none.
-func (h *env) caseOf(id string) (absence.Case, bool) {
-	h.t.Helper()
-	c, _, err := h.Case(today, id)
-	if errors.Is(err, ErrNotFound) {
-		return c, false
-	}
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return c, true
 }

@@ -35,7 +35,6 @@ type video struct {
 	packet.ManifestVideo
 	init   []byte
 	pieces packet.Pieces
-	end    time.Duration // of its last fragment, on the clock of the boot
 }
 
 // spanWriter packs one camera in one span.
