@@ -40,9 +40,10 @@ func at(h, m, s int) time.Time { return time.Date(2026, 5, 20, h, m, s, 0, shang
 
 const today = "2026-05-20"
 
-// schoolClock runs with the real time from an instant that tests choose.
+// schoolClock runs with the real time from an instant that tests choose; stopped, it moves only by set.
 type schoolClock struct {
 	mu    sync.Mutex
+	still time.Time // what time.Now says to a stopped one
 	began time.Time
 	wall  time.Time // at began
 	state clock.State
@@ -56,8 +57,22 @@ func newClock(wall time.Time) *schoolClock {
 func (c *schoolClock) Now() clock.Reading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since := time.Since(c.began)
+	since := c.real().Sub(c.began)
 	return clock.Reading{Wall: c.wall.Add(since).UTC(), State: c.state, Boot: c.boot, Mono: time.Hour + since}
+}
+
+func (c *schoolClock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.still = c.began
+}
+
+// real is the real time. Call with mu held.
+func (c *schoolClock) real() time.Time {
+	if c.still.IsZero() {
+		return time.Now()
+	}
+	return c.still
 }
 
 // set moves wall and monotonic time on to an instant.
@@ -73,7 +88,7 @@ func (c *schoolClock) correct(wall time.Time, ago time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.began = c.began.Add(ago)
-	c.wall, c.state = wall.Add(-time.Since(c.began)), clock.Trusted
+	c.wall, c.state = wall.Add(-c.real().Sub(c.began)), clock.Trusted
 }
 
 func (c *schoolClock) doubt(s clock.State) {

@@ -84,9 +84,8 @@ func (g *Gate) round(ctx context.Context, w *watching) {
 	now := g.o.Clock.Now()
 	// Nobody is called absent before the time without this program is known.
 	heard := try("the time without power is not recorded", g.closeLastRun)
-	if w.beat == 0 || now.Mono-w.beat >= aliveEvery {
-		w.beat = now.Mono
-		try("sign of life not written", g.writeAlive)
+	if heard && now.State == clock.Trusted && (w.beat == 0 || now.Mono-w.beat >= aliveEvery) && try("sign of life not written", g.writeAlive) {
+		w.beat = now.Mono // in doubt none is written: the first trusted instant does it
 	}
 	try("outage of the register not written", g.commitRegisterOutage)
 	try("outages of readers not written", g.writePending)
