@@ -45,7 +45,7 @@ func (s *movingSchool) Classes(string) (out []Class) {
 func (s *movingSchool) Grade(string, string) int { return 0 }
 
 // No false absence: anyone who held a card to a reader that beeped, is on leave or is not enrolled, and everybody when
-// a reader, the store, the clock or the power was out for long enough to miss them before the parents are told, is never
+// a reader, the store, the clock or the power was out for long enough to miss them before parents are notified, is never
 // called absent; and who does not come while all works is. Covers S6, S7.
 func TestNobodyIsFalselyAbsent(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
