@@ -35,7 +35,7 @@ func TestTheNavigationFits(t *testing.T) {
 					}
 					last := all[len(all)-1]
 					s.do(chromedp.Navigate(h.server.URL+last), chromedp.WaitReady("main"))
-					if over := s.overflow(); over > 0 {
+					if over := s.overflow(int(width)); over > 0 {
 						t.Errorf("%s is %d px too wide", last, over)
 					}
 					shown := look[[]string](s, `[...document.querySelectorAll(".nav a")].filter((a) => a.offsetWidth).map((a) => a.getAttribute("href"))`)

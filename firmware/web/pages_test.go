@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +127,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	h := newEnv(t)
 	ids := h.scene()
 	browsers := map[string]*visitor{"": h.visit()}
-	all := slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages(), h.recordPages())
+	all := h.all(ids)
 	for _, lang := range []string{"zh-CN", "en"} {
 		for _, p := range all {
 			v := browsers[p.who]

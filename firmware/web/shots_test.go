@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +34,7 @@ func TestShots(t *testing.T) {
 	}
 	ctx := browser(t)
 	tokens := map[string]string{}
-	for _, p := range slices.Concat(h.pagesOf(ids), h.dutyPages(), h.oversightPages(), h.recordPages()) {
+	for _, p := range h.all(ids) {
 		if !regexp.MustCompile(*only).MatchString(p.name) {
 			continue
 		}
