@@ -124,7 +124,7 @@ func Keys(text string) (out []ledger.Verifier, err error) {
 	return slices.Clip(out), nil
 }
 
-// Refusal is what a file that is not accepted is told to be, in Chinese and English.
+// Refusal gives the reason why a file is not accepted, in Chinese and English.
 func Refusal(err error) string {
 	var b bytes.Buffer
 	_, noFile := errors.AsType[*fs.PathError](err)
