@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -30,6 +32,30 @@ func TestALivePartKeepsFullScreenAndFocus(t *testing.T) {
 	if !look[bool](s, `document.fullscreenElement !== null && document.activeElement.matches("#board a.cls")`) {
 		t.Error("the tap ended the full screen or took the focus")
 	}
+}
+
+// What happens after the page was made and before its stream of events is there is shown when that is there.
+func TestALivePartMissesNothingAtItsBeginning(t *testing.T) {
+	needChromium(t)
+	h := newEnv(t)
+	h.clock.change(func(r *clock.Reading) { r.Wall = at(20, 7, 40).UTC() })
+	s := h.seat("zheng")
+	s.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `(() => {
+			const Real = window.EventSource;
+			window.EventSource = function (u) {
+				const late = new EventTarget();
+				late.close = () => {};
+				window.begin = () => { const es = new Real(u); ["open", "change", "error"].forEach((n) => es.addEventListener(n, () => late.dispatchEvent(new Event(n)))); };
+				return late;
+			};
+		})()`})
+		return err
+	}), chromedp.Navigate(h.server.URL+"/gate"), chromedp.WaitReady(chromedp.CSS("#board a.cls")))
+	s.wait("a page that would listen", "window.begin")
+	h.tap(1, 0)
+	look[bool](s, "(window.begin(), true)")
+	s.wait("the tap", `document.querySelector("#board").textContent.includes("安*予")`)
 }
 
 // A log-in that ends leaves the board as it was, says how old it is, and leads back; logging in again mends it.

@@ -225,13 +225,19 @@ func (v calendarView) Row(list string, n int, field, kind string) ui.Field {
 	return d
 }
 
-// Needs says that the calendar ends soon, to those who can go on with it.
-func (o *Pages) Needs(f *frame.Call) ([]frame.Need, error) {
+// Needs says that the school is not set up yet, or that its calendar ends soon, to those who can go on with it.
+func (o *Pages) Needs(f *frame.Call) (out []frame.Need, _ error) {
 	c := &call{f, o}
-	until := o.d.Site.Calendar().KnownUntil()
-	if until == "" || until >= c.dateIn(shortBefore) || !c.Can(account.ActSchoolEdit, account.Subject{}) {
+	if !c.Can(account.ActSchoolEdit, account.Subject{}) {
 		return nil, nil
 	}
-	return []frame.Need{{Tone: "warn", Icon: "clock", Badge: c.P.T("calendar.title"), Kind: c.P.T("calendar.title"), Title: c.P.T("need.calendar", until), Text: c.P.T("need.calendar.text"),
-		Href: "/calendar", Do: c.P.T("edit")}}, nil
+	if n := c.unfilled(); n > 0 {
+		out = append(out, frame.Need{Tone: "warn", Icon: "flag", Badge: c.P.T("guide.state.open"), Kind: c.P.T("guide.title"), Title: c.P.T("need.guide"), Text: c.P.T("need.guide.text", n),
+			Href: "/setup/guide", Do: c.P.T("guide.do"), Primary: true})
+	}
+	if until := o.d.Site.Calendar().KnownUntil(); until != "" && until < c.dateIn(shortBefore) {
+		out = append(out, frame.Need{Tone: "warn", Icon: "clock", Badge: c.P.T("calendar.title"), Kind: c.P.T("calendar.title"), Title: c.P.T("need.calendar", until), Text: c.P.T("need.calendar.text"),
+			Href: "/calendar", Do: c.P.T("edit")})
+	}
+	return out, nil
 }

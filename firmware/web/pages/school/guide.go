@@ -137,13 +137,33 @@ func (o *Pages) guide(c *call) (APIGuide, error) {
 	return g, nil
 }
 
+// unfilled counts the steps that the gate cannot do without and that nobody has begun.
+func (c *call) unfilled() (n int) {
+	for _, lacks := range []bool{
+		!enters(c.o.d.People.People()),
+		c.o.d.Site.CalendarRev() == 0, len(c.o.d.People.Classes(c.Today())) == 0, c.o.d.People.Students() == 0, len(c.o.d.People.Cards()) == 0, len(c.o.d.Site.Readers()) == 0,
+	} {
+		if lacks {
+			n++
+		}
+	}
+	return n
+}
+
+// enters says whether somebody may enter pupils.
+func enters(staff []people.Person) bool {
+	return slices.ContainsFunc(staff, func(p people.Person) bool {
+		return !p.Disabled && (slices.Contains(p.Roles, account.RoleHeadOfSafety) || slices.Contains(p.Roles, account.RoleLeader))
+	})
+}
+
 // lookAtStaff says whose accounts are missing.
 func lookAtStaff(x *Step, staff []people.Person, hasFactor func(string) bool) {
 	holds := func(role account.Role) bool {
 		return slices.ContainsFunc(staff, func(p people.Person) bool { return !p.Disabled && slices.Contains(p.Roles, role) })
 	}
-	if !holds(account.RoleHeadOfSafety) && !holds(account.RoleLeader) {
-		x.lack(true, "no_registrar", 0) // nobody may enter pupils
+	if !enters(staff) {
+		x.lack(true, "no_registrar", 0)
 	}
 	if !holds(account.RoleClassTeacher) {
 		x.lack(false, "no_class_teacher", 0)

@@ -190,7 +190,7 @@ function announce(el) {
 // livePart keeps a part of the page fresh: fetched when the server says that something changed (data-live), or every so
 // many seconds (data-poll). What could not be fetched is tried again, ever later, and the page says how old it is.
 function livePart(el) {
-  let busy = false, again = false, misses = 0, timer = 0, asOf = Date.now(), gone = false;
+  let busy = false, again = false, misses = 0, timer = 0, asOf = Date.now(), gone = false, shown = el.innerHTML;
   const note = document.createElement('p');
   note.className = 'note warn live-fault';
   note.setAttribute('role', 'status');
@@ -224,7 +224,8 @@ function livePart(el) {
       const page = new DOMParser().parseFromString(await r.text(), 'text/html');
       const fresh = page.getElementById(el.id);
       if (!fresh) throw new Error('the answer lacks the part');
-      swapPart(el, fresh);
+      if (fresh.innerHTML !== shown) swapPart(el, fresh);
+      shown = fresh.innerHTML;
       misses = 0;
       asOf = Date.now();
       note.hidden = true;
@@ -249,16 +250,15 @@ function livePart(el) {
   addEventListener('pagehide', () => { gone = true; clearTimeout(timer); });
 }
 
-// listen follows a stream of events; changed is called for each, and whenever the stream is there again, since what came
-// meanwhile is not told. A refused stream is asked for again, ever later and not by all pages at once.
+// listen follows a stream of events; changed is called for each, and whenever the stream begins, since what came after
+// the page was made and before that is not told. A refused stream is asked for again, ever later and not by all pages at once.
 function listen(src, changed, lost) {
-  let es = null, misses = 0, first = true, timer = 0;
+  let es = null, misses = 0, timer = 0;
   const open = () => {
     es = new EventSource(src);
     es.addEventListener('change', changed);
-    es.addEventListener('open', () => { misses = 0; if (!first) changed(); first = false; });
+    es.addEventListener('open', () => { misses = 0; changed(); });
     es.addEventListener('error', () => {
-      first = false;
       lost();
       es.close();
       clearTimeout(timer);
