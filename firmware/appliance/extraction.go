@@ -7,7 +7,6 @@ import (
 	"campuskeep/firmware/extraction"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
-	"campuskeep/shared/lib/ui"
 )
 
 func (a *Appliance) openExtractions() error {
@@ -20,11 +19,7 @@ func (a *Appliance) openExtractions() error {
 	if dir := a.Config.Extraction.Stick; dir != "" {
 		o.Stick = func() (extraction.Stick, error) { return disk.Mounted(dir) }
 	}
-	assets, err := ui.LoadAssets()
-	if err != nil {
-		return err
-	}
-	o.Page = assets.Content("open.html")
+	var err error
 	a.extractions, err = extraction.Open(o)
 	return err
 }

@@ -106,7 +106,7 @@ func (s *Store) prepare(ctx context.Context, c Change) (*request, error) {
 		r.entries, r.receipt.Entries = make([]prepared, 0, len(c.Entries)), make([]ledger.Entry, len(c.Entries))
 	}
 	if len(c.Puts)+len(c.Deletes) > MaxRows {
-		return nil, invalidf("%d rows, at most %d are allowed", len(c.Puts)+len(c.Deletes), MaxRows)
+		return nil, invalidf("%w: %d rows, at most %d are allowed", ledger.ErrTooLarge, len(c.Puts)+len(c.Deletes), MaxRows)
 	}
 	owners, err := ownersOf(c)
 	if err != nil {
@@ -163,8 +163,11 @@ func (s *Store) prepareRows(r *request, c Change) error {
 		if err != nil {
 			return err
 		}
-		if len(p.Value) > MaxValue || !json.Valid(p.Value) {
-			return invalidf("row %s/%s: the value is JSON of at most %d bytes", p.Table, p.Key, MaxValue)
+		if len(p.Value) > MaxValue {
+			return invalidf("%w: row %s/%s has %d bytes, at most %d are allowed", ledger.ErrTooLarge, p.Table, p.Key, len(p.Value), MaxValue)
+		}
+		if !json.Valid(p.Value) {
+			return invalidf("row %s/%s: the value is not JSON", p.Table, p.Key)
 		}
 		if !w.table.Sealed {
 			w.stored = plainRow(p.Value)

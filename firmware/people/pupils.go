@@ -105,6 +105,9 @@ func (b *batch) del(x ledgerdb.Delete, gone func()) {
 
 // commit stores a batch and takes it into the index. The caller holds writing.
 func (p *People) commit(ctx context.Context, b *batch) error {
+	if n := len(b.Puts) + len(b.Deletes); n > ledgerdb.MaxRows {
+		return tooManyRows(n)
+	}
 	rc, err := p.o.Store.Commit(ctx, b.Change)
 	if err != nil {
 		return err
@@ -118,6 +121,11 @@ func (p *People) commit(ctx context.Context, b *batch) error {
 		f(rc.Revs[i])
 	}
 	return nil
+}
+
+// tooManyRows says that a list would change more rows than one change takes.
+func tooManyRows(n int) fielderr.Errors {
+	return fielderr.Errors{{Field: "file", Rule: "err.change_rows", Args: []any{n, ledgerdb.MaxRows}}}
 }
 
 // draftNew adds classes and pupils that were checked to a batch, and gives the ids of the pupils. The caller holds writing.

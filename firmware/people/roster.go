@@ -185,9 +185,37 @@ func (p *People) ReadRoster(r io.Reader) (Preview, error) {
 			v.Classes = append(v.Classes, row.Class)
 		}
 	}
+	if n := v.rows(); n > ledgerdb.MaxRows {
+		v.Faults = append(v.Faults, student.RowFault{Errors: tooManyRows(n)})
+	}
 	slices.SortStableFunc(v.Asks, func(a, b student.RowFault) int { return a.Line - b.Line })
 	slices.SortFunc(v.Faults, func(a, b student.RowFault) int { return a.Line - b.Line })
 	return v, nil
+}
+
+// rows is how many rows of the register a roster changes at the least.
+func (v Preview) rows() int {
+	n := len(v.Classes) + 2*len(v.Rows) // a pupil and an enrolment
+	for _, row := range v.Rows {
+		if row.Card != "" {
+			n++
+		}
+	}
+	for _, u := range v.Updates {
+		if len(u.What) > 0 {
+			n++
+		}
+		if u.Card != nil {
+			n++
+		}
+		if u.From != u.To {
+			n++ // an enrolment begins
+			if u.From != "" {
+				n++ // another ends
+			}
+		}
+	}
+	return n
 }
 
 // matcher finds the registered pupil of a row: by the id that the sheet names, the identity document, or the national

@@ -198,3 +198,23 @@ func (h *env) oversightPages() []struct{ name, who, path string } {
 		{"feedback", "zhou", "/feedback"}, {"feedback-unit", "luo", "/feedback"}, {"filing", "zhou", "/filing"}, {"filing-sheet", "zhou", "/filing/sheet"},
 	}
 }
+
+// A record that grows step by step refuses in words what it cannot take any more, and keeps what it has.
+func TestARecordThatIsFullSaysSo(t *testing.T) {
+	h := newEnv(t)
+	zhou := h.as("zhou")
+	at := mustGo(t, zhou.post("/violations/new", url.Values{"code": {"own_device"}, "person": {h.ids["fan"]}, "facts": {"录像存入手机"}}))
+	note := strings.Repeat("补", rules.MaxText)
+	for n := range rules.MaxSteps {
+		size := h.store.Size()
+		r := zhou.post(at+"/note", url.Values{"rev": {formRev(t, zhou.get(at))}, "text": {note}})
+		if r.status == http.StatusSeeOther {
+			continue
+		}
+		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "内容过多") || h.store.Size() != size || n < 10 {
+			t.Errorf("note %d: %d, %d entries\n%.300s", n, r.status, h.store.Size()-size, r.text())
+		}
+		return
+	}
+	t.Error("nothing was refused")
+}

@@ -72,7 +72,7 @@ func Prepare(e *Entry, d Draft, random io.Reader) (Prepared, error) {
 		b = b[:before]
 	}
 	if p.buf = appendSealed(b, e.Sealed); len(p.buf) > MaxLeaf { // refuse here what can never fit
-		return Prepared{}, &InvalidError{Kind: d.Kind, Fault: fmt.Sprintf("larger than a leaf may be (%d bytes)", MaxLeaf)}
+		return Prepared{}, fmt.Errorf("%w: %w", ErrTooLarge, &InvalidError{Kind: d.Kind, Fault: fmt.Sprintf("larger than a leaf may be (%d bytes)", MaxLeaf)})
 	}
 	return p, nil
 }
@@ -91,7 +91,7 @@ func (p *Prepared) seal(d Draft, random io.Reader) error {
 			}
 		}
 		if len(part.Plain) > MaxPart {
-			return &InvalidError{d.Kind, part.Name, fmt.Sprintf("sealed part of %d bytes, at most %d are allowed", len(part.Plain), MaxPart)}
+			return fmt.Errorf("%w: %w", ErrTooLarge, &InvalidError{d.Kind, part.Name, fmt.Sprintf("sealed part of %d bytes, at most %d are allowed", len(part.Plain), MaxPart)})
 		}
 		salt := make([]byte, SaltSize)
 		if _, err := io.ReadFull(random, salt); err != nil {
@@ -165,8 +165,11 @@ type Place struct {
 	Rows  []RowRef
 }
 
+// ErrTooLarge: what is to be entered at once is more than is taken at once; the caller can do it in parts, or say less.
+var ErrTooLarge = errors.New("more than is taken at once")
+
 // ErrLeafSize: the entry with its rows is larger than a leaf may be.
-var ErrLeafSize = fmt.Errorf("ledger: larger than a leaf may be (%d bytes)", MaxLeaf)
+var ErrLeafSize = fmt.Errorf("ledger: %w: larger than a leaf may be (%d bytes)", ErrTooLarge, MaxLeaf)
 
 // Encode gives the entry its place and writes its stored bytes, hashed like that for ever. The caller may append
 // to them. An entry is encoded once.

@@ -179,6 +179,8 @@ func (c *Call) fail(err error) {
 		status, key = http.StatusGone, "fault.ended"
 	case errors.Is(err, footage.ErrPastCeiling), errors.Is(err, footage.ErrCondemned), errors.Is(err, playback.ErrNothing):
 		status, key = http.StatusGone, "fault.no_footage"
+	case errors.Is(err, ledger.ErrTooLarge): // also what grew step by step
+		status, key = http.StatusUnprocessableEntity, "fault.change_large"
 	case isTooLarge(err):
 		status, key = http.StatusRequestEntityTooLarge, "fault.too_large"
 	case c.R.Context().Err() != nil:
