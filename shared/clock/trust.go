@@ -179,12 +179,15 @@ func (t Trust) Forget(source string, mono time.Duration) (Trust, Result) {
 func (t Trust) Settle(mono time.Duration) (Trust, Result) { return t.judge(mono) }
 
 func (t Trust) judge(mono time.Duration) (Trust, Result) {
-	was := t.state
+	was, highest := t.state, t.Highest(mono)
 	var r Result
 	if t.estimated {
 		r = t.compare(mono)
 	} else {
 		r = t.firstEstimate(mono)
+	}
+	if was == Trusted && t.state != Trusted {
+		t.highest = highest // what was trusted until now was; a doubt alone lowers nothing
 	}
 	r.From, r.To, r.Reason = was, t.state, t.reason
 	if was != t.state {

@@ -452,3 +452,25 @@ func TestARestoredRecordBoundsOnlyWhatCameAfter(t *testing.T) {
 	w.say(OriginNVR, at, 0, time.Second)
 	w.want(t, Trusted, ReasonNone)
 }
+
+// A doubt takes nothing back of what was trusted until then: a power cut in it must not begin at the time of weeks ago.
+func TestADoubtKeepsTheHighestTrustedTime(t *testing.T) {
+	w := boot(noon)
+	w.say(OriginHost, time.Minute, 0, time.Second)
+	w.say(OriginNVR, time.Minute, 0, time.Second)
+	const weeks = 20 * 24 * time.Hour
+	w.say(OriginHost, weeks, 0, time.Second)
+	high := w.Highest(weeks)
+	if high.Before(noon.Add(weeks - time.Hour)) {
+		t.Fatalf("%v", high)
+	}
+	w.say(OriginNVR, weeks+time.Second, -time.Hour, time.Second)
+	w.want(t, Suspect, ReasonContradiction)
+	if h := w.Record(weeks + time.Second).Highest; h.Before(high) {
+		t.Errorf("%v is on record after %v", h, high)
+	}
+	next := &world{NewTrust("b2", w.Record(weeks+time.Second), nil), noon.Add(weeks + time.Hour)}
+	next.say(OriginHost, time.Minute, 0, time.Second)
+	next.say(OriginNVR, time.Minute, 0, time.Second)
+	next.want(t, Trusted, ReasonNone)
+}
