@@ -20,7 +20,7 @@ var appStates = map[ledger.Kind]ApplicationState{
 	"application.submitted": AppSubmitted, "application.reviewed": AppReviewed, "application.returned": AppReturned,
 	"application.approved": AppApproved, "application.rejected": AppRejected, "application.withdrawn": AppWithdrawn,
 	"application.expired": AppExpired, "application.revoked": AppRevoked, "application.closed": AppClosed,
-	"application.due": AppDue, "application.overdue": AppOverdue, "application.reported": AppReported,
+	"application.extended": AppApproved, "application.due": AppDue, "application.overdue": AppOverdue, "application.reported": AppReported,
 }
 
 // appDetail is what is shown of an application beyond its columns; the last entry that says a thing decides.

@@ -303,6 +303,25 @@ func (e *Register) Revoke(ctx context.Context, by account.Who, id, reason string
 	})
 }
 
+// Extend lets the use of an approved application go on until a later day: a new decision on time alone, with its reason.
+func (e *Register) Extend(ctx context.Context, by account.Who, id string, until rules.Date, reason string) (rules.Application, error) {
+	return e.act(ctx, by, account.ActApplicationDecide, id, func(f filed, s *step, at clock.Reading) error {
+		days := e.o.Rules().UseDays
+		if last := rules.DateOf(at.Wall).Add(days - 1); until.Valid() && until > last {
+			var faults fielderr.Errors
+			faults.Add("until", "err.use_too_long", days, string(last))
+			return faults
+		}
+		return s.apply(rules.Event{Kind: rules.Extend, By: by.ID, Decision: &rules.Decision{Until: until, Note: reason}}, at,
+			s.draft("application.extended", id, extendedData{until.End(), f.app.Decision.NoticeCode()}, note(id, "note", reason)...))
+	})
+}
+
+type extendedData struct {
+	Until  time.Time `json:"until"`
+	Notice string    `json:"notice"`
+}
+
 // act is the frame of every step on an existing application: permission first, then the step under stepMu
 // lock on what is now, then one commit.
 func (e *Register) act(ctx context.Context, by account.Who, action account.Action, id string, do func(filed, *step, clock.Reading) error) (rules.Application, error) {

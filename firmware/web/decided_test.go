@@ -181,6 +181,65 @@ func TestTheApplicantLearnsOfEveryDecision(t *testing.T) {
 	has(t, "refused", fan.get("/"), "不予批准：")
 }
 
+// Covers F6: the period of use is extended by a decision on time alone, with its reason, within the limit; the page, the
+// notice, the entry and the player say the same, and nobody extends their own.
+func TestTheUseIsExtended(t *testing.T) {
+	h := newEnv(t)
+	fan, zheng := h.as("fan"), h.as("zheng")
+	id := fan.apply(form("北侧围墙", at(18, 7, 0), at(18, 8, 0)))
+	give := decision("approve", "cameras", "c02", "spans", "0")
+	if r := zheng.post("/applications/"+id+"/decide", give); r.status != http.StatusSeeOther {
+		t.Fatalf("%d\n%s", r.status, r.text())
+	}
+	before, err := h.usage.Get(id)
+	h.must(err)
+	was := before.Decision.Until
+	extend := func(v *visitor, until usage.Date, note string) answer {
+		return v.post("/applications/"+id+"/extend", url.Values{"until": {string(until)}, "note": {note}})
+	}
+	days := h.site.Settings().Register.UseDays
+	for name, c := range map[string]struct {
+		v      *visitor
+		until  usage.Date
+		note   string
+		status int
+		want   string
+	}{
+		"the applicant":  {fan, was.Add(1), "还没看完", http.StatusForbidden, ""},
+		"not later":      {zheng, was, "还没看完", http.StatusUnprocessableEntity, "须晚于"},
+		"without reason": {zheng, was.Add(1), " ", http.StatusUnprocessableEntity, "必填"},
+		"no day":         {zheng, "2026-02-30", "还没看完", http.StatusUnprocessableEntity, "日期"},
+		"too long":       {zheng, usage.DateOf(present).Add(days), "还没看完", http.StatusUnprocessableEntity, "最长"},
+	} {
+		if r := extend(c.v, c.until, c.note); r.status != c.status || !strings.Contains(r.text(), c.want) {
+			t.Errorf("%s: %d\n%s", name, r.status, r.text())
+		}
+	}
+	if a, err := h.usage.Get(id); err != nil || a.Decision.Until != was || h.count("application.extended") != 0 {
+		t.Fatalf("a refused extension changed the end to %s (%v)", a.Decision.Until, err)
+	}
+	if r := extend(zheng, was.Add(2), "当事学生请假，周五才能辨认"); r.status != http.StatusSeeOther || r.done() != "done.extended" {
+		t.Fatalf("%d\n%s", r.status, r.text())
+	}
+	a, err := h.usage.Get(id)
+	h.must(err)
+	if a.State != before.State || a.Decision.Until != was.Add(2) || len(a.Extensions) != 1 || a.Extensions[0].Was != was || h.count("application.extended") != 1 {
+		t.Errorf("%+v", a)
+	}
+	for _, hold := range h.usage.Holds() {
+		if hold.Application == id && hold.Until.Before(a.Decision.Until.End()) {
+			t.Errorf("the hold ends before the use: %s", hold.Until)
+		}
+	}
+	has(t, "the page", fan.get("/applications/"+id), "延期", "周五才能辨认")
+	has(t, "the notice", fan.get("/applications/"+id+"/notice"), "使用时限由", "周五才能辨认")
+	h.clock.pass(was.Add(1).End().Sub(h.clock.Now().Wall) - time.Hour)
+	fan = h.as("fan")
+	if r := fan.post("/footage/view", url.Values{"camera": {"c02"}, "day": {"2026-05-18"}, "from": {"07:00"}, "to": {"07:10"}}); r.status != http.StatusSeeOther {
+		t.Errorf("the player refuses within the extended period: %d\n%s", r.status, r.text())
+	}
+}
+
 // The report agrees with the log: stills that it holds are copies. Covers F15.
 func TestAReportIsHeldAgainstTheLog(t *testing.T) {
 	h := newEnv(t)

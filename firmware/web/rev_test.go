@@ -203,6 +203,7 @@ var unrevised = map[string]string{
 	"/applications/{}/report":    stepOnce,
 	"/applications/{}/return":    stepOnce,
 	"/applications/{}/revoke":    stepOnce,
+	"/applications/{}/extend":    addsOnly,
 	"/applications/{}/take":      stepOnce,
 	"/applications/{}/withdraw":  stepOnce,
 	"/cameras/export":            actsOnly,

@@ -65,7 +65,7 @@ var Unlimited = map[Kind]string{
 	"shift.began": byPerson, "shift.offered": byPerson, "shift.handed": byPerson, "shift.ended": byPerson,
 	"log.search": byPerson, "log.proof": byPerson, "log.export": byPerson, "document.printed": byPerson, "certificate.issued": byPerson,
 	"application.submitted": byPerson, "application.reviewed": byPerson, "application.returned": byPerson, "application.approved": byPerson,
-	"application.rejected": byPerson, "application.withdrawn": byPerson, "application.expired": byPerson, "application.revoked": byPerson,
+	"application.rejected": byPerson, "application.withdrawn": byPerson, "application.expired": byPerson, "application.extended": byPerson, "application.revoked": byPerson,
 	"application.closed": byPerson, "application.dated": byPerson, "application.due": byPerson, "application.overdue": byPerson, "application.reported": byPerson,
 	"hold.registered": byPerson, "hold.proposed": byPerson, "hold.kept": byPerson, "hold.released": byPerson, "hold.ended": byPerson,
 	"extraction.requested": byPerson, "extraction.began": byPerson, "extraction.packed": byPerson, "extraction.sealed": byPerson, "extraction.ended": byPerson,

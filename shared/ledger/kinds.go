@@ -138,6 +138,7 @@ var Kinds = map[Kind]Spec{
 	"application.rejected":  {Data: []Field{req("code", Code)}, Sealed: []SealedField{{Name: "reason", Released: true}}},
 	"application.withdrawn": {},
 	"application.expired":   {},
+	"application.extended":  {Data: []Field{req("until", Time), req("notice", Code)}, Sealed: []SealedField{{Name: "note"}}},
 	"application.revoked":   {Data: []Field{req("code", Code)}},
 	"application.dated":     {Data: []Field{req("submitted", Time), opt("decided", Time), opt("ended", Time)}},
 	"application.closed":    {Data: []Field{opt("code", Code)}},

@@ -51,6 +51,8 @@ type Application struct {
 	First      *Decision `json:"first,omitempty"`
 	SecondNote string    `json:"second_note,omitempty"`
 
+	Extensions []Extension `json:"extensions,omitempty"` // of the period of use, each a decision of its own
+
 	Used    time.Time `json:"used,omitzero"` // first viewing
 	Report  *Report   `json:"report,omitempty"`
 	Revoked string    `json:"revoked,omitempty"` // why
@@ -123,6 +125,15 @@ type Decision struct {
 	Note     string         `json:"note,omitempty"`  // conditions, or the reason in words
 	Year     int            `json:"year,omitempty"`  // of the approval notice's number
 	No       int            `json:"no,omitempty"`
+}
+
+// Extension is a decision on time alone: the use may go on until a later day.
+type Extension struct {
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
+	Was   Date      `json:"was"`
+	Until Date      `json:"until"`
+	Note  string    `json:"note"` // why
 }
 
 // AllRejections are the codes of a refusal, each "reject.<code>" in the catalogue.

@@ -65,7 +65,7 @@ func Next(a Application, e Event, now clock.Reading) (Application, error) {
 			return a, &Illegal{a.State, e.Kind, "err.no_package"}
 		}
 	case Extend:
-		b.Decision, faults = extend(a, e)
+		b, faults = extend(a, e, at)
 	case Revoke:
 		b.Revoked = e.Text
 		requireText(&faults, "text", e.Text)
@@ -199,20 +199,29 @@ func partial(a Application, d Decision) bool {
 		slices.ContainsFunc(a.Wanted, func(w RequestedSpan) bool { return !slices.Contains(d.Spans, w.Span) })
 }
 
-// extend changes the end of use and nothing else.
-func extend(a Application, e Event) (*Decision, fielderr.Errors) {
+// extend changes the end of use and nothing else, with a reason.
+func extend(a Application, e Event, at time.Time) (Application, fielderr.Errors) {
 	var faults fielderr.Errors
 	d := *a.Decision
 	if e.Decision == nil || !e.Decision.Until.Valid() {
 		faults.Add("until", "err.date")
-		return &d, faults
+		return a, faults
 	}
-	if e.Decision.Until <= d.Until {
+	switch {
+	case e.Decision.Until <= d.Until:
 		faults.Add("until", "err.not_later")
+	case len(a.Extensions) == MaxExtensions:
+		faults.Add("until", "err.extensions", MaxExtensions)
 	}
-	d.Until = e.Decision.Until
-	return &d, faults
+	requireText(&faults, "note", e.Decision.Note)
+	x := Extension{By: e.By, At: at, Was: d.Until, Until: e.Decision.Until, Note: e.Decision.Note}
+	d.Until = x.Until
+	a.Decision, a.Extensions = &d, append(slices.Clone(a.Extensions), x)
+	return a, faults
 }
+
+// MaxExtensions is how often the use of one application is extended; who needs more applies again.
+const MaxExtensions = 6
 
 func report(e Event, at time.Time) (*Report, fielderr.Errors) {
 	var faults fielderr.Errors

@@ -269,7 +269,7 @@ type DutyFact struct {
 var (
 	DutyFaults    = []ledger.Kind{"fault.opened", "fault.acknowledged", "fault.closed", "nvr.fault", "nvr.breach", "footage.unlinkfailed", "key.erasefailed", "footage.breach", "footage.damaged", "system.fault"}
 	DutyClock     = []ledger.Kind{"clock.state", "clock.step", "clock.correction", "clock.confirmed", "clock.alarm"}
-	DutyDecisions = []ledger.Kind{"application.approved", "application.rejected", "application.revoked"}
+	DutyDecisions = []ledger.Kind{"application.approved", "application.rejected", "application.revoked", "application.extended"}
 )
 
 // Fact is an entry as the sheet of a day of duty lists it.

@@ -123,7 +123,8 @@ type applicationView struct {
 	CanReturn    bool
 	CanReview    bool
 	CanRevoke    bool
-	Package      bool // an extraction is approved
+	Extend       *ui.Form // of the period of use
+	Package      bool     // an extraction is approved
 	CanAccept    bool
 	CanRetract   bool
 	CanResubmit  bool
@@ -205,6 +206,9 @@ func (o *Pages) showApplication(c *call, status int, a rules.Application, errs f
 	v.CanReview = reviews && a.State == rules.Submitted
 	v.Package = a.Decision != nil && a.Decision.Approved && slices.Contains(a.Decision.Ways, rules.WayPackage)
 	v.CanRevoke = allowed(rules.Revoke) && c.Can(account.ActApplicationDecide, s)
+	if allowed(rules.Extend) && c.Can(account.ActApplicationDecide, s) {
+		v.Extend = &ui.Form{Name: "extend", P: c.P, Values: c.R.PostForm, Errors: errs}
+	}
 	v.CanAccept = reviews && allowed(rules.Accept)
 	own := c.Can(account.ActApplicationWithdraw, s)
 	v.CanRetract = own && allowed(rules.Retract)

@@ -190,6 +190,12 @@ func (o *Pages) revoke(c *call, id string) (rules.Application, error) {
 	return a, err
 }
 
+// extend lets the use go on until a later day.
+func (o *Pages) extend(c *call, id string) (rules.Application, error) {
+	f := c.R.PostForm
+	return o.d.Usage.Extend(c.R.Context(), c.Who(), id, rules.Date(f.Get("until")), strings.TrimSpace(f.Get("note")))
+}
+
 func (o *Pages) withdraw(c *call, id string) (rules.Application, error) {
 	a, err := o.d.Usage.Withdraw(c.R.Context(), c.Who(), id)
 	if err == nil {

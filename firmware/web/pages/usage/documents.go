@@ -79,6 +79,9 @@ func (o *Pages) document(c *call, kind string) error {
 				v.Conds = append(v.Conds, note)
 			}
 		}
+		for _, x := range a.Extensions {
+			v.Conds = append(v.Conds, c.P.T("doc.extended", c.P.FullDate(x.Was.Begin()), c.P.FullDate(x.Until.Begin()), o.Name(x.By), c.P.FullDate(x.At), x.Note))
+		}
 		if a.Second != "" {
 			c.twoApprovals(&v, a)
 		}

@@ -52,6 +52,8 @@ func (c *call) decisionNews(a rules.Application) string {
 	switch {
 	case a.State == rules.Approved:
 		return c.P.T("told.approved", c.P.Day(a.Decision.Until.Begin()))
+	case len(a.Extensions) > 0 && a.State.Plain() == rules.PlainUse && recent(a.Extensions[len(a.Extensions)-1].At):
+		return c.P.T("told.extended", c.P.Day(a.Decision.Until.Begin()))
 	case a.State == rules.Rejected && recent(a.Ended):
 		return c.P.T("told.rejected", c.P.K("reject.", a.Decision.Code))
 	case a.Revoked != "" && recent(a.Ended):

@@ -66,6 +66,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /applications/{id}/return", Action: account.ActApplicationReview, Subject: on.About(applicationSubject), Handle: on.Do(o.step("done.returned", o.returnApplication))},
 		{Pattern: "POST /applications/{id}/accept", Action: account.ActApplicationReview, Subject: on.About(applicationSubject), Handle: on.Do(o.step("done.accepted", o.accept))},
 		{Pattern: "POST /applications/{id}/revoke", Action: account.ActApplicationDecide, Subject: on.About(applicationSubject), Handle: on.Do(o.step("done.revoked", o.revoke))},
+		{Pattern: "POST /applications/{id}/extend", Action: account.ActApplicationDecide, Subject: on.About(applicationSubject), Handle: on.Do(o.step("done.extended", o.extend))},
 		{Pattern: "POST /applications/{id}/withdraw", Action: account.ActApplicationWithdraw, Subject: on.About(applicationSubject), Handle: on.Do(o.step("done.withdrawn", o.withdraw))},
 		{Pattern: "POST /applications/{id}/report", Action: account.ActApplicationWithdraw, Subject: on.About(applicationSubject), Handle: on.Do(o.step("done.reported", o.report))},
 		{Pattern: "POST /applications/{id}/print", Action: account.ActApplicationView, Subject: on.About(applicationSubject), Handle: on.Do(o.printDocument)},
