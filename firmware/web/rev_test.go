@@ -174,6 +174,7 @@ var unrevised = map[string]string{
 	"/readers/{}/install/end":    stepOnce,
 	"/readers/{}/install":        stepOnce,
 	"/readers/{}/key":            "a key takes the place of whatever is there",
+	"/readers/{}/token":          "a token takes the place of whatever is there",
 	"/readers/enrol":             addsOnly,
 	"/bells/{}/remove":           stepOnce,
 	"/calendar/export":           actsOnly,
