@@ -114,6 +114,7 @@ type Appliance struct {
 	gateSource  gateSource
 	lines       readerLines
 	cards       *reader.Recent
+	terminals   terminalPort
 	panel       *readerPanel // nil: no panel
 	listen      net.Listener
 	control     net.Listener
@@ -439,6 +440,7 @@ func (a *Appliance) Close() error {
 	if a.control != nil {
 		errs = append(errs, ignoreClosed(a.control.Close()))
 	}
+	errs = append(errs, a.terminals.close())
 	if a.Vault != nil {
 		errs = append(errs, a.Vault.Close())
 	}

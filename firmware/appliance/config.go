@@ -53,6 +53,10 @@ type Config struct {
 		// Stick is where USB sticks for packages are mounted; empty: packages leave by download alone.
 		Stick string `toml:"stick"`
 	} `toml:"extraction"`
+	Terminals struct {
+		// Listen is where network terminals of the gate call (iclock); empty: nowhere.
+		Listen string `toml:"listen"`
+	} `toml:"terminals"`
 	Bus   []BusConfig `toml:"bus"`
 	Panel PanelConfig `toml:"panel"`
 }
@@ -144,6 +148,9 @@ func (c *Config) Check(r *config.Report) {
 	}
 	if c.Keys.TPM != "" && !strings.HasPrefix(c.Keys.TPM, "/") {
 		r.Reject("keys.tpm", `the path of a TPM 2.0, e.g. "/dev/tpmrm0", or nothing to keep the root key in a file`)
+	}
+	if c.Terminals.Listen != "" && (!hostPort(c.Terminals.Listen) || c.Terminals.Listen == c.Web.Listen) {
+		r.Reject("terminals.listen", `address:port, another one than office.listen, e.g. "10.20.6.2:8081", or nothing: no terminal calls`)
 	}
 	c.checkReaderBuses(r)
 }

@@ -21,7 +21,7 @@ func example(t *testing.T) string {
 func wholeExample(t *testing.T) string {
 	t.Helper()
 	b := example(t)
-	for _, key := range []string{"[centre]", "enrol", "ca", "[extraction]", "stick", "[[bus]]", "port", "baud", "[panel]", "reader", "green", "amber", "buzzer"} {
+	for _, key := range []string{"[centre]", "enrol", "ca", "[extraction]", "stick", "[terminals]", "listen", "[[bus]]", "port", "baud", "[panel]", "reader", "green", "amber", "buzzer"} {
 		if !strings.Contains(b, "\n# "+key) {
 			t.Fatalf("the example does not show %s", key)
 		}

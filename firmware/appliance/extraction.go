@@ -7,6 +7,7 @@ import (
 	"campuskeep/firmware/extraction"
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/lib/ui"
 )
 
 func (a *Appliance) openExtractions() error {
@@ -19,7 +20,11 @@ func (a *Appliance) openExtractions() error {
 	if dir := a.Config.Extraction.Stick; dir != "" {
 		o.Stick = func() (extraction.Stick, error) { return disk.Mounted(dir) }
 	}
-	var err error
+	assets, err := ui.LoadAssets()
+	if err != nil {
+		return err
+	}
+	o.Page = assets.Content("open.html")
 	a.extractions, err = extraction.Open(o)
 	return err
 }

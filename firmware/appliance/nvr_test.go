@@ -34,6 +34,7 @@ type box struct {
 	t        *testing.T
 	accounts []school.Account
 	nvr      *sim.NVR
+	filled   school.Filled
 	zone     *time.Location
 	tokens   map[string]string
 }
@@ -53,6 +54,12 @@ const nvrPassword = "right horse"
 
 func newBox(t *testing.T) *box {
 	t.Helper()
+	return newBoxWith(t, func(b *box, _ *appliance.Config) { b.startNVR() })
+}
+
+// newBoxWith is newBox with what a test puts beside it, and its own configuration.
+func newBoxWith(t *testing.T, how func(*box, *appliance.Config)) *box {
+	t.Helper()
 	b := &box{t: t, tokens: map[string]string{}}
 	var err error
 	b.zone, err = time.LoadLocation("Asia/Shanghai")
@@ -63,8 +70,8 @@ func newBox(t *testing.T) *box {
 	filled, err := backfill.Fill(t.Context(), backfill.Options{Config: cfg, Now: time.Now(), ReaderPort: "/dev/ttyS9",
 		Cameras: []string{"rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/b", "rtsp://127.0.0.1:9/c"}, CameraLogin: site.Login{User: "admin", Password: "nobody"}})
 	b.must(err)
-	b.accounts = filled.Accounts
-	b.startNVR()
+	b.accounts, b.filled = filled.Accounts, filled
+	how(b, &cfg)
 	machine, err := timekeeper.NewMachine()
 	b.must(err)
 	host := timekeeper.Host{Clock: machine, Uncertainty: 20 * time.Millisecond}

@@ -17,19 +17,27 @@ import (
 
 // ports is the published list: where this program answers the network (README, Ports).
 func (c Config) ports() []frame.Port {
-	_, port, err := net.SplitHostPort(c.Web.Listen)
-	if err != nil {
+	n, ok := portOf(c.Web.Listen)
+	if !ok {
 		return nil // refused by Check
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil
+	out := []frame.Port{{Number: n, Protocol: "tcp", Use: "office"}}
+	if n, ok := portOf(c.Terminals.Listen); ok {
+		out = append(out, frame.Port{Number: n, Protocol: "tcp", Use: "terminals"})
 	}
-	out := []frame.Port{{Number: uint16(n), Protocol: "tcp", Use: "office"}}
 	if _, answers := c.nameOn(); answers {
 		out = append(out, frame.Port{Number: mdns.Port, Protocol: "udp", Use: "name"})
 	}
 	return out
+}
+
+func portOf(listen string) (uint16, bool) {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return uint16(n), err == nil
 }
 
 // checkPorts reports what of a running box listens and is not published, and the other way round.
@@ -46,7 +54,11 @@ func (a *Appliance) checkPorts(report func(Finding)) {
 		return
 	}
 	office := a.Address().(*net.TCPAddr).AddrPort()
-	portFindings(open, []netip.AddrPort{netip.AddrPortFrom(office.Addr().Unmap(), office.Port())}, report)
+	published := []netip.AddrPort{netip.AddrPortFrom(office.Addr().Unmap(), office.Port())}
+	if t, ok := a.terminals.address(); ok {
+		published = append(published, t)
+	}
+	portFindings(open, published, report)
 }
 
 func portFindings(open, published []netip.AddrPort, report func(Finding)) {

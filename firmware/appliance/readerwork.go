@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/reader"
+	"campuskeep/firmware/reader/iclock"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
@@ -43,6 +44,8 @@ type readerSpec struct {
 	Baud    int
 	Devices []reader.Device
 	Reader  site.Reader // of a kind that has a line of its own
+
+	Terminals []iclock.Device // of the port for network terminals
 }
 
 // defaultBaud is the speed of a line of which nobody said any: that of readers as they come from the maker.
@@ -54,7 +57,7 @@ func newReaderLines() readerLines {
 
 // serves says whether this appliance can serve readers of a kind.
 func (a *Appliance) serves(k site.ReaderKind) bool {
-	return k == site.ReaderOSDP || k == site.ReaderWiegand
+	return k == site.ReaderOSDP || k == site.ReaderWiegand || k == site.ReaderIclock && a.Config.Terminals.Listen != ""
 }
 
 // serveReaders serves the readers of the register, each line again whenever its readers change.
@@ -156,8 +159,21 @@ func (a *Appliance) readerState(s reader.Status) {
 // wantedLines are the lines that the register asks for.
 func (a *Appliance) wantedLines() (map[string]readerSpec, error) {
 	want := map[string]readerSpec{}
+	if a.Config.Terminals.Listen != "" {
+		want[terminalLine] = readerSpec{Kind: site.ReaderIclock} // it listens also while no terminal is registered
+	}
 	for _, r := range a.Site.Readers() {
 		if r.Retired || !a.serves(r.Kind) {
+			continue
+		}
+		if r.Kind == site.ReaderIclock {
+			d, err := a.terminalDevice(r)
+			if err != nil {
+				return want, err
+			}
+			s := want[terminalLine]
+			s.Terminals = append(s.Terminals, d)
+			want[terminalLine] = s
 			continue
 		}
 		if r.Kind != site.ReaderOSDP {
@@ -247,6 +263,9 @@ func (a *Appliance) startLine(ctx context.Context, key string, s readerSpec) err
 }
 
 func (a *Appliance) openLine(s readerSpec) (reader.Line, error) {
+	if s.Kind == site.ReaderIclock {
+		return a.openTerminals(s.Terminals), nil
+	}
 	if s.Kind == site.ReaderWiegand {
 		return reader.NewWiegand(reader.WiegandOptions{ID: s.Reader.ID, Bits: s.Reader.Format, Clock: a.Timekeeper, OnCard: a.takeCard, OnState: a.readerState, Log: a.log,
 			Open: reader.WiegandPins(s.Reader.D0, s.Reader.D1)}), nil
@@ -257,11 +276,16 @@ func (a *Appliance) openLine(s readerSpec) (reader.Line, error) {
 
 // takeCard gives a card read to the gate, in the order of bytes that all readers share.
 func (a *Appliance) takeCard(c reader.CardRead) {
+	a.orderCard(c)
+	a.cards.Note(c)
+	a.Gate.Handle(c)
+}
+
+// orderCard turns the bytes of a card number round at a reader that gives them in the other order.
+func (a *Appliance) orderCard(c reader.CardRead) {
 	if r, ok := a.Site.Reader(c.Reader); ok && r.Turned && c.Bits%8 == 0 {
 		slices.Reverse(c.UID)
 	}
-	a.cards.Note(c)
-	a.Gate.Handle(c)
 }
 
 func (l *readerLines) lines() (out []reader.Line) {

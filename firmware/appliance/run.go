@@ -30,6 +30,9 @@ func (a *Appliance) Listen() (err error) {
 			return fmt.Errorf("office.listen: %w", err)
 		}
 	}
+	if err = a.terminals.listen(a.Config.Terminals.Listen); err != nil {
+		return err
+	}
 	if a.control == nil {
 		a.control, err = listenControl(a.Config)
 	}
@@ -132,8 +135,8 @@ func (a *Appliance) newGroup(ctx context.Context) (start func(name string, run f
 func (a *Appliance) runReduced(ctx context.Context) error {
 	a.log.Error("a part of the ledger is damaged that the office page and deletion need: this box only records. "+
 		"Run check, and restore ledger.db from the backup", "err", a.reduced)
-	if err := a.listen.Close(); err != nil { // better refused than never answered
-		return fmt.Errorf("close the office listener: %w", err)
+	if err := errors.Join(a.listen.Close(), a.terminals.close()); err != nil { // better refused than never answered
+		return fmt.Errorf("close the listeners: %w", err)
 	}
 	a.events.fault("store.reduced", "ledger.db")
 	start, wait := a.newGroup(ctx)

@@ -190,7 +190,7 @@ type Options struct {
 	Unit        func(id string) string
 	Independent func(a, b string) bool
 	FS          disk.FS // of the data directory
-	Page        []byte  // 打开.html; nil: the packages have none
+	Page        []byte  // that opens packages, written to sticks beside them
 	School      string
 	Zone        *time.Location
 	// Stick opens the USB stick that is mounted now; an error says that there is none. Nil: none is configured.

@@ -158,7 +158,7 @@ func (x *Extractions) openStick(e Extraction) (Stick, error) {
 	return s, nil
 }
 
-const spareOnStick = 1 << 20
+const spareOnStick = 8 << 20 // the page beside it, and what the file system needs
 
 // HasStick says whether the configuration names a mount point for sticks.
 func (x *Extractions) HasStick() bool { return x.o.Stick != nil }
@@ -216,6 +216,9 @@ func (x *Extractions) write(ctx context.Context, stick Stick, e Extraction, tell
 		}
 		return ctx.Err()
 	}
+	if err := x.writePage(stick); err != nil {
+		return "unread", err
+	}
 	out, err := stick.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return "unread", err
@@ -246,6 +249,21 @@ func (x *Extractions) write(ctx context.Context, stick Stick, e Extraction, tell
 		return "unread", errors.Join(err, removeFile(stick, name))
 	}
 	return same(stick, in, name, step)
+}
+
+// PageName is the name of the page that opens packages, beside them on a stick.
+const PageName = "打开.html"
+
+func (x *Extractions) writePage(stick Stick) error {
+	f, err := stick.OpenFile(PageName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(x.o.Page)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 func removeFile(fsys disk.FS, name string) error {

@@ -305,7 +305,7 @@ func hash64(s string) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// fill writes all members: page, videos with their pieces, manifest, proof.
+// fill writes all members: videos with their pieces, manifest, proof.
 func (j *job) fill(ctx context.Context, w io.Writer, e Extraction) error {
 	x := j.x
 	p := &packer{archive: packet.NewArchive(w, e.Began.In(x.o.Zone)), m: j.manifest(e), entries: map[uint64]bool{}}
@@ -315,11 +315,6 @@ func (j *job) fill(ctx context.Context, w io.Writer, e Extraction) error {
 		}
 	}()
 	j.report(func(g *Progress) { g.Phase, g.Done, g.Videos = PhasePack, 0, len(j.cameras) })
-	if len(x.o.Page) > 0 {
-		if err := p.member("打开.html", x.o.Page); err != nil {
-			return err
-		}
-	}
 	for i, id := range j.cameras {
 		j.report(func(g *Progress) { g.Camera, g.Video = id, i+1 })
 		camera, ok := x.camera(id)

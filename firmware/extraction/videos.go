@@ -223,6 +223,10 @@ func (w *spanWriter) start(s footage.Placed, r recorded, k int) error {
 	if err != nil {
 		return fmt.Errorf("segment %s: %w", s.File, err)
 	}
+	zero, err := fmp4.Earliest(b, tracks)
+	if err != nil {
+		return fmt.Errorf("segment %s: %w", s.File, err)
+	}
 	span := fragSpan(s, r.Fragments()[k])
 	n := len(w.p.m.Videos) + 1
 	name := fmt.Sprintf("%02d_%s", n, fileName(w.camera.Name))
@@ -232,9 +236,9 @@ func (w *spanWriter) start(s footage.Placed, r recorded, k int) error {
 	if d := w.span.From.Sub(span.From); d > 0 {
 		v.Lead = d
 	}
-	e := packet.Export{Unit: w.p.m.Log, At: w.p.m.Began, Operator: w.p.m.Operator.Name, Source: w.camera.Name, URL: w.camera.Main, Line: w.camera.ID, Origin: span.From.Add(-at).UTC()}
+	e := packet.Export{Unit: w.p.m.Log, At: w.p.m.Began, Operator: w.p.m.Operator.Name, Source: w.camera.Name, URL: w.camera.Main, Line: w.camera.ID, Origin: span.From.Add(zero - at).UTC()}
 	for _, t := range tracks {
-		e.First = append(e.First, packet.TrackAt{Track: t.ID, Ticks: uint64(fmp4.Ticks(at, t.Scale))})
+		e.First = append(e.First, packet.TrackAt{Track: t.ID, Ticks: uint64(fmp4.Ticks(zero, t.Scale))})
 	}
 	v.pieces = packet.Pieces{Video: v.Path, Camera: w.camera.ID, Init: v.init, Export: e}
 	head, err := packet.ExportHead(v.init, e)
@@ -250,7 +254,8 @@ func (w *spanWriter) start(s footage.Placed, r recorded, k int) error {
 	return w.p.write(head)
 }
 
-// fragments writes fragments [first, end) of a segment as they were recorded, and proves them.
+// fragments writes fragments [first, end) of a segment as they were recorded but for the zero of their decoding times, and
+// proves them.
 func (w *spanWriter) fragments(ctx context.Context, s footage.Placed, r recorded, first, end int) error {
 	v, frags := w.cur, r.Fragments()
 	piece := packet.PieceSegment{File: s.File, Boot: s.Boot, From: s.From, To: s.To, Hash: s.Hash[:], Init: r.RecordOf(-1), Fragments: len(frags), First: first}
@@ -278,6 +283,10 @@ func (w *spanWriter) fragments(ctx context.Context, s footage.Placed, r recorded
 			return fmt.Errorf("segment %s, fragment %d: %w", s.File, k, err)
 		}
 		v.Pictures += n
+		b = bytes.Clone(b)
+		if err := v.pieces.Export.Move(b, false); err != nil {
+			return fmt.Errorf("segment %s, fragment %d: %w", s.File, k, err)
+		}
 		if err := w.p.write(b); err != nil {
 			return err
 		}

@@ -256,6 +256,23 @@ func Begin(fragment []byte, tracks []Track) (time.Duration, error) {
 	return FromTicks(int64(min(times[0].ticks, 1<<63-1)), scale), nil
 }
 
+// Earliest is the earliest decoding time of a fragment's tracks, counted from where its time line starts.
+func Earliest(fragment []byte, tracks []Track) (time.Duration, error) {
+	times, err := decodeTimes(fragment)
+	if err != nil {
+		return 0, err
+	}
+	at := time.Duration(1<<63 - 1)
+	for _, t := range times {
+		scale, err := scaleOf(tracks, t.track)
+		if err != nil {
+			return 0, err
+		}
+		at = min(at, FromTicks(int64(min(t.ticks, 1<<63-1)), scale))
+	}
+	return at, nil
+}
+
 func scaleOf(tracks []Track, id uint32) (uint32, error) {
 	for _, t := range tracks {
 		if t.ID == id {

@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"encoding/hex"
-	"strings"
 	"sync"
 	"time"
 
@@ -113,13 +111,17 @@ func (g *Gate) Recent() []Event {
 }
 
 func (g *Gate) publish(read reader.CardRead, r Result, now clock.Reading) {
-	e := Event{Kind: EventTap, At: instant(read, now), Reader: read.Reader, Student: r.Tap.Student, Class: r.Tap.Class,
+	g.publishAt(read, r, instant(read, now))
+}
+
+func (g *Gate) publishAt(read reader.CardRead, r Result, at time.Time) {
+	e := Event{Kind: EventTap, At: at, Reader: read.Reader, Student: r.Tap.Student, Class: r.Tap.Class,
 		Way: r.Way, Outcome: r.Day.Outcome, Minutes: r.Day.Minutes, Waited: r.Waited}
 	switch {
 	case r.Signal == attendance.SignalFail:
 		e.Kind = EventFailed
 	case r.Signal == attendance.SignalUnknown:
-		e.Kind, e.Tail = EventUnknown, tail(read.UID)
+		e.Kind, e.Tail = EventUnknown, read.Card().Tail()
 	case r.Repeat:
 		e.Kind = EventRepeat
 	}
@@ -128,9 +130,4 @@ func (g *Gate) publish(read reader.CardRead, r Result, now clock.Reading) {
 
 func (g *Gate) publishDay(d attendance.DayStatus, now clock.Reading) {
 	g.feed.send(Event{Kind: EventDay, At: now.Wall, Student: d.Student, Class: d.Class, Outcome: d.Outcome, Minutes: d.Minutes})
-}
-
-// tail is what the office reads off a card to tell it from others: its last two bytes.
-func tail(uid []byte) string {
-	return strings.ToUpper(hex.EncodeToString(uid[max(0, len(uid)-2):]))
 }

@@ -1,7 +1,7 @@
 // Package gate turns card reads into attendance: it finds the student, decides the day again, commits tap,
 // day and entries as one change, and only then lets the reader beep.
 //
-// It owns the tables taps, days, marks, leaves and outages, the queue between the readers and the store,
+// It owns the tables taps, days, marks, leaves, outages, what is known of network terminals, the queue between the readers and the store,
 // and the live feed of the gate page. It must never let a reader say OK for a tap that is not durable, never
 // keep a card number, and never call a student absent while it could not hear the gate.
 package gate
@@ -110,7 +110,8 @@ type Gate struct {
 	startBoot string
 	startMono time.Duration
 
-	writing sync.Mutex // one writer of outages at a time
+	writing    sync.Mutex // one writer of outages at a time
+	deliveries sync.Map   // *sync.Mutex by reader: one delivery of a network terminal at a time
 }
 
 // stored is the last tap of one card at one reader that became durable.

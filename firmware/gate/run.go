@@ -70,7 +70,10 @@ func (g *Gate) watch(ctx context.Context) error {
 }
 
 // watching is what watch has done so far, by the monotonic clock; zero is never.
-type watching struct{ beat, swept time.Duration }
+type watching struct{ beat, swept, forgot time.Duration }
+
+// forgetEvery is how often notes about old marks are removed.
+const forgetEvery = 10 * time.Minute
 
 // round does what is due. What fails is tried again in the next one.
 func (g *Gate) round(ctx context.Context, w *watching) {
@@ -95,6 +98,10 @@ func (g *Gate) round(ctx context.Context, w *watching) {
 	}
 	if g.sweepDue(w.swept, now) && try("days not decided", func(ctx context.Context) error { _, err := g.Sweep(ctx); return err }) {
 		w.swept = now.Mono
+	}
+	if w.forgot == 0 || now.Mono-w.forgot >= forgetEvery {
+		w.forgot = now.Mono
+		try("notes about old marks of terminals stay", g.forgetMarks)
 	}
 	if now.State == clock.Trusted {
 		try("days that were missed are not decided", g.sweepMissed)

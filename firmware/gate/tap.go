@@ -52,9 +52,9 @@ func (g *Gate) record(ctx context.Context, read reader.CardRead, now clock.Readi
 	var err error
 	student, class, known := g.o.Students.ByCard(hash)
 	if known {
-		res, err = g.recordTap(ctx, g.tapOf(read, now, hash, student, class), now)
+		res, err = g.recordTap(ctx, g.tapOf(read, now, hash, student, class), now, nil)
 	} else {
-		res, err = g.recordUnknown(ctx, read, hash, now)
+		res, err = g.recordUnknown(ctx, read, hash, instant(read, now), ledgerdb.Change{})
 	}
 	if err != nil {
 		return res, err
@@ -111,8 +111,8 @@ func (g *Gate) direction(id string) attendance.Direction {
 	return attendance.Auto
 }
 
-// recordTap commits a student's tap together with the day as it then is.
-func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Reading) (Result, error) {
+// recordTap commits a student's tap together with the day as it then is, and what with gives at each try.
+func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Reading, with func() (ledgerdb.Change, error)) (Result, error) {
 	date, err := g.o.Site.Calendar().Date(tap.At)
 	if err != nil {
 		return Result{}, err
@@ -127,7 +127,7 @@ func (g *Gate) recordTap(ctx context.Context, tap attendance.Tap, now clock.Read
 	}
 	res := Result{Tap: tap}
 	res.Day, res.Entries, err = g.derive(ctx, date, tap.Student, tap.Class, now, evidenceChange{
-		puts: puts, last: last,
+		puts: puts, last: last, with: with,
 		add: func(ev *attendance.Evidence) { ev.Taps = append(ev.Taps, tap) },
 		entry: func(ev attendance.Evidence, day attendance.DayStatus) ledger.Draft {
 			res.Way = wayOf(tap, ev)
@@ -172,6 +172,9 @@ type tapData struct {
 	LateMin   int      `json:"late_min,omitempty"`
 	ReadMono  int64    `json:"read_mono"`
 	Date      string   `json:"date"`
+	// Of a mark of a network terminal: what it said of the time, and whether that is believed.
+	Said   time.Time `json:"said,omitzero"`
+	Unsure bool      `json:"unsure,omitempty"`
 }
 
 func tapEntry(tap attendance.Tap, way attendance.Direction, day attendance.DayStatus) ledger.Draft {
@@ -179,16 +182,17 @@ func tapEntry(tap attendance.Tap, way attendance.Direction, day attendance.DaySt
 		Actor: ledger.Actor{ID: tap.Reader}, From: &ledger.From{Device: tap.Reader}, Via: ledger.ViaGate,
 		Kind: "attendance.tap", Subject: tap.Student,
 		Data: tapData{Reader: tap.Reader, Card: tap.Card, Student: tap.Student, Class: tap.Class, Direction: string(way),
-			Outcome: string(day.Outcome), Reasons: day.ReasonCodes(), LateMin: day.LateIn, ReadMono: tap.Mono, Date: day.Date},
+			Outcome: string(day.Outcome), Reasons: day.ReasonCodes(), LateMin: day.LateIn, ReadMono: tap.Mono, Date: day.Date, Said: tap.Said, Unsure: tap.Unsure},
 	}
 }
 
-func (g *Gate) recordUnknown(ctx context.Context, read reader.CardRead, hash []byte, now clock.Reading) (Result, error) {
-	date, err := g.o.Site.Calendar().Date(instant(read, now))
+// recordUnknown enters that a card was read that belongs to nobody, with what is to be committed beside.
+func (g *Gate) recordUnknown(ctx context.Context, read reader.CardRead, hash []byte, at time.Time, with ledgerdb.Change) (Result, error) {
+	date, err := g.o.Site.Calendar().Date(at)
 	if err != nil {
 		return Result{}, err
 	}
-	r, err := g.o.Store.Commit(ctx, ledgerdb.Change{Entries: []ledger.Draft{{
+	with.Entries = append(with.Entries, ledger.Draft{
 		Actor: ledger.Actor{ID: read.Reader}, From: &ledger.From{Device: read.Reader}, Via: ledger.ViaGate,
 		Kind: "attendance.unknown", Subject: read.Reader,
 		Data: struct {
@@ -196,6 +200,7 @@ func (g *Gate) recordUnknown(ctx context.Context, read reader.CardRead, hash []b
 			Card   []byte `json:"card"`
 			Date   string `json:"date"`
 		}{read.Reader, hash, date},
-	}}})
+	})
+	r, err := g.o.Store.Commit(ctx, with)
 	return Result{Entries: r.Entries}, err
 }

@@ -27,6 +27,7 @@ type CardRead struct {
 	Bits   int           // length of the number
 	UID    []byte        // the number, first bit highest; (Bits+7)/8 bytes
 	At     time.Duration // since boot, when its frame was whole
+	Mark   *Mark         // of a network terminal, which tells of it afterwards; nil: it was read at At
 }
 
 // Card is the number as the rules know it.
@@ -68,6 +69,17 @@ const (
 	ReasonBusy     = "busy"        // says for longer than a moment that it is busy
 	ReasonTamper   = "tamper"      // online, and reports that its case was opened
 	ReasonStop     = "stop"        // we stopped
+
+	// Of network terminals.
+	ReasonClock    = "clock"          // its clock is more than a minute off
+	ReasonUnproven = "clock_unproven" // no mark has shown yet that its clock is right
+	ReasonNoToken  = "no_token"       // no access code was made for it
+	ReasonToken    = "token"          // calls with another access code
+	ReasonSerial   = "serial"         // another terminal answers at its address
+	ReasonTooBig   = "too_big"        // sends more at once than is taken
+	ReasonStore    = "store"          // its marks cannot be stored now; it keeps them
+	ReasonAuth     = "auth"           // refused the log-in; it is not tried again until it is changed
+	ReasonBroken   = "answer"         // answers what is not understood
 )
 
 // Status is a reader's state with what is known of it.
@@ -89,6 +101,15 @@ type Counts struct {
 	Timeouts  uint64
 	NAKs      uint64
 	Dropped   uint64 // signals that came while the reader was off line or its queue was full
+
+	// Of network terminals.
+	Repeats uint64 // marks that were known
+	Old     uint64 // history of the terminal
+	Ignored uint64 // lines of tables that are not taken: operation log, users, pictures
+	Unsure  uint64 // marks by a clock that is not known to be right
+	// Off is the terminal's clock less ours when it was last known; Measured says whether it was.
+	Off      time.Duration
+	Measured bool
 }
 
 // Device is one reader on a line.

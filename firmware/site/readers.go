@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -71,6 +72,8 @@ type readerSecret struct {
 	SCBK []byte `json:"scbk,omitempty"` // OSDP secure channel base key, 16 bytes
 	// Placed says that the reader is known to hold the key: it is not set again.
 	Placed bool `json:"placed,omitempty"`
+	// Token is SHA-256 of the access code of a terminal that calls; the code itself is kept nowhere.
+	Token []byte `json:"token,omitempty"`
 }
 
 func readerOwner(id string) string { return "reader:" + id }
@@ -289,7 +292,40 @@ const (
 	KeyTyped  = "typed"   // the key that the reader has had from its maker
 	KeyPlaced = "placed"  // the reader took it
 	KeyEnded  = "expired" // the time for installing passed without a reader that took it
+	KeyToken  = "token"   // a new access code of a terminal that calls; the one before ends
 )
+
+// NewReaderToken gives a terminal that calls a new access code; the one before ends. It is shown once: only its hash is
+// kept. Errors: *account.Refused, ErrNotFound.
+func (s *Site) NewReaderToken(ctx context.Context, by account.Who, id string) (token string, err error) {
+	role, err := s.allow(by, account.ActReadersEdit, account.Subject{})
+	if err != nil {
+		return "", err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	old, ok := s.readers[id]
+	s.mu.RUnlock()
+	if !ok || old.v.Kind != ReaderIclock {
+		return "", ErrNotFound
+	}
+	x, err := s.readerSecret(id)
+	if err != nil {
+		return "", err
+	}
+	token = strings.ToLower(rand.Text()) // 130 bits in letters and digits, which can be typed at a terminal
+	hash := sha256.Sum256([]byte(token))
+	x.Token = hash[:]
+	ch := ledgerdb.Change{Puts: []ledgerdb.Put{readers.PutRev(id, old.v, old.rev), readerSecrets.Put(id, x)}, Entries: []ledger.Draft{keyEntry(by, role, id, KeyToken)}}
+	return token, s.commit(ctx, "the access code of reader "+id, ch, func(rev uint64) { s.readers[id] = row[Reader]{old.v, rev} })
+}
+
+// ReaderToken is the hash of a terminal's access code, for its line alone; nil when it has none.
+func (s *Site) ReaderToken(id string) ([]byte, error) {
+	x, err := s.readerSecret(id)
+	return x.Token, err
+}
 
 // SetReaderKey sets a reader to the secure channel with the key that a person typed, or with a new one when typed is
 // nil: the reader then has to be installed. Errors: fielderr.Errors, *account.Refused, ErrNotFound.

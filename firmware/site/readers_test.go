@@ -2,6 +2,7 @@ package site_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"io/fs"
@@ -99,7 +100,22 @@ func TestReaderSecretsAreSealed(t *testing.T) {
 	if h.must(err); login.Password != "terminal-secret" {
 		t.Errorf("log-in %+v", login)
 	}
-	h.noneInClear(t, []byte("terminal-secret"), key, made)
+	h.must(h.PutReader(t.Context(), admin, site.Reader{ID: "r03", Name: "北门", Direction: attendance.In, Kind: site.ReaderIclock, Serial: "CKUF201260123", Host: "10.20.6.21"}))
+	token, err := h.NewReaderToken(t.Context(), admin, "r03")
+	if h.must(err); len(token) != 26 {
+		t.Errorf("access code %q", token)
+	}
+	if e := h.last(); e.Kind != "reader.key" || e.Subject != "r03" {
+		t.Errorf("entry %+v", e)
+	}
+	if _, err := h.NewReaderToken(t.Context(), admin, "r02"); err != site.ErrNotFound {
+		t.Errorf("an access code for a terminal that does not call: %v", err)
+	}
+	hash, err := h.ReaderToken("r03")
+	if want := sha256.Sum256([]byte(token)); err != nil || !bytes.Equal(hash, want[:]) {
+		t.Errorf("hash % x, %v", hash, err)
+	}
+	h.noneInClear(t, []byte("terminal-secret"), key, made, []byte(token), hash)
 }
 
 // noneInClear looks for secrets in every file, as they are and as JSON would write them.

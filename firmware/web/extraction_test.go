@@ -133,15 +133,14 @@ func (h *env) with(f url.Values, name, value string) url.Values {
 	return f
 }
 
-// Covers F14: from the applicant's request to the receipt, over the pages alone: the secret is shown once, each download
-// is a numbered copy that is entered before its first byte, and what leaves is a package that verifies.
-func TestAPackageFromRequestToReceipt(t *testing.T) {
+// sealedPackage is an extraction by zheng, with zhou as supervisor, that has just been sealed.
+func sealedPackage(t *testing.T) (h *env, x *extraction.Extractions, application, id string) {
+	t.Helper()
 	span := footage.Span{From: at(20, 7, 0), To: at(20, 7, 6)}
 	anchor := clock.Anchor{Boot: "boot-1", Mono: 100 * time.Hour, UTC: present.UTC()}
 	places := func() footage.Places { return footage.Places{Anchors: clock.NewAnchors(anchor)} }
 	vault := vaulttest.Open(t)
-	var x *extraction.Extractions
-	h := newEnvWith(t, func(h *env, d *Deps) {
+	h = newEnvWith(t, func(h *env, d *Deps) {
 		_, err := history.Fill(t.Context(), vault, []footage.Camera{{ID: "c01"}}, footage.Span{From: span.From.Add(-3 * time.Minute).UTC(), To: span.To.Add(3 * time.Minute).UTC()}, anchor, nil)
 		h.must(err)
 		x = h.extractions(vault.Source(places), func(ctx context.Context, camera string, s footage.Span, f func(footage.Placed) bool) error {
@@ -156,7 +155,7 @@ func TestAPackageFromRequestToReceipt(t *testing.T) {
 		cancel()
 		h.must(<-ended)
 	})
-	application, id := h.askedFor(span.From.Add(time.Minute), span.To.Add(-time.Minute))
+	application, id = h.askedFor(span.From.Add(time.Minute), span.To.Add(-time.Minute))
 	h.as("zhou")
 	v := h.as("zheng")
 	if r := v.post("/extractions/"+id+"/start", h.both("zheng", "zhou")); r.status != http.StatusSeeOther || r.done() != "done.extraction_started" {
@@ -170,6 +169,14 @@ func TestAPackageFromRequestToReceipt(t *testing.T) {
 		}
 		return e.State == extraction.Sealed
 	})
+	return h, x, application, id
+}
+
+// Covers F14: from the applicant's request to the receipt, over the pages alone: the secret is shown once, each download
+// is a numbered copy that is entered before its first byte, and what leaves is a package that verifies.
+func TestAPackageFromRequestToReceipt(t *testing.T) {
+	h, x, application, id := sealedPackage(t)
+	v := h.as("zheng")
 	has(t, "sealed", v.get("/extractions/"+id), "打印密码联", "SHA-256", "录像/01_东大门外.mp4", "!下载一份副本")
 	if r := h.as("zhou").post("/extractions/"+id+"/key", nil); r.status != http.StatusForbidden {
 		t.Errorf("the supervisor prints the secret: %d", r.status)

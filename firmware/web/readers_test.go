@@ -1,8 +1,12 @@
 package web
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -272,5 +276,62 @@ func TestReaderIsInstalledOnItsPage(t *testing.T) {
 	}
 	if body := admin.get("/readers/r01").Body; strings.Contains(body, "/readers/r01/accept") {
 		t.Error("it is still said")
+	}
+}
+
+// Covers S6, M5: a network terminal is registered and gets its access code on its page; the code is shown once, the one
+// before ends, and what its clock and its marks are like is said in words.
+func TestNetworkTerminalIsRegistered(t *testing.T) {
+	h := newEnvWith(t, func(_ *env, d *Deps) {
+		d.Info.Ports = []frame.Port{{Number: 8443, Protocol: "tcp", Use: "office"}, {Number: 8081, Protocol: "tcp", Use: "terminals"}}
+	})
+	admin := h.as("liang")
+	form := url.Values{"id": {"r08"}, "kind": {"iclock"}, "name": {"北门终端"}, "direction": {"in"}, "serial": {"CKUF201260123"}, "host": {"10.20.6.21"}}
+	if r := admin.post("/readers/new", form); r.status != 303 {
+		t.Fatalf("registering answers %d\n%s", r.status, r.Body)
+	}
+	if body := admin.get("/readers/r08").Body; !strings.Contains(body, "还没有接入码") {
+		t.Errorf("nothing says that it has no access code:\n%s", body)
+	}
+	address := regexp.MustCompile(`http://[^<]*:8081/([a-z2-7]{26})<`)
+	r := admin.post("/readers/r08/token", nil)
+	first := address.FindStringSubmatch(r.Body)
+	if r.status != 200 || first == nil {
+		t.Fatalf("the access code is not shown: %d\n%s", r.status, r.Body)
+	}
+	if e := h.newest(1)[0]; e.Kind != "reader.key" || e.Subject != "r08" || !strings.Contains(string(e.Data), `"token"`) || strings.Contains(string(e.Data), first[1]) {
+		t.Errorf("entry %s about %s: %s", e.Kind, e.Subject, e.Data)
+	}
+	hash, err := h.site.ReaderToken("r08")
+	if want := sha256.Sum256([]byte(first[1])); err != nil || !bytes.Equal(hash, want[:]) {
+		t.Errorf("kept % x, %v", hash, err)
+	}
+	if body := admin.get("/readers/r08").Body; strings.Contains(body, first[1]) || !strings.Contains(body, "已有接入码") {
+		t.Error("the access code is shown again")
+	}
+	if second := address.FindStringSubmatch(admin.post("/readers/r08/token", nil).Body); second == nil || second[1] == first[1] {
+		t.Errorf("a new access code: %v", second)
+	}
+	for path, want := range map[string]int{"/readers/r01/token": 404, "/readers/r99/token": 404} {
+		if r := admin.post(path, nil); r.status != want {
+			t.Errorf("%s: %d, want %d", path, r.status, want)
+		}
+	}
+	h.readers.status = map[string]frame.ReaderStatus{"r08": {Status: reader.Status{Reader: "r08", State: reader.Refused, Reason: reader.ReasonClock}, When: h.clock.Now().Wall,
+		Counts: reader.Counts{Reads: 12, Repeats: 3, Unsure: 2, Off: -5 * time.Minute, Measured: true}}}
+	body := admin.get("/readers/r08").Body
+	for _, want := range []string{"终端时钟偏差超过 60 秒", "慢 5 分", "记录 12 条，重复 3", "2 条，当天考勤记为"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q:\n%s", want, body)
+		}
+	}
+	var api struct {
+		Kind   string   `json:"kind"`
+		Unsure int      `json:"unsure"`
+		Off    *float64 `json:"clock_off_s"`
+	}
+	h.must(json.Unmarshal([]byte(admin.get("/api/v1/readers/r08").Body), &api))
+	if api.Kind != "iclock" || api.Unsure != 2 || api.Off == nil || *api.Off != -300 {
+		t.Errorf("%+v", api)
 	}
 }

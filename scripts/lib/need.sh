@@ -36,10 +36,12 @@ need_go() {
   fi
 }
 
-# Browser code: from npm by the exact lock file, bundled once per change of its sources.
+# Browser code: from npm by the exact lock file, and the offline check as WebAssembly; bundled once per change of its
+# sources.
 web() {
   local dir=shared/lib/ui/web stamp=shared/lib/ui/dist/.stamp sum
-  sum=$(cat "$dir"/package-lock.json $(find "$dir" shared/lib/ui/bundle -path '*/node_modules' -prune -o -type f -print | sort) | sha256sum)
+  sum=$(cat go.sum "$dir"/package-lock.json $(find "$dir" shared/lib/ui/bundle shared/cmd shared/packet shared/ledger shared/footage shared/clock \
+    -path '*/node_modules' -prune -o -name '*_test.go' -prune -o -path '*/testdata/*' -prune -o -type f -print | sort) | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return 0
   echo "bundling the browser code"
   npm ci --prefix "$dir" --silent --no-audit --no-fund

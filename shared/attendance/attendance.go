@@ -36,6 +36,11 @@ type Tap struct {
 	Boot      string    `json:"boot"`
 	Mono      int64     `json:"mono"`            // ns since that boot, when the card was read
 	Doubt     bool      `json:"doubt,omitempty"` // the clock was not trusted then: At is a claim
+	// Said is what a network terminal said of the time; Boot and Mono are then when its mark came.
+	Said time.Time `json:"said,omitzero"`
+	// Unsure says that the clock of the terminal was more than [TerminalTolerance] off, or not known to be right. The tap
+	// shows that the student was there; nothing follows from At.
+	Unsure bool `json:"unsure,omitempty"`
 }
 
 // Outcome is the status of a student's day.

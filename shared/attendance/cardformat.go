@@ -171,6 +171,9 @@ func DetectFormats(printed string, c Card) (out []CardFormat) {
 
 // Printed lists how a card reads in the styles that printed lists use, for a person who compares.
 func Printed(c Card) (out []string) {
+	if _, user := c.User(); user {
+		return []string{c.String()}
+	}
 	for _, f := range formatsOf(c) {
 		if s := f.Print(c); !slices.Contains(out, s) {
 			out = append(out, s)

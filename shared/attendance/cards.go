@@ -21,10 +21,18 @@ type Card struct {
 const MaxCardBits = 512
 
 // ParseCard reads a card number as rosters and printed lists carry it: hexadecimal bytes, with or without
-// spaces, colons or dashes ("04:A2:B3:C4"), or "26:" and the bytes for numbers that do not fill them.
+// spaces, colons or dashes ("04:A2:B3:C4"), or "26:" and the bytes for numbers that do not fill them, or "user:" and the
+// digits of a user number of network terminals.
 func ParseCard(s string) (Card, error) {
 	bits := -1
 	text := strings.TrimSpace(s)
+	if n, ok := strings.CutPrefix(text, userPrefix); ok {
+		v, err := strconv.ParseUint(n, 10, 64)
+		if err != nil || v == 0 {
+			return Card{}, fmt.Errorf("user number: not digits")
+		}
+		return UserNumber(v), nil
+	}
 	if n, rest, ok := strings.Cut(text, ":"); ok && len(n) > 0 && strings.Count(text, ":") == 1 && len(rest) > 2 {
 		v, err := strconv.Atoi(n)
 		if err != nil || v < 1 || v > MaxCardBits {
@@ -57,8 +65,39 @@ func (c Card) check() error {
 	return nil
 }
 
+// userPrefix is written before user numbers; userMark is the first byte of their cards.
+const (
+	userPrefix = "user:"
+	userMark   = 'U'
+	userBits   = 72
+)
+
+// UserNumber is the user number of network terminals in the form of a card: terminals that know people by card, finger
+// or face all report this number. No card has one like it.
+func UserNumber(n uint64) Card {
+	return Card{Bits: userBits, Raw: binary.BigEndian.AppendUint64([]byte{userMark}, n)}
+}
+
+// User is the user number that the card is; false for the number of a real card.
+func (c Card) User() (uint64, bool) {
+	if c.Bits != userBits || len(c.Raw) != userBits/8 || c.Raw[0] != userMark {
+		return 0, false
+	}
+	n := binary.BigEndian.Uint64(c.Raw[1:])
+	return n, n != 0
+}
+
+// Tail is what tells a card from others: the last four digits.
+func (c Card) Tail() string {
+	s := strings.TrimPrefix(c.String(), userPrefix)
+	return s[max(0, len(s)-4):]
+}
+
 // String is what [ParseCard] reads.
 func (c Card) String() string {
+	if n, ok := c.User(); ok {
+		return userPrefix + strconv.FormatUint(n, 10)
+	}
 	h := strings.ToUpper(hex.EncodeToString(c.Raw))
 	if c.Bits == 8*len(c.Raw) {
 		return h

@@ -33,7 +33,7 @@ func TestCardHash(t *testing.T) {
 }
 
 func FuzzParseCard(f *testing.F) {
-	for _, s := range []string{"04A2B3C4", "26:5A1B2C40", "04:A2:B3:C4", ":", "26:"} {
+	for _, s := range []string{"04A2B3C4", "26:5A1B2C40", "04:A2:B3:C4", ":", "26:", "user:7"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

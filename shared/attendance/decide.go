@@ -11,7 +11,8 @@ import (
 // against the bell, the last way out against the end of the day, and what to make of missing evidence. The
 // first rule that applies gives the outcome; later ones add reasons.
 func Decide(e Evidence, now time.Time) DayStatus {
-	d := decision{Evidence: e, now: now, moves: Resolve(e.Day, e.Hours, e.Taps)}
+	sure, unsure := splitTaps(e.Taps)
+	d := decision{Evidence: e, now: now, moves: Resolve(e.Day, e.Hours, sure), unsure: len(Resolve(e.Day, e.Hours, unsure)) > 0}
 	d.status = DayStatus{V: Version, Date: e.Day.Date, Student: e.Student, Class: e.Class, Taps: len(d.moves), Attended: len(d.moves) > 0}
 	d.readMoves()
 	if e.Day.Reason != "" {
@@ -30,8 +31,25 @@ func Decide(e Evidence, now time.Time) DayStatus {
 	case d.byMark():
 	default:
 		d.byTaps(due, home)
+		d.byUnsureTaps()
 	}
 	return d.status
+}
+
+// byUnsureTaps takes back what a tap at an unknown time may contradict: it may have been the first way in, the last
+// way out, or the return.
+func (d *decision) byUnsureTaps() {
+	switch s := &d.status; {
+	case !d.unsure || s.Outcome == Present || s.Outcome == Pending:
+	case s.Outcome == Unknown:
+		if !s.Has(ClockDoubt) {
+			d.addReason(ClockDoubt)
+		}
+	default:
+		s.Outcome, s.Minutes, s.LateIn = Unknown, 0, 0
+		s.Reasons = slices.DeleteFunc(s.Reasons, func(r Reason) bool { return r == NoTap || r == InLate || r == OutEarly })
+		d.addReason(ClockDoubt)
+	}
 }
 
 // Due is when the student must be in: the bell, or the end of the leave before it. The grace is not in it.
@@ -45,7 +63,20 @@ type decision struct {
 	Evidence
 	now    time.Time
 	moves  []Move
+	unsure bool // there are taps of the day of which the time is not known
 	status DayStatus
+}
+
+// splitTaps sets those apart of which the time is not known.
+func splitTaps(taps []Tap) (sure, unsure []Tap) {
+	for _, t := range taps {
+		if t.Unsure {
+			unsure = append(unsure, t)
+		} else {
+			sure = append(sure, t)
+		}
+	}
+	return sure, unsure
 }
 
 func (d *decision) addReason(r Reason) { d.status.Reasons = append(d.status.Reasons, r) }

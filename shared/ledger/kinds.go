@@ -193,7 +193,7 @@ var Kinds = map[Kind]Spec{
 	"extraction.dropped":   {Data: []Field{req("application", Code), req("reason", Code)}}, // the sealed file is deleted from the appliance
 
 	// the gate
-	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code)}},
+	"attendance.tap":     {Data: []Field{req("reader", Code), req("card", Hash), req("student", Code), req("class", Code), req("direction", Code), req("outcome", Code), opt("reasons", Codes), opt("late_min", Int), opt("read_mono", Int), req("date", Code), opt("said", Time), opt("unsure", Bool)}}, // said, unsure: of a network terminal, what it said of the time and that it is not believed
 	"attendance.unknown": {Data: []Field{req("reader", Code), req("card", Hash), opt("date", Code)}},
 	"attendance.day":     {Data: []Field{req("date", Code), req("class", Code), req("status", Code), req("reasons", Codes), opt("minutes", Int)}},
 	"attendance.mark":    {Data: []Field{req("date", Code), req("class", Code), req("status", Code), req("by", Code), opt("minutes", Int), opt("leave", Code)}, Sealed: []SealedField{{Name: "reason"}}},

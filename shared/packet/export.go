@@ -3,12 +3,13 @@ package packet
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"math"
+	"slices"
 	"time"
 )
 
-// Export is what the head of an exported video says beyond what was recorded: the boxes `suep` and `cstb` of the ONVIF
-// Export File Format 26.06, and where the pictures begin on the time line of their recording.
+// Export is what an exported video has beyond what was recorded: the boxes `suep` and `cstb` of the ONVIF Export File
+// Format 26.06 in its head, and how far its decoding times were moved.
 type Export struct {
 	Unit     string    `json:"unit"` // the appliance
 	At       time.Time `json:"at"`   // when the export began
@@ -17,7 +18,7 @@ type Export struct {
 	URL      string    `json:"url,omitempty"`
 	Line     string    `json:"line,omitempty"` // id of the camera here
 	Origin   time.Time `json:"origin"`         // UTC of the origin of the media time line
-	First    []TrackAt `json:"first"`          // decoding time of the first fragment, by track
+	First    []TrackAt `json:"first"`          // decoding time as recorded that is zero in the video, by track
 }
 
 // TrackAt is an instant of one track in its own ticks.
@@ -30,22 +31,12 @@ type TrackAt struct {
 var errInit = errors.New("not an initialisation section of fragmented MP4")
 
 // ExportHead is the beginning of an exported video: the initialisation section as recorded, with the file's `meta` box
-// behind `ftyp`, and in each track an edit list, so that players begin at the first picture and not at the beginning of
-// the recorder's session. Nothing else is touched. The section and e give the same bytes again.
+// behind `ftyp`. Nothing else is touched. The section and e give the same bytes again.
 func ExportHead(init []byte, e Export) ([]byte, error) {
 	out := make([]byte, 0, len(init)+1024)
 	placed := false
 	err := eachBox(init, func(name string, all, content []byte) error {
-		switch {
-		case name == "moov":
-			moov, err := editedMoov(content, e.First)
-			if err != nil {
-				return err
-			}
-			out = appendMP4(out, "moov", moov)
-		default:
-			out = append(out, all...)
-		}
+		out = append(out, all...)
 		if name == "ftyp" && !placed {
 			placed = true
 			out = append(out, e.meta()...)
@@ -58,55 +49,74 @@ func ExportHead(init []byte, e Export) ([]byte, error) {
 	return out, err
 }
 
-func editedMoov(moov []byte, first []TrackAt) (out []byte, err error) {
-	tracks := 0
-	err = eachBox(moov, func(name string, all, content []byte) error {
-		if name != "trak" {
-			out = append(out, all...)
+// Move moves the decoding times of a fragment in place by the times that are zero in the video, so that every player
+// begins at the first picture and knows how long the video is: those of a recording count from the beginning of the
+// recorder's session, which may be days before. With back set it gives the fragment as recorded again, byte for byte.
+func (e Export) Move(fragment []byte, back bool) error {
+	return eachBox(fragment, func(name string, _, moof []byte) error {
+		if name != "moof" {
 			return nil
 		}
-		tracks++
-		var id uint32
-		var trak []byte
-		err := eachBox(content, func(name string, all, c []byte) error {
-			trak = append(trak, all...)
-			switch name {
-			case "edts":
-				return fmt.Errorf("%w: a track has an edit list", errInit)
-			case "tkhd":
-				at := 12
-				if len(c) > 0 && c[0] == 1 {
-					at = 20
-				}
-				if len(c) < at+4 {
-					return errInit
-				}
-				id = binary.BigEndian.Uint32(c[at:])
-				for _, f := range first {
-					if f.Track == id {
-						trak = append(trak, editList(f.Ticks)...)
-					}
-				}
+		return eachBox(moof, func(name string, _, traf []byte) error {
+			if name != "traf" {
+				return nil
 			}
-			return nil
+			return e.moveTrack(traf, back)
 		})
-		out = appendMP4(out, "trak", trak)
-		return err
 	})
-	if err == nil && tracks == 0 {
-		err = errInit
-	}
-	return out, err
 }
 
-// editList begins the presentation at an instant of the track.
-func editList(ticks uint64) []byte {
-	elst := []byte{1, 0, 0, 0}
-	elst = be.AppendUint32(elst, 1)
-	elst = be.AppendUint64(elst, 0) // to the end, as fragments come
-	elst = be.AppendUint64(elst, ticks)
-	elst = be.AppendUint32(elst, 1<<16)
-	return appendMP4(nil, "edts", appendMP4(nil, "elst", elst))
+func (e Export) moveTrack(traf []byte, back bool) error {
+	id, moved := uint32(0), false
+	return errors.Join(eachBox(traf, func(name string, _, c []byte) error {
+		switch name {
+		case "tfhd":
+			if len(c) < 8 || id != 0 {
+				return errFragment
+			}
+			id = be.Uint32(c[4:])
+		case "tfdt":
+			i := slices.IndexFunc(e.First, func(t TrackAt) bool { return t.Track == id })
+			if i < 0 || len(c) < 8 || moved {
+				return errFragment
+			}
+			moved = true
+			by := e.First[i].Ticks
+			move := func(at uint64) (uint64, bool) {
+				if back {
+					return at + by, at+by >= at
+				}
+				return at - by, at >= by
+			}
+			switch {
+			case c[0] == 1 && len(c) == 12:
+				at, ok := move(be.Uint64(c[4:]))
+				if !ok {
+					return errFragment
+				}
+				be.PutUint64(c[4:], at)
+			case c[0] == 0 && len(c) == 8:
+				at, ok := move(uint64(be.Uint32(c[4:])))
+				if !ok || at > math.MaxUint32 {
+					return errFragment
+				}
+				be.PutUint32(c[4:], uint32(at))
+			default:
+				return errFragment
+			}
+		}
+		return nil
+	}), untimed(moved))
+}
+
+// errFragment says that a fragment has not the boxes that it must have, or begins before the video does.
+var errFragment = errors.New("not a fragment whose decoding times can be moved")
+
+func untimed(moved bool) error {
+	if moved {
+		return nil
+	}
+	return errFragment
 }
 
 // meta is the file's metadata box.

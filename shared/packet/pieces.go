@@ -130,7 +130,7 @@ const (
 type hours func(entry uint64) (root [32]byte, count int, ok bool)
 
 // checkVideo reads a whole video and verifies that it is the head that its pieces make, and then exactly the recorded
-// fragments; and for each segment its place in the tree of its hour. It gives how many segments an entry binds.
+// fragments, their decoding times put back; and for each segment its place in the tree of its hour. It gives how many segments an entry binds.
 func (p Pieces) checkVideo(in io.Reader, of hours) (bound int, err error) {
 	head, err := ExportHead(p.Init, p.Export)
 	if err != nil {
@@ -165,6 +165,9 @@ func (p Pieces) checkVideo(in io.Reader, of hours) (bound int, err error) {
 			buf = buf[:r.Size]
 			if _, err := io.ReadFull(in, buf); err != nil {
 				return 0, fault("it ends early")
+			}
+			if p.Export.Move(buf, true) != nil {
+				return 0, fault("a fragment")
 			}
 			leaves, places = append(leaves, r.Leaf(false, buf)), append(places, uint64(1+s.First+i))
 		}

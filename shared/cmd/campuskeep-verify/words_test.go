@@ -33,6 +33,12 @@ func TestIdentitiesInEveryForm(t *testing.T) {
 			t.Errorf("%q gives %d identities", given, len(list))
 		}
 	}
+	for i := range 2000 { // no key of age is taken for words
+		secret[0], secret[1], secret[2] = byte(i), byte(i>>8), byte(i>>16)
+		if _, err := identities(strings.ToLower(packet.AgeIdentity(secret))); err != nil {
+			t.Fatalf("%s: %v", packet.AgeIdentity(secret), err)
+		}
+	}
 	if got := permuted([]string{"package.age", "-identity", "x", "-key=y"}); strings.Join(got, " ") != "-identity x -key=y package.age" {
 		t.Errorf("%v", got)
 	}

@@ -67,6 +67,9 @@ func (a *Assets) URL(name string) string {
 	return ""
 }
 
+// Content is a browser file as it is; nil when there is none of that name.
+func (a *Assets) Content(name string) []byte { return a.files[a.names[name]].plain }
+
 // ServeHTTP serves the files below AssetPath, compressed when the browser takes it. They hold no
 // personal data, so they are the one thing that may be kept by the browser.
 func (a *Assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -116,7 +116,7 @@ func (c *call) waitForCard(v *enrolView, id, after string) {
 	v.Again = enrolAddress("/readers/enrol", v.Student.ID, id, s.N)
 	v.Printed = attendance.Printed(s.Card())
 	if len(v.Printed) == 0 {
-		v.Printed = []string{"…" + tail(s.Card())}
+		v.Printed = []string{"…" + s.Card().Tail()}
 	}
 	if owner, ok := c.o.d.People.CardOwner(s.Card()); ok {
 		v.Owner = c.o.d.People.Name(owner)

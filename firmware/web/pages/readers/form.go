@@ -32,6 +32,7 @@ type formView struct {
 	Formats []ui.Option
 	Turned  []ui.Option
 	Techs   []ui.Option
+	Off     bool // the port for terminals that call is not configured
 }
 
 type kindChoice struct {
@@ -97,6 +98,7 @@ func (o *Pages) showForm(c *call, status int, id string, vals url.Values, errs f
 			v.Kinds = append(v.Kinds, kindChoice{Code: code, Text: c.P.T("reader.kind." + code), Hint: c.P.T("reader.kind.hint." + code), Href: "/readers/new?kind=" + code, On: code == v.Kind})
 		}
 	}
+	v.Off = !o.d.Readers.Serves(site.ReaderIclock)
 	for _, d := range []attendance.Direction{attendance.Auto, attendance.In, attendance.Out} {
 		v.Ways = append(v.Ways, ui.Option{Value: string(d), Text: c.P.T("reader.way." + string(d)), Hint: c.P.T("reader.way.hint." + string(d))})
 	}

@@ -285,10 +285,18 @@ type APIReader struct {
 	Taps   int       `json:"taps_today"`
 	Reads  uint64    `json:"reads"` // since its line was opened
 	Device string    `json:"device,omitempty"`
+	// Of a network terminal: marks that came again, marks at times that are not believed, and its clock less ours.
+	Repeats  uint64   `json:"repeats,omitempty"`
+	Unsure   uint64   `json:"unsure,omitempty"`
+	ClockOff *float64 `json:"clock_off_s,omitempty"`
 }
 
 func (r row) api(c *call) APIReader {
-	out := APIReader{Reader: r.R, State: r.State, Since: r.Since, Taps: r.Taps, Reads: r.Counts.Reads, Device: r.Vendor}
+	out := APIReader{Reader: r.R, State: r.State, Since: r.Since, Taps: r.Taps, Reads: r.Counts.Reads, Device: r.Vendor, Repeats: r.Counts.Repeats, Unsure: r.Counts.Unsure}
+	if r.Counts.Measured {
+		off := r.Counts.Off.Seconds()
+		out.ClockOff = &off
+	}
 	if s, ok := c.o.d.Readers.Status(r.R.ID); ok {
 		out.Reason = s.Reason
 	}

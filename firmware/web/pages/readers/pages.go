@@ -67,6 +67,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /readers/{id}/install", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.install)},
 		{Pattern: "POST /readers/{id}/install/end", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.endInstall)},
 		{Pattern: "POST /readers/{id}/key", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.typeKey)},
+		{Pattern: "POST /readers/{id}/token", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.newToken)},
 		{Pattern: "POST /readers/{id}/clear", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.clearText)},
 		{Pattern: "POST /readers/{id}/accept", Action: account.ActReadersEdit, Subject: frame.Anything, Handle: on.Do(o.accept)},
 		{Pattern: "GET /events/readers", Action: account.ActReadersView, Subject: frame.Self, Handle: on.Do(o.live), Stream: true},

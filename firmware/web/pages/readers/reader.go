@@ -1,17 +1,14 @@
 package readers
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"campuskeep/firmware/reader"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
-	"campuskeep/shared/attendance"
 	"campuskeep/shared/lib/fielderr"
 )
 
@@ -26,6 +23,7 @@ type readerView struct {
 	Test    *testView
 	Time    string
 	Secure  *secureView // of an OSDP reader, for who may change it
+	Calls   *callsView  // of a terminal that calls, for who may change it
 	Swapped []fact      // another device answers than is known; nil: it is the known one
 }
 
@@ -43,6 +41,11 @@ type testView struct {
 func (o *Pages) readerPage(c *call) error { return o.showReader(c, http.StatusOK, nil, nil) }
 
 func (o *Pages) showReader(c *call, status int, test *testView, errs fielderr.Errors) error {
+	return o.showReaderWith(c, status, test, errs, "")
+}
+
+// showReaderWith is showReader with an access code that was just made: it is shown this once.
+func (o *Pages) showReaderWith(c *call, status int, test *testView, errs fielderr.Errors, token string) error {
 	rev := o.d.Site.ReaderRev(c.R.PathValue("id"))
 	r, err := c.one()
 	if err != nil {
@@ -56,13 +59,28 @@ func (o *Pages) showReader(c *call, status int, test *testView, errs fielderr.Er
 	}
 	if r.Counts != (reader.Counts{}) {
 		n := r.Counts
-		v.Facts = append(v.Facts, fact{c.P.T("reader.counts"), c.P.T("reader.counts.text", n.Reads, n.Malformed, n.Timeouts)})
+		if terminal(r.R) {
+			v.Facts = append(v.Facts, fact{c.P.T("reader.counts"), c.P.T("reader.counts.terminal", n.Reads, n.Repeats, n.Old, n.Malformed, n.Ignored)})
+			if n.Unsure > 0 {
+				v.Facts = append(v.Facts, fact{c.P.T("reader.unsure"), c.P.T("reader.unsure.text", n.Unsure)})
+			}
+		} else {
+			v.Facts = append(v.Facts, fact{c.P.T("reader.counts"), c.P.T("reader.counts.text", n.Reads, n.Malformed, n.Timeouts)})
+		}
+		if n.Measured {
+			v.Facts = append(v.Facts, fact{c.P.T("reader.off"), c.offText(n.Off)})
+		}
 	}
 	if v.Last, err = c.lastEvents(c.R.Context(), r.R.ID); err != nil {
 		return err
 	}
 	if v.CanEdit && r.R.Kind == site.ReaderOSDP {
 		if v.Secure, err = c.secure(r.R, r.Secure, errs); err != nil {
+			return err
+		}
+	}
+	if v.CanEdit && r.R.Kind == site.ReaderIclock {
+		if v.Calls, err = c.calls(r.R.ID, token); err != nil {
 			return err
 		}
 	}
@@ -91,13 +109,8 @@ func (o *Pages) testPage(c *call) error {
 // seen says what is safe to show of a card: how long its number is and how it ends.
 func (c *call) seen(s reader.Seen) []fact {
 	out := []fact{{c.P.T("reader.test.when"), c.P.ClockSec(s.When)}, {c.P.T("reader.test.bits"), strconv.Itoa(s.Bits)},
-		{c.P.T("reader.test.tail"), "…" + tail(s.Card())}}
+		{c.P.T("reader.test.tail"), "…" + s.Card().Tail()}}
 	return out
-}
-
-// tail is what tells a card from others: its last two bytes.
-func tail(card attendance.Card) string {
-	return strings.ToUpper(hex.EncodeToString(card.Raw[max(0, len(card.Raw)-2):]))
 }
 
 // Needs are readers that do not work, for the person who is named for them.

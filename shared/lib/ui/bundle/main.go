@@ -1,12 +1,10 @@
 // Command bundle makes the browser files that package ui embeds: it bundles shared/lib/ui/web with esbuild
-// for the oldest browser we serve, names each file by its content, and compresses it beforehand.
+// for the oldest browser we serve, makes the page that opens sealed packages, names each file by its content, and compresses it beforehand.
 //
 // It owns shared/lib/ui/dist and nothing else. It must never fetch anything: npm ci put the packages there.
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,13 +21,13 @@ import (
 var entries = []string{"campuskeep.css", "campuskeep.js", "player.js", "live.js", "emergency.js", "roll.js"}
 
 func main() {
-	if err := run("shared/lib/ui/web", "shared/lib/ui/dist"); err != nil {
+	if err := run("shared/lib/ui/web", "shared/cmd/campuskeep-open", "shared/lib/ui/dist"); err != nil {
 		fmt.Fprintln(os.Stderr, "bundle:", err)
 		os.Exit(1)
 	}
 }
 
-func run(src, dst string) error {
+func run(src, open, dst string) error {
 	if _, err := os.Stat(filepath.Join(src, "node_modules", "hls.js")); err != nil {
 		return fmt.Errorf("the packages of %s are not installed: run `npm ci --prefix %s` (%w)", src, src, err)
 	}
@@ -52,8 +50,12 @@ func run(src, dst string) error {
 	if len(res.Errors) > 0 {
 		return errors.New(strings.Join(api.FormatMessages(res.Errors, api.FormatMessagesOptions{}), ""))
 	}
+	page, err := openPage(open)
+	if err != nil {
+		return fmt.Errorf("make the page that opens packages: %w", err)
+	}
 	names := map[string]string{}
-	for _, f := range res.OutputFiles {
+	for _, f := range append(res.OutputFiles, api.OutputFile{Path: "open.html", Contents: page}) {
 		sum := sha256.Sum256(f.Contents)
 		base := filepath.Base(f.Path)
 		ext := filepath.Ext(base)
@@ -62,21 +64,14 @@ func run(src, dst string) error {
 		if err := os.WriteFile(filepath.Join(dst, name), f.Contents, 0o644); err != nil {
 			return fmt.Errorf("write a bundle: %w", err)
 		}
-		var z bytes.Buffer
-		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+		z, err := compressed(f.Contents)
 		if err != nil {
-			return fmt.Errorf("compress %s: %w", base, err)
+			return err
 		}
-		if _, err := w.Write(f.Contents); err != nil {
-			return fmt.Errorf("compress %s: %w", base, err)
-		}
-		if err := w.Close(); err != nil {
-			return fmt.Errorf("compress %s: %w", base, err)
-		}
-		if err := os.WriteFile(filepath.Join(dst, name+".gz"), z.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dst, name+".gz"), z, 0o644); err != nil {
 			return fmt.Errorf("write a compressed bundle: %w", err)
 		}
-		fmt.Printf("%-32s %7d B, compressed %6d B\n", name, len(f.Contents), z.Len())
+		fmt.Printf("%-32s %7d B, compressed %6d B\n", name, len(f.Contents), len(z))
 	}
 	// The list comes last and whole, and only then the old files go: a build at the same time finds either set.
 	b, err := json.MarshalIndent(names, "", "  ")
