@@ -181,6 +181,21 @@ func TestTheApplicantLearnsOfEveryDecision(t *testing.T) {
 	has(t, "refused", fan.get("/"), "不予批准：")
 }
 
+// An application is made again like an earlier one of one's own: everything but the days of use and the promises.
+func TestApplyAgainLikeThis(t *testing.T) {
+	h := newEnv(t)
+	fan := h.as("fan")
+	id := fan.apply(form("北侧围墙", at(18, 7, 0), at(18, 8, 0)))
+	h.clock.pass(48 * time.Hour)
+	fan = h.as("fan")
+	has(t, "the link", fan.get("/applications/"+id), "/applications/new?like="+id)
+	today := usage.DateOf(h.clock.Now().Wall)
+	has(t, "the form", fan.get("/applications/new?like="+id), "北侧围墙", "2026-05-18T07:00", `value="`+string(today)+`"`, `!name="mend"`)
+	if r := h.as("luo").get("/applications/new?like=" + id); r.status != http.StatusNotFound {
+		t.Errorf("like somebody else's: %d", r.status)
+	}
+}
+
 // Covers F6: the period of use is extended by a decision on time alone, with its reason, within the limit; the page, the
 // notice, the entry and the player say the same, and nobody extends their own.
 func TestTheUseIsExtended(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -76,7 +77,7 @@ type offerRow struct {
 	TooLate  string // what is deleted already: no hold can keep it
 }
 
-// applyPage shows the empty form, or a returned application to be mended.
+// applyPage shows the empty form, a returned application to be mended, or a new one like an earlier one of one's own.
 func (o *Pages) applyPage(c *call) error {
 	q := c.R.URL.Query()
 	values := url.Values{"use_from": {string(rules.DateOf(c.Now.Wall))}, "use_until": {string(rules.DateOf(c.Now.Wall).Add(6))}, "ways": {string(rules.WayView)},
@@ -92,6 +93,17 @@ func (o *Pages) applyPage(c *call) error {
 			return frame.ErrNotFound
 		}
 		was, values = a, o.formValues(c, a)
+	} else if id := q.Get("like"); id != "" {
+		a, err := o.d.Usage.Get(id)
+		if err != nil {
+			return err
+		}
+		if a.Applicant != c.Actor.ID {
+			return frame.ErrNotFound
+		}
+		use := url.Values{"use_from": values["use_from"], "use_until": values["use_until"]}
+		values = o.formValues(c, a)
+		maps.Copy(values, use)
 	}
 	return o.showApply(c, 200, was, values, nil)
 }
