@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/footage"
 	"campuskeep/shared/ledger"
+	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/packet"
 	rules "campuskeep/shared/usage"
 )
@@ -304,5 +306,39 @@ func TestAPackageForAKey(t *testing.T) {
 	must(t, err)
 	if _, err := io.Copy(io.Discard, plain); err != nil {
 		t.Error(err)
+	}
+}
+
+// A package holds as many cameras in spans as its entry has place for; one more is refused in words, and an approval of
+// any number that can be applied for is entered.
+func TestMoreCamerasThanAPackageHolds(t *testing.T) {
+	const most = 46
+	h := newEnv(t, nil)
+	for _, n := range []int{64, most + 1, most} { // 64: all that one application names
+		h.cameras = nil
+		var ids []string
+		for i := range n {
+			ids = append(ids, fmt.Sprintf("c%02d", i+1))
+			h.cameras = append(h.cameras, footage.Camera{ID: ids[i], Name: ids[i], Place: "东大门", Custody: footage.CustodyVault, Main: "rtsp://10.20.4.11:554/main", Policy: footage.Policy{Days: 30}})
+		}
+		ctx := t.Context()
+		a, err := h.reg.Submit(ctx, teacher, rules.Application{Unit: "七年级组", Contact: "内线 8326", Purpose: "06", Reason: "派出所调取校门外碰撞经过。",
+			Ways: []rules.Way{rules.WayPackage}, Wanted: []rules.RequestedSpan{{Place: "东大门", Span: footage.Span{From: brief.From, To: brief.From.Add(time.Second)}}},
+			UseFrom: "2026-05-20", UseUntil: "2026-05-27", Recipients: []rules.Recipient{{Name: "宋知行", Unit: "青榆派出所", Document: "900131", Outside: true}},
+			Undertakings: rules.AllUndertakings})
+		must(t, err)
+		_, err = h.reg.Review(ctx, officer, a.ID, ids, "")
+		must(t, err)
+		_, err = h.reg.Decide(ctx, head, a.ID, rules.Decision{Approved: true})
+		must(t, err)
+		if a, err = h.reg.Decide(ctx, leader, a.ID, rules.Decision{Approved: true}); err != nil || a.State != rules.Approved {
+			t.Fatalf("%d cameras: %s, %v", n, a.State, err)
+		}
+		e, err := h.x.Request(ctx, teacher, a.ID, "2026-05-21", "")
+		must(t, err)
+		_, err = h.x.Start(ctx, officer, head, e.ID, "")
+		if errs, ok := errors.AsType[fielderr.Errors](err); n > most && (!ok || errs[0].Rule != "err.extraction_many" || errs[0].Args[0] != n) || n <= most && err != nil {
+			t.Errorf("%d cameras: %v", n, err)
+		}
 	}
 }

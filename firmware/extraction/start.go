@@ -1,8 +1,10 @@
 package extraction
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -16,8 +18,15 @@ import (
 	rules "campuskeep/shared/usage"
 )
 
-// mostPairs is how many cameras in spans one package holds: the list of the entry that begins it.
-const mostPairs = 64
+// mostPairs bytes are the cameras in their spans that one package holds: the lists of the entry that begins it, which has
+// 4 KiB with everything else that it says.
+const mostPairs = 3 << 10
+
+// tooMany says whether the lists of a package are larger than its entry holds.
+func tooMany(cameras []string, spans []footage.Span) (bool, error) {
+	b, err := json.Marshal([]any{cameras, spans})
+	return len(b) > mostPairs, err
+}
 
 const maxNote = 500
 
@@ -159,8 +168,11 @@ func (x *Extractions) Start(ctx context.Context, operator, supervisor account.Wh
 				cameras, spans = append(cameras, c), append(spans, footage.Span{From: g.Span.From.UTC(), To: g.Span.To.UTC()})
 			}
 		}
-		if len(cameras) == 0 || len(cameras) > mostPairs {
+		if len(cameras) == 0 {
 			return ledgerdb.Change{}, ErrOver
+		}
+		if many, err := tooMany(cameras, spans); err != nil || many {
+			return ledgerdb.Change{}, cmp.Or(err, error(fielderr.Errors{{Field: "state", Rule: "err.extraction_many", Args: []any{len(cameras)}}}))
 		}
 		j.app, j.cameras, j.spans = a, cameras, spans
 		return ledgerdb.Change{Puts: []ledgerdb.Put{extractions.PutRev(e.ID, e, r.rev)},

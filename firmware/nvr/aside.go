@@ -78,7 +78,7 @@ func (r *Supervisor) setAsideOf(by account.Who, role account.Role, f Fetch, wron
 		ch.Puts = append(ch.Puts, misassigned.Put(f.Camera+"/"+f.ID, row))
 	}
 	ch.Entries = append(ch.Entries, by.Draft("nvr.fetched", role, f.NVR, map[string]any{
-		"fetch": f.ID, "camera": f.Camera, "result": "aside", "spans": nonNil(wrong[:min(len(wrong), 64)]), "bytes": 0, "reason": reassigned,
+		"fetch": f.ID, "camera": f.Camera, "result": "aside", "spans": nonNil(wrong[:min(len(wrong), entrySpans)]), "bytes": 0, "reason": reassigned,
 	}))
 	return ch, nil
 }

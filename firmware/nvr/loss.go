@@ -103,15 +103,27 @@ func (r *Supervisor) failFetches(x *rowChange, id, why string) error {
 	return nil
 }
 
+// entrySpans is how many spans an entry of 4 KiB lists, with all else that it says.
+const entrySpans = 40
+
+// forEntry are the first spans of both lists, as many as an entry holds; the row of the fetch has them all.
+func forEntry(done, empty []footage.Span) (d, e []footage.Span) {
+	const least = 16 // of what was empty
+	most := max(entrySpans-least, entrySpans-len(empty))
+	d = done[:min(len(done), most)]
+	return d, empty[:min(len(empty), entrySpans-len(d))]
+}
+
 // endFetch is the change that ends a fetch.
 func (r *Supervisor) endFetch(f *Fetch) ledgerdb.Change {
 	f.Ended = r.o.Clock.Now().Wall.UTC()
-	data := map[string]any{"fetch": f.ID, "camera": f.Camera, "result": f.State, "spans": nonNil(f.Done[:min(len(f.Done), 64)]), "bytes": f.Bytes}
+	done, empty := forEntry(f.Done, f.Empty)
+	data := map[string]any{"fetch": f.ID, "camera": f.Camera, "result": f.State, "spans": nonNil(done), "bytes": f.Bytes}
 	if f.Reason != "" {
 		data["reason"] = f.Reason
 	}
-	if len(f.Empty) > 0 {
-		data["empty"] = f.Empty[:min(len(f.Empty), 64)]
+	if len(empty) > 0 {
+		data["empty"] = empty
 	}
 	return ledgerdb.Change{Puts: []ledgerdb.Put{fetches.Put(f.ID, *f)}, Entries: []ledger.Draft{r.draft("nvr.fetched", f.NVR, data)}}
 }

@@ -2,6 +2,7 @@ package nvr
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"testing"
@@ -12,7 +13,10 @@ import (
 	"pgregory.net/rapid"
 
 	"campuskeep/scripts/sim/render"
+	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
+	"campuskeep/shared/ledger"
 )
 
 // mux runs access units through a muxer and gives what a player would read.
@@ -137,4 +141,33 @@ func TestSubtractAndJoin(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The entry that ends a fetch fits however many pieces came and however many were empty.
+func TestTheEndOfAFetchOfManyPiecesFits(t *testing.T) {
+	list := func(n, from int) (out []footage.Span) {
+		for i := range n {
+			at := time.Date(2026, 5, 20, 4, 0, from+10*i, 123456789, time.UTC)
+			out = append(out, footage.Span{From: at, To: at.Add(time.Second)})
+		}
+		return out
+	}
+	r := &Supervisor{o: Options{Clock: clocktest.New(clock.Reading{Wall: time.Date(2026, 5, 20, 4, 0, 0, 0, time.UTC), State: clock.Trusted, Boot: "b1"})}}
+	for _, n := range [][4]int{{400, 400, 24, 16}, {400, 0, 40, 0}, {400, 5, 35, 5}, {5, 400, 5, 35}, {40, 1, 39, 1}, {0, 41, 0, 40}} {
+		f := Fetch{ID: "f-2026-000001", NVR: "nvr01", Camera: "c01", State: FetchPartial, Reason: "misassigned", Bytes: 1 << 40, Done: list(n[0], 0), Empty: list(n[1], 5)}
+		done, empty := forEntry(f.Done, f.Empty)
+		if len(done) != n[2] || len(empty) != n[3] {
+			t.Errorf("%d pieces and %d empty: the entry lists %d and %d", n[0], n[1], len(done), len(empty))
+		}
+		d := r.endFetch(&f).Entries[0]
+		var e ledger.Entry
+		p, err := ledger.Prepare(&e, d, rand.Reader)
+		if err != nil {
+			t.Errorf("%d pieces and %d empty: %v", n[0], n[1], err)
+			continue
+		}
+		if _, err := p.Encode(ledger.Place{Seq: 1 << 40, At: f.Ended, Clock: ledger.ClockRef{State: clock.Trusted, Boot: "b1"}, Rows: []ledger.RowRef{{Table: "nvr.fetch", Key: f.ID, Rev: 1 << 40, Sum: make([]byte, 32)}}}); err != nil {
+			t.Errorf("%d pieces and %d empty: %v", n[0], n[1], err)
+		}
+	}
 }

@@ -273,8 +273,12 @@ func (e *Register) notice(s *step, at clock.Reading) error {
 			}
 		}
 	}
-	if len(data.granted.Cameras) > mostPairs {
-		data.granted = granted{} // the form that was submitted and the spans say it
+	b, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("enter the approval of %s: %w", s.after.ID, err)
+	}
+	if len(data.granted.Cameras) > mostPairs || len(b) > mostApproved {
+		data.granted = granted{} // the form that was submitted, the cameras and the spans say it
 	}
 	text := d.Note
 	if s.after.Second != "" {
@@ -285,7 +289,10 @@ func (e *Register) notice(s *step, at clock.Reading) error {
 	return nil
 }
 
-const mostPairs = 64 // of a list in an entry
+const (
+	mostPairs    = 64      // of a list in an entry
+	mostApproved = 3 << 10 // bytes of an approval's data: the rest of an entry, which has 4 KiB, is the head and the rows
+)
 
 // Withdraw takes the applicant's own application back and lets its hold go.
 func (e *Register) Withdraw(ctx context.Context, by account.Who, id string) (rules.Application, error) {

@@ -40,7 +40,7 @@ const (
 	LongestView = 4 * time.Hour
 	minPurpose  = 4 // runes: less says nothing to who reads the register
 	maxPurpose  = 200
-	maxSpans    = 64 // of a Spans field in the log
+	maxSpans    = 40 // of a list of spans in an entry, which has 4 KiB
 )
 
 // Viewing is one opening of footage whose entry is in the log.

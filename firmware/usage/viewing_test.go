@@ -2,7 +2,9 @@ package usage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -245,5 +247,31 @@ func TestRefusalIsEnteredAlsoForWhoHangsUp(t *testing.T) {
 	refusedWith(t, err, "may.no_grant")
 	if n := len(h.entries("access.refused")); n != 1 {
 		t.Fatalf("%d entries", n)
+	}
+}
+
+// A viewing of many pieces closes: its entry holds as many spans as fit, and never says less than was delivered.
+func TestAViewingOfManyPiecesCloses(t *testing.T) {
+	h := newEnv(t)
+	for _, n := range []int{maxSpans, maxSpans + 1, 400} {
+		v, err := h.office.OpenViewing(t.Context(), officer, "c01", lastHour, Playback, "查找书包")
+		must(t, err)
+		var got []footage.Span
+		for i := range n {
+			from := lastHour.From.Add(time.Duration(i)*7*time.Second + 123456789)
+			got = append(got, footage.Span{From: from, To: from.Add(time.Duration(i+1) * time.Millisecond)})
+		}
+		must(t, h.office.CloseViewing(t.Context(), v.ID, got, 1000, "closed"))
+		closed := h.entries("footage.access.close")
+		var c closing
+		must(t, json.Unmarshal(closed[len(closed)-1].Data, &c))
+		if len(c.Delivered) != maxSpans {
+			t.Errorf("%d pieces: the entry has %d spans", n, len(c.Delivered))
+		}
+		for _, s := range got {
+			if !slices.ContainsFunc(c.Delivered, func(d footage.Span) bool { return !s.From.Before(d.From) && !s.To.After(d.To) }) {
+				t.Errorf("%d pieces: %v was delivered and is not in the entry", n, s)
+			}
+		}
 	}
 }
