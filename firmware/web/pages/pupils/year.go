@@ -126,7 +126,7 @@ func (o *Pages) showYear(c *call, status int, t people.YearTurn, values url.Valu
 	for _, s := range []student.Stage{student.Primary, student.Junior, student.Senior} {
 		v.Stages = append(v.Stages, ui.Option{Value: string(s), Text: c.P.K("schooling.", s)})
 	}
-	return c.PageStatus(status, "year", c.P.T("year.title", t.Year), v)
+	return c.PageStatus(status, "year", c.P.T("year.title", strconv.Itoa(t.Year)), v)
 }
 
 // rowsOf numbers the rows of a list in a form that are filled in, and some more.

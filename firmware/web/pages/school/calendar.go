@@ -162,7 +162,7 @@ func (c *call) weeks(cal attendance.Calendar) (out []weekRow, _ error) {
 	today := time.Date(y, m, d, 12, 0, 0, 0, c.o.d.Zone)
 	monday := today.AddDate(0, 0, -(int(today.Weekday())+6)%7-7)
 	for w := range weeksVisible {
-		r := weekRow{Month: c.P.Date(monday.AddDate(0, 0, 7*w))}
+		r := weekRow{Month: c.P.Day(monday.AddDate(0, 0, 7*w))}
 		for i := range 7 {
 			t := monday.AddDate(0, 0, 7*w+i)
 			day, _, err := cal.Day(t.Format(time.DateOnly))
