@@ -141,6 +141,10 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	if err != nil {
 		return out, err
 	}
+	progress("emergency plans and a drill")
+	if err := f.prepare(ctx, out, day); err != nil {
+		return out, err
+	}
 	if err := f.note(ctx, gaps, day); err != nil {
 		return out, err
 	}
@@ -160,7 +164,10 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	if err := f.note(ctx, gaps, end); err != nil { // a gap is noted when it is over, and the applications are still to come
 		return out, err
 	}
-	progress("applications")
+	progress("applications and leave")
+	if err := f.leave(ctx, out); err != nil {
+		return out, err
+	}
 	if err := f.apply(ctx, out); err != nil {
 		return out, err
 	}
@@ -236,15 +243,6 @@ func (f *filler) note(ctx context.Context, gaps []history.Gap, at time.Time) err
 
 // apply files three applications: one approved, one refused, one waiting for the officer.
 func (f *filler) apply(ctx context.Context, s school.Filled) error {
-	who := func(name string) account.Who {
-		for _, a := range s.Accounts {
-			if a.Login == name {
-				return account.Who{Actor: account.Actor{ID: a.ID, Roles: a.Roles, SecondFactor: a.Secret != nil},
-					From: ledger.From{Address: "192.168.1.21", Device: "Chrome/Windows"}, Via: ledger.ViaWeb}
-			}
-		}
-		panic("the demo school has no " + name)
-	}
 	at := func(days, hour int) time.Time {
 		d := f.Now.In(f.zone).AddDate(0, 0, -days)
 		return time.Date(d.Year(), d.Month(), d.Day(), hour, 0, 0, 0, f.zone).UTC()
@@ -260,7 +258,7 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 		return fmt.Errorf("the demo school has %d places, want at least 2", len(places))
 	}
 	submit := func(by, reason string, p usage.Purpose, place string, from, to time.Time) (usage.Application, error) {
-		w := who(by)
+		w := who(s, by)
 		person, _ := f.a.People.Person(w.ID)
 		return f.a.Usage.Submit(ctx, w, usage.Application{
 			Unit: person.Unit, Contact: person.Phone, Purpose: p, Reason: reason, Ways: []usage.Way{usage.WayView},
@@ -273,11 +271,11 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 	if err != nil {
 		return fmt.Errorf("first application: %w", err)
 	}
-	a, err = f.a.Usage.Review(ctx, who("zhou"), a.ID, a.Wanted[0].Cameras, "")
+	a, err = f.a.Usage.Review(ctx, who(s, "zhou"), a.ID, a.Wanted[0].Cameras, "")
 	if err != nil {
 		return fmt.Errorf("review the first application: %w", err)
 	}
-	if _, err = f.a.Usage.Decide(ctx, who("zheng"), a.ID, usage.Decision{Approved: true, Cameras: a.Cameras, Spans: []footage.Span{a.Wanted[0].Span},
+	if _, err = f.a.Usage.Decide(ctx, who(s, "zheng"), a.ID, usage.Decision{Approved: true, Cameras: a.Cameras, Spans: []footage.Span{a.Wanted[0].Span},
 		Ways: a.Ways, From: a.UseFrom, Until: a.UseUntil, Note: "仅限现场查看。"}); err != nil {
 		return fmt.Errorf("approve the first application: %w", err)
 	}
@@ -285,7 +283,7 @@ func (f *filler) apply(ctx context.Context, s school.Filled) error {
 	if err != nil {
 		return fmt.Errorf("second application: %w", err)
 	}
-	if _, err = f.a.Usage.Decide(ctx, who("zheng"), b.ID, usage.Decision{Code: "purpose", Note: "用途与校园安全无关，不得用于个人发布。"}); err != nil {
+	if _, err = f.a.Usage.Decide(ctx, who(s, "zheng"), b.ID, usage.Decision{Code: "purpose", Note: "用途与校园安全无关，不得用于个人发布。"}); err != nil {
 		return fmt.Errorf("refuse the second application: %w", err)
 	}
 	if _, err = submit("guo", "校门旁宣传栏玻璃损坏，核查损坏时间与经过。", "04", places[0], at(1, 14), at(1, 18)); err != nil {
