@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xuri/excelize/v2"
+
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/records"
 	"campuskeep/shared/account"
@@ -412,5 +414,45 @@ func TestARecordEndsOverThePages(t *testing.T) {
 	h.must(err)
 	if e, err := ledger.ParseEntry(p.Leaf); err != nil || e.Kind != "record.erased" {
 		t.Error("the certificate is of something else: ", err)
+	}
+}
+
+// A list that leaves is an entry first, holds what its filter shows, and nothing that somebody may not see. Covers S14, S17.
+func TestListsOfConcernsAndCountsLeaveAsSpreadsheets(t *testing.T) {
+	h := newEnv(t)
+	h.recordPages()
+	zheng, luo := h.as("zheng"), h.as("luo")
+	sheet := func(v *visitor, path, query string) [][]string {
+		t.Helper()
+		r := v.post(path, url.Values{"query": {query}})
+		if r.status != http.StatusOK || h.newest(1)[0].Kind != "document.printed" {
+			t.Fatalf("%s: %d, the last entry is %s\n%s", path, r.status, h.newest(1)[0].Kind, r.text())
+		}
+		f, err := excelize.OpenReader(strings.NewReader(r.Body))
+		h.must(err)
+		rows, err := f.GetRows(f.GetSheetName(0))
+		h.must(err)
+		return rows
+	}
+	if rows := sheet(zheng, "/concerns/export", ""); len(rows) != 2 || rows[1][2] != "安知予" || !strings.Contains(strings.Join(rows[1], " "), "三年级1班") {
+		t.Errorf("concerns: %q", rows)
+	}
+	if rows := sheet(zheng, "/concerns/export", "q=nobody"); len(rows) != 1 {
+		t.Errorf("concerns of nobody: %q", rows)
+	}
+	if r := zheng.get("/concerns?q=" + url.QueryEscape("安知")); !strings.Contains(r.Body, "安知予") {
+		t.Errorf("the list: %s", r.text())
+	}
+	if r := h.as("fan").post("/concerns/export", nil); r.status != http.StatusForbidden {
+		t.Errorf("somebody who has not signed: %d", r.status)
+	}
+	id := zheng.drill()
+	h.answered(luo, id, true)
+	rows := sheet(zheng, "/emergency/"+id+"/export", "")
+	if len(rows) != 1+len(h.pupils) || rows[2][2] != "白以宁" || rows[2][4] != "没见到" || rows[2][5] != "同学说去了三楼" || rows[2][6] != "罗雨禾" || rows[7][4] != "未清点" {
+		t.Errorf("the count: %q", rows)
+	}
+	if r := luo.post("/emergency/"+id+"/export", nil); r.status != http.StatusForbidden {
+		t.Errorf("a class teacher takes the whole count along: %d", r.status)
 	}
 }

@@ -228,6 +228,8 @@ var unrevised = map[string]string{
 	"/absence/alarms/{}":         stepOnce,
 	"/absence/calls/{}":          stepOnce,
 	"/absence/export":            actsOnly,
+	"/concerns/export":           actsOnly,
+	"/emergency/{}/export":       actsOnly,
 	"/leave/new":                 addsOnly,
 	"/leave/passes":              addsOnly,
 	"/leave/passes/{}/out":       stepOnce,

@@ -68,6 +68,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /emergency/{id}/close", Action: account.ActEmergencyClose, Subject: frame.Anything, Handle: on.Do(o.close)},
 		{Pattern: "POST /emergency/{id}/record", Action: account.ActEmergencyClose, Subject: frame.Anything, Handle: on.Do(o.putRecord)},
 		{Pattern: "POST /emergency/{id}/print", Action: account.ActEmergencyControl, Subject: frame.Anything, Handle: on.Do(o.printSheet)},
+		{Pattern: "POST /emergency/{id}/export", Action: account.ActEmergencyControl, Subject: frame.Anything, Handle: on.Do(o.exportEvent)},
 		{Pattern: "GET /emergency/{id}/sheet", Action: account.ActEmergencyControl, Subject: frame.Anything, Handle: on.Do(o.sheetPage)},
 		{Pattern: "GET /events/emergency", Action: account.ActEmergencyFound, Subject: frame.Anything, Handle: on.Do(o.live), Stream: true},
 		{Pattern: "GET /api/v1/emergencies", Action: account.ActEmergencyFound, Subject: frame.Anything, Handle: on.Do(o.apiEvents)},

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"campuskeep/firmware/web/frame"
@@ -45,6 +47,10 @@ func (c *call) concernRow(x rules.Concern, now time.Time) concernRow {
 }
 
 type concernsView struct {
+	Q     string
+	State string
+	Of    string
+	Query string // what the list shows, for its export
 	Chips []frame.Chip
 	Rows  []concernRow
 	Pages frame.Pages
@@ -55,17 +61,8 @@ type concernsView struct {
 func (o *Pages) concernsPage(c *call) error {
 	q := c.R.URL.Query()
 	closed, mine := q.Get("state") == "closed", q.Get("of") == "mine"
-	list := o.d.Records.Concerns(c.Who(), "", closed)
-	if mine {
-		kept := list[:0]
-		for _, x := range list {
-			if x.Owner == c.Actor.ID {
-				kept = append(kept, x)
-			}
-		}
-		list = kept
-	}
-	v := concernsView{Days: int(rules.UnownedRises / (24 * time.Hour)), Sub: c.P.T("concerns.sub", len(list)), Chips: []frame.Chip{
+	list := c.foundConcerns(q)
+	v := concernsView{Q: q.Get("q"), State: q.Get("state"), Of: q.Get("of"), Query: q.Encode(), Days: int(rules.UnownedRises / (24 * time.Hour)), Sub: c.P.T("concerns.sub", len(list)), Chips: []frame.Chip{
 		{Text: c.P.T("concerns.open"), Href: "/concerns", On: !closed && !mine}, {Text: c.P.T("concerns.mine"), Href: "/concerns?of=mine", On: mine}, {Text: c.P.T("concerns.closed"), Href: "/concerns?state=closed", On: closed}}}
 	from, to, p := c.PagesOf("/concerns", q, len(list))
 	v.Pages = p
@@ -73,6 +70,43 @@ func (o *Pages) concernsPage(c *call) error {
 		v.Rows = append(v.Rows, c.concernRow(x, c.Now.Wall))
 	}
 	return c.Page("concerns", c.P.T("concerns.title"), v)
+}
+
+// foundConcerns are the concerns that this person may see and that a list asks for.
+func (c *call) foundConcerns(q url.Values) []rules.Concern {
+	words := strings.Fields(strings.ToLower(q.Get("q")))
+	return slices.DeleteFunc(c.o.d.Records.Concerns(c.Who(), "", q.Get("state") == "closed"), func(x rules.Concern) bool {
+		if q.Get("of") == "mine" && x.Owner != c.Actor.ID {
+			return true
+		}
+		text := strings.ToLower(c.pupilName(x.Student) + " " + c.className(x.Student) + " " + c.o.Name(x.Owner) + " " + c.P.K("record.k.", x.Kind))
+		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
+	})
+}
+
+// exportConcerns gives the list as a spreadsheet, after its entry. What a concern says in words is not in it.
+func (o *Pages) exportConcerns(c *call) error {
+	q, err := url.ParseQuery(c.R.PostForm.Get("query"))
+	if err != nil {
+		return frame.ErrNotFound
+	}
+	var head []string
+	for _, k := range []string{"what", "section", "pupil", "class", "owner", "age", "due", "state"} {
+		head = append(head, c.P.T("concerns.h."+k))
+	}
+	rows := [][]string{head}
+	for _, x := range c.foundConcerns(q) {
+		r := c.concernRow(x, c.Now.Wall)
+		state := r.Proposed
+		if r.Report {
+			state = c.P.T("concern.report")
+		}
+		rows = append(rows, []string{r.Title, r.Section, r.Pupil, r.Class, r.Owner, r.Age, r.Due, state})
+	}
+	if _, _, err := o.LogPrintout(c.Call, "concerns", frame.FormSheet, "", ""); err != nil {
+		return err
+	}
+	return c.SendTable("concerns-"+c.FileTime(), c.P.T("concerns.title"), rows)
 }
 
 // concernView is one concern with its steps and the form of the next.

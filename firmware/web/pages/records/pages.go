@@ -75,6 +75,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "GET /incidents/new", Action: account.ActConductWrite, Subject: signed, Handle: on.Do(o.incidentPage)},
 
 		{Pattern: "GET /concerns", Action: account.ActConcernList, Subject: signed, Handle: on.Do(o.concernsPage)},
+		{Pattern: "POST /concerns/export", Action: account.ActConcernList, Subject: signed, Handle: on.Do(o.exportConcerns)},
 		{Pattern: "GET /concerns/{concern}", Action: account.ActConcernList, Subject: signed, Handle: on.Do(o.concernPage)},
 		{Pattern: "POST /concerns/{concern}", Action: account.ActConcernList, Subject: signed, Handle: on.Do(o.step)},
 		{Pattern: "GET /api/v1/concerns", Action: account.ActConcernList, Subject: signed, Handle: on.Do(o.apiConcerns)},

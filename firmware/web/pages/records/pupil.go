@@ -19,6 +19,7 @@ import (
 
 // pupilView is a pupil's page (mock: pupil.html).
 type pupilView struct {
+	Printed           string // for its paper: who opened it, and when
 	ID, Name, Initial string
 	Class, ClassHref  string
 	Facts             []fact
@@ -137,7 +138,7 @@ func (o *Pages) showPupil(c *call, status int, asked url.Values, errs fielderr.E
 func (c *call) pupilHead(id string) pupilView {
 	o := c.o
 	s, _ := o.d.People.Student(id)
-	v := pupilView{ID: id, Name: s.Name, Initial: initial(s.Name), Class: c.className(id)}
+	v := pupilView{Printed: c.P.T("record.printed", c.o.Name(c.Actor.ID), c.P.Stamp(c.Now.Wall)), ID: id, Name: s.Name, Initial: initial(s.Name), Class: c.className(id)}
 	if class := o.d.People.ClassOf(id, c.Today()); class != "" {
 		if c.Can(account.ActClassView, account.Subject{Class: class}) {
 			v.ClassHref = "/gate/class/" + class
