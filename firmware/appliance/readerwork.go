@@ -46,6 +46,7 @@ type readerSpec struct {
 	Reader  site.Reader // of a kind that has a line of its own
 
 	Terminals []iclock.Device // of the port for network terminals
+	Login     site.Login      // of a terminal that is asked
 }
 
 // defaultBaud is the speed of a line of which nobody said any: that of readers as they come from the maker.
@@ -57,7 +58,7 @@ func newReaderLines() readerLines {
 
 // serves says whether this appliance can serve readers of a kind.
 func (a *Appliance) serves(k site.ReaderKind) bool {
-	return k == site.ReaderOSDP || k == site.ReaderWiegand || k == site.ReaderIclock && a.Config.Terminals.Listen != ""
+	return k == site.ReaderOSDP || k == site.ReaderWiegand || k == site.ReaderHikvision || k == site.ReaderIclock && a.Config.Terminals.Listen != ""
 }
 
 // serveReaders serves the readers of the register, each line again whenever its readers change.
@@ -178,7 +179,14 @@ func (a *Appliance) wantedLines() (map[string]readerSpec, error) {
 		}
 		if r.Kind != site.ReaderOSDP {
 			r.Name, r.Place, r.Technician = "", "", "" // a new name is no new line
-			want[r.ID] = readerSpec{Kind: r.Kind, Reader: r}
+			s := readerSpec{Kind: r.Kind, Reader: r}
+			if r.Kind == site.ReaderHikvision {
+				var err error
+				if s.Login, err = a.Site.ReaderLogin(r.ID); err != nil {
+					return want, err
+				}
+			}
+			want[r.ID] = s
 			continue
 		}
 		s := want[r.Port]
@@ -265,6 +273,9 @@ func (a *Appliance) startLine(ctx context.Context, key string, s readerSpec) err
 func (a *Appliance) openLine(s readerSpec) (reader.Line, error) {
 	if s.Kind == site.ReaderIclock {
 		return a.openTerminals(s.Terminals), nil
+	}
+	if s.Kind == site.ReaderHikvision {
+		return a.askTerminal(s), nil
 	}
 	if s.Kind == site.ReaderWiegand {
 		return reader.NewWiegand(reader.WiegandOptions{ID: s.Reader.ID, Bits: s.Reader.Format, Clock: a.Timekeeper, OnCard: a.takeCard, OnState: a.readerState, Log: a.log,

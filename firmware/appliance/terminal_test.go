@@ -2,6 +2,7 @@ package appliance_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -67,5 +68,32 @@ func TestTerminalFromRegistrationToTheRoll(t *testing.T) {
 	}
 	if body := b.get("admin", "/api/v1/readers/r08").body; !strings.Contains(body, `"state":"online"`) || !strings.Contains(body, `"reads":`+strconv.Itoa(2)) {
 		t.Errorf("the interface says %s", body)
+	}
+	b.asksTerminal(t)
+}
+
+// asksTerminal registers a terminal that is asked, with a log-in, and a card that is held to it is a tap.
+func (b *box) asksTerminal(t *testing.T) {
+	sim := &terminalsim.Hikvision{User: "gate", Password: "right horse", Serial: "DS-K1T671M2021", Zone: b.zone, Now: time.Now, Zulu: true}
+	sim.Add(5, 1, "77771716", "")
+	server, host := sim.Start()
+	defer server.Close()
+	b.post("admin", "/readers/new", url.Values{"id": {"r09"}, "kind": {"hikvision"}, "name": {"南门终端"}, "direction": {"in"}, "host": {host}, "user": {"gate"}, "password": {"wrong horse"}})
+	b.says("admin", "/readers/r09", "用户名或密码不对")
+	b.post("admin", "/readers/r09", url.Values{"kind": {"hikvision"}, "name": {"南门终端"}, "direction": {"in"}, "host": {host}, "user": {"gate"}, "password": {"right horse"}, "rev": {strconv.FormatUint(b.Site.ReaderRev("r09"), 10)}})
+	b.until("the terminal to be read", func() bool { return strings.Contains(b.get("admin", "/api/v1/readers/r09").body, `"state":"online"`) })
+	card, err := attendance.ParseCard(b.filled.Cards[8].UID)
+	b.must(err)
+	number, err := strconv.ParseUint(hex.EncodeToString(card.Raw), 16, 64)
+	b.must(err)
+	sim.Add(5, 1, strconv.FormatUint(number, 10), "")
+	b.until("the card as a tap", func() bool {
+		_, last, err := b.Gate.SchoolDay(time.Now().In(b.zone).Format(attendance.DateLayout))
+		b.must(err)
+		return last[b.filled.Cards[8].Student].Reader == "r09"
+	})
+	var refused int
+	if sim.Set(func(h *terminalsim.Hikvision) { refused = h.Refused }); refused != 1 {
+		t.Errorf("the wrong password was tried %d times", refused)
 	}
 }

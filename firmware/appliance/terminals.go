@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"campuskeep/firmware/reader"
+	"campuskeep/firmware/reader/acsevent"
 	"campuskeep/firmware/reader/iclock"
 	"campuskeep/firmware/site"
 )
@@ -82,6 +83,12 @@ func (a *Appliance) terminalDevice(r site.Reader) (iclock.Device, error) {
 func (a *Appliance) openTerminals(devices []iclock.Device) reader.Line {
 	return iclock.New(iclock.Options{Listen: a.terminals.take, Devices: devices, Zone: a.zone, Clock: a.Timekeeper, Marks: a.Gate,
 		OnFresh: a.noteFresh, OnState: a.events.reader, Log: a.log})
+}
+
+// askTerminal is a terminal that is asked for its events.
+func (a *Appliance) askTerminal(s readerSpec) reader.Line {
+	return acsevent.New(acsevent.Options{ID: s.Reader.ID, Host: s.Reader.Host, User: s.Login.User, Password: s.Login.Password, Turned: s.Reader.Turned,
+		Zone: a.zone, Clock: a.Timekeeper, Marks: a.Gate, OnFresh: a.noteFresh, OnState: a.readerState, Log: a.log})
 }
 
 // noteFresh shows the pages that wait for a card the newest that a terminal read. The gate has them already.

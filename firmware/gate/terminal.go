@@ -98,6 +98,25 @@ func (g *Gate) PutStamp(ctx context.Context, id, serial, stamp string) error {
 	return g.putTerminal(ctx, key, t)
 }
 
+// PutClock notes how far the clock of a terminal is off that can be asked for it.
+func (g *Gate) PutClock(ctx context.Context, id, serial string, off time.Duration) (attendance.TerminalState, error) {
+	defer g.oneDelivery(id)()
+	key := terminalKey(id, serial)
+	t, _, err := g.terminal(key)
+	if err != nil {
+		return "", err
+	}
+	was := t.Clock
+	t.Clock.Off, t.Clock.State = off.Truncate(time.Second), attendance.ClockRight
+	if off.Abs() > attendance.TerminalTolerance {
+		t.Clock.State = attendance.ClockWrong
+	}
+	if t.Clock.State == was.State && (was.Off-t.Clock.Off).Abs() < 10*time.Second {
+		return was.State, nil
+	}
+	return t.Clock.State, g.putTerminal(ctx, key, t)
+}
+
 // Report enters what is wrong with marks of a terminal.
 func (g *Gate) Report(ctx context.Context, id, reason string, count int, from, to int64) error {
 	data := map[string]any{"reason": reason, "count": count}
@@ -269,6 +288,13 @@ func (g *Gate) storeMark(ctx context.Context, m placedMark, now clock.Reading) (
 	}
 	id := m.read.Reader
 	student, class, known := g.o.Students.ByCard(m.hash)
+	if !known && m.read.Mark.Also != nil {
+		if hash := m.read.Mark.Also.Hash(g.o.CardKey); hash != nil {
+			if student, class, known = g.o.Students.ByCard(hash); known {
+				m.hash = hash
+			}
+		}
+	}
 	if !known {
 		ch, err := note()
 		if err != nil {

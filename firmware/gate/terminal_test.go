@@ -232,3 +232,31 @@ func TestNotesAboutMarksAreForgotten(t *testing.T) {
 		}
 	}
 }
+
+// A terminal that tells the card and the user number of a person finds the pupil by either; one that can be asked for
+// its clock is believed, or not, before its first mark.
+func TestTerminalThatIsAsked(t *testing.T) {
+	h := newEnv(t, at(7, 40, 0))
+	if _, err := h.gate.Terminal(t.Context(), "r01", terminalSerial); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		off  time.Duration
+		want attendance.TerminalState
+	}{{61 * time.Second, attendance.ClockWrong}, {-60 * time.Second, attendance.ClockRight}, {0, attendance.ClockRight}} {
+		got, err := h.gate.PutClock(t.Context(), "r01", terminalSerial, c.off)
+		if k, e := h.gate.Terminal(t.Context(), "r01", terminalSerial); err != nil || e != nil || got != c.want || k.Clock.State != c.want {
+			t.Errorf("off by %s: %s, kept %+v, %v, %v", c.off, got, k, err, e)
+		}
+	}
+	m := h.mark(999, at(7, 40, 0))
+	held := attendance.Card{Bits: 32, Raw: uid(5)}
+	m.Mark.Also = &held
+	if got := h.take(m, m); got.Taken != 1 || h.dayOf(5).Outcome != attendance.Present {
+		t.Errorf("taken %+v, day %+v", got, h.dayOf(5))
+	}
+	m.Mark.Also = nil
+	if got := h.take(m); got.Repeats != 1 || len(h.tapRows(today)) != 1 {
+		t.Errorf("the same mark again: %+v", got)
+	}
+}

@@ -11,6 +11,8 @@ import (
 type Mark struct {
 	Key  string    // the same for the same mark of the same card at this terminal, however often it is sent
 	Said time.Time // by the terminal's clock
+	// Also is another number of the same person that the terminal told: it counts when nobody has the first.
+	Also *attendance.Card
 	// Held says that the terminal could not deliver the mark when it was made, for a reason that lies with us or with
 	// the line to it.
 	Held bool
@@ -39,6 +41,8 @@ type Marks interface {
 	TakeMarks(ctx context.Context, id, serial string, marks []CardRead) (Taken, error)
 	// PutStamp keeps where the terminal goes on telling, after the marks before it are durable.
 	PutStamp(ctx context.Context, id, serial, stamp string) error
+	// PutClock notes how far the terminal's clock is off, where it can be asked for.
+	PutClock(ctx context.Context, id, serial string, off time.Duration) (attendance.TerminalState, error)
 	// Report enters what is wrong with marks: how many, and why; from and to are event numbers where there are some.
 	Report(ctx context.Context, id, reason string, count int, from, to int64) error
 }

@@ -79,6 +79,7 @@ const (
 	ReasonTooBig   = "too_big"        // sends more at once than is taken
 	ReasonStore    = "store"          // its marks cannot be stored now; it keeps them
 	ReasonAuth     = "auth"           // refused the log-in; it is not tried again until it is changed
+	ReasonInClear  = "in_clear"       // asks for the password in clear, and does not get it
 	ReasonBroken   = "answer"         // answers what is not understood
 )
 

@@ -248,7 +248,6 @@ var unrevised = map[string]string{
 	"/inspections/{}":            "one inspector fills it in, item by item",
 	"/inspections/begin":         stepOnce,
 	"/readers/export":            actsOnly,
-	"/readers/{}/token":          "gives a new access code, whatever the old one is",
 	"/regulations/{}/read":       stepOnce,
 	"/violations/new":            addsOnly,
 	"/people/{}/factor":          "takes a factor away, whatever it is",

@@ -47,14 +47,17 @@ func PlaceMark(said, got time.Time, c TerminalClock, away func(time.Time) bool) 
 		c.State, c.Off = ClockWrong, said.Sub(got)
 		return Placed{At: got, Unsure: true, Live: true}, c
 	}
-	late := got.Sub(said)
+	late, meant := got.Sub(said), said
+	if c.State == ClockWrong {
+		meant = said.Add(-c.Off) // as far as it is known
+	}
 	switch {
 	case late >= -TerminalTolerance && late <= TerminalTolerance:
 		c.State, c.Off = ClockRight, -late
 		return Placed{At: said, Live: true}, c
 	case late < 0, said.Before(noMarkBefore):
 		return wrong()
-	case late > MaxMarkAge, said.Before(c.First.Add(-TerminalTolerance)):
+	case got.Sub(meant) > MaxMarkAge, meant.Before(c.First.Add(-TerminalTolerance)):
 		if c.State == ClockRight {
 			c.State = ClockUnproven // its history again, or a clock that was set back
 		}
@@ -63,7 +66,7 @@ func PlaceMark(said, got time.Time, c TerminalClock, away func(time.Time) bool) 
 		if c.State == ClockRight {
 			return Placed{At: said}, c
 		}
-		return Placed{At: earlier(said.Add(-c.Off), got), Unsure: true}, c
+		return Placed{At: earlier(meant, got), Unsure: true}, c
 	}
 	return wrong() // it would have come at once
 }

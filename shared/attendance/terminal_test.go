@@ -37,10 +37,11 @@ func TestMarksOfTerminalsArePlaced(t *testing.T) {
 		{"kept by a clock that was never proven", time.Hour, unproven, cut(2*time.Hour, 0), time.Hour, false, false, ClockUnproven},
 		{"history again", 40 * 24 * time.Hour, right, never, 40 * 24 * time.Hour, false, true, ClockUnproven},
 		{"before it was registered", 101 * 24 * time.Hour, right, never, 101 * 24 * time.Hour, false, true, ClockUnproven},
+		{"before it was registered, by a clock known to be a year behind", 365 * 24 * time.Hour, TerminalClock{State: ClockWrong, Off: -365 * 24 * time.Hour, First: got.Add(-time.Hour)}, never, 0, false, false, ClockWrong},
 		{"2000-01-01", got.Sub(time.Date(2000, 1, 1, 0, 3, 0, 0, time.UTC)), right, never, 0, false, false, ClockWrong},
 	} {
 		p, after := PlaceMark(got.Add(-c.ago), got, c.clock, c.away)
-		if !p.At.Equal(got.Add(-c.at)) || p.Unsure == c.sure && !c.old || p.Old != c.old || after.State != c.state || !after.First.Equal(first) {
+		if !p.At.Equal(got.Add(-c.at)) || p.Unsure == c.sure && !c.old || p.Old != c.old || after.State != c.state || !after.First.Equal(c.clock.First) {
 			t.Errorf("%s: %+v, %+v", c.name, p, after)
 		}
 	}

@@ -3,7 +3,6 @@ package iclock
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/reader"
+	"campuskeep/firmware/reader/readertest"
 	terminalsim "campuskeep/scripts/sim/terminal"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
@@ -27,98 +27,12 @@ const (
 	serial = "CKUF201260123"
 )
 
-// memory keeps marks as the gate does, and fails when a test says so.
-type memory struct {
-	mu      sync.Mutex
-	clock   clock.Clock
-	kept    reader.Terminal
-	marks   map[string]reader.CardRead
-	order   []reader.CardRead
-	reports []string
-	fail    error
-	hold    chan struct{} // deliveries wait until it is closed
-}
-
-func (m *memory) Terminal(context.Context, string, string) (reader.Terminal, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.kept.Clock.First.IsZero() {
-		m.kept.Clock.First = m.clock.Now().Wall
-	}
-	return m.kept, nil
-}
-
-func (m *memory) TakeMarks(_ context.Context, _, _ string, reads []reader.CardRead) (out reader.Taken, err error) {
-	m.mu.Lock()
-	hold := m.hold
-	m.mu.Unlock()
-	if hold != nil {
-		<-hold
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return out, m.fail
-	}
-	now := m.clock.Now()
-	for _, r := range reads {
-		k := fmt.Sprintf("%s/%x/%s/%d", r.Reader, r.UID, r.Mark.Key, r.Mark.Said.Unix())
-		if _, known := m.marks[k]; known {
-			out.Repeats++
-			continue
-		}
-		var p attendance.Placed
-		p, m.kept.Clock = attendance.PlaceMark(r.Mark.Said, now.Wall, m.kept.Clock, func(time.Time) bool { return r.Mark.Held })
-		if p.Old {
-			out.Old++
-			continue
-		}
-		m.marks[k] = r
-		m.order = append(m.order, r)
-		out.Taken++
-		if p.Unsure {
-			out.Unsure++
-		}
-		if p.Live {
-			out.Fresh = append(out.Fresh, r)
-		}
-	}
-	out.Clock = m.kept.Clock
-	return out, nil
-}
-
-func (m *memory) PutStamp(_ context.Context, _, _, stamp string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.kept.Stamp = stamp
-	return nil
-}
-
-func (m *memory) Report(_ context.Context, id, reason string, count int, _, _ int64) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reports = append(m.reports, fmt.Sprintf("%s %s %d", id, reason, count))
-	return nil
-}
-
-func (m *memory) set(hold chan struct{}, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.hold, m.fail = hold, err
-}
-
-func (m *memory) taken() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.order)
-}
-
 // env is a server on a real port with a terminal that calls it.
 type env struct {
 	*Server
 	t     *testing.T
 	clock *clocktest.Clock
-	marks *memory
+	marks *readertest.Marks
 	sim   *terminalsim.Iclock
 	base  string
 	mu    sync.Mutex
@@ -129,7 +43,7 @@ type env struct {
 func newEnv(t *testing.T, devices ...Device) *env {
 	t.Helper()
 	c := clocktest.At(time.Date(2026, 5, 20, 7, 0, 0, 0, shanghai))
-	h := &env{t: t, clock: c, marks: &memory{clock: c, marks: map[string]reader.CardRead{}}}
+	h := &env{t: t, clock: c, marks: readertest.New(c)}
 	if len(devices) == 0 {
 		devices = []Device{{ID: "r03", Serial: serial, Addr: netip.MustParseAddr("127.0.0.1"), Token: TokenHash(token)}}
 	}
@@ -194,7 +108,7 @@ func TestMarksAreAcknowledgedWhenTheyAreStored(t *testing.T) {
 	h.want(reader.Refused, reader.ReasonUnproven)
 	h.sim.Hold(1001, 4)
 	hold := make(chan struct{})
-	h.marks.set(hold, nil)
+	h.marks.Set(hold, nil)
 	answered := make(chan int, 1)
 	go func() { n, _ := h.sim.Deliver(t.Context()); answered <- n }()
 	h.must(h.sim.Poll(t.Context())) // another connection is served meanwhile
@@ -204,8 +118,8 @@ func TestMarksAreAcknowledgedWhenTheyAreStored(t *testing.T) {
 	default:
 	}
 	close(hold)
-	if n := <-answered; n != 1 || h.marks.taken() != 1 {
-		t.Fatalf("%d acknowledged, %d stored", n, h.marks.taken())
+	if n := <-answered; n != 1 || h.marks.Taken() != 1 {
+		t.Fatalf("%d acknowledged, %d stored", n, h.marks.Taken())
 	}
 	h.want(reader.Online, reader.ReasonAnswers)
 	if len(h.fresh) != 1 || len(h.sim.Commands) != 0 {
@@ -215,7 +129,7 @@ func TestMarksAreAcknowledgedWhenTheyAreStored(t *testing.T) {
 		t.Errorf("user %d, %v", n, ok)
 	}
 
-	h.marks.set(nil, errors.New("no space left on device"))
+	h.marks.Set(nil, errors.New("no space left on device"))
 	h.sim.Hold(1002, 15)
 	if _, err := h.sim.Deliver(t.Context()); err == nil {
 		t.Error("acknowledged though it is not stored")
@@ -224,10 +138,10 @@ func TestMarksAreAcknowledgedWhenTheyAreStored(t *testing.T) {
 	h.must(h.sim.Poll(t.Context()))
 	h.want(reader.Refused, reader.ReasonStore) // a poll says nothing about the store
 	h.clock.Pass(2 * time.Minute)
-	h.marks.set(nil, nil)
+	h.marks.Set(nil, nil)
 	h.sim.Twice = true
-	if n := h.deliver(); n != 2 || h.marks.taken() != 2 {
-		t.Errorf("%d acknowledged, %d stored", n, h.marks.taken())
+	if n := h.deliver(); n != 2 || h.marks.Taken() != 2 {
+		t.Errorf("%d acknowledged, %d stored", n, h.marks.Taken())
 	}
 	h.want(reader.Online, reader.ReasonAnswers) // two minutes late for our own reason
 	c, _ := h.Counts("r03")
@@ -267,14 +181,14 @@ func TestTerminalsThatMisbehave(t *testing.T) {
 			h := newEnv(t)
 			h.clock.Pass(time.Hour) // not its first minute
 			c.how(h.sim)
-			h.marks.kept.Clock.First = h.clock.Now().Wall.Add(-24 * time.Hour)
+			h.marks.Kept.Clock.First = h.clock.Now().Wall.Add(-24 * time.Hour)
 			h.must(h.sim.Hello(t.Context()))
 			for user := range uint64(3) {
 				h.sim.Hold(1001+user, 4)
 			}
 			for range c.failed {
-				if n, err := h.sim.Deliver(t.Context()); err == nil || n != 0 || h.marks.taken() != 0 {
-					t.Errorf("half a delivery: %d acknowledged, %d stored, %v", n, h.marks.taken(), err)
+				if n, err := h.sim.Deliver(t.Context()); err == nil || n != 0 || h.marks.Taken() != 0 {
+					t.Errorf("half a delivery: %d acknowledged, %d stored, %v", n, h.marks.Taken(), err)
 				}
 			}
 			if n := h.deliver(); n != 3 {
@@ -282,15 +196,15 @@ func TestTerminalsThatMisbehave(t *testing.T) {
 			}
 			h.sim.Remember(false) // and asked for everything again
 			h.must(h.sim.Hello(t.Context()))
-			if h.marks.taken() != 3 {
-				t.Errorf("%d stored", h.marks.taken())
+			if h.marks.Taken() != 3 {
+				t.Errorf("%d stored", h.marks.Taken())
 			}
 			h.want(c.state, c.reason)
 			if n, _ := h.Counts("r03"); n.Reads != 3 || n.Unsure != c.unsure || n.Malformed != uint64(len(h.sim.Garbage)) {
 				t.Errorf("counts %+v", n)
 			}
-			if len(h.sim.Garbage) > 0 && !slices.Contains(h.marks.reports, "r03 bad 2") {
-				t.Errorf("reports %q", h.marks.reports)
+			if len(h.sim.Garbage) > 0 && !slices.Contains(h.marks.Reports, "r03 bad 2") {
+				t.Errorf("reports %q", h.marks.Reports)
 			}
 		})
 	}
@@ -304,14 +218,14 @@ func TestTheClockOfATerminalIsNotTrusted(t *testing.T) {
 	h.clock.Doubt(clock.Suspect)
 	h.must(h.sim.Poll(t.Context()))
 	h.sim.Hold(1001, 4)
-	h.marks.set(nil, errors.New("the clock is not trusted"))
+	h.marks.Set(nil, errors.New("the clock is not trusted"))
 	if n, err := h.sim.Deliver(t.Context()); err == nil || n != 0 {
 		t.Errorf("%d acknowledged, %v", n, err)
 	}
-	h.marks.set(nil, nil)
+	h.marks.Set(nil, nil)
 	h.clock.Doubt(clock.Trusted)
-	if h.deliver(); h.marks.taken() != 1 {
-		t.Errorf("%d stored", h.marks.taken())
+	if h.deliver(); h.marks.Taken() != 1 {
+		t.Errorf("%d stored", h.marks.Taken())
 	}
 }
 
@@ -319,7 +233,7 @@ func TestTheClockOfATerminalIsNotTrusted(t *testing.T) {
 func TestTheWholeMemoryAgain(t *testing.T) {
 	h := newEnv(t)
 	now := h.clock.Now().Wall
-	h.marks.kept.Clock.First = now.Add(-48 * time.Hour)
+	h.marks.Kept.Clock.First = now.Add(-48 * time.Hour)
 	for n := range 400 {
 		h.sim.Remember(false, terminalsim.Record{User: 7, At: now.Add(-time.Duration(n+40) * 24 * time.Hour), Verify: 4})
 	}
@@ -327,13 +241,13 @@ func TestTheWholeMemoryAgain(t *testing.T) {
 	h.must(h.sim.Hello(t.Context()))
 	h.sim.Hold(1001, 4)
 	h.deliver()
-	h.marks.kept.Stamp = "" // ours was lost
+	h.marks.Kept.Stamp = "" // ours was lost
 	h.Server.all[0].stamp = ""
 	h.must(h.sim.Hello(t.Context()))
 	h.deliver()
 	c, _ := h.Counts("r03")
-	if h.marks.taken() != 1 || c.Reads != 1 || c.Old != 800 || c.Repeats != 1 {
-		t.Errorf("%d stored, counts %+v", h.marks.taken(), c)
+	if h.marks.Taken() != 1 || c.Reads != 1 || c.Old != 800 || c.Repeats != 1 {
+		t.Errorf("%d stored, counts %+v", h.marks.Taken(), c)
 	}
 }
 
@@ -350,7 +264,7 @@ func TestOtherTablesAreNotTaken(t *testing.T) {
 		t.Errorf("%d %q %v", status, got, err)
 	}
 	h.must(h.sim.Poll(t.Context()))
-	if c, _ := h.Counts("r03"); c.Ignored != 10 || h.marks.taken() != 0 || len(h.sim.Commands) != 0 {
+	if c, _ := h.Counts("r03"); c.Ignored != 10 || h.marks.Taken() != 0 || len(h.sim.Commands) != 0 {
 		t.Errorf("counts %+v, commands %q", c, h.sim.Commands)
 	}
 	if s := h.Statuses()[0]; s.Vendor != "Ver 6.60 Sep 19 2019" {
@@ -411,8 +325,8 @@ func TestBoundsOfATerminal(t *testing.T) {
 	if _, status, err := h.sim.Table(t.Context(), "ATTLOG", strings.Repeat("x", maxBody+1)); err == nil && status != http.StatusRequestEntityTooLarge {
 		t.Errorf("too long a body: %d", status)
 	}
-	if h.marks.taken() != 0 {
-		t.Errorf("%d stored", h.marks.taken())
+	if h.marks.Taken() != 0 {
+		t.Errorf("%d stored", h.marks.Taken())
 	}
 	limited := false
 	for range rateBurst + 5 {
@@ -459,12 +373,12 @@ func TestASilentTerminal(t *testing.T) {
 	if s := h.Statuses()[0]; s.Since != heard {
 		t.Errorf("off line since %s, last heard %s", s.Since, heard)
 	}
-	if h.marks.kept.Stamp == "" {
+	if h.marks.Kept.Stamp == "" {
 		t.Error("the stamp is not kept")
 	}
 	h.must(h.sim.Hello(t.Context()))
-	if got := h.sim.Options["ATTLOGStamp"]; got != h.marks.kept.Stamp {
-		t.Errorf("stamp %q, kept %q", got, h.marks.kept.Stamp)
+	if got := h.sim.Options["ATTLOGStamp"]; got != h.marks.Kept.Stamp {
+		t.Errorf("stamp %q, kept %q", got, h.marks.Kept.Stamp)
 	}
 	h.want(reader.Online, reader.ReasonAnswers)
 }
