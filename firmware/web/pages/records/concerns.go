@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"campuskeep/firmware/web/frame"
+	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/lib/ui"
 	rules "campuskeep/shared/records"
@@ -156,7 +157,7 @@ func (o *Pages) showConcern(c *call, status int, values url.Values, errs fielder
 	}
 	for i := len(x.Steps) - 1; i >= 0; i-- {
 		s := x.Steps[i]
-		y := stepView{When: c.P.When(s.At, c.Now.Wall), Who: o.Name(s.By), What: c.P.K("concern.w.", s.What), Note: s.Note}
+		y := stepView{When: c.P.When(s.At, c.Now.Wall), Who: c.ActorName(ledger.Actor{ID: s.By}), What: c.P.K("concern.w.", s.What), Note: s.Note}
 		if s.Owner != "" {
 			y.What += c.P.T("sep.colon") + o.Name(s.Owner)
 		}

@@ -12,6 +12,7 @@ import (
 	"campuskeep/firmware/records"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/shared/account"
+	"campuskeep/shared/ledger"
 	"campuskeep/shared/lib/fielderr"
 	"campuskeep/shared/lib/ui"
 	rules "campuskeep/shared/records"
@@ -169,7 +170,7 @@ func initial(name string) string {
 
 func (c *call) care(pupil string) (out []careView) {
 	for _, n := range c.o.d.Records.Care(pupil) {
-		by := c.P.T("care.by", c.o.Name(n.By), c.P.When(n.Since, c.Now.Wall))
+		by := c.P.T("care.by", c.ActorName(ledger.Actor{ID: n.By}), c.P.When(n.Since, c.Now.Wall))
 		if n.Until != "" {
 			by += c.P.T("sep.clause") + c.P.T("care.until", c.date(n.Until))
 		}
@@ -284,14 +285,14 @@ func (c *call) recordView(h records.History, edit bool) recordView {
 	for i, id := range r.Files {
 		v.Files = append(v.Files, link{"/pupils/" + r.Student + "/records/" + r.ID + "/files/" + id, c.P.T("record.file", i+1)})
 	}
-	v.By = c.P.T("record.by", c.o.Name(r.Author), c.P.K("record.s.", string(r.Source)), c.P.When(r.Written, c.Now.Wall))
+	v.By = c.P.T("record.by", c.ActorName(ledger.Actor{ID: r.Author}), c.P.K("record.s.", string(r.Source)), c.P.When(r.Written, c.Now.Wall))
 	if edit && !r.Invalid {
 		v.Edit = "/pupils/" + r.Student + "/records/" + r.ID + "/edit"
 	}
 	if len(h.Before) > 0 {
 		all := append([]rules.Record{r}, h.Before...)
 		for i, x := range all {
-			y := versionView{No: x.Version, When: c.P.When(x.Written, c.Now.Wall), Who: c.o.Name(x.Author), Reason: x.Reason}
+			y := versionView{No: x.Version, When: c.P.When(x.Written, c.Now.Wall), Who: c.ActorName(ledger.Actor{ID: x.Author}), Reason: x.Reason}
 			if i+1 < len(all) {
 				y.Changes = c.changes(k, all[i+1], x)
 			}
