@@ -72,6 +72,7 @@ func (a *Appliance) serveReaders(ctx context.Context) error {
 			return err
 		}
 		a.lines.keep(want)
+		a.forgetTerminals(ctx)
 		for _, key := range slices.Sorted(maps.Keys(want)) {
 			if !a.lines.has(key) {
 				if err := a.startLine(ctx, key, want[key]); err != nil {

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -89,6 +90,24 @@ func (a *Appliance) openTerminals(devices []iclock.Device) reader.Line {
 func (a *Appliance) askTerminal(s readerSpec) reader.Line {
 	return acsevent.New(acsevent.Options{ID: s.Reader.ID, Host: s.Reader.Host, User: s.Login.User, Password: s.Login.Password, Turned: s.Reader.Turned,
 		Zone: a.zone, Clock: a.Timekeeper, Marks: a.Gate, OnFresh: a.noteFresh, OnState: a.readerState, Log: a.log})
+}
+
+// forgetTerminals makes terminals that left service begin as new ones when they come back.
+func (a *Appliance) forgetTerminals(ctx context.Context) {
+	for _, r := range a.Site.Readers() {
+		serial := r.Serial
+		switch {
+		case !r.Retired:
+			continue
+		case r.Kind == site.ReaderHikvision:
+			_, serial = a.Site.ReaderDevice(r.ID)
+		case r.Kind != site.ReaderIclock:
+			continue
+		}
+		if err := a.Gate.TerminalLeft(ctx, r.ID, serial); err != nil && ctx.Err() == nil {
+			a.log.Error("a terminal that left service goes on where it was when it comes back", "reader", r.ID, "err", err)
+		}
+	}
 }
 
 // noteFresh shows the pages that wait for a card the newest that a terminal read. The gate has them already.

@@ -86,6 +86,21 @@ func (g *Gate) putTerminal(ctx context.Context, key string, t reader.Terminal) e
 	return nil
 }
 
+// TerminalLeft forgets how far a terminal has told that left service: what it was used for meanwhile is its history when
+// it comes back.
+func (g *Gate) TerminalLeft(ctx context.Context, id, serial string) error {
+	defer g.oneDelivery(id)()
+	key := terminalKey(id, serial)
+	_, known, err := g.terminal(key)
+	if err != nil || !known {
+		return err
+	}
+	if _, err := g.o.Store.Commit(ctx, ledgerdb.Change{Deletes: []ledgerdb.Delete{terminals.Delete(key)}}); err != nil {
+		return fmt.Errorf("forget how far terminal %s has told: %w", key, err)
+	}
+	return nil
+}
+
 // PutStamp keeps where a terminal goes on telling.
 func (g *Gate) PutStamp(ctx context.Context, id, serial, stamp string) error {
 	defer g.oneDelivery(id)()

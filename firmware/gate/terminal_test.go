@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -258,5 +259,48 @@ func TestTerminalThatIsAsked(t *testing.T) {
 	m.Mark.Also = nil
 	if got := h.take(m); got.Repeats != 1 || len(h.tapRows(today)) != 1 {
 		t.Errorf("the same mark again: %+v", got)
+	}
+}
+
+// How many marks of a terminal become durable in a second, one and 500 at a time.
+func BenchmarkMarks(b *testing.B) {
+	for _, size := range []int{1, 500} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			h := newEnv(b, at(6, 0, 0))
+			h.meet(at(7, 40, 0).Add(-48 * time.Hour))
+			n := 0
+			for b.Loop() {
+				var reads []reader.CardRead
+				for range size {
+					reads = append(reads, h.mark(1+n%pupils, at(6, 0, 0).Add(time.Duration(n/pupils)*time.Millisecond*7)))
+					reads[len(reads)-1].Mark.Key = strconv.Itoa(n)
+					n++
+				}
+				if _, err := h.gate.TakeMarks(b.Context(), "r01", terminalSerial, reads); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "marks/s")
+		})
+	}
+}
+
+// What a terminal was used for while it was out of service is its history; what was taken before is a repeat.
+func TestTerminalThatLeftServiceBeginsAsNew(t *testing.T) {
+	h := newEnv(t, at(7, 40, 0))
+	h.meet(at(7, 40, 0).Add(-48 * time.Hour))
+	before := h.mark(1, at(7, 40, 0))
+	h.take(before)
+	for range 2 {
+		if err := h.gate.TerminalLeft(t.Context(), "r01", terminalSerial); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.clock.set(at(9, 0, 0))
+	if k, err := h.gate.Terminal(t.Context(), "r01", terminalSerial); err != nil || k.Stamp != "" || k.Clock.State != attendance.ClockUnproven {
+		t.Errorf("back in service: %+v, %v", k, err)
+	}
+	if got := h.take(before, h.mark(2, at(8, 30, 0)), h.mark(3, at(9, 0, 0))); got.Repeats != 1 || got.Old != 1 || got.Taken != 1 || got.Unsure != 0 {
+		t.Errorf("taken %+v", got)
 	}
 }
