@@ -159,22 +159,22 @@ func (k *call) overview() error {
 }
 
 type schoolView struct {
-	Now          time.Time
-	School       centredb.School
-	Today        centredb.AttendanceDay
-	TodayIs      time.Time
-	ShowToday    bool
-	Applications []centredb.Application
-	Total        int
-	Entries      []centredb.Entry
-	Alarms       []centredb.Alarm
-	Keeping      centredb.Retention // of the last [keepingDays]
-	KeepingDays  int
-	CanDeny      bool
+	Now           time.Time
+	School        centredb.School
+	Today         centredb.AttendanceDay
+	TodayIs       time.Time
+	ShowToday     bool
+	Applications  []centredb.Application
+	Total         int
+	Entries       []centredb.Entry
+	Alarms        []centredb.Alarm
+	Retention     centredb.Retention // of the last [retentionDays]
+	RetentionDays int
+	CanDeny       bool
 }
 
-// keepingDays is how far back a school's page counts recorded and deleted hours: one whole period of keeping.
-const keepingDays = 31
+// retentionDays is how far back a school's page counts recorded and deleted hours: one whole period of keeping.
+const retentionDays = 31
 
 func (k *call) school() error {
 	ctx, st, id := k.r.Context(), k.c.d.Store, k.r.PathValue("id")
@@ -182,7 +182,7 @@ func (k *call) school() error {
 	if err != nil {
 		return fmt.Errorf("read school: %w", err)
 	}
-	v := schoolView{Now: k.now.Wall, TodayIs: k.now.Wall, School: s, KeepingDays: keepingDays, CanDeny: k.can(account.ActCentreEnrol)}
+	v := schoolView{Now: k.now.Wall, TodayIs: k.now.Wall, School: s, RetentionDays: retentionDays, CanDeny: k.can(account.ActCentreEnrol)}
 	if v.ShowToday = k.can(account.ActCentreAttendance); v.ShowToday {
 		if v.Today, err = st.AttendanceToday(ctx, id, k.now.Wall.In(k.c.d.Zone).Format(time.DateOnly)); err != nil {
 			return fmt.Errorf("read attendance: %w", err)
@@ -199,7 +199,7 @@ func (k *call) school() error {
 	if v.Alarms, err = st.Alarms(ctx, id, false, 20); err != nil {
 		return fmt.Errorf("list alarms: %w", err)
 	}
-	if v.Keeping, err = st.RetentionSince(ctx, id, k.now.Wall.AddDate(0, 0, -keepingDays)); err != nil {
+	if v.Retention, err = st.RetentionSince(ctx, id, k.now.Wall.AddDate(0, 0, -retentionDays)); err != nil {
 		return fmt.Errorf("count what was kept: %w", err)
 	}
 	return k.page("school", s.Name, v)

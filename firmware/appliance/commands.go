@@ -118,10 +118,10 @@ func (a *Appliance) Base(ctx context.Context) (stop func() error) {
 }
 
 func baseOf(ctx context.Context, runs ...func(context.Context) error) (stop func() error) {
-	ground, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	baseCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, len(runs))
 	for _, run := range runs {
-		go func() { done <- run(ground) }()
+		go func() { done <- run(baseCtx) }()
 	}
 	return func() error {
 		cancel()

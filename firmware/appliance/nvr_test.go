@@ -295,21 +295,21 @@ func (b *box) expiry() {
 // signs reads who else can get in, answers every line and signs.
 func (b *box) signs() {
 	b.t.Helper()
-	b.post("liang", "/nvrs/n01/doors/read", nil)
-	body := b.says("liang", "/nvrs/n01/doors", "DEV_MANAGE（端口 8000）")
+	b.post("liang", "/nvrs/n01/access-paths/read", nil)
+	body := b.says("liang", "/nvrs/n01/access-paths", "DEV_MANAGE（端口 8000）")
 	form := url.Values{"sure": {"yes"}, "read": {regexp.MustCompile(`name="read" value="([^"]+)"`).FindStringSubmatch(body)[1]}}
 	for _, m := range regexp.MustCompile(`name="(door\.\d+)"`).FindAllStringSubmatch(body, -1) {
 		form.Set(m[1], "needed")
 		form.Set(m[1]+".note", "监控室值班，学期末收回")
 	}
-	b.post("liang", "/nvrs/n01/doors", form)
+	b.post("liang", "/nvrs/n01/access-paths", form)
 	signed := b.entries("nvr.signed")
-	if body := b.get("liang", "/nvrs/n01/doors").body; len(signed) != 1 || !strings.Contains(body, "梁牧") || !strings.Contains(body, "签署后未发现变化") {
+	if body := b.get("liang", "/nvrs/n01/access-paths").body; len(signed) != 1 || !strings.Contains(body, "梁牧") || !strings.Contains(body, "签署后未发现变化") {
 		b.t.Errorf("%d signatures", len(signed))
 	}
 	b.nvr.SetAccounts(sim.Account{Name: "admin", Level: "Administrator"}, sim.Account{Name: "keeper", Level: "Operator"}, sim.Account{Name: "night", Level: "Viewer"})
-	b.post("liang", "/nvrs/n01/doors/read", nil)
-	b.says("liang", "/nvrs/n01/doors", "已有变化，需重新签署")
+	b.post("liang", "/nvrs/n01/access-paths/read", nil)
+	b.says("liang", "/nvrs/n01/access-paths", "已有变化，需重新签署")
 }
 
 // applied is an application on a camera behind the NVR: it is fetched when it is handed in, and watched when approved.

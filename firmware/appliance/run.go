@@ -48,22 +48,22 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if err := a.Listen(); err != nil {
 		return err
 	}
-	ground, stopGround := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopGround()
+	baseCtx, stopBase := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBase()
 	upper, stopUpper := context.WithCancel(ctx)
 	defer stopUpper()
 	var base errgroup.Group
 	for _, run := range []func(context.Context) error{a.Store.Run, a.Vault.Run} {
 		base.Go(func() error {
-			defer stopUpper() // without its ground nothing above may go on
-			return run(ground)
+			defer stopUpper() // without its base nothing above may go on
+			return run(baseCtx)
 		})
 	}
-	telling, stopNotes := context.WithCancel(ground)
+	telling, stopNotes := context.WithCancel(baseCtx)
 	defer stopNotes()
 	noted := make(chan error, 1)
 	go func() { noted <- a.events.run(telling, a) }()
-	err := a.startUp(ground)
+	err := a.startUp(baseCtx)
 	switch {
 	case err == nil && a.reduced != nil:
 		err = a.runReduced(upper)
@@ -73,10 +73,10 @@ func (a *Appliance) Run(ctx context.Context) error {
 	stopUpper()
 	stopNotes() // after the recorder, which reports its last gaps when it stops
 	err = errors.Join(err, <-noted)
-	if e := a.tolerateDamage("enter the stop", a.enter(ground, "system.stop", "", nil)); e != nil {
+	if e := a.tolerateDamage("enter the stop", a.enter(baseCtx, "system.stop", "", nil)); e != nil {
 		err = errors.Join(err, e)
 	}
-	stopGround()
+	stopBase()
 	return errors.Join(err, base.Wait())
 }
 

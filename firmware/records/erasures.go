@@ -16,7 +16,7 @@ import (
 
 var (
 	yearsRows = ledgerdb.NewTable[rules.Years]("record_years")
-	kept      = ledgerdb.NewTable[rules.Keeping]("record_kept", ledgerdb.Sealed(func(k rules.Keeping) string { return rules.Owner(k.Student, k.Section) }))
+	kept      = ledgerdb.NewTable[rules.Extension]("record_kept", ledgerdb.Sealed(func(k rules.Extension) string { return rules.Owner(k.Student, k.Section) }))
 	erasures  = ledgerdb.NewTable[rules.Erasure]("record_erasures", ledgerdb.Replayable())
 )
 
@@ -126,15 +126,15 @@ func (r *Records) PutYears(ctx context.Context, by account.Who, y rules.Years) e
 
 // Leaver is a section of a pupil who has left.
 type Leaver struct {
-	Student string         `json:"student"`
-	Class   string         `json:"class"` // the last one
-	Left    string         `json:"left"`  // date
-	Section rules.Section  `json:"section"`
-	Records int            `json:"records"`
-	Until   string         `json:"until"` // last date on which it is kept
-	Due     bool           `json:"due"`   // that date has passed
-	Kept    *rules.Keeping `json:"kept,omitempty"`
-	Erasure *rules.Erasure `json:"erasure,omitempty"`
+	Student string           `json:"student"`
+	Class   string           `json:"class"` // the last one
+	Left    string           `json:"left"`  // date
+	Section rules.Section    `json:"section"`
+	Records int              `json:"records"`
+	Until   string           `json:"until"` // last date on which it is kept
+	Due     bool             `json:"due"`   // that date has passed
+	Kept    *rules.Extension `json:"kept,omitempty"`
+	Erasure *rules.Erasure   `json:"erasure,omitempty"`
 }
 
 // Leavers are the sections of pupils who have left, those whose time is over first. Erased ones are at the end.
@@ -196,7 +196,7 @@ func (r *Records) leaver(pupil string, s rules.Section) (Leaver, error) {
 }
 
 // KeepLonger enters that a section is kept beyond its time. Errors: ErrNotFound, *account.Refused, fielderr.Errors.
-func (r *Records) KeepLonger(ctx context.Context, by account.Who, k rules.Keeping) error {
+func (r *Records) KeepLonger(ctx context.Context, by account.Who, k rules.Extension) error {
 	role, err := r.allow(by, account.ActRetentionPropose, account.Subject{})
 	if err != nil {
 		return err

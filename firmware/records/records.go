@@ -87,7 +87,7 @@ type Records struct {
 	opened     map[opening]opened                 // sections that somebody opened
 	erased     map[string]map[rules.Section]bool  // whose keys were destroyed
 	years      rules.Years
-	kept       map[sectionOf]rules.Keeping
+	kept       map[sectionOf]rules.Extension
 	erasures   map[sectionOf]erasure
 	volumes    map[string]volume // paper volumes by id
 	letters    map[string]letter // signed safety letters
@@ -108,7 +108,7 @@ type glass struct {
 func Open(o Options) (*Records, error) {
 	r := &Records{o: o, places: map[string]place{}, count: map[string]map[rules.Section]int{}, care: map[string]map[string]rules.Record{}, incidents: map[string]rules.Record{},
 		concerns: map[string]concern{}, glasses: map[string]glass{}, agreements: map[string]rules.Agreement{}, opened: map[opening]opened{},
-		erased: map[string]map[rules.Section]bool{}, numbers: map[string]int{}, kept: map[sectionOf]rules.Keeping{}, erasures: map[sectionOf]erasure{}, volumes: map[string]volume{}, letters: map[string]letter{}}
+		erased: map[string]map[rules.Section]bool{}, numbers: map[string]int{}, kept: map[sectionOf]rules.Extension{}, erasures: map[sectionOf]erasure{}, volumes: map[string]volume{}, letters: map[string]letter{}}
 	if r.o.Log == nil {
 		r.o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -282,10 +282,10 @@ func TestKeptLonger(t *testing.T) {
 	if list := e.Leavers(); len(list) != 1 || !list[0].Due {
 		t.Fatal(list)
 	}
-	if err := e.KeepLonger(ctx, e.as(account.RoleHeadOfSafety), rules.Keeping{Student: pupil, Section: rules.Health, Until: "2040-01-01"}); err == nil {
+	if err := e.KeepLonger(ctx, e.as(account.RoleHeadOfSafety), rules.Extension{Student: pupil, Section: rules.Health, Until: "2040-01-01"}); err == nil {
 		t.Fatal("kept longer without a reason")
 	}
-	must(t, e.KeepLonger(ctx, e.as(account.RoleHeadOfSafety), rules.Keeping{Student: pupil, Section: rules.Health, Until: "2040-01-01", Reason: "重大事故，诉讼未结"}))
+	must(t, e.KeepLonger(ctx, e.as(account.RoleHeadOfSafety), rules.Extension{Student: pupil, Section: rules.Health, Until: "2040-01-01", Reason: "重大事故，诉讼未结"}))
 	if list := e.Leavers(); len(list) != 1 || list[0].Due || list[0].Until != "2040-01-01" {
 		t.Fatal(list)
 	}

@@ -34,8 +34,8 @@ func (b box) Wall() time.Time         { return time.Unix(0, 0).Add(b.Boottime())
 func (b box) Boottime() time.Duration { return time.Since(b.began) }
 func (b box) BootID() string          { return "boot-1" }
 
-// voice is a source of time that can be made to lie and to fall silent.
-type voice struct {
+// timeSource is a source of time that can be made to lie and to fall silent.
+type timeSource struct {
 	box
 	origin clock.Origin
 	mu     sync.Mutex
@@ -43,9 +43,9 @@ type voice struct {
 	quiet  bool
 }
 
-func (v *voice) Name() string         { return string(v.origin) }
-func (v *voice) Origin() clock.Origin { return v.origin }
-func (v *voice) Observe(context.Context) (clock.Observation, error) {
+func (v *timeSource) Name() string         { return string(v.origin) }
+func (v *timeSource) Origin() clock.Origin { return v.origin }
+func (v *timeSource) Observe(context.Context) (clock.Observation, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.quiet {
@@ -54,7 +54,7 @@ func (v *voice) Observe(context.Context) (clock.Observation, error) {
 	return clock.Observation{Source: v.Name(), Origin: v.origin, Mono: v.Boottime(), UTC: truth().Add(v.off), Uncertainty: time.Second}, nil
 }
 
-func (v *voice) set(off time.Duration, quiet bool) {
+func (v *timeSource) set(off time.Duration, quiet bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.off, v.quiet = off, quiet
@@ -196,7 +196,7 @@ func (h *timed) watch(i int) {
 // the box says what it waits for. Two people state the time; what is overdue goes at once, the rest punctually.
 func TestTwoMonthsWithoutBatteryClockAndInternet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		nvr := &voice{box: box{time.Now()}, origin: clock.OriginNVR}
+		nvr := &timeSource{box: box{time.Now()}, origin: clock.OriginNVR}
 		h := newTimed(t, nvr)
 		for range 7 {
 			h.pass(5 * day)
@@ -234,7 +234,7 @@ func TestTwoMonthsWithoutBatteryClockAndInternet(t *testing.T) {
 func TestTwoMonthsWithNobodyToAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := box{time.Now()}
-		ntp, centre := &voice{box: began, origin: clock.OriginNTP}, &voice{box: began, origin: clock.OriginCentre}
+		ntp, centre := &timeSource{box: began, origin: clock.OriginNTP}, &timeSource{box: began, origin: clock.OriginCentre}
 		h := newTimed(t, ntp, centre)
 		h.pass(time.Hour)
 		h.record()
@@ -253,7 +253,7 @@ func TestTwoMonthsWithNobodyToAsk(t *testing.T) {
 func TestForwardStepOf31DaysDeletesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := box{time.Now()}
-		ntp, nvr := &voice{box: began, origin: clock.OriginNTP}, &voice{box: began, origin: clock.OriginNVR}
+		ntp, nvr := &timeSource{box: began, origin: clock.OriginNTP}, &timeSource{box: began, origin: clock.OriginNVR}
 		h := newTimed(t, ntp, nvr)
 		h.pass(time.Hour)
 		for range 3 {

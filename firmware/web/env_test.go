@@ -205,17 +205,17 @@ func (s *screen) Idle(time.Duration) []string {
 
 // packages tells the state of what is not here.
 type packages struct {
-	mu      sync.Mutex
-	clock   *stillClock
-	keeping frame.RetentionStatus
-	cameras map[string]frame.CameraState
-	stated  []string
+	mu        sync.Mutex
+	clock     *stillClock
+	retention frame.RetentionStatus
+	cameras   map[string]frame.CameraState
+	stated    []string
 }
 
 func (r *packages) Retention() frame.RetentionStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.keeping
+	return r.retention
 }
 
 func (r *packages) Sync() frame.Sync {
@@ -373,7 +373,7 @@ func newEnvWith(t *testing.T, change func(*env, *Deps)) *env {
 		"c01": {{From: at(8, 15, 12), To: at(8, 15, 32)}},
 		"c02": {{From: at(16, 22, 5), To: at(17, 6, 10)}, {From: at(12, 1, 0), To: at(12, 14, 0)}},
 		"c03": {{From: at(19, 17, 26), To: present}}}, h.recorders}
-	h.packages = &packages{clock: h.clock, keeping: frame.RetentionStatus{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
+	h.packages = &packages{clock: h.clock, retention: frame.RetentionStatus{Swept: present.Add(-20 * time.Minute), NextDue: present.Add(18 * time.Minute), Free: 1_200_000_000_000, Total: 4_000_000_000_000, DailyBytes: 120_000_000_000, Days: 32.6},
 		cameras: map[string]frame.CameraState{"c01": {State: "online"}, "c02": {State: "online"}, "c03": {State: "offline", Since: at(19, 17, 26), Cause: footage.CauseCameraOff}}}
 	dir := t.TempDir()
 	h.dir = dir

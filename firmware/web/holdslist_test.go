@@ -17,7 +17,7 @@ func TestAHoldWithDamagedKeysIsNamed(t *testing.T) {
 	if body := zheng.get("/holds").Body; strings.Contains(body, "密钥损坏") {
 		t.Error("named while its keys are whole")
 	}
-	h.packages.keeping.Rotten = []string{hold.ID}
+	h.packages.retention.Rotten = []string{hold.ID}
 	if body := zheng.get("/holds").Body; !strings.Contains(body, "密钥损坏") || !strings.Contains(body, `id="h-`+hold.ID+`"`) {
 		t.Error("not named on the list")
 	}

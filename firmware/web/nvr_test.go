@@ -345,7 +345,7 @@ func TestTheWizardRefusesWhatMayNotBe(t *testing.T) {
 	h := newEnv(t)
 	liang := h.as("liang")
 	h.packages.mu.Lock()
-	h.packages.keeping.Capacity = 1_600_000_000_000 // one main stream and something
+	h.packages.retention.Capacity = 1_600_000_000_000 // one main stream and something
 	h.packages.mu.Unlock()
 	if r := liang.post("/nvrs/new", url.Values{"address": {"192.168.1.65"}, "user": {"ck"}}); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "aria-invalid") {
 		t.Errorf("without a password: %d", r.status)
@@ -423,22 +423,22 @@ func TestTheListOfOtherWaysIsSigned(t *testing.T) {
 	liang := h.as("liang")
 	read := h.recorders.paths.Read.Format(time.RFC3339)
 	f := url.Values{"read": {read}, "sure": {"yes"}}
-	if r := liang.post("/nvrs/n01/doors", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "逐项说明") {
+	if r := liang.post("/nvrs/n01/access-paths", f); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.Body, "逐项说明") {
 		t.Errorf("without answers: %d", r.status)
 	}
 	for i := range h.recorders.paths.Paths {
 		f.Set("door."+string(rune('0'+i)), "shut")
 	}
-	if r := liang.post("/nvrs/n01/doors", url.Values{"read": {read}}); r.status != http.StatusUnprocessableEntity {
+	if r := liang.post("/nvrs/n01/access-paths", url.Values{"read": {read}}); r.status != http.StatusUnprocessableEntity {
 		t.Errorf("without a signature: %d", r.status)
 	}
-	if r := liang.post("/nvrs/n01/doors", f); r.status != http.StatusSeeOther {
+	if r := liang.post("/nvrs/n01/access-paths", f); r.status != http.StatusSeeOther {
 		t.Fatalf("%d %s", r.status, r.text())
 	}
-	if body := liang.get("/nvrs/n01/doors").Body; !strings.Contains(body, "梁牧 于") || strings.Contains(body, "<select") {
+	if body := liang.get("/nvrs/n01/access-paths").Body; !strings.Contains(body, "梁牧 于") || strings.Contains(body, "<select") {
 		t.Error("the signed list is not shown as one")
 	}
-	if r := h.as("zheng").post("/nvrs/n01/doors", f); r.status != http.StatusForbidden {
+	if r := h.as("zheng").post("/nvrs/n01/access-paths", f); r.status != http.StatusForbidden {
 		t.Errorf("the head of safety signs: %d", r.status)
 	}
 }

@@ -78,7 +78,7 @@ var jsonOf = map[string]string{
 
 	"/account": "account", "/applications/availability": "applications/availability", "/applications/mine": "applications/mine", "/clock": "clock", "/duty": "duty",
 	"/gate/class/{class}": "gate/class/{class}", "/keeping": "keeping", "/keeping/certificate/{camera}/{day}": "keeping/certificate/{camera}/{day}", "/keeping/report": "keeping/report",
-	"/live": "live", "/nvrs": "nvrs", "/nvrs/{id}": "nvrs/{id}", "/nvrs/{id}/doors": "nvrs/{id}/access-paths", "/people/duties": "people/duties", "/people/{id}": "people/{id}", "/view/{id}": "view/{id}",
+	"/live": "live", "/nvrs": "nvrs", "/nvrs/{id}": "nvrs/{id}", "/nvrs/{id}/access-paths": "nvrs/{id}/access-paths", "/people/duties": "people/duties", "/people/{id}": "people/{id}", "/view/{id}": "view/{id}",
 	"/readers": "readers", "/readers/{id}": "readers/{id}",
 	"/readers/new": isForm, "/readers/enrol": isForm, "/readers/format": isForm, "/events/cards": isStream, "/readers/{id}/edit": isForm, "/readers/{id}/test": isForm, "/events/readers": isStream, "/events/readers/{id}": isStream,
 	"/pupils": "pupils", "/cards": "cards", "/classes": "classes", "/classes/{class}": "classes/{class}",
@@ -258,10 +258,10 @@ func TestProofAsJSON(t *testing.T) {
 	if clock.State != "trusted" || !clock.Deletes || len(clock.Sources) != 3 || !clock.Sources[0].Agrees || len(clock.Sources[2].Servers) != 2 {
 		t.Errorf("clock: %+v", clock)
 	}
-	var keeping retentionpages.APIRetention
-	zheng.read("/api/v1/keeping", &keeping)
-	if len(keeping.Cameras) != 3 || keeping.Cameras[0].Days != 30 || keeping.Cameras[0].Oldest.IsZero() || keeping.Total == 0 {
-		t.Errorf("keeping: %+v", keeping)
+	var kept retentionpages.APIRetention
+	zheng.read("/api/v1/keeping", &kept)
+	if len(kept.Cameras) != 3 || kept.Cameras[0].Days != 30 || kept.Cameras[0].Oldest.IsZero() || kept.Total == 0 {
+		t.Errorf("keeping: %+v", kept)
 	}
 	var report retentionpages.APIReport
 	zheng.read("/api/v1/keeping/report?month=2026-05", &report)

@@ -268,12 +268,12 @@ func TestTheArithmeticOfTheDisk(t *testing.T) {
 		if !fits {
 			capacity = 2 << 40
 		}
-		h.packages.keeping = frame.RetentionStatus{Swept: present, Total: 8 << 40, Free: 4 << 40, Loads: loads, Held: 20 << 30, Capacity: capacity, Reserve: 400 << 30, Other: 10 << 30, Used: 1 << 40,
+		h.packages.retention = frame.RetentionStatus{Swept: present, Total: 8 << 40, Free: 4 << 40, Loads: loads, Held: 20 << 30, Capacity: capacity, Reserve: 400 << 30, Other: 10 << 30, Used: 1 << 40,
 			Forecast: footage.Predict(loads, 20<<30, capacity), Thinned: []string{"c03"}, WhenFull: "stop", Watermark: map[string]time.Time{"c01": present.Add(-30 * 24 * time.Hour)}}
 		r := h.as("liang").get("/keeping")
 		want := "够用"
 		if !fits {
-			want = fmt.Sprintf("约第 %.1f 天写满", h.packages.keeping.Forecast.FullAt)
+			want = fmt.Sprintf("约第 %.1f 天写满", h.packages.retention.Forecast.FullAt)
 		}
 		for _, w := range []string{want, "× 31", "× 91", "子码流", "估计", "停止录制，不提前删除", "改录子码流：自行车棚"} {
 			if !strings.Contains(r.Body, w) {
@@ -381,7 +381,7 @@ func (h *env) printScene(ids map[string]string) {
 	ids["paper-days"] = zheng.post("/keeping/days/print", url.Values{"camera": {"c01"}, "month": {"2026-04"}}).header.Get("Location")
 	ids["paper-notice"] = fan.post("/applications/"+ids["approved"]+"/print", url.Values{"document": {"notice"}}).header.Get("Location")
 	loads := []footage.Load{{Camera: "c01", BytesPerDay: 41 << 30, Days: 30}, {Camera: "c02", BytesPerDay: 38 << 30, Days: 90}, {Camera: "c03", BytesPerDay: 6 << 30, Days: 30, Thin: true}}
-	k := &h.packages.keeping
+	k := &h.packages.retention
 	k.Loads, k.Held, k.Capacity, k.Reserve, k.Other, k.Used, k.Thinned, k.WhenFull = loads, 9<<30, 5200<<30, 190<<30, 12<<30, 2400<<30, []string{"c03"}, "stop"
 	k.Forecast, k.Total = footage.Predict(loads, k.Held, k.Capacity), 5402<<30
 	k.Watermark = map[string]time.Time{"c01": present.Add(-30 * 24 * time.Hour), "c03": present.Add(-30 * 24 * time.Hour)}

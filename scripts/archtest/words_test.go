@@ -1,7 +1,11 @@
 package archtest
 
 import (
+	"cmp"
 	"go/ast"
+	"io/fs"
+	"maps"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -32,6 +36,16 @@ var banned = map[string]string{
 	"hush":    "silent",
 	"whoever": "the person who, anyone who",
 	"anew":    "again",
+}
+
+// bannedNames are refused in identifiers and file names; in a sentence the word may be the right one.
+var bannedNames = map[string]string{
+	"keeping":  "retention, extension, storage",
+	"retpaper": "the report that is printed",
+	"desk":     "stepMu",
+	"ear":      "audioTrack",
+	"voice":    "audioTrack, source",
+	"glimpse":  "index fields",
 }
 
 // bannedPhrases are refused in comments.
@@ -81,7 +95,7 @@ func TestWordsOfTheField(t *testing.T) {
 				return true
 			}
 			for _, w := range humps(id.Name) {
-				if instead := banned[w]; instead != "" {
+				if instead := cmp.Or(banned[w], bannedNames[w]); instead != "" {
 					t.Errorf("%s: identifier %s has the word %q: write %s", f.path, id.Name, w, instead)
 				}
 			}
@@ -100,5 +114,36 @@ func TestWordsOfTheField(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Files are named in the same words.
+func TestNamesOfFiles(t *testing.T) {
+	banned, n := maps.Clone(banned), 0
+	maps.Copy(banned, bannedNames)
+	for _, top := range []string{"firmware", "cloud", "shared", "scripts"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "dist"):
+				return filepath.SkipDir
+			}
+			n++
+			for _, w := range commentWord.FindAllString(strings.ToLower(d.Name()), -1) {
+				for word, instead := range banned {
+					if w == word || len(word) > 3 && strings.HasSuffix(w, word) && w != "history" {
+						t.Errorf("%s has the word %q in its name: write %s", path, word, instead)
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n < 1000 {
+		t.Errorf("only %d files were looked at", n)
 	}
 }

@@ -94,8 +94,8 @@ func (h *env) startNVR(t *testing.T) *sim.NVR {
 
 func (h *env) signPaths(t *testing.T, b *tab) {
 	t.Helper()
-	b.follow("a[href='/nvrs/n01/doors']")
-	b.follow("form[action$='/doors/read'] button")
+	b.follow("a[href='/nvrs/n01/access-paths']")
+	b.follow("form[action$='/access-paths/read'] button")
 	b.wait("the accounts", "document.querySelector('select[name=\"door.0\"]')")
 	n := eval[int](b, "document.querySelectorAll('select[name^=door]').length")
 	from := h.box.Store.Size()

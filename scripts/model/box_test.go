@@ -44,8 +44,8 @@ func (m machine) Wall() time.Time         { return present().Add(m.off) }
 func (m machine) Boottime() time.Duration { return time.Since(m.began) }
 func (m machine) BootID() string          { return m.boot }
 
-// voice is a source of time that may lie or be silent.
-type voice struct {
+// timeSource is a source of time that may lie or be silent.
+type timeSource struct {
 	m      *machine
 	origin clock.Origin
 	mu     sync.Mutex
@@ -53,9 +53,9 @@ type voice struct {
 	quiet  bool
 }
 
-func (v *voice) Name() string         { return string(v.origin) }
-func (v *voice) Origin() clock.Origin { return v.origin }
-func (v *voice) Observe(context.Context) (clock.Observation, error) {
+func (v *timeSource) Name() string         { return string(v.origin) }
+func (v *timeSource) Origin() clock.Origin { return v.origin }
+func (v *timeSource) Observe(context.Context) (clock.Observation, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.quiet {
@@ -64,7 +64,7 @@ func (v *voice) Observe(context.Context) (clock.Observation, error) {
 	return clock.Observation{Source: v.Name(), Origin: v.origin, Mono: v.m.Boottime(), UTC: present().Add(v.off), Uncertainty: time.Second}, nil
 }
 
-func (v *voice) set(off time.Duration, quiet bool) {
+func (v *timeSource) set(off time.Duration, quiet bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.off, v.quiet = off, quiet
@@ -83,10 +83,10 @@ var keptRows = ledgerdb.NewTable[kept]("model_holds")
 
 // box is one box on its real packages.
 type box struct {
-	dir    string
-	host   machine
-	boots  int
-	voices []*voice
+	dir         string
+	host        machine
+	boots       int
+	timeSources []*timeSource
 
 	keeper *timekeeper.Keeper
 	store  *ledgerdb.Store
@@ -131,7 +131,7 @@ func (b *box) start() error {
 		return err
 	}
 	var sources []timekeeper.Source
-	for _, v := range b.voices {
+	for _, v := range b.timeSources {
 		sources = append(sources, v)
 	}
 	b.keeper = timekeeper.New(timekeeper.Options{Host: b.host, Sources: sources, Every: 6 * time.Hour, Log: log})
@@ -359,7 +359,7 @@ func play(t *testing.T, origins []clock.Origin, liar clock.Origin, script []step
 	synctest.Test(t, func(t *testing.T) {
 		b := &box{dir: t.TempDir(), made: map[footage.FileID]time.Time{}, spoilt: map[footage.FileID]bool{}}
 		for _, o := range origins {
-			b.voices = append(b.voices, &voice{m: &b.host, origin: o})
+			b.timeSources = append(b.timeSources, &timeSource{m: &b.host, origin: o})
 		}
 		if err = os.MkdirAll(filepath.Join(b.dir, "vault"), 0o700); err == nil {
 			err = b.start()
@@ -391,7 +391,7 @@ func (b *box) live(ctx context.Context, liar clock.Origin, script []step) error 
 			err = errors.Join(err, b.stop())
 			if b.host.off = 0; s.what == stepAlone {
 				b.host.off = time.Unix(0, 0).Sub(present())
-				for _, v := range b.voices {
+				for _, v := range b.timeSources {
 					v.set(0, true)
 				}
 			}
@@ -403,13 +403,13 @@ func (b *box) live(ctx context.Context, liar clock.Origin, script []step) error 
 		case stepApply:
 			err = errors.Join(err, b.apply(ctx, s.arg, s.who%2 == 1))
 		case stepLie:
-			for _, v := range b.voices {
+			for _, v := range b.timeSources {
 				if v.origin.Witness() == liar {
 					v.set(s.lie, false)
 				}
 			}
 		case stepQuiet, stepSpeak:
-			v := b.voices[s.who%len(b.voices)]
+			v := b.timeSources[s.who%len(b.timeSources)]
 			v.mu.Lock()
 			off := v.off
 			v.mu.Unlock()

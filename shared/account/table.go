@@ -88,8 +88,8 @@ var table = map[Action][]rule{
 	ActHoldRelease: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, []condition{notApplicant}}},
 
 	// What proves that footage is kept and deleted on time (F3). The administrator sees the arithmetic of the disk.
-	ActKeepingView:  {{append(append([]Role{}, technical...), registrar...), basisDuty, nil}},
-	ActKeepingPaper: {{registrar, basisDuty, nil}},
+	ActFootageRetentionView:  {{append(append([]Role{}, technical...), registrar...), basisDuty, nil}},
+	ActFootageRetentionPrint: {{registrar, basisDuty, nil}},
 
 	// The access log.
 	ActLogSearch: {{registrar, basisDuty, nil}},

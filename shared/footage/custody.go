@@ -8,18 +8,18 @@ type Offer struct {
 	Days      int
 }
 
-// Keeping is what may become of an offer.
-type Keeping string
+// StorageChoice is what may become of an offer.
+type StorageChoice string
 
 // The ways to keep a camera behind an NVR.
 const (
-	KeepMain Keeping = "main" // we record its main stream
-	KeepSub  Keeping = "sub"  // we record its smaller stream
-	KeepNVR  Keeping = "nvr"  // the NVR keeps it; we supervise
+	KeepMain StorageChoice = "main" // we record its main stream
+	KeepSub  StorageChoice = "sub"  // we record its smaller stream
+	KeepNVR  StorageChoice = "nvr"  // the NVR keeps it; we supervise
 )
 
 // Load is what an offer writes when it is kept so; ok is false when that cannot be, or is not known.
-func (o Offer) Load(k Keeping) (l Load, ok bool) {
+func (o Offer) Load(k StorageChoice) (l Load, ok bool) {
 	l = Load{Camera: o.Camera, Days: o.Days}
 	switch k {
 	case KeepMain:
@@ -35,12 +35,12 @@ func (o Offer) Load(k Keeping) (l Load, ok bool) {
 // Propose decides by arithmetic who keeps what: each camera in turn gets the best stream with which everything that is
 // recorded already, and what was decided before it, still fits its days on the disk (design §4). Where the disk is not
 // known nothing is recorded by us.
-func Propose(present []Load, held, capacity int64, offers []Offer) []Keeping {
+func Propose(present []Load, held, capacity int64, offers []Offer) []StorageChoice {
 	loads := append([]Load(nil), present...)
-	out := make([]Keeping, len(offers))
+	out := make([]StorageChoice, len(offers))
 	for i, o := range offers {
 		out[i] = KeepNVR
-		for _, k := range []Keeping{KeepMain, KeepSub} {
+		for _, k := range []StorageChoice{KeepMain, KeepSub} {
 			l, ok := o.Load(k)
 			if ok && capacity > 0 && Predict(append(loads[:len(loads):len(loads)], l), held, capacity).Fits {
 				out[i], loads = k, append(loads, l)

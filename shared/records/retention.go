@@ -40,8 +40,8 @@ func (y Years) KeptUntil(left string, s Section) string {
 	return t.AddDate(y[s], 0, 0).Format(student.DateLayout)
 }
 
-// Keeping is a decision to keep a section longer, with its reason: privacy or a grave event asks for it (S20).
-type Keeping struct {
+// Extension is a decision to keep a section longer, with its reason: privacy or a grave event asks for it (S20).
+type Extension struct {
 	Student string    `json:"student"`
 	Section Section   `json:"section"`
 	Until   string    `json:"until"` // last date
@@ -51,7 +51,7 @@ type Keeping struct {
 }
 
 // Check says what is wrong with it.
-func (k Keeping) Check(today string) fielderr.Errors {
+func (k Extension) Check(today string) fielderr.Errors {
 	var errs fielderr.Errors
 	switch {
 	case !student.IsDate(k.Until):

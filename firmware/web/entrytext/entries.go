@@ -146,7 +146,7 @@ func (o *Words) certificateOf(c *frame.Call, e ledger.Entry) string {
 	}
 	switch e.Kind {
 	case "footage.deleted", "footage.breach", "key.erased", "certificate.issued":
-		if !frame.Decode(e.Data, &d) || !c.Can(account.ActKeepingView, account.Subject{}) {
+		if !frame.Decode(e.Data, &d) || !c.Can(account.ActFootageRetentionView, account.Subject{}) {
 			return ""
 		}
 	default:

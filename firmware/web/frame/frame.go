@@ -37,9 +37,9 @@ var sections = [][]tab{
 	},
 	{{"nav.mine", "/applications/mine", account.ActApplicationCreate, []string{"applications", "application", "application_new", "document"}}},
 	{
-		{"nav.keeping", "/keeping", account.ActKeepingView, []string{"keeping"}},
-		{"nav.days", "/keeping/days", account.ActKeepingView, []string{"days", "dayspaper", "certificate"}},
-		{"nav.report", "/keeping/report", account.ActKeepingView, []string{"retreport", "retpaper"}},
+		{"nav.keeping", "/keeping", account.ActFootageRetentionView, []string{"retention"}},
+		{"nav.days", "/keeping/days", account.ActFootageRetentionView, []string{"days", "days_print", "certificate"}},
+		{"nav.report", "/keeping/report", account.ActFootageRetentionView, []string{"retreport", "retreport_print"}},
 		{"nav.holds", "/holds", account.ActHoldView, []string{"holds"}},
 	},
 	{
@@ -74,7 +74,7 @@ var sections = [][]tab{
 	{
 		{"nav.cameras", "/cameras", account.ActCamerasView, []string{"cameras", "camera", "camera_form", "camera_retire"}},
 		{"nav.faults", "/faults", account.ActFaultsView, []string{"faults"}},
-		{"nav.nvrs", "/nvrs", account.ActNVRsView, []string{"nvrs", "nvr", "nvr_new", "nvr_look", "nvr_doors"}},
+		{"nav.nvrs", "/nvrs", account.ActNVRsView, []string{"nvrs", "nvr", "nvr_new", "nvr_look", "nvr_paths"}},
 	},
 	{
 		{"nav.inspections", "/inspections", account.ActInspectionView, []string{"inspections", "inspection", "inspection_plan", "finding"}},

@@ -115,10 +115,10 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	defer func() { err = errors.Join(err, f.a.Close()) }()
 	stop := f.a.Base(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
-	keeping, cancel := context.WithCancel(ctx)
+	clockCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- f.a.Timekeeper.Run(keeping) }()
+	go func() { ended <- f.a.Timekeeper.Run(clockCtx) }()
 	defer func() {
 		cancel()
 		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {

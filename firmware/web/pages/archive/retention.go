@@ -135,7 +135,7 @@ func (o *Pages) putYears(c *call) error {
 
 func (o *Pages) keep(c *call) error {
 	f := c.R.PostForm
-	return o.answered(c, o.d.Records.KeepLonger(c.R.Context(), c.Who(), rules.Keeping{Student: f.Get("student"), Section: rules.Section(f.Get("section")), Until: f.Get("until"), Reason: f.Get("reason")}), "done.kept")
+	return o.answered(c, o.d.Records.KeepLonger(c.R.Context(), c.Who(), rules.Extension{Student: f.Get("student"), Section: rules.Section(f.Get("section")), Until: f.Get("until"), Reason: f.Get("reason")}), "done.kept")
 }
 
 func (o *Pages) propose(c *call) error {

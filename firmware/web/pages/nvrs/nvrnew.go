@@ -231,7 +231,7 @@ func (v *nvrLookView) fill(c *call, l nvr.Discovered, offers []footage.Offer, er
 		if ch.Online != nil && !*ch.Online {
 			x.Online = frame.Mark{Tone: "bad", Icon: "bad", Text: c.P.T("cam.offline")}
 		}
-		for _, way := range []footage.Keeping{footage.KeepNVR, footage.KeepMain, footage.KeepSub} {
+		for _, way := range []footage.StorageChoice{footage.KeepNVR, footage.KeepMain, footage.KeepSub} {
 			if _, ok := offers[i].Load(way); ok {
 				x.Keeps = append(x.Keeps, ui.Option{Value: string(way), Text: c.P.K("nvr_new.keep.", way), On: x.Keep == string(way)})
 			}
@@ -259,7 +259,7 @@ func (v *nvrLookView) fill(c *call, l nvr.Discovered, offers []footage.Offer, er
 func chosen(l nvr.Discovered, f url.Values) (out []struct {
 	ch   nvr.Candidate
 	key  string
-	keep footage.Keeping
+	keep footage.StorageChoice
 	days int
 }) {
 	for _, ch := range l.Candidates {
@@ -274,9 +274,9 @@ func chosen(l nvr.Discovered, f url.Values) (out []struct {
 		out = append(out, struct {
 			ch   nvr.Candidate
 			key  string
-			keep footage.Keeping
+			keep footage.StorageChoice
 			days int
-		}{ch, key, footage.Keeping(f.Get(key + "keep")), days})
+		}{ch, key, footage.StorageChoice(f.Get(key + "keep")), days})
 	}
 	return out
 }

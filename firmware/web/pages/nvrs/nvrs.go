@@ -474,7 +474,7 @@ func (o *Pages) beginAt(what string) handler {
 		}
 		to := "/nvrs/" + id
 		if what == nvr.WorkAccess {
-			to += "/doors"
+			to += "/access-paths"
 		}
 		return c.SeeOther(to)
 	}

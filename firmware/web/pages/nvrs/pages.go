@@ -85,12 +85,12 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /nvrs/{id}/restore", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.serveNVR(false))},
 		{Pattern: "POST /nvrs/{id}/check", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.beginAt(nvr.WorkCheck))},
 		{Pattern: "POST /nvrs/{id}/expiry", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(nvr.WorkExpiry))},
-		{Pattern: "GET /nvrs/{id}/doors", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.pathsPage)},
-		{Pattern: "POST /nvrs/{id}/doors", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.signPaths)},
+		{Pattern: "GET /nvrs/{id}/access-paths", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.pathsPage)},
+		{Pattern: "POST /nvrs/{id}/access-paths", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.signPaths)},
 		{Pattern: "GET /api/v1/nvrs", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.apiNVRs)},
 		{Pattern: "GET /api/v1/nvrs/{id}", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.apiNVR)},
 		{Pattern: "GET /api/v1/nvrs/{id}/access-paths", Action: account.ActNVRsView, Subject: frame.Anything, Handle: on.Do(o.apiPaths)},
-		{Pattern: "POST /nvrs/{id}/doors/read", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(nvr.WorkAccess))},
+		{Pattern: "POST /nvrs/{id}/access-paths/read", Action: account.ActNVRsEdit, Subject: frame.Anything, Handle: on.Do(o.beginAt(nvr.WorkAccess))},
 	}
 }
 

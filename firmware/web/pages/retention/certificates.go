@@ -134,7 +134,7 @@ func (o *Pages) daysPage(c *call) error {
 		v.Title += " · " + q.Month
 	}
 	if v.Print != nil {
-		return c.Page("dayspaper", v.Title, v)
+		return c.Page("days_print", v.Title, v)
 	}
 	return c.Page("days", c.P.T("days.title"), v)
 }

@@ -70,17 +70,17 @@ type call struct {
 func (o *Pages) Routes() []frame.Route {
 	on := o.on()
 	return []frame.Route{
-		{Pattern: "GET /keeping", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.retentionPage)},
-		{Pattern: "GET /keeping/days", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.daysPage)},
-		{Pattern: "POST /keeping/days/print", Action: account.ActKeepingPaper, Subject: frame.Anything, Handle: on.Do(o.printDays)},
-		{Pattern: "GET /keeping/certificate/{camera}/{day}", Action: account.ActKeepingView, Subject: on.About(aCameraDay), Handle: on.Do(o.certificatePage)},
-		{Pattern: "POST /keeping/certificate/{camera}/{day}", Action: account.ActKeepingPaper, Subject: on.About(aCameraDay), Handle: on.Do(o.downloadCertificate)},
-		{Pattern: "GET /keeping/report", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.reportPage)},
-		{Pattern: "POST /keeping/report", Action: account.ActKeepingPaper, Subject: frame.Anything, Handle: on.Do(o.downloadReport)},
-		{Pattern: "GET /api/v1/keeping", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.apiRetention)},
-		{Pattern: "GET /api/v1/keeping/report", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.apiReport)},
-		{Pattern: "GET /api/v1/keeping/certificate/{camera}/{day}", Action: account.ActKeepingView, Subject: on.About(aCameraDay), Handle: on.Do(o.apiCertificate)},
-		{Pattern: "GET /api/v1/keeping/days", Action: account.ActKeepingView, Subject: frame.Anything, Handle: on.Do(o.apiDays)},
+		{Pattern: "GET /keeping", Action: account.ActFootageRetentionView, Subject: frame.Anything, Handle: on.Do(o.retentionPage)},
+		{Pattern: "GET /keeping/days", Action: account.ActFootageRetentionView, Subject: frame.Anything, Handle: on.Do(o.daysPage)},
+		{Pattern: "POST /keeping/days/print", Action: account.ActFootageRetentionPrint, Subject: frame.Anything, Handle: on.Do(o.printDays)},
+		{Pattern: "GET /keeping/certificate/{camera}/{day}", Action: account.ActFootageRetentionView, Subject: on.About(aCameraDay), Handle: on.Do(o.certificatePage)},
+		{Pattern: "POST /keeping/certificate/{camera}/{day}", Action: account.ActFootageRetentionPrint, Subject: on.About(aCameraDay), Handle: on.Do(o.downloadCertificate)},
+		{Pattern: "GET /keeping/report", Action: account.ActFootageRetentionView, Subject: frame.Anything, Handle: on.Do(o.reportPage)},
+		{Pattern: "POST /keeping/report", Action: account.ActFootageRetentionPrint, Subject: frame.Anything, Handle: on.Do(o.downloadReport)},
+		{Pattern: "GET /api/v1/keeping", Action: account.ActFootageRetentionView, Subject: frame.Anything, Handle: on.Do(o.apiRetention)},
+		{Pattern: "GET /api/v1/keeping/report", Action: account.ActFootageRetentionView, Subject: frame.Anything, Handle: on.Do(o.apiReport)},
+		{Pattern: "GET /api/v1/keeping/certificate/{camera}/{day}", Action: account.ActFootageRetentionView, Subject: on.About(aCameraDay), Handle: on.Do(o.apiCertificate)},
+		{Pattern: "GET /api/v1/keeping/days", Action: account.ActFootageRetentionView, Subject: frame.Anything, Handle: on.Do(o.apiDays)},
 	}
 }
 

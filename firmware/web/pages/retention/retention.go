@@ -64,7 +64,7 @@ func (o *Pages) retentionPage(c *call) error {
 		}
 		v.Cameras = append(v.Cameras, row)
 	}
-	return c.Page("keeping", c.P.T("keeping.title"), v)
+	return c.Page("retention", c.P.T("keeping.title"), v)
 }
 
 // capacitySum does the multiplication in front of the reader. Need and verdict are those of footage.Predict.
@@ -237,4 +237,4 @@ func (o *Pages) oldest(c *call, cam footage.Camera) (time.Time, error) {
 }
 
 // mayPrint says whether this person hands out certificates and reports.
-func (c *call) mayPrint() bool { return c.Can(account.ActKeepingPaper, account.Subject{}) }
+func (c *call) mayPrint() bool { return c.Can(account.ActFootageRetentionPrint, account.Subject{}) }

@@ -104,7 +104,7 @@ func (o *Pages) reportPage(c *call) error {
 		return err
 	}
 	if v.Print != nil {
-		return c.Page("retpaper", c.P.T("retreport.title")+" "+v.Month, v)
+		return c.Page("retreport_print", c.P.T("retreport.title")+" "+v.Month, v)
 	}
 	return c.Page("retreport", c.P.T("retreport.title"), v)
 }

@@ -85,7 +85,7 @@ func (o *Pages) showPaths(c *call, status int, values url.Values, errs fielderr.
 			return err
 		}
 	}
-	return c.PageStatus(status, "nvr_doors", c.P.T("doors.title"), v)
+	return c.PageStatus(status, "nvr_paths", c.P.T("doors.title"), v)
 }
 
 // pathsProof finds the entry that holds the signature.
@@ -171,5 +171,5 @@ func (o *Pages) signPaths(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.Done("/nvrs/"+id+"/doors", "done.doors")
+	return c.Done("/nvrs/"+id+"/access-paths", "done.doors")
 }
