@@ -446,6 +446,18 @@ func TestListsOfConcernsAndCountsLeaveAsSpreadsheets(t *testing.T) {
 	if r := h.as("fan").post("/concerns/export", nil); r.status != http.StatusForbidden {
 		t.Errorf("somebody who has not signed: %d", r.status)
 	}
+	luo.made("/leave/new", url.Values{"student": {h.pupils[1]}, "kind": {"personal"}, "from": {"2026-05-25T08:00"}, "to": {"2026-05-28T17:00"}, "reason": {"外地探亲"}, "via": {"paper"}})
+	if rows := sheet(luo, "/leave/export", "state=asked"); len(rows) != 2 || rows[1][0] != "白以宁" || rows[1][3] != "2026-05-25 08:00:00" || strings.Contains(strings.Join(rows[1], " "), "探亲") {
+		t.Errorf("leave: %q", rows)
+	}
+	if r := h.as("qin").post("/leave/export", nil); r.status != http.StatusForbidden {
+		t.Errorf("leave, for a teacher of no class: %d", r.status)
+	}
+	zheng.made("/places/new", url.Values{"name": {"东大门"}, "kind": {"gate"}})
+	zheng.made("/patrols", url.Values{"date": {"2026-05-20"}, "clock": {"07:20"}, "place": {h.site.Places()[0].ID}, "findings": {"=栏杆松动"}})
+	if rows := sheet(zheng, "/patrols/export", ""); len(rows) != 2 || rows[1][0] != "2026-05-20 07:20" || rows[1][1] != "东大门" || !strings.Contains(rows[1][2], "栏杆松动") {
+		t.Errorf("patrols: %q", rows)
+	}
 	id := zheng.drill()
 	h.answered(luo, id, true)
 	rows := sheet(zheng, "/emergency/"+id+"/export", "")

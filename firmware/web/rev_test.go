@@ -229,6 +229,8 @@ var unrevised = map[string]string{
 	"/absence/calls/{}":          stepOnce,
 	"/absence/export":            actsOnly,
 	"/concerns/export":           actsOnly,
+	"/leave/export":              actsOnly,
+	"/patrols/export":            actsOnly,
 	"/emergency/{}/export":       actsOnly,
 	"/leave/new":                 addsOnly,
 	"/leave/passes":              addsOnly,

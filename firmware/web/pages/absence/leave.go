@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 // leavesView is the list of requests for leave.
 type leavesView struct {
+	Query  string // what the list shows, for its export
 	Chips  []frame.Chip
 	Q      string
 	State  string
@@ -80,7 +82,7 @@ func (o *Pages) leavesPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	v := leavesView{Q: f.Get("q"), State: f.Get("state"), Ask: c.mayAsk()}
+	v := leavesView{Query: f.Encode(), Q: f.Get("q"), State: f.Get("state"), Ask: c.mayAsk()}
 	for _, s := range []string{"", "asked", "now"} {
 		x := frame.CloneValues(f)
 		x.Del("page")
@@ -102,6 +104,27 @@ func (o *Pages) leavesPage(c *call) error {
 	}
 	v.Passes = len(given)
 	return c.Page("leaves", c.P.T("leaves.title"), v)
+}
+
+// exportLeaves gives the list as a spreadsheet, after its entry. The reasons are not in it.
+func (o *Pages) exportLeaves(c *call) error {
+	f, err := url.ParseQuery(c.R.PostForm.Get("query"))
+	if err != nil {
+		return frame.ErrNotFound
+	}
+	list, err := c.foundLeaves(f)
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{c.P.T("absence.h.pupil"), c.P.T("class"), c.P.T("leaves.f.kind"), c.P.T("leaves.f.from"), c.P.T("leaves.f.to"), c.P.T("leaves.h.days"), c.P.T("absence.h.state"), c.P.T("leaves.h.by")}}
+	for _, r := range list {
+		x := c.leaveRow(r)
+		rows = append(rows, []string{x.Name, x.Class, x.Kind, c.P.Stamp(r.From), c.P.Stamp(r.To), strconv.Itoa(r.Days), x.State, x.By})
+	}
+	if _, _, err := o.LogPrintout(c.Call, "leave", frame.FormSheet, "", ""); err != nil {
+		return err
+	}
+	return c.SendTable("leave-"+c.FileTime(), c.P.T("leaves.title"), rows)
 }
 
 // mayAsk says whether this person may register a leave of any class.

@@ -55,6 +55,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /absence/case/{id}/close", Action: account.ActAbsenceAct, Subject: on.About(caseSubject), Handle: on.Do(o.closeCase)},
 		{Pattern: "POST /absence/alarms/{id}", Action: account.ActAlarmJudge, Subject: frame.Anything, Handle: on.Do(o.judgeAlarm)},
 		{Pattern: "GET /leave", Action: account.ActLeaveView, Subject: on.About(ownClass), Handle: on.Do(o.leavesPage)},
+		{Pattern: "POST /leave/export", Action: account.ActLeaveView, Subject: on.About(ownClass), Handle: on.Do(o.exportLeaves)},
 		{Pattern: "GET /leave/new", Action: account.ActLeaveAsk, Subject: on.About(classOfForm), Handle: on.Do(o.askPage)},
 		{Pattern: "POST /leave/new", Action: account.ActLeaveAsk, Subject: on.About(classOfForm), Handle: on.Do(o.askLeave)},
 		{Pattern: "GET /leave/passes", Action: account.ActLeaveView, Subject: on.About(ownClass), Handle: on.Do(o.passesPage)},

@@ -31,3 +31,18 @@ func (o *Pages) exportEvent(c *call) error {
 	}
 	return c.SendTable("emergency-"+b.Event.ID+"-"+c.FileTime(), c.P.T("em.control"), rows)
 }
+
+// exportPatrols gives the patrols, or those of one place, as a spreadsheet, after its entry.
+func (o *Pages) exportPatrols(c *call) error {
+	rows := [][]string{{c.P.T("em.past.when"), c.P.T("patrol.f.place"), c.P.T("patrol.f.findings"), c.P.T("patrol.f.action"), c.P.T("patrols.by")}}
+	of := c.R.PostForm.Get("place")
+	for _, p := range o.d.Emergency.Patrols() {
+		if of == "" || p.Place == of {
+			rows = append(rows, []string{p.Date + " " + p.Clock, c.placeName(p.Place), p.Findings, p.Action, o.Name(p.By)})
+		}
+	}
+	if _, _, err := o.LogPrintout(c.Call, "patrols", frame.FormSheet, "", ""); err != nil {
+		return err
+	}
+	return c.SendTable("patrols-"+c.FileTime(), c.P.T("patrols.title"), rows)
+}

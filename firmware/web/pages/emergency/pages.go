@@ -83,6 +83,7 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /plans/{id}/edit", Action: account.ActPlansEdit, Subject: frame.Anything, Handle: on.Do(o.putPlan)},
 		{Pattern: "POST /plans/{id}/drill", Action: account.ActPlansEdit, Subject: frame.Anything, Handle: on.Do(o.putDrill)},
 		{Pattern: "GET /patrols", Action: account.ActPlansView, Subject: frame.Anything, Handle: on.Do(o.patrolsPage)},
+		{Pattern: "POST /patrols/export", Action: account.ActPlansView, Subject: frame.Anything, Handle: on.Do(o.exportPatrols)},
 		{Pattern: "POST /patrols", Action: account.ActPatrolsWrite, Subject: frame.Anything, Handle: on.Do(o.putPatrol)},
 		{Pattern: "GET /api/v1/plans", Action: account.ActPlansView, Subject: frame.Anything, Handle: on.Do(o.apiPlans)},
 		{Pattern: "GET /api/v1/plans/{id}", Action: account.ActPlansView, Subject: frame.Anything, Handle: on.Do(o.apiOnePlan)},
