@@ -112,6 +112,9 @@ func (a *Absence) Run(ctx context.Context) error {
 		if err := a.Evaluate(ctx); err != nil && ctx.Err() == nil {
 			a.o.Log.Error("absence: cases not evaluated", "err", err)
 		}
+		if err := a.FollowIllness(ctx); err != nil && ctx.Err() == nil {
+			a.o.Log.Error("absence: illnesses not followed", "err", err)
+		}
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -112,7 +112,7 @@ func (a *Absence) change(ctx context.Context, by account.Who, role account.Role,
 		return err
 	}
 	if m, ok := markOf(c, role); ok {
-		_, err = a.o.Gate.PutMarkWith(ctx, by, role, m, c.Class, note, build)
+		_, err = a.o.Gate.PutMarkWith(ctx, by, role, m, c.Class, cmp.Or(note, string(c.Why)), build)
 	} else {
 		_, err = a.o.Store.Commit(ctx, ch)
 	}

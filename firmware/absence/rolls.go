@@ -144,7 +144,10 @@ func (a *Absence) TakeRoll(ctx context.Context, by account.Who, role account.Rol
 	if err := a.markRoll(ctx, by, role, n, status); err != nil {
 		return err
 	}
-	return a.putRoll(ctx, by, role, n, rev)
+	if err := a.putRoll(ctx, by, role, n, rev); err != nil {
+		return err
+	}
+	return a.FollowIllness(ctx)
 }
 
 // markRoll states the days that the roll changes.
@@ -161,7 +164,7 @@ func (a *Absence) markRoll(ctx context.Context, by account.Who, role account.Rol
 			continue
 		}
 		m.By = byOf(role)
-		if _, err := a.o.Gate.PutMarkWith(ctx, by, role, m, n.Class, "", nil); err != nil {
+		if _, err := a.o.Gate.PutMarkWith(ctx, by, role, m, n.Class, "roll", nil); err != nil {
 			return fmt.Errorf("record a roll: %w", err)
 		}
 	}

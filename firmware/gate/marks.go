@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -89,6 +90,9 @@ func checkMark(m attendance.Mark, today, reason string) error {
 		errs.Add("leave", "err.choice")
 	} else if m.Outcome != attendance.OnLeave && m.Leave != "" {
 		errs.Add("leave", "err.empty")
+	}
+	if m.Date < today && strings.TrimSpace(reason) == "" {
+		errs.Add("reason", "err.required") // a correction always says why
 	}
 	checkReason(&errs, reason)
 	return errs.Err()

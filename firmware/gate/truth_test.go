@@ -231,11 +231,11 @@ func TestSettlingKeepsYesterday(t *testing.T) {
 	}
 }
 
-// What a teacher states of yesterday counts.
+// What a teacher states of yesterday counts, with its reason.
 func TestMarkOfYesterday(t *testing.T) {
 	h := newEnv(t, at(9, 0, 0))
 	m := attendance.Mark{Student: pupil(1), Date: "2026-05-19", Outcome: attendance.OnLeave, Leave: attendance.Sick, By: attendance.ByTeacher}
-	if s, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher, m, classOf(1), ""); err != nil || s.Outcome != attendance.OnLeave {
+	if s, err := h.gate.PutMark(t.Context(), teacher, account.RoleClassTeacher, m, classOf(1), "家长补交假条"); err != nil || s.Outcome != attendance.OnLeave {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if s := h.statusOn(1, "2026-05-19"); s.Outcome != attendance.OnLeave {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"campuskeep/firmware/absence"
 	"campuskeep/firmware/openapi"
 	"campuskeep/firmware/site"
 	"campuskeep/firmware/web/frame"
@@ -31,6 +32,7 @@ import (
 	schoolpages "campuskeep/firmware/web/pages/school"
 	shiftspages "campuskeep/firmware/web/pages/shifts"
 	usagepages "campuskeep/firmware/web/pages/usage"
+	absencerules "campuskeep/shared/absence"
 	"campuskeep/shared/account"
 	rules "campuskeep/shared/emergency"
 	"campuskeep/shared/oversight"
@@ -136,8 +138,17 @@ var endpoints = map[string]endpoint{
 	"GET /api/v1/gate":               {summary: "Attendance of today by class", answer: attendancepages.APIAttendance{}},
 	"GET /api/v1/absence": {summary: "Absences of a day: alarms and cases", answer: absencepages.APIAbsence{}, query: []openapi.Parameter{
 		{Name: "date", Text: "2006-01-02; today when left out"}, {Name: "state", Text: "open or closed"}, {Name: "class", Text: "id of a class"}, {Name: "q", Text: "part of a name"}}},
+	"GET /api/v1/sheets": {summary: "A class in a month: each pupil's days with their sums", answer: attendancepages.APISheet{}, query: []openapi.Parameter{
+		{Name: "class", Text: "id of a class"}, {Name: "month", Text: "2006-01; the present one when left out"}}},
+	"GET /api/v1/sheets/school":          {summary: "The school in a month, by class", answer: attendancepages.APISchool{}, query: []openapi.Parameter{{Name: "month", Text: "2006-01"}}},
+	"GET /api/v1/sheets/pupil/{student}": {summary: "A pupil's days of the last months", answer: attendancepages.APIPupilSheet{}},
 	"GET /api/v1/class/{class}": {summary: "A class in one period: prefilled presence, symptoms, who confirmed it", answer: attendancepages.APIClass{}, query: []openapi.Parameter{
 		{Name: "date", Text: "2006-01-02; today when left out"}, {Name: "period", Text: "am, pm, l1 to l8; the present one when left out"}}},
+	"GET /api/v1/illness": {summary: "Illnesses that are followed, reports of clusters, the zero report of today", answer: absencepages.APIIllnesses{}, query: []openapi.Parameter{
+		{Name: "state", Text: "all: those that ended too"}, {Name: "q", Text: "part of a name or class"}}},
+	"GET /api/v1/illness/rules":                    {summary: "The rules of clusters of the region", answer: absence.IllnessRules{}},
+	"GET /api/v1/illness/reports/{id}":             {summary: "The report of one cluster", answer: absencerules.Report{}},
+	"GET /api/v1/illness/pupil/{student}/{opened}": {summary: "One illness", answer: absencepages.APIIllness{}},
 	"GET /api/v1/leave": {summary: "Requests for leave, newest first", answer: []absencepages.APILeave{}, query: []openapi.Parameter{
 		{Name: "state", Text: "asked: to be approved; now: on leave now"}, {Name: "q", Text: "part of a name or class"}}},
 	"GET /api/v1/leave/passes":         {summary: "Late slips and early-leave passes of today", answer: []absencepages.APIPass{}},

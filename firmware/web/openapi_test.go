@@ -90,6 +90,8 @@ var jsonOf = map[string]string{
 	"/year": "year", "/places/new": isForm, "/bells/{set}": isForm,
 
 	"/class": isForm, "/class/{class}": "class/{class}",
+	"/illness": "illness", "/illness/rules": "illness/rules", "/illness/reports/{id}": "illness/reports/{id}", "/illness/pupil/{student}/{opened}": "illness/pupil/{student}/{opened}",
+	"/sheets": "sheets", "/sheets/school": "sheets/school", "/sheets/pupil/{student}": "sheets/pupil/{student}",
 	"/leave": "leave", "/leave/new": isForm, "/leave/passes": "leave/passes", "/leave/{student}/{id}": "leave/{student}/{id}",
 	"/absence": "absence", "/absence/calls": "absence/calls", "/absence/case/{id}": "absence/case/{id}",
 

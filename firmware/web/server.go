@@ -97,7 +97,7 @@ func New(d Deps) (*Server, error) {
 	shifts := shiftspages.New(words, shiftspages.Deps{Health: d.Health, Info: d.Info, Ledger: d.Ledger, People: d.People, Usage: d.Usage, Viewings: d.Viewings, Zone: d.Zone})
 	accounts := accountspages.New(base, accountspages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Viewings: d.Viewings})
 	log := logpages.New(words, logpages.Deps{Info: d.Info, Ledger: d.Ledger, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})
-	attendance := attendancepages.New(times, attendancepages.Deps{Absence: d.Absence, Calendar: d.Site.Calendar, Gate: d.Gate, People: d.People, Zone: d.Zone})
+	attendance := attendancepages.New(times, attendancepages.Deps{Absence: d.Absence, Calendar: d.Site.Calendar, Care: d.Records.Care, Signed: d.Records.Signed, Ledger: d.Ledger, Gate: d.Gate, People: d.People, Zone: d.Zone})
 	readers := readerspages.New(words, readerspages.Deps{Cards: d.Cards, Gate: d.Gate, Info: d.Info, Ledger: d.Ledger, People: d.People, Readers: d.Readers, Site: d.Site, Zone: d.Zone})
 	oversight := oversightpages.New(base, oversightpages.Deps{Oversight: d.Oversight, People: d.People, Site: d.Site, Info: d.Info, Zone: d.Zone})
 	pupilRecords := recordspages.New(base, recordspages.Deps{Records: d.Records, People: d.People, Site: d.Site, Usage: d.Usage, Zone: d.Zone})

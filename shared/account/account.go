@@ -75,15 +75,20 @@ const (
 	ActClassView Action = "class.view"
 	ActClassMark Action = "class.mark" // take the roll: state the status of a pupil's day (S6)
 
-	ActAbsenceView Action = "absence.view"  // cases of absence, the list of calls, alarms to the staff (S7)
-	ActAbsenceAct  Action = "absence.act"   // acknowledge a step, record a call, close a case
-	ActAlarmJudge  Action = "absence.judge" // say what an alarm about many pupils was
-	ActLeaveView   Action = "leave.view"    // requests for leave, slips and passes
-	ActLeaveAsk    Action = "leave.ask"     // register a request, give out a slip or a pass
-	ActLeaveDecide Action = "leave.decide"  // approve or refuse it: from three days on the grade head
-	ActPassUse     Action = "pass.use"      // let a pupil out at the gate
-	ActRollView    Action = "roll.view"     // a class's page of a period
-	ActRollTake    Action = "roll.take"     // confirm it, with the check of symptoms (S6, S9)
+	ActAbsenceView  Action = "absence.view"  // cases of absence, the list of calls, alarms to the staff (S7)
+	ActAbsenceAct   Action = "absence.act"   // acknowledge a step, record a call, close a case
+	ActAlarmJudge   Action = "absence.judge" // say what an alarm about many pupils was
+	ActIllnessView  Action = "illness.view"  // illnesses followed to their outcome (S9, L6); a teacher sees signs alone
+	ActIllnessEdit  Action = "illness.edit"  // add what was learnt
+	ActIllnessSign  Action = "illness.sign"  // sign and send reports of clusters, confirm quiet days
+	ActIllnessRules Action = "illness.rules" // change the rules of clusters
+	ActSheetsView   Action = "sheets.view"   // attendance by class and month, by pupil, of the school
+	ActLeaveView    Action = "leave.view"    // requests for leave, slips and passes
+	ActLeaveAsk     Action = "leave.ask"     // register a request, give out a slip or a pass
+	ActLeaveDecide  Action = "leave.decide"  // approve or refuse it: from three days on the grade head
+	ActPassUse      Action = "pass.use"      // let a pupil out at the gate
+	ActRollView     Action = "roll.view"     // a class's page of a period
+	ActRollTake     Action = "roll.take"     // confirm it, with the check of symptoms (S6, S9)
 
 	ActFootageRetentionView  Action = "keeping.view"  // forecast, watermarks, deleted days, reports
 	ActFootageRetentionPrint Action = "keeping.paper" // hand out certificates and reports

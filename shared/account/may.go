@@ -212,6 +212,14 @@ func shortLeave(_ Actor, s Subject, _ time.Time) string {
 	return ""
 }
 
+// recentDay: a class teacher corrects the days of the last week; earlier ones the grade head does.
+func recentDay(_ Actor, s Subject, at time.Time) string {
+	if !s.From.IsZero() && at.Sub(s.From) > 8*24*time.Hour {
+		return "may.correct_days"
+	}
+	return ""
+}
+
 // grantFor finds the grant that covers camera, span, way and instant. The reason is that of the grant
 // which came nearest, so that the page can say what to apply for.
 func (a Actor) grantFor(s Subject, at time.Time) (Grant, string) {

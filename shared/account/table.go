@@ -118,7 +118,8 @@ var table = map[Action][]rule{
 	ActPupilsEdit: {{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil}},
 
 	ActClassMark: {
-		{[]Role{RoleClassTeacher}, basisDuty, []condition{inClass}},
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{inClass, recentDay}},
+		{[]Role{RoleGradeHead}, basisDuty, []condition{inClass}},
 		{[]Role{RoleHeadOfSafety}, basisDuty, nil},
 	},
 
@@ -216,6 +217,20 @@ var table = map[Action][]rule{
 	ActAbsenceAct: {
 		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
 		{office, basisDuty, nil},
+	},
+	ActIllnessView: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleDoctor, RoleHeadOfSafety, RoleLeader}, basisDuty, nil},
+	},
+	ActIllnessEdit: {
+		{[]Role{RoleClassTeacher}, basisDuty, []condition{inClass}},
+		{[]Role{RoleDoctor}, basisDuty, nil},
+	},
+	ActIllnessSign:  {{[]Role{RoleDoctor}, basisDuty, nil}},
+	ActIllnessRules: {{[]Role{RoleDoctor, RoleHeadOfSafety}, basisDuty, nil}},
+	ActSheetsView: {
+		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},
+		{[]Role{RoleHeadOfSafety, RoleLeader}, basisDuty, nil},
 	},
 	ActLeaveView: {
 		{[]Role{RoleClassTeacher, RoleGradeHead}, basisDuty, []condition{inClass}},

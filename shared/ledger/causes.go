@@ -75,7 +75,7 @@ var Unlimited = map[Kind]string{
 	"emergency.opened": byPerson, "emergency.undone": byPerson, "emergency.count": byPerson, "emergency.pupil": byPerson, "emergency.search": byPerson, "emergency.closed": byPerson,
 	"emergency.recorded": byPerson, "plan.changed": byPerson, "plan.drill": byPerson, "patrol.recorded": byPerson,
 	"absence.opened": byMoment, "absence.step": byMoment, "absence.held": byMoment, "absence.resumed": byMoment, "absence.alarm": byMoment,
-	"absence.answered": byPerson, "absence.closed": byPerson, "absence.judged": byPerson, "call.added": byPerson, "call.made": byPerson, "roll.taken": byPerson, "roll.unwell": byPerson, "leave.request": byPerson, "pass.given": byPerson, "pass.used": byPerson,
+	"absence.answered": byPerson, "absence.closed": byPerson, "absence.judged": byPerson, "call.added": byPerson, "call.made": byPerson, "roll.taken": byPerson, "roll.unwell": byPerson, "illness": byMoment, "illness.report": byMoment, "illness.rules": byPerson, "illness.zero": byPerson, "leave.request": byPerson, "pass.given": byPerson, "pass.used": byPerson,
 	"sync.enrolled": byPerson, "sync.branchclosed": byPerson,
 	"violation.opened": byPerson, "violation.step": byPerson, "inspection.planned": byPerson, "inspection.made": byPerson, "finding.step": byPerson,
 	"regulation.step": byPerson, "filing.made": byPerson, "feedback.step": byPerson,

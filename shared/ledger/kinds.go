@@ -217,6 +217,10 @@ var Kinds = map[Kind]Spec{
 	"leave.request":    {Data: []Field{req("leave", Code), req("kind", Code), req("class", Code), req("from", Time), req("to", Time), req("days", Int), req("state", Code), opt("via", Code), opt("files", Int)}, Sealed: []SealedField{{Name: "reason"}}},
 	"pass.given":       {Data: []Field{req("pass", Code), req("kind", Code), req("class", Code), req("date", Code)}, Sealed: []SealedField{{Name: "reason"}}},
 	"pass.used":        {Data: []Field{req("pass", Code), req("class", Code), req("date", Code)}},
+	"illness":          {Data: []Field{req("class", Code), req("state", Code), opt("source", Code)}, Sealed: []SealedField{{Name: "words"}}},
+	"illness.report":   {Data: []Field{req("state", Code), req("count", Int)}, Sealed: []SealedField{{Name: "words"}}},
+	"illness.rules":    {Data: []Field{req("rules", Int), req("certificate", Bool)}},
+	"illness.zero":     {Data: []Field{req("date", Code), req("unwell", Int)}},
 	"call.added":       {Data: []Field{req("call", Code), req("kind", Code), req("guardian", Int)}, Sealed: []SealedField{{Name: "say"}}},
 	"call.made":        {Data: []Field{req("call", Code), req("kind", Code), req("guardian", Int), req("result", Code)}, Sealed: []SealedField{{Name: "note"}}},
 

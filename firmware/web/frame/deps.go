@@ -34,6 +34,7 @@ type Port struct {
 type Gate interface {
 	Board(date string) (gate.Board, error)
 	Roll(class, date string) ([]attendance.DayStatus, error)
+	Days(date string, students []string) (map[string]attendance.DayStatus, error)
 	PutMark(ctx context.Context, by account.Who, role account.Role, m attendance.Mark, class, reason string) (attendance.DayStatus, error)
 	Subscribe() (<-chan gate.Event, func())
 }

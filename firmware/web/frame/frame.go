@@ -47,7 +47,9 @@ var sections = [][]tab{
 		{"nav.readers", "/readers", account.ActReadersView, []string{"readers", "reader", "reader_form", "reader_enrol", "reader_format"}},
 		{"nav.class", "/class", account.ActRollView, []string{"classes_today", "class"}},
 		{"nav.absence", "/absence", account.ActAbsenceView, []string{"absences", "absence", "calls"}},
+		{"nav.sheets", "/sheets", account.ActSheetsView, []string{"sheet", "sheet_school", "sheet_pupil"}},
 		{"nav.leave", "/leave", account.ActLeaveView, []string{"leaves", "leave_new", "leave_request", "passes"}},
+		{"nav.illness", "/illness", account.ActIllnessView, []string{"illnesses", "illness", "illness_report", "illness_rules"}},
 	},
 	{
 		{"nav.pupils", "/pupils", account.ActPupilsView, []string{"pupils", "pupil_form", "pupils_import"}},
@@ -94,7 +96,7 @@ var sections = [][]tab{
 }
 
 // ofClass are the actions that a teacher may do to the own classes.
-var ofClass = []account.Action{account.ActGateView, account.ActAbsenceView, account.ActRollView, account.ActLeaveView, account.ActLetters, account.ActPupilsView}
+var ofClass = []account.Action{account.ActGateView, account.ActAbsenceView, account.ActRollView, account.ActSheetsView, account.ActLeaveView, account.ActIllnessView, account.ActLetters, account.ActPupilsView}
 
 // section is the navigation's entry for some tabs, and those of them that may be used.
 func (c *Call) section(tabs []tab, page string) (n ui.NavItem, shown []ui.NavItem) {

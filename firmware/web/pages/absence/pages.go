@@ -4,6 +4,7 @@ package absence
 
 import (
 	"embed"
+	"slices"
 	"time"
 
 	"campuskeep/firmware/absence"
@@ -63,6 +64,18 @@ func (o *Pages) Routes() []frame.Route {
 		{Pattern: "POST /leave/passes/{date}/{student}/{id}/out", Action: account.ActPassUse, Subject: frame.Anything, Handle: on.Do(o.letOut)},
 		{Pattern: "GET /leave/{student}/{id}", Action: account.ActLeaveView, Subject: on.About(leaveSubject), Handle: on.Do(o.leavePage)},
 		{Pattern: "POST /leave/{student}/{id}/decide", Action: account.ActLeaveDecide, Subject: on.About(leaveSubject), Handle: on.Do(o.decideLeave)},
+		{Pattern: "GET /illness", Action: account.ActIllnessView, Subject: on.About(ownClass), Handle: on.Do(o.illnessesPage)},
+		{Pattern: "POST /illness/zero", Action: account.ActIllnessSign, Subject: frame.Anything, Handle: on.Do(o.zeroReport)},
+		{Pattern: "GET /illness/rules", Action: account.ActIllnessRules, Subject: frame.Anything, Handle: on.Do(o.rulesPage)},
+		{Pattern: "POST /illness/rules", Action: account.ActIllnessRules, Subject: frame.Anything, Handle: on.Do(o.putRules)},
+		{Pattern: "GET /illness/reports/{id}", Action: account.ActIllnessView, Subject: frame.Anything, Handle: on.Do(o.reportPage)},
+		{Pattern: "POST /illness/reports/{id}", Action: account.ActIllnessSign, Subject: frame.Anything, Handle: on.Do(o.signReport)},
+		{Pattern: "GET /illness/pupil/{student}/{opened}", Action: account.ActIllnessView, Subject: on.About(illnessSubject), Handle: on.Do(o.illnessPage)},
+		{Pattern: "POST /illness/pupil/{student}/{opened}", Action: account.ActIllnessEdit, Subject: on.About(illnessSubject), Handle: on.Do(o.followIllness)},
+		{Pattern: "GET /api/v1/illness", Action: account.ActIllnessView, Subject: on.About(ownClass), Handle: on.Do(o.apiIllnesses)},
+		{Pattern: "GET /api/v1/illness/rules", Action: account.ActIllnessRules, Subject: frame.Anything, Handle: on.Do(o.apiRules)},
+		{Pattern: "GET /api/v1/illness/reports/{id}", Action: account.ActIllnessView, Subject: frame.Anything, Handle: on.Do(o.apiReport)},
+		{Pattern: "GET /api/v1/illness/pupil/{student}/{opened}", Action: account.ActIllnessView, Subject: on.About(illnessSubject), Handle: on.Do(o.apiIllness)},
 		{Pattern: "GET /api/v1/leave", Action: account.ActLeaveView, Subject: on.About(ownClass), Handle: on.Do(o.apiLeaves)},
 		{Pattern: "GET /api/v1/leave/passes", Action: account.ActLeaveView, Subject: on.About(ownClass), Handle: on.Do(o.apiPasses)},
 		{Pattern: "GET /api/v1/leave/{student}/{id}", Action: account.ActLeaveView, Subject: on.About(leaveSubject), Handle: on.Do(o.apiLeave)},
@@ -79,6 +92,10 @@ func (o *Pages) on() frame.Binder[*call] {
 // Needs are what waits for the person who asks.
 func (o *Pages) Needs(c *frame.Call) ([]frame.Need, error) {
 	x := &call{c, o}
-	out, err := x.leaveNeeds()
-	return append(x.needs(), out...), err
+	leaves, err := x.leaveNeeds()
+	if err != nil {
+		return nil, err
+	}
+	ill, err := x.illnessNeeds()
+	return slices.Concat(x.needs(), leaves, ill), err
 }

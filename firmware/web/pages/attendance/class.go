@@ -42,6 +42,7 @@ type classPupil struct {
 	Symptoms         []ui.Option
 	Unwell           bool
 	Leave            string
+	Care             []string // what to do for this pupil
 }
 
 // classList is the classes among which a person chooses.
@@ -148,7 +149,7 @@ func (o *Pages) showClass(c *call, status int, errs fielderr.Errors) error {
 		return err
 	}
 	v := classView{Class: s.class.Name(s.date), ID: s.class.ID, Day: s.date, Date: c.P.Date(c.dayOf(s.date)), Period: string(s.period), Checked: s.period.Checked(), Rev: s.rev,
-		Key: fmt.Sprintf("%s-%x", c.Actor.ID, c.Now.Mono), Take: c.Can(account.ActRollTake, account.Subject{Class: s.class.ID})}
+		Key: fmt.Sprintf("%s-%x", c.Actor.ID, c.Now.Mono), Take: s.date == c.Today() && c.Can(account.ActRollTake, account.Subject{Class: s.class.ID})}
 	for _, p := range attendance.Periods {
 		v.Periods = append(v.Periods, frame.Chip{Text: c.P.K("class.period.", p), Href: "/class/" + v.ID + "?period=" + string(p), On: p == s.period})
 	}
@@ -200,6 +201,7 @@ func (c *call) classPupil(s classState, no int, d attendance.DayStatus) classPup
 	default:
 		r.Tone, r.Icon = "mute", "clock"
 	}
+	r.Care = c.care(s.class.ID, d.Student)
 	now := s.presence(d)
 	for _, p := range attendance.Presences {
 		r.Options = append(r.Options, ui.Option{Value: string(p), Text: c.P.K("class.p.", p), On: p == now})
@@ -214,11 +216,25 @@ func (c *call) classPupil(s classState, no int, d attendance.DayStatus) classPup
 	return r
 }
 
+// care is what to do for a pupil of a class, in plain words, for those who may know it.
+func (c *call) care(class, pupil string) (out []string) {
+	if !c.Can(account.ActRecordView, account.Subject{Class: class, Signed: c.o.d.Signed(c.Actor.ID)}) {
+		return nil
+	}
+	for _, n := range c.o.d.Care(pupil) {
+		out = append(out, n.Steps...)
+	}
+	return out
+}
+
 // takeRoll takes the roll of a class in a period. A phone whose network broke off sends it again with the same key.
 func (o *Pages) takeRoll(c *call) error {
 	s, err := c.classState()
 	if err != nil {
 		return err
+	}
+	if s.date != c.Today() {
+		return frame.ErrNotFound // what is over is corrected pupil by pupil, with a reason
 	}
 	f := c.R.PostForm
 	rev, err := strconv.ParseUint(f.Get("rev"), 10, 64)
@@ -267,6 +283,7 @@ type APIClassPupil struct {
 	Name     string               `json:"name"`
 	Presence attendance.Presence  `json:"presence"`
 	Symptoms []attendance.Symptom `json:"symptoms,omitempty"`
+	Care     []string             `json:"care,omitempty"` // what to do for the pupil; never the diagnosis
 	Status   attendance.DayStatus `json:"status"`
 }
 
@@ -280,7 +297,7 @@ func (o *Pages) apiClass(c *call) error {
 		out.Taken = &s.roll
 	}
 	for _, d := range s.days {
-		out.Pupils = append(out.Pupils, APIClassPupil{d.Student, o.d.People.Name(d.Student), s.presence(d), s.checks[d.Student], d})
+		out.Pupils = append(out.Pupils, APIClassPupil{d.Student, o.d.People.Name(d.Student), s.presence(d), s.checks[d.Student], c.care(s.class.ID, d.Student), d})
 	}
 	return c.JSON(http.StatusOK, out)
 }

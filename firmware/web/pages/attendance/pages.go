@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"campuskeep/firmware/absence"
+	"campuskeep/firmware/ledgerdb"
 	"campuskeep/firmware/people"
 	"campuskeep/firmware/web/frame"
 	"campuskeep/firmware/web/timeline"
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
+	"campuskeep/shared/records"
 )
 
 // Templates are the pages of this package.
@@ -22,7 +24,10 @@ var Templates embed.FS
 type Deps struct {
 	Absence  *absence.Absence
 	Calendar func() attendance.Calendar
+	Care     func(pupil string) []records.CareNote // what to do for a pupil, never the diagnosis
+	Signed   func(person string) bool              // whether agreement and training are on file (S36)
 	Gate     frame.Gate
+	Ledger   *ledgerdb.Store
 	People   *people.People
 	Zone     *time.Location
 }
@@ -50,7 +55,14 @@ func (o *Pages) Routes() []frame.Route {
 	return []frame.Route{
 		{Pattern: "GET /gate", Action: account.ActGateView, Subject: on.About(gateSubject), Handle: on.Do(o.gatePage)},
 		{Pattern: "GET /gate/class/{class}", Action: account.ActClassView, Subject: on.About(classSubject), Handle: on.Do(o.rollPage)},
-		{Pattern: "POST /gate/class/{class}/mark", Action: account.ActClassMark, Subject: on.About(classSubject), Handle: on.Do(o.putMark)},
+		{Pattern: "POST /gate/class/{class}/mark", Action: account.ActClassMark, Subject: on.About(markSubject), Handle: on.Do(o.putMark)},
+		{Pattern: "GET /sheets", Action: account.ActSheetsView, Subject: on.About(sheetSubject), Handle: on.Do(o.sheetPage)},
+		{Pattern: "POST /sheets/export", Action: account.ActSheetsView, Subject: on.About(sheetSubject), Handle: on.Do(o.exportSheet)},
+		{Pattern: "GET /sheets/school", Action: account.ActSheetsView, Subject: frame.Anything, Handle: on.Do(o.schoolPage)},
+		{Pattern: "GET /sheets/pupil/{student}", Action: account.ActSheetsView, Subject: on.About(pupilSheetSubject), Handle: on.Do(o.pupilPage)},
+		{Pattern: "GET /api/v1/sheets", Action: account.ActSheetsView, Subject: on.About(sheetSubject), Handle: on.Do(o.apiSheet)},
+		{Pattern: "GET /api/v1/sheets/school", Action: account.ActSheetsView, Subject: frame.Anything, Handle: on.Do(o.apiSchool)},
+		{Pattern: "GET /api/v1/sheets/pupil/{student}", Action: account.ActSheetsView, Subject: on.About(pupilSheetSubject), Handle: on.Do(o.apiPupilSheet)},
 		{Pattern: "GET /class", Action: account.ActRollView, Subject: on.About(gateSubject), Handle: on.Do(o.classesPage)},
 		{Pattern: "GET /class/{class}", Action: account.ActRollView, Subject: on.About(classSubject), Handle: on.Do(o.classPage)},
 		{Pattern: "POST /class/{class}/roll", Action: account.ActRollTake, Subject: on.About(classSubject), Handle: on.Do(o.takeRoll)},

@@ -47,6 +47,15 @@ func classSubject(c *call) (account.Subject, error) {
 	return account.Subject{Class: c.R.PathValue("class")}, nil
 }
 
+// markSubject is the class and the day that a mark is about.
+func markSubject(c *call) (account.Subject, error) {
+	date, ok := c.rollDay()
+	if !ok {
+		return account.Subject{}, frame.ErrNotFound
+	}
+	return account.Subject{Class: c.R.PathValue("class"), From: c.dayOf(date)}, nil
+}
+
 func (o *Pages) rollPage(c *call) error { return o.showRoll(c, http.StatusOK, "", nil) }
 
 // showRoll shows the class; errs belong to the mark of one pupil.
@@ -72,7 +81,7 @@ func (o *Pages) showRoll(c *call, status int, at string, errs fielderr.Errors) e
 	if h := cl.Head(date); h != "" {
 		v.Head = o.Name(h)
 	}
-	v.Mark = c.Can(account.ActClassMark, account.Subject{Class: id})
+	v.Mark = c.Can(account.ActClassMark, account.Subject{Class: id, From: c.dayOf(date)})
 	for i, d := range days {
 		r := pupilRow{No: i + 1, ID: d.Student, Name: o.d.People.Name(d.Student), Tone: "ok", Icon: "ok", Text: c.P.K("att.", d.Outcome)}
 		if !d.FirstIn.IsZero() {
@@ -132,7 +141,7 @@ func (v *rollView) count(d attendance.DayStatus) {
 }
 
 // rollBack is how many days back the roll can be looked at and put right.
-const rollBack = 31
+const rollBack = 366
 
 // rollDay is the date of the request, today when it names none; false for one that cannot be looked at.
 func (c *call) rollDay() (string, bool) {
