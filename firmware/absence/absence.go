@@ -35,6 +35,7 @@ type People interface {
 	Student(id string) (student.Student, bool)
 	Class(id string) (student.Class, bool)
 	ClassOf(studentID, date string) string
+	Grade(class, date string) int // whose bell times the class follows
 }
 
 // Gate says how each pupil's day is, and takes what people state about it. *gate.Gate is one.

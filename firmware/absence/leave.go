@@ -167,7 +167,7 @@ func (a *Absence) PutPass(ctx context.Context, by account.Who, role account.Role
 		return p, err
 	}
 	p.Date = a.dateOf(at)
-	day, hours, err := a.o.Calendar().Day(p.Date)
+	day, hours, err := a.o.Calendar().DayOf(p.Date, a.o.People.Grade(p.Class, p.Date))
 	if err != nil {
 		return p, err
 	}

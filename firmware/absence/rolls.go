@@ -152,7 +152,7 @@ func (a *Absence) TakeRoll(ctx context.Context, by account.Who, role account.Rol
 
 // markRoll states the days that the roll changes.
 func (a *Absence) markRoll(ctx context.Context, by account.Who, role account.Role, n Taken, status map[string]attendance.DayStatus) error {
-	day, hours, err := a.o.Calendar().Day(n.Date)
+	day, hours, err := a.o.Calendar().DayOf(n.Date, a.o.People.Grade(n.Class, n.Date))
 	if err != nil {
 		return err
 	}

@@ -4,15 +4,19 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"campuskeep/firmware/records"
 	absencepages "campuskeep/firmware/web/pages/absence"
 	attendancepages "campuskeep/firmware/web/pages/attendance"
+	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/ledger"
+	recordrules "campuskeep/shared/records"
 )
 
 // class is a class's page of a period as JSON.
@@ -39,7 +43,7 @@ func rollForm(c attendancepages.APIClass, key string) url.Values {
 }
 
 // The class's page is prefilled from the gate; one confirmation states what the gate missed, what the check found, and
-// who is not there; sent twice it counts once. Covers S6, S9.
+// who is not there; sent twice it counts once. Covers S6, S9, S22.
 func TestTheRollOfAClass(t *testing.T) {
 	h := newEnv(t)
 	for n := range 4 {
@@ -49,7 +53,19 @@ func TestTheRollOfAClass(t *testing.T) {
 	if r := luo.get("/class"); r.status != http.StatusSeeOther || r.header.Get("Location") != "/class/2023-01" {
 		t.Errorf("the teacher of one class is led to %q (%d)", r.header.Get("Location"), r.status)
 	}
+	_, err := h.records.Write(t.Context(), account.System, records.Draft{Record: recordrules.Record{Student: h.pupils[2], Kind: recordrules.KindCare, Happened: "2026-05-19", Source: "seen", Values: map[string]string{"do": "坐直\n打校医室"}}})
+	h.must(err)
+	if r := luo.get("/class/2023-01"); strings.Contains(r.Body, "打校医室") {
+		t.Error("a teacher who has not signed sees the care instruction")
+	}
+	h.must(h.records.PutAgreement(t.Context(), account.System, recordrules.Agreement{Person: h.ids["luo"], Signed: "2026-04-01", Trained: "2026-04-01", Until: "2027-03-31"}, nil))
+	if r := luo.get("/class/2023-01"); !strings.Contains(r.Body, "打校医室") {
+		t.Errorf("the roll does not say what to do for a pupil: %s", r.text())
+	}
 	c := luo.class("2023-01", "am")
+	if got := c.Pupils[2].Care; !slices.Equal(got, []string{"坐直", "打校医室"}) {
+		t.Errorf("care %v", got)
+	}
 	want := []attendance.Presence{attendance.CameLate, attendance.CameLate, attendance.CameLate, attendance.CameLate, attendance.Away, attendance.Away}
 	for i, p := range c.Pupils {
 		if p.Presence != want[i] {

@@ -232,6 +232,8 @@ var unrevised = map[string]string{
 	"/leave/export":              actsOnly,
 	"/patrols/export":            actsOnly,
 	"/emergency/{}/export":       actsOnly,
+	"/illness/zero":              addsOnly,
+	"/sheets/export":             actsOnly,
 	"/leave/new":                 addsOnly,
 	"/leave/passes":              addsOnly,
 	"/leave/passes/{}/out":       stepOnce,
