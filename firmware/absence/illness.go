@@ -177,15 +177,23 @@ func (a *Absence) FollowIllness(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	open := map[string]illnessRow{}
+	open, over := map[string]illnessRow{}, map[string]absence.Illness{} // over: followed to its end on a day that is seen again
 	for _, r := range rows {
-		if r.Open() {
+		switch {
+		case r.Open():
 			open[r.Student] = r
+		case slices.Contains(r.Dates, date):
+			over[r.Student] = r.Illness
 		}
 	}
 	fresh := map[string]absence.Illness{}
 	see := func(studentID, class, source string, symptoms []attendance.Symptom, away bool) {
 		i, ok := fresh[studentID]
+		if end, was := over[studentID]; was && !ok && open[studentID].Student == "" {
+			if _, more := end.Seen(date, symptoms, false); !more {
+				return // nothing that its end did not know
+			}
+		}
 		if !ok {
 			if i = open[studentID].Illness; i.Student == "" {
 				i = absence.Illness{Student: studentID, Class: class, Since: date, Source: source, Opened: at}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,6 +84,18 @@ func TestAClusterOfIllness(t *testing.T) {
 	}
 	if r := luo.get(where); r.status != http.StatusOK || strings.Contains(r.Body, "诺如") {
 		t.Errorf("the teacher reads the diagnosis: %d %s", r.status, r.text())
+	}
+	// One that is over the same day stays over, though the day's check still tells of it.
+	eye := slices.IndexFunc(got.Illnesses, func(i absencepages.APIIllness) bool { return i.Student == h.pupils[3] })
+	opened := got.Illnesses[eye].Opened.Format("20060102T150405")
+	_, rev, err := h.absence.Illness(h.pupils[3], opened)
+	h.must(err)
+	if r := doctor.post("/illness/pupil/"+h.pupils[3]+"/"+opened, url.Values{"rev": {strconv.FormatUint(rev, 10)}, "returned": {"2026-05-20"}, "text": {"异物入眼，已冲洗"}}); r.done() != "done.illness" {
+		t.Errorf("over the same day: %d %s", r.status, r.text())
+	}
+	h.must(h.absence.FollowIllness(t.Context()))
+	if list, err := h.absence.Illnesses(); err != nil || len(list) != len(got.Illnesses) {
+		t.Errorf("%d illnesses, want %d (%v)", len(list), len(got.Illnesses), err)
 	}
 	h.clock.pass(24 * time.Hour)
 	luo, doctor = h.as("luo"), h.as("fan")

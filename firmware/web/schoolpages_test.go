@@ -21,7 +21,7 @@ func (h *env) everyPage(ids map[string]string) []struct {
 		pages func() []listed
 	}{
 		{"footage", func() []listed { return h.pagesOf(ids) }}, {"duty", h.dutyPages}, {"oversight", h.oversightPages}, {"records", h.recordPages},
-		{"school", h.schoolPages}, {"absence", h.absencePages}, {"emergency", h.emergencyPages},
+		{"school", h.schoolPages}, {"absence", h.absencePages}, {"illness", h.illnessPages}, {"emergency", h.emergencyPages},
 	}
 }
 
