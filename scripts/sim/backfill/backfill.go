@@ -171,10 +171,6 @@ func Fill(ctx context.Context, o Options) (out school.Filled, err error) {
 	if err := f.apply(ctx, out); err != nil {
 		return out, err
 	}
-	progress("leave")
-	if err := f.leave(ctx, out); err != nil {
-		return out, err
-	}
 	return out, f.register(ctx)
 }
 
