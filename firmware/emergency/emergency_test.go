@@ -31,9 +31,9 @@ func TestAHeadCount(t *testing.T) {
 	if b := h.board(e.ID); b.Count != (rules.Count{Expected: 7, Open: 7, Away: 1}) {
 		t.Fatalf("at first: %+v", b.Count)
 	}
-	h.clock.pass(time.Minute)
+	h.clock.Pass(time.Minute)
 	h.must(h.state("luo", e.ID, "batch0001", classOne, Mark{Student: "s0001", State: rules.Safe}, Mark{Student: "s0002", State: rules.Missing, Note: "同学说去了三楼"}, Mark{Student: "s0003", State: rules.Injured, Note: "脚踝扭伤"}))
-	h.clock.pass(time.Minute)
+	h.clock.Pass(time.Minute)
 	h.must(h.state("fan", e.ID, "batch0002", "", Mark{Student: "s0002", State: rules.Safe, Note: "图书馆"}))
 	h.must(h.state("fan", e.ID, "batch0003", "", Mark{Name: "陆无名", State: rules.Safe}, Mark{Name: "陆可丁一", State: rules.Safe}))
 	check := func(when string) {
@@ -54,7 +54,7 @@ func TestAHeadCount(t *testing.T) {
 	h.stop()
 	h.start()
 	check("after a start in the middle")
-	h.clock.change(func(r *clock.Reading) { r.Boot, r.Mono, r.Wall = "boot-2", time.Minute, r.Wall.Add(time.Minute) })
+	h.clock.Change(func(r *clock.Reading) { r.Boot, r.Mono, r.Wall = "boot-2", time.Minute, r.Wall.Add(time.Minute) })
 	h.must(h.state("luo", e.ID, "batch0004", classOne, Mark{Student: "s0002", State: rules.Missing}))
 	b := h.board(e.ID)
 	if b.Count.Missing != 1 || len(b.Contradictory()) != 1 || b.With(rules.Missing)[0].Standing.Seen == nil {
@@ -125,7 +125,7 @@ func TestWhatIsSentTwiceCountsOnce(t *testing.T) {
 // doubt.
 func TestMistakesAndDoubt(t *testing.T) {
 	h := newEnv(t, 1, 2)
-	h.clock.change(func(r *clock.Reading) { r.State = clock.Untrusted })
+	h.clock.Change(func(r *clock.Reading) { r.State = clock.Untrusted })
 	e := h.begin()
 	if !e.Opened.Doubt {
 		t.Error("the doubt is not noted")
@@ -139,7 +139,7 @@ func TestMistakesAndDoubt(t *testing.T) {
 		t.Errorf("a statement about what never was: %v", err)
 	}
 	e = h.begin()
-	h.clock.pass(rules.UndoWithin + time.Second)
+	h.clock.Pass(rules.UndoWithin + time.Second)
 	if err := h.Undo(t.Context(), who("p001"), account.RoleHeadOfSafety, e.ID); !errors.As(err, new(fielderr.Errors)) {
 		t.Errorf("taken back too late: %v", err)
 	}

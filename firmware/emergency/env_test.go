@@ -17,6 +17,7 @@ import (
 	"campuskeep/shared/account"
 	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	rules "campuskeep/shared/emergency"
 	"campuskeep/shared/login"
 	"campuskeep/shared/student"
@@ -25,30 +26,6 @@ import (
 var logKey = ed25519.NewKeyFromSeed([]byte("campuskeep test log signing key!"))
 
 var shanghai = time.FixedZone("CST", 8*3600)
-
-// stillClock is until it is moved.
-type stillClock struct {
-	mu sync.Mutex
-	r  clock.Reading
-}
-
-func (c *stillClock) Now() clock.Reading {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.r
-}
-
-func (c *stillClock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.r.Wall, c.r.Mono = c.r.Wall.Add(d), c.r.Mono+d
-}
-
-func (c *stillClock) change(f func(*clock.Reading)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f(&c.r)
-}
 
 // gateAsTold says who is in school as a test tells it: everybody who is not named is in.
 type gateAsTold struct {
@@ -80,7 +57,7 @@ type env struct {
 	*Register
 	t      *testing.T
 	dir    string
-	clock  *stillClock
+	clock  *clocktest.Clock
 	store  *ledgerdb.Store
 	people *people.People
 	gate   *gateAsTold
@@ -89,7 +66,7 @@ type env struct {
 
 func newEnv(t *testing.T, classes, pupils int) *env {
 	t.Helper()
-	h := &env{t: t, dir: t.TempDir(), clock: &stillClock{r: clock.Reading{Wall: time.Date(2026, 5, 20, 6, 20, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour}}}
+	h := &env{t: t, dir: t.TempDir(), clock: clocktest.New(clock.Reading{Wall: time.Date(2026, 5, 20, 6, 20, 0, 0, time.UTC), State: clock.Trusted, Boot: "boot-1", Mono: time.Hour})}
 	h.start()
 	t.Cleanup(func() { h.stop() })
 	for n := range classes {

@@ -17,19 +17,15 @@ import (
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 )
 
 // running is the clock of a machine that booted an hour before the test.
-type running struct{ boot time.Time }
-
-func (c running) Now() clock.Reading {
-	d := time.Since(c.boot)
-	return clock.Reading{Wall: c.boot.Add(d).UTC(), State: clock.Trusted, Boot: "b2", Mono: d}
-}
+type running struct{ clocktest.Running }
 
 func (c running) places() footage.Places {
-	return footage.Places{Anchors: clock.NewAnchors(clock.Anchor{Boot: "b2", UTC: c.boot.UTC()})}
+	return footage.Places{Anchors: clock.NewAnchors(c.Anchor())}
 }
 
 // patience ends a step that never ends by itself. It is no measure of anything: a busy machine takes its time.
@@ -65,7 +61,7 @@ func record(t *testing.T, change ...func(*camera.Options)) *recording {
 			t.Error(err)
 		}
 	})
-	r := &recording{t: t, cam: cam, vault: vaulttest.Open(t), clock: running{time.Now().Add(-time.Hour)}}
+	r := &recording{t: t, cam: cam, vault: vaulttest.Open(t), clock: running{clocktest.RunningSince(time.Hour)}}
 	r.rec = recorder.New(recorder.Options{
 		Vault: r.vault, Clock: r.clock,
 		Gap: func(g recorder.Gap) {

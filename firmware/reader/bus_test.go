@@ -15,15 +15,8 @@ import (
 
 	"campuskeep/scripts/sim/reader"
 	"campuskeep/shared/attendance"
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 )
-
-// boottime is a clock that only has its monotonic side.
-type boottime struct{ began time.Time }
-
-func (b boottime) Now() clock.Reading {
-	return clock.Reading{Wall: time.Now(), State: clock.Trusted, Boot: "boot", Mono: time.Since(b.began)}
-}
 
 // bench is a bus with one simulated reader on a pseudo-terminal.
 type bench struct {
@@ -51,7 +44,7 @@ func newBenchWith(t testing.TB, o readersim.Options, device Device) *bench {
 	}
 	b.dev = dev
 	b.bus, err = New(Options{Name: "pty", Open: func() (io.ReadWriteCloser, error) { return OpenSerial(dev.Path(), 115200) },
-		Devices: []Device{device}, Clock: boottime{time.Now()}, OnKey: func(id string) { b.keyed <- id },
+		Devices: []Device{device}, Clock: clocktest.RunningSince(0), OnKey: func(id string) { b.keyed <- id },
 		OnCard: func(c CardRead) { b.cards <- c }, OnState: func(s Status) { b.states <- s }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -334,7 +327,7 @@ func TestSilentNeighbour(t *testing.T) {
 	}
 	cards := make(chan CardRead, 10)
 	bus, err := New(Options{Open: func() (io.ReadWriteCloser, error) { return OpenSerial(dev.Path(), 115200) },
-		Devices: []Device{{ID: "r00", Address: 0}, {ID: "r01", Address: 1}}, Clock: boottime{time.Now()},
+		Devices: []Device{{ID: "r00", Address: 0}, {ID: "r01", Address: 1}}, Clock: clocktest.RunningSince(0),
 		OnCard: func(c CardRead) { cards <- c }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -378,7 +371,7 @@ func TestLineThatVanishesIsOpenedAgain(t *testing.T) {
 		default:
 			return nil, errors.New("no third line")
 		}
-	}, Devices: []Device{{ID: "r01"}}, Clock: boottime{time.Now()}, OnCard: func(CardRead) {}, OnState: func(s Status) { states <- s }, Log: slog.New(slog.DiscardHandler)})
+	}, Devices: []Device{{ID: "r01"}}, Clock: clocktest.RunningSince(0), OnCard: func(CardRead) {}, OnState: func(s Status) { states <- s }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

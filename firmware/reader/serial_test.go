@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 )
 
 // deadLine takes no bytes and gives none until it is closed.
@@ -23,16 +23,12 @@ func (d *deadLine) Read([]byte) (int, error)  { <-d.closed; return 0, io.ErrClos
 func (d *deadLine) Write([]byte) (int, error) { <-d.closed; return 0, io.ErrClosedPipe }
 func (d *deadLine) Close() error              { d.once.Do(func() { close(d.closed) }); return nil }
 
-type bubbleClock struct{ began time.Time }
-
-func (b bubbleClock) Now() clock.Reading { return clock.Reading{Mono: time.Since(b.began)} }
-
 // A line that takes no bytes is given up after 200 ms and opened again, ever less often, until it works or we stop.
 func TestStuckLineIsOpenedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened []time.Duration
 		began := time.Now()
-		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: bubbleClock{began}, Log: slog.New(slog.DiscardHandler), OnCard: func(CardRead) {},
+		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: clocktest.Running{Booted: began}, Log: slog.New(slog.DiscardHandler), OnCard: func(CardRead) {},
 			Open: func() (io.ReadWriteCloser, error) {
 				opened = append(opened, time.Since(began))
 				return &deadLine{closed: make(chan struct{})}, nil
@@ -58,7 +54,7 @@ func TestStuckLineIsOpenedAgain(t *testing.T) {
 func TestPortThatDoesNotOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: bubbleClock{time.Now()}, Log: slog.New(slog.DiscardHandler),
+		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: clocktest.RunningSince(0), Log: slog.New(slog.DiscardHandler),
 			Open: func() (io.ReadWriteCloser, error) { n++; return nil, errors.New("no such port") }})
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 )
 
 // A disk that hangs costs the frames that do not fit into memory, and exactly those are reported.
@@ -93,7 +94,7 @@ func (c farOff) Now() clock.Reading {
 func TestADateThatCannotBeStored(t *testing.T) {
 	simulated(t, func(t *testing.T) {
 		cam := startCamera(t, "c01", nil)
-		r := newRigOn(t, recorder.Options{Clock: farOff{sinceBoot{time.Now().Add(-time.Hour)}}}, 0)
+		r := newRigOn(t, recorder.Options{Clock: farOff{sinceBoot{clocktest.RunningSince(time.Hour)}}}, 0)
 		r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
 		r.await("two seconds of pictures", func() bool { return cam.Counter() > 20 })
 		r.stop()

@@ -18,19 +18,15 @@ import (
 	"campuskeep/scripts/sim/camera"
 	"campuskeep/scripts/sim/render"
 	"campuskeep/shared/clock"
+	"campuskeep/shared/clock/clocktest"
 	"campuskeep/shared/footage"
 )
 
 // sinceBoot is a clock of a machine that booted an hour before the test.
-type sinceBoot struct{ boot time.Time }
-
-func (c sinceBoot) Now() clock.Reading {
-	d := time.Since(c.boot)
-	return clock.Reading{Wall: c.boot.Add(d).UTC(), State: clock.Trusted, Boot: "boot1", Mono: d}
-}
+type sinceBoot struct{ clocktest.Running }
 
 func (c sinceBoot) places() footage.Places {
-	return footage.Places{Anchors: clock.NewAnchors(clock.Anchor{Boot: "boot1", UTC: c.boot.UTC()})}
+	return footage.Places{Anchors: clock.NewAnchors(c.Anchor())}
 }
 
 // network reaches every camera that simulated tests start; machine those that need sockets.
@@ -115,7 +111,7 @@ func newRigOn(t *testing.T, o recorder.Options, queue int64) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, disk: vfs, clock: sinceBoot{time.Now().Add(-time.Hour)}, vault: v}
+	r := &rig{t: t, disk: vfs, clock: sinceBoot{clocktest.RunningSince(time.Hour)}, vault: v}
 	r.change = sync.NewCond(&r.mu)
 	if o.Clock == nil {
 		o.Clock = r.clock

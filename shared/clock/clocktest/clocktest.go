@@ -55,3 +55,21 @@ func (c *Clock) Doubt(s clock.State) { c.Step(0, s) }
 func (c *Clock) Reboot(boot string) {
 	c.Change(func(r *clock.Reading) { r.Boot, r.Mono = boot, time.Minute })
 }
+
+// Running goes on with the time of the test, real or of a synctest bubble: a machine that booted at Booted.
+type Running struct {
+	Booted time.Time
+	Boot   string
+}
+
+// RunningSince is the clock of boot "boot1" that began so long before the test.
+func RunningSince(ago time.Duration) Running { return Running{time.Now().Add(-ago), "boot1"} }
+
+// Now is trusted and exact.
+func (c Running) Now() clock.Reading {
+	d := time.Since(c.Booted)
+	return clock.Reading{Wall: c.Booted.Add(d).UTC(), State: clock.Trusted, Boot: c.Boot, Mono: d}
+}
+
+// Anchor places the boot in time.
+func (c Running) Anchor() clock.Anchor { return clock.Anchor{Boot: c.Boot, UTC: c.Booted.UTC()} }
