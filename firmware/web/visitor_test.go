@@ -138,7 +138,26 @@ func (v *visitor) do(method, path string, form url.Values, header ...string) ans
 	var b bytes.Buffer
 	_, err = b.ReadFrom(res.Body)
 	v.h.must(errors.Join(err, res.Body.Close()))
+	v.leads(method+" "+path, res)
 	return answer{res.StatusCode, res.Header, b.String()}
+}
+
+// leads is an error when a page leads to an address that is none.
+func (v *visitor) leads(from string, res *http.Response) {
+	v.h.t.Helper()
+	to := res.Header.Get("Location")
+	if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/") {
+		return
+	}
+	pages := http.NewServeMux()
+	for _, r := range v.h.routes.Routes {
+		pages.Handle(r.Pattern, http.NotFoundHandler())
+	}
+	r, err := http.NewRequest(http.MethodGet, to, nil)
+	v.h.must(err)
+	if _, pattern := pages.Handler(r); !strings.HasPrefix(pattern, "GET ") {
+		v.h.t.Errorf("%s leads to %s, which is no page", from, to)
+	}
 }
 
 func (v *visitor) get(path string, header ...string) answer {

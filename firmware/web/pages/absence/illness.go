@@ -255,7 +255,7 @@ func (o *Pages) followIllness(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.Done("/illness/"+student+"/"+opened, "done.illness")
+	return c.Done("/illness/pupil/"+student+"/"+opened, "done.illness")
 }
 
 // reportView is the report of a cluster to the health authority, filled.
