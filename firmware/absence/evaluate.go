@@ -13,6 +13,7 @@ import (
 	"campuskeep/firmware/ledgerdb"
 	"campuskeep/shared/absence"
 	"campuskeep/shared/account"
+	"campuskeep/shared/attendance"
 	"campuskeep/shared/clock"
 	"campuskeep/shared/ledger"
 )
@@ -33,6 +34,9 @@ func (a *Absence) Evaluate(ctx context.Context) error {
 	heads := map[string]string{}
 	for i, d := range days {
 		pupils[i] = absence.Pupil{Student: d.Student, Class: d.Class, Outcome: d.Outcome, Reasons: d.Reasons, Attended: d.Attended, Bell: d.Bell, Ask: d.Ask, Tell: d.Tell}
+		if p := &pupils[i]; d.Unheard != "" && p.Absent() && !p.Marked() { // may have come since
+			p.Outcome, p.Reasons = attendance.Unknown, []attendance.Reason{d.Unheard}
+		}
 		if _, known := heads[d.Class]; !known {
 			c, _ := a.o.People.Class(d.Class)
 			heads[d.Class] = c.Head(date)
@@ -118,7 +122,7 @@ func (a *Absence) lead(ctx context.Context, date string, pupils []absence.Pupil,
 		}
 	}
 	for _, row := range stored { // of those who are on no roll any more
-		if row.Open() {
+		if row.Open() && trusted {
 			eg.Go(func() error {
 				return a.commitEvents(ctx, absence.Gone(row.Case, now), row.rev, []absence.Event{{Kind: absence.Closing}})
 			})

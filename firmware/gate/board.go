@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -174,6 +175,8 @@ type PupilDay struct {
 	Bell time.Time // when the student is due, leave considered
 	Ask  time.Time // the class teacher may be asked from then on
 	Tell time.Time // guardians may be called from then on
+	// Unheard is what fails now, or failed since an absence was decided: who comes may not be heard. Empty: nothing.
+	Unheard attendance.Reason
 }
 
 // Pupils decides a date for every student, as the clock is now.
@@ -185,7 +188,7 @@ func (g *Gate) Pupils(date string) ([]PupilDay, clock.Reading, error) {
 	}
 	out := make([]PupilDay, len(all))
 	for i, d := range all {
-		out[i] = PupilDay{DayStatus: d.status, Bell: d.due, Ask: d.due.Add(time.Duration(d.hours.AskTeacher) * time.Minute), Tell: d.due.Add(time.Duration(d.hours.TellParents) * time.Minute)}
+		out[i] = PupilDay{DayStatus: d.status, Bell: d.due, Ask: d.due.Add(time.Duration(d.hours.AskTeacher) * time.Minute), Tell: d.due.Add(time.Duration(d.hours.TellParents) * time.Minute), Unheard: d.unheard}
 	}
 	return out, now, nil
 }
@@ -195,6 +198,8 @@ type decided struct {
 	taps   []attendance.Tap
 	due    time.Time
 	hours  attendance.Hours
+
+	unheard attendance.Reason
 }
 
 // decideAll decides a date for every student from the evidence as it is, without storing anything.
@@ -209,6 +214,7 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 		return nil, fmt.Errorf("read the day %s: %w", date, err)
 	}
 	blind, carded := g.unobserved(day, now), g.o.Students.Carded()
+	failing := g.failing()
 	var out []decided
 	for _, c := range g.o.Students.Classes(date) {
 		_, hours, err := cal.DayOf(date, g.o.Students.Grade(c.ID, date))
@@ -220,7 +226,7 @@ func (g *Gate) decideAll(date string, now clock.Reading) ([]decided, error) {
 			e.Student, e.Class, e.Day, e.Hours, e.Unobserved, e.Doubt = s, c.ID, day, hours, blind, now.State != clock.Trusted
 			e.NoCard = !carded[s]
 			at := asOf(day, now)
-			out = append(out, decided{attendance.Decide(e, at), e.Taps, attendance.Due(e, at), hours})
+			out = append(out, decided{attendance.Decide(e, at), e.Taps, attendance.Due(e, at), hours, cmp.Or(failing, attendance.Unheard(e, at))})
 		}
 	}
 	return out, nil

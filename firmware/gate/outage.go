@@ -98,6 +98,19 @@ func (g *Gate) unobserved(day attendance.Day, now clock.Reading) []attendance.Un
 	return out
 }
 
+// failing names what takes no taps of those who come in at this moment, for however short; empty: nothing fails.
+func (g *Gate) failing() attendance.Reason {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.down != nil && g.down.To.IsZero() {
+		return attendance.RegisterUnobserved
+	}
+	if slices.ContainsFunc(g.outages, func(o Outage) bool { return o.To.IsZero() && o.Direction != attendance.Out }) {
+		return attendance.GateUnobserved
+	}
+	return ""
+}
+
 // sees says whether any reader takes those who come in.
 func (g *Gate) sees(service map[string]bool) bool {
 	for id, served := range service {

@@ -59,6 +59,14 @@ func Due(e Evidence, now time.Time) time.Time {
 	return due.Add(-minutes(e.Hours.Grace))
 }
 
+// Unheard names what failed after the parents of the student were to be notified: it does not undo an absence, but who
+// comes since then may not be heard, so that nobody is to be told of the absence any more. Empty: nothing failed.
+func Unheard(e Evidence, now time.Time) Reason {
+	d := decision{Evidence: e, now: now}
+	due, _, _ := d.expected()
+	return d.unobserved(In, due.Add(minutes(e.Hours.TellParents)), now)
+}
+
 type decision struct {
 	Evidence
 	now    time.Time
