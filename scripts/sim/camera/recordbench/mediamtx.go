@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +26,12 @@ func mediamtx(ctx context.Context, program string, urls []string, long time.Dura
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	var b strings.Builder
 	b.WriteString("logLevel: error\nrtsp: no\nrtmp: no\nhls: no\nwebrtc: no\nsrt: no\npaths:\n")
-	for i, u := range urls {
+	for i, address := range urls {
+		u, err := url.Parse(address)
+		if err != nil {
+			return r, err
+		}
+		u.User = url.UserPassword("admin", "secret")
 		fmt.Fprintf(&b, "  s%02d:\n    source: %s\n    rtspTransport: tcp\n    record: yes\n    recordFormat: fmp4\n    recordPath: %s/%%path/%%Y-%%m-%%d_%%H-%%M-%%S-%%f\n", i, u, dir)
 	}
 	config := filepath.Join(dir, "mediamtx.yml")
