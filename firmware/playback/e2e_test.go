@@ -61,7 +61,7 @@ func record(t *testing.T, change ...func(*camera.Options)) *recording {
 			t.Error(err)
 		}
 	})
-	r := &recording{t: t, cam: cam, vault: vaulttest.Open(t), clock: running{clocktest.RunningSince(time.Hour)}}
+	r := &recording{t: t, cam: cam, vault: vaulttest.Open(t), clock: running{clocktest.RunningFrom(time.Now().Add(-time.Hour), time.Now)}}
 	r.rec = recorder.New(recorder.Options{
 		Vault: r.vault, Clock: r.clock,
 		Gap: func(g recorder.Gap) {

@@ -44,7 +44,7 @@ func newBenchWith(t testing.TB, o readersim.Options, device Device) *bench {
 	}
 	b.dev = dev
 	b.bus, err = New(Options{Name: "pty", Open: func() (io.ReadWriteCloser, error) { return OpenSerial(dev.Path(), 115200) },
-		Devices: []Device{device}, Clock: clocktest.RunningSince(0), OnKey: func(id string) { b.keyed <- id },
+		Devices: []Device{device}, Clock: clocktest.RunningFrom(time.Now(), time.Now), OnKey: func(id string) { b.keyed <- id },
 		OnCard: func(c CardRead) { b.cards <- c }, OnState: func(s Status) { b.states <- s }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -327,7 +327,7 @@ func TestSilentNeighbour(t *testing.T) {
 	}
 	cards := make(chan CardRead, 10)
 	bus, err := New(Options{Open: func() (io.ReadWriteCloser, error) { return OpenSerial(dev.Path(), 115200) },
-		Devices: []Device{{ID: "r00", Address: 0}, {ID: "r01", Address: 1}}, Clock: clocktest.RunningSince(0),
+		Devices: []Device{{ID: "r00", Address: 0}, {ID: "r01", Address: 1}}, Clock: clocktest.RunningFrom(time.Now(), time.Now),
 		OnCard: func(c CardRead) { cards <- c }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -371,7 +371,7 @@ func TestLineThatVanishesIsOpenedAgain(t *testing.T) {
 		default:
 			return nil, errors.New("no third line")
 		}
-	}, Devices: []Device{{ID: "r01"}}, Clock: clocktest.RunningSince(0), OnCard: func(CardRead) {}, OnState: func(s Status) { states <- s }, Log: slog.New(slog.DiscardHandler)})
+	}, Devices: []Device{{ID: "r01"}}, Clock: clocktest.RunningFrom(time.Now(), time.Now), OnCard: func(CardRead) {}, OnState: func(s Status) { states <- s }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestStuckLineIsOpenedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened []time.Duration
 		began := time.Now()
-		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: clocktest.Running{Booted: began}, Log: slog.New(slog.DiscardHandler), OnCard: func(CardRead) {},
+		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: clocktest.Running{Booted: began, Time: time.Now}, Log: slog.New(slog.DiscardHandler), OnCard: func(CardRead) {},
 			Open: func() (io.ReadWriteCloser, error) {
 				opened = append(opened, time.Since(began))
 				return &deadLine{closed: make(chan struct{})}, nil
@@ -54,7 +54,7 @@ func TestStuckLineIsOpenedAgain(t *testing.T) {
 func TestPortThatDoesNotOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: clocktest.RunningSince(0), Log: slog.New(slog.DiscardHandler),
+		bus, err := New(Options{Devices: []Device{{ID: "r01"}}, Clock: clocktest.RunningFrom(time.Now(), time.Now), Log: slog.New(slog.DiscardHandler),
 			Open: func() (io.ReadWriteCloser, error) { n++; return nil, errors.New("no such port") }})
 		if err != nil {
 			t.Fatal(err)

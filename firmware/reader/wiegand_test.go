@@ -41,7 +41,7 @@ type wires struct {
 
 func newWires(id string, bits int) *wires {
 	w := &wires{d0: &gpiotest.Pin{N: id + "-D0", EdgesChan: make(chan gpio.Level, 256)}, d1: &gpiotest.Pin{N: id + "-D1", EdgesChan: make(chan gpio.Level, 256)}}
-	w.reader = NewWiegand(WiegandOptions{ID: id, Bits: bits, Clock: clocktest.RunningSince(0), Log: slog.New(slog.DiscardHandler),
+	w.reader = NewWiegand(WiegandOptions{ID: id, Bits: bits, Clock: clocktest.RunningFrom(time.Now(), time.Now), Log: slog.New(slog.DiscardHandler),
 		Open: func() (gpio.PinIn, gpio.PinIn, error) { return w.d0, w.d1, nil }, OnCard: func(c CardRead) { w.cards = append(w.cards, c) }})
 	return w
 }

@@ -94,7 +94,7 @@ func (c farOff) Now() clock.Reading {
 func TestADateThatCannotBeStored(t *testing.T) {
 	simulated(t, func(t *testing.T) {
 		cam := startCamera(t, "c01", nil)
-		r := newRigOn(t, recorder.Options{Clock: farOff{sinceBoot{clocktest.RunningSince(time.Hour)}}}, 0)
+		r := newRigOn(t, recorder.Options{Clock: farOff{sinceBoot{clocktest.RunningFrom(time.Now().Add(-time.Hour), time.Now)}}}, 0)
 		r.rec.SetCameras([]recorder.Camera{row("c01", cam)})
 		r.await("two seconds of pictures", func() bool { return cam.Counter() > 20 })
 		r.stop()

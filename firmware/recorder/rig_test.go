@@ -111,7 +111,7 @@ func newRigOn(t *testing.T, o recorder.Options, queue int64) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, disk: vfs, clock: sinceBoot{clocktest.RunningSince(time.Hour)}, vault: v}
+	r := &rig{t: t, disk: vfs, clock: sinceBoot{clocktest.RunningFrom(time.Now().Add(-time.Hour), time.Now)}, vault: v}
 	r.change = sync.NewCond(&r.mu)
 	if o.Clock == nil {
 		o.Clock = r.clock

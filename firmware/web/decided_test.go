@@ -255,6 +255,29 @@ func TestTheUseIsExtended(t *testing.T) {
 	}
 }
 
+// A copy has a reviewer and an approver: who reviewed it does not extend its use.
+func TestTheReviewerOfACopyDoesNotExtendIt(t *testing.T) {
+	h := newEnv(t)
+	fan, zheng, lin := h.as("fan"), h.as("zheng"), h.as("lin")
+	f := form("北侧围墙", at(18, 7, 0), at(18, 8, 0))
+	f["ways"] = []string{"view", "still"}
+	id := fan.apply(f)
+	zheng.post("/applications/"+id+"/take", nil)
+	if r := lin.post("/applications/"+id+"/decide", decision("approve", "cameras", "c02", "spans", "0", "ways", "view,still")); r.status != http.StatusSeeOther {
+		t.Fatalf("%d\n%s", r.status, r.text())
+	}
+	a, err := h.usage.Get(id)
+	h.must(err)
+	x := url.Values{"until": {string(a.Decision.Until.Add(1))}, "note": {"还没看完"}}
+	has(t, "the reviewer's page", zheng.get("/applications/"+id), "!/extend")
+	if r := zheng.post("/applications/"+id+"/extend", x); r.status != http.StatusConflict || h.count("application.extended") != 0 {
+		t.Errorf("by the reviewer: %d", r.status)
+	}
+	if r := lin.post("/applications/"+id+"/extend", x); r.status != http.StatusSeeOther || h.count("application.extended") != 1 {
+		t.Errorf("by the approver: %d\n%s", r.status, r.text())
+	}
+}
+
 // The report agrees with the log: stills that it holds are copies. Covers F15.
 func TestAReportIsHeldAgainstTheLog(t *testing.T) {
 	h := newEnv(t)

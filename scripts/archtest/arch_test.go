@@ -214,7 +214,7 @@ func checkLayers(t *testing.T, f file, own string) {
 // Rules are functions of values and an instant: a rule that asks the machine for the time cannot be replayed.
 func TestRulesNeverAskForTheTime(t *testing.T) {
 	for _, f := range sources(t) {
-		if f.test || !in(f.path, "shared") || in(f.path, "shared/cmd", "shared/lib/ui/bundle", "shared/clock/clocktest") { // the last is for tests alone
+		if f.test || !in(f.path, "shared") || in(f.path, "shared/cmd", "shared/lib/ui/bundle") {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {

@@ -105,8 +105,8 @@ func person(a Application, e Event) string {
 	if e.Kind == Approve && a.State == AwaitSecond && a.Decision != nil && e.By == a.Decision.By {
 		return "err.same_approver"
 	}
-	// A copy has a reviewer and an approver; what the office itself applies for is decided by a leader alone.
-	if e.Kind == Approve && a.State == UnderReview && a.AsksCopy() && !a.OfOffice && e.By == a.Reviewer {
+	// A copy has a reviewer and an approver, also when its time is extended; what the office itself applies for is decided by a leader alone.
+	if (e.Kind == Approve && a.State == UnderReview || e.Kind == Extend) && a.AsksCopy() && !a.OfOffice && e.By == a.Reviewer {
 		return "err.reviewer_approves"
 	}
 	return ""

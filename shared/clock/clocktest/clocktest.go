@@ -60,14 +60,17 @@ func (c *Clock) Reboot(boot string) {
 type Running struct {
 	Booted time.Time
 	Boot   string
+	Time   func() time.Time // time.Now
 }
 
-// RunningSince is the clock of boot "boot1" that began so long before the test.
-func RunningSince(ago time.Duration) Running { return Running{time.Now().Add(-ago), "boot1"} }
+// RunningFrom is the clock of boot "boot1" that began at an instant; now is time.Now.
+func RunningFrom(booted time.Time, now func() time.Time) Running {
+	return Running{booted, "boot1", now}
+}
 
 // Now is trusted and exact.
 func (c Running) Now() clock.Reading {
-	d := time.Since(c.Booted)
+	d := c.Time().Sub(c.Booted)
 	return clock.Reading{Wall: c.Booted.Add(d).UTC(), State: clock.Trusted, Boot: c.Boot, Mono: d}
 }
 

@@ -206,7 +206,8 @@ func (o *Pages) showApplication(c *call, status int, a rules.Application, errs f
 	v.CanReview = reviews && a.State == rules.Submitted
 	v.Package = a.Decision != nil && a.Decision.Approved && slices.Contains(a.Decision.Ways, rules.WayPackage)
 	v.CanRevoke = allowed(rules.Revoke) && c.Can(account.ActApplicationDecide, s)
-	if allowed(rules.Extend) && c.Can(account.ActApplicationDecide, s) {
+	reviewed := a.AsksCopy() && !a.OfOffice && a.Reviewer == c.Actor.ID // another one decides
+	if allowed(rules.Extend) && !reviewed && c.Can(account.ActApplicationDecide, s) {
 		v.Extend = &ui.Form{Name: "extend", P: c.P, Values: c.R.PostForm, Errors: errs}
 	}
 	v.CanAccept = reviews && allowed(rules.Accept)
